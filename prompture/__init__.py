@@ -1,0 +1,1 @@
+"""Typed extraction from any model: a validated object, where each value stood, what it cost."""

@@ -1,0 +1,1 @@
+"""One dialect, one file: pure functions between our types and a provider's wire."""

@@ -1,0 +1,140 @@
+"""The seam: what a provider's dialect must be able to do, without any I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from prompture.errors import ProviderError
+from prompture.types import JSON, Completion, Delta, ModelInfo, Request, ToolCall
+from prompture.wire.http import HTTPRequest, HTTPResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to reach a provider and as whom.
+
+    ``base_url`` has no slash at its end. ``headers`` go with every request. ``options`` are the
+    provider's own settings (``api_version``, ``project``, ``location``, ``region``).
+    """
+
+    provider: str
+    base_url: str
+    api_key: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class StreamDecoder(Protocol):
+    """Folds a streamed response, bytes as they arrive, into deltas and one completion.
+
+    ``feed`` takes bytes cut anywhere and raises ProviderError for an error inside the stream.
+    ``close`` raises ConnectionLost where the stream ended before its terminal event.
+    ``partial`` is what has come so far (text, calls, usage), for errors and cancelled streams.
+    """
+
+    def feed(self, chunk: bytes) -> list[Delta]: ...
+
+    def close(self) -> Completion: ...
+
+    def partial(self) -> Completion: ...
+
+
+class Codec(Protocol):
+    """One wire dialect: pure functions both ways.
+
+    ``decode`` raises ProviderError for an error inside a good response and ProtocolError where
+    the body is none of the dialect's. It leaves ``cost`` None, and sets ``request_id`` where
+    the body or its headers have one.
+    """
+
+    @property
+    def dialect(self) -> str:
+        """Name of the wire format, e.g. ``"openai_chat"``; a ``Native`` turn carries it."""
+        ...
+
+    def encode(
+        self, request: Request, endpoint: Endpoint, *, stream: bool = False
+    ) -> HTTPRequest: ...
+
+    def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion: ...
+
+    def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder: ...
+
+    def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError: ...
+
+    def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
+        """Ask for the list of models; ``page`` is what ``read_models`` returned."""
+        ...
+
+    def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
+        """Models of one page, and what to pass for the next page (None at the end)."""
+        ...
+
+
+def tool_call(*, id: str, name: str, arguments: Any) -> ToolCall:
+    """A ToolCall out of what the wire has: JSON text, or an object already parsed."""
+    if isinstance(arguments, Mapping):
+        return ToolCall(
+            id=id,
+            name=name,
+            arguments=dict(arguments),
+            raw_arguments=json.dumps(arguments, ensure_ascii=False),
+        )
+    raw = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    if not raw.strip() or arguments is None:
+        return ToolCall(id=id, name=name, arguments={}, raw_arguments="")
+    try:
+        parsed = json.loads(raw)
+    except ValueError as exc:
+        return ToolCall(
+            id=id, name=name, arguments=None, raw_arguments=raw, problem=f"not JSON: {exc}"
+        )
+    if isinstance(parsed, dict):
+        return ToolCall(id=id, name=name, arguments=parsed, raw_arguments=raw)
+    problem = f"expected a JSON object, got {type(parsed).__name__}"
+    return ToolCall(id=id, name=name, arguments=None, raw_arguments=raw, problem=problem)
+
+
+def arguments_text(call: ToolCall) -> str:
+    """The call's arguments as JSON text, as the model wrote them where that is known.
+
+    Arguments that were not JSON are echoed as an empty object: providers refuse anything else.
+    """
+    if call.arguments is None:
+        return "{}"
+    return call.raw_arguments or json.dumps(call.arguments, ensure_ascii=False)
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The provider's id of the request, out of its response headers."""
+    for name in _REQUEST_ID_HEADERS:
+        if value := headers.get(name):
+            return value
+    return None
+
+
+_REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "request-id",
+    "x-amzn-requestid",
+    "apim-request-id",
+    "mistral-correlation-id",
+    "x-generation-id",
+    "x-debug-trace-id",
+    "cf-ray",
+)
+
+
+def count(source: JSON, key: str) -> int:
+    """A token count out of a usage object: absent, null and nonsense are 0."""
+    value = source.get(key)
+    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
+
+
+def section(source: JSON, key: str) -> JSON:
+    """An inner object, empty where it is absent or null."""
+    value = source.get(key)
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,44 @@
+"""Stop reasons: every provider's words for them, in one vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prompture.types import StopReason
+
+_RAW: Mapping[StopReason, str] = {
+    "stop": "stop end_turn complete completed eos",
+    "stop_sequence": "stop_sequence",
+    "length": "length max_tokens max_output_tokens max_completion_tokens",
+    "context_window": "model_context_window_exceeded model_length",
+    "tool_calls": "tool_calls tool_use tool_call function_call",
+    "content_filter": (
+        "content_filter content_filtered guardrail_intervened sensitive safety recitation"
+        " blocklist prohibited_content spii image_safety image_prohibited_content"
+        " image_recitation model_armor escalation pup_limited_disabled"
+    ),
+    "refusal": "refusal",
+    "pause": "pause_turn continuation steered queued in_progress",
+    "cancelled": "cancelled",
+    "error": (
+        "error timeout failed network_error insufficient_system_resource unexpected_tool_call"
+        " too_many_tool_calls missing_thought_signature language other no_image"
+    ),
+}
+_BY_RAW: Mapping[str, StopReason] = {
+    word: reason for reason, words in _RAW.items() for word in words.split()
+}
+
+
+def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False) -> StopReason:
+    """The canonical reason. ``called`` says that the answer holds tool calls, ``refused`` that
+    it holds a refusal: several providers then still report an ordinary stop. An empty or absent
+    reason is a stop; a word that nobody knows is ``"unknown"``, never an error.
+    """
+    word = (raw or "stop").lower()
+    reason = _BY_RAW.get(word) or ("error" if word.startswith("malformed_") else "unknown")
+    if reason in ("stop", "tool_calls") and refused:
+        return "refusal"
+    if reason == "stop" and called:
+        return "tool_calls"
+    return reason

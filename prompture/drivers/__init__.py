@@ -1,0 +1,1 @@
+"""Provider rows and the drivers made of them."""

@@ -1,0 +1,137 @@
+"""A provider as data: the row from which both of its drivers are made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from prompture.codecs.base import Codec, Endpoint
+from prompture.errors import ConfigurationError, MissingKey
+from prompture.types import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What a provider's API can do, before a model narrows it.
+
+    The first six become ``supports_*`` flags of the drivers. ``files`` says that PDFs can be
+    sent, ``forced_tool`` that one tool can be demanded by name, ``schema_with_tools`` that a
+    schema and tools may be combined, ``schema_dialect`` which rules a strict schema obeys
+    (a name of ``prompture.schema``'s dialects).
+    """
+
+    json_mode: bool = True
+    json_schema: bool = True
+    tool_use: bool = True
+    streaming: bool = True
+    vision: bool = False
+    messages: bool = True
+    files: bool = False
+    forced_tool: bool = True
+    schema_with_tools: bool = True
+    schema_dialect: str = "openai"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One row.
+
+    ``key_env`` and ``url_env`` name variables, read when a driver is built; the first that is
+    set wins. ``catalog`` is the provider's key in models.dev ("" where it has none).
+    ``pricing`` is dollars per million tokens by model, ``{"m": {"input": "0.1"}}``, for models
+    that no catalog knows. ``narrow`` adjusts the features for a model. ``route`` names the
+    codec in ``codecs`` that a request needs instead of ``codec`` (None for the usual one).
+    ``options`` are settings with their defaults, read from ``option_env``; a None is required.
+    ``max_tokens_required`` says that the API demands a limit. ``local`` rows cost nothing.
+    ``schema_variables`` may be placed in ``base_url`` as ``{name}``.
+    """
+
+    name: str
+    codec: Codec
+    base_url: str
+    default_model: str
+    docs: str
+    title: str = ""
+    aliases: tuple[str, ...] = ()
+    key_env: tuple[str, ...] = ()
+    url_env: tuple[str, ...] = ()
+    key_required: bool = True
+    catalog: str = ""
+    features: Features = Features()
+    narrow: Callable[[str, Features], Features] | None = None
+    codecs: Mapping[str, Codec] = field(default_factory=dict)
+    route: Callable[[Request], str | None] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str | None] = field(default_factory=dict)
+    option_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pricing: Mapping[str, Mapping[str, str | Decimal]] = field(default_factory=dict)
+    max_tokens_required: bool = False
+    local: bool = False
+
+    def endpoint(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> Endpoint:
+        """Arguments, then environment, then the row. Raises MissingKey."""
+        key = api_key or first_set(self.key_env)
+        if not key and self.key_required:
+            raise MissingKey(self._missing_key())
+        settings = self._settings(options or {})
+        url = base_url or first_set(self.url_env) or self.base_url
+        if "{" in url:
+            url = url.format(**settings)
+        return Endpoint(
+            self.name, url.rstrip("/"), key or "", {**self.headers, **(headers or {})}, settings
+        )
+
+    def _missing_key(self) -> str:
+        where = " or ".join(self.key_env) or "nothing (this provider reads no variable)"
+        return f"{self.name}: no API key; pass api_key=... or set {where}"
+
+    def _settings(self, given: Mapping[str, str]) -> dict[str, str]:
+        if unknown := given.keys() - self.options.keys():
+            known = ", ".join(sorted(self.options)) or "none"
+            raise ConfigurationError(
+                f"{self.name}: unknown setting {sorted(unknown)[0]!r}; it knows {known}"
+            )
+        settings = {}
+        for name, default in self.options.items():
+            value = given.get(name) or first_set(self.option_env.get(name, ())) or default
+            if value is None:
+                where = " or ".join(self.option_env.get(name, ()))
+                raise ConfigurationError(f"{self.name}: pass {name}=... or set {where}")
+            settings[name] = value
+        return settings
+
+    def key_is_set(self) -> bool:
+        """Whether one of the key variables is set."""
+        return bool(first_set(self.key_env))
+
+    def features_of(self, model: str) -> Features:
+        """The row's features, narrowed by its own rule for the model."""
+        return self.narrow(model, self.features) if self.narrow else self.features
+
+    def codec_of(self, request: Request) -> Codec:
+        """The codec that this request needs."""
+        name = self.route(request) if self.route else None
+        return self.codecs[name] if name else self.codec
+
+    def using(self, api: str) -> Provider:
+        """The same row with another of its codecs for everything (``"responses"``)."""
+        if api in ("", "chat", "default"):
+            return replace(self, route=None)
+        if api not in self.codecs:
+            known = ", ".join(["chat", *self.codecs])
+            raise ConfigurationError(f"{self.name}: no API {api!r}; it has {known}")
+        return replace(self, codec=self.codecs[api], route=None)
+
+
+def first_set(names: tuple[str, ...]) -> str | None:
+    """The value of the first of these environment variables that is set and not empty."""
+    return next((value for name in names if (value := os.environ.get(name))), None)

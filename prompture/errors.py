@@ -1,0 +1,260 @@
+"""Every error Prompture raises, split by who must act.
+
+* PromptureError
+    * ConfigurationError      you, now: an argument, a key, a schema
+        * MissingKey              no API key was given or found
+        * MissingExtra            an optional package is not installed
+        * UnknownModel            no such provider or model
+        * UnknownOption           an option that nobody knows
+        * UnsupportedError        the driver or model cannot do what was asked
+        * SchemaError             the schema is no schema, or too much for the provider
+    * TransportError          the network: no whole HTTP response arrived
+        * ConnectTimeout          no connection in time
+        * ReadTimeout             connected, but no answer in time
+        * ConnectionLost          refused, reset, or cut off in the middle
+    * ProviderError           the provider answered and says no
+        * AuthenticationError     the key is wrong
+        * PermissionDenied        the key may not do this
+        * ModelNotFound           the provider has no such model
+        * InvalidRequest          the request breaks the provider's rules
+            * ToolArgumentsInvalid    the provider rejected what the model generated
+        * ContextWindowExceeded   the request is longer than the model can read
+        * ContentFiltered         the provider's filter stopped it
+        * RateLimitError          too many requests; wait and try again
+        * QuotaExhausted          the money or the plan is used up; waiting does not help
+        * ServerError             the provider failed
+            * Overloaded              the provider is short of capacity
+    * ProtocolError           an answer that breaks its own protocol
+    * ExtractionError         the model answered, and no valid value came of it
+        * Refused                 the model declined
+        * Truncated               the answer was cut off
+        * Invalid                 the answer does not satisfy the schema
+    * BudgetExceeded          your own spending limit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from prompture.money import Bill
+    from prompture.types import Completion
+
+
+class PromptureError(Exception):
+    """Base of every error this package raises.
+
+    Attributes:
+        bill: what had been spent when it was raised; None where nothing was paid for.
+        partial: the answer so far, where a stream was cut off.
+    """
+
+    bill: Bill | None = None
+    partial: Completion | None = None
+    retryable: ClassVar[bool] | bool = False
+
+
+class ConfigurationError(PromptureError):
+    """An argument, a key or a setting must be changed; sending again is of no use."""
+
+
+class MissingKey(ConfigurationError):
+    """No API key was given and none of the provider's variables is set."""
+
+
+class MissingExtra(ConfigurationError):
+    """An optional package is needed: ``pip install "prompture[extra]"``."""
+
+    def __init__(self, *, extra: str, package: str) -> None:
+        super().__init__(
+            f'{package} is not installed; it comes with pip install "prompture[{extra}]"'
+        )
+        self.extra = extra
+        self.package = package
+
+
+class UnknownModel(ConfigurationError):
+    """No such provider, or a model string that names none."""
+
+
+class UnknownOption(ConfigurationError):
+    """An option that this call does not know."""
+
+
+class UnsupportedError(ConfigurationError):
+    """The driver or model cannot do what was asked; see the ``supports_*`` flags."""
+
+
+class SchemaError(ConfigurationError):
+    """The schema is not one, or the provider's dialect cannot carry it."""
+
+
+class TransportError(PromptureError):
+    """No whole HTTP response arrived."""
+
+    retryable = True
+
+
+class ConnectTimeout(TransportError):
+    """No connection was made in time."""
+
+
+class ReadTimeout(TransportError):
+    """The provider did not answer in time."""
+
+
+class ConnectionLost(TransportError):
+    """The connection was refused, reset, or ended in the middle."""
+
+
+class ProviderError(PromptureError):
+    """The provider answered with an error.
+
+    Attributes:
+        provider: name of the provider's row, e.g. ``"openai"``.
+        status: HTTP status code (200 where the error came inside a good response).
+        code: the provider's own error code or type, where it gives one.
+        request_id: the provider's id of the request, for its support.
+        retry_after: seconds the provider asks to wait, where it says.
+        body: the first 2,000 characters of the response.
+        details: provider-specific extras (``failed_generation``, filter results).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        status: int,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        body: str = "",
+        retryable: bool | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.body = body
+        self.details = details or {}
+        if retryable is not None:
+            self.retryable = retryable
+
+    def __str__(self) -> str:
+        code = f" {self.code}" if self.code else ""
+        return f"{self.provider}: HTTP {self.status}{code}: {super().__str__()}"
+
+
+class AuthenticationError(ProviderError):
+    """The key is missing, wrong or expired."""
+
+
+class PermissionDenied(ProviderError):
+    """The key is good but may not do this."""
+
+
+class ModelNotFound(ProviderError):
+    """The provider has no such model, or not for this key."""
+
+
+class InvalidRequest(ProviderError):
+    """The request breaks the provider's rules."""
+
+
+class ToolArgumentsInvalid(InvalidRequest):
+    """The provider itself rejected what the model generated; ``details`` has the generation."""
+
+
+class ContextWindowExceeded(ProviderError):
+    """The request is longer than the model can read."""
+
+
+class ContentFiltered(ProviderError):
+    """The provider's content filter stopped the request or the answer."""
+
+
+class RateLimitError(ProviderError):
+    """Too many requests or tokens; waiting helps."""
+
+    retryable = True
+
+
+class QuotaExhausted(ProviderError):
+    """The credit or the plan's allowance is used up; waiting a moment does not help."""
+
+
+class ServerError(ProviderError):
+    """The provider failed."""
+
+    retryable = True
+
+
+class Overloaded(ServerError):
+    """The provider is short of capacity; wait longer."""
+
+
+class ProtocolError(PromptureError):
+    """An answer that breaks its own protocol: HTML for JSON, a stream that ends early."""
+
+
+class ExtractionError(PromptureError):
+    """The model answered, and no valid value came of it.
+
+    Attributes:
+        attempts: what was tried, in order (``prompture.extraction.result.Attempt``).
+    """
+
+    def __init__(self, message: str, *, attempts: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.attempts = tuple(attempts)
+
+
+class Refused(ExtractionError):
+    """The model declined, or a filter stopped its answer."""
+
+
+class Truncated(ExtractionError):
+    """The answer was cut off: by max_tokens or the end of the context window."""
+
+
+class Invalid(ExtractionError):
+    """The answer does not satisfy the schema.
+
+    Attributes:
+        problems: what is wrong, each with a JSON pointer (``prompture.schema.check.Problem``).
+    """
+
+    def __init__(
+        self, message: str, *, problems: Sequence[Any] = (), attempts: Sequence[Any] = ()
+    ) -> None:
+        super().__init__(message, attempts=attempts)
+        self.problems = tuple(problems)
+
+
+class BudgetExceeded(PromptureError):
+    """A spending limit of yours would be passed.
+
+    Attributes:
+        spent: US dollars spent or reserved before the call.
+        asked: US dollars that the call might have cost; None where its price is unknown.
+        limit: the limit, in US dollars (None for a limit on tokens or calls).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        spent: Decimal,
+        asked: Decimal | None,
+        limit: Decimal | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.spent = spent
+        self.asked = asked
+        self.limit = limit

@@ -1,0 +1,1 @@
+"""Work that takes several model calls, written once for both colours."""

@@ -1,0 +1,373 @@
+"""What is asked of a model and what comes back, the same for every provider.
+
+Frozen values only: no I/O, no behaviour beyond small conversions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from prompture.money import Cost
+
+JSON: TypeAlias = Mapping[str, Any]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+StopReason: TypeAlias = Literal[
+    "stop",
+    "stop_sequence",
+    "length",
+    "context_window",
+    "tool_calls",
+    "content_filter",
+    "refusal",
+    "pause",
+    "cancelled",
+    "error",
+    "unknown",
+]
+ToolChoice: TypeAlias = str
+"""``"auto"``, ``"none"``, ``"required"``, or the name of the one tool to call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain words to the model: a question, an instruction, a turn."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text to extract from. ``name`` is shown to the model where there is one."""
+
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture: its bytes with their media type, or a URL. Exactly one of the two.
+
+    ``detail`` is ``"low"``, ``"high"`` or ``"auto"`` where a provider knows the difference.
+    ``prompture.media.image`` makes one out of a path, bytes, a URL or a PIL image.
+    """
+
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+    media_type: str = "image/png"
+    detail: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.data is None) == (self.url is None):
+            raise ValueError("an Image needs exactly one of data and url")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file that the provider reads itself (a PDF, say): bytes, a URL or an uploaded file's id."""
+
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+    id: str | None = None
+    media_type: str = "application/pdf"
+    name: str = "document.pdf"
+
+    def __post_init__(self) -> None:
+        if sum(x is not None for x in (self.data, self.url, self.id)) != 1:
+            raise ValueError("a File needs exactly one of data, url and id")
+
+
+Part: TypeAlias = Text | Document | Image | File
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A model's wish to call a tool.
+
+    ``arguments`` is the parsed JSON object, or None where ``raw_arguments`` is not one
+    (``problem`` then says why). An empty ``raw_arguments`` means no arguments: ``{}``.
+    """
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | None
+    raw_arguments: str = ""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A tool on offer. ``parameters`` is a JSON Schema of type object.
+
+    ``strict`` asks for arguments that are held to the schema where the dialect can promise it.
+    """
+
+    name: str
+    description: str = ""
+    parameters: JSON = field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """An assistant turn exactly as its provider gave it (thinking blocks, signatures, items).
+
+    Echoed verbatim to a codec of the same ``dialect`` and dropped for any other.
+    """
+
+    dialect: str
+    payload: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn.
+
+    ``calls`` and ``reasoning`` only on assistant turns; ``call_id`` (and the tool's ``name``)
+    only on tool turns, whose ``is_error`` says that the tool failed.
+    """
+
+    role: Role
+    content: str | tuple[Part, ...] = ""
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
+    name: str | None = None
+    is_error: bool = False
+    reasoning: str = ""
+    native: Native | None = field(default=None, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The turn's words: its text and document parts, joined by blank lines."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n\n".join(p.text for p in self.content if isinstance(p, (Text, Document)))
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The content as parts; empty text gives none."""
+        if isinstance(self.content, str):
+            return (Text(self.content),) if self.content else ()
+        return self.content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call of one model.
+
+    ``schema`` is the JSON Schema that the answer's text must satisfy, already in the dialect of
+    the provider, ``strict`` whether the provider shall enforce it; ``json_mode`` asks for any
+    JSON object. ``reasoning`` is an effort (``"none"``, ``"minimal"``, ``"low"``, ``"medium"``,
+    ``"high"``, ``"xhigh"``, ``"max"``) or a budget in tokens. ``cache`` asks the provider to
+    cache the prompt's stable prefix: True, or a time to live such as ``"5m"`` or ``"1h"``.
+    ``logprobs`` is how many alternatives a token to report. ``timeout`` is seconds.
+    ``extra`` goes into the wire body as it stands, over everything else.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tools: bool | None = None
+    schema: JSON | None = None
+    schema_name: str = "answer"
+    strict: bool = True
+    json_mode: bool = False
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    reasoning: str | int | None = None
+    logprobs: int | None = None
+    cache: bool | str = False
+    metadata: JSON = field(default_factory=dict)
+    timeout: float | None = None
+    extra: JSON = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one call, or of several added up. Names follow OpenTelemetry's GenAI conventions.
+
+    ``input_tokens`` includes cache reads and writes, ``output_tokens`` includes reasoning, and
+    the audio and image counts are parts of those too. ``cache_writes`` splits
+    ``cache_write_tokens`` by time to live (``{"5m": 10}``), as far as the provider does.
+    ``reported`` is False where the provider stated no usage at all: the zeros then mean unknown.
+    ``stated_cost`` is the price in US dollars that the provider itself put on the call.
+    ``raw`` is the provider's own usage object.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_writes: Mapping[str, int] = field(default_factory=dict)
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    requests: int = 0
+    service_tier: str | None = None
+    stated_cost: Decimal | None = None
+    reported: bool = False
+    raw: JSON = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        """Sum of two usages; ``reported`` if either is, ``raw`` and the tier are dropped."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
+        ttls = {*self.cache_writes, *other.cache_writes}
+        writes = {t: self.cache_writes.get(t, 0) + other.cache_writes.get(t, 0) for t in ttls}
+        stated = [u.stated_cost for u in (self, other) if u.stated_cost is not None]
+        return Usage(
+            **sums,
+            cache_writes=writes,
+            stated_cost=sum(stated, Decimal()) if stated else None,
+            reported=self.reported or other.reported,
+        )
+
+
+_COUNTS = tuple(f.name for f in fields(Usage) if f.type == "int")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A place in a text: ``[start, end)`` in code points.
+
+    ``kind`` says how the text there supports the value: ``"exact"`` (verbatim), ``"normalised"``
+    (the same after case, white space, or number and date format), ``"fuzzy"``. ``score`` is
+    between 0 and 1.
+    """
+
+    start: int
+    end: int
+    kind: str = "exact"
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """What the provider's headers say is left. Counts, and seconds until the count is reset."""
+
+    requests_limit: int | None = None
+    requests_remaining: int | None = None
+    requests_reset: float | None = None
+    tokens_limit: int | None = None
+    tokens_remaining: int | None = None
+    tokens_reset: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A whole answer.
+
+    ``raw_stop`` is the provider's own word for ``stop_reason``. ``raw`` is its body (for a
+    stream, what the decoder kept). ``native`` is the turn to echo; ``message()`` has it.
+    ``spans`` is given by drivers that know where in the text they read each value
+    (JSON pointer to spans). It answers ``["text"]``, ``["meta"]``, ``["tool_calls"]`` and
+    ``["stop_reason"]`` like the dict of a ``generate`` call.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    stop_reason: StopReason = "stop"
+    raw_stop: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost: Cost | None = None
+    model: str = ""
+    request_id: str | None = None
+    rate_limits: RateLimits | None = None
+    logprobs: Any = field(default=None, repr=False)
+    citations: Any = field(default=None, repr=False)
+    spans: Mapping[str, tuple[Span, ...]] | None = field(default=None, repr=False)
+    native: Native | None = field(default=None, repr=False)
+    raw: JSON = field(default_factory=dict, repr=False)
+
+    def message(self) -> Message:
+        """The assistant turn to put into the history."""
+        return Message(
+            role="assistant",
+            content=self.text,
+            calls=self.tool_calls,
+            reasoning=self.reasoning,
+            native=self.native,
+        )
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Tokens, cost, raw body and model. ``cost`` is Decimal US dollars, None if unknown."""
+        return {
+            "prompt_tokens": self.usage.input_tokens,
+            "completion_tokens": self.usage.output_tokens,
+            "total_tokens": self.usage.total_tokens,
+            "cost": self.cost.usd if self.cost else None,
+            "raw_response": self.raw,
+            "model_name": self.model,
+        }
+
+    def __getitem__(self, key: str) -> Any:
+        match key:
+            case "text" | "stop_reason":
+                return getattr(self, key)
+            case "meta":
+                return self.meta
+            case "tool_calls":
+                return [
+                    {"id": c.id, "name": c.name, "arguments": c.arguments} for c in self.tool_calls
+                ]
+            case _:
+                raise KeyError(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A piece of a streamed answer: text, reasoning, refusal, or part of a tool call.
+
+    A tool call's first delta has its ``tool_name`` (and ``tool_id`` where there is one);
+    ``tool_arguments`` are fragments of JSON text. ``tool_index`` counts calls from 0.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_index: int | None = None
+    tool_id: str = ""
+    tool_name: str = ""
+    tool_arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A model that a provider lists. Token counts and flags are None where it does not say."""
+
+    id: str
+    created: int | None = None
+    owner: str | None = None
+    context_tokens: int | None = None
+    output_tokens: int | None = None
+    raw: JSON = field(default_factory=dict, repr=False)
+
+
+def user(content: str | Sequence[Part]) -> Message:
+    """A user turn."""
+    return Message(role="user", content=content if isinstance(content, str) else tuple(content))
+
+
+def system(text: str) -> Message:
+    """A system turn."""
+    return Message(role="system", content=text)
+
+
+def with_cost(completion: Completion, cost: Cost) -> Completion:
+    """The same completion, priced."""
+    return replace(completion, cost=cost)

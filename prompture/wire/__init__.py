@@ -1,0 +1,1 @@
+"""HTTP as values, framings and the retry exchange. No I/O."""

@@ -1,0 +1,58 @@
+"""When to try a request again, and how long to wait first."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prompture.errors import Overloaded, PromptureError, ProviderError, TransportError
+from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Exponential backoff with full jitter; the provider's Retry-After wins.
+
+    ``attempts`` counts the first try; 1 never retries. ``base`` and ``cap`` are seconds. A
+    provider that asks to wait longer than ``patience`` seconds is not waited for.
+    """
+
+    attempts: int = 3
+    base: float = 0.5
+    cap: float = 20.0
+    patience: float = 120.0
+    jitter: Callable[[float, float], float] = random.uniform
+
+    def delay(self, attempt: int, error: PromptureError) -> float | None:
+        """Seconds to wait after failed attempt number ``attempt`` (from 1); None to give up."""
+        if attempt >= self.attempts or not error.retryable:
+            return None
+        after = error.retry_after if isinstance(error, ProviderError) else None
+        if after is not None:
+            return after if after <= self.patience else None
+        steps = attempt if isinstance(error, Overloaded) else attempt - 1
+        return self.jitter(0, min(self.cap, self.base * 2.0**steps))
+
+
+def send(
+    request: HTTPRequest, read_error: Callable[[HTTPResponse], ProviderError], retry: Retry
+) -> Exchange[HTTPResponse]:
+    """Send ``request`` until it succeeds or ``retry`` gives up; return the good response."""
+    attempt = 0
+    while True:
+        attempt += 1
+        error: ProviderError | TransportError
+        try:
+            response = yield request
+            if response is None:
+                raise TypeError("a transport answered a request with nothing")
+            if response.status < 400:
+                return response
+            error = read_error(response)
+        except TransportError as exc:
+            error = exc
+        delay = retry.delay(attempt, error)
+        if delay is None:
+            raise error
+        yield Sleep(delay)
