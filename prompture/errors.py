@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prompture.money import Bill
@@ -53,7 +53,7 @@ class PromptureError(Exception):
 
     bill: Bill | None = None
     partial: Completion | None = None
-    retryable: ClassVar[bool] | bool = False
+    retryable: bool = False
 
 
 class ConfigurationError(PromptureError):
