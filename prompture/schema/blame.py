@@ -1,0 +1,146 @@
+"""Pydantic's errors, told as problems with JSON pointers into the value the model gave.
+
+Pydantic's ``loc`` mixes keys of the value with labels of its own: a union's branch (``Cat``,
+``list[int]``), a discriminator's tag, ``function-after[...]``, ``[key]``. Only the value tells
+which is which, so it is walked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from prompture.schema.check import (
+    PROBLEM_LIMIT,
+    InvalidValue,
+    Problem,
+    Segment,
+    excerpt,
+    pointer,
+)
+
+_MESSAGE_LENGTH = 300
+_READINGS = 64
+_MISSING = frozenset(
+    {
+        "missing",
+        "missing_argument",
+        "missing_keyword_only_argument",
+        "missing_positional_only_argument",
+    }
+)
+_PHRASES = (
+    (re.compile(r"^Field required$"), "is required"),
+    (re.compile(r"^Missing required .*$"), "is required"),
+    (re.compile(r"^Extra inputs are not permitted$|^Unexpected .*argument$"), "is not allowed"),
+    (re.compile(r"^(?:Value error|Assertion failed), "), ""),
+    (re.compile(r"^[A-Z]\w*(?: input)? should (?!be able)"), "must "),
+)
+_NAME = re.compile(r"[A-Za-z_][\w.]*(?:\[[\w., ]+\])?")
+_ABSENT = object()
+
+
+def problems_of(
+    error: ValidationError, load: Callable[[], Any], *, withhold: bool = False
+) -> InvalidValue:
+    """The error as problems; ``load`` gives the JSON value that was refused.
+
+    ``withhold``: the values are secret, so neither they nor what quotes them is kept.
+    """
+    found = error.errors(include_url=False)
+    if found and found[0]["type"] == "json_invalid":
+        message = f"is not JSON: {found[0]['ctx']['error']}"
+        return InvalidValue([Problem("", message, "json_invalid")])
+    value = load()
+    problems = (_problem(line, value, withhold=withhold) for line in found[:PROBLEM_LIMIT])
+    return InvalidValue(dict.fromkeys(problems), total=len(found))
+
+
+def _problem(line: Any, value: Any, *, withhold: bool) -> Problem:
+    kind, given = line["type"], line["input"]
+    path: Sequence[Segment]
+    path, labels = _path(line["loc"], value, given, missing=kind in _MISSING)
+    ctx = line.get("ctx") or {}
+    if kind == "union_tag_invalid":
+        path, message, given = _tag_problem(path, ctx, given)
+    else:
+        message = _message(line["msg"], given, withhold=withhold)
+    shown = None if withhold or kind in _MISSING else excerpt(given)
+    return Problem(pointer(path), message + _as_what(labels), kind, shown)
+
+
+def _tag_problem(
+    path: Sequence[Segment], ctx: dict[str, Any], given: Any
+) -> tuple[Sequence[Segment], str, Any]:
+    """Pydantic's own message for an unknown tag quotes it, and points at the whole object."""
+    name = str(ctx.get("discriminator", "")).strip("'")
+    message = f"must be one of {ctx.get('expected_tags', '')}"
+    if isinstance(given, dict) and name in given:
+        return [*path, name], message, given[name]
+    return path, f"{name} {message}".strip(), given
+
+
+def _path(
+    loc: Sequence[Segment], value: Any, given: Any, *, missing: bool
+) -> tuple[list[Segment], list[str]]:
+    """Which segments of ``loc`` are in the value, and which are labels.
+
+    The first reading at whose end the offending input stands is right; failing that, the one
+    that takes every segment it can.
+    """
+    first: tuple[list[Segment], list[str]] | None = None
+    wanted, last = (loc[:-1], loc[-1]) if missing and loc else (loc, None)
+    for count, (path, labels, end) in enumerate(_readings(wanted, value)):
+        reading = (path if last is None else [*path, last], labels)
+        first = first or reading
+        if end is given or _same(end, given):
+            return reading
+        if count >= _READINGS:
+            break
+    return first or ([], [])
+
+
+def _readings(loc: Sequence[Segment], value: Any) -> Iterator[tuple[list[Segment], list[str], Any]]:
+    """Every way to read ``loc`` as keys of the value and labels, keys first."""
+    if not loc:
+        yield [], [], value
+        return
+    head, rest = loc[0], loc[1:]
+    step, inner = _step(value, head)
+    if inner is not _ABSENT:
+        for path, labels, end in _readings(rest, inner):
+            yield [step, *path], labels, end
+    for path, labels, end in _readings(rest, value):
+        yield path, [str(head), *labels], end
+
+
+def _step(value: Any, segment: Segment) -> tuple[Segment, Any]:
+    if isinstance(value, dict):
+        key = str(segment)
+        return key, value.get(key, _ABSENT)
+    if isinstance(value, list) and isinstance(segment, int) and 0 <= segment < len(value):
+        return segment, value[segment]
+    return segment, _ABSENT
+
+
+def _same(end: Any, given: Any) -> bool:
+    return type(end) is type(given) and bool(end == given)
+
+
+def _message(text: str, given: Any, *, withhold: bool) -> str:
+    for pattern, phrase in _PHRASES:
+        text = pattern.sub(phrase, text)
+    if isinstance(given, str) and given:
+        # A validator that re-raises int()'s or its own error may quote the document.
+        for quoted in (repr(given), f'"{given}"', *([given] if withhold else [])):
+            text = text.replace(quoted, "…")
+    return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - 1] + "…"
+
+
+def _as_what(labels: Sequence[str]) -> str:
+    """``" (as Cat)"`` where the problem is one of a branch of a union."""
+    names = [label for label in labels if _NAME.fullmatch(label)]
+    return f" (as {names[-1]})" if names else ""

@@ -1,0 +1,111 @@
+"""What is wrong with a value, and where: problems that carry RFC 6901 JSON pointers."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+PROBLEM_LIMIT = 50
+"""At most this many problems are reported for one value."""
+
+EXCERPT_LENGTH = 60
+_POINTER_LENGTH = 200
+
+Segment = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a value.
+
+    ``pointer`` is an RFC 6901 pointer into the JSON value the model gave; a missing property is
+    named by the pointer it should have had. ``message`` reads after it ("must be an integer") and
+    holds no text of the value. ``kind`` is the name of the rule (a JSON Schema keyword, or
+    Pydantic's error type). ``value`` is an excerpt (at most 60 characters of its repr) of the
+    offending value, or None where it is withheld; it is in neither ``str()`` nor ``repr()``.
+    """
+
+    pointer: str
+    message: str
+    kind: str = ""
+    value: Any = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{_shown(self.pointer)}: {self.message}"
+
+
+class InvalidValue(ValueError):
+    """A value does not satisfy its schema; ``problems`` says where and why.
+
+    ``total`` counts every problem found, of which ``problems`` holds the first 50.
+    """
+
+    def __init__(self, problems: Iterable[Problem], total: int | None = None) -> None:
+        self.problems = tuple(problems)
+        self.total = len(self.problems) if total is None else total
+        super().__init__(_summary(self.problems, self.total))
+
+    @property
+    def not_json(self) -> bool:
+        """Whether the text was no JSON at all, so that a repair is worth trying."""
+        return any(problem.kind == "json_invalid" for problem in self.problems)
+
+    def __reduce__(self) -> tuple[type[InvalidValue], tuple[tuple[Problem, ...], int]]:
+        return type(self), (self.problems, self.total)
+
+
+def pointer(segments: Iterable[Segment]) -> str:
+    """The RFC 6901 pointer of a path; the empty path is the root, ``""``."""
+    return "".join(f"/{escape(segment)}" for segment in segments)
+
+
+def escape(segment: Segment) -> str:
+    """One segment of a pointer, with its ``~`` and ``/`` escaped."""
+    return str(segment).replace("~", "~0").replace("/", "~1")
+
+
+def excerpt(value: Any) -> str:
+    """A repr of at most 60 characters, made without printing the whole of a large value."""
+    return _cut(_EXCERPTS.repr(value), EXCERPT_LENGTH)
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in the words of JSON Schema, with its article: ``"a string"``."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, int):
+        return "an integer"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    return "a number"
+
+
+def _summary(problems: Sequence[Problem], total: int) -> str:
+    shown = "; ".join(str(problem) for problem in problems[:3])
+    return shown if total <= 3 else f"{shown}; and {total - 3} more"
+
+
+def _shown(path: str) -> str:
+    return _cut(path, _POINTER_LENGTH) or "(root)"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _excerpts() -> reprlib.Repr:
+    short = reprlib.Repr()
+    short.maxlevel, short.maxdict, short.maxlist = 3, 4, 4
+    short.maxstring = short.maxlong = short.maxother = EXCERPT_LENGTH
+    return short
+
+
+_EXCERPTS = _excerpts()

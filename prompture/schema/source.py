@@ -1,0 +1,250 @@
+"""Anything that describes a type, made into one value: its JSON Schema and how to check against it.
+
+``source(schema)`` is cached per type, so that a repeated call costs a look-up.
+"""
+
+from __future__ import annotations
+
+import marshal
+import re
+import threading
+import typing
+import unicodedata
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    ForwardRef,
+    Generic,
+    Literal,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+)
+
+from pydantic import TypeAdapter
+
+from prompture.errors import SchemaError
+
+T = TypeVar("T")
+
+NAME_LENGTH = 64
+CACHE_SIZE = 256
+"""Sources kept for types, and as many again for JSON Schemas; the oldest goes first."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+_DIGEST_FROM = 1024  # bytes of a JSON Schema's content beyond which its digest is the key
+
+
+class Checker(Protocol):
+    def validate(self, value: Any) -> Any: ...
+    def validate_json(self, text: str | bytes) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Source(Generic[T]):
+    """A schema that was understood.
+
+    ``name`` is fit for the name of a function (``[A-Za-z0-9_-]{1,64}``). ``json_schema`` is
+    plain JSON and shared: do not change it. ``typed`` is False where the schema was a JSON Schema,
+    whose values are plain JSON. Equal by identity; the same type gives the same Source.
+    """
+
+    name: str
+    description: str
+    json_schema: Mapping[str, Any]
+    typed: bool
+    _checker: Checker
+
+    def validate(self, value: Any) -> T:
+        """The typed value of a JSON value (dicts, lists, str, ...; Decimals are numbers).
+
+        It is read as JSON is: a date is a string. Raises InvalidValue.
+        """
+        checked: T = self._checker.validate(value)
+        return checked
+
+    def validate_json(self, text: str | bytes) -> T:
+        """The typed value of JSON text, the fastest way in.
+
+        Raises InvalidValue, whose ``not_json`` says that the text is no JSON.
+        """
+        checked: T = self._checker.validate_json(text)
+        return checked
+
+    def __repr__(self) -> str:
+        return f"Source({self.name!r}, typed={self.typed})"
+
+
+@typing.overload
+def source(schema: type[T]) -> Source[T]: ...
+@typing.overload
+def source(schema: TypeAdapter[T]) -> Source[T]: ...
+@typing.overload
+def source(schema: Any) -> Source[Any]: ...
+def source(schema: Any) -> Source[Any]:
+    """The Source of a Pydantic model, dataclass, TypedDict, NamedTuple, Enum, Literal, union,
+    scalar, ``list[T]``, generic, TypeAdapter, or JSON Schema (a dict).
+
+    Raises SchemaError, which says what is wrong, where, and what to do.
+    """
+    if isinstance(schema, type):
+        return _TYPES.get(schema) or _TYPES.put(schema, _typed(schema))
+    if isinstance(schema, Mapping):
+        return _of_mapping(schema)
+    try:
+        key = _key(schema)
+        found = _TYPES.get(key)
+    except TypeError:  # known by identity alone, and kept alive
+        key = _Identity(schema)
+        found = _TYPES.get(key)
+    return found or _TYPES.put(key, _typed(schema))
+
+
+class _Cache:
+    """A bounded dict; reading takes no lock, and the oldest entry leaves first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._sources: dict[Hashable, Source[Any]] = {}
+        self._lock = threading.Lock()
+        self.get = self._sources.get
+
+    def put(self, key: Hashable, made: Source[Any]) -> Source[Any]:
+        with self._lock:
+            while len(self._sources) >= self._size and key not in self._sources:
+                del self._sources[next(iter(self._sources))]
+            return self._sources.setdefault(key, made)
+
+
+class _Identity:
+    """A key equal only to that of the very same object, which it keeps alive."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, held: Any) -> None:
+        self._held = held
+
+    def __hash__(self) -> int:
+        return id(self._held)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other._held is self._held
+
+
+_TYPES = _Cache(CACHE_SIZE)
+_SCHEMAS = _Cache(CACHE_SIZE)
+
+
+def _key(schema: Any) -> Hashable:
+    """A type form as a key that keeps the order of a union's and a Literal's members.
+
+    ``int | str == str | int``, but a value that fits both is read as the first. Raises TypeError
+    for a form with a name in it (``list["Receipt"]``), which means something else elsewhere.
+    """
+    args = get_args(schema)
+    if isinstance(schema, (str, ForwardRef)):
+        raise TypeError("a forward reference is no key")
+    if not args:
+        return schema  # type: ignore[no-any-return]
+    origin = get_origin(schema)
+    if origin is Literal:
+        return (Literal, *((type(arg), arg) for arg in args))
+    if origin is Annotated:
+        return (Annotated, _key(args[0]), *args[1:])
+    return (origin, *map(_key, args))
+
+
+def _of_mapping(schema: Any) -> Source[Any]:
+    from prompture.schema.plain import plain_copy
+
+    try:
+        content = marshal.dumps(schema, 2)  # version 2: equal content gives equal bytes
+    except (ValueError, TypeError):  # not made of JSON's own types alone, or too deep
+        schema = plain_copy(schema)
+        content = marshal.dumps(schema, 2)
+    key = content if len(content) < _DIGEST_FROM else blake2b(content, digest_size=20).digest()
+    return _SCHEMAS.get(key) or _SCHEMAS.put(key, _untyped(plain_copy(schema)))
+
+
+def _untyped(schema: dict[str, Any]) -> Source[Any]:
+    from prompture.schema.plain import PlainChecker
+
+    checker = PlainChecker(schema)
+    title = schema.get("title")
+    name = _safe(title if isinstance(title, str) else "") or "extraction"
+    return Source(name, _text(schema.get("description")), schema, typed=False, _checker=checker)
+
+
+def _typed(schema: Any) -> Source[Any]:
+    from prompture.schema.typed import TypedChecker, adapter_of, json_schema_of
+    from prompture.schema.typeddicts import modern
+
+    _refuse_what_is_no_type(schema)
+    adapter = adapter_of(modern(schema))
+    json_schema = json_schema_of(adapter, schema)
+    name = _safe(_type_name(schema)) or "extraction"
+    checker = TypedChecker(adapter, json_schema)
+    return Source(name, _description(json_schema), json_schema, typed=True, _checker=checker)
+
+
+def _refuse_what_is_no_type(schema: Any) -> None:
+    if schema is None or schema is NoneType:
+        raise SchemaError("None is no schema: there is nothing to extract")
+    if isinstance(schema, (str, bytes)):
+        raise SchemaError(
+            "a string is no schema; give a type, or a JSON Schema as a dict (json.loads its text)"
+        )
+    if isinstance(schema, list):
+        of = _type_name(schema[0]) if len(schema) == 1 else "T"
+        raise SchemaError(f"a list is no schema; for a list of values give list[{of}]")
+    if isinstance(schema, (FunctionType, BuiltinFunctionType, MethodType, ModuleType)):
+        raise SchemaError(f"a {type(schema).__name__} is no schema; give a type or a JSON Schema")
+    if isinstance(schema, (bool, int, float, tuple, set, frozenset)):
+        raise SchemaError(f"a value of type {type(schema).__name__} is no schema; give its type")
+    if not isinstance(schema, type) and hasattr(type(schema), "__pydantic_validator__"):
+        raise SchemaError(f"{type(schema).__name__}(...) is an instance; give the class itself")
+
+
+def _type_name(schema: Any) -> str:
+    """``Receipt``, ``list_of_Receipt``, ``Cat_or_Dog``, ``int_by_str`` (a dict)."""
+    if isinstance(schema, TypeAdapter):
+        return _type_name(getattr(schema, "_type", schema))
+    origin, args = get_origin(schema), get_args(schema)
+    if origin is Annotated:
+        return _type_name(args[0])
+    if origin is Literal:
+        return "choice"
+    if origin in (typing.Union, UnionType):
+        return "_or_".join(_type_name(arg) for arg in args if arg is not NoneType)
+    if isinstance(schema, (str, ForwardRef)):
+        return getattr(schema, "__forward_arg__", str(schema))
+    name = getattr(schema, "__name__", None) or getattr(origin, "__name__", "")
+    if not args:
+        return str(name)
+    names = [_type_name(arg) for arg in args if arg is not Ellipsis]
+    if isinstance(origin, type) and issubclass(origin, Mapping) and len(names) == 2:
+        return f"{names[1]}_by_{names[0]}"
+    return f"{name}_of_{'_and_'.join(names)}"
+
+
+def _safe(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return _UNSAFE.sub("_", plain).strip("_")[:NAME_LENGTH]
+
+
+def _description(json_schema: Mapping[str, Any]) -> str:
+    """The root's description, also where the root is a reference (a recursive model)."""
+    reference = json_schema.get("$ref")
+    if "description" not in json_schema and isinstance(reference, str):
+        home = json_schema.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
+        return _text(home.get("description"))
+    return _text(json_schema.get("description"))
+
+
+def _text(found: Any) -> str:
+    return found if isinstance(found, str) else ""

@@ -1,0 +1,248 @@
+"""Values of Python types: one Pydantic validator per type, its errors told in JSON pointers."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from types import FrameType
+from typing import Any
+from uuid import uuid4
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+
+from prompture.errors import SchemaError
+from prompture.schema.blame import problems_of
+from prompture.schema.check import InvalidValue, Problem, pointer
+
+_LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
+# A raw JSON float reaches a Decimal field by way of a binary double (pydantic-core), which keeps
+# 15 significant digits for certain; longer ones are handed over as text.
+
+_OPAQUE = frozenset({"any", "function-plain", "function-before", "function-wrap", "json"})
+
+
+class TypedChecker:
+    """Validates JSON for one type; every call is one call of pydantic-core."""
+
+    __slots__ = ("_by_name", "_exact", "_validator", "_withhold")
+
+    def __init__(self, adapter: TypeAdapter[Any], json_schema: Mapping[str, Any]) -> None:
+        traits = _Traits(adapter.core_schema)
+        self._validator = adapter.validator
+        self._by_name = None if traits.names_clash else True
+        self._exact = traits.decimals and not traits.opaque
+        self._withhold = traits.hides_input or _mentions_secret(json_schema)
+
+    def validate_json(self, text: str | bytes) -> Any:
+        try:
+            found = self._validator.validate_json(text, by_alias=True, by_name=self._by_name)
+        except ValidationError as error:
+            # `from None`: Pydantic's error prints the document.
+            raise problems_of(error, lambda: json.loads(text), withhold=self._withhold) from None
+        if self._exact:
+            return self._exactly(text, found)
+        return found
+
+    def validate(self, value: Any) -> Any:
+        return self.validate_json(to_json(value))
+
+    def _exactly(self, text: str | bytes, found: Any) -> Any:
+        plain = text.decode() if isinstance(text, bytes) else text
+        if not _LONG_NUMBER.search(plain):
+            return found
+        quoted = json.dumps(json.loads(plain, parse_float=_long_as_text))
+        try:
+            return self._validator.validate_json(quoted, by_alias=True, by_name=self._by_name)
+        except ValidationError:  # a strict field refuses numbers in quotes; `found` stands
+            return found
+
+
+def adapter_of(schema: Any) -> TypeAdapter[Any]:
+    """A complete TypeAdapter of the type (the given one, if it is one).
+
+    Names that an annotation mentions and Pydantic cannot find are looked up where this package
+    was called from. Raises SchemaError for what Pydantic cannot make a validator for.
+    """
+    try:
+        adapter = schema if isinstance(schema, TypeAdapter) else TypeAdapter(schema)
+        if not _complete(adapter):
+            adapter = _completed(adapter, schema)
+    except PydanticUndefinedAnnotation as error:
+        raise SchemaError(
+            f"{_named(schema)} mentions {error.name!r}, which is not defined where the schema is "
+            "used; define it first, or pass a TypeAdapter that is complete"
+        ) from None
+    except PydanticUserError as error:
+        raise SchemaError(f"{_named(schema)} is no schema: {_first_line(error)}") from error
+    except (TypeError, NameError, AttributeError, ValueError, RecursionError) as error:
+        raise SchemaError(
+            f"{_named(schema)} is no schema: {_first_line(error) or type(error).__name__}"
+        ) from error
+    return adapter
+
+
+def json_schema_of(adapter: TypeAdapter[Any], schema: Any) -> dict[str, Any]:
+    """The JSON Schema (validation mode, by alias) of a type.
+
+    Raises SchemaError, naming the field, where a part of it has none.
+    """
+    try:
+        return adapter.json_schema(by_alias=True, mode="validation")
+    except PydanticUserError as error:
+        where = pointer(_fields_without_schema(schema))
+        raise SchemaError(
+            f"{_named(schema)} has no JSON Schema{f' at {where}' if where else ''}: "
+            f"{_first_line(error)}; annotate it with a type that JSON can carry, or with "
+            "pydantic.WithJsonSchema"
+        ) from error
+
+
+def to_json(value: Any) -> str:
+    """JSON text of a JSON value, in which Decimals stand as numbers, digit by digit.
+
+    Raises InvalidValue where the value is none that JSON can carry.
+    """
+    mark = ""
+
+    def number(found: Any) -> str:
+        nonlocal mark
+        if not isinstance(found, Decimal):
+            raise TypeError(f"is a {type(found).__name__}, which JSON does not have")
+        mark = mark or uuid4().hex
+        return f"{mark}{found}"
+
+    try:
+        text = json.dumps(value, default=number)
+    except TypeError as error:
+        raise InvalidValue([Problem("", str(error), "json_type")]) from None
+    except (ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        message = "is nested too deeply" if deep else "contains itself"
+        raise InvalidValue([Problem("", message, "json_type")]) from None
+    return re.sub(f'"{mark}([^"]*)"', r"\1", text) if mark else text
+
+
+def _long_as_text(digits: str) -> float | str:
+    return float(digits) if len(digits) < 16 else digits
+
+
+def _complete(adapter: TypeAdapter[Any]) -> bool:
+    return bool(getattr(adapter, "pydantic_complete", True))
+
+
+def _completed(adapter: TypeAdapter[Any], schema: Any) -> TypeAdapter[Any]:
+    names = _caller_names()
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        schema.model_rebuild(force=True, raise_errors=True, _types_namespace=names)
+        return TypeAdapter(schema)
+    adapter.rebuild(force=True, raise_errors=True, _types_namespace=names)
+    return adapter
+
+
+def _caller_names() -> dict[str, Any]:
+    """Global and local names of the nearest frame outside this package and Pydantic."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        home = str(frame.f_globals.get("__name__", ""))
+        if home.partition(".")[0] not in ("prompture", "pydantic"):
+            return {**frame.f_globals, **frame.f_locals}
+        frame = frame.f_back
+    return {}
+
+
+def _fields_without_schema(schema: Any) -> Iterator[str]:
+    """The path to the first field that has no JSON Schema of its own."""
+    fields = getattr(schema, "model_fields", None) or getattr(schema, "__annotations__", None)
+    for name, field in dict(fields or {}).items():
+        annotation: Any = getattr(field, "annotation", field)
+        try:
+            TypeAdapter(annotation).json_schema()
+        except PydanticUserError:
+            yield name
+            yield from _fields_without_schema(annotation)
+            return
+        except Exception:  # noqa: S112 - only the message of an error in hand depends on it
+            continue
+
+
+def _named(schema: Any) -> str:
+    return getattr(schema, "__name__", None) or repr(schema)[:80]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")
+
+
+def _mentions_secret(node: Any) -> bool:
+    if isinstance(node, Mapping):
+        return node.get("format") == "password" or any(map(_mentions_secret, node.values()))
+    return isinstance(node, list) and any(map(_mentions_secret, node))
+
+
+class _Traits:
+    """What a core schema holds that changes how values are read."""
+
+    def __init__(self, core_schema: Any) -> None:
+        self.names_clash = False
+        self.decimals = False
+        self.opaque = False
+        self.hides_input = False
+        self._walk(core_schema)
+
+    def _walk(self, root: Any) -> None:
+        nodes = [root]
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, dict):
+                self._note(node)
+                nodes += [v for k, v in node.items() if k not in _NOT_SCHEMAS]
+            elif isinstance(node, (list, tuple)):
+                nodes += node
+
+    def _note(self, node: dict[str, Any]) -> None:
+        kind = node.get("type")
+        if kind == "decimal":
+            self.decimals = True
+        elif kind in _OPAQUE or (kind == "union" and _has_decimal(node)):
+            self.opaque = True
+        fields = node.get("fields")
+        if fields:
+            self.names_clash |= _names_clash(fields)
+        config = node.get("config")
+        if isinstance(config, dict) and config.get("hide_input_in_errors"):
+            self.hides_input = True
+
+
+_NOT_SCHEMAS = frozenset({"default", "metadata", "expected", "cls", "serialization", "config"})
+
+
+def _has_decimal(node: Any) -> bool:
+    if isinstance(node, dict):
+        return node.get("type") == "decimal" or any(map(_has_decimal, node.values()))
+    return isinstance(node, (list, tuple)) and any(map(_has_decimal, node))
+
+
+def _names_clash(fields: Any) -> bool:
+    """Whether some field's alias is the name of another field.
+
+    Reading by name as well as by alias would then put a value into the wrong field.
+    """
+    keyed = isinstance(fields, dict)  # else a dataclass's arguments, or merely its names
+    named = fields.items() if keyed else ((f["name"], f) for f in fields if isinstance(f, dict))
+    pairs = [(name, field.get("validation_alias")) for name, field in named]
+    names = {name for name, _ in pairs}
+    return any(alias != name and alias in names for name, a in pairs for alias in _first_keys(a))
+
+
+def _first_keys(alias: Any) -> list[str]:
+    """The top-level keys that an alias (a name, a path, or several paths) may be found under."""
+    if alias is None:
+        return []
+    if isinstance(alias, str):
+        return [alias]
+    paths = alias if alias and isinstance(alias[0], list) else [alias]
+    return [path[0] for path in paths if path]
