@@ -1,0 +1,110 @@
+"""A whole message of Anthropic as a Completion; a stream is folded into the same message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prompture.codecs.anthropic_request import DIALECT
+from prompture.codecs.base import count, request_id, section, tool_call
+from prompture.codecs.stops import stop_reason
+from prompture.errors import ProtocolError
+from prompture.types import JSON, Completion, Native, ToolCall, Usage
+
+
+def read_message(body: Any, headers: Mapping[str, str]) -> Completion:
+    """Raises ProtocolError where the body is no message."""
+    blocks = body.get("content") if isinstance(body, Mapping) else None
+    if not isinstance(blocks, list) or not all(isinstance(b, Mapping) for b in blocks):
+        start = str(body)[:200]
+        raise ProtocolError(f"anthropic: expected a message with content, got {start!r}")
+    calls = tuple(_call(b) for b in blocks if b.get("type") == "tool_use")
+    raw_stop = body.get("stop_reason")
+    text = "".join(_texts(blocks, "text"))
+    return Completion(
+        text=text,
+        reasoning="".join(_texts(blocks, "thinking")),
+        refusal=_refusal(body, text) if raw_stop == "refusal" else None,
+        tool_calls=calls,
+        stop_reason=stop_reason(raw_stop, called=bool(calls)),
+        raw_stop=raw_stop,
+        usage=read_usage(body.get("usage")),
+        model=str(body.get("model") or ""),
+        request_id=request_id(headers),
+        citations=[c for b in blocks for c in _citations(b)] or None,
+        native=Native(DIALECT, [_echo(b) for b in blocks]) if blocks else None,
+        raw=body,
+    )
+
+
+UNPARSED = "_unparsed"
+"""Where a stream's tool block keeps input that was no JSON object."""
+
+
+def _texts(blocks: list[Any], kind: str) -> Iterator[str]:
+    return (str(b.get(kind) or "") for b in blocks if b.get("type") == kind)
+
+
+def _citations(block: JSON) -> list[Any]:
+    found = block.get("citations") if block.get("type") == "text" else None
+    return found if isinstance(found, list) else []
+
+
+def _call(block: JSON) -> ToolCall:
+    arguments = block.get(UNPARSED, block.get("input"))
+    return tool_call(
+        id=str(block.get("id") or ""), name=str(block.get("name") or ""), arguments=arguments
+    )
+
+
+def _echo(block: JSON) -> JSON:
+    return {k: v for k, v in block.items() if k != UNPARSED} if UNPARSED in block else block
+
+
+def _refusal(body: JSON, text: str) -> str:
+    details = section(body, "stop_details")
+    return str(details.get("explanation") or details.get("category") or text)
+
+
+def read_usage(usage: Any) -> Usage:
+    """Anthropic counts fresh, read and written input apart; we add them up.
+
+    ``iterations`` (compaction, advisors) are not in these totals: see ``nested_usage``.
+    """
+    if not isinstance(usage, Mapping) or "input_tokens" not in usage:
+        return Usage(requests=1, raw=usage if isinstance(usage, Mapping) else {})
+    read = count(usage, "cache_read_input_tokens")
+    writes = _writes(usage)
+    written = count(usage, "cache_creation_input_tokens") or sum(writes.values())
+    tier = usage.get("service_tier")
+    return Usage(
+        input_tokens=count(usage, "input_tokens") + read + written,
+        output_tokens=count(usage, "output_tokens"),
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_writes=writes,
+        reasoning_tokens=count(section(usage, "output_tokens_details"), "thinking_tokens"),
+        requests=1,
+        service_tier=tier if isinstance(tier, str) else None,
+        reported=True,
+        raw=usage,
+    )
+
+
+def _writes(usage: JSON) -> dict[str, int]:
+    by_ttl = section(usage, "cache_creation")
+    found = {ttl: count(by_ttl, f"ephemeral_{ttl}_input_tokens") for ttl in ("5m", "1h")}
+    return {ttl: tokens for ttl, tokens in found.items() if tokens}
+
+
+def nested_usage(raw: JSON) -> list[tuple[str | None, Usage]]:
+    """What ``Usage.raw`` lists besides the totals: calls of a compaction or an advisor, each
+    with its own model where it names one. They are billed on top."""
+    nested = raw.get("iterations")
+    if not isinstance(nested, list):
+        return []
+    return [
+        (one.get("model"), read_usage(one))
+        for one in nested
+        if isinstance(one, Mapping) and one.get("type") not in (None, "message")
+    ]

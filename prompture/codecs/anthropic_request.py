@@ -1,0 +1,187 @@
+"""Our messages as Anthropic's: content blocks, merged turns, cache marks."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from prompture.errors import ConfigurationError, UnsupportedError
+from prompture.types import Document, File, Image, Message, Part, Request, Text
+
+DIALECT = "anthropic"
+IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+Block = dict[str, Any]
+
+
+def system_blocks(messages: Iterable[Message]) -> list[Block]:
+    """Every system turn, in order, as text blocks of the top-level ``system``."""
+    return [
+        {"type": "text", "text": m.text} for m in messages if m.role == "system" and m.text.strip()
+    ]
+
+
+def wire_messages(messages: Iterable[Message]) -> list[Block]:
+    """User and assistant turns; neighbours of one role are merged, tool results go first.
+
+    Empty turns are left out: the API refuses empty text.
+    """
+    turns: list[Block] = []
+    for message in messages:
+        if message.role == "system":
+            continue
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = _blocks(message)
+        if not blocks:
+            continue
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        else:
+            turns.append({"role": role, "content": blocks})
+    if not turns:
+        raise ConfigurationError("anthropic: the request has no message with any content")
+    for turn in turns:
+        # Results must come before anything else the user says. The sort is stable.
+        if turn["role"] == "user":
+            turn["content"].sort(key=lambda b: b["type"] != "tool_result")
+    return turns
+
+
+def _blocks(message: Message) -> list[Block]:
+    if message.role == "tool":
+        return [_tool_result(message)]
+    if message.role == "user":
+        return [block for part in message.parts if (block := part_block(part))]
+    native = message.native
+    if native is not None and native.dialect == DIALECT:
+        return [dict(b) for b in native.payload if b.get("type") != "text" or b.get("text")]
+    blocks: list[Block] = []
+    if message.text.strip():
+        blocks.append({"type": "text", "text": message.text})
+    for call in message.calls:
+        id = tool_id(call.id)
+        blocks.append(
+            {"type": "tool_use", "id": id, "name": call.name, "input": call.arguments or {}}
+        )
+    return blocks
+
+
+def _tool_result(message: Message) -> Block:
+    if not message.call_id:
+        raise ConfigurationError("anthropic: a tool turn needs the call_id of the call it answers")
+    block: Block = {"type": "tool_result", "tool_use_id": tool_id(message.call_id)}
+    content = [b for part in message.parts if (b := part_block(part))]
+    if len(content) == 1 and content[0]["type"] == "text":
+        block["content"] = content[0]["text"]
+    elif content:
+        block["content"] = content
+    if message.is_error:
+        block["is_error"] = True
+    return block
+
+
+def tool_id(id: str) -> str:
+    """An id of a call in the characters Anthropic takes; ids of other providers have more."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", id)
+
+
+def part_block(part: Part) -> Block | None:
+    """One part as a block; None for blank text."""
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text} if part.text.strip() else None
+    if isinstance(part, Document):
+        return _text_document(part.text, part.name) if part.text.strip() else None
+    return _image(part) if isinstance(part, Image) else _file(part)
+
+
+def _text_document(text: str, title: str) -> Block:
+    source = {"type": "text", "media_type": "text/plain", "data": text}
+    return _titled({"type": "document", "source": source}, title)
+
+
+def _titled(block: Block, title: str) -> Block:
+    return {**block, "title": title} if title else block
+
+
+def _image(image: Image) -> Block:
+    media_type, data = image.media_type, image.data
+    if image.url is not None:
+        if not image.url.startswith("data:"):
+            return {"type": "image", "source": {"type": "url", "url": image.url}}
+        media_type, data = read_data_url(image.url)
+    return {"type": "image", "source": _base64(media_type, data or b"", IMAGES)}
+
+
+def _base64(media_type: str, data: bytes, allowed: tuple[str, ...]) -> Block:
+    if media_type not in allowed:
+        raise UnsupportedError(
+            f"anthropic: {media_type} cannot be sent; it takes {', '.join(allowed)}"
+        )
+    return {"type": "base64", "media_type": media_type, "data": base64.b64encode(data).decode()}
+
+
+def read_data_url(url: str) -> tuple[str, bytes]:
+    """Media type and bytes of a ``data:`` URL in base64. Raises ConfigurationError."""
+    head, comma, body = url.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise ConfigurationError("a data: URL of an image or file must be in base64")
+    try:
+        return head[5:-7].partition(";")[0], base64.b64decode(body, validate=True)
+    except ValueError as exc:
+        raise ConfigurationError("a data: URL holds no valid base64") from exc
+
+
+def _file(file: File) -> Block:
+    if file.id is not None:
+        kind = "image" if file.media_type in IMAGES else "document"
+        return {"type": kind, "source": {"type": "file", "file_id": file.id}}
+    if file.media_type in IMAGES:
+        image = Image(data=file.data, url=file.url, media_type=file.media_type)
+        return _image(image)
+    if file.url is not None and not file.url.startswith("data:"):
+        source: Block = {"type": "url", "url": file.url}
+        return _titled({"type": "document", "source": source}, file.name)
+    media_type, data = file.media_type, file.data or b""
+    if file.url is not None:
+        media_type, data = read_data_url(file.url)
+    if media_type.startswith("text/"):
+        return _text_document(data.decode(errors="replace"), file.name)
+    source = _base64(media_type, data, ("application/pdf",))
+    return _titled({"type": "document", "source": source}, file.name)
+
+
+def cache_mark(request: Request) -> Block | None:
+    """The ``cache_control`` that the request asks for."""
+    if not request.cache:
+        return None
+    if request.cache is True:
+        return {"type": "ephemeral"}
+    if request.cache not in ("5m", "1h"):
+        raise UnsupportedError(f"anthropic caches for '5m' or '1h', not {request.cache!r}")
+    return {"type": "ephemeral", "ttl": request.cache}
+
+
+def mark_cached(body: Block, mark: Block) -> None:
+    """Put the mark behind what stays the same from call to call.
+
+    That is the tools and the system text. The messages follow only where the conversation goes
+    on (or where there is nothing else): marking a single document would pay for writing a cache
+    that nobody reads.
+    """
+    stable = body.get("system") or body.get("tools")
+    if stable:
+        stable[-1]["cache_control"] = mark
+    turns = body["messages"]
+    if not stable or len(turns) > 1:
+        last = turns[-1]["content"][-1]
+        if last["type"] in ("text", "image", "document", "tool_result", "tool_use"):
+            last["cache_control"] = mark
+
+
+def shorten(body: Block) -> None:
+    """Write lone plain text as a string, the shorthand that the API has for it."""
+    for holder, key in [(body, "system"), *((turn, "content") for turn in body["messages"])]:
+        blocks = holder.get(key)
+        if blocks and len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+            holder[key] = blocks[0]["text"]
