@@ -1,0 +1,278 @@
+"""Ollama's native chat API: ``/api/chat``, local or at ollama.com.
+
+Source: https://github.com/ollama/ollama/blob/main/docs/api.md
+
+The native API is used and not the OpenAI-compatible one because only here the context length
+can be set: the server cuts the head off a prompt that does not fit, and says nothing. So every
+request states ``num_ctx``: the characters divided by 3 (more tokens than any usual tokenizer
+makes of English, German or JSON), 1,536 per image, and the room for the answer (``max_tokens``,
+else 2,048, or 8,192 when reasoning was asked for), rounded up so that the server need not load
+the model anew for every request: to a power of two from 4,096 to 32,768, and to a multiple of
+32,768 beyond. The endpoint's option ``num_ctx`` raises the least; ``extra={"options":
+{"num_ctx": n}}`` sets it exactly. The server lowers it to what the model was trained for: keep
+a longer document within that by chunking.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from prompture.codecs.base import Endpoint
+from prompture.codecs.faults import fault_of_response, provider_error
+from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body
+from prompture.codecs.ollama_tools import parameters
+from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
+from prompture.types import Completion, Document, Image, Message, ModelInfo, Request, Text, Tool
+from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
+
+Body = dict[str, Any]
+
+CHARS_PER_TOKEN = 3
+IMAGE_TOKENS = 1536
+ANSWER_TOKENS = 2048
+THINKING_TOKENS = 8192
+LEAST_CONTEXT = 4096
+CONTEXT_STEP = 32768
+_THINK: Mapping[str, bool | str] = {
+    "none": False,
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "max",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ollama:
+    """The dialect.
+
+    There is no way to force a tool call, to forbid parallel ones, or to constrain the answer
+    while tools are on offer: asking for those raises UnsupportedError. ``tool_choice="none"``
+    leaves the tools out. Caching is automatic while the model stays loaded, so a ``cache`` time
+    to live becomes ``keep_alive``. ``reasoning`` is a level; an effort that has none goes to the
+    nearest. ``extra["options"]`` is merged into the options.
+    """
+
+    @property
+    def dialect(self) -> str:
+        return DIALECT
+
+    def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
+        _refuse_what_is_not_there(request)
+        body: Body = {"model": request.model, "messages": _messages(request, endpoint)}
+        if request.tools and request.tool_choice != "none":
+            body["tools"] = [_tool(t) for t in request.tools]
+        if request.schema is not None:
+            body["format"] = request.schema
+        elif request.json_mode:
+            body["format"] = "json"
+        if (think := _think(request.reasoning)) is not None:
+            body["think"] = think
+        if request.logprobs is not None:
+            body["logprobs"] = True
+            if request.logprobs:
+                body["top_logprobs"] = request.logprobs
+        if isinstance(request.cache, str):
+            body["keep_alive"] = request.cache
+        body["stream"] = stream
+        extra = dict(request.extra)
+        options = {**_options(request, body, endpoint), **extra.pop("options", {})}
+        body |= {"options": options, **extra}
+        return post_json(_root(endpoint) + "/api/chat", _headers(endpoint), body)
+
+    def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
+        return read_body(response, endpoint)
+
+    def stream_decoder(self, endpoint: Endpoint) -> OllamaStream:
+        return OllamaStream(endpoint)
+
+    def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
+        return mend(provider_error(response, endpoint, fault_of_response(response)))
+
+    def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
+        return HTTPRequest("GET", _root(endpoint) + "/api/tags", _headers(endpoint))
+
+    def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
+        body = response.json()
+        rows = body.get("models") if isinstance(body, Mapping) else None
+        if not isinstance(rows, list):
+            raise ProtocolError(f"no list of models in {str(body)[:200]!r}")
+        return [_model(row) for row in rows if isinstance(row, Mapping)], None
+
+
+def _refuse_what_is_not_there(request: Request) -> None:
+    offered = bool(request.tools) and request.tool_choice != "none"
+    if offered and request.tool_choice not in (None, "auto"):
+        raise UnsupportedError(
+            "ollama: a tool call cannot be forced; use tool_choice 'auto' or 'none', or a schema"
+        )
+    if offered and request.parallel_tools is False:
+        raise UnsupportedError("ollama: parallel tool calls cannot be switched off")
+    if offered and (request.schema is not None or request.json_mode):
+        raise UnsupportedError(
+            "ollama: a model held to a schema cannot call tools; send one or the other"
+        )
+    if request.metadata:
+        raise UnsupportedError("ollama: its API has no place for metadata")
+
+
+def _think(reasoning: str | int | None) -> bool | str | None:
+    if reasoning is None:
+        return None
+    if isinstance(reasoning, int):
+        if reasoning == 0:
+            return False
+        raise UnsupportedError("ollama: reasoning takes an effort, not a number of tokens")
+    if reasoning not in _THINK:
+        known = ", ".join(_THINK)
+        raise UnsupportedError(f"ollama: no reasoning effort {reasoning!r}; it has {known}")
+    return _THINK[reasoning]
+
+
+def _options(request: Request, body: Body, endpoint: Endpoint) -> Body:
+    given = {
+        "num_predict": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "seed": request.seed,
+        "stop": list(request.stop) or None,
+        "num_ctx": _context(request, body, endpoint),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _context(request: Request, body: Body, endpoint: Endpoint) -> int:
+    """Tokens of context to ask for: see the module's docstring."""
+    images = 0
+    chars = len(json.dumps(body.get("tools", "")))
+    for message in body["messages"]:
+        images += len(message.get("images", ()))
+        chars += sum(len(value) for value in message.values() if isinstance(value, str))
+        chars += len(json.dumps(message.get("tool_calls", "")))
+    answer = request.max_tokens or (THINKING_TOKENS if body.get("think") else ANSWER_TOKENS)
+    needed = -(-chars // CHARS_PER_TOKEN) + IMAGE_TOKENS * images + answer
+    least = max(LEAST_CONTEXT, _least(endpoint))
+    if needed <= least:
+        return least
+    if needed > CONTEXT_STEP:
+        return -(-needed // CONTEXT_STEP) * CONTEXT_STEP
+    return max(least, 1 << (needed - 1).bit_length())
+
+
+def _least(endpoint: Endpoint) -> int:
+    stated = endpoint.options.get("num_ctx") or "0"
+    if not stated.isdigit():
+        raise ConfigurationError(f"ollama: num_ctx must be a number of tokens, not {stated!r}")
+    return int(stated)
+
+
+def _tool(tool: Tool) -> Body:
+    schema, note = parameters(tool.parameters)
+    words = [tool.description, "" if note in tool.description else note]
+    function: Body = {"name": tool.name, "parameters": schema}
+    if description := "\n".join(filter(None, words)):
+        function["description"] = description
+    return {"type": "function", "function": function}
+
+
+def _messages(request: Request, endpoint: Endpoint) -> list[Body]:
+    names = {call.id: call.name for m in request.messages for call in m.calls}
+    wire = [_message(m, names) for m in request.messages]
+    if request.schema is not None and _is_cloud(request.model, endpoint):
+        # ollama.com takes a schema and does not enforce it: say it in words too.
+        schema = json.dumps(request.schema, ensure_ascii=False)
+        _instruct(wire, f"Answer with JSON only, valid under this JSON Schema:\n{schema}")
+    elif request.json_mode and not any("json" in m["content"].lower() for m in wire):
+        # A model that is not told of JSON fills the answer with blanks until it is cut off.
+        _instruct(wire, "Answer with a JSON object only.")
+    return wire
+
+
+def _is_cloud(model: str, endpoint: Endpoint) -> bool:
+    return model.endswith("cloud") or "://ollama.com" in endpoint.base_url
+
+
+def _instruct(wire: list[Body], words: str) -> None:
+    if wire and wire[0]["role"] == "system":
+        wire[0] = {**wire[0], "content": f"{wire[0]['content']}\n\n{words}"}
+    else:
+        wire.insert(0, {"role": "system", "content": words})
+
+
+def _message(message: Message, names: Mapping[str, str]) -> Body:
+    native = message.native
+    if native is not None and native.dialect == DIALECT:
+        return dict(native.payload)
+    wire: Body = {"role": message.role, "content": message.text}
+    if images := list(_images(message)):
+        wire["images"] = images
+    if message.role == "tool":
+        if name := message.name or names.get(message.call_id or ""):
+            wire["tool_name"] = name
+        if message.is_error:
+            wire["content"] = f"Error: {message.text}"
+    if message.reasoning and native is None:
+        wire["thinking"] = message.reasoning
+    if message.calls:
+        wire["tool_calls"] = [
+            {"function": {"name": c.name, "arguments": c.arguments or {}}} for c in message.calls
+        ]
+    return wire
+
+
+def _images(message: Message) -> Iterable[str]:
+    for part in message.parts:
+        if isinstance(part, (Text, Document)):
+            continue
+        if not isinstance(part, Image):
+            raise UnsupportedError("ollama: takes no files; send the text or page images")
+        if part.data is not None:
+            yield base64.b64encode(part.data).decode()
+        elif part.url and part.url.startswith("data:") and ";base64," in part.url:
+            yield part.url.partition(",")[2]
+        else:
+            raise UnsupportedError("ollama: fetches no image URLs; pass the image's bytes")
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
+    if not endpoint.api_key:
+        return dict(endpoint.headers)
+    return {"authorization": f"Bearer {endpoint.api_key}", **endpoint.headers}
+
+
+def _root(endpoint: Endpoint) -> str:
+    """The server's root. OLLAMA_HOST may be a bare host, may name the address to listen on
+    (0.0.0.0), and other tools' variables end in ``/v1``."""
+    url = endpoint.base_url
+    if "://" not in url:
+        host, slash, path = url.partition("/")
+        bare = host.rpartition("]")[2] if host.startswith("[") else host
+        url = f"http://{host}{'' if ':' in bare else ':11434'}{slash}{path}"
+    for end in ("/api/chat", "/api", "/v1/chat/completions", "/v1"):
+        url = url.removesuffix(end)
+    return url.replace("://0.0.0.0", "://127.0.0.1")
+
+
+def _model(row: Mapping[str, Any]) -> ModelInfo:
+    details = row.get("details")
+    context = details.get("context_length") if isinstance(details, Mapping) else None
+    return ModelInfo(
+        id=str(row.get("model") or row.get("name") or ""),
+        created=_timestamp(row.get("modified_at")),
+        context_tokens=context if isinstance(context, int) else None,
+        raw=row,
+    )
+
+
+def _timestamp(text: Any) -> int | None:
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,236 @@
+"""What Ollama answers, whole or line by line, in our words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from prompture import errors
+from prompture.codecs.base import Endpoint, count, request_id, tool_call
+from prompture.codecs.faults import raise_if_error, stream_error
+from prompture.codecs.stops import stop_reason
+from prompture.errors import ConnectionLost, ProtocolError, ProviderError
+from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
+from prompture.wire.http import HTTPResponse
+from prompture.wire.ndjson import NDJSONDecoder
+
+DIALECT = "ollama"
+_COUNTS = (
+    "prompt_eval_count",
+    "eval_count",
+    "total_duration",
+    "load_duration",
+    "prompt_eval_duration",
+    "eval_duration",
+)
+_HOPELESS = re.compile(r"requires more system memory|failed to process inputs|unknown format")
+_IN_STREAM: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
+    (re.compile(r"model .*not found|pull.*model", re.IGNORECASE), errors.ModelNotFound),
+    (re.compile(r"does not support|invalid", re.IGNORECASE), errors.InvalidRequest),
+    (re.compile(r"unauthorized", re.IGNORECASE), errors.AuthenticationError),
+    (re.compile(r"server busy", re.IGNORECASE), errors.Overloaded),
+)
+
+
+def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
+    """The Completion of a whole response, of ``/api/chat`` or ``/api/generate``."""
+    body = response.json()
+    try:
+        raise_if_error(body, response, endpoint)
+    except ProviderError as error:
+        raise mend(error) from None
+    message = _message(body)
+    if message is None:
+        raise ProtocolError(f"{endpoint.provider}: no message in {str(body)[:200]!r}")
+    calls = _calls(message, body, 0)
+    return _completion(
+        body,
+        text=message.get("content") or "",
+        reasoning=message.get("thinking") or "",
+        calls=calls,
+        headers=response.headers,
+        logprobs=body.get("logprobs"),
+    )
+
+
+def mend(error: ProviderError) -> ProviderError:
+    """The error with what Ollama's words add: a class for one that came with status 200, and
+    no second try where that must fail the same way."""
+    words = error.args[0]
+    if error.status == 200 and type(error) is errors.ServerError:
+        for pattern, cls in _IN_STREAM:
+            if pattern.search(words):
+                error = cls(
+                    words,
+                    provider=error.provider,
+                    status=200,
+                    code=error.code,
+                    request_id=error.request_id,
+                    body=error.body,
+                )
+                break
+    if _HOPELESS.search(words):
+        error.retryable = False
+    return error
+
+
+def _message(body: Any) -> JSON | None:
+    """The message of a line. ``/api/generate`` has ``response`` and ``thinking`` instead."""
+    if not isinstance(body, Mapping):
+        return None
+    if isinstance(message := body.get("message"), Mapping):
+        return message
+    if isinstance(text := body.get("response"), str):
+        return {"role": "assistant", "content": text, "thinking": body.get("thinking")}
+    return {} if body.get("done") else None
+
+
+def _calls(message: JSON, body: JSON, start: int) -> list[ToolCall]:
+    found = message.get("tool_calls") or ()
+    if not isinstance(found, Sequence) or not all(isinstance(c, Mapping) for c in found):
+        raise ProtocolError(f"tool_calls are not a list of objects: {str(found)[:200]!r}")
+    return [_call(c, body, start + i) for i, c in enumerate(found)]
+
+
+def _call(wire: JSON, body: JSON, position: int) -> ToolCall:
+    """A call with the server's id; older servers give none, and it is then made out of the
+    call's own words and the answer's date, so that the same answer gives the same id."""
+    function = wire.get("function")
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise ProtocolError(f"a tool call without a function's name: {str(dict(wire))[:200]!r}")
+    id = wire.get("id")
+    if not id:
+        seed = json.dumps([function, body.get("created_at"), position], sort_keys=True)
+        id = f"call_{hashlib.sha256(seed.encode()).hexdigest()[:12]}"
+    return tool_call(id=str(id), name=function["name"], arguments=function.get("arguments"))
+
+
+def _completion(
+    body: JSON,
+    *,
+    text: str,
+    reasoning: str,
+    calls: Sequence[ToolCall],
+    headers: Mapping[str, str],
+    logprobs: Any,
+) -> Completion:
+    raw_stop = body.get("done_reason")
+    return Completion(
+        text=text,
+        reasoning=reasoning,
+        tool_calls=tuple(calls),
+        stop_reason=stop_reason(raw_stop, called=bool(calls)),
+        raw_stop=raw_stop,
+        usage=_usage(body),
+        model=str(body.get("model") or ""),
+        request_id=request_id(headers),
+        logprobs=logprobs,
+        native=Native(DIALECT, _turn(text, reasoning, calls)),
+        raw=body,
+    )
+
+
+def _usage(body: JSON) -> Usage:
+    """``prompt_eval_count`` is left out where the whole prompt was in the server's cache."""
+    raw = {name: body[name] for name in _COUNTS if name in body}
+    return Usage(
+        input_tokens=count(body, "prompt_eval_count"),
+        output_tokens=count(body, "eval_count"),
+        requests=1,
+        reported="eval_count" in body or "prompt_eval_count" in body,
+        raw=raw,
+    )
+
+
+def _turn(text: str, reasoning: str, calls: Sequence[ToolCall]) -> dict[str, Any]:
+    turn: dict[str, Any] = {"role": "assistant", "content": text}
+    if reasoning:
+        turn["thinking"] = reasoning
+    if calls:
+        turn["tool_calls"] = [
+            {"function": {"name": c.name, "arguments": c.arguments or {}}} for c in calls
+        ]
+    return turn
+
+
+@dataclass(slots=True)
+class OllamaStream:
+    """Folds the lines of a streamed answer. A tool call comes whole, in one line."""
+
+    endpoint: Endpoint
+    _lines: NDJSONDecoder = field(default_factory=NDJSONDecoder)
+    _text: list[str] = field(default_factory=list)
+    _reasoning: list[str] = field(default_factory=list)
+    _calls: list[ToolCall] = field(default_factory=list)
+    _logprobs: list[Any] = field(default_factory=list)
+    _last: JSON = field(default_factory=dict)
+    _done: bool = False
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        return self._fold(self._lines.feed(chunk))
+
+    def _fold(self, lines: list[Any]) -> list[Delta]:
+        return [delta for line in lines for delta in self._line(line)]
+
+    def _line(self, line: Any) -> list[Delta]:
+        if self._done:
+            return []
+        if isinstance(line, Mapping) and line.get("error"):
+            error = mend(stream_error(line, self.endpoint))
+            error.partial = self.partial()
+            raise error
+        message = _message(line)
+        if message is None:
+            raise ProtocolError(f"{self.endpoint.provider}: no message in {str(line)[:200]!r}")
+        self._last = line
+        self._done = bool(line.get("done"))
+        self._logprobs += line.get("logprobs") or ()
+        deltas = []
+        if thought := message.get("thinking"):
+            self._reasoning.append(thought)
+            deltas.append(Delta(reasoning=thought))
+        if text := message.get("content"):
+            self._text.append(text)
+            deltas.append(Delta(text=text))
+        for call in _calls(message, line, len(self._calls)):
+            deltas.append(
+                Delta(
+                    tool_index=len(self._calls),
+                    tool_id=call.id,
+                    tool_name=call.name,
+                    tool_arguments=call.raw_arguments,
+                )
+            )
+            self._calls.append(call)
+        return deltas
+
+    def close(self) -> Completion:
+        self._fold(self._lines.close())
+        if not self._done:
+            error = ConnectionLost(
+                f"{self.endpoint.provider}: the stream ended before its last line"
+            )
+            error.partial = self.partial()
+            raise error
+        return self.partial()
+
+    def partial(self) -> Completion:
+        """What has come so far; before the last line its stop reason is ``"unknown"``."""
+        text, reasoning = "".join(self._text), "".join(self._reasoning)
+        body = {
+            k: v for k, v in self._last.items() if k not in ("response", "thinking", "logprobs")
+        }
+        body["message"] = _turn(text, reasoning, self._calls)
+        whole = _completion(
+            body,
+            text=text,
+            reasoning=reasoning,
+            calls=self._calls,
+            headers={},
+            logprobs=self._logprobs or None,
+        )
+        return whole if self._done else replace(whole, stop_reason="unknown")
