@@ -1,0 +1,330 @@
+"""A reader of almost-JSON: one pass over one value, which it writes out again as JSON text.
+
+Numbers and strings are copied, not converted, so that no digit is lost. What it mends, it names;
+what it would have to guess, it refuses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+DEPTH_LIMIT = 200  # as in pydantic-core's parser
+
+_SPACE = re.compile(r"(?:[\s\ufeff\u200b]+|//[^\n]*|/\*.*?\*/|#[^\n]*)*", re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_PLAIN_STRING = re.compile(r'"[^"\\\x00-\x1f]*"')
+_TRIPLE = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', re.DOTALL)
+_CURLY_QUOTED = re.compile(r"[“„]([^“”„]*)[”“]")
+# A quote inside a string is taken for text unless what follows can follow a string.
+_LOOSE_VALUE = {
+    q: re.compile(rf"{q}((?:[^{q}\\]|\\.|{q}(?!\s*(?:[,}}\]]|$)))*){q}", re.DOTALL) for q in "\"'"
+}
+_LOOSE_KEY = {q: re.compile(rf"{q}((?:[^{q}\\\n]|\\.|{q}(?!\s*:))*){q}(?=\s*:)") for q in "\"'"}
+_LOOSE_LENGTH = 10_000  # characters searched for the end of a string with quotes in it
+_NUMBER = re.compile(
+    r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?(?=[ \t\r]*(?:[,}\]\n]|/[/*]|#|$))"
+)
+_SLOPPY_NUMBER = re.compile(r"([-+]?)(\d*)(?:\.(\d*))?(?=[ \t\r]*(?:[,}\]\n]|$))")
+_WORD = re.compile(r"[A-Za-z]+(?=[\s,}\]:]|$)")
+_BARE_KEY = re.compile(r"[A-Za-z_$][\w$.-]*(?=\s*:)")
+_BARE_VALUE = re.compile(r"\w[^,{}\[\]\"'\n]{0,199}(?=[,}\n])")
+_ESCAPES = re.compile(r"\\u[0-9a-fA-F]{4}|\\[\"\\/bfnrt]|\\\n|\\.|[\x00-\x1f\"]", re.DOTALL)
+_LITERALS = {
+    "true": ("true", ""),
+    "false": ("false", ""),
+    "null": ("null", ""),
+    "True": ("true", "Python literals"),
+    "False": ("false", "Python literals"),
+    "None": ("null", "Python literals"),
+    "TRUE": ("true", "literals in capitals"),
+    "FALSE": ("false", "literals in capitals"),
+    "NULL": ("null", "literals in capitals"),
+    "NaN": ("null", "NaN became null"),
+    "undefined": ("null", "undefined became null"),
+}
+_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"'}
+
+
+class Unreadable(Exception):
+    """This is no value; ``final`` where guessing on would risk a wrong one."""
+
+    def __init__(self, reason: str, at: int, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.at = at
+        self.final = final
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """``text`` is JSON; ``end`` is where the value ended; ``cut`` if the input ended before it."""
+
+    text: str
+    end: int
+    mended: tuple[str, ...]
+    cut: bool
+
+
+def read(text: str, start: int = 0) -> Reading:
+    """The value that starts at ``start``. Raises Unreadable."""
+    return _Reader(text, start).run()
+
+
+class _Reader:
+    """A pushdown machine; ``_open`` holds the brackets not yet closed, ``_filled`` whether each
+    has a member."""
+
+    def __init__(self, text: str, start: int) -> None:
+        self._text = text
+        self._start = self._at = start
+        self._out: list[str] = []
+        self._open: list[str] = []
+        self._filled: list[bool] = []
+        self._mended: dict[str, None] = {}
+
+    def run(self) -> Reading:
+        try:
+            self._value()
+            while self._open:
+                self._member()
+        except _End:
+            return self._closed()
+        return self._reading(cut=False)
+
+    def _reading(self, *, cut: bool) -> Reading:
+        return Reading("".join(self._out), self._at, tuple(self._mended), cut)
+
+    def _closed(self) -> Reading:
+        """The value with its tail closed. A key without a value, and a number or word that may
+        go on, are dropped; a string keeps what there is of it."""
+        while self._out and self._out[-1] in (",", ":"):
+            del self._out[-2 if self._out[-1] == ":" else -1 :]
+        self._out += ["}" if b == "{" else "]" for b in reversed(self._open)]
+        self._at = len(self._text)
+        return self._reading(cut=True)
+
+    def _member(self) -> None:
+        """One member of the innermost bracket, or its end."""
+        before = self._at
+        commas = self._commas()
+        here = self._peek()
+        bracket = self._open[-1]
+        if here == ("}" if bracket == "{" else "]"):
+            self._close(trailing=commas > 0)
+            return
+        if self._filled[-1]:
+            self._between(commas, broken="\n" in self._text[before : self._at])
+        elif commas:
+            raise self._refusal("a comma before the first member", final=bracket == "[")
+        if bracket == "{":
+            self._key()
+        self._filled[-1] = True
+        self._value()
+
+    def _commas(self) -> int:
+        count = 0
+        while self._peek() == ",":
+            self._at += 1
+            count += 1
+        return count
+
+    def _between(self, commas: int, *, broken: bool) -> None:
+        if commas > 1:
+            if self._open[-1] == "[":
+                raise self._refusal("a member is missing between two commas", final=True)
+            self._mend("doubled commas")
+        if not commas:
+            if not broken:
+                raise self._refusal("a comma is missing")
+            self._mend("missing commas")
+        self._out.append(",")
+
+    def _close(self, *, trailing: bool) -> None:
+        if trailing:
+            self._mend("trailing commas")
+        self._out.append(self._text[self._at])
+        self._at += 1
+        self._open.pop()
+        self._filled.pop()
+
+    def _key(self) -> None:
+        here = self._text[self._at]
+        if here in "\"'":
+            self._string(_LOOSE_KEY[here], after=":")
+        elif here in "“„":
+            self._curly_quoted()
+        elif bare := _BARE_KEY.match(self._text, self._at):
+            self._put(f'"{bare[0]}"', bare.end(), "unquoted keys")
+        else:
+            # `1,234.50` is one number to its writer, so nothing may be guessed from its parts.
+            raise self._refusal("a key was expected", final=here.isdigit())
+        if self._peek() != ":":
+            raise self._refusal("a colon was expected after the key")
+        self._out.append(":")
+        self._at += 1
+
+    def _value(self) -> None:
+        here = self._peek()
+        if here in "{[":
+            self._descend(here)
+        elif here in "\"'":
+            self._string(_LOOSE_VALUE[here], after=",}]")
+        elif here in "“„":
+            self._curly_quoted()
+        elif number := _NUMBER.match(self._text, self._at):
+            self._scalar(number[0], number.end())
+        else:
+            self._odd_scalar()
+
+    def _descend(self, bracket: str) -> None:
+        if len(self._open) == DEPTH_LIMIT:
+            raise self._refusal(f"it is nested more than {DEPTH_LIMIT} deep", final=True)
+        self._open.append(bracket)
+        self._filled.append(False)
+        self._out.append(bracket)
+        self._at += 1
+
+    def _odd_scalar(self) -> None:
+        word = _WORD.match(self._text, self._at)
+        if word and word[0] in _LITERALS:
+            text, mended = _LITERALS[word[0]]
+            self._scalar(text, word.end(), mended)
+            return
+        sloppy = _SLOPPY_NUMBER.match(self._text, self._at)
+        if sloppy and (sloppy[2] or sloppy[3]):
+            self._sloppy_number(sloppy)
+            return
+        bare = _BARE_VALUE.match(self._text, self._at)
+        if bare and self._open and self._open[-1] == "{":
+            self._put(json.dumps(bare[0].rstrip()), bare.end(), "unquoted text")
+            return
+        if self._runs_out():
+            raise _End
+        if self._text[self._at] in ".…<":
+            raise self._refusal("a placeholder stands for a value", final=True)
+        raise self._refusal("a value was expected")
+
+    def _sloppy_number(self, found: re.Match[str]) -> None:
+        sign, whole, part = found[1], found[2], found[3]
+        if len(whole) > 1 and whole[0] == "0":
+            self._put(f'"{found[0]}"', found.end(), "numbers with leading zeros became text")
+            return
+        number = f"{'-' if sign == '-' else ''}{whole or '0'}{'.' + part if part else ''}"
+        self._scalar(number, found.end(), "odd spellings of numbers")
+
+    def _scalar(self, text: str, end: int, mended: str = "") -> None:
+        if end == len(self._text) and self._open:
+            raise _End  # its digits or letters may go on
+        self._put(text, end, mended)
+
+    def _string(self, loose: re.Pattern[str], *, after: str) -> None:
+        text, at = self._text, self._at
+        plain = _PLAIN_STRING.match(text, at) or _STRING.match(text, at)
+        if plain and not text.startswith('"""', at) and self._fits(plain.end(), after):
+            self._put(self._escaped(plain[0][1:-1]), plain.end())
+            return
+        triple = _TRIPLE.match(text, at)
+        if triple:
+            inner = triple[1] if triple[1] is not None else triple[2]
+            self._put(self._escaped(inner), triple.end(), "triple quotes")
+            return
+        self._loose_string(loose)
+
+    def _loose_string(self, loose: re.Pattern[str]) -> None:
+        quote = self._text[self._at]
+        found = loose.match(self._text, self._at, self._at + _LOOSE_LENGTH)
+        if not found:
+            if quote in self._text[self._at + 1 :]:
+                raise self._refusal("a string with quotes in it has no clear end")
+            self._cut_string()
+        inner = found[1]  # type: ignore[index]
+        if re.search(rf"{quote}\s*{quote}", inner):
+            raise self._refusal("two strings stand side by side")
+        if quote == "'":
+            self._mend("single quotes")
+        if quote in inner.replace("\\" + quote, ""):
+            self._mend("quotes inside strings")
+        self._put(self._escaped(inner), found.end())  # type: ignore[union-attr]
+
+    def _cut_string(self) -> None:
+        """Keep what there is of a string that never ends, unless it is a key."""
+        inner = re.sub(r"\\(?:u[0-9a-fA-F]{0,3})?$", "", self._text[self._at + 1 :])
+        if self._out and self._out[-1] != ":" and self._open[-1:] == ["{"]:
+            raise _End
+        self._out.append(self._escaped(inner))
+        raise _End
+
+    def _curly_quoted(self) -> None:
+        found = _CURLY_QUOTED.match(self._text, self._at)
+        if not found:
+            raise self._refusal("a typographic quote is not closed")
+        self._put(self._escaped(found[1]), found.end(), "typographic quotes")
+
+    def _fits(self, end: int, after: str) -> bool:
+        """Whether what stands at ``end`` can follow a string there."""
+        gap = _SPACE.match(self._text, end)
+        follows = self._text[gap.end() : gap.end() + 1] if gap else ""
+        between = self._text[end : gap.end()] if gap else ""
+        return not follows or follows in after or (after != ":" and "\n" in between)
+
+    def _escaped(self, inner: str) -> str:
+        if inner.isprintable() and "\\" not in inner and '"' not in inner:
+            return f'"{inner}"'
+        return f'"{_ESCAPES.sub(self._escape, inner)}"'
+
+    def _escape(self, found: re.Match[str]) -> str:
+        text = found[0]
+        if text in _SHORT_ESCAPES:
+            if text != '"':
+                self._mend("raw line breaks and tabs in strings")
+            return _SHORT_ESCAPES[text]
+        if text[0] != "\\":
+            self._mend("control characters in strings")
+            return f"\\u{ord(text):04x}"
+        if len(text) == 6 or text[1] in '"\\/bfnrt':
+            return text
+        if text[1] == "'":
+            return "'"
+        self._mend("stray backslashes")
+        return "\\n" if text[1] == "\n" else "\\\\" + _ESCAPES.sub(self._escape, text[1])
+
+    def _runs_out(self) -> bool:
+        """Whether the rest of the input is the beginning of a number or word."""
+        rest = self._text[self._at : self._at + 60]
+        return self._at + len(rest) == len(self._text) and bool(
+            re.fullmatch(r"[-+]?[\w.]*[-+]?\d*", rest)
+        )
+
+    def _peek(self) -> str:
+        """The next character that is neither space nor comment. Raises _End where none is."""
+        if self._text[self._at : self._at + 1] in _SOLID:
+            return self._text[self._at]
+        skipped = _SPACE.match(self._text, self._at)
+        end = skipped.end() if skipped else self._at
+        if end > self._at and not self._text[self._at : end].isspace():
+            self._mend("comments")
+        self._at = end
+        if end == len(self._text):
+            raise _End
+        return self._text[end]
+
+    def _put(self, text: str, end: int, mended: str = "") -> None:
+        self._out.append(text)
+        self._at = end
+        if mended:
+            self._mend(mended)
+
+    def _mend(self, what: str) -> None:
+        self._mended[what] = None
+
+    def _refusal(self, reason: str, *, final: bool = False) -> Unreadable:
+        return Unreadable(reason, self._at, final=final)
+
+
+_SOLID = frozenset('{}[]",:')
+
+
+class _End(Exception):
+    """The input ended inside the value."""
