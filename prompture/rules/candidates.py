@@ -1,0 +1,100 @@
+"""Candidates of a field: every labelled place in a scope that its parser can read."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from prompture.rules.fields import Field
+from prompture.rules.labels import similarity
+from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.pairs import TRUST, Pair
+from prompture.rules.render import render
+from prompture.rules.values import read
+
+# Kinds whose values have a form of their own; the rest take whatever text stands by the label.
+FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})
+_ONLY_BESIDE = frozenset({"colon", "leader", "under", "prefix", "inline"})
+_LABEL_END = re.compile(r"[:=]\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The pairs of a document by the words of their labels, so that a field looks at few of them."""
+
+    pairs: tuple[Pair, ...]
+    by_key: Mapping[str, tuple[Pair, ...]]
+    by_stem: Mapping[str, frozenset[str]]
+
+
+def index_pairs(pairs: Sequence[Pair]) -> Index:
+    """Index pairs by label and by the first letters of each word of it."""
+    by_key: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_key[pair.key].append(pair)
+    by_stem: dict[str, set[str]] = defaultdict(set)
+    for key in by_key:
+        for word in key.split():
+            by_stem[word[:4]].add(key)
+    return Index(
+        tuple(pairs),
+        {key: tuple(found) for key, found in by_key.items()},
+        {stem: frozenset(keys) for stem, keys in by_stem.items()},
+    )
+
+
+def matching(
+    index: Index, phrases: Mapping[str, float], *, avoid: frozenset[str] = frozenset()
+) -> dict[str, float]:
+    """The labels of a document that fit phrases, with how well."""
+    keys: set[str] = set()
+    for phrase in phrases:
+        keys.update(*(index.by_stem.get(word[:4], ()) for word in phrase.split()))
+    scored = {key: similarity(key, phrases, avoid=avoid) for key in keys}
+    return {key: score for key, score in scored.items() if score >= 0.6}
+
+
+def labelled(name: Field, index: Index, page: Page, scope: Scope) -> Iterator[Candidate]:
+    """What stands by the labels of a field inside a scope, as JSON values."""
+    if not name.phrases:
+        return
+    for key, fit in matching(index, name.phrases).items():
+        for pair in index.by_key[key]:
+            if not scope.holds(pair.label_start, pair.end):
+                continue
+            found = _of_pair(name, pair, page, fit)
+            if found is not None:
+                yield found
+
+
+def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | None:
+    trust = TRUST[pair.relation]
+    if name.kind in FREE_KINDS and pair.relation not in _ONLY_BESIDE and fit < 0.9:
+        return None
+    if (
+        name.kind in FREE_KINDS
+        and pair.relation == "prefix"
+        and not _plain_prefix(name, pair, page)
+    ):
+        return None
+    reading = read(name.kind, page, pair.start, pair.end, name=name)
+    if reading is None:
+        return None
+    distance = reading.start - pair.start
+    if name.kind not in FREE_KINDS and distance > 12:
+        trust -= 0.1 if name.kind in {"date", "money", "currency"} and distance < 40 else 0.25
+    if reading.rivals and name.kind in {"money", "number", "integer"}:
+        trust -= 0.2
+    written = render(name, reading, page)
+    if written is None:
+        return None
+    value, span = written
+    return Candidate(value, (span,), round(fit * trust, 4), (pair.label_start, pair.label_end))
+
+
+def _plain_prefix(name: Field, pair: Pair, page: Page) -> bool:
+    """Free text needs more than a gap of one space after its label, except where a value must follow."""
+    return (
+        bool(_LABEL_END.search(page.text[pair.label_start : pair.start + 2]))
+        and name.kind != "title"
+    )

@@ -1,0 +1,33 @@
+"""From a schema and a text to a value and the places it was read from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from prompture.rules.page import read_page
+from prompture.rules.reader import Reader
+from prompture.types import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the rules read: a JSON value, and by JSON pointer (RFC 6901) the spans of every value that is not null."""
+
+    value: Any
+    spans: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+
+
+def extract(
+    schema: Mapping[str, Any], text: str, *, today: date | None = None, region: str | None = None
+) -> Found:
+    """Fill a JSON Schema from a text.
+
+    A value that the text does not state, or states in two ways, is null (a property that is not required is left
+    out). `region` is an ISO 3166 code ("US", "DE") for what the text leaves open: the order of 03/04/2024 and the
+    country of telephone numbers. `today` only decides the century of a year of two digits.
+    Raises MissingExtra when the packages of the extra "local" are not installed.
+    """
+    reader = Reader.of(schema, read_page(text, today=today, region=region))
+    value, spans = reader.read()
+    return Found(value, spans)

@@ -1,0 +1,364 @@
+"""A JSON Schema seen as fields to fill: references followed, null taken out, each name understood."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from prompture.rules.labels import normalise
+from prompture.rules.vocabulary import BUYER, CONCEPTS, PARTY_ROLES, SELLER, Concept
+
+MAX_DEPTH = 12
+_GENERIC = frozenset(
+    {
+        "description",
+        "text",
+        "date",
+        "number",
+        "name",
+        "value",
+        "id",
+        "title",
+        "content",
+        "details",
+        "summary",
+        "type",
+    }
+)
+_CLAUSE = re.compile(r"[^.,;:(\n]{1,80}")
+_ITEM_CONCEPTS = (
+    *(
+        "quantity",
+        "unit_price",
+        "line_total",
+        "item_description",
+        "item_code",
+        "unit",
+        "tax_rate",
+        "tax_total",
+    ),
+    *("discount", "position", "date", "currency"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One property of an object schema. `types` are its JSON types without "null".
+
+    `party` and `role` are set for a part of the seller or the buyer ("seller", "postcode"); `concept` names the
+    row of the vocabulary that the field means, if any; `kind` says which parser reads its values.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    types: frozenset[str]
+    nullable: bool
+    required: bool
+    kind: str
+    concept: str | None = None
+    party: str | None = None
+    role: str | None = None
+    phrases: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def hint(self) -> str:
+        """The description and the examples, in lower case."""
+        return f"{self.schema.get('description') or ''} {self.schema.get('examples') or ''}".lower()
+
+
+def resolve(schema: Any, root: Mapping[str, Any], depth: int = 0) -> tuple[Mapping[str, Any], bool]:
+    """Follow references and take "null" out: the schema of the value, and whether null is allowed."""
+    if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
+        return {}, True
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        target, nullable = resolve(_pointed(reference, root), root, depth + 1)
+        return {**target, **{k: v for k, v in schema.items() if k != "$ref"}}, nullable
+    for keyword in ("anyOf", "oneOf"):
+        choices = schema.get(keyword)
+        if isinstance(choices, list) and choices:
+            return _union(schema, keyword, root, depth)
+    parts = schema.get("allOf")
+    if isinstance(parts, list) and parts:
+        return _merged(schema, root, depth)
+    types = schema.get("type")
+    if isinstance(types, list):
+        kept = [name for name in types if name != "null"]
+        return {**schema, "type": kept[0] if len(kept) == 1 else kept}, "null" in types
+    return schema, types == "null"
+
+
+def _pointed(reference: str, root: Mapping[str, Any]) -> Any:
+    if not reference.startswith("#"):
+        return {}
+    target: Any = root
+    for step in reference[1:].split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        target = target.get(key) if isinstance(target, Mapping) else None
+    return target
+
+
+def _union(
+    schema: Mapping[str, Any], keyword: str, root: Mapping[str, Any], depth: int
+) -> tuple[Mapping[str, Any], bool]:
+    outer = {k: v for k, v in schema.items() if k != keyword}
+    resolved = [resolve(choice, root, depth + 1) for choice in schema[keyword]]
+    nullable = any(null for _, null in resolved)
+    real = [choice for choice, _ in resolved if choice.get("type") != "null"]
+    if not real:
+        return outer, True
+    names = [choice.get("type") for choice in real]
+    if len(real) > 1 and all(
+        isinstance(name, str) and name not in {"object", "array"} for name in names
+    ):
+        merged: dict[str, Any] = {}
+        for choice in reversed(real):
+            merged.update(choice)
+        return {**merged, "type": names, **outer}, nullable
+    return {**real[0], **outer}, nullable
+
+
+def _merged(
+    schema: Mapping[str, Any], root: Mapping[str, Any], depth: int
+) -> tuple[Mapping[str, Any], bool]:
+    merged: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    outer = {k: v for k, v in schema.items() if k != "allOf"}
+    for part in [*schema["allOf"], outer]:
+        inner, _ = resolve(part, root, depth + 1)
+        merged.update(inner)
+        properties.update(inner.get("properties") or {})
+        required.extend(inner.get("required") or [])
+    if properties:
+        merged["properties"], merged["required"] = properties, required
+    return merged, False
+
+
+def json_types(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The JSON types a resolved schema names, or those its keywords and constants imply."""
+    named = schema.get("type")
+    if isinstance(named, str):
+        return frozenset({named})
+    if isinstance(named, list):
+        return frozenset(name for name in named if isinstance(name, str))
+    if "properties" in schema:
+        return frozenset({"object"})
+    if "items" in schema or "prefixItems" in schema:
+        return frozenset({"array"})
+    return frozenset({"string"})
+
+
+def read_fields(
+    schema: Mapping[str, Any],
+    root: Mapping[str, Any],
+    *,
+    party: str | None = None,
+    items: bool = False,
+) -> list[Field]:
+    """The fields of a resolved object schema, in order. `items`: the object is one row of a list."""
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return []
+    required = schema.get("required")
+    needed = (
+        frozenset(name for name in required if isinstance(name, str))
+        if isinstance(required, list)
+        else frozenset()
+    )
+    return [
+        make_field(str(name), part, root, required=str(name) in needed, party=party, items=items)
+        for name, part in properties.items()
+    ]
+
+
+def make_field(
+    name: str, part: Any, root: Mapping[str, Any], *, required: bool, party: str | None, items: bool
+) -> Field:
+    """Understand one property. `party` is the side whose object holds it."""
+    schema, nullable = resolve(part, root)
+    types = json_types(schema)
+    own = own_phrases(name, schema)
+    side, role = (party, _role(own)) if party else split_party(own)
+    concept = None if side and role else find_concept(own, schema, items=items)
+    phrases = {**(concept_labels(concept.name) if concept else {}), **dict.fromkeys(own, 1.0)}
+    if concept is not None and normalise(name) in _GENERIC and not items:
+        phrases = concept_labels(concept.name)
+    kind = field_kind(schema, types, own, concept, role)
+    return Field(
+        name, schema, types, nullable, required, kind,
+        concept=concept.name if concept else None, party=side if role else None, role=role, phrases=phrases,
+    )  # fmt: skip
+
+
+def own_phrases(name: str, schema: Mapping[str, Any]) -> list[str]:
+    """What the schema itself calls the field: name, title, and a short description, in normal form."""
+    found = [normalise(name)]
+    title = schema.get("title")
+    if isinstance(title, str):
+        found.append(normalise(title))
+    clause = _clause(schema)
+    if clause and len(clause.split()) <= 4:
+        found.append(clause)
+    return list(dict.fromkeys(phrase for phrase in found if phrase))
+
+
+def _clause(schema: Mapping[str, Any]) -> str:
+    description = schema.get("description")
+    match = _CLAUSE.match(description.strip()) if isinstance(description, str) else None
+    return normalise(match.group()) if match else ""
+
+
+def find_concept(own: list[str], schema: Mapping[str, Any], *, items: bool) -> Concept | None:
+    """The vocabulary row that a field means. A vague name ("date") gives way to what the description says."""
+    tries = own if own and own[0] not in _GENERIC else own[::-1]
+    for phrase in tries:
+        for concept in _by_name().get(phrase, ()):
+            if items and concept.name in _ITEM_CONCEPTS:
+                return concept
+    for phrase in tries:
+        for concept in _by_name().get(phrase, ()):
+            if concept.name != "item_description" or items:
+                return concept
+    return None
+
+
+@lru_cache(maxsize=1)
+def _by_name() -> dict[str, tuple[Concept, ...]]:
+    table: dict[str, tuple[Concept, ...]] = {}
+    for concept in CONCEPTS:
+        for name in dict.fromkeys(normalise(name) for name in (*concept.names, concept.name)):
+            table[name] = (*table.get(name, ()), concept)
+    return table
+
+
+@lru_cache(maxsize=256)
+def _labels_of(name: str) -> tuple[tuple[str, float], ...]:
+    concept = next(concept for concept in CONCEPTS if concept.name == name)
+    weights: dict[str, float] = {}
+    for rank, group in enumerate(concept.labels):
+        for phrase in group:
+            weights.setdefault(normalise(phrase), round(0.98 - 0.05 * rank, 3))
+    return tuple(weights.items())
+
+
+def concept_labels(name: str) -> dict[str, float]:
+    """The labels of a concept in normal form, with their weights."""
+    return dict(_labels_of(name))
+
+
+@lru_cache(maxsize=1)
+def _sides() -> tuple[tuple[str, str], ...]:
+    pairs = [(normalise(word), "seller") for word in SELLER] + [
+        (normalise(word), "buyer") for word in BUYER
+    ]
+    return tuple(sorted(pairs, key=lambda pair: -len(pair[0])))
+
+
+def split_party(own: list[str]) -> tuple[str | None, str | None]:
+    """Read "vendor_city" as ("seller", "city"), "company" as ("seller", "name"); (None, None) otherwise."""
+    for phrase in own[:2]:
+        for word, side in _sides():
+            if phrase == word:
+                return side, "name"
+            if phrase.startswith(word + " "):
+                role = _role([phrase[len(word) + 1 :]])
+                if role:
+                    return side, role
+    return None, None
+
+
+@lru_cache(maxsize=1)
+def _roles() -> dict[str, str]:
+    return {normalise(word): role for role, words in PARTY_ROLES.items() for word in words}
+
+
+def _role(own: list[str]) -> str | None:
+    return next((_roles()[phrase] for phrase in own if phrase in _roles()), None)
+
+
+_FORMATS = {
+    "date": "date",
+    "date-time": "datetime",
+    "time": "time",
+    "email": "email",
+    "idn-email": "email",
+    "uri": "uri",
+    "url": "uri",
+    "iri": "uri",
+    "uuid": "uuid",
+    "duration": "duration",
+    "phone": "phone",
+}
+_ROLE_KINDS = {
+    "vat_id": "vat_id",
+    "phone": "phone",
+    "email": "email",
+    "tax_number": "identifier",
+    "postcode": "postcode",
+}
+_LAST_WORDS = {
+    "date": "date",
+    "datum": "date",
+    "number": "identifier",
+    "id": "identifier",
+    "code": "identifier",
+    "reference": "identifier",
+    "ref": "identifier",
+    "email": "email",
+    "mail": "email",
+    "phone": "phone",
+    "url": "uri",
+    "website": "uri",
+    "link": "uri",
+    "amount": "money",
+    "price": "money",
+    "cost": "money",
+    "fee": "money",
+    "total": "money",
+    "iban": "iban",
+    "time": "time",
+}
+
+
+def field_kind(
+    schema: Mapping[str, Any],
+    types: frozenset[str],
+    own: list[str],
+    concept: Concept | None,
+    role: str | None,
+) -> str:
+    """The parser for a field's values."""
+    for structure in ("object", "array", "boolean"):
+        if structure in types and not types & {"string", "number", "integer"}:
+            return structure
+    if isinstance(schema.get("enum"), list) or "const" in schema:
+        return "enum"
+    named = _FORMATS.get(str(schema.get("format")))
+    if named:
+        return named
+    if "string" not in types or "number" in types:
+        known = concept.kind if concept else ""
+        return (
+            known
+            if known in {"money", "percent"}
+            else "integer"
+            if types == {"integer"}
+            else "number"
+        )
+    return _text_kind(schema, own, concept, role)
+
+
+def _text_kind(
+    schema: Mapping[str, Any], own: list[str], concept: Concept | None, role: str | None
+) -> str:
+    if role:
+        return _ROLE_KINDS.get(role, "address" if role == "address" else "text")
+    if concept:
+        return concept.kind
+    description = str(schema.get("description") or "").lower()
+    if "yyyy-mm-dd" in description or "iso 8601" in description:
+        return "date"
+    last = own[0].split()[-1] if own else ""
+    return _LAST_WORDS.get(last, "text")

@@ -1,0 +1,145 @@
+"""Numbers as people print them: 1.234,56 and 1,234.56, brackets and trailing minus, currency marks."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+# Digits with separators; white space separates thousands only when it is a no-break space.
+_BODY = r"(?:\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+(?!\d)(?:[.,]\d{1,6})?|\d{1,18}(?:[.,]\d{1,6})?|[.,]\d{2})"
+_NUMBER = re.compile(rf"(?<![\d.,])(?P<sign>[-−–+]\s?)?(?P<body>{_BODY})(?P<trail>-(?![\w-]))?")
+_POINT = re.compile(r"\d\.\d{2}(?![\d.,])")
+_COMMA = re.compile(r"\d,\d{2}(?![\d.,])")
+_MINUS = frozenset("-−–")
+
+CURRENCY_SYMBOLS = {
+    "€": "EUR",
+    "£": "GBP",
+    "¥": "JPY",
+    "₹": "INR",
+    "₩": "KRW",
+    "₽": "RUB",
+    "₺": "TRY",
+    "₫": "VND",
+    "₴": "UAH",
+    "₪": "ILS",
+    "฿": "THB",
+    "₱": "PHP",
+    "₦": "NGN",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "RM": "MYR",
+    "US$": "USD",
+    "C$": "CAD",
+    "CA$": "CAD",
+    "A$": "AUD",
+    "AU$": "AUD",
+    "S$": "SGD",
+    "HK$": "HKD",
+    "NZ$": "NZD",
+    "R$": "BRL",
+    "Fr.": "CHF",
+    "SFr.": "CHF",
+    "euro": "EUR",
+    "euros": "EUR",
+    "$": "USD",
+}
+CURRENCY_CODES = frozenset(
+    [
+        *["AED", "ARS", "AUD", "BGN", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EGP", "EUR", "GBP", "HKD", "HRK", "HUF", "IDR", "ILS", "INR", "ISK", "JPY", "KES"],
+        *["KRW", "KWD", "MAD", "MXN", "MYR", "NGN", "NOK", "NZD", "PEN", "PHP", "PKR", "PLN", "QAR", "RON", "RSD", "RUB", "SAR", "SEK", "SGD", "THB", "TND", "TRY", "TWD", "UAH"],
+        *["USD", "UYU", "VND", "ZAR"],
+    ]
+)
+_SYMBOLS = "|".join(re.escape(mark) for mark in sorted(CURRENCY_SYMBOLS, key=len, reverse=True))
+CURRENCY = re.compile(
+    rf"(?<![A-Za-z])(?:{'|'.join(sorted(CURRENCY_CODES))})(?![A-Za-z])"
+    rf"|(?<![A-Za-z])(?:{_SYMBOLS})(?![a-z])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Numeral:
+    """A number and where it stood (offsets into the text searched); `decimals` counts printed decimal places."""
+
+    value: Decimal
+    start: int
+    end: int
+    decimals: int
+
+
+def decimal_mark(text: str) -> str | None:
+    """The decimal separator that the amounts of a text use, "." or ",", or None when they do not tell."""
+    points = len(_POINT.findall(text))
+    commas = len(_COMMA.findall(text))
+    if points > 2 * commas:
+        return "."
+    if commas > 2 * points:
+        return ","
+    return None
+
+
+def find_numbers(
+    text: str, start: int = 0, end: int | None = None, *, mark: str | None = None
+) -> Iterator[Numeral]:
+    """The numbers in `text[start:end]`, in order."""
+    stop = len(text) if end is None else end
+    for match in _NUMBER.finditer(text, start, stop):
+        body = match["body"]
+        value = read_decimal(body, mark=mark)
+        if value is None:
+            continue
+        begin, finish = match.span("body")
+        negative = match["trail"] is not None
+        if match["sign"] and not _joined(text, match.start()):
+            begin = match.start()
+            negative = negative or match["sign"][0] in _MINUS
+        if text[begin - 1 : begin] == "(" and text[finish : finish + 1] == ")":
+            begin, finish, negative = begin - 1, finish + 1, True
+        yield Numeral(-value if negative else value, begin, finish, _decimals(value))
+
+
+def _joined(text: str, at: int) -> bool:
+    """Whether a dash at `at` joins words ("10-20", "A-7") rather than making a number negative."""
+    return at > 0 and (text[at - 1].isalnum() or text[at - 1] == ")")
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0
+
+
+def read_decimal(body: str, *, mark: str | None = None) -> Decimal | None:
+    """The value of digits with separators; `mark` decides what "1.234" means (by default a point is decimal)."""
+    digits = re.sub(r"['’\u00a0\u202f\s]", "", body)
+    last_point, last_comma = digits.rfind("."), digits.rfind(",")
+    if last_point >= 0 and last_comma >= 0:
+        decimal = "." if last_point > last_comma else ","
+    else:
+        decimal = _sole_mark(digits, mark)
+    thousands = "," if decimal == "." else "."
+    plain = digits.replace(thousands, "").replace(",", ".")
+    if plain.count(".") > 1 or not any(c.isdigit() for c in plain):
+        return None
+    return Decimal(plain)
+
+
+def _sole_mark(digits: str, mark: str | None) -> str:
+    """Which separator is decimal when a number has only one kind of separator."""
+    found = "." if "." in digits else ","
+    other = "," if found == "." else "."
+    tail = len(digits) - digits.rfind(found) - 1
+    if digits.count(found) > 1:
+        return other
+    if tail != 3 or digits.startswith(("0", found)):
+        return found
+    if mark is not None:
+        return mark
+    return "." if found == "." else other
+
+
+def currency_code(mark: str) -> str | None:
+    """The ISO 4217 code of a printed code or symbol; "$" is taken for US dollars."""
+    if mark.upper() in CURRENCY_CODES:
+        return mark.upper()
+    return CURRENCY_SYMBOLS.get(mark) or CURRENCY_SYMBOLS.get(mark.lower())

@@ -1,0 +1,205 @@
+"""Labels and the values beside, after or under them."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from prompture.rules.labels import normalise
+from prompture.rules.layout import Cell, Layout, Line
+
+# How far a relation between label and value is trusted.
+TRUST = {
+    "colon": 1.0,
+    "leader": 1.0,
+    "prefix": 0.95,
+    "inline": 0.94,
+    "cell": 0.93,
+    "below": 0.86,
+    "under": 0.9,
+}
+
+_SEPARATOR = re.compile(
+    r"(?P<label>[^:=\n]{1,60}?)\s*(?P<mark>:-?|=|\.{3,}|…+)\s*(?P<value>.*)", re.DOTALL
+)
+_COLON = re.compile(r"[:=]")
+_MARK_FIRST = re.compile(r"[:=]-?\s*")
+_TRAIL = re.compile(r"[^\s:=]+(?:\s[^\s:=]+){0,4}\s*$")
+_WORD = re.compile(r"\S+")
+_LETTER = re.compile(r"[^\W\d_]")
+_JSON_LABEL = re.compile(r"^[\s{\[,]*\"([^\"]{1,60})\"\s*:\s*\"?")
+_XML = re.compile(r"<([A-Za-z_][\w.-]{0,60})(?: [^<>]{0,200})?>([^<>]{1,2000})</\1>")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A label (its normal form and place) and the window `[start, end)` its value may be read from."""
+
+    key: str
+    label_start: int
+    label_end: int
+    start: int
+    end: int
+    relation: str
+    line: int
+
+
+def find_pairs(layout: Layout, wanted: Iterable[str]) -> list[Pair]:
+    """Every label with its window. `wanted` are phrases in normal form that count even without a separator."""
+    known = frozenset(wanted)
+    first_words = frozenset(phrase.split()[0][:3] for phrase in known)
+    found: list[Pair] = []
+    for index, line in enumerate(layout.lines):
+        for place in range(len(line.cells)):
+            found.extend(_of_cell(layout, index, line, place))
+            found.extend(_of_start(line, index, place, known, first_words))
+            found.extend(_of_middle(line, index, place, known))
+    found.extend(_of_markup(layout))
+    return found
+
+
+def _pair(
+    label: str, label_start: int, window: tuple[int, int], relation: str, line: int
+) -> Iterator[Pair]:
+    if not _LETTER.search(label) or len(label) > 60 or window[0] >= window[1]:
+        return
+    key = normalise(label)
+    if key and len(key.split()) <= 8:
+        yield Pair(key, label_start, label_start + len(label), window[0], window[1], relation, line)
+
+
+def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pair]:
+    cell = line.cells[place]
+    if _MARK_FIRST.match(cell.text):
+        return
+    match = _SEPARATOR.fullmatch(cell.text)
+    follower = line.cells[place + 1] if place + 1 < len(line.cells) else None
+    if match is None:
+        yield from _without_mark(layout, index, line, place)
+        return
+    label, value = match["label"], match["value"]
+    if value.startswith("//") or not label.strip():
+        return
+    relation = "colon" if match["mark"][0] in ":=" else "leader"
+    if value:
+        yield from _pair(
+            label, cell.start, (cell.start + match.start("value"), cell.end), relation, index
+        )
+        return
+    if follower is not None and not _is_label(line, place + 1):
+        yield from _pair(label, cell.start, (follower.start, follower.end), relation, index)
+        return
+    under = layout.below(index, cell, reach=1)
+    if under is not None and follower is None and not _labelled(under.text):
+        yield from _pair(label, cell.start, (under.start, under.end), "under", index)
+
+
+def _without_mark(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pair]:
+    cell = line.cells[place]
+    if len(cell.text) > 60:
+        return
+    follower = line.cells[place + 1] if place + 1 < len(line.cells) else None
+    if follower is not None:
+        mark = _MARK_FIRST.match(follower.text)
+        if mark is not None:
+            yield from _after_mark(line, index, place, mark.end())
+            return
+        if not _is_label(line, place + 1):
+            yield from _pair(cell.text, cell.start, (follower.start, follower.end), "cell", index)
+    under = layout.below(index, cell)
+    if under is not None and not _labelled(under.text):
+        yield from _pair(cell.text, cell.start, (under.start, under.end), "below", index)
+
+
+def _after_mark(line: Line, index: int, place: int, skip: int) -> Iterator[Pair]:
+    """The label's colon stands in the next cell, alone or before the value."""
+    cell, follower = line.cells[place], line.cells[place + 1]
+    if follower.text[skip:]:
+        yield from _pair(
+            cell.text, cell.start, (follower.start + skip, follower.end), "colon", index
+        )
+        return
+    if place + 2 < len(line.cells) and not _is_label(line, place + 2):
+        value = line.cells[place + 2]
+        yield from _pair(cell.text, cell.start, (value.start, value.end), "colon", index)
+
+
+def _is_label(line: Line, place: int) -> bool:
+    """Whether a cell is a label itself: it ends with a colon, or the next cell begins with one."""
+    if _labelled(line.cells[place].text):
+        return True
+    return place + 1 < len(line.cells) and _MARK_FIRST.match(line.cells[place + 1].text) is not None
+
+
+def _labelled(text: str) -> bool:
+    match = _SEPARATOR.fullmatch(text)
+    return (
+        match is not None
+        and match["mark"][0] in ":="
+        and bool(_LETTER.search(match["label"]))
+        and not text.startswith("http")
+    )
+
+
+def _of_start(
+    line: Line, index: int, place: int, known: frozenset[str], first_words: frozenset[str]
+) -> Iterator[Pair]:
+    """A known label that begins a cell and goes over into its value: "Invoice No. 123", "TOTAL RM 5.00"."""
+    cell = line.cells[place]
+    first = normalise(cell.text.split(" ", 1)[0].split(":", 1)[0])
+    if not first or first[:3] not in first_words:
+        return
+    longest: Pair | None = None
+    for count, word in enumerate(_WORD.finditer(cell.text)):
+        if count == 7:
+            break
+        label = cell.text[: word.end()].rstrip(".:#-")
+        key = normalise(label)
+        if key in known and word.end() < len(cell.text):
+            window = (cell.start + word.end(), cell.end)
+            longest = Pair(key, cell.start, cell.start + len(label), *window, "prefix", index)
+    if longest is not None:
+        yield longest
+
+
+def _of_middle(line: Line, index: int, place: int, known: frozenset[str]) -> Iterator[Pair]:
+    """Labels inside a cell, before a colon: "INV NO :GKJ3 DATE:02/02/17" has two."""
+    cell = line.cells[place]
+    if len(cell.text) > 400:
+        return
+    for colon in list(_COLON.finditer(cell.text))[:8]:
+        before = _TRAIL.search(cell.text, max(0, colon.start() - 60), colon.start())
+        if before is None:
+            continue
+        for word in _WORD.finditer(cell.text, before.start(), colon.start()):
+            label = cell.text[word.start() : colon.start()].rstrip()
+            key = normalise(label)
+            if key in known and word.start() > 0:
+                window = (cell.start + colon.end(), cell.end)
+                yield Pair(
+                    key,
+                    cell.start + word.start(),
+                    cell.start + word.start() + len(label),
+                    *window,
+                    "inline",
+                    index,
+                )
+                break
+
+
+def _of_markup(layout: Layout) -> Iterator[Pair]:
+    for index, line in enumerate(layout.lines):
+        if '"' in line.text:
+            match = _JSON_LABEL.match(line.text)
+            if match is not None:
+                rest = line.text[match.end() :].rstrip().rstrip(",}]").rstrip('"')
+                window = (line.start + match.end(), line.start + match.end() + len(rest))
+                yield from _pair(match[1], line.start + match.start(1), window, "colon", index)
+        if "</" in line.text:
+            for tag in _XML.finditer(line.text):
+                window = (line.start + tag.start(2), line.start + tag.end(2))
+                yield from _pair(tag[1], line.start + tag.start(1), window, "colon", index)
+
+
+def cell_of(line: Line, offset: int) -> Cell | None:
+    """The cell of a line that holds an offset."""
+    return next((cell for cell in line.cells if cell.start <= offset < cell.end), None)

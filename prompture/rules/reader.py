@@ -1,0 +1,221 @@
+"""Walks a schema and fills it: fields of an object together, nested objects in their section, lists by kind."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prompture.rules import blocks, lists, sources, tables
+from prompture.rules.candidates import Index, index_pairs, labelled
+from prompture.rules.choose import choose, settle_claims
+from prompture.rules.citations import is_reference, read_references
+from prompture.rules.fields import Field, json_types, make_field, read_fields, resolve
+from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.pairs import find_pairs
+from prompture.types import Span
+
+MAX_NESTING = 8
+MAX_ITEMS = 2000
+
+Spans = dict[str, tuple[Span, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A schema and a page, with the page's labels indexed for the words of the schema."""
+
+    root: Mapping[str, Any]
+    page: Page
+    index: Index
+
+    @classmethod
+    def of(cls, schema: Mapping[str, Any], page: Page) -> "Reader":
+        """Index the page for every field the schema holds, however deep."""
+        wanted: set[str] = set()
+        for name in all_fields(schema):
+            wanted.update(name.phrases)
+        wanted.discard("")
+        return cls(schema, page, index_pairs(find_pairs(page.layout, wanted)))
+
+    def read(self) -> tuple[Any, Spans]:
+        """The value of the whole schema."""
+        schema, _ = resolve(self.root, self.root)
+        scope = Scope(0, len(self.page.text))
+        types = json_types(schema)
+        if "object" in types:
+            value, spans = self.object(schema, "", scope)
+            return value, spans
+        title = str(schema.get("title") or "value")
+        name = make_field(title, schema, self.root, required=True, items=False, party=None)
+        if "array" in types:
+            return self.array(name, "", scope)
+        return self.scalar(name, "", scope)
+
+    def scalar(self, name: Field, pointer: str, scope: Scope) -> tuple[Any, Spans]:
+        """One value on its own."""
+        best = choose(self.candidates(name, scope))
+        return (None, {}) if best is None else (best.value, {pointer: best.spans})
+
+    def candidates(self, name: Field, scope: Scope) -> list[Candidate]:
+        """All that a scope offers for a field: what stands by its labels, and what its kind or meaning finds."""
+        return sources.weigh(
+            name, self.page, scope, list(labelled(name, self.index, self.page, scope)), self.index
+        )
+
+    def object(
+        self,
+        schema: Mapping[str, Any],
+        pointer: str,
+        scope: Scope,
+        *,
+        party: str | None = None,
+        items: bool = False,
+        depth: int = 0,
+    ) -> tuple[dict[str, Any], Spans]:
+        """An object: its plain fields compete for labels, its objects and lists follow."""
+        fields = read_fields(schema, self.root, party=party, items=items)
+        plain = {
+            name.name: self.candidates(name, scope)
+            for name in fields
+            if name.kind not in {"object", "array"}
+        }
+        plain = settle_claims(plain)
+        value: dict[str, Any] = {}
+        spans: Spans = {}
+        for name in fields:
+            at = f"{pointer}/{escape(name.name)}"
+            found: Any
+            where: Spans
+            if name.kind == "object":
+                found, where = self.section(name, at, scope, depth=depth)
+            elif name.kind == "array":
+                found, where = self.array(name, at, scope, depth=depth)
+            else:
+                best = choose(plain[name.name])
+                found, where = (None, {}) if best is None else (best.value, {at: best.spans})
+            if found is not None or name.required:
+                value[name.name] = found
+                spans.update(where)
+        return value, spans
+
+    def section(self, name: Field, pointer: str, scope: Scope, *, depth: int) -> tuple[Any, Spans]:
+        """A nested object: a party, or what stands under the heading of its name, or among all."""
+        if depth >= MAX_NESTING or "properties" not in name.schema:
+            return None, {}
+        if name.party and name.role == "name":
+            value, spans = self.object(
+                name.schema, pointer, scope, party=name.party, depth=depth + 1
+            )
+        else:
+            under = blocks.section_scope(name, self.page, scope)
+            value, spans = self.object(name.schema, pointer, under or scope, depth=depth + 1)
+        return self._filled(name, value, spans)
+
+    def _filled(self, name: Field, value: dict[str, Any], spans: Spans) -> tuple[Any, Spans]:
+        """An object in which nothing was found is null where that is allowed or the object may be absent."""
+        if spans or not (name.nullable or not name.required):
+            return value, spans
+        return None, {}
+
+    def array(
+        self, name: Field, pointer: str, scope: Scope, *, depth: int = 0
+    ) -> tuple[Any, Spans]:
+        """A list: rows of a table, repeated blocks, references, or strings of a kind."""
+        item, _ = resolve(name.schema.get("items") or {}, self.root)
+        if depth >= MAX_NESTING:
+            return self._empty(name), {}
+        if "object" in json_types(item) and "properties" in item:
+            return self._objects(name, item, pointer, scope, depth)
+        single = make_field(name.name, {**item, "description": name.schema.get("description") or item.get("description", "")},
+                            self.root, required=True, items=False, party=None)  # fmt: skip
+        found = lists.read_list(single, self.page, scope, self.index)
+        if not found:
+            return self._empty(name), {}
+        spans = {f"{pointer}/{number}": candidate.spans for number, candidate in enumerate(found)}
+        return [candidate.value for candidate in found], spans
+
+    def _empty(self, name: Field) -> Any:
+        """Nothing found: an empty list would claim that the text states none."""
+        return None if name.nullable or not name.required else []
+
+    def _objects(
+        self, name: Field, item: Mapping[str, Any], pointer: str, scope: Scope, depth: int
+    ) -> tuple[Any, Spans]:
+        fields = read_fields(item, self.root, items=True)
+        if is_reference(name, fields):
+            rows = read_references(fields, self.page, scope)
+        else:
+            rows = tables.read_rows(fields, self.page, scope)
+        if rows:
+            return _rows(rows[:MAX_ITEMS], fields, pointer)
+        values: list[Any] = []
+        spans: Spans = {}
+        for part in self._parts(fields, scope, item):
+            at = f"{pointer}/{len(values)}"
+            value, where = self._in_part(item, at, part, scope, depth)
+            if where:
+                values.append(value)
+                spans.update(where)
+        return (values, spans) if values else (self._empty(name), {})
+
+    def _parts(self, fields: list[Field], scope: Scope, item: Mapping[str, Any]) -> Iterator[Scope]:
+        inner = [*fields, *all_fields(item, self.root)]
+        yield from blocks.repeated(inner, self.page, scope, self.index)
+
+    def _in_part(
+        self, item: Mapping[str, Any], at: str, part: Scope, scope: Scope, depth: int
+    ) -> tuple[Any, Spans]:
+        """One block of a list. What no block states is read from before the first block: it holds for all."""
+        value, spans = self.object(item, at, part, depth=depth + 1)
+        if not spans:
+            return value, spans
+        head = Scope(0, scope.start) if scope.start else Scope(0, part.start)
+        for name in read_fields(item, self.root):
+            if value.get(name.name) is None and name.kind == "date":
+                found, where = self.scalar(name, f"{at}/{escape(name.name)}", head)
+                if found is not None:
+                    value[name.name] = found
+                    spans.update(where)
+        return value, spans
+
+
+def _rows(
+    rows: list[dict[str, Candidate]], fields: list[Field], pointer: str
+) -> tuple[list[Any], Spans]:
+    values: list[Any] = []
+    spans: Spans = {}
+    for number, row in enumerate(rows):
+        value: dict[str, Any] = {}
+        for name in fields:
+            found = row.get(name.name)
+            if found is not None:
+                value[name.name] = found.value
+                spans[f"{pointer}/{number}/{escape(name.name)}"] = found.spans
+            elif name.required:
+                value[name.name] = [] if name.kind == "array" and not name.nullable else None
+        values.append(value)
+    return values, spans
+
+
+def escape(name: str) -> str:
+    """A property name as one step of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def all_fields(
+    schema: Mapping[str, Any], root: Mapping[str, Any] | None = None, depth: int = 0
+) -> Iterator[Field]:
+    """Every field of a schema, however deep, recursion cut."""
+    base = schema if root is None else root
+    resolved, _ = resolve(schema, base)
+    if depth > MAX_NESTING:
+        return
+    if "array" in json_types(resolved):
+        items = resolved.get("items")
+        yield from all_fields(items, base, depth + 1) if isinstance(items, Mapping) else ()
+        return
+    for name in read_fields(resolved, base, items=depth > 0):
+        yield name
+        if name.kind == "object":
+            yield from all_fields(name.schema, base, depth + 1)
+        elif name.kind == "array" and isinstance(name.schema.get("items"), Mapping):
+            yield from all_fields(name.schema["items"], base, depth + 1)

@@ -1,0 +1,194 @@
+"""The head of a receipt: which of the first lines is the shop, and which lines are its address."""
+
+import re
+from dataclasses import dataclass
+
+from prompture.rules.layout import Line
+from prompture.rules.page import Candidate, Page
+from prompture.types import Span
+
+HEAD_LINES = 14
+_LEGAL = re.compile(
+    r"\bS[DO]N\.?\s?\.?\s?B[HN][D0]\b\.?|\bS/B\b|\bB[HN]D\b|\bENTERPRISES?\b|\bTRADING\b|\bLTD\b\.?|\bLIMITED\b|\bPLC\b|\bLLC\b|\bINC\b\.?|\bCORP\b\.?"
+    r"|\bGMBH\b|\b(?:AG|KG|OHG|SARL|SAS|SRL|S\.R\.L\.|S\.A\.|BV|B\.V\.|PTE)\b|\bCO\b\.|& CO\b|\bCOMPANY\b|\bRESTAURANT\b|\bRESTORAN\b|\bKEDAI\b"
+    r"|\bSTATIONERY\b|\bHARDWARE\b|\bPHARMACY\b|\bSUPERMARKET\b|\bMARKET\b|\bCAFE\b|\bHOTEL\b|\bSTORES?\b|\bSHOP\b|\bBAKERY\b|\bSYARIKAT\b|\bPERNIAGAAN\b"
+    r"|\bTRADING CO\b|\bSUPPLIES\b|\bSERVICES?\b|\bCENTRE\b|\bNIAGA\b|\bPASARAYA\b|\bPASAR RAYA\b|\bMART\b",
+    re.IGNORECASE,
+)
+_STRONG = re.compile(
+    r"\bS[DO]N\.?\s?\.?\s?B[HN][D0]\b|\bS/B\b|\bLTD\b|\bLIMITED\b|\bLLC\b|\bINC\b|\bGMBH\b|\bSARL\b|\bSRL\b|\bB[HN]D\b|\bPLC\b|\bCORP\b",
+    re.IGNORECASE,
+)
+_ONLY_LEGAL = re.compile(
+    r"(?:CO\.?\s*)?(?:\([A-Z]{1,3}\)\s*)?(?:SDN\.?\s?BHD\.?|BHD\.?|LTD\.?|LIMITED|GMBH|INC\.?)",
+    re.IGNORECASE,
+)
+_REGISTRATION = re.compile(
+    r"\s*[(\[]?\s*(?:CO\.?\s*)?(?:REG\.?|ROC|RQC)?\s*(?:NO\.?)?\s*[:.]?\s*(?:[A-Z]{0,3}[-\d]{4,12}\s?[-–]?\s?[A-Z]{0,2})\s*[)\]]?(?:\s*\([A-Z0-9]{2,5}\))?\s*$",
+    re.IGNORECASE,
+)
+_STREET = re.compile(
+    r"\b(?:JALAN|JLN|LORONG|LRG|LOT|BLOK|BLOCK|BLK|PERSIARAN|LEBUH|TAMAN|TMN|KAMPUNG|KG\.|BANDAR|PLAZA|WISMA|MENARA|KAWASAN|LEVEL|FLOOR|FLR|UNIT"
+    r"|STREET|ROAD|AVENUE|AVE|DRIVE|LANE|BLVD|SUITE|RUE|VIA|KOMPLEKS|COMPLEKS|COMPLEX|MALL|SEKSYEN|SECTION|BATU|OFF|PUSAT|GROUND|MUKIM|BUKIT)\b"
+    r"|STRASSE|STRAßE|\bNO\b\.?\s?:?\s?[A-Z]?-?\d|^\(?\d{1,5}[A-Z]?(?:[-&/]\d{0,4}[A-Z]?){0,3}\s?[,.]|\b\d{5}\b|^\d{3,4}-[A-Z]{3}",
+    re.IGNORECASE,
+)
+_STOP = re.compile(
+    r"\b(?:TEL|TELEPHONE|PHONE|FAX|GST|SST|INVOICE|RECEIPT|DATE|CASHIER|EMAIL|E-MAIL|WWW|ROC|REG|WEBSITE|H/P|HP|MOBILE|CASH BILL|BILL|TAX|VAT"
+    r"|COMPANY REG|CO\.?\s?REG|DOCUMENT|MEMBER|TABLE|ORDER|SHOPPING HOURS|THANK|WELCOME|CUSTOMER|COUNTER|POS)\b|WWW\.|@|\d{1,2}:\d{2}|\d{1,2}[/-]\d{1,2}[/-]\d{2}",
+    re.IGNORECASE,
+)
+_NOT_SHOP = re.compile(
+    r"^\W*(?:TAX INVOICE|SIMPLIFIED|INVOICE|RECEIPT|CASH|WELCOME|THANK|TEL\b|DATE|COPY|REPRINT|DUPLICATE|CUSTOMER|\d[\d\W]*$)|@|WWW\.",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Storefront:
+    """The shop's name and address as candidates, where they were found."""
+
+    name: Candidate | None
+    address: Candidate | None
+
+
+def read_storefront(page: Page) -> Storefront:
+    """Read the first lines of a receipt."""
+    if "storefront" not in page.memo:
+        page.memo["storefront"] = _read(page)
+    found: Storefront = page.memo["storefront"]
+    return found
+
+
+def _read(page: Page) -> Storefront:
+    lines = page.layout.lines[:HEAD_LINES]
+    place = _shop(lines)
+    if place is None:
+        place = _late_shop(page)
+        lines = page.layout.lines
+    if place is None:
+        return Storefront(None, None)
+    address = _address(lines[place + 1 : place + 1 + 9])
+    return Storefront(_name(lines, place, address is not None), address)
+
+
+def _shop(lines: tuple[Line, ...]) -> int | None:
+    """The line of the shop's name: the first with a legal form; else with a trade; else the first line before an address."""
+    before = _first_address(lines)
+    head = lines[: before + 1] if before is not None else lines[:4]
+    for form in (_STRONG, _LEGAL):
+        for place, line in enumerate(head):
+            if (
+                form.search(line.words)
+                and not _NOT_SHOP.search(line.words)
+                and not _address_like(line.words)
+            ):
+                return place
+    if before is None or before > 5:
+        return None
+    named = [
+        place
+        for place, line in enumerate(lines[:before])
+        if not _NOT_SHOP.search(line.words) and not _REGISTRATION.fullmatch(line.words)
+    ]
+    return named[0] if len(named) == 1 else None
+
+
+def _late_shop(page: Page) -> int | None:
+    """A scan may begin with the end of the strip before: a legal form right above an address, further down."""
+    lines = page.layout.lines
+    for place in range(min(len(lines) - 3, 30)):
+        if _STRONG.search(lines[place].words) and any(
+            _address_like(line.words) for line in lines[place + 1 : place + 4]
+        ):
+            return place
+    return None
+
+
+def _address_like(words: str) -> bool:
+    return _STREET.search(words) is not None and not _STRONG.search(words)
+
+
+def _first_address(lines: tuple[Line, ...]) -> int | None:
+    return next(
+        (
+            place
+            for place, line in enumerate(lines)
+            if place and _address_like(line.words) and not _stops(line.words)
+        ),
+        None,
+    )
+
+
+def _stops(words: str) -> bool:
+    return _STOP.search(words) is not None
+
+
+def _name(lines: tuple[Line, ...], place: int, sure: bool) -> Candidate:
+    line = lines[place]
+    words = line.text.rstrip()
+    begin = len(words) - len(words.lstrip())
+    cut = _REGISTRATION.search(words, begin + 3)
+    if cut is not None and any(c.isdigit() for c in cut.group()):
+        words = words[: cut.start()]
+    words = words.rstrip(" -(")
+    spans = [Span(line.start + begin, line.start + len(words), "exact")]
+    value = words.strip()
+    if _ONLY_LEGAL.fullmatch(value) and place:
+        above = lines[place - 1]
+        start = above.start + len(above.text) - len(above.text.lstrip())
+        value = f"{above.words} {value}"
+        spans = [
+            Span(start, start + len(above.words), "normalised"),
+            Span(spans[0].start, spans[0].end, "normalised"),
+        ]
+    score = (
+        0.9
+        if _STRONG.search(value)
+        else 0.82
+        if _LEGAL.search(value) and sure
+        else 0.75
+        if sure
+        else 0.68
+    )
+    return Candidate(value, tuple(spans), score)
+
+
+def _address(lines: tuple[Line, ...]) -> Candidate | None:
+    kept: list[Line] = []
+    for line in lines:
+        words = line.words
+        if _stops(words) or (not kept and _REGISTRATION.fullmatch(words)):
+            if kept:
+                break
+            continue
+        if not kept and not _address_like(words):
+            continue
+        if kept and not _address_like(words) and not _continues(kept[-1].words, words):
+            break
+        kept.append(line)
+    if not kept:
+        return None
+    value = " ".join(line.words for line in kept)
+    kind = "exact" if len(kept) == 1 else "normalised"
+    spans = tuple(
+        Span(
+            line.start + len(line.text) - len(line.text.lstrip()),
+            line.start + len(line.text.rstrip()),
+            kind,
+        )
+        for line in kept
+    )
+    towns = re.search(r"\b\d{5}\b", value)
+    return Candidate(value, spans, 0.85 if towns or len(kept) > 1 else 0.7)
+
+
+def _continues(above: str, words: str) -> bool:
+    """Whether an address goes on: the line above ends with a comma, or a short line of letters ends it."""
+    if above.endswith((",", "&", "-")):
+        return True
+    return (
+        bool(re.fullmatch(r"[A-Z .,'()-]{3,40}", words))
+        and not _NOT_SHOP.search(words)
+        and words.endswith(".")
+    )
