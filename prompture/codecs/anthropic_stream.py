@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,8 +36,9 @@ class AnthropicStream:
         return [d for event in self._sse.feed(chunk) for d in self._event(event.data)]
 
     def close(self) -> Completion:
-        for event in self._sse.close():
-            self._event(event.data)
+        with suppress(ProtocolError):  # half an event is what a cut leaves
+            for event in self._sse.close():
+                self._event(event.data)
         if not self._ended:
             lost = ConnectionLost(
                 f"{self.endpoint.provider}: the stream ended before its last event, message_stop"
