@@ -92,13 +92,20 @@ class SchemaError(ConfigurationError):
 
 
 class TransportError(PromptureError):
-    """No whole HTTP response arrived."""
+    """No whole HTTP response arrived.
+
+    Attributes:
+        unsent: True where the request certainly never reached the provider.
+    """
 
     retryable = True
+    unsent: bool = False
 
 
 class ConnectTimeout(TransportError):
     """No connection was made in time."""
+
+    unsent = True
 
 
 class ReadTimeout(TransportError):

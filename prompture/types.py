@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from prompture.money import Cost
+    from prompture.money import Charge, Cost
 
 JSON: TypeAlias = Mapping[str, Any]
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -272,7 +272,8 @@ class Completion:
     ``raw_stop`` is the provider's own word for ``stop_reason``. ``raw`` is its body (for a
     stream, what the decoder kept). ``native`` is the turn to echo; ``message()`` has it.
     ``spans`` is given by drivers that know where in the text they read each value
-    (JSON pointer to spans). It answers ``["text"]``, ``["meta"]``, ``["tool_calls"]`` and
+    (JSON pointer to spans). ``retries`` are the failed tries before this answer, ``seconds`` the
+    wall time from the first to the end. It answers ``["text"]``, ``["meta"]``, ``["tool_calls"]`` and
     ``["stop_reason"]`` like the dict of a ``generate`` call.
     """
 
@@ -292,6 +293,8 @@ class Completion:
     spans: Mapping[str, tuple[Span, ...]] | None = field(default=None, repr=False)
     native: Native | None = field(default=None, repr=False)
     raw: JSON = field(default_factory=dict, repr=False)
+    retries: tuple[Charge, ...] = ()
+    seconds: float = 0.0
 
     def message(self) -> Message:
         """The assistant turn to put into the history."""

@@ -138,3 +138,21 @@ def section(source: JSON, key: str) -> JSON:
     """An inner object, empty where it is absent or null."""
     value = source.get(key)
     return value if isinstance(value, Mapping) else {}
+
+
+def join_url(base_url: str, path: str, *, root: str = "") -> str:
+    """``base_url`` followed by ``path``, as a user would mean it.
+
+    A base that already ends in the path, or in its first segments, is not given them twice
+    (``.../v1`` + ``/v1/messages``, or a whole endpoint URL); a query stays at the end. ``root``
+    goes between the two where the base is a bare host (``http://localhost:1234``).
+    """
+    base, mark, query = base_url.partition("?")
+    base = base.rstrip("/")
+    host_only = "/" not in base.partition("://")[2]
+    wanted = (root + path) if root and host_only else path
+    segments = wanted.split("/")
+    for taken in range(len(segments), 1, -1):
+        if base.endswith("/".join(segments[:taken])):
+            return base + "".join(f"/{s}" for s in segments[taken:]) + mark + query
+    return base + wanted + mark + query

@@ -199,14 +199,19 @@ def _is_quota(fault: Fault) -> bool:
 
 
 def provider_error(
-    response: HTTPResponse, endpoint: Endpoint, fault: Fault | None = None
+    response: HTTPResponse,
+    endpoint: Endpoint,
+    fault: Fault | None = None,
+    *,
+    kind: type[ProviderError] | None = None,
 ) -> ProviderError:
-    """The error of a response, classified. ``fault`` is given where it came inside a stream."""
+    """The error of a response, classified. ``fault`` is given where it came inside a stream,
+    ``kind`` where the dialect knows the class better."""
     found = fault or fault_of_response(response)
     status = response.status
     if status < 400 and (said := _stated_status(found)):
         status = said
-    cls = error_class(status, found)
+    cls = kind or error_class(status, found)
     hint = response.headers.get("x-should-retry")
     retryable = cls.retryable or status in (408, 409)
     return cls(

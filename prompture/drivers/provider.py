@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from typing import Protocol
 
 from prompture.codecs.base import Codec, Endpoint
 from prompture.errors import ConfigurationError, MissingKey
-from prompture.types import Request
+from prompture.types import Completion, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,18 +34,25 @@ class Features:
     schema_dialect: str = "openai"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine(Protocol):
+    """An in-process model: one method, and ``close`` where it holds something."""
+
+    def answer(self, request: Request) -> Completion: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Provider:
     """One row.
 
     ``key_env`` and ``url_env`` name variables, read when a driver is built; the first that is
     set wins. ``catalog`` is the provider's key in models.dev ("" where it has none).
-    ``pricing`` is dollars per million tokens by model, ``{"m": {"input": "0.1"}}``, for models
-    that no catalog knows. ``narrow`` adjusts the features for a model. ``route`` names the
+    ``narrow`` adjusts the features for a model. ``route`` names the
     codec in ``codecs`` that a request needs instead of ``codec`` (None for the usual one).
     ``options`` are settings with their defaults, read from ``option_env``; a None is required.
+    ``base_url`` may hold them as ``{name}``.
     ``max_tokens_required`` says that the API demands a limit. ``local`` rows cost nothing.
-    ``schema_variables`` may be placed in ``base_url`` as ``{name}``.
+    ``engine`` makes the in-process model that answers instead of HTTP; ``in_process`` says for
+    which models (all, where it is None).
     """
 
     name: str
@@ -66,9 +73,10 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str | None] = field(default_factory=dict)
     option_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    pricing: Mapping[str, Mapping[str, str | Decimal]] = field(default_factory=dict)
     max_tokens_required: bool = False
     local: bool = False
+    engine: Callable[..., Engine] | None = None
+    in_process: Callable[[str], bool] | None = None
 
     def endpoint(
         self,
@@ -84,6 +92,8 @@ class Provider:
             raise MissingKey(self._missing_key())
         settings = self._settings(options or {})
         url = base_url or first_set(self.url_env) or self.base_url
+        if "{base_url}" in url:
+            raise ConfigurationError(f"{self.name}: pass base_url=... or set {self.url_env[0]}")
         if "{" in url:
             url = url.format(**settings)
         return Endpoint(
@@ -122,6 +132,16 @@ class Provider:
         name = self.route(request) if self.route else None
         return self.codecs[name] if name else self.codec
 
+    def for_endpoint(self, base_url: str, api: str | None = None) -> Provider:
+        """The row as this endpoint wants it: by ``api``, else by what its URL ends in."""
+        if api:
+            return self.using(api)
+        path = base_url.partition("?")[0].rstrip("/")
+        ending = next((c for c in self.codecs if path.endswith(_ENDINGS.get(c, "?"))), None)
+        if ending:
+            return self.using(ending)
+        return self.using("chat") if self.codecs and path.endswith("/chat/completions") else self
+
     def using(self, api: str) -> Provider:
         """The same row with another of its codecs for everything (``"responses"``)."""
         if api in ("", "chat", "default"):
@@ -130,6 +150,9 @@ class Provider:
             known = ", ".join(["chat", *self.codecs])
             raise ConfigurationError(f"{self.name}: no API {api!r}; it has {known}")
         return replace(self, codec=self.codecs[api], route=None)
+
+
+_ENDINGS = {"responses": "/responses", "messages": "/messages"}
 
 
 def first_set(names: tuple[str, ...]) -> str | None:

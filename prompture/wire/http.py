@@ -12,6 +12,9 @@ from prompture.errors import ProtocolError
 T = TypeVar("T")
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """A response larger than this is refused; a transport may be given another limit."""
+CONNECT_SECONDS = 10.0
+"""The longest wait for a connection; ``timeout`` shortens it."""
+USER_AGENT = "prompture"
 
 
 @dataclass(frozen=True, slots=True)

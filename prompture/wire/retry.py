@@ -36,9 +36,16 @@ class Retry:
 
 
 def send(
-    request: HTTPRequest, read_error: Callable[[HTTPResponse], ProviderError], retry: Retry
+    request: HTTPRequest,
+    read_error: Callable[[HTTPResponse], ProviderError],
+    retry: Retry,
+    *,
+    on_retry: Callable[[PromptureError], None] | None = None,
 ) -> Exchange[HTTPResponse]:
-    """Send ``request`` until it succeeds or ``retry`` gives up; return the good response."""
+    """Send ``request`` until it succeeds or ``retry`` gives up; return the good response.
+
+    ``on_retry`` is told of each error that another try follows.
+    """
     attempt = 0
     while True:
         attempt += 1
@@ -55,4 +62,6 @@ def send(
         delay = retry.delay(attempt, error)
         if delay is None:
             raise error
+        if on_retry:
+            on_retry(error)
         yield Sleep(delay)

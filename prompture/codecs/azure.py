@@ -1,0 +1,74 @@
+"""Azure OpenAI: OpenAI's wire at other URLs, with another header.
+
+Source: https://learn.microsoft.com/azure/ai-foundry/openai/reference
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from prompture.codecs.base import Endpoint, join_url
+from prompture.codecs.openai_chat import OpenAIChat
+from prompture.codecs.openai_responses import OpenAIResponses
+from prompture.errors import ConfigurationError
+from prompture.types import Request
+
+CLASSIC_VERSION = "2024-12-01-preview"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureChat(OpenAIChat):
+    """Chat Completions on Azure; the request's model is the name of the deployment.
+
+    Without an ``api_version`` the v1 API is called (``/openai/v1``); with one, or with a base
+    URL that names a deployment, the classic one (``/openai/deployments/...?api-version=``).
+    """
+
+    key_header: str = "api-key"
+
+    def url(self, request: Request, endpoint: Endpoint) -> str:
+        return azure_url(endpoint, self.path, deployment=request.model)
+
+    def headers(self, endpoint: Endpoint) -> dict[str, str]:
+        return azure_headers(endpoint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureResponses(OpenAIResponses):
+    """Responses on Azure."""
+
+    def url(self, request: Request, endpoint: Endpoint) -> str:
+        return azure_url(endpoint, "/responses", deployment=None)
+
+    def headers(self, endpoint: Endpoint) -> dict[str, str]:
+        return azure_headers(endpoint)
+
+
+def azure_headers(endpoint: Endpoint) -> dict[str, str]:
+    """An Entra token wins over a key."""
+    if token := endpoint.options.get("ad_token"):
+        return {"authorization": f"Bearer {token}", **endpoint.headers}
+    return {"api-key": endpoint.api_key, **endpoint.headers}
+
+
+def azure_url(endpoint: Endpoint, path: str, *, deployment: str | None) -> str:
+    """The URL for a path. Raises ConfigurationError where there is no endpoint at all."""
+    base, _, query = endpoint.base_url.partition("?")
+    base = base.rstrip("/")
+    if not base:
+        raise ConfigurationError("azure: pass base_url=... or set AZURE_OPENAI_ENDPOINT")
+    version = endpoint.options.get("api_version", "")
+    if "api-version=" in query:
+        return join_url(endpoint.base_url, path)
+    if "/deployments/" in base:
+        return f"{join_url(base, path)}?api-version={version or CLASSIC_VERSION}"
+    if base.endswith(("/openai/v1", path)) or "/openai/v1/" in base:
+        return join_url(base, path) + (f"?api-version={version}" if version else "")
+    if base.endswith("/models"):
+        return f"{join_url(base, path)}?api-version={version or '2024-05-01-preview'}"
+    root = base.removesuffix("/openai") + "/openai"
+    if not version:
+        return f"{root}/v1{path}"
+    middle = f"/deployments/{quote(deployment, safe='')}" if deployment else ""
+    return f"{root}{middle}{path}?api-version={version}"

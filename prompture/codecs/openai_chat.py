@@ -1,0 +1,305 @@
+"""OpenAI Chat Completions, the dialect that most providers copy, with the knobs they turn.
+
+Source: https://platform.openai.com/docs/api-reference/chat and the providers' own pages, which
+the rows in ``prompture.drivers`` name.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prompture.codecs.base import Endpoint, arguments_text, join_url
+from prompture.codecs.faults import fault_of_response, provider_error
+from prompture.codecs.openai_chat_answer import Quirks, read_body
+from prompture.codecs.openai_chat_stream import OpenAIChatStream
+from prompture.codecs.openai_models import read_models
+from prompture.errors import ProviderError, UnsupportedError
+from prompture.types import (
+    Completion,
+    Document,
+    File,
+    Image,
+    Message,
+    ModelInfo,
+    Part,
+    Request,
+    Text,
+    Tool,
+)
+from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
+
+DIALECT = "openai_chat"
+Body = dict[str, Any]
+ModelRule = Callable[[Request, Body], None]
+"""Mends a body for a model family, or raises UnsupportedError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAIChat:
+    """The dialect.
+
+    ``tokens_param`` names the output limit, ``seed_param`` the seed. ``tool_choice`` says which
+    forms are understood: ``"named"`` (all), ``"required"`` (strings only; a named tool becomes
+    the only one on offer), ``"auto"``. ``strict_tools`` and ``strict_schema`` send ``strict``.
+    ``files`` is how PDFs go: ``"data"`` (bytes), ``"url"`` (bytes or URL), ``"document_url"``
+    (Mistral's part). ``image_urls`` is False where only bytes are taken. ``text_only`` flattens
+    text parts to a string. ``reasoning`` is how an effort goes: ``"effort"``, ``"object"``
+    (OpenRouter), ``"thinking"`` (an on/off switch plus effort), ``""`` (not at all). ``echo``
+    names the fields of an assistant turn that must be sent back, ``echo_blank`` the one that
+    may not be missing on a turn with tool calls. ``cache_blocks`` marks cached prefixes with
+    ``cache_control``. ``stop_max`` is how many stop strings are taken. ``json_object`` is False
+    where only a schema is understood. ``rule`` mends the body for a model family.
+    """
+
+    path: str = "/chat/completions"
+    root: str = "/v1"
+    tokens_param: str = "max_tokens"
+    seed_param: str = "seed"
+    key_header: str = "authorization"
+    tool_choice: Literal["named", "required", "auto"] = "named"
+    parallel_param: bool = True
+    strict_tools: bool = False
+    strict_schema: bool = True
+    json_object: bool = True
+    stream_usage: bool = True
+    files: Literal["", "data", "url", "document_url"] = ""
+    image_urls: bool = True
+    text_only: bool = False
+    reasoning: Literal["effort", "object", "thinking", ""] = "effort"
+    echo: tuple[str, ...] = ()
+    echo_blank: str = ""
+    cache_blocks: bool = False
+    logprobs: bool = True
+    stop_max: int | None = None
+    names: bool = False
+    rule: ModelRule | None = None
+    quirks: Quirks = Quirks()
+
+    @property
+    def dialect(self) -> str:
+        return DIALECT
+
+    def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
+        body: Body = {"model": request.model, "messages": self._messages(request)}
+        self._sampling(request, body)
+        self._tools(request, body)
+        self._format(request, body)
+        self._reasoning(request, body)
+        if request.metadata:
+            body["metadata"] = dict(request.metadata)
+        if stream:
+            body["stream"] = True
+            if self.stream_usage:
+                body["stream_options"] = {"include_usage": True}
+        if self.rule:
+            self.rule(request, body)
+        body.update(request.extra)
+        return post_json(self.url(request, endpoint), self.headers(endpoint), body)
+
+    def url(self, request: Request, endpoint: Endpoint) -> str:
+        return join_url(endpoint.base_url, self.path, root=self.root)
+
+    def headers(self, endpoint: Endpoint) -> dict[str, str]:
+        if not endpoint.api_key:
+            return dict(endpoint.headers)
+        if self.key_header == "authorization":
+            return {"authorization": f"Bearer {endpoint.api_key}", **endpoint.headers}
+        return {self.key_header: endpoint.api_key, **endpoint.headers}
+
+    def _sampling(self, request: Request, body: Body) -> None:
+        if request.max_tokens is not None:
+            body[self.tokens_param] = request.max_tokens
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        if request.top_p is not None:
+            body["top_p"] = request.top_p
+        if request.stop:
+            if self.stop_max is not None and len(request.stop) > self.stop_max:
+                raise UnsupportedError(
+                    f"at most {self.stop_max} stop strings are taken, not {len(request.stop)}"
+                )
+            body["stop"] = list(request.stop)
+        if request.seed is not None:
+            body[self.seed_param] = request.seed
+        if request.logprobs is not None:
+            if not self.logprobs:
+                raise UnsupportedError(f"{request.model}: this provider reports no logprobs")
+            body["logprobs"] = True
+            if request.logprobs:
+                body["top_logprobs"] = request.logprobs
+
+    def _tools(self, request: Request, body: Body) -> None:
+        if not request.tools:
+            return
+        tools, choice = request.tools, request.tool_choice
+        if choice not in (None, "auto", "none", "required"):
+            named = tuple(t for t in tools if t.name == choice)
+            if not named:
+                raise UnsupportedError(f"tool_choice names {choice!r}, which is not among tools")
+            if self.tool_choice == "named":
+                body["tool_choice"] = {"type": "function", "function": {"name": choice}}
+            else:
+                # Offering only that tool is what comes nearest where it cannot be named.
+                tools, choice = named, "required"
+        if choice == "required" and self.tool_choice == "auto":
+            choice = "auto"
+        if choice in ("auto", "none", "required"):
+            body["tool_choice"] = choice
+        body["tools"] = [self._tool(t) for t in tools]
+        if request.parallel_tools is not None and self.parallel_param:
+            body["parallel_tool_calls"] = request.parallel_tools
+
+    def _tool(self, tool: Tool) -> Body:
+        function: Body = {"name": tool.name, "parameters": dict(tool.parameters)}
+        if tool.description:
+            function["description"] = tool.description
+        if tool.strict and self.strict_tools:
+            function["strict"] = True
+        return {"type": "function", "function": function}
+
+    def _format(self, request: Request, body: Body) -> None:
+        if request.schema is not None:
+            named: Body = {"name": request.schema_name, "schema": request.schema}
+            if self.strict_schema:
+                named["strict"] = request.strict
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        elif request.json_mode:
+            if not self.json_object:
+                raise UnsupportedError(f"{request.model}: this provider has no JSON object mode")
+            body["response_format"] = {"type": "json_object"}
+
+    def _reasoning(self, request: Request, body: Body) -> None:
+        effort = request.reasoning
+        if effort is None:
+            return
+        if isinstance(effort, int):
+            if self.reasoning != "object":
+                raise UnsupportedError(
+                    f"{request.model}: reasoning takes an effort here, not a number of tokens"
+                )
+            body["reasoning"] = {"max_tokens": effort}
+        elif self.reasoning == "object":
+            body["reasoning"] = {"effort": effort}
+        elif self.reasoning == "thinking":
+            body["thinking"] = {"type": "disabled" if effort == "none" else "enabled"}
+        elif self.reasoning == "effort":
+            body["reasoning_effort"] = effort
+        else:
+            raise UnsupportedError(f"{request.model}: this provider takes no reasoning effort")
+
+    def _messages(self, request: Request) -> list[Body]:
+        wire = [self._message(m) for m in request.messages]
+        if request.cache and self.cache_blocks:
+            _mark_cached(wire, request.cache)
+        return wire
+
+    def _message(self, message: Message) -> Body:
+        wire: Body = {"role": message.role, "content": self._content(message)}
+        if message.role == "tool":
+            wire["tool_call_id"] = message.call_id or ""
+            if self.names and message.name:
+                wire["name"] = message.name
+            return wire
+        if message.calls:
+            wire["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": arguments_text(call)},
+                }
+                for call in message.calls
+            ]
+            wire["content"] = wire["content"] or None
+        if message.role == "assistant":
+            self._echo(message, wire)
+        return wire
+
+    def _echo(self, message: Message, wire: Body) -> None:
+        native = message.native
+        kept: Mapping[str, Any] = (
+            native.payload if native is not None and native.dialect == DIALECT else {}
+        )
+        for name in self.echo:
+            if kept.get(name):
+                wire[name] = kept[name]
+        blank = self.echo_blank
+        if blank and message.calls and not wire.get(blank):
+            wire[blank] = message.reasoning or " "
+
+    def _content(self, message: Message) -> str | list[Body]:
+        parts = message.content
+        if isinstance(parts, str):
+            return parts
+        if self.text_only or message.role in ("system", "tool"):
+            unsendable = [p for p in parts if not isinstance(p, (Text, Document))]
+            if not unsendable:
+                return message.text
+        return [self._part(p) for p in parts]
+
+    def _part(self, part: Part) -> Body:
+        if isinstance(part, (Text, Document)):
+            return {"type": "text", "text": part.text}
+        if isinstance(part, Image):
+            return self._image(part)
+        return self._file(part)
+
+    def _image(self, image: Image) -> Body:
+        if image.url is not None and not self.image_urls:
+            raise UnsupportedError("this provider fetches no image URLs: pass the image's bytes")
+        url: Body = {"url": image.url or data_url(image.data, image.media_type)}
+        if image.detail:
+            url["detail"] = image.detail
+        return {"type": "image_url", "image_url": url}
+
+    def _file(self, file: File) -> Body:
+        if not self.files:
+            raise UnsupportedError(
+                "this provider's chat API takes no files: send the text or page images"
+            )
+        if file.id is not None:
+            return {"type": "file", "file": {"file_id": file.id}}
+        if file.url is not None and self.files == "data":
+            raise UnsupportedError("this provider fetches no file URLs: pass the file's bytes")
+        url = file.url or data_url(file.data, file.media_type)
+        if self.files == "document_url":
+            return {"type": "document_url", "document_url": url, "document_name": file.name}
+        return {"type": "file", "file": {"filename": file.name, "file_data": url}}
+
+    def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
+        return read_body(response, endpoint, self.quirks)
+
+    def stream_decoder(self, endpoint: Endpoint) -> OpenAIChatStream:
+        return OpenAIChatStream(endpoint, self.quirks)
+
+    def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
+        return provider_error(response, endpoint, fault_of_response(response))
+
+    def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
+        base = join_url(endpoint.base_url, self.path, root=self.root).removesuffix(self.path)
+        return HTTPRequest("GET", base + "/models", self.headers(endpoint))
+
+    def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
+        return read_models(response), None
+
+
+def data_url(data: bytes | None, media_type: str) -> str:
+    """``data:<type>;base64,<bytes>``."""
+    return f"data:{media_type};base64,{base64.b64encode(data or b'').decode()}"
+
+
+def _mark_cached(messages: list[Body], cache: bool | str) -> None:
+    """Put ``cache_control`` on the last block of the last system or first user turn."""
+    control: Body = {"type": "ephemeral"}
+    if isinstance(cache, str):
+        control["ttl"] = cache
+    stable = [m for m in messages if m["role"] == "system"] or messages[:1]
+    if not stable:
+        return
+    turn = stable[-1]
+    if isinstance(turn["content"], str):
+        turn["content"] = [{"type": "text", "text": turn["content"]}]
+    if turn["content"]:
+        turn["content"][-1]["cache_control"] = control

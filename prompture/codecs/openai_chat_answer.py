@@ -1,0 +1,228 @@
+"""What a Chat Completions answer says, whole or in pieces, in our words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from prompture.codecs.base import Endpoint, count, request_id, section, tool_call
+from prompture.codecs.faults import raise_if_error
+from prompture.codecs.stops import stop_reason
+from prompture.errors import ProtocolError
+from prompture.types import JSON, Completion, Native, ToolCall, Usage
+from prompture.wire.http import HTTPResponse
+
+DIALECT = "openai_chat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """How a provider's answers differ.
+
+    ``reasoning_apart``: output tokens leave reasoning out (xAI). ``think_tags``: reasoning may
+    stand in the text between ``<think>`` tags. ``strip_leading``: the text may start with
+    blank lines that mean nothing.
+    """
+
+    reasoning_apart: bool = False
+    think_tags: bool = False
+    strip_leading: bool = False
+
+
+def read_body(response: HTTPResponse, endpoint: Endpoint, quirks: Quirks) -> Completion:
+    """The Completion of a whole response."""
+    body = response.json()
+    if not isinstance(body, Mapping):
+        raise ProtocolError(f"expected an object, got {str(body)[:200]!r}")
+    choices = body.get("choices")
+    if not choices:
+        raise_if_error(body, response, endpoint)
+    try:
+        choice = body["choices"][0]
+        message = choice["message"]
+        calls = tuple(_call(c, i) for i, c in enumerate(message.get("tool_calls") or ()))
+    except (KeyError, IndexError, TypeError, AttributeError) as exc:
+        raise ProtocolError(f"no choices[0].message in {str(dict(body))[:200]!r}") from exc
+    if choice.get("error"):
+        raise_if_error(choice, response, endpoint)
+    legacy = message.get("function_call")
+    if not calls and isinstance(legacy, Mapping):
+        calls = (_call({"function": legacy}, 0),)
+    text, reasoning = split_content(message.get("content"))
+    return completion(
+        body=body,
+        text=text,
+        reasoning=reasoning + reasoning_of(message),
+        refusal=message.get("refusal") or None,
+        calls=calls,
+        finish=choice.get("finish_reason"),
+        usage=usage_of(body, quirks),
+        native=native_of(message),
+        quirks=quirks,
+        logprobs=choice.get("logprobs"),
+        citations=message.get("annotations") or body.get("citations"),
+        id=request_id(response.headers),
+    )
+
+
+def completion(
+    *,
+    body: JSON,
+    text: str,
+    reasoning: str,
+    refusal: str | None,
+    calls: tuple[ToolCall, ...],
+    finish: str | None,
+    usage: Usage,
+    native: Native | None,
+    quirks: Quirks,
+    logprobs: Any = None,
+    citations: Any = None,
+    id: str | None = None,
+) -> Completion:
+    """A Completion out of what a whole answer or a folded stream holds."""
+    if quirks.think_tags:
+        thought, text = split_thinking(text)
+        reasoning = reasoning or thought
+    return Completion(
+        text=text.lstrip("\n") if quirks.strip_leading else text,
+        reasoning=reasoning,
+        refusal=refusal,
+        tool_calls=calls,
+        stop_reason=stop_reason(finish, called=bool(calls), refused=refusal is not None),
+        raw_stop=finish,
+        usage=usage,
+        model=str(body.get("model") or ""),
+        request_id=id or _text(body.get("id")),
+        logprobs=logprobs,
+        citations=citations,
+        native=native,
+        raw=body,
+    )
+
+
+def _call(call: JSON, position: int) -> ToolCall:
+    function = call.get("function") or {}
+    return tool_call(
+        id=str(call.get("id") or f"call_{position}"),
+        name=str(function.get("name") or ""),
+        arguments=function.get("arguments"),
+    )
+
+
+def split_content(content: Any) -> tuple[str, str]:
+    """Text and reasoning of a ``content``: a string, null, or a list of chunks (Mistral)."""
+    if isinstance(content, str) or content is None:
+        return content or "", ""
+    if not isinstance(content, Sequence):
+        raise ProtocolError(f"content is neither text nor a list: {str(content)[:200]!r}")
+    text, thoughts = [], []
+    for chunk in content:
+        if isinstance(chunk, str):
+            text.append(chunk)
+        elif chunk.get("type") == "thinking":
+            thoughts.append(_thinking(chunk.get("thinking")))
+        elif chunk.get("type") in ("text", "output_text"):
+            text.append(chunk.get("text") or "")
+    return "".join(text), "".join(thoughts)
+
+
+def _thinking(thinking: Any) -> str:
+    if isinstance(thinking, str):
+        return thinking
+    return "".join(t.get("text") or "" for t in thinking or () if isinstance(t, Mapping))
+
+
+def reasoning_of(message: JSON) -> str:
+    """The reasoning text of a message or a delta, wherever the provider puts it."""
+    for key in ("reasoning_content", "reasoning"):
+        if isinstance(value := message.get(key), str) and value:
+            return value
+    return ""
+
+
+_ECHOED = ("reasoning_content", "reasoning", "reasoning_details", "annotations")
+
+
+def native_of(message: JSON) -> Native | None:
+    """What a turn holds beyond text and calls, for the providers that want it echoed."""
+    payload = {key: message[key] for key in _ECHOED if message.get(key)}
+    if isinstance(message.get("content"), list):
+        payload["content"] = message["content"]
+    return Native(DIALECT, payload) if payload else None
+
+
+_THINK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
+
+
+def split_thinking(text: str) -> tuple[str, str]:
+    """Reasoning and text of an answer that opens with a ``<think>`` block."""
+    found = _THINK.match(text)
+    if not found:
+        return "", text
+    return found.group(1).strip("\n"), text[found.end() :]
+
+
+def usage_of(body: JSON, quirks: Quirks) -> Usage:
+    """Canonical buckets out of ``usage``; cache counts are parts of the prompt everywhere."""
+    usage = body.get("usage")
+    if not isinstance(usage, Mapping) or not usage:
+        return Usage(requests=1)
+    given = section(usage, "prompt_tokens_details")
+    made = section(usage, "completion_tokens_details")
+    prompt, output = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+    reasoning = count(made, "reasoning_tokens") or count(usage, "reasoning_tokens")
+    if quirks.reasoning_apart and count(usage, "total_tokens") != prompt + output:
+        output += reasoning
+    read = (
+        count(given, "cached_tokens")
+        or count(usage, "cached_tokens")
+        or count(usage, "prompt_cache_hit_tokens")
+        or count(usage, "num_cached_tokens")
+    )
+    write = count(given, "cache_write_tokens") or count(given, "cache_creation_input_tokens")
+    read = min(read, prompt)
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=output,
+        cache_read_tokens=read,
+        cache_write_tokens=min(write, prompt - read),
+        reasoning_tokens=reasoning,
+        input_audio_tokens=count(given, "audio_tokens"),
+        output_audio_tokens=count(made, "audio_tokens"),
+        input_image_tokens=count(given, "image_tokens"),
+        output_image_tokens=count(made, "image_tokens"),
+        requests=1,
+        service_tier=_text(body.get("service_tier")) or _text(usage.get("service_tier")),
+        stated_cost=_stated_cost(usage),
+        reported=True,
+        raw=usage,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+_TICKS = Decimal(10) ** 10
+
+
+def _stated_cost(usage: JSON) -> Decimal | None:
+    """Dollars the provider states: OpenRouter's ``cost`` (plus the upstream's where the user's
+    own key paid there), xAI's ticks, Perplexity's ``cost.total_cost``."""
+    ticks = usage.get("cost_in_usd_ticks")
+    if isinstance(ticks, int) and not isinstance(ticks, bool):
+        return Decimal(ticks) / _TICKS
+    cost = usage.get("cost")
+    if isinstance(cost, Mapping):
+        cost = cost.get("total_cost")
+    if isinstance(cost, bool) or not isinstance(cost, (int, float)):
+        return None
+    total = Decimal(repr(cost))
+    upstream = section(usage, "cost_details").get("upstream_inference_cost")
+    if usage.get("is_byok") and isinstance(upstream, (int, float)):
+        total += Decimal(repr(upstream))
+    return total

@@ -1,0 +1,170 @@
+"""Rules of the providers that copy OpenAI's dialect: what each refuses or wants otherwise.
+
+A rule mends a request's body, or raises UnsupportedError for what the user asked and the
+provider cannot do. Sources: the providers' own pages, named in their rows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prompture.errors import UnsupportedError
+from prompture.types import Request
+
+if TYPE_CHECKING:
+    from prompture.drivers.provider import Features
+
+Body = dict[str, Any]
+F = TypeVar("F", bound="Features")
+
+_GROQ_SCHEMA = re.compile(r"gpt-oss|qwen3\.8|llama-4|kimi-k2")
+
+
+def groq_narrow(model: str, features: F) -> F:
+    """Only some models take a schema; the others are given one forced tool."""
+    return replace(features, json_schema=bool(_GROQ_SCHEMA.search(model)))
+
+
+def groq_rule(request: Request, body: Body) -> None:
+    """Reasoning in the text is refused together with JSON or tools: it goes apart there."""
+    if "qwen" in request.model and (body.get("tools") or body.get("response_format")):
+        body.setdefault("reasoning_format", "parsed")
+
+
+_XAI_PLAIN = re.compile(r"grok-(?:[4-9]|code|build)")
+
+
+def xai_rule(request: Request, body: Body) -> None:
+    """grok-4 and the code models take no stop strings."""
+    if request.stop and (_XAI_PLAIN.match(request.model) or "mini" in request.model):
+        raise UnsupportedError(f"{request.model} takes no stop strings; leave stop out")
+
+
+_KIMI_FIXED = re.compile(r"kimi-k(?:2\.[5-9]|[3-9])")
+
+
+def moonshot_rule(request: Request, body: Body) -> None:
+    """The reasoning models fix their sampling; k3 takes an effort, k2.5 and k2.6 a switch."""
+    name = request.model.rpartition("/")[2]
+    if _KIMI_FIXED.match(name):
+        if request.temperature not in (None, 1):
+            raise UnsupportedError(f"{name} takes a temperature of 1 only; leave it out")
+        if request.top_p is not None:
+            raise UnsupportedError(f"{name} takes no top_p; leave it out")
+    thinking = body.pop("thinking", None)
+    if thinking is None:
+        return
+    if name.startswith("kimi-k3"):
+        if request.reasoning == "none":
+            raise UnsupportedError(f"{name} always reasons; ask for low, high or max")
+        body["reasoning_effort"] = _at_least("low", {"medium": "high", "xhigh": "max"}, request)
+    elif name.startswith(("kimi-k2.5", "kimi-k2.6")):
+        body["thinking"] = thinking
+    else:
+        raise UnsupportedError(f"{name} takes no reasoning effort; leave it out")
+
+
+def _at_least(lowest: str, renamed: dict[str, str], request: Request) -> str:
+    effort = str(request.reasoning)
+    return lowest if effort in ("minimal", lowest) else renamed.get(effort, effort)
+
+
+_GLM_SCHEMA = re.compile(r"glm-5\.3")
+
+
+def zai_narrow(model: str, features: F) -> F:
+    """glm-5.3 takes a schema; the models with a v in their number see pictures."""
+    return replace(
+        features,
+        json_schema=bool(_GLM_SCHEMA.search(model)),
+        vision=bool(re.search(r"\dv|5\.3-flash", model)),
+    )
+
+
+def zai_rule(request: Request, body: Body) -> None:
+    """Temperature lies strictly between 0 and 1 (0 means no sampling at all); tool arguments
+    come in pieces only when asked for; glm-5.3 cannot stop thinking."""
+    if request.temperature == 0:
+        del body["temperature"]
+        body["do_sample"] = False
+    if (
+        body.get("stream")
+        and body.get("tools")
+        and re.search(r"glm-(?:4\.[6-9]|[5-9])", request.model)
+    ):
+        body["tool_stream"] = True
+    effort = request.reasoning
+    if "glm-5.3" in request.model and effort is not None:
+        if effort == "none":
+            raise UnsupportedError(f"{request.model} always thinks; ask for low, high or max")
+        body["reasoning_effort"] = _at_least("low", {"medium": "high", "xhigh": "max"}, request)
+    elif "glm-5.2" in request.model and effort not in (None, "none"):
+        body["reasoning_effort"] = effort
+
+
+def modelscope_rule(request: Request, body: Body) -> None:
+    """Qwen3's hybrids must not think in a call that does not stream."""
+    hybrid = re.search(r"Qwen3-(?!.*(?:Instruct|Thinking|Coder))", request.model)
+    if hybrid and not body.get("stream"):
+        body.setdefault("enable_thinking", False)
+
+
+def openrouter_rule(request: Request, body: Body) -> None:
+    """Providers that would ignore the schema or the tools are left out of the routing; the
+    prompt is never trimmed behind the user's back."""
+    if body.get("response_format") or body.get("tools"):
+        body["provider"] = {"require_parameters": True, **request.extra.get("provider", {})}
+    body.setdefault("transforms", [])
+
+
+_NINE = re.compile(r"[A-Za-z0-9]{9}")
+
+
+def mistral_rule(request: Request, body: Body) -> None:
+    """Tool ids are nine letters and digits; tools are left out where none may be called; a
+    user turn may not follow a tool turn."""
+    if body.get("tool_choice") == "none":
+        body.pop("tools", None)
+        body.pop("tool_choice", None)
+        body.pop("parallel_tool_calls", None)
+    mended: list[Body] = []
+    for message in body["messages"]:
+        if mended and mended[-1]["role"] == "tool" and message["role"] == "user":
+            mended.append({"role": "assistant", "content": "OK."})
+        mended.append(_nine_letter_ids(message))
+    body["messages"] = mended
+
+
+def _nine_letter_ids(message: Body) -> Body:
+    if "tool_call_id" in message:
+        return {**message, "tool_call_id": _nine(message["tool_call_id"])}
+    if "tool_calls" in message:
+        calls = [{**c, "id": _nine(c["id"])} for c in message["tool_calls"]]
+        return {**message, "tool_calls": calls}
+    return message
+
+
+def _nine(id: str) -> str:
+    """The id itself where it fits, else nine characters that follow from it."""
+    import hashlib
+
+    return id if _NINE.fullmatch(id) else hashlib.sha256(id.encode()).hexdigest()[:9]
+
+
+def deepseek_rule(request: Request, body: Body) -> None:
+    """Efforts are low, high and max; the word JSON must stand in the prompt for JSON mode."""
+    effort = request.reasoning
+    if effort not in (None, "none"):
+        named = {"medium": "high", "xhigh": "high", "minimal": "low"}
+        body["reasoning_effort"] = named.get(str(effort), effort)
+
+
+def dashscope_rule(request: Request, body: Body) -> None:
+    """Thinking is a switch here, and calls that do not stream must leave it off."""
+    effort = body.pop("reasoning_effort", None)
+    if effort is not None:
+        body["enable_thinking"] = effort != "none"
+    elif re.match(r"qwen(?:3-|-plus|-turbo|-flash)", request.model) and not body.get("stream"):
+        body["enable_thinking"] = False

@@ -1,0 +1,229 @@
+"""The async transport, over httpx2. The only module that imports httpx2."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.request import getproxies, proxy_bypass
+from weakref import WeakKeyDictionary
+
+import httpx2
+
+from prompture.drivers import tls
+from prompture.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    ConnectTimeout,
+    PromptureError,
+    ProtocolError,
+    ReadTimeout,
+    TransportError,
+)
+from prompture.wire.http import (
+    CONNECT_SECONDS,
+    MAX_RESPONSE_BYTES,
+    USER_AGENT,
+    Exchange,
+    HTTPRequest,
+    HTTPResponse,
+    Sleep,
+)
+from prompture.wire.steps import Done, advance
+
+T = TypeVar("T")
+POOL_SIZE = 10
+"""Requests in flight in one pool: a pool's work per request grows with its connections, so
+many small pools carry a thousand requests where one large one does not."""
+
+
+@dataclass(slots=True)
+class _Pool:
+    transport: Any
+    in_flight: int = 0
+
+
+class HttpxTransport:
+    """Sends over pools of httpx2 connections, kept apart by event loop.
+
+    A client of the caller's own (httpx2's or httpx's AsyncClient) is used as it is. Redirects
+    are not followed: they would carry the key elsewhere. A response past ``max_bytes`` is a
+    ProtocolError.
+    """
+
+    def __init__(self, client: Any = None, *, max_bytes: int = MAX_RESPONSE_BYTES) -> None:
+        self._client = client
+        self._max_bytes = max_bytes
+        self._pools: WeakKeyDictionary[Any, dict[str, list[_Pool]]] = WeakKeyDictionary()
+        self._origins: dict[str, tuple[httpx2.URL, str]] = {}
+
+    async def run(self, exchange: Exchange[T]) -> T:
+        """Carry ``exchange`` to its end."""
+        step = advance(exchange)
+        while not isinstance(step, Done):
+            if isinstance(step, Sleep):
+                await asyncio.sleep(step.seconds)
+                step = advance(exchange)
+                continue
+            try:
+                reply: HTTPResponse | TransportError = await self.send(step)
+            except TransportError as exc:
+                reply = exc
+            step = advance(exchange, reply)
+        return step.value
+
+    async def send(self, request: HTTPRequest) -> HTTPResponse:
+        """One request, one response. Raises TransportError and ProtocolError."""
+        pool = None if self._client else self._pool(request.url)
+        if pool:
+            pool.in_flight += 1
+        handed_on = False
+        try:
+            response = await self._open(pool, request)
+            if request.stream and response.status_code < 400:
+                chunks = self._chunks(response, pool)
+                handed_on = True
+                return HTTPResponse(response.status_code, _headers(response), achunks=chunks)
+            try:
+                body = await self._body(response)
+            finally:
+                await response.aclose()
+            return HTTPResponse(response.status_code, _headers(response), body)
+        except Exception as exc:
+            raise _transport_error(exc, request.url) from exc
+        finally:
+            if pool and not handed_on:
+                pool.in_flight -= 1
+
+    async def _open(self, pool: _Pool | None, request: HTTPRequest) -> Any:
+        timeout = request.timeout
+        connect = min(timeout, CONNECT_SECONDS) if timeout else CONNECT_SECONDS
+        limits = {"connect": connect, "read": timeout, "write": timeout, "pool": timeout}
+        if pool is None:
+            built = self._client.build_request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                extensions={"timeout": limits},
+            )
+            return await self._client.send(built, stream=True, follow_redirects=False)
+        url, host = self._target(request.url)
+        headers = {
+            "host": host,
+            "user-agent": USER_AGENT,
+            "accept": "*/*",
+            "accept-encoding": "gzip, deflate",
+            "content-length": str(len(request.body)),
+            **request.headers,
+        }
+        built = httpx2.Request(
+            request.method,
+            url,
+            headers=headers,
+            content=request.body,
+            extensions={"timeout": limits},
+        )
+        response = await pool.transport.handle_async_request(built)
+        response.request = built
+        return response
+
+    def _target(self, url: str) -> tuple[httpx2.URL, str]:
+        # Parsing a URL costs as much as the rest of a request's making; endpoints repeat.
+        found = self._origins.get(url)
+        if found is None:
+            parsed = httpx2.URL(url)
+            if len(self._origins) > 100:
+                self._origins.clear()
+            found = self._origins[url] = (parsed, parsed.netloc.decode("ascii"))
+        return found
+
+    def _pool(self, url: str) -> _Pool:
+        """The least loaded pool of this loop and origin; another one where all are full."""
+        loop = asyncio.get_running_loop()
+        origins = self._pools.get(loop)
+        if origins is None:
+            origins = self._pools[loop] = {}
+        origin = "/".join(url.split("/", 3)[:3])
+        pools = origins.setdefault(origin, [])
+        best = min(pools, key=lambda p: p.in_flight, default=None)
+        if best is None or best.in_flight >= POOL_SIZE:
+            best = _Pool(_transport(origin))
+            pools.append(best)
+        return best
+
+    async def _body(self, response: Any) -> bytes:
+        pieces, read = [], 0
+        async for chunk in _raw(response):
+            read += len(chunk)
+            if read > self._max_bytes:
+                raise ProtocolError(f"the response passes {self._max_bytes} bytes")
+            pieces.append(chunk)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _chunks(self, response: Any, pool: _Pool | None) -> AsyncIterator[bytes]:
+        read = 0
+        try:
+            async for chunk in _raw(response):
+                read += len(chunk)
+                if read > self._max_bytes:
+                    raise ProtocolError(f"the response passes {self._max_bytes} bytes")
+                yield chunk
+        except Exception as exc:
+            raise _transport_error(exc, str(response.request.url)) from exc
+        finally:
+            if pool:
+                pool.in_flight -= 1
+            await response.aclose()
+
+    async def close(self) -> None:
+        """Close the connections of the running loop; a client of the caller's own is left."""
+        for pools in self._pools.pop(asyncio.get_running_loop(), {}).values():
+            for pool in pools:
+                await pool.transport.aclose()
+
+
+def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
+    scheme, _, host = origin.partition("://")
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if proxy and proxy_bypass(host.partition(":")[0]):
+        proxy = None
+    return httpx2.AsyncHTTPTransport(
+        verify=tls.context() if scheme == "https" or proxy else tls.bare(),
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
+        proxy=proxy,
+    )
+
+
+def _raw(response: Any) -> AsyncIterator[bytes]:
+    """The body's pieces as they arrive, decoded where they are compressed."""
+    if "content-encoding" in response.headers:
+        pieces: AsyncIterator[bytes] = response.aiter_bytes()
+    else:
+        pieces = response.aiter_raw()
+    return pieces
+
+
+def _headers(response: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _transport_error(exc: Exception, url: str) -> Exception:
+    """Ours for theirs. httpx's errors have the same names as httpx2's, and are matched so."""
+    if isinstance(exc, PromptureError):
+        return exc
+    host = url.split("/", 3)[2].rpartition("@")[2] if "://" in url else url
+    names = {cls.__name__ for cls in type(exc).__mro__}
+    if names & {"ConnectTimeout", "PoolTimeout"}:
+        return ConnectTimeout(f"no connection to {host} in time")
+    if names & {"ReadTimeout", "WriteTimeout"}:
+        return ReadTimeout(f"{host} sent nothing in time")
+    if names & {"InvalidURL", "UnsupportedProtocol"}:
+        return ConfigurationError(f"cannot send to {url.partition('?')[0]!r}: {exc}")
+    if not names & {"TransportError", "HTTPError", "StreamError", "OSError"}:
+        return exc
+    lost = ConnectionLost(f"connection to {host} failed: {str(exc) or type(exc).__name__}")
+    lost.unsent = "ConnectError" in names
+    return lost

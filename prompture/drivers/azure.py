@@ -1,0 +1,36 @@
+"""Azure OpenAI and Foundry."""
+
+from __future__ import annotations
+
+from prompture.codecs.azure import AzureChat, AzureResponses
+from prompture.codecs.openai_responses import needs_responses
+from prompture.codecs.openai_rules import chat_rule
+from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
+
+ROW = Provider(
+    name="azure",
+    title="Azure OpenAI",
+    codec=AzureChat(tokens_param="max_completion_tokens", strict_tools=True, rule=chat_rule),
+    codecs={"responses": AzureResponses()},
+    route=lambda request: "responses" if needs_responses(request) else None,
+    base_url="{endpoint}",
+    key_env=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
+    options={"endpoint": "", "api_version": "", "ad_token": ""},
+    option_env={
+        "endpoint": ("AZURE_OPENAI_ENDPOINT", "AZURE_API_ENDPOINT"),
+        "api_version": ("OPENAI_API_VERSION", "AZURE_API_VERSION"),
+        "ad_token": ("AZURE_OPENAI_AD_TOKEN",),
+    },
+    default_model="",
+    catalog="azure",
+    features=Features(vision=True),
+    docs="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
+)
+
+
+class AzureDriver(CostMixin, Driver):
+    provider = ROW
+
+
+class AsyncAzureDriver(CostMixin, AsyncDriver):
+    provider = ROW

@@ -1,0 +1,285 @@
+"""What both colours of a driver share: the row, the flags, and everything that does no I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
+from prompture.drivers import hooks as hooking
+from prompture.drivers import meter
+from prompture.drivers.cost import CostMixin
+from prompture.drivers.limits import rate_limits
+from prompture.drivers.provider import Features, Provider
+from prompture.errors import (
+    PromptureError,
+    ProviderError,
+    TransportError,
+    UnsupportedError,
+)
+from prompture.money import ZERO, Bill, Charge, Cost
+from prompture.types import Completion, Delta, Request
+from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
+from prompture.wire.retry import Retry, send
+
+if TYPE_CHECKING:
+    from prompture.drivers.hooks import Hooks
+
+DEFAULT_TIMEOUT = 600.0
+_UNBILLED = Cost(usd=ZERO, source="provider", reason="an error answer is not billed")
+_UNANSWERED = Cost(usd=None, reason="no answer arrived; the provider may have billed it")
+
+
+class Flag:
+    """A ``supports_*`` flag: the row's on a class, narrowed to the model on an instance."""
+
+    def __init__(self, feature: str) -> None:
+        self._feature = feature
+
+    def __get__(self, driver: BaseDriver | None, cls: type[BaseDriver]) -> bool:
+        features = cls.provider.features if driver is None else driver.features
+        value: bool = getattr(features, self._feature)
+        return value
+
+
+class BaseDriver(CostMixin):
+    """A provider's row with a model and an endpoint; subclasses add the sending.
+
+    ``timeout`` is seconds to connect and between bytes. ``api`` picks another of the row's
+    wire formats (``"responses"``). ``features`` replaces what the row and the catalog say the
+    model can do. Other keywords are the provider's own settings (``api_version``, ...).
+    Raises MissingKey, and ConfigurationError for a setting that the row does not know.
+    """
+
+    provider: Provider
+    supports_json_mode: ClassVar[Flag] = Flag("json_mode")
+    supports_json_schema: ClassVar[Flag] = Flag("json_schema")
+    supports_tool_use: ClassVar[Flag] = Flag("tool_use")
+    supports_streaming: ClassVar[Flag] = Flag("streaming")
+    supports_vision: ClassVar[Flag] = Flag("vision")
+    supports_messages: ClassVar[Flag] = Flag("messages")
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        api: str | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        headers: Mapping[str, str] | None = None,
+        hooks: Hooks | tuple[Hooks, ...] = (),
+        features: Features | None = None,
+        **settings: str,
+    ) -> None:
+        row = type(self).provider
+        self.endpoint: Endpoint = row.endpoint(api_key, base_url, headers=headers, options=settings)
+        self.provider = row.for_endpoint(self.endpoint.base_url, api)
+        self.model = model or row.default_model
+        self.timeout = timeout or DEFAULT_TIMEOUT
+        self.retry = retry or Retry()
+        given = hooks if isinstance(hooks, tuple) else (hooks,)
+        self._hooks: tuple[Hooks, ...] = (*hooking.plugin_hooks(), *given)
+        self._features = features
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r})"
+
+    @property
+    def name(self) -> str:
+        """``"provider/model"``."""
+        return f"{self.provider.name}/{self.model}"
+
+    @cached_property
+    def features(self) -> Features:
+        """What can be asked of this model: the row, its own rule, then the catalog, which
+        takes away what it says the model lacks; what it does not mention stays."""
+        return self._features or self.features_of(self.model)
+
+    def features_of(self, model: str) -> Features:
+        found = self.provider.features_of(model)
+        entry = self.entry(model)
+        if entry is None:
+            return found
+        known = entry.features
+        return replace(
+            found,
+            tool_use=found.tool_use and known.tools is not False,
+            json_schema=found.json_schema and known.json_schema is not False,
+            vision=found.vision and known.vision is not False,
+        )
+
+    def require(self, feature: str) -> None:
+        """Raise UnsupportedError where the model lacks a feature."""
+        if not getattr(self.features, feature):
+            raise UnsupportedError(
+                f"{self.name} does not support {feature.replace('_', ' ')}; "
+                f"if you know better, pass features=... to the driver"
+            )
+
+
+class Call:
+    """One call of a driver, whole or streamed: all of it but the sending."""
+
+    def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
+        self.driver = driver
+        self.tries: list[Charge] = []
+        self.started = time.perf_counter()
+        self._tokens: list[tuple[meter.Meter, object]] = []
+        self.request = self._prepared(request)
+        self.codec: Codec = self._codec()
+        try:
+            self.request = self._metered(self.request)
+            self.http = self._encoded(stream)
+        except PromptureError as exc:
+            self.failed(exc)
+            raise
+
+    def _codec(self) -> Codec:
+        return self.driver.provider.codec_of(self.request)
+
+    def _prepared(self, request: Request) -> Request:
+        driver = self.driver
+        if not request.model:
+            request = replace(request, model=driver.model)
+        if driver._hooks:
+            request = hooking.before(driver._hooks, request)
+        if request.max_tokens is None and driver.provider.max_tokens_required:
+            entry = driver.entry(request.model)
+            if entry and entry.limits.output:
+                request = replace(request, max_tokens=entry.limits.output)
+        return request
+
+    def _metered(self, request: Request) -> Request:
+        for each in meter.active():
+            request, token = each.before(request, self.driver)
+            self._tokens.append((each, token))
+        return request
+
+    def _encoded(self, stream: bool) -> HTTPRequest:
+        driver = self.driver
+        http = self.codec.encode(self.request, driver.endpoint, stream=stream)
+        # A signature covers the moment of sending, which a codec must not look up itself.
+        if sign := getattr(self.codec, "sign", None):
+            http = sign(http, driver.endpoint, datetime.now(UTC))
+        return replace(http, stream=stream, timeout=self.request.timeout or driver.timeout)
+
+    def exchange(self) -> Exchange[HTTPResponse]:
+        """Send, and send again where that may help; the good response."""
+        response = yield from send(
+            self.http, self._read_error, self.driver.retry, on_retry=self.note_try
+        )
+        return response
+
+    def _read_error(self, response: HTTPResponse) -> ProviderError:
+        return self.codec.read_error(response, self.driver.endpoint)
+
+    def decoder(self) -> StreamDecoder:
+        return self.codec.stream_decoder(self.driver.endpoint)
+
+    def decoded(self, response: HTTPResponse) -> Completion:
+        return self.finished(self.codec.decode(response, self.driver.endpoint), response)
+
+    def note_try(self, error: PromptureError) -> None:
+        """Put a failed try, which another will follow, on the bill."""
+        charge = self._charge_of(error)
+        self.tries.append(charge)
+        for each, _ in self._tokens:
+            each.after(None, charge)
+
+    def finished(self, completion: Completion, response: HTTPResponse | None) -> Completion:
+        """Price the completion, tell hooks and meters, and hand it over."""
+        driver = self.driver
+        cost = driver.price(completion.usage, answered=completion.model, asked=self.request.model)
+        headers = response.headers if response else {}
+        completion = replace(
+            completion,
+            cost=cost,
+            model=completion.model or self.request.model,
+            request_id=request_id(headers) or completion.request_id,
+            rate_limits=rate_limits(headers),
+            retries=tuple(self.tries),
+            seconds=time.perf_counter() - self.started,
+        )
+        self._settle(charge_of(completion, driver.provider.name))
+        if driver._hooks:
+            completion = hooking.after(driver._hooks, self.request, completion)
+        return completion
+
+    def cancelled(self, partial: Completion) -> None:
+        """The caller left a stream in its middle: what came by then is on the bill."""
+        self._settle(self._charge(partial, status="cancelled"))
+
+    def failed(self, error: PromptureError) -> None:
+        """Put the last try on the bill, which the error then carries."""
+        charge = self._charge_of(error)
+        self._settle(charge)
+        if error.bill is None and (self.tries or charge.cost is not _UNBILLED):
+            error.bill = Bill((*self.tries, charge))
+        hooking.failed(self.driver._hooks, self.request, error)
+
+    def abandoned(self) -> None:
+        """Something that is no error of ours ended the call (a cancelled task, a bug)."""
+        unknown = self._charge(Completion(), status="cancelled", cost=_UNANSWERED)
+        self._settle(unknown)
+
+    def delta(self, piece: Delta) -> Delta:
+        hooks = self.driver._hooks
+        return hooking.delta(hooks, piece) if hooks else piece
+
+    def _settle(self, charge: Charge) -> None:
+        while self._tokens:
+            each, token = self._tokens.pop()
+            each.after(token, charge)
+
+    def _charge_of(self, error: PromptureError) -> Charge:
+        if error.partial is not None:
+            return self._charge(error.partial, status="error", note=type(error).__name__)
+        unanswered = isinstance(error, TransportError) and not error.unsent
+        return self._charge(
+            Completion(request_id=getattr(error, "request_id", None)),
+            status="error",
+            note=type(error).__name__,
+            cost=_UNANSWERED if unanswered and not self.driver.provider.local else _UNBILLED,
+        )
+
+    def _charge(
+        self, completion: Completion, *, status: str, note: str = "", cost: Cost | None = None
+    ) -> Charge:
+        asked = self.request.model
+        return Charge(
+            provider=self.driver.provider.name,
+            model=completion.model or asked,
+            usage=completion.usage,
+            cost=cost
+            or self.driver.price(completion.usage, answered=completion.model, asked=asked),
+            status=status,
+            request_id=completion.request_id,
+            seconds=time.perf_counter() - self.started,
+            note=note,
+        )
+
+
+def charge_of(completion: Completion, provider: str, *, status: str = "ok") -> Charge:
+    """The line that a finished call puts on the bill."""
+    return Charge(
+        provider=provider,
+        model=completion.model,
+        usage=completion.usage,
+        cost=completion.cost or Cost(usd=None, reason="the driver put no price on it"),
+        status=status,
+        request_id=completion.request_id,
+        seconds=completion.seconds,
+    )
+
+
+def with_partial(error: PromptureError, decoder: StreamDecoder | None) -> PromptureError:
+    """The error, carrying what the stream had given by then."""
+    if error.partial is None and decoder is not None:
+        error.partial = decoder.partial()
+    return error

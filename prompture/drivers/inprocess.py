@@ -1,0 +1,189 @@
+"""Models that answer inside this process: one method, ``answer(request)``, and no HTTP.
+
+The async colour runs it in a worker thread. Everything else of a driver (faces, flags, bill,
+hooks, meters) is as over HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import cached_property
+from threading import Lock
+from typing import Any, Self, cast
+
+from prompture.codecs.base import Codec
+from prompture.drivers.core import BaseDriver, Call
+from prompture.drivers.faces import AsyncFaces, SyncFaces
+from prompture.drivers.hooks import Hooks
+from prompture.drivers.probe import Health
+from prompture.drivers.provider import Engine, Features
+from prompture.errors import ConfigurationError, PromptureError
+from prompture.types import Completion, Delta, ModelInfo, Request
+from prompture.wire.http import HTTPRequest
+
+
+class InProcessBase(BaseDriver):
+    """A driver whose row has an ``engine``. Settings go to the engine as keywords."""
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        hooks: Hooks | tuple[Hooks, ...] = (),
+        features: Features | None = None,
+        timeout: float | None = None,
+        **settings: Any,
+    ) -> None:
+        for name in ("api_key", "base_url", "api", "retry", "headers"):
+            if settings.pop(name, None) is not None:
+                raise ConfigurationError(
+                    f"{type(self).provider.name}/{model}: {name} means nothing to a model "
+                    f"that runs in this process"
+                )
+        super().__init__(model, hooks=hooks, features=features, timeout=timeout)
+        self._settings: Mapping[str, Any] = settings
+        self._lock = Lock()
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The model, loaded at first use. Raises MissingExtra and ConfigurationError."""
+        make = self.provider.engine
+        if make is None:
+            raise ConfigurationError(f"{self.name} has no in-process engine")
+        with self._lock:
+            try:
+                return make(self.model, **self._settings)
+            except TypeError as exc:
+                raise ConfigurationError(f"{self.name}: {exc}") from exc
+
+    def _answer(self, request: Request) -> Completion:
+        call = _EngineCall(self, request)
+        try:
+            return call.finished(self.engine.answer(call.request), None)
+        except PromptureError as exc:
+            call.failed(exc)
+            raise
+        except BaseException:
+            call.abandoned()
+            raise
+
+    def _pieces(self, completion: Completion) -> Iterator[Delta | Completion]:
+        if completion.reasoning:
+            yield Delta(reasoning=completion.reasoning)
+        if completion.text:
+            yield Delta(text=completion.text)
+        yield completion
+
+    def _models(self) -> list[ModelInfo]:
+        return [ModelInfo(id=self.model, owner=self.provider.name)]
+
+    def _health(self) -> Health:
+        started = time.perf_counter()
+        try:
+            _ = self.engine
+        except PromptureError as exc:
+            return Health(reachable=False, authorised=None, seconds=0.0, problem=str(exc))
+        return Health(
+            reachable=True, authorised=True, seconds=time.perf_counter() - started, models=1
+        )
+
+    def _close(self) -> None:
+        engine = self.__dict__.pop("engine", None)
+        if close := getattr(engine, "close", None):
+            close()
+
+
+class _NoCodec:
+    """Stands where a row that is all engine has no wire."""
+
+    dialect = "none"
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConfigurationError("this model runs in this process; it has no wire format")
+
+
+NO_CODEC = cast(Codec, _NoCodec())
+"""The codec of rows whose models all run in this process."""
+
+
+class _EngineCall(Call):
+    """A call with nothing to encode."""
+
+    def _codec(self) -> Codec:
+        return NO_CODEC
+
+    def _encoded(self, stream: bool) -> HTTPRequest:
+        return HTTPRequest("POST", "", {})
+
+
+class InProcessDriver(SyncFaces, InProcessBase):
+    """An in-process model, called synchronously."""
+
+    def complete(self, request: Request) -> Completion:
+        """Ask once and wait for the whole answer."""
+        return self._answer(request)
+
+    def stream(self, request: Request) -> Iterator[Delta | Completion]:
+        """The whole answer as one delta, then the completion."""
+        yield from self._pieces(self._answer(request))
+
+    def list_models(self) -> list[ModelInfo]:
+        """The one model that it is."""
+        return self._models()
+
+    def check_credentials(self) -> bool:
+        """There is no key to refuse."""
+        return True
+
+    def health(self) -> Health:
+        """Whether the model can be loaded, and how long that took."""
+        return self._health()
+
+    def close(self) -> None:
+        """Let go of the model; the next call loads it again."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class AsyncInProcessDriver(AsyncFaces, InProcessBase):
+    """An in-process model, called asynchronously: it runs in a worker thread."""
+
+    async def complete(self, request: Request) -> Completion:
+        """Ask once and wait for the whole answer."""
+        return await asyncio.to_thread(self._answer, request)
+
+    async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
+        """The whole answer as one delta, then the completion."""
+        for piece in self._pieces(await self.complete(request)):
+            yield piece
+
+    async def list_models(self) -> list[ModelInfo]:
+        """The one model that it is."""
+        return self._models()
+
+    async def check_credentials(self) -> bool:
+        """There is no key to refuse."""
+        return True
+
+    async def health(self) -> Health:
+        """Whether the model can be loaded, and how long that took."""
+        return await asyncio.to_thread(self._health)
+
+    async def close(self) -> None:
+        """Let go of the model; the next call loads it again."""
+        self._close()
+
+    aclose = close
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()

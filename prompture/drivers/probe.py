@@ -1,0 +1,143 @@
+"""Questions to a provider that are no completions: its models, the key, its health."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from prompture.codecs.base import Codec, Endpoint
+from prompture.drivers.limits import rate_limits
+from prompture.errors import AuthenticationError, PermissionDenied, PromptureError, TransportError
+from prompture.types import ModelInfo, RateLimits
+from prompture.wire.http import Exchange, HTTPResponse
+from prompture.wire.retry import Retry, send
+
+T = TypeVar("T")
+MAX_PAGES = 100
+PROBE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """``reachable``: it answered at all; ``authorised``: it took the key (None: not tried);
+    ``seconds``: how long the answer took; ``problem``: what went wrong, "" where nothing did."""
+
+    reachable: bool
+    authorised: bool | None
+    seconds: float
+    models: int | None = None
+    rate_limits: RateLimits | None = None
+    problem: str = ""
+
+
+def models_exchange(codec: Codec, endpoint: Endpoint, retry: Retry) -> Exchange[list[ModelInfo]]:
+    """Every page of the provider's list of models."""
+    found: list[ModelInfo] = []
+    page: str | None = None
+    for _ in range(MAX_PAGES):
+        response = yield from _ask(codec, endpoint, retry, page)
+        models, page = codec.read_models(response)
+        found += models
+        if page is None:
+            break
+    return found
+
+
+def _ask(
+    codec: Codec, endpoint: Endpoint, retry: Retry, page: str | None = None
+) -> Exchange[HTTPResponse]:
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
+    request = replace(codec.models_request(endpoint, page), timeout=PROBE_SECONDS)
+    if sign := getattr(codec, "sign", None):
+        request = sign(request, endpoint, datetime.now(UTC))
+    response = yield from send(request, lambda r: codec.read_error(r, endpoint), retry)
+    return response
+
+
+def credentials_exchange(codec: Codec, endpoint: Endpoint, retry: Retry) -> Exchange[bool]:
+    """Whether the provider takes the key. Raises what else may go wrong."""
+    try:
+        yield from _ask(codec, endpoint, retry)
+    except (AuthenticationError, PermissionDenied):
+        return False
+    return True
+
+
+def health_exchange(codec: Codec, endpoint: Endpoint) -> Exchange[Health]:
+    """One try, never an error: what is wrong stands in the answer."""
+    started = time.perf_counter()
+
+    def took() -> float:
+        return time.perf_counter() - started
+
+    try:
+        response = yield from _ask(codec, endpoint, Retry(attempts=1))
+        models, _ = codec.read_models(response)
+    except TransportError as exc:
+        return Health(reachable=False, authorised=None, seconds=took(), problem=str(exc))
+    except (AuthenticationError, PermissionDenied) as exc:
+        return Health(reachable=True, authorised=False, seconds=took(), problem=str(exc))
+    except PromptureError as exc:
+        return Health(reachable=True, authorised=None, seconds=took(), problem=str(exc))
+    return Health(
+        reachable=True,
+        authorised=True,
+        seconds=took(),
+        models=len(models),
+        rate_limits=rate_limits(response.headers),
+    )
+
+
+class _Probed(Protocol):
+    provider: Any
+    endpoint: Endpoint
+    retry: Retry
+    _run: Callable[[Exchange[Any]], Any]
+
+
+class SyncProbes:
+    """What a driver can be asked besides completions."""
+
+    def list_models(self: _Probed) -> list[ModelInfo]:
+        """The provider's models. Raises as ``complete`` does."""
+        found: list[ModelInfo] = self._run(
+            models_exchange(self.provider.codec, self.endpoint, self.retry)
+        )
+        return found
+
+    def check_credentials(self: _Probed) -> bool:
+        """Whether the provider takes the key; nothing is billed."""
+        return bool(self._run(credentials_exchange(self.provider.codec, self.endpoint, self.retry)))
+
+    def health(self: _Probed) -> Health:
+        """Reachable, authorised, how fast, what is left of the limits. Never raises a
+        PromptureError."""
+        found: Health = self._run(health_exchange(self.provider.codec, self.endpoint))
+        return found
+
+
+class AsyncProbes:
+    """The probes of SyncProbes, awaited."""
+
+    async def list_models(self: _Probed) -> list[ModelInfo]:
+        """The provider's models. Raises as ``complete`` does."""
+        found: list[ModelInfo] = await self._run(
+            models_exchange(self.provider.codec, self.endpoint, self.retry)
+        )
+        return found
+
+    async def check_credentials(self: _Probed) -> bool:
+        """Whether the provider takes the key; nothing is billed."""
+        return bool(
+            await self._run(credentials_exchange(self.provider.codec, self.endpoint, self.retry))
+        )
+
+    async def health(self: _Probed) -> Health:
+        """Reachable, authorised, how fast, what is left of the limits. Never raises a
+        PromptureError."""
+        found: Health = await self._run(health_exchange(self.provider.codec, self.endpoint))
+        return found

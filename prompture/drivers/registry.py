@@ -1,0 +1,277 @@
+"""From "provider/model" to a driver: built-in rows, rows registered by hand or by plugins."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from prompture.drivers.provider import Provider
+from prompture.errors import ConfigurationError, UnknownModel
+
+if TYPE_CHECKING:
+    from prompture.drivers.base import AsyncDriver, Driver
+    from prompture.drivers.inprocess import AsyncInProcessDriver, InProcessDriver
+
+GROUP = "prompture.providers"
+DEFAULT_MODEL = "local/rules"
+
+BUILTIN: Mapping[str, str] = {
+    "openai": "openai",
+    "claude": "anthropic",
+    "google": "google",
+    "groq": "groq",
+    "grok": "xai",
+    "moonshot": "moonshot",
+    "zai": "zai",
+    "modelscope": "modelscope",
+    "openrouter": "openrouter",
+    "cohere": "cohere",
+    "mistral": "mistral",
+    "deepseek": "deepseek",
+    "together": "together",
+    "fireworks": "fireworks",
+    "cerebras": "cerebras",
+    "perplexity": "perplexity",
+    "huggingface": "huggingface",
+    "dashscope": "dashscope",
+    "minimax": "minimax",
+    "volcengine": "volcengine",
+    "cloudflare": "cloudflare",
+    "azure": "azure",
+    "vertex": "vertex",
+    "bedrock": "bedrock",
+    "ollama": "ollama",
+    "lmstudio": "lmstudio",
+    "llamacpp": "llamacpp",
+    "airllm": "airllm",
+    "openai-compatible": "openai_compatible",
+    "local": "local",
+}
+"""The module of prompture.drivers that holds each built-in row, in the order in which keys are
+looked for when no model is named. Its row is the module's ``ROW``."""
+
+ALIASES: Mapping[str, str] = {
+    "anthropic": "claude",
+    "gemini": "google",
+    "xai": "grok",
+    "x-ai": "grok",
+    "kimi": "moonshot",
+    "moonshotai": "moonshot",
+    "z-ai": "zai",
+    "z.ai": "zai",
+    "zhipu": "zai",
+    "zhipuai": "zai",
+    "glm": "zai",
+    "hf": "huggingface",
+    "mistralai": "mistral",
+    "togetherai": "together",
+    "fireworks-ai": "fireworks",
+    "pplx": "perplexity",
+    "qwen": "dashscope",
+    "alibaba": "dashscope",
+    "bailian": "dashscope",
+    "ark": "volcengine",
+    "doubao": "volcengine",
+    "workers-ai": "cloudflare",
+    "azure-openai": "azure",
+    "azure_openai": "azure",
+    "google-vertex": "vertex",
+    "google_vertex": "vertex",
+    "vertexai": "vertex",
+    "vertex_ai": "vertex",
+    "aws": "bedrock",
+    "amazon-bedrock": "bedrock",
+    "lm-studio": "lmstudio",
+    "lm_studio": "lmstudio",
+    "llama.cpp": "llamacpp",
+    "llama-cpp": "llamacpp",
+    "openai_compatible": "openai-compatible",
+    "compatible": "openai-compatible",
+    "rules": "local",
+}
+
+_registered: dict[str, Provider] = {}
+
+
+def register(provider: Provider) -> None:
+    """Add a row at run time. Raises ConfigurationError where its name or an alias is taken."""
+    taken = {*BUILTIN, *ALIASES, *_registered, *_plugins()}
+    taken |= {alias for row in _registered.values() for alias in row.aliases}
+    for name in (provider.name, *provider.aliases):
+        if name in taken:
+            raise ConfigurationError(f"a provider called {name!r} is already there")
+    _registered[provider.name] = provider
+
+
+def unregister(name: str) -> None:
+    """Take back a row that ``register`` added. Raises UnknownModel where there is none."""
+    if name not in _registered:
+        raise UnknownModel(f"no provider {name!r} was registered")
+    del _registered[name]
+
+
+def names() -> list[str]:
+    """Every provider there is: built in, from plugins, registered."""
+    return [*BUILTIN, *(n for n in _plugins() if n not in BUILTIN), *_registered]
+
+
+def find(name: str) -> Provider:
+    """The row of a name or alias; only that row's module is imported.
+
+    Raises UnknownModel, which lists near names.
+    """
+    known = _lookup(name.strip().lower()) or _lookup(name)
+    if known:
+        return known
+    everything = [*names(), *ALIASES]
+    near = difflib.get_close_matches(name.lower(), everything, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}"
+    raise UnknownModel(f"no provider {name!r}; {hint}")
+
+
+def _lookup(name: str) -> Provider | None:
+    builtin = ALIASES.get(name, name)
+    if builtin in BUILTIN:
+        row: Provider = import_module(f"prompture.drivers.{BUILTIN[builtin]}").ROW
+        return row
+    if name in _registered:
+        return _registered[name]
+    if name in _plugins():
+        plugin: Provider = _plugins()[name]()
+        return plugin
+    return next((row for row in _registered.values() if name in row.aliases), None)
+
+
+@cache
+def _plugins() -> dict[str, Any]:
+    return {point.name: _Plugin(point) for point in entry_points(group=GROUP)}
+
+
+class _Plugin:
+    """A row of an installed package, loaded when it is asked for."""
+
+    def __init__(self, point: Any) -> None:
+        self._point = point
+
+    def __call__(self) -> Provider:
+        if self._point.name in BUILTIN or self._point.name in ALIASES:
+            raise ConfigurationError(f"a plugin's provider {self._point.name!r} is built in")
+        loaded = self._point.load()
+        if not isinstance(loaded, Provider):
+            raise ConfigurationError(
+                f"entry point {self._point.value!r} is a {type(loaded).__name__}, not a Provider"
+            )
+        return loaded
+
+
+def split(model: str) -> tuple[str, str]:
+    """Provider and model of ``"provider/model"`` or ``"provider:model"``.
+
+    The first separator counts; the rest stays as it is (``ollama/llama3.1:8b``). A colon
+    separates only after the name of a provider. Raises UnknownModel where no provider is named.
+    """
+    slash, colon = model.find("/"), model.find(":")
+    if colon >= 0 and (slash < 0 or colon < slash) and _is_name(model[:colon]):
+        return model[:colon], model[colon + 1 :]
+    if slash >= 0:
+        return model[:slash], model[slash + 1 :]
+    if _is_name(model):
+        return model, ""
+    raise UnknownModel(_which_provider(model))
+
+
+def _is_name(name: str) -> bool:
+    lower = name.strip().lower()
+    return lower in BUILTIN or lower in ALIASES or name in _registered or name in _plugins()
+
+
+def _which_provider(model: str) -> str:
+    from prompture import catalog
+
+    near = catalog.near(model)
+    hint = f" (perhaps {', '.join(near[:3])})" if near else ""
+    return f"{model!r} names no provider: write it as 'provider/model'{hint}"
+
+
+def default_model() -> str:
+    """``PROMPTURE_MODEL``, else the default model of the first provider whose key is set, else
+    ``local/rules``."""
+    if chosen := os.environ.get("PROMPTURE_MODEL"):
+        return chosen
+    for name in BUILTIN:
+        row = find(name)
+        if row.key_required and row.key_is_set() and row.default_model:
+            return f"{name}/{row.default_model}"
+    return DEFAULT_MODEL
+
+
+@cache
+def drivers_of(
+    provider: Provider,
+) -> tuple[type[Driver], type[AsyncDriver]]:
+    """Both driver classes of a row: those of its module, or classes made for it."""
+    from prompture.drivers.base import AsyncDriver, Driver
+
+    stem = _stem(provider)
+    return (
+        type(f"{stem}Driver", (Driver,), {"provider": provider}),
+        type(f"Async{stem}Driver", (AsyncDriver,), {"provider": provider}),
+    )
+
+
+@cache
+def engines_of(
+    provider: Provider,
+) -> tuple[type[InProcessDriver], type[AsyncInProcessDriver]]:
+    """Both driver classes of a row whose models run in this process."""
+    from prompture.drivers.inprocess import AsyncInProcessDriver, InProcessDriver
+
+    stem = _stem(provider)
+    return (
+        type(f"{stem}Driver", (InProcessDriver,), {"provider": provider}),
+        type(f"Async{stem}Driver", (AsyncInProcessDriver,), {"provider": provider}),
+    )
+
+
+def _stem(provider: Provider) -> str:
+    return provider.name.replace("-", " ").replace("_", " ").title().replace(" ", "")
+
+
+def _runs_here(row: Provider, model: str) -> bool:
+    if row.engine is None:
+        return False
+    return row.in_process is None or row.in_process(model)
+
+
+def driver_for(model: str, **settings: Any) -> Driver | InProcessDriver:
+    """The sync driver for ``"provider/model"``; settings are those of ``Driver``.
+
+    Raises UnknownModel (with near names), MissingKey, ConfigurationError.
+    """
+    row, rest = resolve(model)
+    if _runs_here(row, rest):
+        return engines_of(row)[0](rest, **settings)
+    return drivers_of(row)[0](rest, **settings)
+
+
+def async_driver_for(model: str, **settings: Any) -> AsyncDriver | AsyncInProcessDriver:
+    """The async driver for ``"provider/model"``; settings are those of ``AsyncDriver``."""
+    row, rest = resolve(model)
+    if _runs_here(row, rest):
+        return engines_of(row)[1](rest, **settings)
+    return drivers_of(row)[1](rest, **settings)
+
+
+def resolve(model: str) -> tuple[Provider, str]:
+    """The row and the model of a string; the row's default where it names no model."""
+    name, rest = split(model)
+    row = find(name)
+    rest = rest or row.default_model
+    if not rest:
+        raise UnknownModel(f"{name} has no default model: write {name}/<model>")
+    return row, rest

@@ -1,0 +1,202 @@
+"""The sync transport, over requests. The only module that imports requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, MutableMapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+from prompture.drivers import tls
+from prompture.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    ConnectTimeout,
+    PromptureError,
+    ProtocolError,
+    ReadTimeout,
+    TransportError,
+)
+from prompture.wire.http import (
+    CONNECT_SECONDS,
+    MAX_RESPONSE_BYTES,
+    USER_AGENT,
+    Exchange,
+    HTTPRequest,
+    HTTPResponse,
+    Sleep,
+)
+from prompture.wire.steps import Done, advance
+
+T = TypeVar("T")
+POOL_SIZE = 64
+"""Connections kept open to a host; more threads than this open short-lived ones."""
+
+
+class _Adapter(HTTPAdapter):
+    """Pools that share the process's one TLS context."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=tls.context(), **kwargs)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(*args, ssl_context=tls.context(), **kwargs)
+
+
+class RequestsTransport:
+    """Sends over a requests.Session, which threads may share.
+
+    Proxies are looked up once a host, not once a call as requests does. A session of the
+    caller's own is used as it is, with its settings. Redirects are not followed: they would
+    carry the key elsewhere. A response past ``max_bytes`` is a ProtocolError.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session | None = None,
+        *,
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> None:
+        self._own = session is None
+        self._session = session or _session()
+        self._max_bytes = max_bytes
+        self._proxies: dict[str, MutableMapping[str, str]] = {}
+
+    def run(self, exchange: Exchange[T]) -> T:
+        """Carry ``exchange`` to its end."""
+        step = advance(exchange)
+        while not isinstance(step, Done):
+            if isinstance(step, Sleep):
+                time.sleep(step.seconds)
+                step = advance(exchange)
+                continue
+            try:
+                reply: HTTPResponse | TransportError = self.send(step)
+            except TransportError as exc:
+                reply = exc
+            step = advance(exchange, reply)
+        return step.value
+
+    def send(self, request: HTTPRequest) -> HTTPResponse:
+        """One request, one response. Raises TransportError and ProtocolError."""
+        prepared = requests.PreparedRequest()
+        prepared.method = request.method
+        prepared.url = request.url
+        prepared.headers = requests.structures.CaseInsensitiveDict(self._headers(request))
+        prepared.body = request.body or None
+        prepared.hooks = {"response": []}
+        timeout = request.timeout
+        connect = min(timeout, CONNECT_SECONDS) if timeout else CONNECT_SECONDS
+        try:
+            response = self._session.send(
+                prepared,
+                stream=True,
+                timeout=(connect, timeout),
+                allow_redirects=False,
+                proxies=self._proxies_for(request.url),
+            )
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            if request.stream and response.status_code < 400:
+                return HTTPResponse(
+                    response.status_code, headers, chunks=_chunks(response, self._max_bytes)
+                )
+            return HTTPResponse(response.status_code, headers, _body(response, self._max_bytes))
+        except requests.RequestException as exc:
+            raise _transport_error(exc, request.url) from exc
+
+    def _headers(self, request: HTTPRequest) -> dict[str, str]:
+        fixed = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "gzip, deflate"}
+        if request.body:
+            fixed["content-length"] = str(len(request.body))
+        if not self._own:
+            fixed = {k.lower(): str(v) for k, v in self._session.headers.items()} | fixed
+        return {**fixed, **request.headers}
+
+    def _proxies_for(self, url: str) -> MutableMapping[str, str]:
+        if not self._own:
+            return self._session.proxies
+        origin = "/".join(url.split("/", 3)[:3])
+        found = self._proxies.get(origin)
+        if found is None:
+            found = self._proxies[origin] = requests.utils.get_environ_proxies(url)
+            if origin.startswith("https"):
+                self._secure()
+        return found
+
+    def _secure(self) -> None:
+        if not isinstance(self._session.adapters.get("https://"), _Adapter):
+            self._session.mount("https://", _Adapter(pool_connections=8, pool_maxsize=POOL_SIZE))
+
+    def close(self) -> None:
+        """Close the connections; a session of the caller's own is the caller's to close."""
+        if self._own:
+            self._session.close()
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.headers.clear()
+    session.mount("http://", HTTPAdapter(pool_connections=8, pool_maxsize=POOL_SIZE))
+    return session
+
+
+def _body(response: requests.Response, max_bytes: int) -> bytes:
+    """The whole body. Reading it to the end gives the connection back to the pool."""
+    length = response.headers.get("content-length", "")
+    if length.isdigit() and int(length) <= max_bytes and "content-encoding" not in response.headers:
+        return response.content
+    return b"".join(_chunks(response, max_bytes))
+
+
+def _chunks(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
+    """The body as it arrives, each piece as soon as it is there."""
+    raw, read = response.raw, 0
+    try:
+        while True:
+            chunk = raw.read1(65536, decode_content=True)
+            if not chunk:
+                return
+            read += len(chunk)
+            if read > max_bytes:
+                raise ProtocolError(f"the response passes {max_bytes} bytes")
+            yield chunk
+    except (urllib3.exceptions.HTTPError, OSError) as exc:
+        raise _transport_error(exc, response.url or "") from exc
+    finally:
+        response.close()
+
+
+def _transport_error(exc: Exception, url: str) -> PromptureError:
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    if isinstance(exc, (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)):
+        return ConnectTimeout(f"no connection to {host} in time")
+    if isinstance(
+        exc, (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
+    ) or "Read timed out" in str(exc):
+        return ReadTimeout(f"{host} sent nothing in time")
+    if isinstance(
+        exc,
+        (
+            requests.exceptions.InvalidURL,
+            requests.exceptions.MissingSchema,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.InvalidHeader,
+        ),
+    ):
+        return ConfigurationError(f"cannot send to {url.partition('?')[0]!r}: {type(exc).__name__}")
+    lost = ConnectionLost(f"connection to {host} failed: {_reason(exc)}")
+    lost.unsent = "NewConnectionError" in repr(exc) or "NameResolution" in repr(exc)
+    return lost
+
+
+def _reason(exc: BaseException) -> str:
+    """The innermost cause, whose words are the plainest."""
+    inner = exc.args[0] if exc.args else exc
+    inner = getattr(inner, "reason", inner)
+    text = str(inner) or type(exc).__name__
+    return text.rpartition(">: ")[2].rpartition(": ")[2][:200]
