@@ -107,6 +107,8 @@ def _bare(provider: str, model: str) -> str:
         return _bedrock(model)
     if provider == "fireworks-ai" and "/" not in model:
         return f"accounts/fireworks/models/{model}"
+    if provider == "azure" and model.startswith("gpt-35-"):
+        return model.replace("gpt-35-", "gpt-3.5-", 1)
     if provider == "cloudflare-workers-ai" and not model.startswith("@"):
         return f"@cf/{model}"
     return model
@@ -126,6 +128,7 @@ def _elsewhere(provider: str, model: str) -> Iterator[tuple[str, str]]:
     if provider == "huggingface" and colon:
         if host in HF_PROVIDERS:
             yield HF_PROVIDERS[host], name
+            yield HF_PROVIDERS[host], name.rpartition("/")[2]
         yield provider, name
     if provider == "ollama" and model.endswith("-cloud"):
         yield "ollama-cloud", model.removesuffix("-cloud")

@@ -93,7 +93,9 @@ def with_rules(rates: Rates, *, provider: str, model: str) -> Rates:
         for name, factor in _factors(provider, model).items()
         if name not in modes
     }
-    return replace(base, modes=modes, windows=_windows(base, provider=provider, model=model))
+    later = tuple(with_rules(r, provider=provider, model=model) for r in base.later)
+    windows = _windows(base, provider=provider, model=model)
+    return replace(base, modes=modes, later=later, windows=windows)
 
 
 def times(rates: Rates, factor: Decimal, *, keep: Collection[str] = (), rule: str = "") -> Rates:

@@ -67,7 +67,8 @@ def by_hand(usage: Usage, cost: Mapping[str, Any], *, claude: bool) -> Fraction:
         (fresh - audio) * plain,
         audio * Fraction(rate.get("input_audio", 0)),
         read * Fraction(rate.get("cache_read", plain)),
-        (write - hour) * Fraction(rate.get("cache_write", plain * Fraction(5, 4) if claude else plain)),
+        (write - hour)
+        * Fraction(rate.get("cache_write", plain * Fraction(5, 4) if claude else plain)),
         hour * plain * 2,
         thought * Fraction(rate.get("reasoning", 0)),
         spoken * Fraction(rate.get("output_audio", 0)),

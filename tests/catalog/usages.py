@@ -81,7 +81,9 @@ def _disjoint(raw: Mapping[str, Any], fresh: str, read: str, write: str) -> Usag
 def _gemini(raw: Mapping[str, Any]) -> Usage:
     thoughts = raw.get("thoughtsTokenCount", 0)
     audio = [
-        d.get("tokenCount", 0) for d in raw.get("promptTokensDetails", ()) if d["modality"] == "AUDIO"
+        d.get("tokenCount", 0)
+        for d in raw.get("promptTokensDetails", ())
+        if d["modality"] == "AUDIO"
     ]
     return Usage(
         input_tokens=raw.get("promptTokenCount", 0) + raw.get("toolUsePromptTokenCount", 0),
