@@ -1,0 +1,231 @@
+"""What each provider's structured output accepts, as data.
+
+Sources: the providers' documentation of structured outputs as of November 2026; the Anthropic and OpenAI SDKs'
+own transforms; for Moonshot the rules of its validator ``walle``; for grammars llama.cpp's converter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from prompture.errors import UnsupportedError
+
+_NUMBER = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+_STRING = frozenset({"minLength", "maxLength", "pattern", "format"})
+_ARRAY = frozenset({"minItems", "maxItems", "uniqueItems"})
+_OBJECT = frozenset({"minProperties", "maxProperties"})
+_FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a provider counts; None is no limit. ``depth`` counts nested objects and arrays, the root included."""
+
+    properties: int | None = None
+    depth: int | None = None
+    enum_values: int | None = None
+    long_enum: int | None = None  # an enum of more values than this ...
+    long_enum_chars: int | None = None  # ... has at most this many characters
+    chars: int | None = None  # names, definitions, enum and const values together
+    optionals: int | None = None
+    unions: int | None = None
+    branches: int | None = None  # of one anyOf
+    repeats: int | None = None  # counted repetitions that a grammar can afford
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One provider's subset of JSON Schema.
+
+    Attributes:
+        words: the assertions it takes beyond type, properties, items, enum and anyOf.
+        closed: ``"said"``: every object says ``additionalProperties: false``; ``"nature"``: an object holds
+            only what is named, and nothing says so; ``"open"``: dictionaries can be expressed.
+        all_required: every property must be required.
+        some_required: the root needs at least one required property.
+        any: ``{}`` may stand for any value.
+        ref_note: how a description gets beside a ``$ref``.
+        null: how a value is made nullable.
+        enums: kinds of value that an enum may hold.
+        prefix: ``prefixItems`` may be used.
+        names: a pattern that property names must match; ``taken`` are refused outright.
+        min_items: the greatest ``minItems`` it takes.
+    """
+
+    name: str
+    words: frozenset[str] = frozenset()
+    formats: frozenset[str] | None = None
+    closed: Literal["said", "nature", "open"] = "said"
+    all_required: bool = False
+    some_required: bool = False
+    root_object: bool = True
+    refs: bool = True
+    recursion: bool = True
+    any: bool = False
+    const: bool = True
+    ref_note: Literal["beside", "anyOf", "allOf"] = "anyOf"
+    null: Literal["anyOf", "nullable"] = "anyOf"
+    enums: frozenset[str] = frozenset({"string", "number", "boolean", "null"})
+    prefix: bool = False
+    title: bool = True
+    names: str | None = None
+    taken: frozenset[str] = frozenset()
+    min_items: int | None = None
+    plain_patterns: bool = False
+    limits: Limits = field(default=Limits())
+    untouched: bool = False
+
+
+_OPENAI = Dialect(
+    name="openai",
+    words=_NUMBER | {"pattern", "format", "minItems", "maxItems"},
+    formats=_FORMATS,
+    all_required=True,
+    limits=Limits(
+        properties=5000,
+        depth=10,
+        enum_values=1000,
+        long_enum=250,
+        long_enum_chars=15_000,
+        chars=120_000,
+    ),
+)
+_LOOSE = Dialect(
+    name="openai-compatible",
+    words=_NUMBER | _STRING | _ARRAY | _OBJECT,
+    closed="open",
+    any=True,
+    ref_note="beside",
+    prefix=True,
+)
+_GEMINI = Dialect(
+    name="gemini",
+    words=frozenset({"minItems", "maxItems", "minimum", "maximum"}),
+    closed="open",
+    recursion=False,
+    root_object=False,
+    const=False,
+    enums=frozenset({"string", "number"}),
+    prefix=True,
+    title=False,
+)
+
+_TABLE = (
+    _OPENAI,
+    _LOOSE,
+    replace(_OPENAI, name="groq"),
+    replace(_OPENAI, name="mistral"),
+    replace(_OPENAI, name="xai", words=_NUMBER | {"pattern", "format"}),
+    replace(
+        _OPENAI,
+        name="deepseek",
+        words=_NUMBER | {"pattern", "format"},
+        formats=frozenset({"email", "hostname", "ipv4", "ipv6", "uuid"}),
+    ),
+    Dialect(
+        name="anthropic",
+        words=frozenset({"pattern", "format", "minItems"}),
+        formats=_FORMATS | {"uri"},
+        recursion=False,
+        ref_note="allOf",
+        names=r"^[a-zA-Z0-9_.-]{1,64}$",
+        min_items=1,
+        limits=Limits(optionals=24, unions=16),
+    ),
+    _GEMINI,
+    Dialect(
+        name="gemini-openapi",
+        words=_OBJECT
+        | {"minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "pattern"},
+        closed="nature",
+        refs=False,
+        recursion=False,
+        root_object=False,
+        const=False,
+        null="nullable",
+        enums=frozenset({"string"}),
+        title=False,
+    ),
+    Dialect(
+        name="moonshot",
+        closed="open",
+        const=False,
+        ref_note="beside",
+        enums=frozenset({"string", "number"}),
+        title=False,
+        taken=frozenset({"$defs", "$ref", "anyOf", "required", "additionalProperties"}),
+        limits=Limits(
+            properties=100,
+            depth=5,
+            enum_values=500,
+            long_enum=250,
+            long_enum_chars=7_500,
+            branches=10,
+        ),
+    ),
+    Dialect(
+        name="cohere",
+        words=frozenset({"pattern", "format"}),
+        formats=frozenset({"date-time", "uuid", "date", "time"}),
+        recursion=False,
+        some_required=True,
+        const=False,
+    ),
+    replace(
+        _LOOSE,
+        name="ollama",
+        words=frozenset(
+            {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "format"}
+            | {"minLength", "maxLength", "minItems", "maxItems"}
+        ),
+        formats=frozenset({"date", "time", "date-time", "uuid"}),
+        root_object=False,
+        plain_patterns=True,
+        limits=Limits(repeats=100),
+    ),
+    Dialect(name="plain", untouched=True),
+)
+_ALIASES = {
+    "openai-strict": "openai",
+    "azure": "openai",
+    "loose": "openai-compatible",
+    "openai-loose": "openai-compatible",
+    "lmstudio": "openai-compatible",
+    "vllm": "openai-compatible",
+    "zai": "openai-compatible",
+    "openrouter": "openai",
+    "claude": "anthropic",
+    "bedrock": "anthropic",
+    "google": "gemini",
+    "gemini-json-schema": "gemini",
+    "gemini-response-schema": "gemini-openapi",
+    "gemini-legacy": "gemini-openapi",
+    "kimi": "moonshot",
+    "grok": "xai",
+    "llama.cpp": "ollama",
+    "llamacpp": "ollama",
+    "llama-cpp": "ollama",
+    "grammar": "ollama",
+    "none": "plain",
+}
+
+DIALECTS: Mapping[str, Dialect] = {row.name: row for row in _TABLE}
+
+
+def dialect_named(name: str) -> Dialect:
+    """The dialect of that name or alias; ``_`` and ``-`` are alike.
+
+    Raises:
+        UnsupportedError: nobody knows the name.
+    """
+    wanted = name.lower().replace("_", "-")
+    found = DIALECTS.get(_ALIASES.get(wanted, wanted))
+    if found is None:
+        raise UnsupportedError(
+            f"no schema dialect {name!r}; there are {', '.join(sorted(DIALECTS))}"
+        )
+    return found

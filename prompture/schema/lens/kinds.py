@@ -1,0 +1,42 @@
+"""JSON's own notions: the kind of a value, and equality (``1 == 1.0``, but ``True != 1``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KINDS = ("object", "array", "string", "number", "boolean", "null")
+EVERY = frozenset(KINDS)
+
+
+def kind_of(value: Any) -> str:
+    """One of :data:`KINDS`; what is not JSON at all answers ``"none"``."""
+    if isinstance(value, str):
+        return "string"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, dict):
+        return "object"
+    return "array" if isinstance(value, list) else "none"
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal as JSON values."""
+    if a is b:
+        return True
+    kind = kind_of(a)
+    if kind != kind_of(b):
+        return False
+    if kind == "object":
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if kind == "array":
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def family(word: str) -> str:
+    """The kind of a ``type`` word: an integer is a number."""
+    return "number" if word == "integer" else word

@@ -1,0 +1,93 @@
+"""Unions: several nodes as one, null beside a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prompture.schema.lens.choice import Branch, Choice
+from prompture.schema.lens.codec import SAME
+from prompture.schema.lens.node import Node, Spot
+
+if TYPE_CHECKING:
+    from prompture.schema.lens.compiler import Compiler
+
+
+def choose(c: Compiler, nodes: list[Node], spot: Spot) -> Node:
+    """One node for any of several; the nodes are taken over."""
+    nodes = _unlike(nodes)
+    if len(nodes) == 1:
+        return nodes[0]
+    if not nodes:
+        return c.never(spot)
+    kinds: frozenset[str] = frozenset().union(*(node.kinds for node in nodes))
+    if c.dialect.null == "nullable" and any(_is_null(node) for node in nodes):
+        others = [node for node in nodes if not _is_null(node)]
+        node = choose(c, others, spot)
+        return Node(
+            nullable(c, node.schema), node.codec, kinds, null=True, label=node.label, branches=None
+        )
+    if not c.afford_union():
+        return c.text_of(nodes, spot, why=f"{c.dialect.name} takes only so many unions")
+    branches = [branch for node in nodes for branch in _branches(c, node)]
+    schema: dict[str, Any] = {
+        "anyOf": _grouped([branch.schema for branch in branches], c.dialect.limits.branches)
+    }
+    null = any(node.null for node in nodes)
+    if all(branch.codec is SAME for branch in branches):
+        return Node(schema, SAME, kinds, null=null, label="value", branches=branches)
+    choice = Choice(branches, c.wire)
+    c.pending.append((choice, spot))
+    return Node(schema, choice, kinds, null=null, label="value", branches=branches)
+
+
+def nullable(c: Compiler, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema, or null; its description stays outside."""
+    if c.dialect.null == "nullable":
+        return {**schema, "nullable": True}
+    inner = dict(schema)
+    outer: dict[str, Any] = {}
+    for word in ("title", "description"):
+        if word in inner:
+            outer[word] = inner.pop(word)
+    if inner.keys() == {"anyOf"}:
+        most = c.dialect.limits.branches
+        if most is None or len(inner["anyOf"]) < most:
+            return {"anyOf": [*inner["anyOf"], {"type": "null"}], **outer}
+    return {"anyOf": [inner, {"type": "null"}], **outer}
+
+
+def _is_null(node: Node) -> bool:
+    return node.kinds == {"null"}
+
+
+def _branches(c: Compiler, node: Node) -> list[Branch]:
+    """A union within a union, not described on its own, gives its branches to the outer one."""
+    if node.branches is not None and node.schema.keys() == {"anyOf"}:
+        c.pending[:] = [(choice, spot) for choice, spot in c.pending if choice is not node.codec]
+        return node.branches
+    return [Branch(node.schema, node.codec, node.label, node.kinds)]
+
+
+def _unlike(nodes: list[Node]) -> list[Node]:
+    found: list[Node] = []
+    for node in nodes:
+        for other in found:
+            if (
+                other.codec is node.codec
+                and other.schema == node.schema
+                and repr(other.schema) == repr(node.schema)
+            ):
+                other.kinds |= node.kinds
+                break
+        else:
+            found.append(node)
+    return found
+
+
+def _grouped(schemas: list[dict[str, Any]], most: int | None) -> list[dict[str, Any]]:
+    while most is not None and len(schemas) > most:
+        schemas = [
+            {"anyOf": schemas[i : i + most]} if len(schemas[i : i + most]) > 1 else schemas[i]
+            for i in range(0, len(schemas), most)
+        ]
+    return schemas

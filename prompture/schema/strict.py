@@ -1,0 +1,104 @@
+"""``rewrite(schema, dialect)``: a JSON Schema in the words of a provider, and an exact way back.
+
+Nothing is lost. What the dialect cannot say is said otherwise (``changes`` tells how) or in the description, and
+is checked locally: validate ``restore(answer)`` against the *original* schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from prompture.schema.lens.change import Change
+from prompture.schema.lens.codec import SAME, Codec, is_identity
+from prompture.schema.lens.dialects import Dialect, dialect_named
+
+_MOST_CACHED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A schema for a dialect.
+
+    Attributes:
+        schema: the rewritten JSON Schema; not to be changed, for it is shared.
+        dialect: the dialect's name.
+        changes: what was rewritten, where, why, and what is only checked locally.
+        identity: values are the same on both sides: ``restore`` may be skipped, and raw JSON checked directly.
+    """
+
+    schema: dict[str, Any] | bool
+    dialect: str
+    changes: tuple[Change, ...]
+    identity: bool
+    _codec: Codec = field(default=SAME, repr=False)
+
+    def forward(self, value: Any) -> Any:
+        """A value of the original schema as one of the rewritten schema. Total."""
+        return value if self.identity else self._codec.forward(value)
+
+    def restore(self, value: Any) -> Any:
+        """The inverse. Total: what does not fit is carried as it is, for the check to refuse."""
+        return value if self.identity else self._codec.restore(value)
+
+    @property
+    def unenforced(self) -> tuple[Change, ...]:
+        """What the model is not made to obey."""
+        return tuple(change for change in self.changes if change.unenforced)
+
+
+_cache: OrderedDict[tuple[str, str, bool], Rewrite] = OrderedDict()
+_lock = Lock()
+
+
+def rewrite(json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = True) -> Rewrite:
+    """Rewrite a schema for a dialect; cached by the schema's text.
+
+    Args:
+        json_schema: any draft from 4 on; not changed.
+        dialect: a name of :data:`~prompture.schema.lens.dialects.DIALECTS` or an alias, or a Dialect.
+        exact: read the schema by the letter: an object that does not forbid other keys may have them, null and
+            absent differ, a schema without a type takes any kind. False reads it as its author most likely meant
+            it: objects hold what they name, and null stands for absent where the default is null.
+
+    Raises:
+        SchemaError: it is no schema, has remote references, or is hostile in size.
+        UnsupportedError: no such dialect.
+    """
+    row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
+    key = (_canonical(json_schema), row.name, exact)
+    with _lock:
+        found = _cache.get(key)
+        if found is not None:
+            _cache.move_to_end(key)
+            return found
+    found = _rewrite(json_schema, row, exact=exact)
+    with _lock:
+        _cache[key] = found
+        while len(_cache) > _MOST_CACHED:
+            _cache.popitem(last=False)
+    return found
+
+
+def _canonical(schema: Any) -> str:
+    """The schema's text, order kept: models write keys in the order of the schema."""
+    from prompture.errors import SchemaError
+
+    try:
+        return json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SchemaError(f"the schema is not JSON: {type(error).__name__}") from None
+
+
+def _rewrite(schema: Any, dialect: Dialect, *, exact: bool) -> Rewrite:
+    from prompture.schema.lens.fitting import fit
+
+    if dialect.untouched:
+        return Rewrite(schema, dialect.name, (), True)
+    rewritten, codec, changes = fit(schema, dialect, exact=exact)
+    return Rewrite(
+        rewritten, dialect.name, tuple(dict.fromkeys(changes)), is_identity(codec), codec
+    )
