@@ -1,0 +1,269 @@
+"""JSON (RFC 8259) as states of the machine: each reads one token, or as much of it as came.
+
+Numbers are shown once their end is known, literals and keys once they are whole; strings grow.
+"""
+
+from __future__ import annotations
+
+from .events import PartialJSONError
+from .machine import Machine, State
+from .tokens import (
+    LITERALS,
+    NUMBER_START,
+    WHITESPACE,
+    cut_escape,
+    number,
+    number_fault,
+    number_run,
+    plain_key,
+    plain_string,
+    skip_space,
+    string_run,
+    unescape,
+    whole_number,
+)
+
+_CONVERTED = 640
+"""Digits that `int` always converts: the lowest limit that Python can be set to."""
+
+
+def root(m: Machine, text: str, at: int) -> int:
+    """The whole text is JSON: its value may follow white space."""
+    if text[at] in WHITESPACE:
+        return skip_space(text, at).end()
+    m.start = m.base + at
+    return value(m, text, at)
+
+
+def value(m: Machine, text: str, at: int) -> int:
+    """Any value, where one must stand."""
+    first = text[at]
+    if first == '"':
+        whole = plain_string(text, at + 1)
+        if whole:
+            m.settle(whole[1])
+            return whole.end()
+        m.open_string()
+        m.state = in_string
+        return at + 1
+    if first in NUMBER_START:
+        whole = whole_number(text, at)
+        if whole and whole.end() - at < _CONVERTED:
+            m.settle(float(whole[0]) if whole[1] else int(whole[0]))
+            return whole.end()
+        m.token = []
+        m.state = in_number
+        return at
+    if first == "{" or first == "[":
+        return _open(m, text, at)
+    if first in WHITESPACE:
+        return skip_space(text, at).end()
+    return _literal(m, text, at)
+
+
+def _literal(m: Machine, text: str, at: int) -> int:
+    word, found = LITERALS.get(text[at], ("", None))
+    if word and text.startswith(word, at):
+        m.settle(found)
+        return at + len(word)
+    if word.startswith(text[at:]):
+        return m.hold(text, at)
+    raise m.fault(text, at, "expected a value")
+
+
+def _open(m: Machine, text: str, at: int) -> int:
+    if len(m.stack) > m.max_depth:
+        raise m.fault(text, at, f"nested deeper than {m.max_depth} levels")
+    if text[at] == "{":
+        m.push({}, "object")
+        m.after = after_member
+        m.state = first_key
+    else:
+        m.push([], "array")
+        m.after = after_item
+        m.state = first_item if m.on_array is None else m.on_array(m, first_item)
+    return at + 1
+
+
+def close(m: Machine) -> None:
+    """Leave the innermost container."""
+    m.pop()
+    if len(m.stack) == 1:
+        m.after = ended
+    else:
+        m.after = after_item if type(m.top) is list else after_member
+    m.state = m.after
+
+
+def first_item(m: Machine, text: str, at: int) -> int:
+    if text[at] == "]":
+        close(m)
+        return at + 1
+    if text[at] in WHITESPACE:
+        return skip_space(text, at).end()
+    return value(m, text, at)
+
+
+def after_item(m: Machine, text: str, at: int) -> int:
+    mark = text[at]
+    if mark == ",":
+        m.state = value
+        return at + 1
+    if mark == "]":
+        close(m)
+        return at + 1
+    return _space_before(m, text, at, "',' or ']'")
+
+
+def first_key(m: Machine, text: str, at: int) -> int:
+    mark = text[at]
+    if mark == '"':
+        return _key(m, text, at + 1)
+    if mark == "}":
+        close(m)
+        return at + 1
+    return _space_before(m, text, at, "a key or '}'")
+
+
+def next_key(m: Machine, text: str, at: int) -> int:
+    if text[at] == '"':
+        return _key(m, text, at + 1)
+    return _space_before(m, text, at, "a key")
+
+
+def after_member(m: Machine, text: str, at: int) -> int:
+    mark = text[at]
+    if mark == ",":
+        if text[at + 1 : at + 2] == '"':
+            return _key(m, text, at + 2)
+        m.state = next_key
+        return at + 1
+    if mark == "}":
+        close(m)
+        return at + 1
+    return _space_before(m, text, at, "',' or '}'")
+
+
+def colon(m: Machine, text: str, at: int) -> int:
+    if text[at] == ":":
+        m.state = value
+        return at + 1
+    return _space_before(m, text, at, "':'")
+
+
+def _space_before(m: Machine, text: str, at: int, expected: str) -> int:
+    if text[at] in WHITESPACE:
+        return skip_space(text, at).end()
+    raise m.fault(text, at, f"expected {expected}")
+
+
+def _key(m: Machine, text: str, at: int) -> int:
+    """A key, from behind its quote."""
+    whole = plain_key(text, at)
+    if whole is None:
+        m.token = []
+        m.state = in_key
+        return at
+    m.key = whole[1]
+    m.state = value if whole.lastindex == 2 else colon
+    return whole.end()
+
+
+def in_key(m: Machine, text: str, at: int) -> int:
+    run = string_run(text, at)
+    m.token.append(unescape(run[1]))
+    end = run.end()
+    if run.lastindex == 2:
+        m.key = "".join(m.token)
+        m.state = colon
+        return end
+    return end if end == len(text) else _cut(m, text, end)
+
+
+def in_string(m: Machine, text: str, at: int) -> int:
+    run = string_run(text, at)
+    piece = run[1]
+    if "\\" in piece:
+        piece = unescape(piece)
+    end = run.end()
+    if run.lastindex == 2:
+        m.close_string(piece)
+        return end
+    if piece:
+        m.grow(piece)
+    return end if end == len(text) else _cut(m, text, end)
+
+
+def _cut(m: Machine, text: str, at: int) -> int:
+    """A string that its run of characters leaves neither at its quote nor at the end of the text."""
+    if text[at] != "\\":
+        raise m.fault(text, at, "a control character in a string must be escaped")
+    if cut_escape(text, at):
+        return m.hold(text, at)
+    raise m.fault(text, at, "invalid escape in a string")
+
+
+def in_number(m: Machine, text: str, at: int) -> int:
+    end = number_run(text, at).end()
+    if end == len(text):
+        m.token.append(text[at:])
+        return end
+    raw = "".join(m.token) + text[at:end] if m.token else text[at:end]
+    m.settle(read_number(m, text, end, raw))
+    return end
+
+
+def read_number(m: Machine, text: str, end: int, raw: str) -> int | float:
+    """The number that ends at `end`; it may have begun in an earlier feed."""
+    try:
+        found = number(raw)
+    except ValueError:
+        raise m.fault(text, end - len(raw), "a number with too many digits") from None
+    if found is None:
+        raise m.fault(text, end - len(raw) + number_fault(raw), "invalid number")
+    return found
+
+
+def ended(m: Machine, text: str, at: int) -> int:
+    """Right behind the value."""
+    m.end = m.base + at
+    m.state = done
+    return done(m, text, at)
+
+
+def done(m: Machine, text: str, at: int) -> int:
+    if m.tolerate:
+        return len(text)
+    end = skip_space(text, at).end()
+    if end < len(text):
+        raise m.fault(text, end, "more text after the value")
+    return end
+
+
+def finish(m: Machine, inner: str = "") -> PartialJSONError | None:
+    """The text has ended: complete a number at the root, or tell what is missing.
+
+    `inner` would close what is open beyond the machine's own containers.
+    """
+    if m.state is in_number and len(m.stack) == 1:
+        try:
+            m.settle(read_number(m, "", 0, "".join(m.token)))
+        except PartialJSONError as error:
+            return error
+    if m.state is ended:
+        m.end = m.base
+    if m.end is not None:
+        return None
+    return m.fault("", 0, _where(m), missing=inner + _missing(m), incomplete=True)
+
+
+def _where(m: Machine) -> str:
+    if not m.holder:
+        return "the text ends before any JSON"
+    inside: dict[State, str] = {in_string: "a string", in_key: "a key", in_number: "a number"}
+    return f"the text ends inside {inside.get(m.state, 'the JSON')}"
+
+
+def _missing(m: Machine) -> str:
+    quote = '"' if m.state is in_string or m.state is in_key else ""
+    return quote + "".join("]" if type(node) is list else "}" for node in m.stack[:0:-1])

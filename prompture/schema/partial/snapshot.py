@@ -1,0 +1,169 @@
+"""The state of a growing value at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .events import Path
+
+if TYPE_CHECKING:
+    from .machine import Machine
+
+Container: TypeAlias = dict[str, Any] | list[Any]
+Replaced: TypeAlias = list[tuple[Container, str | int, Any]]
+
+_ABSENT: Any = object()
+
+
+class Snapshot:
+    """What a parser had read when `snapshot()` was called; later text never changes it.
+
+    Taking one costs the depth of the open path, however large the value: containers only ever
+    gain entries, so their sizes at that moment pin them down. `value` copies the containers that
+    were open, when first looked at; whatever was complete is shared between all snapshots and the
+    parser, so treat it as read-only. Look at it in the thread that feeds the parser.
+    """
+
+    __slots__ = ("_cache", "_keys", "_length", "_mark", "_parts", "_replaced", "_sizes", "_stack")
+
+    def __init__(self, machine: Machine) -> None:
+        keys, parts = machine.keys, machine.parts
+        self._stack = stack = (*machine.stack,)
+        self._sizes = [*map(len, stack)]
+        self._keys: Path = (*keys,) if parts is None else (*keys, machine.key)
+        self._parts = parts
+        self._length = machine.length
+        self._replaced = machine.replaced
+        self._mark = len(machine.replaced)
+        self._cache: Any = _ABSENT
+
+    @property
+    def started(self) -> bool:
+        """Whether any part of the value was seen; until then `value` is None."""
+        return self._sizes[0] > 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole value is final."""
+        return self.started and len(self._stack) == 1 and self._parts is None
+
+    @property
+    def open_path(self) -> Path | None:
+        """The path of the innermost unfinished container or string; None when there is none."""
+        if self._parts is None and len(self._stack) == 1:
+            return None
+        return self._keys[1:]
+
+    @property
+    def value(self) -> Any:
+        """Plain JSON. Numbers, literals and keys that were cut are absent; strings are as grown."""
+        if self._cache is _ABSENT:
+            self._cache = self._copy_from(0)[0] if self.started else None
+        return self._cache
+
+    def get(self, path: Path, default: Any = None) -> Any:
+        """The value at `path`, without copying open containers that are not part of it."""
+        level, rest = self._leave_open_path((0, *path))
+        if not rest:
+            return self._copy_from(level) if self._open_at(level) else self._grown()
+        if not self._open_at(level):
+            return default
+        node = self._stack[level]
+        if not _has(node, rest[0]) or not self._held(level, rest[0]):
+            return default
+        value = self._before(node, rest[0])
+        for key in rest[1:]:
+            if not _has(value, key):
+                return default
+            value = value[key]
+        return value
+
+    def size(self, path: Path) -> int | None:
+        """The length of the list, object or string at `path`, without copying it; else None."""
+        level, rest = self._leave_open_path((0, *path))
+        if not rest:
+            return self._sizes[level] if self._open_at(level) else self._length
+        found = self.get(path)
+        return len(found) if isinstance(found, (str, list, dict)) else None
+
+    def is_complete(self, path: Path) -> bool:
+        """Whether a value stands at `path` and is final (duplicate keys aside)."""
+        opened = self.open_path
+        if opened is not None and opened[: len(path)] == path:
+            return False
+        return self.get(path, _ABSENT) is not _ABSENT
+
+    def completed(self) -> Iterator[Path]:
+        """The paths of the largest complete parts; all that lies under one is complete too."""
+        if self.complete:
+            yield ()
+            return
+        for level in range(1, len(self._stack)):
+            node, opened = self._stack[level], self._open_key(level)
+            keys: Iterable[str | int] = range(len(node)) if isinstance(node, list) else node
+            for key in islice(keys, self._sizes[level]):
+                if key != opened:
+                    yield (*self._keys[1:level], key)
+
+    def _open_at(self, level: int) -> bool:
+        return level < len(self._stack)
+
+    def _open_key(self, level: int) -> str | int | None:
+        """The key in the container at `level` under which something is unfinished."""
+        return self._keys[level] if level < len(self._keys) else None
+
+    def _leave_open_path(self, path: Path) -> tuple[int, Path]:
+        """How deep `path` follows the open path, and the keys that are left from there."""
+        level = 0
+        while level < len(path) and level < len(self._keys) and path[level] == self._keys[level]:
+            level += 1
+        return level, path[level:]
+
+    def _grown(self) -> str:
+        return "".join(self._parts or ())[: self._length]
+
+    def _copy_from(self, level: int) -> Any:
+        """The container at `level` as it was, with copies of all that was open inside."""
+        child: Any = _ABSENT if self._parts is None else self._grown()
+        for depth in range(len(self._stack) - 1, level - 1, -1):
+            node = self._stack[depth]
+            copy = _first(node, self._sizes[depth])
+            if self._mark < len(self._replaced):
+                self._restore(copy, node)
+            if child is not _ABSENT:
+                copy[self._keys[depth]] = child  # type: ignore[index]
+            child = copy
+        return child
+
+    def _restore(self, copy: Container, node: Container) -> None:
+        """Undo in the copy of `node` what duplicate keys have replaced since."""
+        for holder, key, old in reversed(self._replaced[self._mark :]):
+            if holder is node and key in copy:
+                copy[key] = old  # type: ignore[index]
+
+    def _held(self, level: int, key: str | int) -> bool:
+        """Whether the container at `level` had `key` at that time, given that it has it now."""
+        node, size = self._stack[level], self._sizes[level]
+        if isinstance(node, list):
+            return int(key) < size
+        return len(node) == size or any(key == known for known in islice(node, size))
+
+    def _before(self, node: Container, key: str | int) -> Any:
+        for holder, changed, old in self._replaced[self._mark :]:
+            if holder is node and changed == key:
+                return old
+        return node[key]  # type: ignore[index]
+
+
+def _first(node: Container, size: int) -> Container:
+    if isinstance(node, list):
+        return node[:size]
+    return node.copy() if len(node) == size else dict(islice(node.items(), size))
+
+
+def _has(node: Any, key: str | int) -> bool:
+    if isinstance(node, list):
+        return isinstance(key, int) and 0 <= key < len(node)
+    return isinstance(node, dict) and key in node
