@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from prompture.schema.repair import Parsed as Parsed
     from prompture.schema.repair import parse as parse
     from prompture.schema.source import Source as Source
+    from prompture.schema.strict import Change as Change
+    from prompture.schema.strict import Rewrite as Rewrite
+    from prompture.schema.strict import rewrite as rewrite
 
 _HOMES = {
     "InvalidValue": "check",
@@ -24,9 +27,22 @@ _HOMES = {
     "Parsed": "repair",
     "parse": "repair",
     "Source": "source",
+    "Change": "strict",
+    "Rewrite": "strict",
+    "rewrite": "strict",
 }
 
-__all__ = ["InvalidValue", "NotJSON", "Parsed", "Problem", "Source", "parse"]
+__all__ = [
+    "Change",
+    "InvalidValue",
+    "NotJSON",
+    "Parsed",
+    "Problem",
+    "Rewrite",
+    "Source",
+    "parse",
+    "rewrite",
+]
 
 
 def __getattr__(name: str) -> Any:

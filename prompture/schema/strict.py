@@ -16,6 +16,8 @@ from prompture.schema.lens.change import Change
 from prompture.schema.lens.codec import SAME, Codec, is_identity
 from prompture.schema.lens.dialects import Dialect, dialect_named
 
+__all__ = ["Change", "Dialect", "Rewrite", "rewrite"]
+
 _MOST_CACHED = 256
 
 
