@@ -53,7 +53,7 @@ def repeated(fields: Iterable[Field], page: Page, scope: Scope, index: Index) ->
     anchor = min(places, key=lambda name: (places[name][0], name))
     starts = places[anchor]
     if len(starts) == 1:
-        if len(places) >= 2:
+        if len(places) >= 2 or scope.start:
             yield Scope(starts[0], scope.end)
         return
     most = max(len(found) for found in places.values())

@@ -10,11 +10,13 @@ from prompture.rules.labels import similarity
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.pairs import TRUST, Pair
 from prompture.rules.render import render
-from prompture.rules.values import read
+from prompture.rules.values import Reading, read
 
 # Kinds whose values have a form of their own; the rest take whatever text stands by the label.
 FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})
 _ONLY_BESIDE = frozenset({"colon", "leader", "under", "prefix", "inline"})
+_APART = frozenset({"below", "loose", "cell"})
+_WHOLE = frozenset({"identifier", "date", "datetime", "money", "number", "integer", "case"})
 _LABEL_END = re.compile(r"[:=]\s*$")
 
 
@@ -77,10 +79,14 @@ def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | Non
         and not _plain_prefix(name, pair, page)
     ):
         return None
+    if name.kind in FREE_KINDS and pair.relation == "loose":
+        return None
     reading = read(name.kind, page, pair.start, pair.end, name=name)
-    if reading is None:
+    if reading is None or (pair.relation in _APART and name.kind in _WHOLE and not _covers(reading, pair, page)):
         return None
     distance = reading.start - pair.start
+    if distance > 4 and name.kind in {"date", "datetime"} and pair.relation in {"below", "cell"}:
+        return None
     if name.kind not in FREE_KINDS and distance > 12:
         trust -= 0.1 if name.kind in {"date", "money", "currency"} and distance < 40 else 0.25
     if reading.rivals and name.kind in {"money", "number", "integer"}:
@@ -90,6 +96,12 @@ def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | Non
         return None
     value, span = written
     return Candidate(value, (span,), round(fit * trust, 4), (pair.label_start, pair.label_end))
+
+
+def _covers(reading: Reading, pair: Pair, page: Page) -> bool:
+    """Whether a value is all that stands in the window, a currency mark or a unit aside."""
+    before, after = page.text[pair.start : reading.start], page.text[reading.end : pair.end]
+    return sum(c.isalnum() for c in before) <= 3 and sum(c.isalnum() for c in after) <= 4
 
 
 def _plain_prefix(name: Field, pair: Pair, page: Page) -> bool:

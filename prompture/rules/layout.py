@@ -76,7 +76,8 @@ class Layout:
         for line in self.lines[index + 1 : index + 1 + reach]:
             found = overlapping(line, cell)
             if found is not None:
-                return found
+                # Under a row of headings a value belongs to the heading it overlaps most.
+                return found if overlapping(self.lines[index], found) == cell else None
         return None
 
 

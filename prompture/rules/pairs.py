@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prompture.rules.labels import normalise
+from prompture.rules.numbers import CURRENCY
 from prompture.rules.layout import Cell, Layout, Line
 
 # How far a relation between label and value is trusted.
@@ -14,7 +15,7 @@ TRUST = {
     "prefix": 0.95,
     "inline": 0.94,
     "cell": 0.93,
-    "below": 0.86,
+    "below": 0.86, "loose": 0.8,
     "under": 0.9,
 }
 
@@ -86,7 +87,7 @@ def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pai
         )
         return
     if follower is not None and not _is_label(line, place + 1):
-        yield from _pair(label, cell.start, (follower.start, follower.end), relation, index)
+        yield from _pair(label, cell.start, (follower.start, _value_end(line, place + 1)), relation, index)
         return
     under = layout.below(index, cell, reach=1)
     if under is not None and follower is None and not _labelled(under.text):
@@ -104,10 +105,27 @@ def _without_mark(layout: Layout, index: int, line: Line, place: int) -> Iterato
             yield from _after_mark(line, index, place, mark.end())
             return
         if not _is_label(line, place + 1):
-            yield from _pair(cell.text, cell.start, (follower.start, follower.end), "cell", index)
+            end = _value_end(line, place + 1)
+            yield from _pair(cell.text, cell.start, (follower.start, end), "cell", index)
     under = layout.below(index, cell)
-    if under is not None and not _labelled(under.text):
+    if under is not None and not _labelled(under.text) and _same_width(layout, line, under):
         yield from _pair(cell.text, cell.start, (under.start, under.end), "below", index)
+        return
+    if index + 1 < len(layout.lines):
+        yield from _loose(line, layout.lines[index + 1], cell, index)
+
+
+def _same_width(layout: Layout, line: Line, under: Cell) -> bool:
+    """Under three headings or more a value counts only in a full row: gaps are often narrowed on the way to text."""
+    return len(line.cells) < 3 or len(layout.lines[layout.line_at(under.start)].cells) == len(line.cells)
+
+
+def _loose(line: Line, following: Line, cell: Cell, index: int) -> Iterator[Pair]:
+    """Values on the next line in no clear column: under a heading alone on its line, or alone under headings."""
+    if len(line.cells) > 1 and len(following.cells) > 1:
+        return
+    for other in following.cells:
+        yield from _pair(cell.text, cell.start, (other.start, other.end), "loose", index)
 
 
 def _after_mark(line: Line, index: int, place: int, skip: int) -> Iterator[Pair]:
@@ -121,6 +139,14 @@ def _after_mark(line: Line, index: int, place: int, skip: int) -> Iterator[Pair]
     if place + 2 < len(line.cells) and not _is_label(line, place + 2):
         value = line.cells[place + 2]
         yield from _pair(cell.text, cell.start, (value.start, value.end), "colon", index)
+
+
+def _value_end(line: Line, place: int) -> int:
+    """Where a value that begins in a cell ends: a currency mark alone is followed by its amount."""
+    cell = line.cells[place]
+    if place + 1 < len(line.cells) and CURRENCY.fullmatch(cell.text):
+        return line.cells[place + 1].end
+    return cell.end
 
 
 def _is_label(line: Line, place: int) -> bool:

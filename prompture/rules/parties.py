@@ -23,9 +23,11 @@ _TOWN = re.compile(
 _BRITISH = re.compile(
     r"^(?P<city>[A-Z][A-Za-z .'-]{1,30}?),? (?P<code>[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2})$"
 )
+_BRITISH_FIRST = re.compile(r"^(?:GB |UK )?(?P<code>[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}),? (?P<city>[A-Z][A-Za-z .'-]{1,30})$")
 _AMERICAN = re.compile(
     r"^(?P<city>[A-Z][A-Za-z .'-]{1,30}),? (?P<state>[A-Z]{2}) (?P<code>\d{5}(?:-\d{4})?)$"
 )
+_TOWNS = (_TOWN, _BRITISH, _BRITISH_FIRST, _AMERICAN)
 _SENDER = re.compile(
     r"^(?P<name>[^\d●•·|]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*(?P<street>[^●•·|\n]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*"
     r"(?:[A-Z]{1,2}[- ])?(?P<code>\d{4,5})\s{1,3}(?P<city>[A-ZÀ-ÖØ-Þ][^\d,;|●•·\n]{1,40}?)(?=\s*(?:$|[,;|●•·]|\s[-–]\s))"
@@ -75,7 +77,9 @@ def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list
         for block in _blocks(page)
         if block.side == name.party and scope.holds(block.heading.start, block.heading.end)
     ]
-    out = [candidate for block in mine for candidate in _from_block(name, page, block)]
+    out: list[Candidate] = []
+    for block in mine:
+        out = out or _from_block(name, page, block)
     out.extend(_labelled(name, found))
     if name.role in {"vat_id", "tax_number"}:
         out.extend(_identified(name, page, scope, bool(mine)))
@@ -116,7 +120,7 @@ def side_of(text: str) -> str | None:
     """The side that a heading names, with or without its colon."""
     if len(text) > 50:
         return None
-    return _headings().get(normalise(text.rstrip(": ")))
+    return _headings().get(normalise(text.rstrip(": ")).replace(" ", ""))
 
 
 def _headings() -> dict[str, str]:
@@ -126,7 +130,7 @@ def _headings() -> dict[str, str]:
             ("buyer", BUYER_HEADINGS),
             ("seller", SELLER_HEADINGS),
         ):
-            _TABLE.update({normalise(word): side for word in words})
+            _TABLE.update({normalise(word).replace(" ", ""): side for word in words})
     return _TABLE
 
 
@@ -141,6 +145,8 @@ def _find_blocks(page: Page) -> Iterator[Block]:
             if side is None:
                 continue
             inline: list[Cell] = []
+            if match and match["value"] and not any(c.isalpha() for c in match["value"]):
+                continue
             if match and match["value"]:
                 inline = [
                     Cell(
@@ -150,7 +156,8 @@ def _find_blocks(page: Page) -> Iterator[Block]:
                     )
                 ]
             right = line.cells[place + 1].column if place + 1 < len(line.cells) else None
-            below = _cells_below(page, index, cell, right)
+            several = sum(side_of(other.text) is not None for other in line.cells) > 1
+            below = _in_row_order(page, index, place) if several else _cells_below(page, index, cell, right)
             if inline or below:
                 yield Block(side, cell, (*inline, *below))
 
@@ -158,7 +165,11 @@ def _find_blocks(page: Page) -> Iterator[Block]:
 def _cells_below(page: Page, index: int, heading: Cell, right: int | None) -> list[Cell]:
     """The cells under a heading, in its columns, until the next heading there."""
     found: list[Cell] = []
+    town = False
     for line in page.layout.lines[index + 1 : index + 1 + BLOCK_LINES]:
+        if town and line.gap and ":" not in line.text:
+            break
+        town = town or any(_TOWN.search(cell.text) for cell in line.cells)
         for cell in line.cells:
             if not _under(line, cell, heading, right):
                 continue
@@ -167,6 +178,20 @@ def _cells_below(page: Page, index: int, heading: Cell, right: int | None) -> li
                 and len(found) > 0
             ):
                 return found
+            found.append(cell)
+    return found
+
+
+def _in_row_order(page: Page, index: int, place: int) -> list[Cell]:
+    """Under several headings side by side: the cell that comes at the heading's place in each row."""
+    found: list[Cell] = []
+    for line in page.layout.lines[index + 1 : index + 1 + BLOCK_LINES]:
+        if len(line.cells) <= place:
+            continue
+        cell = line.cells[place]
+        if side_of(cell.text) is not None:
+            break
+        if place + 1 >= len(line.cells) or not _MARK.match(line.cells[place + 1].text):
             found.append(cell)
     return found
 
@@ -214,10 +239,12 @@ def _name(name: Field, page: Page, block: Block) -> list[Candidate]:
                 _one(name, page, Reading(value, start, start + len(value)), 0.95) if value else []
             )
     for place, cell in enumerate(block.cells[:6]):
+        labels = place + 1 < len(block.cells) and _MARK.match(block.cells[place + 1].text)
         if (
-            _LABEL.match(cell.text)
+            labels
+            or _LABEL.match(cell.text)
             or _NOT_NAME.search(cell.text)
-            or _TOWN.search(cell.text)
+            or any(form.search(cell.text) for form in _TOWNS)
             or _MARK.match(cell.text)
         ):
             continue
@@ -235,7 +262,7 @@ def _name(name: Field, page: Page, block: Block) -> list[Candidate]:
 
 def _town(name: Field, page: Page, block: Block) -> list[Candidate]:
     for cell in block.cells:
-        for form in (_TOWN, _BRITISH, _AMERICAN):
+        for form in _TOWNS:
             match = form.search(cell.text)
             if match:
                 group = "code" if name.role == "postcode" else "city"
@@ -271,7 +298,7 @@ def _address(name: Field, page: Page, block: Block) -> list[Candidate]:
         (
             i
             for i, cell in enumerate(block.cells)
-            if any(form.search(cell.text) for form in (_TOWN, _BRITISH, _AMERICAN))
+            if any(form.search(cell.text) for form in _TOWNS)
         ),
         None,
     )

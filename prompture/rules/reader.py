@@ -34,6 +34,7 @@ class Reader:
         for name in all_fields(schema):
             wanted.update(name.phrases)
         wanted.discard("")
+        page.memo["wanted"] = frozenset(wanted)
         return cls(schema, page, index_pairs(find_pairs(page.layout, wanted)))
 
     def read(self) -> tuple[Any, Spans]:

@@ -3,10 +3,11 @@
 import re
 from dataclasses import replace
 
-from prompture.rules import amounts, papers, parties
+from prompture.rules import amounts, longtext, papers, parties, storefront
 from prompture.rules.candidates import Index
 from prompture.rules.dates import PrintedDate
 from prompture.rules.fields import Field
+from prompture.rules.labels import normalise
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.render import render
 from prompture.rules.values import Reading, choices, read
@@ -36,9 +37,11 @@ _OTHER_NUMBER = re.compile(
     r"bestell|order|command|liefer|auftrag|kunde|client|customer|vertrag|contract", re.IGNORECASE
 )
 _OTHER_DAY = re.compile(
-    r"expir|valid|due|fällig|echeance|échéance|bis|until|birth|member|best before|print|version|stand|skonto|liefer|deliver|bestell|order|©|gst",
+    r"(?:expir|valid|due|fällig|echeance|échéance|\bbis\b|until|birth|member|best before|version|stand|skonto|liefer|deliver|bestell|order|©)"
+    r"[^\d\n]{0,25}$",
     re.IGNORECASE,
 )
+_OF_BUYER = re.compile(r"käufer|kunde|customer|buyer|client|debtor|payer|acheteur", re.IGNORECASE)
 _CLOCK = re.compile(r"\W{0,6}(?:\d{1,2}:\d{2}|time)", re.IGNORECASE)
 
 
@@ -46,6 +49,13 @@ def weigh(
     name: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
 ) -> list[Candidate]:
     """The candidates of a field: the labelled ones rated anew, and those found by form or meaning."""
+    if name.kind == "longtext":
+        return longtext.read_long(name, page, scope)
+    if name.concept == "address" and not name.party and not scope.start and not found:
+        shop = storefront.read_storefront(page).address
+        return [shop] if shop else []
+    if name.kind in {"date", "datetime"}:
+        found = [*found, *_spoken(name, page, scope)]
     if name.party:
         return parties.weigh(name, page, scope, found)
     if name.concept in amounts.SUMS:
@@ -75,6 +85,9 @@ def _distinct(name: Field, page: Page, scope: Scope) -> list[Candidate]:
     reading = read(name.kind, page, scope.start, scope.end, name=name)
     if reading is None or reading.rivals:
         return []
+    begin = page.text.rfind("\n", 0, reading.start) + 1
+    if _OF_BUYER.search(page.text[max(begin, reading.start - 60) : reading.start]):
+        return []
     return candidate(name, reading, page, _DISTINCT_KINDS[name.kind])
 
 
@@ -87,6 +100,21 @@ def _dated_title(name: Field, page: Page, scope: Scope) -> list[Candidate]:
         if day is not None and not _OTHER_NUMBER.search(line):
             return candidate(name, Reading(day, day.start, day.end), page, 0.97)
     return []
+
+
+def _spoken(name: Field, page: Page, scope: Scope) -> list[Candidate]:
+    """Dates right after a label inside a sentence: "... and filed on 8/12/2021"."""
+    out: list[Candidate] = []
+    for day in page.dates:
+        if not scope.holds(day.start, day.end):
+            continue
+        words = page.text[max(scope.start, day.start - 48) : day.start].split()
+        for count in range(min(4, len(words)), 0, -1):
+            fit = name.phrases.get(normalise(" ".join(words[-count:])), 0.0)
+            if fit and (count > 1 or fit >= 0.9):
+                out += candidate(name, Reading(day, day.start, day.end), page, round(fit * 0.9, 4))
+                break
+    return out
 
 
 def _days(page: Page) -> dict[int, PrintedDate]:

@@ -1,9 +1,253 @@
-"""Tables: a header row whose cells fit the fields of a list's items, and the rows under it."""
+"""Tables: a header row whose cells fit the fields of a list's items, and the rows under it.
 
-from prompture.rules.fields import Field
+Text taken from a PDF often loses the true width of its gaps, so cells are not lined up by column alone: the header's
+kinds (text, number, money, percent) are aligned with the row's cells in order, and where the header is broken over
+lines the sum "quantity times price is amount" decides.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from prompture.rules import rows as row_values
+from prompture.rules.fields import Field, concept_labels
+from prompture.rules.labels import normalise, similarity
+from prompture.rules.layout import Cell, Line
 from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.render import render
+from prompture.rules.values import read
+
+HEADER_FIT = 0.78
+ROW_GAP_LINES = 8
+_ITEM_CONCEPTS = ("quantity", "unit_price", "line_total", "item_description", "item_code", "unit", "tax_rate", "position", "discount")
+_CLOSING = ("net_total", "grand_total", "tax_total", "amount_due", "payment_terms")
+_LIKELY = {
+    ("money", "money"): 3.0,
+    ("money", "number"): 2.0,
+    ("number", "number"): 3.0,
+    ("number", "money"): 2.0,
+    ("percent", "percent"): 3.0,
+    ("percent", "number"): 1.5,
+    ("percent", "money"): 0.5,
+    ("text", "text"): 3.0,
+    ("text", "number"): 0.2,
+    ("identifier", "number"): 2.0,
+    ("identifier", "text"): 1.5,
+    ("date", "date"): 3.0,
+    ("position", "number"): 3.0,
+    ("other", "text"): 0.6,
+    ("other", "number"): 0.6,
+    ("other", "money"): 0.6,
+    ("other", "percent"): 0.6,
+    ("other", "date"): 0.6,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A header cell: the field it fits, if any, and the kind of value below it."""
+
+    cell: Cell
+    field: Field | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The line of a table's headings."""
+
+    line: Line
+    columns: tuple[Column, ...]
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields that have a column."""
+        return tuple(column.field for column in self.columns if column.field is not None)
 
 
 def read_rows(fields: list[Field], page: Page, scope: Scope) -> list[dict[str, Candidate]]:
-    """The rows of the table that fits the fields best."""
-    return []
+    """The rows of the table that fits the fields best; empty when no header fits two of them."""
+    plain = [name for name in fields if name.kind not in {"object", "array"}]
+    lines = page.layout.within(scope.start, scope.end)
+    found = [(place, header) for place, line in enumerate(lines) if (header := _header(line, plain)) is not None]
+    best: list[dict[str, Candidate]] = []
+    for place, header in sorted(found, key=lambda pair: -len(pair[1].fields))[:12]:
+        rows = list(_rows_under(header, lines[place + 1 :], plain, page))
+        if row_values.is_item_table(plain):
+            rows = row_values.proven(rows, plain, page)
+        if _worth(rows) > _worth(best):
+            best = rows
+    return best
+
+
+def _worth(rows: list[dict[str, Candidate]]) -> int:
+    return sum(len(row) for row in rows)
+
+
+def _header(line: Line, fields: list[Field]) -> Header | None:
+    if not 2 <= len(line.cells) <= 20 or sum(any(c.isdigit() for c in cell.text) for cell in line.cells) > 1:
+        return None
+    columns = tuple(_column(part, fields) for cell in line.cells for part in _headings(cell, fields))
+    matched = {column.field.name for column in columns if column.field is not None}
+    needed = 2 if len(fields) > 1 else 1
+    return Header(line, columns) if len(matched) >= needed else None
+
+
+def _column(cell: Cell, fields: list[Field]) -> Column:
+    label = normalise(cell.text)
+    best, fit = None, HEADER_FIT
+    for name in fields:
+        score = similarity(label, name.phrases)
+        if score > fit:
+            best, fit = name, score
+    known, known_fit = _known(label)
+    if best is not None and (fit >= known_fit or best.concept == known):
+        return Column(cell, best, _column_kind(best.kind))
+    return Column(cell, None, _KINDS.get(known, "other"))
+
+
+def _headings(cell: Cell, fields: list[Field]) -> list[Cell]:
+    """A header cell, taken apart where a single space stands between two headings that are both known."""
+    words = [(match.start(), match.end()) for match in re.finditer(r"\S+", cell.text)]
+    if not 2 <= len(words) <= 5 or _named(cell, fields):
+        return [cell]
+    for place in range(1, len(words)):
+        begin = words[place][0]
+        left = Cell(cell.text[: words[place - 1][1]], cell.start, cell.column)
+        right = Cell(cell.text[begin:], cell.start + begin, cell.column + begin)
+        if _named(left, fields) and _named(right, fields):
+            return [left, right]
+    return [cell]
+
+
+def _named(cell: Cell, fields: list[Field]) -> bool:
+    column = _column(cell, fields)
+    return column.field is not None or column.kind != "other"
+
+
+_KINDS = {
+    "quantity": "number",
+    "unit_price": "money",
+    "line_total": "money",
+    "item_description": "text",
+    "item_code": "identifier",
+    "unit": "text",
+    "tax_rate": "percent",
+    "position": "position",
+    "discount": "other",
+}
+
+
+@lru_cache(maxsize=4096)
+def _known(label: str) -> tuple[str, float]:
+    """The column of everyday item tables that a heading names, and how well."""
+    scored = [(similarity(label, concept_labels(name)), name) for name in _ITEM_CONCEPTS]
+    fit, name = max(scored)
+    return (name, fit) if fit >= HEADER_FIT else ("", 0.0)
+
+
+def _column_kind(kind: str) -> str:
+    if kind in {"money", "number", "percent", "date", "identifier"}:
+        return kind
+    return {"integer": "number", "datetime": "date", "case": "identifier"}.get(kind, "text")
+
+
+def _rows_under(header: Header, lines: tuple[Line, ...], fields: list[Field], page: Page) -> Iterator[dict[str, Candidate]]:
+    quiet = 0
+    for place, line in enumerate(lines):
+        if _closes(line) and quiet < ROW_GAP_LINES:
+            return
+        if quiet > ROW_GAP_LINES * 4:
+            return
+        row = _row(header, line, lines[place + 1 :], fields, page)
+        if row:
+            quiet = 0
+            yield row
+        else:
+            quiet += 1
+
+
+def _closes(line: Line) -> bool:
+    """Whether a line ends a table: it begins with the label of a total, or of the terms of payment."""
+    first = line.cells[0].text
+    label = normalise(first.split(":")[0])
+    return bool(label) and any(label in concept_labels(name) for name in _CLOSING) and any(c.isalpha() for c in first)
+
+
+def _row(header: Header, line: Line, after: tuple[Line, ...], fields: list[Field], page: Page) -> dict[str, Candidate] | None:
+    cells = row_values.split_cells(line)
+    if len(cells) < 2 or len(cells) > 24:
+        return None
+    placed = align(header, cells)
+    if row_values.is_item_table(fields):
+        return row_values.item_row(header.columns, placed, cells, after, fields, page)
+    found: dict[str, Candidate] = {}
+    for column, cell in placed:
+        if column.field is None:
+            continue
+        reading = read(column.field.kind, page, cell.start, cell.end, name=column.field)
+        written = render(column.field, reading, page) if reading else None
+        if written:
+            found[column.field.name] = Candidate(written[0], (written[1],), 0.85)
+    return found if len(found) >= min(2, len(header.fields)) and _complete(header, cells, found) else None
+
+
+def _complete(header: Header, cells: list[Cell], found: dict[str, Candidate]) -> bool:
+    """A line of prose is no row: the row fills the header, or nearly."""
+    return len(cells) >= len(header.columns) - 1 and len(found) * 2 >= len(header.fields)
+
+
+def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
+    """Pair the cells of a row with columns, in order, so that kinds agree best."""
+    columns = header.columns
+    if len(columns) == len(cells) and all(_likely(c.kind, x) > 0 for c, x in zip(columns, cells, strict=True)):
+        return list(zip(columns, cells, strict=True))
+    wide, high = len(columns) + 1, len(cells) + 1
+    score = [[0.0] * wide for _ in range(high)]
+    for i in range(1, high):
+        for j in range(1, wide):
+            score[i][j] = max(score[i - 1][j], score[i][j - 1], score[i - 1][j - 1] + _fit(columns[j - 1], cells[i - 1]))
+    return _trace(score, columns, cells)
+
+
+def _trace(score: list[list[float]], columns: tuple[Column, ...], cells: list[Cell]) -> list[tuple[Column, Cell]]:
+    placed: list[tuple[Column, Cell]] = []
+    i, j = len(cells), len(columns)
+    while i and j:
+        if score[i][j] == score[i - 1][j]:
+            i -= 1
+        elif score[i][j] == score[i][j - 1]:
+            j -= 1
+        else:
+            i, j = i - 1, j - 1
+            placed.append((columns[j], cells[i]))
+    return placed[::-1]
+
+
+def _fit(column: Column, cell: Cell) -> float:
+    likely = _likely(column.kind, cell)
+    shared = min(column.cell.last_column, cell.last_column) - max(column.cell.column, cell.column)
+    return likely + (0.4 if shared > 0 else 0.0) if likely > 0 else -9.0
+
+
+def _likely(kind: str, cell: Cell) -> float:
+    return _LIKELY.get((kind, cell_kind(cell.text)), -9.0)
+
+
+_MONEY = re.compile(r"[^\w-]{0,2}(?:[A-Z]{3}|RM)? ?-?[\d.,' ]*\d[.,]\d{2,4} ?(?:[€$£]|[A-Z]{1,3}|[A-Z]{3})?")
+_COUNT = re.compile(r"-?\d[\d.,]* ?[^\W\d_]{0,10}[².³)(\w]{0,6}\.?")
+_DAY = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
+
+
+def cell_kind(text: str) -> str:
+    """What a cell looks like: "date", "percent", "money", "number" (a unit may follow) or "text"."""
+    if _DAY.fullmatch(text):
+        return "date"
+    if text.endswith("%") and len(text) < 10:
+        return "percent"
+    if _MONEY.fullmatch(text):
+        return "money"
+    if _COUNT.fullmatch(text) or re.match(r"\d[\d.,]* \w{1,6}\.? +\d", text):
+        return "number"
+    return "text"

@@ -15,6 +15,13 @@ from prompture.rules.numbers import CURRENCY, currency_code, find_numbers
 from prompture.rules.page import Page
 
 LONGEST_TEXT = 300
+# Of the registry of ISO 13616; other countries are taken at the length printed.
+IBAN_LENGTHS = {
+    **dict.fromkeys(("NO",), 15), **dict.fromkeys(("BE",), 16), **dict.fromkeys(("DK", "FI", "NL"), 18), **dict.fromkeys(("SI",), 19),
+    **dict.fromkeys(("AT", "LU", "LT", "EE"), 20), **dict.fromkeys(("CH", "HR", "LI", "LV"), 21), **dict.fromkeys(("DE", "GB", "IE", "BG"), 22),
+    **dict.fromkeys(("ES", "SE", "CZ", "SK", "RO"), 24), **dict.fromkeys(("PT",), 25), **dict.fromkeys(("FR", "IT", "GR", "SM"), 27),
+    **dict.fromkeys(("PL", "HU"), 28),
+}  # fmt: skip
 
 _IDENTIFIER = re.compile(
     r"[\s:#.№*\[(-]*(?P<id>(?:[A-Z]{1,4} (?=\d))?[^\W_](?:[\w./#&*–-]*[\w*])?)"
@@ -39,6 +46,7 @@ _POSTCODE = re.compile(
     r"\b(?:\d{4,6}(?:-\d{3,4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} ?[A-Z]{2})\b"
 )
 _COURT = re.compile(r"\b(?:ecf\.)?([a-z]{2,5}\d{0,2})\.uscourts\.gov\b", re.IGNORECASE)
+_CASE = re.compile(r"(?<![\w-])(?P<core>\d{1,2}:\d{2}-[a-z]{2,4}-\d{3,6})(?P<judges>(?:-[A-Z]{2,5}){0,3})", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,3})?) ?%")
 _DURATION = re.compile(
     r"\b(\d{1,4}) ?(years?|months?|weeks?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|h|m|s|Jahre?|Monate?|Tage?|jours?|mois|ans?)\b",
@@ -115,6 +123,14 @@ def _identifier(page: Page, start: int, end: int) -> Reading | None:
     if next(find_dates(value), None) is not None:
         return None
     return Reading(value, match.start("id"), match.start("id") + len(value))
+
+
+def _case(page: Page, start: int, end: int) -> Reading | None:
+    """A docket number; in US federal courts without the initials of the judges, which are no part of it."""
+    match = _CASE.search(page.text, start, end)
+    if match is None:
+        return _identifier(page, start, end)
+    return Reading(match["core"], match.start("core"), match.end("core"))
 
 
 def _postcode(page: Page, start: int, end: int) -> Reading | None:
@@ -246,11 +262,9 @@ def _boolean(page: Page, start: int, end: int) -> Reading | None:
 def _iban(page: Page, start: int, end: int) -> Reading | None:
     for match in _IBAN.finditer(page.text, start, end):
         value = match.group().replace(" ", "")
-        for length in range(len(value), 14, -1):
-            if valid_iban(value[:length]):
-                return Reading(
-                    value[:length], match.start(), match.start() + _printed(match.group(), length)
-                )
+        length = IBAN_LENGTHS.get(value[:2], len(value))
+        if valid_iban(value[:length]):
+            return Reading(value[:length], match.start(), match.start() + _printed(match.group(), length))
     return None
 
 
@@ -361,6 +375,7 @@ _READERS: dict[str, Callable[[Page, int, int], Reading | None]] = {
     "longtext": _text,
     "identifier": _identifier,
     "postcode": _postcode,
+    "case": _case,
     "date": _date,
     "datetime": _datetime,
     "time": _time,

@@ -86,7 +86,7 @@ CONCEPTS: tuple[Concept, ...] = (
     ),
     _row(
         "case_number",
-        "identifier",
+        "case",
         "case number|docket number|case id|docket|file number|cause number|docket id",
         "case number|docket number|civil action number|cause number|case|docket|aktenzeichen|geschaftszeichen"
         ";file number|index number",
@@ -148,7 +148,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "|payment deadline",
         "due date|payment due date|payment due|date due|due|falligkeit|fallig am|falligkeitsdatum|zahlbar bis"
         "|date d echeance|echeance|date echeance|scadenza|data scadenza|payable by|pay by|payment deadline|zahlungsziel"
-        "|fallig|due on|fecha de vencimiento|vencimiento|bitte uberweisen bis|zu zahlen bis|please pay by|a regler avant le"
+        "|fallig|due on|fecha de vencimiento|vencimiento|bitte uberweisen bis|zu zahlen bis|please pay by|please remit until|remit until|payable until|zahlbar bis spatestens|a regler avant le"
         "|zahlbar bis zum|zahlungsfrist|date limite de paiement",
     ),
     _row(
@@ -216,7 +216,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "grand total|gesamtbetrag|bruttosumme|bruttobetrag|rechnungsbetrag|total ttc|montant ttc|montant total ttc"
         "|total incl vat|total including vat|total incl tax|gesamtbetrag brutto|endbetrag|gesamtsumme|rechnungssumme"
         "|rechnungsendbetrag|invoice total|total gross|gross total|gross amount|totale fattura|rechnungsgesamtbetrag"
-        "|bruttogesamtbetrag|gesamtbetrag inkl mwst|total invoice|rechnungssumme brutto|gesamt brutto|summe brutto"
+        "|bruttogesamtbetrag|rechnungssumme brutto inkl ust|rechnungssumme brutto inkl mwst|gesamtbetrag inkl mwst|total invoice|rechnungssumme brutto|gesamt brutto|summe brutto"
         "|totale documento|total including tax|total inclusive|total inclusive of gst|total incl gst|total mit mwst"
         "|rechnungsbetrag brutto|brutto gesamt|rechnungssumme mit ust|rechnungssumme inkl ust|gesamtbetrag inkl ust"
         "|total with gst|total sales inclusive gst|total sales incl gst|total sales inclusive of gst|total amt incl gst"
@@ -259,7 +259,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "net total|subtotal|sub total|total without tax|total excluding tax|net amount|total net|amount before tax"
         "|total before tax|total ht|nettobetrag|tax exclusive amount|taxable amount|tax basis|total excl tax"
         "|total excl vat|total excluding vat|net sum|net value|amount net|total amount without tax|total net amount",
-        "rechnungssumme ohne ust|total ht|montant ht|nettobetrag|net total|total net|nettosumme|total excl vat"
+        "rechnungssumme ohne ust|rechnungssumme netto excl ust|rechnungssumme netto exkl ust|total ht|montant ht|nettobetrag|net total|total net|nettosumme|total excl vat"
         "|total excluding vat|total excl tax|total without tax|summe netto|gesamt netto|net amount|gesamtbetrag netto"
         "|total excluding gst|total excl gst|total sales excluding gst|netto gesamt|imponibile|totale imponibile"
         "|montant total ht|total h t|gesamtnetto|rechnungssumme netto|nettogesamtbetrag|total hors taxes|summe ohne mwst"
@@ -466,7 +466,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "|betrag|subtotal|line value",
         "line total|positionsbetrag ohne ust|positionsbetrag|gesamtpreis|nettobetrag|amount|betrag|total|montant ht|prix ht"
         "|entgelt|nettowert|gesamt|montant|total ht|line amount|importo|extended price|total price|summe|net amount"
-        "|amount rm|g preis|gesamtbetrag|wert|amt|positionssumme|preis gesamt|gesamt netto|importe|netto|price|positions betrag"
+        "|amount rm|g preis|gesamtbetrag|wert|amt|positionssumme|preis gesamt|gesamt netto|importe|netto|positions betrag"
         "|positions betrag ohne ust|total price|amount usd|ext price|totale|line net amount|zeilensumme",
     ),
     _row(
@@ -565,8 +565,8 @@ OTHER_PARTY = frozenset(
     _split(
         "ship to|deliver to|delivery address|lieferadresse|warenempfanger|abweichender warenempfanger|lieferanschrift"
         "|adresse de livraison|livraison|abweichender rechnungsempfanger|zahlungsempfanger|abweichender zahlungsempfanger"
-        "|contact|ansprechpartner|shipping address|abweichender lieferort|leistungsort|steuervertreter|agent"
-        "|contact commercial|delivery|sold by agent|warenempfanger lieferort|lieferort|ship to address|endempfanger"
+        "|shipping address|abweichender lieferort|leistungsort|steuervertreter|agent"
+        "|delivery|sold by agent|warenempfanger lieferort|lieferort|ship to address|endempfanger"
         "|versandadresse|rechnungsadresse abweichend|bank|bankverbindung|coordonnees bancaires|bank details"
     )
 )
@@ -579,7 +579,7 @@ SELLER_HEADINGS = SELLER | frozenset(
 BUYER_HEADINGS = BUYER | frozenset(
     _split(
         "to|an|invoice address|billing address|rechnungsadresse|rechnungsanschrift|adresse de facturation|invoice to"
-        "|facture a|factured to|kunde kaufer|kaufer kunde|client facture|billed to|attn|rechnung an|adresse facturation"
+        "|factured to|kunde kaufer|kaufer kunde|client facture|billed to|adresse facturation"
         "|rechnungsempfanger kaufer|kunde rechnungsempfanger|customer details|buyer details|client details|sold to party"
     )
 )
@@ -626,7 +626,7 @@ QUALIFIERS = frozenset(
         "due|tax|vat|net|gross|sub|birth|delivery|order|ship|shipping|expiry|previous|page|version|print|printed|effective"
         "|discount|rounding|change|qty|quantity|item|items|unit|line|excl|excluding|exclusive|without|before|ohne|hors|ht"
         "|savings|saving|points|balance|opening|closing|weight|volume|deposit|advance|paid|received|refund|round|adjustment"
-        "|customer|client|buyer|seller|vendor|supplier|bank|account|fax|phone|mobile|email|gst|lieferschein|bestell|auftrag"
+        "|customer|client|buyer|seller|vendor|supplier|kaufer|kunde|acheteur|debitor|bank|account|fax|phone|mobile|email|gst|lieferschein|bestell|auftrag"
         "|kunden|leistungs|liefer|summary|from|to|start|end|valid|expiration|count|number|id|date|time|code|rate|percent"
         "|supplies|sst|cess|service|tip|member|card|serial|batch|terminal|shift|store|original|last|first|next|alt|old|new"
     )

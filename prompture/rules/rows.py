@@ -1,0 +1,207 @@
+"""Rows of item tables (goods and services): amounts proved by quantity times price, descriptions over several lines."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from prompture.rules.amounts import amount
+from prompture.rules.fields import Field
+from prompture.rules.layout import Cell, Line
+from prompture.rules.numbers import Numeral, find_numbers
+from prompture.rules.page import Candidate, Page
+from prompture.rules.render import accepts, render
+from prompture.rules.values import Reading, read
+from prompture.types import Span
+
+if TYPE_CHECKING:
+    from prompture.rules.tables import Column
+
+WEAK = 0.67
+_SUM_CONCEPTS = frozenset({"line_total", "quantity", "unit_price"})
+_POSITION = re.compile(r"(\d{1,3})\s+(?=[^\W\d_])")
+_CODE = re.compile(r"(?=[^ ]*\d)[A-Z0-9][\w./#+-]{1,30}\.?|\(.{1,8}\)|\d{6,14}\.?")
+_LEADING_CODE = re.compile(r"\d{8,14}\.?\s+(?=\S)")
+_DETAIL = re.compile(r"[:=]|^\*|^-\s|^\(|€|^(?:EAN|GTIN|GLN|SN)\b")
+_UNIT = re.compile(r"(?:Stk|Std|St|kg|m|pcs|h|KWh|Liter|Unit|Stück|Karton|Paar)\.?(?:\(s\))?", re.IGNORECASE)
+
+
+def is_item_table(fields: Sequence[Field]) -> bool:
+    """Whether the fields are those of goods sold: a line total or a price beside a quantity or a description."""
+    concepts = {name.concept for name in fields}
+    return "line_total" in concepts and bool(concepts & {"quantity", "item_description", "unit_price"})
+
+
+def split_cells(line: Line) -> list[Cell]:
+    """The cells of a row; a position number before the text is a cell of its own."""
+    cells: list[Cell] = []
+    for place, cell in enumerate(line.cells):
+        match = _POSITION.match(cell.text) if place == 0 else None
+        if match is None:
+            cells.append(cell)
+            continue
+        cells.append(Cell(match[1], cell.start, cell.column))
+        skip = match.end()
+        cells.append(Cell(cell.text[skip:], cell.start + skip, cell.column + skip))
+    return cells
+
+
+def item_row(
+    columns: Sequence["Column"], placed: list[tuple["Column", Cell]], cells: list[Cell], after: tuple[Line, ...], fields: list[Field], page: Page
+) -> dict[str, Candidate] | None:
+    """One sold item, or None when the line is no item: an item has an amount, and a second number beside it."""
+    by_name = {column.field.name: cell for column, cell in placed if column.field is not None}
+    counted = {cell for column, cell in placed if column.kind == "position"}
+    numbers = [number for cell in cells if cell not in counted for number in _numbers(cell, page)]
+    if len(numbers) < 2:
+        return None
+    wanted = {name.concept: name for name in fields}
+    total_field = wanted["line_total"]
+    total = _in_cell(by_name.get(total_field.name), page)
+    product = _product(numbers, total)
+    if product is None:
+        later = [number for line in after[:2] if not line.gap for cell in line.cells for number in _numbers(cell, page)]
+        product = _product(numbers, None, later) or (None if total is not None else _product(numbers, None))
+    if product is not None:
+        total = product[2]
+    weak = product is None and not _well_placed(columns, cells, placed)
+    if weak and total is None and by_name and len(numbers) >= 3 and numbers[-1].decimals >= 2 and numbers[-1].end == cells[-1].end:
+        total = numbers[-1]
+    if total is None:
+        return None
+    found: dict[str, Candidate] = {}
+    _put(found, total_field, total, page, score=WEAK if weak else 0.9)
+    quantity = wanted.get("quantity")
+    if quantity is not None:
+        count = product[0] if product else _in_cell(by_name.get(quantity.name), page)
+        _put(found, quantity, count, page)
+    price = wanted.get("unit_price")
+    if price is not None:
+        _put(found, price, product[1] if product else _in_cell(by_name.get(price.name), page), page)
+    _rest(found, fields, by_name, page)
+    text = wanted.get("item_description")
+    if text is not None:
+        described = _description(text, by_name.get(text.name), cells, after, page)
+        if described is not None:
+            found[text.name] = described
+    return found
+
+
+def _rest(found: dict[str, Candidate], fields: list[Field], by_name: dict[str, Cell], page: Page) -> None:
+    for name in fields:
+        cell = by_name.get(name.name)
+        if cell is None or name.name in found or name.concept in _SUM_CONCEPTS | {"item_description"}:
+            continue
+        reading = read(name.kind, page, cell.start, cell.end, name=name)
+        written = render(name, reading, page) if reading else None
+        if written:
+            found[name.name] = Candidate(written[0], (written[1],), 0.8)
+
+
+def _numbers(cell: Cell, page: Page) -> list[Numeral]:
+    """The number a cell begins with; codes and text have none."""
+    first = next(find_numbers(page.text, cell.start, cell.end, mark=page.mark), None)
+    if first is None or first.start - cell.start > 4 or page.text[first.end : min(first.end + 2, cell.end)].strip().startswith("%"):
+        return []
+    if first.decimals == 0 and first.end - first.start > 6:
+        return []
+    return [first]
+
+
+def _in_cell(cell: Cell | None, page: Page) -> Numeral | None:
+    return next(iter(_numbers(cell, page)), None) if cell is not None else None
+
+
+def _product(numbers: list[Numeral], total: Numeral | None, later: list[Numeral] | None = None) -> tuple[Numeral, Numeral, Numeral] | None:
+    """Quantity, price and amount among the numbers of a row; None when none or several ways multiply out."""
+    amounts = later if later is not None else [total] if total is not None else numbers[2:]
+    found: list[tuple[Numeral, Numeral, Numeral]] = []
+    for amount in amounts:
+        left = [number for number in numbers if number.start < amount.start]
+        for i, first in enumerate(left):
+            for second in left[i + 1 :]:
+                if amount.decimals >= 2 and _multiplies(first.value, second.value, amount.value):
+                    found.append((*_which(first, second), amount))
+    distinct = {(q.value, p.value, a.value) for q, p, a in found}
+    return found[0] if len(distinct) == 1 else None
+
+
+def _multiplies(first: Decimal, second: Decimal, amount: Decimal) -> bool:
+    return (bool(amount) or not second or not first) and abs(abs(first * second) - abs(amount)) <= Decimal("0.005")
+
+
+def _which(first: Numeral, second: Numeral) -> tuple[Numeral, Numeral]:
+    """Quantity and price: the price has the decimals; of two alike the quantity comes first."""
+    whole = [number.value == number.value.to_integral_value() for number in (first, second)]
+    if whole[1] and not whole[0]:
+        return second, first
+    if whole[0] == whole[1] and first.decimals > second.decimals:
+        return second, first
+    return first, second
+
+
+def _well_placed(columns: Sequence["Column"], cells: list[Cell], placed: list[tuple["Column", Cell]]) -> bool:
+    """Without the proof of a product, a row must fill the header one to one."""
+    return len(columns) == len(cells) == len(placed)
+
+
+def _put(found: dict[str, Candidate], name: Field, number: Numeral | None, page: Page, *, score: float = 0.9) -> None:
+    if number is None:
+        return
+    written = render(name, Reading(number.value, number.start, number.end), page)
+    if written:
+        found[name.name] = Candidate(written[0], (written[1],), score)
+
+
+def proven(rows: list[dict[str, Candidate]], fields: list[Field], page: Page) -> list[dict[str, Candidate]]:
+    """Rows without the proof of a product stay only when all amounts add up to an amount the text prints."""
+    total = next(name.name for name in fields if name.concept == "line_total")
+    if not any(row[total].score == WEAK for row in rows):
+        return rows
+    whole = sum((abs(amount(row[total].value) or Decimal(0)) for row in rows), Decimal(0))
+    after = max(row[total].spans[0].end for row in rows)
+    printed = {abs(number.value) for number in find_numbers(page.text, after, mark=page.mark)}
+    return rows if whole in printed else [row for row in rows if row[total].score != WEAK]
+
+
+def _description(name: Field, cell: Cell | None, cells: list[Cell], after: tuple[Line, ...], page: Page) -> Candidate | None:
+    texts = [other for other in cells if _is_text(other.text)]
+    first = cell if cell is not None and cell in texts else max(texts, key=lambda c: len(c.text)) if texts else None
+    parts = [first] if first is not None else []
+    for line in after[:5]:
+        if line.gap or len(parts) >= 6:
+            break
+        piece = _continued(line, bool(parts))
+        if piece is None:
+            continue
+        if _DETAIL.search(piece.text):
+            break
+        parts.append(piece)
+        if first is None:
+            break
+    if not parts:
+        return None
+    value = " ".join(part.text for part in parts)
+    if not accepts(name.schema, value):
+        return None
+    kind = "exact" if len(parts) == 1 else "normalised"
+    return Candidate(value, tuple(Span(part.start, part.end, kind) for part in parts), 0.75)
+
+
+def _is_text(text: str) -> bool:
+    return sum(c.isalpha() for c in text) >= 3 and not _CODE.fullmatch(text) and not _UNIT.fullmatch(text)
+
+
+def _continued(line: Line, begun: bool) -> Cell | None:
+    """The part of a following line that goes on with the description: what is left beside codes."""
+    if not begun:
+        return next((cell for cell in line.cells if _is_text(cell.text)), None)
+    last = line.cells[-1]
+    code = _LEADING_CODE.match(last.text)
+    if code is not None:
+        return Cell(last.text[code.end() :], last.start + code.end(), last.column + code.end())
+    if len(line.cells) > 1:
+        return None if re.fullmatch(r"[\d.,€ %-]+", last.text) else last
+    return last if last.column >= 10 and not _CODE.fullmatch(last.text) else None
+
+
