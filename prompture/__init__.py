@@ -1,1 +1,131 @@
-"""Typed extraction from any model: a validated object, where each value stood, what it cost."""
+"""Typed extraction from any model: a validated object, where each value stood, what it cost.
+
+    from pydantic import BaseModel
+    from prompture import extract
+
+    class Receipt(BaseModel):
+        company: str
+        total: float
+
+    receipt = extract(Receipt, "ACME Ltd\\nTotal: 12.50")
+
+Names are imported when first used (PEP 562), so that ``import prompture`` loads no transport.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prompture import catalog as catalog
+    from prompture import errors as errors
+    from prompture import schema as schema
+    from prompture import testing as testing
+    from prompture.drivers.base import AsyncDriver as AsyncDriver
+    from prompture.drivers.base import CostMixin as CostMixin
+    from prompture.drivers.base import Driver as Driver
+    from prompture.drivers.compatible import AsyncOpenAICompatible as AsyncOpenAICompatible
+    from prompture.drivers.compatible import OpenAICompatible as OpenAICompatible
+    from prompture.drivers.hooks import Hooks as Hooks
+    from prompture.drivers.probe import Health as Health
+    from prompture.drivers.provider import Features as Features
+    from prompture.drivers.provider import Provider as Provider
+    from prompture.drivers.registry import async_driver_for as async_driver_for
+    from prompture.drivers.registry import driver_for as driver_for
+    from prompture.drivers.registry import register as register
+    from prompture.errors import *  # noqa: F403
+    from prompture.extraction.extractor import Extractor as Extractor
+    from prompture.extraction.extractor import aextract as aextract
+    from prompture.extraction.extractor import aextract_result as aextract_result
+    from prompture.extraction.extractor import extract as extract
+    from prompture.extraction.extractor import extract_result as extract_result
+    from prompture.extraction.grounding import ground as ground
+    from prompture.extraction.result import Attempt as Attempt
+    from prompture.extraction.result import Extraction as Extraction
+    from prompture.media import file as file
+    from prompture.media import image as image
+    from prompture.money import Bill as Bill
+    from prompture.money import Charge as Charge
+    from prompture.money import Cost as Cost
+    from prompture.types import Completion as Completion
+    from prompture.types import Delta as Delta
+    from prompture.types import Document as Document
+    from prompture.types import File as File
+    from prompture.types import Image as Image
+    from prompture.types import Message as Message
+    from prompture.types import Request as Request
+    from prompture.types import Span as Span
+    from prompture.types import Text as Text
+    from prompture.types import Tool as Tool
+    from prompture.types import ToolCall as ToolCall
+    from prompture.types import Usage as Usage
+    from prompture.wire.retry import Retry as Retry
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "prompture.drivers.base": "AsyncDriver CostMixin Driver",
+    "prompture.drivers.compatible": "AsyncOpenAICompatible OpenAICompatible",
+    "prompture.drivers.hooks": "Hooks",
+    "prompture.drivers.probe": "Health",
+    "prompture.drivers.provider": "Features Provider",
+    "prompture.drivers.registry": "async_driver_for driver_for register",
+    "prompture.errors": (
+        "AuthenticationError BudgetExceeded ConfigurationError ConnectTimeout ConnectionLost"
+        " ContentFiltered ContextWindowExceeded ExtractionError Invalid InvalidRequest"
+        " MissingExtra MissingKey ModelNotFound Overloaded PermissionDenied PromptureError"
+        " ProtocolError ProviderError QuotaExhausted RateLimitError ReadTimeout Refused"
+        " SchemaError ServerError ToolArgumentsInvalid TransportError Truncated UnknownModel"
+        " UnknownOption UnsupportedError"
+    ),
+    "prompture.extraction.extractor": ("Extractor aextract aextract_result extract extract_result"),
+    "prompture.extraction.grounding": "ground",
+    "prompture.extraction.result": "Attempt Extraction",
+    "prompture.media": "file image",
+    "prompture.money": "Bill Charge Cost",
+    "prompture.types": (
+        "Completion Delta Document File Image Message Request Span Text Tool ToolCall Usage"
+    ),
+    "prompture.wire.retry": "Retry",
+}
+_DRIVERS = {
+    "OpenAI": "openai",
+    "Claude": "anthropic",
+    "Google": "google",
+    "Groq": "groq",
+    "Grok": "xai",
+    "Moonshot": "moonshot",
+    "Zai": "zai",
+    "ModelScope": "modelscope",
+    "OpenRouter": "openrouter",
+    "Ollama": "ollama",
+    "LMStudio": "lmstudio",
+    "Cohere": "cohere",
+    "Mistral": "mistral",
+    "DeepSeek": "deepseek",
+    "Azure": "azure",
+}
+_MODULES = ("catalog", "errors", "schema", "testing")
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()} | {
+    f"{colour}{stem}Driver": f"prompture.drivers.{module}"
+    for stem, module in _DRIVERS.items()
+    for colour in ("", "Async")
+}
+
+__all__ = ["__version__", *sorted([*_HOME_OF, *_MODULES])]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"prompture.{name}")
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'prompture' has no attribute {name!r}")
+    found = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -67,9 +67,9 @@ class MissingKey(ConfigurationError):
 class MissingExtra(ConfigurationError):
     """An optional package is needed: ``pip install "prompture[extra]"``."""
 
-    def __init__(self, *, extra: str, package: str) -> None:
+    def __init__(self, *, extra: str, package: str, otherwise: str = "") -> None:
         super().__init__(
-            f'{package} is not installed; it comes with pip install "prompture[{extra}]"'
+            f'{package} is not installed; it comes with pip install "prompture[{extra}]"{otherwise}'
         )
         self.extra = extra
         self.package = package
@@ -121,7 +121,8 @@ class ProviderError(PromptureError):
 
     Attributes:
         provider: name of the provider's row, e.g. ``"openai"``.
-        status: HTTP status code (200 where the error came inside a good response).
+        status: HTTP status code (200 where the error came inside a good response, 0 where
+            nothing was sent).
         code: the provider's own error code or type, where it gives one.
         request_id: the provider's id of the request, for its support.
         retry_after: seconds the provider asks to wait, where it says.
@@ -155,7 +156,8 @@ class ProviderError(PromptureError):
 
     def __str__(self) -> str:
         code = f" {self.code}" if self.code else ""
-        return f"{self.provider}: HTTP {self.status}{code}: {super().__str__()}"
+        where = f"HTTP {self.status}{code}" if self.status else "before sending"
+        return f"{self.provider}: {where}: {super().__str__()}"
 
 
 class AuthenticationError(ProviderError):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
 from prompture.drivers import hooks as hooking
 from prompture.drivers import meter
-from prompture.drivers.cost import CostMixin
 from prompture.drivers.limits import rate_limits
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import (
@@ -27,7 +26,9 @@ from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
 from prompture.wire.retry import Retry, send
 
 if TYPE_CHECKING:
+    from prompture.catalog.models import Entry
     from prompture.drivers.hooks import Hooks
+    from prompture.types import Usage
 
 DEFAULT_TIMEOUT = 600.0
 _UNBILLED = Cost(usd=ZERO, source="provider", reason="an error answer is not billed")
@@ -46,7 +47,7 @@ class Flag:
         return value
 
 
-class BaseDriver(CostMixin):
+class BaseDriver:
     """A provider's row with a model and an endpoint; subclasses add the sending.
 
     ``timeout`` is seconds to connect and between bytes. ``api`` picks another of the row's
@@ -56,6 +57,12 @@ class BaseDriver(CostMixin):
     """
 
     provider: Provider
+    if TYPE_CHECKING:  # a driver's class adds CostMixin, which has these
+
+        def entry(self, model: str | None = None) -> Entry | None: ...
+
+        def price(self, usage: Usage, *, answered: str = "", asked: str = "") -> Cost: ...
+
     supports_json_mode: ClassVar[Flag] = Flag("json_mode")
     supports_json_schema: ClassVar[Flag] = Flag("json_schema")
     supports_tool_use: ClassVar[Flag] = Flag("tool_use")
@@ -86,6 +93,14 @@ class BaseDriver(CostMixin):
         given = hooks if isinstance(hooks, tuple) else (hooks,)
         self._hooks: tuple[Hooks, ...] = (*hooking.plugin_hooks(), *given)
         self._features = features
+        self._given = (api_key, base_url, headers, settings)
+        self.plans: dict[Hashable, Any] = {}
+
+    def is_current(self) -> bool:
+        """Whether the environment still says what it said when this driver was made."""
+        api_key, base_url, headers, settings = self._given
+        row = type(self).provider
+        return row.endpoint(api_key, base_url, headers=headers, options=settings) == self.endpoint
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"

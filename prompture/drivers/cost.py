@@ -34,6 +34,8 @@ class CostMixin:
             return LOCAL
         from prompture import catalog
 
+        if self.provider.billed:
+            usage = self.provider.billed(usage)
         asked = asked or self.model
         for model in (answered, asked):
             found = self.entry(model) if model else None

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from prompture.codecs.base import Codec, Endpoint
 from prompture.errors import ConfigurationError, MissingKey
-from prompture.types import Completion, Request
+from prompture.types import Completion, Request, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Features:
     The first six become ``supports_*`` flags of the drivers. ``files`` says that PDFs can be
     sent, ``forced_tool`` that one tool can be demanded by name, ``schema_with_tools`` that a
     schema and tools may be combined, ``schema_dialect`` which rules a strict schema obeys
-    (a name of ``prompture.schema``'s dialects).
+    (a name of ``prompture.schema``'s dialects), ``reasks`` that asking again may help.
     """
 
     json_mode: bool = True
@@ -32,6 +32,7 @@ class Features:
     forced_tool: bool = True
     schema_with_tools: bool = True
     schema_dialect: str = "openai"
+    reasks: bool = True
 
 
 class Engine(Protocol):
@@ -51,6 +52,7 @@ class Provider:
     ``options`` are settings with their defaults, read from ``option_env``; a None is required.
     ``base_url`` may hold them as ``{name}``.
     ``max_tokens_required`` says that the API demands a limit. ``local`` rows cost nothing.
+    ``billed`` turns the usage that was counted into that which is charged for, where they differ.
     ``engine`` makes the in-process model that answers instead of HTTP; ``in_process`` says for
     which models (all, where it is None).
     """
@@ -75,6 +77,7 @@ class Provider:
     option_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     max_tokens_required: bool = False
     local: bool = False
+    billed: Callable[[Usage], Usage] | None = None
     engine: Callable[..., Engine] | None = None
     in_process: Callable[[str], bool] | None = None
 

@@ -215,12 +215,12 @@ def drivers_of(
     provider: Provider,
 ) -> tuple[type[Driver], type[AsyncDriver]]:
     """Both driver classes of a row: those of its module, or classes made for it."""
-    from prompture.drivers.base import AsyncDriver, Driver
+    from prompture.drivers.base import AsyncDriver, CostMixin, Driver
 
     stem = _stem(provider)
     return (
-        type(f"{stem}Driver", (Driver,), {"provider": provider}),
-        type(f"Async{stem}Driver", (AsyncDriver,), {"provider": provider}),
+        type(f"{stem}Driver", (CostMixin, Driver), {"provider": provider}),
+        type(f"Async{stem}Driver", (CostMixin, AsyncDriver), {"provider": provider}),
     )
 
 
@@ -229,12 +229,13 @@ def engines_of(
     provider: Provider,
 ) -> tuple[type[InProcessDriver], type[AsyncInProcessDriver]]:
     """Both driver classes of a row whose models run in this process."""
+    from prompture.drivers.cost import CostMixin
     from prompture.drivers.inprocess import AsyncInProcessDriver, InProcessDriver
 
     stem = _stem(provider)
     return (
-        type(f"{stem}Driver", (InProcessDriver,), {"provider": provider}),
-        type(f"Async{stem}Driver", (AsyncInProcessDriver,), {"provider": provider}),
+        type(f"{stem}Driver", (CostMixin, InProcessDriver), {"provider": provider}),
+        type(f"Async{stem}Driver", (CostMixin, AsyncInProcessDriver), {"provider": provider}),
     )
 
 

@@ -1,0 +1,39 @@
+"""Cohere. Docs: https://docs.cohere.com/reference/chat"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prompture.codecs.cohere import Cohere
+from prompture.codecs.cohere_answer import billed
+from prompture.codecs.cohere_rules import can_be_forced, sees
+from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
+
+
+def narrow(model: str, features: Features) -> Features:
+    """Vision came with the vision models and Command A+, tool_choice with Command R7B."""
+    return replace(features, vision=sees(model), forced_tool=can_be_forced(model))
+
+
+ROW = Provider(
+    name="cohere",
+    title="Cohere",
+    codec=Cohere(),
+    base_url="https://api.cohere.com",
+    key_env=("CO_API_KEY", "COHERE_API_KEY"),
+    url_env=("CO_API_URL",),
+    default_model="command-a-03-2025",
+    docs="https://docs.cohere.com/reference/chat",
+    catalog="cohere",
+    features=Features(vision=True, schema_with_tools=False, schema_dialect="cohere"),
+    narrow=narrow,
+    billed=billed,
+)
+
+
+class CohereDriver(CostMixin, Driver):
+    provider = ROW
+
+
+class AsyncCohereDriver(CostMixin, AsyncDriver):
+    provider = ROW

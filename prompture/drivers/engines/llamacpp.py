@@ -1,0 +1,114 @@
+"""llama.cpp inside this process, over the xllamacpp wheel: no server to start, no HTTP.
+
+Its request and answer are those of llama.cpp's server, so the same codec is used. A schema is
+held by a grammar while the model writes.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from prompture.codecs.base import Endpoint
+from prompture.drivers.llamacpp import CODEC
+from prompture.errors import ConfigurationError, MissingExtra
+from prompture.types import Completion, Request
+from prompture.wire.http import HTTPResponse
+
+ENDPOINT = Endpoint("llamacpp", "http://in-process")
+
+
+class LlamaCpp:
+    """A GGUF model, loaded when this is made.
+
+    ``context_tokens`` is the window of each call (0: what the model was trained for, as far as
+    memory allows); a longer prompt raises ContextWindowExceeded. ``parallel`` is how many
+    calls may run at once; the others wait. ``threads`` and ``gpu_layers`` are left to llama.cpp
+    where they are None. ``projector`` is the path of the ``mmproj`` file of a model that sees,
+    ``chat_template`` a Jinja template instead of the model's own.
+    Raises MissingExtra, and ConfigurationError where the file cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        context_tokens: int = 0,
+        parallel: int = 1,
+        threads: int | None = None,
+        gpu_layers: int | None = None,
+        projector: str = "",
+        chat_template: str = "",
+    ) -> None:
+        path = _existing(model)
+        try:
+            import xllamacpp
+        except ImportError as exc:
+            raise MissingExtra(extra="llamacpp", package="xllamacpp") from exc
+        settings = xllamacpp.CommonParams()
+        settings.model.path = str(path)
+        settings.model_alias = {path.stem}
+        settings.n_ctx = context_tokens * parallel
+        settings.n_parallel = parallel
+        settings.use_jinja = True
+        settings.warmup = False
+        settings.verbosity = 0
+        if threads is not None:
+            settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
+        if gpu_layers is not None:
+            settings.n_gpu_layers = gpu_layers
+        if projector:
+            settings.mmproj.path = str(_existing(projector))
+        if chat_template:
+            settings.chat_template = chat_template
+        self._folder = _keep_private(settings)
+        try:
+            self._server: Any = xllamacpp.Server(settings)
+        except RuntimeError as exc:
+            self.close()
+            raise ConfigurationError(f"llamacpp: {path.name} cannot be loaded: {exc}") from exc
+
+    def answer(self, request: Request) -> Completion:
+        """Raises ProviderError as the server's HTTP answers would."""
+        body = json.loads(CODEC.encode(request, ENDPOINT).body)
+        try:
+            found = self._server.handle_chat_completions(body)
+        except (ValueError, RuntimeError) as exc:
+            found = {"error": {"code": 400, "type": "invalid_request_error", "message": str(exc)}}
+        raw = found if isinstance(found, str) else json.dumps(found)
+        response = HTTPResponse(200, {"content-type": "application/json"}, raw.encode())
+        if isinstance(found, dict) and "error" in found:
+            status = int(found["error"].get("code") or 500)
+            raise CODEC.read_error(HTTPResponse(status, {}, response.body), ENDPOINT)
+        return CODEC.decode(response, ENDPOINT)
+
+    def close(self) -> None:
+        """Let go of the model and its memory."""
+        self._server = None
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _existing(model: str) -> Path:
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise ConfigurationError(f"llamacpp: there is no file {model!r}")
+    return path
+
+
+def _keep_private(settings: Any) -> str | None:
+    """The wheel's class always listens somewhere: let it be a socket in a folder that only this
+    user can enter, where there are such sockets, and in any case behind a key nobody knows."""
+    settings.api_keys = [secrets.token_hex(32)]
+    settings.ui = False
+    if not hasattr(socket, "AF_UNIX"):
+        settings.hostnames, settings.port = ["127.0.0.1"], 0
+        return None
+    folder = tempfile.mkdtemp(prefix="llama-")
+    settings.hostnames = [f"{folder}/s.sock"]
+    return folder

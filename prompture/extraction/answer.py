@@ -1,0 +1,78 @@
+"""From a Completion to a value: find the JSON, undo the rewriting, check it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from prompture.errors import ExtractionError, Refused, Truncated
+from prompture.extraction.strategy import Plan
+from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.repair import NotJSON, parse
+from prompture.schema.source import Source
+from prompture.types import Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A value, with the plain JSON it was made of (None: not parsed apart from the value)."""
+
+    value: Any
+    plain: Any
+    repairs: tuple[str, ...] = ()
+
+
+def blocked(completion: Completion, plan: Plan) -> ExtractionError | None:
+    """The error of an answer that is no answer: refused, filtered, cut off."""
+    reason, model = completion.stop_reason, completion.model
+    if completion.refusal or reason == "refusal":
+        said = f": {completion.refusal[:200]}" if completion.refusal else ""
+        return Refused(f"{model} declined to answer{said}")
+    if reason == "content_filter":
+        return Refused(f"{model}: a content filter stopped the answer")
+    if reason in ("length", "context_window"):
+        limit = plan.template.max_tokens
+        why = f"max_tokens={limit}" if limit and reason == "length" else reason.replace("_", " ")
+        return Truncated(
+            f"{model}: the answer was cut off after {completion.usage.output_tokens} tokens ({why});"
+            f" raise max_tokens, or ask for less at a time"
+        )
+    return None
+
+
+def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
+    """The validated value of an answer. Raises InvalidValue with what is wrong and where."""
+    text = answer_text(source, completion)
+    if text is None:
+        raise InvalidValue([Problem("", _nothing(plan), "missing")])
+    if plan.rewrite.identity:
+        try:
+            return Reading(source.validate_json(text), None)
+        except InvalidValue as exc:
+            if not exc.not_json:
+                raise
+    try:
+        parsed = parse(text)
+    except NotJSON as exc:
+        raise InvalidValue([Problem("", f"must be JSON: {exc}", "json_invalid")]) from exc
+    if parsed.truncated:
+        raise InvalidValue([Problem("", "must be whole: the JSON is cut off", "truncated")])
+    plain = plan.rewrite.restore(parsed.value)
+    return Reading(source.validate(plain), plain, parsed.repairs)
+
+
+def _nothing(plan: Plan) -> str:
+    if plan.strategy == "tool":
+        return "must be given by calling the function; there was no call and no JSON"
+    return "must be JSON; the answer was empty"
+
+
+def answer_text(source: Source[Any], completion: Completion) -> str | None:
+    """The text that should be JSON: a tool call's arguments, or the answer itself."""
+    for call in completion.tool_calls:
+        if call.name == source.name or len(completion.tool_calls) == 1:
+            if call.raw_arguments:
+                return call.raw_arguments
+            return json.dumps(call.arguments) if call.arguments is not None else None
+    return completion.text if completion.text.strip() else None

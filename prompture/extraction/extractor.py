@@ -1,0 +1,237 @@
+"""Extractor: a schema and a model, configured once; and the functions that make one a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Generic, TypeVar, overload
+
+from pydantic import TypeAdapter
+
+from prompture.drivers.core import BaseDriver
+from prompture.drivers.meter import Meter, metering
+from prompture.errors import ConfigurationError, UnknownOption
+from prompture.extraction.flow import cascade
+from prompture.extraction.inputs import content
+from prompture.extraction.models import makers
+from prompture.extraction.preflight import check_fits
+from prompture.extraction.prompts import document_turn
+from prompture.extraction.result import Extraction
+from prompture.extraction.strategy import Plan, plan
+from prompture.flows.base import Flow
+from prompture.flows.run import arun, run
+from prompture.schema.source import Source, source
+from prompture.types import Request
+
+T = TypeVar("T")
+PLANS_KEPT = 128
+
+
+class Extractor(Generic[T]):
+    """Extracts one schema, as often as you like. Threads and tasks may share one.
+
+    Arguments:
+        schema: a Pydantic model, dataclass, TypedDict, ``list[T]``, Literal, Enum, union,
+            scalar, TypeAdapter, or a JSON Schema (a dict; the value is then plain JSON).
+        model: ``"provider/model"``, a driver, or a sequence of either, tried in order. None:
+            ``PROMPTURE_MODEL``, else the first provider whose key is set, else ``local/rules``.
+        instructions: words of yours, added to what the model is told.
+        examples: pairs of text and value.
+        strategy: ``"auto"``, ``"json_schema"``, ``"tool"``, ``"json_object"`` or ``"prompt"``.
+        max_retries: how often an invalid answer is asked for again.
+        budget: a ``Budget`` (or any Meter) that watches the calls.
+        temperature, max_tokens, reasoning: sent only where given.
+        timeout: seconds to connect and between bytes.
+        cache: ask the provider to cache the prompt's stable part (True, ``"5m"``, ``"1h"``).
+        extra: passed to the wire as it stands.
+
+    Raises SchemaError, UnknownModel, MissingKey and other ConfigurationErrors.
+    """
+
+    def __init__(
+        self,
+        schema: Any,
+        *,
+        model: Any = None,
+        instructions: str = "",
+        examples: Sequence[tuple[str, Any]] = (),
+        strategy: str = "auto",
+        max_retries: int = 2,
+        budget: Meter | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        reasoning: str | int | None = None,
+        timeout: float | None = None,
+        cache: bool | str = False,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        if max_retries < 0:
+            raise ConfigurationError(f"max_retries must be 0 or more, not {max_retries}")
+        self.source: Source[T] = source(schema)
+        self.model = model
+        self.instructions = instructions
+        self.examples = tuple(examples)
+        self.strategy = strategy
+        self.max_retries = max_retries
+        self.budget = budget
+        self._base = Request(
+            model="",
+            messages=(),
+            temperature=temperature,
+            max_tokens=max_tokens,
+            reasoning=reasoning,
+            timeout=timeout,
+            cache=cache,
+            extra=extra or {},
+        )
+        self._plans: dict[BaseDriver, Plan] = {}
+
+    def extract(self, text: Any) -> T:
+        """The validated value. Raises ExtractionError (Refused, Truncated, Invalid),
+        ProviderError, TransportError, BudgetExceeded; each carries the bill so far."""
+        return self.extract_result(text).value
+
+    async def aextract(self, text: Any) -> T:
+        """``extract``, awaited."""
+        return (await self.aextract_result(text)).value
+
+    def extract_result(self, text: Any) -> Extraction[T]:
+        """The value with its bill, attempts and sources."""
+        with self._metered():
+            return run(self._flow(text, asynchronous=False))
+
+    async def aextract_result(self, text: Any) -> Extraction[T]:
+        """``extract_result``, awaited."""
+        with self._metered():
+            return await arun(self._flow(text, asynchronous=True))
+
+    def plan_for(self, driver: BaseDriver) -> Plan:
+        """How this driver will be asked: strategy, rewritten schema, prompt. Made once."""
+        found = self._plans.get(driver)
+        if found is None:
+            found = self._plans[driver] = self._shared_plan(driver)
+        return found
+
+    def _flow(self, text: Any, *, asynchronous: bool) -> Flow[Extraction[T]]:
+        return cascade(
+            self.source,
+            makers(self.model, asynchronous=asynchronous),
+            self.plan_for,
+            document_turn(content(text)),
+            check=check_fits,
+            max_retries=self.max_retries,
+        )
+
+    def _metered(self) -> AbstractContextManager[None]:
+        return metering(self.budget) if self.budget is not None else nullcontext()
+
+    def _shared_plan(self, driver: BaseDriver) -> Plan:
+        """Plans without settings of the call's own are kept with the driver, for ``extract``."""
+        if self.examples or self._base.extra:
+            return self._plan(driver)
+        base = self._base
+        key = (
+            self.source,
+            self.strategy,
+            self.instructions,
+            base.temperature,
+            base.max_tokens,
+            base.reasoning,
+            base.timeout,
+            base.cache,
+        )
+        found: Plan | None = driver.plans.get(key)
+        if found is None:
+            if len(driver.plans) >= PLANS_KEPT:
+                driver.plans.clear()
+            found = driver.plans[key] = self._plan(driver)
+        return found
+
+    def _plan(self, driver: BaseDriver) -> Plan:
+        return plan(
+            self.source,
+            driver,
+            strategy=self.strategy,
+            instructions=self.instructions,
+            examples=self.examples,
+            base=self._base,
+        )
+
+    def __repr__(self) -> str:
+        return f"Extractor({self.source.name}, model={self.model!r})"
+
+
+def _extractor(schema: Any, options: Mapping[str, Any]) -> Extractor[Any]:
+    try:
+        return Extractor(schema, **options)
+    except TypeError:
+        unknown = [name for name in options if name not in _OPTIONS]
+        if not unknown:
+            raise
+        raise UnknownOption(
+            f"unknown option {unknown[0]!r}; there are {', '.join(_OPTIONS)}. "
+            f"What only the provider knows goes into extra={{...}}"
+        ) from None
+
+
+_OPTIONS = (
+    "model",
+    "instructions",
+    "examples",
+    "strategy",
+    "max_retries",
+    "budget",
+    "temperature",
+    "max_tokens",
+    "reasoning",
+    "timeout",
+    "cache",
+    "extra",
+)
+
+
+@overload
+def extract(schema: type[T], text: Any, **options: Any) -> T: ...
+@overload
+def extract(schema: TypeAdapter[T], text: Any, **options: Any) -> T: ...
+@overload
+def extract(schema: Any, text: Any, **options: Any) -> Any: ...
+def extract(schema: Any, text: Any, **options: Any) -> Any:
+    """The value that ``text`` holds for ``schema``, validated.
+
+    ``text`` is a string or a sequence of parts. Options, and what is raised: see Extractor.
+    """
+    return _extractor(schema, options).extract(text)
+
+
+@overload
+async def aextract(schema: type[T], text: Any, **options: Any) -> T: ...
+@overload
+async def aextract(schema: TypeAdapter[T], text: Any, **options: Any) -> T: ...
+@overload
+async def aextract(schema: Any, text: Any, **options: Any) -> Any: ...
+async def aextract(schema: Any, text: Any, **options: Any) -> Any:
+    """``extract``, awaited."""
+    return await _extractor(schema, options).aextract(text)
+
+
+@overload
+def extract_result(schema: type[T], text: Any, **options: Any) -> Extraction[T]: ...
+@overload
+def extract_result(schema: TypeAdapter[T], text: Any, **options: Any) -> Extraction[T]: ...
+@overload
+def extract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]: ...
+def extract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]:
+    """The value with its bill, attempts, sources and changes. Options: see Extractor."""
+    return _extractor(schema, options).extract_result(text)
+
+
+@overload
+async def aextract_result(schema: type[T], text: Any, **options: Any) -> Extraction[T]: ...
+@overload
+async def aextract_result(schema: TypeAdapter[T], text: Any, **options: Any) -> Extraction[T]: ...
+@overload
+async def aextract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]: ...
+async def aextract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]:
+    """``extract_result``, awaited."""
+    return await _extractor(schema, options).aextract_result(text)

@@ -1,0 +1,251 @@
+"""The flow of an extraction: ask, read, check; show the model what is wrong and ask again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from prompture.drivers.core import charge_of
+from prompture.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    ExtractionError,
+    Invalid,
+    InvalidRequest,
+    PromptureError,
+    ToolArgumentsInvalid,
+)
+from prompture.extraction.answer import Reading, blocked, read
+from prompture.extraction.prompts import complaint, tool_complaints
+from prompture.extraction.result import Attempt, Extraction
+from prompture.extraction.strategy import Plan
+from prompture.flows.base import Ask, Flow
+from prompture.money import Bill, Charge
+from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.source import Source
+from prompture.types import Completion, Message, Request
+
+T = TypeVar("T")
+_STATUS = {"Refused": "refused", "Truncated": "truncated"}
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What has been tried and charged so far, over all models."""
+
+    attempts: list[Attempt]
+    charges: list[Charge]
+
+    def bill(self) -> Bill:
+        return Bill(tuple(self.charges))
+
+    def note(
+        self,
+        completion: Completion,
+        *,
+        name: str,
+        strategy: str,
+        status: str = "ok",
+        problems: tuple[Problem, ...] = (),
+        error: str = "",
+        repairs: tuple[str, ...] = (),
+    ) -> None:
+        charge = charge_of(completion, name.partition("/")[0], status=status)
+        self.charges += [*completion.retries, charge]
+        self.attempts.append(
+            Attempt(
+                model=name,
+                strategy=strategy,
+                request_id=completion.request_id,
+                seconds=completion.seconds,
+                problems=problems,
+                error=error,
+                charge=charge,
+                repairs=repairs,
+            )
+        )
+
+    def note_error(self, error: PromptureError, *, name: str, strategy: str) -> None:
+        charges = error.bill.charges if error.bill else ()
+        self.charges += charges
+        self.attempts.append(
+            Attempt(
+                model=name,
+                strategy=strategy,
+                request_id=getattr(error, "request_id", None),
+                error=f"{type(error).__name__}: {error}",
+                charge=charges[-1] if charges else None,
+            )
+        )
+
+    def onto(self, error: PromptureError) -> PromptureError:
+        """The error, carrying the bill and the attempts."""
+        if self.charges:
+            error.bill = self.bill()
+        if isinstance(error, ExtractionError):
+            error.attempts = tuple(self.attempts)
+        return error
+
+
+def one_model(
+    source: Source[T],
+    driver: Any,
+    plan: Plan,
+    document: Message,
+    *,
+    max_retries: int,
+    ledger: Ledger,
+) -> Flow[Extraction[T]]:
+    """Ask one model, and again up to ``max_retries`` times while its answer is invalid."""
+    request = plan.request(document)
+    name = f"{driver.provider.name}/{request.model or driver.model}"
+    if not driver.features.reasks:
+        max_retries = 0
+    for again in range(max_retries + 1):
+        try:
+            completion = yield Ask(driver, request)
+        except ToolArgumentsInvalid as exc:
+            ledger.note_error(exc, name=name, strategy=plan.strategy)
+            if again == max_retries:
+                raise
+            continue
+        except PromptureError as exc:
+            ledger.note_error(exc, name=name, strategy=plan.strategy)
+            raise
+        if error := blocked(completion, plan):
+            status = _STATUS[type(error).__name__]
+            ledger.note(
+                completion, name=name, strategy=plan.strategy, status=status, error=str(error)
+            )
+            error.partial = completion
+            raise error
+        try:
+            reading = read(source, plan, completion)
+        except InvalidValue as exc:
+            problems = exc.problems
+            ledger.note(
+                completion, name=name, strategy=plan.strategy, status="invalid", problems=problems
+            )
+            request = _again(request, completion, plan, problems)
+            continue
+        ledger.note(completion, name=name, strategy=plan.strategy, repairs=reading.repairs)
+        return _extraction(reading, completion, plan, document, ledger, name)
+    raise Invalid(_summary(name, problems, max_retries + 1), problems=problems)
+
+
+def _extraction(
+    reading: Reading,
+    completion: Completion,
+    plan: Plan,
+    document: Message,
+    ledger: Ledger,
+    name: str,
+) -> Extraction[Any]:
+    return Extraction(
+        value=reading.value,
+        cost=ledger.bill(),
+        attempts=tuple(ledger.attempts),
+        model=name,
+        strategy=plan.strategy,
+        changes=plan.rewrite.changes,
+        raw=completion,
+        plain=reading.plain,
+        text=document.text,
+    )
+
+
+def _again(
+    request: Request, completion: Completion, plan: Plan, problems: Sequence[Problem]
+) -> Request:
+    """The request that shows the model its answer and what is wrong with it."""
+    shown = [replace(p, pointer=plan.rewrite.forward_pointer(p.pointer)) for p in problems]
+    text = complaint(shown)
+    turns: list[Message]
+    if completion.tool_calls:
+        turns = [completion.message(), *tool_complaints(completion.tool_calls, text)]
+    elif completion.text.strip():
+        turns = [completion.message(), Message(role="user", content=text)]
+    else:
+        # An empty turn is refused by most providers, so the complaint follows the document.
+        turns = [Message(role="user", content=text)]
+    return replace(request, messages=(*request.messages, *turns))
+
+
+def _summary(name: str, problems: Sequence[Problem], tries: int) -> str:
+    shown = "; ".join(str(p) for p in problems[:5])
+    more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+    times = "once" if tries == 1 else f"{tries} times"
+    return f"{name} was asked {times} and gave no valid value: {shown}{more}"
+
+
+Planner = Callable[[Any], Plan]
+
+
+def cascade(
+    source: Source[T],
+    drivers: Sequence[Callable[[], Any]],
+    planner: Planner,
+    document: Message,
+    *,
+    check: Callable[[Any, Request], None],
+    max_retries: int,
+) -> Flow[Extraction[T]]:
+    """Ask the models in order until one gives a valid value.
+
+    A model that fails in whatever way hands on to the next; only a budget that is used up ends
+    the whole. The last error is raised, carrying every attempt and the whole bill.
+    """
+    ledger = Ledger([], [])
+    last: PromptureError | None = None
+    for make in drivers:
+        try:
+            driver = make()
+            plan = planner(driver)
+            check(driver, plan.request(document))
+            return (
+                yield from _with_fallback(
+                    source, driver, plan, document, max_retries=max_retries, ledger=ledger
+                )
+            )
+        except BudgetExceeded as exc:
+            raise ledger.onto(exc) from None
+        except PromptureError as exc:
+            if isinstance(exc, ConfigurationError) and len(drivers) == 1:
+                raise ledger.onto(exc) from exc.__cause__
+            last = exc
+    assert last is not None
+    raise ledger.onto(last) from last.__cause__
+
+
+def _with_fallback(
+    source: Source[T],
+    driver: Any,
+    plan: Plan,
+    document: Message,
+    *,
+    max_retries: int,
+    ledger: Ledger,
+) -> Flow[Extraction[T]]:
+    """``one_model``, in the next looser way where the provider refuses the schema itself."""
+    try:
+        return (
+            yield from one_model(
+                source, driver, plan, document, max_retries=max_retries, ledger=ledger
+            )
+        )
+    except InvalidRequest as exc:
+        looser = plan.looser() if _blames_format(exc) else None
+        if looser is None:
+            raise
+    return (
+        yield from one_model(
+            source, driver, looser, document, max_retries=max_retries, ledger=ledger
+        )
+    )
+
+
+def _blames_format(error: InvalidRequest) -> bool:
+    said = f"{error} {error.details.get('param', '')}".lower()
+    words = ("response_format", "json_schema", "json schema", "responsejsonschema", "output_config")
+    return error.status in (400, 404, 422) and any(word in said for word in words)

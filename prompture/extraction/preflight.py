@@ -1,0 +1,28 @@
+"""Checks before a document is sent, where the catalog knows the model's limits."""
+
+from __future__ import annotations
+
+from prompture.drivers.core import BaseDriver
+from prompture.errors import ContextWindowExceeded
+from prompture.types import Request
+
+
+def check_fits(driver: BaseDriver, request: Request) -> None:
+    """Raise ContextWindowExceeded where the request is surely longer than the model can read.
+
+    Only a request that may be too long is counted: a token is seldom less than half a
+    character.
+    """
+    entry = driver.entry(request.model or driver.model)
+    if entry is None or not (entry.limits.context or entry.limits.input):
+        return
+    limit = min(n for n in (entry.limits.context, entry.limits.input) if n)
+    if sum(len(m.text) for m in request.messages) * 2 < limit:
+        return
+    from prompture.catalog.tokens import fits
+
+    problem = fits(request, entry)
+    if problem:
+        raise ContextWindowExceeded(
+            f"{problem}; nothing was sent", provider=driver.provider.name, status=0
+        )

@@ -1,0 +1,64 @@
+"""What comes of an extraction: the value, and everything about how it came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from prompture.money import Bill, Charge
+from prompture.schema.check import Problem
+from prompture.types import Completion, Span, Usage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One question to a model. ``problems`` are what was wrong with its answer, with pointers
+    into the schema's own values; ``error`` is set where no answer came."""
+
+    model: str
+    strategy: str
+    request_id: str | None = None
+    seconds: float = 0.0
+    problems: tuple[Problem, ...] = ()
+    error: str = ""
+    charge: Charge | None = None
+    repairs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction(Generic[T]):
+    """A validated value with its history.
+
+    ``cost`` is the bill of every attempt, failed ones included. ``sources`` maps JSON pointers
+    of the value to the places in the text that say it (made when first asked for). ``changes``
+    is what the schema's rewriting altered for the provider. ``raw`` is the last Completion.
+    """
+
+    value: T
+    cost: Bill
+    attempts: tuple[Attempt, ...]
+    model: str
+    strategy: str
+    changes: tuple[Any, ...] = ()
+    raw: Completion = field(repr=False)
+    plain: Any = field(default=None, repr=False)
+    text: str = field(default="", repr=False)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of every attempt."""
+        return self.cost.usage
+
+    @cached_property
+    def sources(self) -> Mapping[str, tuple[Span, ...]]:
+        """Spans by JSON pointer, in code points of the text that was given. The driver's own
+        where it knows them (``local/rules``), else found by ``ground``."""
+        if self.raw.spans is not None:
+            return self.raw.spans
+        from prompture.extraction.grounding import ground
+
+        return ground(self.plain, self.text)
