@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from prompture import errors
 from prompture.codecs.anthropic_answer import read_message
 from prompture.codecs.anthropic_models import Claude, claude
 from prompture.codecs.anthropic_request import (
@@ -27,7 +26,7 @@ from prompture.codecs.anthropic_stream import AnthropicStream
 from prompture.codecs.anthropic_thinking import Thinking, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.faults import fault_of_response, provider_error, raise_if_error
-from prompture.errors import ProtocolError, ProviderError, UnsupportedError
+from prompture.errors import ProtocolError, ProviderError, QuotaExhausted, UnsupportedError
 from prompture.types import Completion, ModelInfo, Request
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
@@ -75,22 +74,12 @@ class Anthropic:
         return AnthropicStream(endpoint)
 
     def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
-        found = provider_error(response, endpoint)
         fault = fault_of_response(response)
         details = fault.error.get("details")
         code = str(details.get("error_code")) if isinstance(details, Mapping) else ""
         # An empty account answers 400 with the type of any bad request; only the words tell.
-        if code.endswith("spend_limit_reached") or _BROKE.search(fault.message):
-            return errors.QuotaExhausted(
-                fault.message[:500],
-                provider=found.provider,
-                status=found.status,
-                code=found.code,
-                request_id=found.request_id,
-                body=found.body,
-                details=found.details,
-            )
-        return found
+        broke = code.endswith("spend_limit_reached") or _BROKE.search(fault.message)
+        return provider_error(response, endpoint, kind=QuotaExhausted if broke else None)
 
     def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
         query = {"limit": "1000", **({"after_id": page} if page else {})}

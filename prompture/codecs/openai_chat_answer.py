@@ -197,7 +197,7 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
         output_image_tokens=count(made, "image_tokens"),
         requests=1,
         service_tier=_text(body.get("service_tier")) or _text(usage.get("service_tier")),
-        stated_cost=_stated_cost(usage),
+        stated_cost=stated_cost(usage),
         reported=True,
         raw=usage,
     )
@@ -210,7 +210,7 @@ def _text(value: Any) -> str | None:
 _TICKS = Decimal(10) ** 10
 
 
-def _stated_cost(usage: JSON) -> Decimal | None:
+def stated_cost(usage: JSON) -> Decimal | None:
     """Dollars the provider states: OpenRouter's ``cost`` (plus the upstream's where the user's
     own key paid there), xAI's ticks, Perplexity's ``cost.total_cost``."""
     ticks = usage.get("cost_in_usd_ticks")

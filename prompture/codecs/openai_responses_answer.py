@@ -1,0 +1,131 @@
+"""A whole response as a Completion; a stream is folded into the same response."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prompture.codecs.base import Endpoint, count, request_id, section, tool_call
+from prompture.codecs.faults import fault_of, provider_error, raise_if_error
+from prompture.codecs.openai_chat_answer import stated_cost
+from prompture.codecs.openai_responses_rules import DIALECT
+from prompture.codecs.stops import stop_reason
+from prompture.errors import InvalidRequest, ProtocolError, ProviderError
+from prompture.types import JSON, Completion, Native, ToolCall, Usage
+from prompture.wire.http import HTTPResponse
+
+_YOURS = re.compile(
+    r"(?:invalid|unsupported|empty|failed_to_download)_(?:base64_)?image|image_(?:too|content|parse|file)"
+)
+"""Codes of failed responses that are the request's fault, not the server's."""
+
+
+def read_response(body: Any, response: HTTPResponse, endpoint: Endpoint) -> Completion:
+    """Raises ProviderError for a failed response, ProtocolError where the body is none."""
+    if isinstance(body, Mapping) and body.get("status") == "failed":
+        raise failure(body, response, endpoint)
+    raise_if_error(body, response, endpoint)
+    return completion(body, response.headers)
+
+
+def failure(body: JSON, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
+    """The error of a response whose status is ``failed``."""
+    error = body.get("error") or {"code": "server_error", "message": "the response failed"}
+    fault = fault_of({"error": error})
+    kind = InvalidRequest if _YOURS.match(fault.code or "") else None
+    return provider_error(response, endpoint, fault, kind=kind)
+
+
+def completion(body: Any, headers: Mapping[str, str]) -> Completion:
+    """Raises ProtocolError where the body has no output."""
+    items = body.get("output") if isinstance(body, Mapping) else None
+    if not isinstance(items, list) or not all(isinstance(i, Mapping) for i in items):
+        raise ProtocolError(f"expected a response with output, got {str(body)[:200]!r}")
+    parts = [part for item in items for part in _parts(item, "message")]
+    calls = tuple(_call(item) for item in items if item.get("type") == "function_call")
+    refusal = "".join(str(p.get("refusal") or "") for p in parts if p.get("type") == "refusal")
+    raw_stop = _raw_stop(body)
+    texts = [p for p in parts if p.get("type") == "output_text"]
+    return Completion(
+        text="".join(str(p.get("text") or "") for p in texts),
+        reasoning="\n\n".join(t for item in items for t in thoughts(item) if t),
+        refusal=refusal or None,
+        tool_calls=calls,
+        stop_reason=stop_reason(raw_stop, called=bool(calls), refused=bool(refusal)),
+        raw_stop=raw_stop,
+        usage=read_usage(body),
+        model=str(body.get("model") or ""),
+        request_id=request_id(headers) or body.get("id"),
+        logprobs=_gathered(texts, "logprobs"),
+        citations=_gathered(texts, "annotations"),
+        native=Native(DIALECT, items) if items else None,
+        raw=body,
+    )
+
+
+def _parts(item: JSON, kind: str) -> list[JSON]:
+    content = item.get("content") if item.get("type") == kind else None
+    return [p for p in content if isinstance(p, Mapping)] if isinstance(content, list) else []
+
+
+def thoughts(item: JSON) -> Iterator[str]:
+    """The texts of a reasoning item: its summaries, then its content where it is open."""
+    if item.get("type") != "reasoning":
+        return
+    for key in ("summary", "content"):
+        for part in item.get(key) or ():
+            if isinstance(part, Mapping):
+                yield str(part.get("text") or "")
+
+
+def _call(item: JSON) -> ToolCall:
+    return tool_call(
+        id=str(item.get("call_id") or item.get("id") or ""),
+        name=str(item.get("name") or ""),
+        arguments=item.get("arguments"),
+    )
+
+
+def _gathered(texts: list[JSON], key: str) -> list[Any] | None:
+    return [one for part in texts for one in part.get(key) or ()] or None
+
+
+def _raw_stop(body: JSON) -> str | None:
+    """The status; of an incomplete response, what is wrong with it."""
+    status = body.get("status")
+    reason = section(body, "incomplete_details").get("reason")
+    found = reason if status == "incomplete" and reason else status
+    return found if isinstance(found, str) else None
+
+
+def read_usage(body: JSON) -> Usage:
+    """Cache reads and writes are parts of the input, reasoning is part of the output."""
+    usage = body.get("usage")
+    if not isinstance(usage, Mapping) or "input_tokens" not in usage:
+        return Usage(requests=1)
+    given = section(usage, "input_tokens_details")
+    tokens = count(usage, "input_tokens")
+    read = min(count(given, "cached_tokens"), tokens)
+    written = min(count(given, "cache_write_tokens"), tokens - read)
+    tier = body.get("service_tier")
+    return Usage(
+        input_tokens=tokens,
+        output_tokens=count(usage, "output_tokens"),
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_writes=_writes(usage, given),
+        reasoning_tokens=count(section(usage, "output_tokens_details"), "reasoning_tokens"),
+        requests=1,
+        service_tier=tier if isinstance(tier, str) else None,
+        stated_cost=stated_cost(usage),
+        reported=True,
+        raw=usage,
+    )
+
+
+def _writes(usage: JSON, given: JSON) -> dict[str, int]:
+    key = "cache_write_tokens_details"
+    by_ttl = section(given, key) or section(usage, key)
+    found = {ttl: count(by_ttl, f"ttl_{ttl}_tokens") for ttl in ("30m", "12h")}
+    return {ttl: tokens for ttl, tokens in found.items() if tokens}

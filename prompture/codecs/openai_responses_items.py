@@ -1,0 +1,108 @@
+"""Our messages as the Responses API's input items."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from prompture.codecs.base import arguments_text
+from prompture.codecs.openai_responses_rules import DIALECT
+from prompture.errors import ConfigurationError, UnsupportedError
+from prompture.types import Document, File, Image, Message, Part, Text
+
+Item = dict[str, Any]
+
+
+def input_items(messages: Iterable[Message], *, stored: bool) -> list[Item]:
+    """``stored`` says that the provider keeps responses, so that items may be named by id."""
+    return [item for message in messages for item in _items(message, stored)]
+
+
+def _items(message: Message, stored: bool) -> Iterator[Item]:
+    if message.role == "tool":
+        yield _result(message)
+        return
+    if message.role != "assistant":
+        if message.parts:
+            yield {"role": message.role, "content": _content(message)}
+        return
+    native = message.native
+    if native is not None and native.dialect == DIALECT:
+        yield from echoed(native.payload, stored)
+        return
+    if message.text:
+        yield {"role": "assistant", "content": message.text}
+    for call in message.calls:
+        yield {
+            "type": "function_call",
+            "call_id": call.id,
+            "name": call.name,
+            "arguments": arguments_text(call),
+        }
+
+
+def echoed(items: Iterable[Item], stored: bool) -> Iterator[Item]:
+    """The items of an earlier answer, as they were.
+
+    Where nothing is stored, a reasoning item without its encrypted content means nothing to the
+    provider; it is left out, and the items that followed it lose the ids that point to it.
+    """
+    whole = list(items)
+    if stored or all(i.get("encrypted_content") for i in whole if i.get("type") == "reasoning"):
+        yield from (dict(i) for i in whole)
+        return
+    for item in whole:
+        if item.get("type") == "message":
+            yield {"role": "assistant", "content": _said(item)}
+        elif item.get("type") != "reasoning":
+            yield {key: value for key, value in item.items() if key != "id"}
+
+
+def _said(item: Item) -> str:
+    parts = item.get("content") or ()
+    return "".join(str(p.get("text") or p.get("refusal") or "") for p in parts)
+
+
+def _content(message: Message) -> str | list[Item]:
+    if isinstance(message.content, str):
+        return message.content
+    if message.role == "system":
+        return message.text
+    return [_part(part) for part in message.content]
+
+
+def _result(message: Message) -> Item:
+    if not message.call_id:
+        raise ConfigurationError("a tool turn needs the call_id of the call it answers")
+    plain = all(isinstance(part, (Text, Document)) for part in message.parts)
+    output = message.text if plain else [_part(part) for part in message.parts]
+    return {"type": "function_call_output", "call_id": message.call_id, "output": output}
+
+
+def _part(part: Part) -> Item:
+    if isinstance(part, (Text, Document)):
+        return {"type": "input_text", "text": part.text}
+    return _image(part) if isinstance(part, Image) else _file(part)
+
+
+def _image(image: Image) -> Item:
+    url = image.url or _data_url(image.media_type, image.data)
+    return {"type": "input_image", "image_url": url, "detail": image.detail or "auto"}
+
+
+def _file(file: File) -> Item:
+    if file.id is not None:
+        return {"type": "input_file", "file_id": file.id}
+    if file.media_type.startswith("image/"):
+        return _image(Image(data=file.data, url=file.url, media_type=file.media_type))
+    if file.url is not None and not file.url.startswith("data:"):
+        return {"type": "input_file", "file_url": file.url}
+    if file.media_type.startswith(("audio/", "video/")):
+        raise UnsupportedError(f"{file.media_type} cannot be sent here; only documents and images")
+    data = file.url or _data_url(file.media_type, file.data)
+    return {"type": "input_file", "filename": file.name, "file_data": data}
+
+
+def _data_url(media_type: str, data: bytes | None) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data or b'').decode()}"
