@@ -7,8 +7,10 @@ from decimal import Decimal
 
 from prompture.rules.candidates import Index, labelled
 from prompture.rules.fields import Field, concept_labels
-from prompture.rules.numbers import read_decimal
+from prompture.rules.numbers import find_numbers, read_decimal
 from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.render import render
+from prompture.rules.values import Reading
 
 TOTALS = frozenset({"total", "grand_total", "amount_due"})
 SUMS = TOTALS | {"net_total", "tax_total"}
@@ -28,7 +30,7 @@ def weigh(
     """
     weighed = [_in_summary(candidate, page) for candidate in found]
     if name.concept in TOTALS:
-        weighed = _by_payment(weighed, page, scope, index)
+        weighed = _by_payment([*weighed, *_rounded(name, weighed, page, scope, index)], page, scope, index)
     if name.concept in SUMS - {"total", "amount_due"}:
         weighed = _by_sum(name, weighed, page, scope, index)
     return _by_size(weighed) if name.concept in TOTALS else weighed
@@ -91,6 +93,21 @@ def _by_payment(found: list[Candidate], page: Page, scope: Scope, index: Index) 
     return [
         _more(candidate, 0.05 if amount(candidate.value) in paid else -0.08) for candidate in found
     ]
+
+
+def _rounded(name: Field, found: list[Candidate], page: Page, scope: Scope, index: Index) -> list[Candidate]:
+    """A total and its rounding adjustment, when the rounded amount is printed below: that is what was paid."""
+    steps = {abs(step) for step in _values("rounding", page, scope, index) if 0 < abs(step) <= Decimal("0.5")}
+    best = max((candidate for candidate in found if amount(candidate.value)), key=lambda candidate: candidate.score, default=None)
+    if not steps or best is None or not best.spans:
+        return []
+    size = amount(best.value) or Decimal(0)
+    wanted = {size + step for step in steps} | {size - step for step in steps}
+    for number in find_numbers(page.text, best.spans[0].end, min(scope.end, best.spans[0].end + 400), mark=page.mark):
+        if number.value in wanted and number.decimals >= 2:
+            written = render(name, Reading(number.value, number.start, number.end), page)
+            return [Candidate(written[0], (written[1],), round(best.score + 0.03, 4))] if written else []
+    return []
 
 
 def _by_sum(

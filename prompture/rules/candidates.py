@@ -15,7 +15,7 @@ from prompture.rules.values import Reading, read
 # Kinds whose values have a form of their own; the rest take whatever text stands by the label.
 FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})
 _ONLY_BESIDE = frozenset({"colon", "leader", "under", "prefix", "inline"})
-_APART = frozenset({"below", "loose", "cell"})
+_APART = frozenset({"below", "loose", "cell", "above"})
 _WHOLE = frozenset({"identifier", "date", "datetime", "money", "number", "integer", "case"})
 _LABEL_END = re.compile(r"[:=]\s*$")
 
@@ -79,7 +79,7 @@ def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | Non
         and not _plain_prefix(name, pair, page)
     ):
         return None
-    if name.kind in FREE_KINDS and pair.relation == "loose":
+    if name.kind in FREE_KINDS and pair.relation in {"loose", "above"}:
         return None
     reading = read(name.kind, page, pair.start, pair.end, name=name)
     if reading is None or (pair.relation in _APART and name.kind in _WHOLE and not _covers(reading, pair, page)):

@@ -131,9 +131,14 @@ def _spelt(label: str, phrases: Mapping[str, float]) -> float:
         if abs(len(phrase) - len(label)) > 3 or len(phrase) < 5:
             continue
         score = ratio(label, phrase, score_cutoff=FUZZY_AT_LEAST)
-        if score and _same_digits(label, phrase):
+        if score and _same_digits(label, phrase) and not _turned(label, phrase):
             best = max(best, weight * score / 100 * 0.97)
     return best
+
+
+def _turned(label: str, phrase: str) -> bool:
+    """Whether two spellings differ in a word that turns the meaning: "excl tax" is no misspelt "incl tax"."""
+    return bool((set(label.split()) ^ set(phrase.split())) & (QUALIFIERS | {"incl"}))
 
 
 def _same_digits(label: str, phrase: str) -> bool:

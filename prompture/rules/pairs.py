@@ -15,7 +15,7 @@ TRUST = {
     "prefix": 0.95,
     "inline": 0.94,
     "cell": 0.93,
-    "below": 0.86, "loose": 0.8,
+    "below": 0.86, "loose": 0.8, "above": 0.76,
     "under": 0.9,
 }
 
@@ -92,6 +92,9 @@ def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pai
     under = layout.below(index, cell, reach=1)
     if under is not None and follower is None and not _labelled(under.text):
         yield from _pair(label, cell.start, (under.start, under.end), "under", index)
+    if index and len(line.cells) == 1 and len(layout.lines[index - 1].cells) == 1:
+        over = layout.lines[index - 1].cells[0]
+        yield from _pair(label, cell.start, (over.start, over.end), "above", index)
 
 
 def _without_mark(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pair]:
@@ -110,7 +113,8 @@ def _without_mark(layout: Layout, index: int, line: Line, place: int) -> Iterato
     under = layout.below(index, cell)
     if under is not None and not _labelled(under.text) and _same_width(layout, line, under):
         yield from _pair(cell.text, cell.start, (under.start, under.end), "below", index)
-        return
+        if len(line.cells) > 1:
+            return
     if index + 1 < len(layout.lines):
         yield from _loose(line, layout.lines[index + 1], cell, index)
 
@@ -125,6 +129,8 @@ def _loose(line: Line, following: Line, cell: Cell, index: int) -> Iterator[Pair
     if len(line.cells) > 1 and len(following.cells) > 1:
         return
     for other in following.cells:
+        if _labelled(other.text) or _MARK_FIRST.match(other.text):
+            continue
         yield from _pair(cell.text, cell.start, (other.start, other.end), "loose", index)
 
 

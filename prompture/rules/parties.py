@@ -37,6 +37,10 @@ _STREET = re.compile(
     r"|\bstreet\b|\bst\b\.?|\broad\b|\brd\b\.?|\bave\b\.?|\blane\b|\bdrive\b|\bjalan\b|\bjln\b|\bcalle\b)",
     re.IGNORECASE,
 )
+_LEGAL = re.compile(
+    r"\b(?:GmbH|GMBH|AG|KG|OHG|UG|e\.? ?K\.|SE|SARL|S\.A\.R\.L\.|SAS|SA|S\.A\.|SRL|S\.r\.l\.|SpA|S\.p\.A\.|Ltd|LTD|LLC|Inc|INC|Corp|PLC|plc|B\.?V\.?|N\.?V\.?|Limited"
+    r"|Sdn\.? Bhd|SDN BHD|Pte|AB|Oy|ApS|a\.G\.)(?!\w)"
+)
 _SALUTATION = re.compile(
     r"(?:herrn?|frau|firma|mr\.?|mrs\.?|ms\.?|mme|monsieur|madame|m\.)", re.IGNORECASE
 )
@@ -55,7 +59,7 @@ _NAME_LABEL = frozenset(
 )
 _ADDRESS_LABEL = frozenset({"address", "anschrift", "adresse", "strasse", "indirizzo"})
 _NOT_NAME = re.compile(
-    r"^(?:gln|gtin|ean|tel|fax|e-?mail|www\.|http|ust|vat|tva|siret|iban|lief-?nr|kunden-?nr|\W*$|\d)|@",
+    r"^(?:[A-Z]{0,4}\d{4,}$|gln|gtin|ean|tel|fax|e-?mail|www\.|http|ust|vat|tva|siret|iban|lief-?nr|kunden-?nr|\W*$|\d)|@",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"^(?P<label>[^:\d]{1,40}?)\s*:\s*(?P<value>.*)$")
@@ -191,6 +195,8 @@ def _in_row_order(page: Page, index: int, place: int) -> list[Cell]:
         cell = line.cells[place]
         if side_of(cell.text) is not None:
             break
+        if any(_TOWN.search(above.text) for above in found):
+            break
         if place + 1 >= len(line.cells) or not _MARK.match(line.cells[place + 1].text):
             found.append(cell)
     return found
@@ -238,26 +244,34 @@ def _name(name: Field, page: Page, block: Block) -> list[Candidate]:
             return (
                 _one(name, page, Reading(value, start, start + len(value)), 0.95) if value else []
             )
-    for place, cell in enumerate(block.cells[:6]):
-        labels = place + 1 < len(block.cells) and _MARK.match(block.cells[place + 1].text)
-        if (
-            labels
-            or _LABEL.match(cell.text)
-            or _NOT_NAME.search(cell.text)
-            or any(form.search(cell.text) for form in _TOWNS)
-            or _MARK.match(cell.text)
-        ):
-            continue
-        if _STREET.search(cell.text) and any(c.isdigit() for c in cell.text):
-            return []
-        if place and _MARK.match(block.cells[place - 1].text):
-            continue
-        end = cell.end
-        if _SALUTATION.fullmatch(cell.text) and place + 1 < len(block.cells):
-            end = block.cells[place + 1].end
-        value = " ".join(page.text[cell.start : end].split())
-        return _one(name, page, Reading(value, cell.start, end), 0.9)
-    return []
+    likely = [place for place in range(min(len(block.cells), 6)) if _may_be_name(block.cells, place)]
+    street = next((i for i, cell in enumerate(block.cells[:6]) if _is_street(cell.text)), len(block.cells))
+    before = [place for place in likely if place < street]
+    if not before:
+        return []
+    place = next((place for place in before if _LEGAL.search(block.cells[place].text)), before[0])
+    cell = block.cells[place]
+    end = cell.end
+    if _SALUTATION.fullmatch(cell.text) and place + 1 < len(block.cells):
+        end = block.cells[place + 1].end
+    value = " ".join(page.text[cell.start : end].split())
+    return _one(name, page, Reading(value, cell.start, end), 0.9)
+
+
+def _is_street(text: str) -> bool:
+    return _STREET.search(text) is not None and any(c.isdigit() for c in text)
+
+
+def _may_be_name(cells: tuple[Cell, ...], place: int) -> bool:
+    """Whether a cell of a block may be the name: no label or its value, no number, no town."""
+    text = cells[place].text
+    if place + 1 < len(cells) and _MARK.match(cells[place + 1].text):
+        return False
+    if place and not cells[place - 1].text.strip(": "):
+        return False
+    if _LABEL.match(text) or _NOT_NAME.search(text) or _MARK.match(text) or _is_street(text):
+        return False
+    return not any(form.search(text) for form in _TOWNS)
 
 
 def _town(name: Field, page: Page, block: Block) -> list[Candidate]:

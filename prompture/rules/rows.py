@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from prompture.rules.amounts import amount
+from prompture.rules.cells import cell_kind
 from prompture.rules.fields import Field
 from prompture.rules.layout import Cell, Line
 from prompture.rules.numbers import Numeral, find_numbers
@@ -100,6 +101,8 @@ def _rest(found: dict[str, Candidate], fields: list[Field], by_name: dict[str, C
 
 def _numbers(cell: Cell, page: Page) -> list[Numeral]:
     """The number a cell begins with; codes and text have none."""
+    if cell_kind(cell.text) not in {"number", "money"}:
+        return []
     first = next(find_numbers(page.text, cell.start, cell.end, mark=page.mark), None)
     if first is None or first.start - cell.start > 4 or page.text[first.end : min(first.end + 2, cell.end)].strip().startswith("%"):
         return []
@@ -169,12 +172,12 @@ def _description(name: Field, cell: Cell | None, cells: list[Cell], after: tuple
     first = cell if cell is not None and cell in texts else max(texts, key=lambda c: len(c.text)) if texts else None
     parts = [first] if first is not None else []
     for line in after[:5]:
-        if line.gap or len(parts) >= 6:
+        if line.gap or len(parts) >= 6 or sum(len(_numbers(other, page)) for other in line.cells) > 1:
             break
         piece = _continued(line, bool(parts))
         if piece is None:
             continue
-        if _DETAIL.search(piece.text):
+        if _DETAIL.search(piece.text) or (parts and len(piece.text) > max(30, 2 * len(parts[0].text))):
             break
         parts.append(piece)
         if first is None:
@@ -189,7 +192,7 @@ def _description(name: Field, cell: Cell | None, cells: list[Cell], after: tuple
 
 
 def _is_text(text: str) -> bool:
-    return sum(c.isalpha() for c in text) >= 3 and not _CODE.fullmatch(text) and not _UNIT.fullmatch(text)
+    return cell_kind(text) == "text" and sum(c.isalpha() for c in text) >= 3 and not _CODE.fullmatch(text) and not _UNIT.fullmatch(text)
 
 
 def _continued(line: Line, begun: bool) -> Cell | None:

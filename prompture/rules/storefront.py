@@ -155,40 +155,29 @@ def _name(lines: tuple[Line, ...], place: int, sure: bool) -> Candidate:
 
 
 def _address(lines: tuple[Line, ...]) -> Candidate | None:
-    kept: list[Line] = []
-    for line in lines:
-        words = line.words
-        if _stops(words) or (not kept and _REGISTRATION.fullmatch(words)):
-            if kept:
-                break
-            continue
-        if not kept and not _address_like(words):
-            continue
-        if kept and not _address_like(words) and not _continues(kept[-1].words, words):
-            break
-        kept.append(line)
-    if not kept:
+    starts = (place for place, line in enumerate(lines) if _address_like(line.words) and not _stops(line.words) and not line.words.startswith("("))
+    first = next(starts, None)
+    if first is None:
         return None
+    kept = [lines[first]]
+    for place in range(first + 1, len(lines)):
+        words = lines[place].words
+        if _stops(words) or _NOT_SHOP.search(words) or not (_address_like(words) or _continues(lines, place)):
+            break
+        kept.append(lines[place])
     value = " ".join(line.words for line in kept)
     kind = "exact" if len(kept) == 1 else "normalised"
-    spans = tuple(
-        Span(
-            line.start + len(line.text) - len(line.text.lstrip()),
-            line.start + len(line.text.rstrip()),
-            kind,
-        )
-        for line in kept
-    )
+    spans = tuple(Span(line.start + len(line.text) - len(line.text.lstrip()), line.start + len(line.text.rstrip()), kind) for line in kept)
     towns = re.search(r"\b\d{5}\b", value)
     return Candidate(value, spans, 0.85 if towns or len(kept) > 1 else 0.7)
 
 
-def _continues(above: str, words: str) -> bool:
-    """Whether an address goes on: the line above ends with a comma, or a short line of letters ends it."""
-    if above.endswith((",", "&", "-")):
+def _continues(lines: tuple[Line, ...], place: int) -> bool:
+    """Whether a line without an address's words goes on with one: the line above breaks off, or the postcode is still to come."""
+    above, words = lines[place - 1].words, lines[place].words
+    if above.endswith((",", "&", "-")) or re.search(r"\b\d{5}$", above):
         return True
-    return (
-        bool(re.fullmatch(r"[A-Z .,'()-]{3,40}", words))
-        and not _NOT_SHOP.search(words)
-        and words.endswith(".")
-    )
+    if re.fullmatch(r"[A-Z .,'()-]{3,40}", words) and words.endswith("."):
+        return True
+    coming = lines[place + 1 : place + 3]
+    return words.endswith(",") and any(re.match(r"\d{5}\b", line.words) for line in coming)

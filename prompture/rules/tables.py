@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from prompture.rules import rows as row_values
+from prompture.rules.cells import cell_kind
 from prompture.rules.fields import Field, concept_labels
 from prompture.rules.labels import normalise, similarity
 from prompture.rules.layout import Cell, Line
@@ -42,6 +43,13 @@ _LIKELY = {
     ("other", "percent"): 0.6,
     ("other", "date"): 0.6,
 }
+
+
+_SECTION = re.compile(
+    r"(?:umsatz)?steueraufschl|zahlungsbedingung|belegsumme|(?:gst|tax|vat) (?:summary|analysis|breakdown)|payment (?:details|terms|information)"
+    r"|zahlungsart|zu- und abschl",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +164,7 @@ def _column_kind(kind: str) -> str:
 def _rows_under(header: Header, lines: tuple[Line, ...], fields: list[Field], page: Page) -> Iterator[dict[str, Candidate]]:
     quiet = 0
     for place, line in enumerate(lines):
-        if _closes(line) and quiet < ROW_GAP_LINES:
+        if _closes(line):
             return
         if quiet > ROW_GAP_LINES * 4:
             return
@@ -170,6 +178,8 @@ def _rows_under(header: Header, lines: tuple[Line, ...], fields: list[Field], pa
 
 def _closes(line: Line) -> bool:
     """Whether a line ends a table: it begins with the label of a total, or of the terms of payment."""
+    if _SECTION.match(line.words):
+        return True
     first = line.cells[0].text
     label = normalise(first.split(":")[0])
     return bool(label) and any(label in concept_labels(name) for name in _CLOSING) and any(c.isalpha() for c in first)
@@ -233,21 +243,3 @@ def _fit(column: Column, cell: Cell) -> float:
 
 def _likely(kind: str, cell: Cell) -> float:
     return _LIKELY.get((kind, cell_kind(cell.text)), -9.0)
-
-
-_MONEY = re.compile(r"[^\w-]{0,2}(?:[A-Z]{3}|RM)? ?-?[\d.,' ]*\d[.,]\d{2,4} ?(?:[€$£]|[A-Z]{1,3}|[A-Z]{3})?")
-_COUNT = re.compile(r"-?\d[\d.,]* ?[^\W\d_]{0,10}[².³)(\w]{0,6}\.?")
-_DAY = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
-
-
-def cell_kind(text: str) -> str:
-    """What a cell looks like: "date", "percent", "money", "number" (a unit may follow) or "text"."""
-    if _DAY.fullmatch(text):
-        return "date"
-    if text.endswith("%") and len(text) < 10:
-        return "percent"
-    if _MONEY.fullmatch(text):
-        return "money"
-    if _COUNT.fullmatch(text) or re.match(r"\d[\d.,]* \w{1,6}\.? +\d", text):
-        return "number"
-    return "text"

@@ -240,7 +240,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "|total amount incl of gst|total inclusive|total inc gst|total amount with gst|total inclusive tax"
         "|total sales inclusive|total inclusive of tax"
         ";total|total amount|total amt|total sales|gesamt|summe|totale|amount|net total|net amount|jumlah|sales total"
-        "|total sale|zu zahlen|zahlbetrag|net a payer|betrag|total bill|amt due|amount total|due|rounding",
+        "|total sale|zu zahlen|zahlbetrag|net a payer|betrag|total bill|amt due|amount total|due",
     ),
     _row(
         "amount_due",
