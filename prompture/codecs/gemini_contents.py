@@ -1,0 +1,174 @@
+"""A conversation as Gemini's ``contents``: roles, parts, calls and their results."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prompture.codecs.gemini_rules import older_than_3
+from prompture.errors import UnsupportedError
+from prompture.types import Document, File, Image, Message, Part, Request, Text
+
+DIALECT = "gemini"
+Body = dict[str, Any]
+_UNSIGNED = "skip_thought_signature_validator"
+"""Google's stand-in for the signature of a call that no Gemini model made, which version 3
+refuses without one: https://ai.google.dev/gemini-api/docs/thought-signatures"""
+_DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
+_TYPE_OF_SUFFIX = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "heic": "image/heic",
+    "heif": "image/heif",
+}
+
+
+def system_instruction(messages: Sequence[Message]) -> Body | None:
+    """All system turns in one; it takes nothing but text."""
+    parts = []
+    for message in messages:
+        if message.role != "system":
+            continue
+        for part in message.parts:
+            if not isinstance(part, (Text, Document)):
+                raise UnsupportedError(
+                    "Gemini's system instruction is text only: put images and files in a user turn"
+                )
+            parts.append(text_part(part))
+    return {"parts": parts} if parts else None
+
+
+def contents(request: Request, root: str) -> list[Body]:
+    """The other turns. ``root`` is what stands before ``/models`` in URLs. Raises
+    UnsupportedError where there is no turn, or a part cannot be sent.
+
+    Results of tools stand in contents of their own, those of one turn together: mixed with
+    text they would count as the user's words.
+    """
+    made: dict[str, tuple[str, str | None]] = {}
+    turns: list[Body] = []
+    results: Body | None = None
+    for message in request.messages:
+        if message.role == "system":
+            continue
+        if message.role != "tool":
+            results = None
+        if message.role == "assistant":
+            turn = _model_turn(message, request.model)
+            made.update(_calls_by_id(message, turn))
+        elif message.role == "tool":
+            part = _result(message, request.model, made=made, root=root)
+            if results is not None:
+                results["parts"].append(part)
+                continue
+            turn = results = {"role": "user", "parts": [part]}
+        else:
+            turn = {"role": "user", "parts": [_part(p, root) for p in message.parts]}
+        if turn["parts"]:
+            turns.append(turn)
+    if not turns:
+        raise UnsupportedError("Gemini needs a user turn that is not empty")
+    return turns
+
+
+def _model_turn(message: Message, model: str) -> Body:
+    native = message.native
+    if native is not None and native.dialect == DIALECT:
+        return {"role": "model", **native.payload}
+    parts: list[Body] = [text_part(p) for p in message.parts if isinstance(p, (Text, Document))]
+    for position, call in enumerate(message.calls):
+        function: Body = {"name": call.name, "args": call.arguments or {}}
+        if call.id:
+            function["id"] = call.id
+        part: Body = {"functionCall": function}
+        if position == 0 and model.startswith("gemini") and not older_than_3(model):
+            part["thoughtSignature"] = _UNSIGNED
+        parts.append(part)
+    return {"role": "model", "parts": parts}
+
+
+def _calls_by_id(message: Message, turn: Body) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    """Our id of each call, to the tool's name and the id on the wire (None where it had none)."""
+    wire = [p["functionCall"] for p in turn["parts"] if isinstance(p.get("functionCall"), dict)]
+    for position, call in enumerate(message.calls):
+        sent = wire[position] if position < len(wire) else {}
+        yield call.id, (call.name, sent.get("id"))
+
+
+def _result(
+    message: Message,
+    model: str,
+    *,
+    made: dict[str, tuple[str, str | None]],
+    root: str,
+) -> Body:
+    call_id = message.call_id or ""
+    name, wire_id = made.get(call_id, (message.name, call_id or None))
+    if not (name := message.name or name):
+        raise UnsupportedError(
+            f"Gemini wants a tool result's name, and no call with id {call_id!r} precedes it"
+        )
+    function: Body = {
+        "name": name,
+        "response": {"error" if message.is_error else "output": message.text},
+    }
+    if wire_id:
+        function["id"] = wire_id
+    media = [p for p in message.parts if not isinstance(p, (Text, Document))]
+    if media:
+        if older_than_3(model):
+            raise UnsupportedError(
+                f"{model} reads no images or files in a tool result: put them in a user turn"
+            )
+        parts = [_part(p, root) for p in media]
+        if "/publishers/" not in root and any("fileData" in p for p in parts):
+            raise UnsupportedError(
+                "the Gemini API reads only bytes in a tool result, no URLs or uploaded files"
+            )
+        function["parts"] = parts
+    return {"functionResponse": function}
+
+
+def _part(part: Part, root: str) -> Body:
+    if isinstance(part, (Text, Document)):
+        return text_part(part)
+    if part.data is not None:
+        return inline(part.media_type, part.data)
+    if found := _DATA_URL.match(part.url or ""):
+        return {"inlineData": {"mimeType": found[1], "data": found[2]}}
+    return {"fileData": _file_data(part, root)}
+
+
+def text_part(part: Text | Document) -> Body:
+    name = part.name if isinstance(part, Document) else ""
+    return {"text": f"{name}\n\n{part.text}" if name else part.text}
+
+
+def inline(media_type: str, data: bytes) -> Body:
+    return {"inlineData": {"mimeType": media_type, "data": base64.b64encode(data).decode()}}
+
+
+def _file_data(part: Image | File, root: str) -> Body:
+    """An uploaded file's id is the last part of its URI; other URLs Google fetches itself."""
+    if isinstance(part, File) and part.id is not None:
+        uri = part.id
+        if "://" not in uri and "/publishers/" in root:
+            raise UnsupportedError("Vertex AI has no uploaded files: pass a gs:// URL")
+        if "://" not in uri:
+            uri = f"{root}/files/{uri.removeprefix('files/')}"
+    else:
+        uri = part.url or ""
+    return {"mimeType": _media_type(part, uri), "fileUri": uri}
+
+
+def _media_type(part: Image | File, uri: str) -> str:
+    """An image's type is only a default where it is a URL: its suffix then knows better."""
+    if isinstance(part, File):
+        return part.media_type
+    suffix = uri.partition("?")[0].rpartition(".")[2].lower()
+    return _TYPE_OF_SUFFIX.get(suffix, part.media_type)

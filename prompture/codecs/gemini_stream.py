@@ -1,0 +1,228 @@
+"""Gemini's streams: chunks of one answer, framed as events or as a JSON array."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from prompture.codecs.base import Endpoint
+from prompture.codecs.gemini_answer import (
+    call_id,
+    calls_of,
+    candidate_of,
+    finish_of,
+    objects,
+    raise_error,
+    read_answer,
+    unfinished,
+    words_of,
+)
+from prompture.errors import ConnectionLost, ProtocolError
+from prompture.types import JSON, Completion, Delta
+from prompture.wire.lines import LineDecoder
+from prompture.wire.ndjson import parse_line
+
+_MARKS = re.compile(r'["\\{}]')
+_MAX_HELD_CHARS = 32 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Frames:
+    """The JSON values of a stream: the data of server-sent events, and bare objects.
+
+    Without ``alt=sse`` the answer is one array of chunks, pretty-printed over many lines; and
+    an error in the middle of an event stream comes as an object that no ``data:`` precedes.
+    """
+
+    _lines: LineDecoder = field(default_factory=LineDecoder)
+    _data: list[str] = field(default_factory=list)
+    _bare: list[str] = field(default_factory=list)
+    _held: int = 0
+    _depth: int = 0
+    _quoted: bool = False
+
+    def feed(self, chunk: bytes) -> Iterator[Any]:
+        """One by one, so that what precedes a broken event is not lost."""
+        for line in self._lines.feed(chunk):
+            yield from self._line(line)
+
+    def close(self) -> Iterator[Any]:
+        """The event that only the closing blank line is missing of. Raises ProtocolError where
+        it is cut off."""
+        for line in (self._lines.close(), ""):
+            yield from self._line(line)
+        if self._depth:
+            yield parse_line("".join(self._bare))
+
+    def _line(self, line: str) -> Iterator[Any]:
+        if self._depth or line.lstrip()[:1] in ("{", "[", ","):
+            yield from self._objects(line + "\n")
+        elif line.startswith("data:"):
+            self._hold(self._data, line[5:].removeprefix(" "))
+        elif not line and self._data:
+            data, self._data, self._held = "\n".join(self._data), [], 0
+            if not data.startswith("[DONE]"):
+                yield parse_line(data)
+
+    def _objects(self, line: str) -> Iterator[Any]:
+        """The objects that the line completes; brackets and commas between them are dropped."""
+        start = at = 0
+        while mark := _MARKS.search(line, at):
+            at = mark.end()
+            sign = mark.group()
+            if sign == "\\" and self._quoted:
+                at += 1
+            elif sign == '"' and self._depth:
+                self._quoted = not self._quoted
+            elif self._quoted:
+                continue
+            elif sign == "{":
+                if not self._depth:
+                    start = mark.start()
+                self._depth += 1
+            elif sign == "}" and self._depth:
+                self._depth -= 1
+                if not self._depth:
+                    whole = "".join(self._bare) + line[start:at]
+                    self._bare, self._held = [], 0
+                    yield parse_line(whole)
+        if self._depth:
+            self._hold(self._bare, line[start:])
+
+    def _hold(self, pieces: list[str], text: str) -> None:
+        self._held += len(text)
+        if self._held > _MAX_HELD_CHARS:
+            raise ProtocolError(f"an event of the stream passes {_MAX_HELD_CHARS} characters")
+        pieces.append(text)
+
+
+class Fold:
+    """Chunks added up to the body that the whole answer would have had.
+
+    Of usage and the other fields the last value that is not null wins: they are running totals,
+    and may be missing from a chunk. Runs of plain text become one part; a part with a signature
+    stays by itself, as it must be echoed so.
+    """
+
+    def __init__(self) -> None:
+        self._body: dict[str, Any] = {}
+        self._usage: dict[str, Any] = {}
+        self._candidate: dict[str, Any] = {}
+        self._parts: list[dict[str, Any]] = []
+        self._run: list[str] = []
+        self._ids: list[str] = []
+        self._logprobs: dict[str, list[Any]] = {}
+
+    def add(self, chunk: JSON) -> list[Delta]:
+        for key, value in chunk.items():
+            if value is None or key == "candidates":
+                continue
+            if key == "usageMetadata" and isinstance(value, dict):
+                self._usage.update({k: v for k, v in value.items() if v is not None})
+            else:
+                self._body[key] = value
+        candidate = candidate_of(chunk)
+        for key, value in candidate.items():
+            if key == "logprobsResult" and isinstance(value, dict):
+                self._add_logprobs(value)
+            elif value is not None and key != "content":
+                self._candidate[key] = value
+        content = candidate.get("content")
+        parts = objects(content.get("parts")) if isinstance(content, dict) else []
+        return [d for part in parts for d in self._part(part)]
+
+    def _add_logprobs(self, result: JSON) -> None:
+        for key, value in result.items():
+            if isinstance(value, list):
+                self._logprobs.setdefault(key, []).extend(value)
+
+    def _part(self, part: JSON) -> Iterator[Delta]:
+        text, thought = words_of(part)
+        plain = part.keys() <= {"text", "thought"}
+        if plain and not text:
+            return
+        last = self._parts[-1] if self._parts else {}
+        if plain and self._run and (last.get("thought") is True) == thought:
+            self._run.append(text)
+        else:
+            self._end_run()
+            self._parts.append(dict(part))
+            self._run = [text] if plain else []
+        if text:
+            yield Delta(reasoning=text) if thought else Delta(text=text)
+        if isinstance(call := part.get("functionCall"), dict):
+            index = len(self._ids)
+            self._ids.append(call_id(call, self._body.get("responseId"), index))
+            made = calls_of([part], None, self._ids[-1:])[0]
+            yield Delta(
+                tool_index=index,
+                tool_id=made.id,
+                tool_name=made.name,
+                tool_arguments=made.raw_arguments,
+            )
+
+    def _end_run(self) -> None:
+        if len(self._run) > 1:
+            self._parts[-1]["text"] = "".join(self._run)
+        self._run = self._run and ["".join(self._run)]
+
+    def body(self) -> dict[str, Any]:
+        """The body so far."""
+        self._end_run()
+        whole = dict(self._body)
+        if self._candidate or self._parts:
+            content = {"content": {"role": "model", "parts": list(map(dict, self._parts))}}
+            logprobs = {"logprobsResult": self._logprobs} if self._logprobs else {}
+            whole["candidates"] = [{**content, **self._candidate, **logprobs}]
+        if self._usage:
+            whole["usageMetadata"] = dict(self._usage)
+        return whole
+
+    def completion(self) -> Completion:
+        return read_answer(self.body(), self._ids)
+
+    @property
+    def ended(self) -> bool:
+        """A finish reason has come, or the news that the prompt was blocked."""
+        feedback = self._body.get("promptFeedback")
+        blocked = isinstance(feedback, dict) and feedback.get("blockReason")
+        return bool(finish_of(self._candidate) or blocked)
+
+
+class GeminiStream:
+    """Folds a stream. There is no last event: it has ended well once a chunk said why."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._frames = Frames()
+        self._fold = Fold()
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        return [d for value in self._frames.feed(chunk) for d in self._chunk(value)]
+
+    def _chunk(self, value: Any) -> list[Delta]:
+        if not isinstance(value, dict):
+            raise ProtocolError(f"expected an object in the stream, got {str(value)[:200]!r}")
+        raise_error(value, self._endpoint)
+        return self._fold.add(value)
+
+    def partial(self) -> Completion:
+        return unfinished(self._fold.completion())
+
+    def close(self) -> Completion:
+        cut: ProtocolError | None = None
+        try:
+            for value in self._frames.close():
+                self._chunk(value)
+        except ProtocolError as exc:
+            # What is left at the end and no JSON is an event that was cut off.
+            cut = exc
+        if not self._fold.ended:
+            lost = ConnectionLost(
+                f"{self._endpoint.provider}: the stream ended before a finish reason"
+            )
+            lost.partial = self.partial()
+            raise lost from cut
+        return self._fold.completion()
