@@ -102,7 +102,7 @@ class Choice(Codec):
                 table.setdefault(kind, []).append(branch)
         return table
 
-    def settle(self, *, const: bool) -> list[str]:
+    def settle(self, *, const: bool, closing: dict[str, Any]) -> list[str]:
         """Tag the branches that could be taken for one another; the labels of those that were."""
         clash: set[int] = set()
         for i, a in enumerate(self.branches):
@@ -121,7 +121,7 @@ class Choice(Codec):
                 label = f"{self.branches[i].label}_{count}"
                 count += 1
             taken.add(label)
-            _tag(self.branches[i], label, const=const)
+            _tag(self.branches[i], label, const=const, closing=closing)
         return sorted(taken)
 
     def _like_tags(self, clash: set[int]) -> set[int]:
@@ -139,7 +139,7 @@ class Choice(Codec):
         }
 
 
-def _tag(branch: Branch, label: str, *, const: bool) -> None:
+def _tag(branch: Branch, label: str, *, const: bool, closing: dict[str, Any]) -> None:
     inner = dict(branch.schema)
     tag: dict[str, Any] = {"type": "string"} | ({"const": label} if const else {"enum": [label]})
     branch.schema.clear()
@@ -147,7 +147,7 @@ def _tag(branch: Branch, label: str, *, const: bool) -> None:
         type="object",
         properties={KIND: tag, VALUE: inner},
         required=[KIND, VALUE],
-        additionalProperties=False,
+        **closing,
     )
     branch.codec = Tagged(branch.codec, label)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from prompture.schema.lens.alts import ANYTHING, Alt, Conj
@@ -76,8 +77,25 @@ _NESTING = 30
 _SKETCH = 1200
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a schema gives up to stay within the limits.
+
+    Attributes:
+        depth: objects and arrays further in than this become text.
+        texts: the schemas, known by the id() of their parts, that become text.
+        fields: the root names at most so many properties; the others go into the field for the rest.
+        limit: the limit it is for, in words.
+    """
+
+    depth: int | None = None
+    texts: frozenset[tuple[int, ...]] = frozenset()
+    fields: int | None = None
+    limit: str = ""
+
+
 class Compiler:
-    """The state of one compilation. ``forced`` holds the schemas that must become text, ``cap`` the deepest level."""
+    """The state of one compilation."""
 
     def __init__(
         self,
@@ -86,14 +104,16 @@ class Compiler:
         dialect: Dialect,
         *,
         exact: bool,
-        cap: int | None = None,
-        forced: frozenset[tuple[int, ...]] = frozenset(),
+        cut: Cut | None = None,
     ) -> None:
         self.root = root
         self.dialect = dialect
         self.exact = exact
-        self.cap = cap
-        self.forced = forced
+        self.cut = cut or Cut()
+        self.cap = self.cut.depth
+        self.properties = 0
+        self.root_key: tuple[int, ...] = ()
+        self.result: dict[str, Any] = {}
         self.changes: list[Change] = []
         self.defs: dict[str, Any] = {}
         self.wire = Wire(self.defs, prefix="#/$defs/", closed=dialect.closed != "open")
@@ -170,6 +190,12 @@ class Compiler:
         self._chars = None if self._chars is None else self._chars - size
         return True
 
+    def sketch(self, named: dict[str, Conj]) -> str:
+        """Properties that are described, not typed."""
+        return "among them " + _sketch(
+            ({"properties": {n: conj[0] if conj else True for n, conj in named.items()}},)
+        )
+
     # nodes
 
     def compile(self) -> tuple[dict[str, Any], Codec]:
@@ -184,7 +210,7 @@ class Compiler:
             self.defs[name] = found.schema
             later.target = found.codec
         for choice, within in self.pending:
-            for label in choice.settle(const=self.dialect.const):
+            for label in choice.settle(const=self.dialect.const, closing=self.closing()):
                 self.change(
                     within,
                     "tag",
@@ -193,6 +219,7 @@ class Compiler:
         schema = node.schema
         if self.defs:
             schema = {**schema, "$defs": self.defs}
+        self.result = schema
         return schema, node.codec
 
     def _root_node(self, spot: Spot) -> Node:
@@ -209,6 +236,7 @@ class Compiler:
             ):
                 spot = Spot(spot.pointer, cycle=cycle)
             root = target
+        self.root_key = (id(root),)
         return self.node((root,), spot)
 
     def _needs_wrap(self, schema: dict[str, Any]) -> bool:
@@ -229,7 +257,7 @@ class Compiler:
             "type": "object",
             "properties": {name: node.schema},
             "required": [name],
-            "additionalProperties": False,
+            **self.closing(),
         }
         return Node(schema, Wrap(node.codec, name), node.kinds)
 
@@ -242,9 +270,9 @@ class Compiler:
                 return self._described(found, conj)
         key = tuple(map(id, conj))
         self._spent += 1
-        if key in self.forced:
+        if key in self.cut.texts:
             return self._described(
-                self.text(conj, spot, why=f"of the limits of {self.dialect.name}"), conj
+                self.text(conj, spot, why=f"{self.dialect.name} {self.cut.limit}"), conj
             )
         if conj and (
             key in self._inside or len(self._inside) > _NESTING or self._spent > self._room
@@ -253,16 +281,20 @@ class Compiler:
         alts = self._expander.conj(conj)
         if not alts:
             return self.never(spot)
+        before = self.properties
         self._inside.append(key)
         nodes = [self.alternative(alt, spot, conj) for alt in alts]
         self._inside.pop()
+        if self.properties > before:
+            self.sizes[key] = max(self.sizes.get(key, 0), self.properties - before)
         return self._described(choose(self, nodes, spot), conj)
 
     def _direct(self, schema: dict[str, Any], spot: Spot) -> Node | None:
         """Short cuts: a scalar, a bare reference, a bare union, one allOf."""
         kind = schema.get("type")
         if (
-            kind in SCALARS
+            isinstance(kind, str)
+            and kind in SCALARS
             and "enum" not in schema
             and "const" not in schema
             and self._is_leaf(schema)

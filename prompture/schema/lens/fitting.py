@@ -1,19 +1,87 @@
-"""Compile, measure, and compile again with less until the dialect's limits hold."""
+"""Compile, measure, and compile again with less until the dialect's limits hold.
+
+What is given up: what nests too deep; then the smallest part whose loss suffices, else the largest one; then the
+last properties of the root. Each becomes JSON text, exact as before, but no longer enforced by the provider.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from prompture.errors import SchemaError
 from prompture.schema.lens.change import Change
 from prompture.schema.lens.codec import Codec
-from prompture.schema.lens.compiler import Compiler
+from prompture.schema.lens.compiler import Compiler, Cut
 from prompture.schema.lens.dialects import Dialect
-from prompture.schema.lens.guard import survey
+from prompture.schema.lens.guard import Survey, survey
+from prompture.schema.lens.limits import Excess, excesses, measure
+
+_ROUNDS = 24
+_BUDGETED = (
+    "enum values",
+    "optional properties",
+    "unions",
+)  # the compiler keeps to these by itself
 
 
 def fit(root: Any, dialect: Dialect, *, exact: bool) -> tuple[dict[str, Any], Codec, list[Change]]:
-    """The rewritten schema, the codec, the changes."""
+    """The rewritten schema, the codec, the changes.
+
+    Raises:
+        SchemaError: it cannot be made to fit.
+    """
     found = survey(root)
-    compiler = Compiler(root, found, dialect, exact=exact)
-    schema, codec = compiler.compile()
+    cut = Cut()
+    compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
+    for _ in range(_ROUNDS):
+        if not over:
+            return schema, codec, compiler.changes
+        cut = _less(compiler, cut, over, dialect)
+        compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
+    if over:
+        raise SchemaError(f"{dialect.name} {over[0]}; use split() to ask for it in several calls")
     return schema, codec, compiler.changes
+
+
+def natural_excess(root: Any, dialect: Dialect, *, exact: bool) -> list[Excess]:
+    """The limits that the schema exceeds when nothing is given up."""
+    free = replace(dialect, limits=replace(dialect.limits, enum_values=None, chars=None))
+    compiler, _, _, _ = _attempt(root, survey(root), free, exact=exact, cut=Cut())
+    return excesses(measure(compiler.result), dialect)
+
+
+def _attempt(
+    root: Any, found: Survey, dialect: Dialect, *, exact: bool, cut: Cut
+) -> tuple[Compiler, dict[str, Any], Codec, list[Excess]]:
+    compiler = Compiler(root, found, dialect, exact=exact, cut=cut)
+    schema, codec = compiler.compile()
+    limits = dialect.limits
+    if limits.depth is None and limits.properties is None and limits.chars is None:
+        return compiler, schema, codec, []
+    return compiler, schema, codec, excesses(measure(schema), dialect)
+
+
+def _less(compiler: Compiler, cut: Cut, over: list[Excess], dialect: Dialect) -> Cut:
+    """Give up a little more."""
+    worst = over[0]
+    said = f"takes at most {worst.most:,} {worst.limit}"
+    if worst.limit == "levels of nesting":
+        return replace(cut, depth=(cut.depth or worst.most + 1) - 1, limit=said)
+    if worst.found > 4 * worst.most and (cut.depth is None or cut.depth > 2):
+        return replace(cut, depth=(cut.depth or dialect.limits.depth or 6) - 1, limit=said)
+    sizes = {
+        key: size
+        for key, size in compiler.sizes.items()
+        if key not in cut.texts and key != compiler.root_key
+    }
+    if not sizes or max(sizes.values()) < 2:
+        room = dialect.limits.properties or 1_000
+        return replace(cut, fields=room if cut.fields is None else cut.fields // 2, limit=said)
+    missing = worst.found - worst.most if worst.limit == "properties" else max(sizes.values())
+    enough = [(size, i, key) for i, (key, size) in enumerate(sizes.items()) if size >= missing]
+    if enough:
+        chosen = min(enough, key=lambda row: (row[0], -row[1]))[2]
+    else:
+        chosen = max(sizes, key=lambda key: sizes[key])
+    return replace(cut, texts=cut.texts | {chosen}, limit=said)

@@ -20,8 +20,10 @@ class Names:
             titles = [part.get("title") for part in conj if isinstance(part, dict)]
             base = next((title for title in titles if isinstance(title, str)), "Node")
         base = re.sub(r"[^A-Za-z0-9_.-]+", "_", base).strip("_")[:60] or "Node"
-        count = self._taken.get(base, 0) + 1
+        name, count = base, self._taken.get(base, 1)
+        while name in self._taken:
+            count += 1
+            name = f"{base}_{count}"
         self._taken[base] = count
-        if count == 1:
-            return base
-        return self.take(f"{base}_{count}", ())
+        self._taken[name] = max(count, 1)
+        return name

@@ -64,6 +64,7 @@ def _pairs(c: Compiler, shape: Shape, spot: Spot) -> Node:
     value = _rest(c, shape, within)
     if value is None or (c.cap is not None and within.depth >= c.cap):
         value = c.text(ANYTHING, within, why=None)
+    c.properties += 2
     key: dict[str, Any] = {"type": "string"}
     annotate(key, None, _key_notes(c, shape, spot))
     pair = {
@@ -122,6 +123,9 @@ def record(
     wanted = {name: shape.schema_of(name) for name in (*shape.properties, *shape.required)}
     names = {name: conj for name, conj in wanted.items() if conj != NOTHING}
     required = set(shape.required)
+    names, spilt = _spill(c, names, spot)
+    is_open = is_open or bool(spilt)
+    c.properties += len(names) + is_open
     wires = _wire_names(c, list(names), spot)
     native = c.afford_optionals([name for name in names if name not in required])
     fields, properties = [], {}
@@ -135,7 +139,7 @@ def record(
         fields.append(Field(name, wires[name], node.codec, presence, node.kinds))
         properties[wires[name]] = node.schema
     schema: dict[str, Any] = {"type": "object", "properties": properties}
-    apart, rest = _others(c, shape, spot, schema) if is_open else (None, SAME)
+    apart, rest = _others(c, shape, spot, schema, spilt) if is_open else (None, SAME)
     must = [field.wire for field in fields if field.presence != "optional"]
     must += [apart] if apart else []
     if must or c.dialect.all_required:
@@ -150,11 +154,28 @@ def record(
     )
 
 
+def _spill(
+    c: Compiler, names: dict[str, Conj], spot: Spot
+) -> tuple[dict[str, Conj], dict[str, Conj]]:
+    """The properties that are named, and those for which the root has no room."""
+    most = c.cut.fields
+    if most is None or spot.depth or len(names) < most:
+        return names, {}
+    c.change(
+        spot,
+        "text",
+        f"{len(names) - most + 1} properties go into the field for the rest: {c.dialect.name} {c.cut.limit}",
+        unenforced=True,
+    )
+    order = list(names)
+    return {n: names[n] for n in order[: most - 1]}, {n: names[n] for n in order[most - 1 :]}
+
+
 def _others(
-    c: Compiler, shape: Shape, spot: Spot, schema: dict[str, Any]
+    c: Compiler, shape: Shape, spot: Spot, schema: dict[str, Any], spilt: dict[str, Conj]
 ) -> tuple[str | None, Codec]:
     """Where the keys go that nobody named: beside the others, or into a field of their own."""
-    if c.dialect.closed == "open":
+    if c.dialect.closed == "open" and not spilt:
         value = _rest(c, shape, spot.inside("additionalProperties"))
         if value is not None:
             schema["additionalProperties"] = value.schema
@@ -163,7 +184,7 @@ def _others(
     name = OTHERS
     while name in properties or name in shape.properties:
         name += "_"
-    typed = shape.patterns or shape.rest
+    typed = (shape.patterns or shape.rest) and not spilt
     if typed and (c.cap is None or spot.depth + 3 <= c.cap):
         node = _pairs(c, shape, spot)
         annotate(node.schema, None, ["fields not named above; empty if none"])
@@ -173,6 +194,8 @@ def _others(
     annotate(
         properties[name], None, ["fields not named above, as the text of a JSON object; {} if none"]
     )
+    if spilt:
+        annotate(properties[name], None, [c.sketch(spilt)])
     c.change(
         spot,
         "others",
