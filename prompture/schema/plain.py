@@ -1,21 +1,39 @@
-"""Values of a JSON Schema: plain JSON, checked with ``jsonschema``."""
+"""Values of a JSON Schema: plain JSON, checked with ``jsonschema``.
+
+Some of its keywords are done anew: patterns run in linear time, ``multipleOf`` counts in
+decimals (19.99 is a multiple of 0.01), ``uniqueItems`` does not compare every pair, formats are
+asserted, and an error names the property it is about.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from functools import cache
+from itertools import islice
 from typing import Any
 
 from prompture.errors import SchemaError
-from prompture.schema.check import InvalidValue, Problem, pointer
+from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
+from prompture.schema.meta import understand
+
+STEPS = 100_000
+STEPS_PER_NODE = 300
+"""Keywords that may be applied to a value, at most, and as many more for each of its members."""
+
+VALUE_DEPTH = 200  # as in pydantic-core's parser
+
+_steps_left: ContextVar[list[int]] = ContextVar("steps_left")
 
 
 def plain_copy(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the schema made of dicts, lists, strings, numbers, booleans and None alone."""
     try:
-        copy: dict[str, Any] = json.loads(json.dumps(schema, default=_as_dict))
+        text = json.dumps(schema, default=_as_dict, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise SchemaError(f"the JSON Schema is not made of JSON values: {error}") from None
+    copy: dict[str, Any] = json.loads(text)
     return copy
 
 
@@ -26,29 +44,132 @@ def _as_dict(found: Any) -> dict[str, Any]:
 
 
 class PlainChecker:
-    def __init__(self, schema: dict[str, Any]) -> None:
-        import jsonschema
-        from jsonschema.validators import validator_for
+    """Checks plain JSON against one JSON Schema. Raises SchemaError where that is none."""
 
-        cls = validator_for(schema, default=jsonschema.Draft202012Validator)
-        try:
-            cls.check_schema(schema)
-        except jsonschema.SchemaError as e:
-            raise SchemaError(f"the JSON Schema is wrong at {pointer(e.absolute_path)}") from None
-        self._v = cls(schema)
+    __slots__ = ("_draft", "_schema", "_validator")
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        understood = understand(schema)
+        self._draft = understood.draft
+        # jsonschema would go over to its own, unmetered class where it meets a $schema.
+        self._schema = _undeclared(schema, understood.declaring)
+        self._validator: Any = None  # made when first needed, for the sake of the import
 
     def validate(self, value: Any) -> Any:
-        problems = [
-            Problem(pointer(e.absolute_path), str(e.validator), str(e.validator))
-            for e in self._v.iter_errors(value)
-        ]
+        nodes = _count_nodes(value)
+        allowance = [STEPS + STEPS_PER_NODE * nodes]
+        token = _steps_left.set(allowance)
+        try:
+            problems = list(islice(self._problems(value), PROBLEM_LIMIT))
+        except _Exhausted:
+            raise SchemaError(
+                f"checking a value of {nodes:,} members takes more than "
+                f"{STEPS + STEPS_PER_NODE * nodes:,} steps: the references or unions of the JSON "
+                "Schema multiply; simplify them"
+            ) from None
+        except RecursionError:
+            raise InvalidValue([Problem("", "is nested too deeply", "depth")]) from None
+        finally:
+            _steps_left.reset(token)
         if problems:
-            raise InvalidValue(problems)
+            raise InvalidValue(dict.fromkeys(problems))
         return value
 
     def validate_json(self, text: str | bytes) -> Any:
         try:
-            value = json.loads(text)
-        except ValueError:
-            raise InvalidValue([Problem("", "is not JSON", "json_invalid")]) from None
+            value = json.loads(text, parse_constant=_refuse_constant)
+        except RecursionError:
+            message = "is not JSON: it is nested too deeply"
+            raise InvalidValue([Problem("", message, "json_invalid")]) from None
+        except json.JSONDecodeError as error:
+            message = f"is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+            raise InvalidValue([Problem("", message, "json_invalid")]) from None
+        except ValueError as error:  # bytes that are no text, a constant, or too many digits
+            reason = "it is not UTF-8" if isinstance(error, UnicodeError) else str(error)
+            message = f"is not JSON: {reason[:100]}"
+            raise InvalidValue([Problem("", message, "json_invalid")]) from None
         return self.validate(value)
+
+    def _problems(self, value: Any) -> Iterator[Problem]:
+        from prompture.schema.explain import problems_of
+
+        if self._validator is None:
+            from prompture.schema.refs import registry
+
+            self._validator = _validator_class(self._draft)(self._schema, registry=registry())
+        for error in self._validator.iter_errors(value):
+            yield from problems_of(error)
+
+
+def _undeclared(node: Any, declaring: frozenset[int]) -> Any:
+    """The schema without ``$schema`` in the subschemas that declare one."""
+    if isinstance(node, list):
+        return [_undeclared(inner, declaring) for inner in node]
+    if not isinstance(node, dict):
+        return node
+    dropped = "$schema" if id(node) in declaring else None
+    return {key: _undeclared(one, declaring) for key, one in node.items() if key != dropped}
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+class _Exhausted(Exception):
+    pass
+
+
+def _count_nodes(value: Any) -> int:
+    """The members of a value. Raises InvalidValue where it is nested too deeply."""
+    count = 0
+    level = [value]
+    for _ in range(VALUE_DEPTH + 1):
+        count += len(level)
+        level = [
+            inner
+            for node in level
+            if isinstance(node, (dict, list))
+            for inner in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return count
+    raise InvalidValue([Problem("", f"is nested more than {VALUE_DEPTH} deep", "depth")])
+
+
+@cache
+def _validator_class(draft: int) -> Any:
+    """jsonschema's validator of a draft, its keywords metered and some replaced."""
+    import jsonschema
+    from jsonschema import validators
+
+    from prompture.schema.keywords import KEYWORDS
+
+    base: Any = {
+        4: jsonschema.Draft4Validator,
+        6: jsonschema.Draft6Validator,
+        7: jsonschema.Draft7Validator,
+        2019: jsonschema.Draft201909Validator,
+        2020: jsonschema.Draft202012Validator,
+    }[draft]
+    known = base.VALIDATORS
+    ours = {word: function for word, function in KEYWORDS.items() if word in known}
+    metered = {word: _metered(ours.get(word, known[word])) for word in known}
+    make: Any = validators.extend
+    return make(base, metered)
+
+
+def _metered(function: Any) -> Any:
+    """The keyword, each use of which is counted, and its errors by the length of their text
+    (jsonschema prints the value into it)."""
+
+    def keyword(validator: Any, asked: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        left = _steps_left.get()
+        left[0] -= 1
+        if left[0] < 0:
+            raise _Exhausted
+        for error in function(validator, asked, instance, schema) or ():
+            left[0] -= len(error.message) >> 8
+            error.message = ""
+            yield error
+
+    return keyword

@@ -1,0 +1,160 @@
+"""``jsonschema``'s errors as problems a model can act on; they quote the schema, not the value."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from prompture.schema.check import Problem, excerpt, kind_of, pointer
+from prompture.schema.formats import ADVICE
+
+_MEMBERS_SHOWN = 12
+_TEXT_LENGTH = 120
+
+
+def problems_of(error: Any) -> Iterator[Problem]:
+    """The problems of one error; of a union, those of the branch that was meant."""
+    if error.validator in ("anyOf", "oneOf") and error.context:
+        yield from _of_union(error)
+    else:
+        yield _problem(error, _message(error))
+
+
+def _problem(error: Any, message: str) -> Problem:
+    kind = str(error.validator or "false")
+    missing = kind == "required"
+    shown = None if missing else excerpt(error.instance)
+    return Problem(pointer(error.absolute_path), message, kind, shown)
+
+
+def _of_union(error: Any) -> Iterator[Problem]:
+    branches: dict[Any, list[Any]] = defaultdict(list)
+    for inner in error.context:
+        branches[inner.schema_path[0]].append(inner)
+    meant = [found for found in branches.values() if not any(map(_misfits, found))]
+    if len(meant) == 1 or len(branches) == 1:
+        for inner in (meant or list(branches.values()))[0]:
+            yield from problems_of(inner)
+        return
+    types = _expected_types(branches)
+    if types and not meant:
+        yield _problem(error, f"must be {types}, not {kind_of(error.instance)}")
+        return
+    likely = min(meant or branches.values(), key=len)
+    first = next(problems_of(likely[0]))
+    where = pointer(error.absolute_path)
+    place = f"{first.pointer.removeprefix(where)} " if first.pointer != where else ""
+    count = len(error.validator_value)
+    message = f"fits none of {count} forms; for the nearest, {place}{first.message}"
+    yield _problem(error, message)
+
+
+def _misfits(error: Any) -> bool:
+    """Whether the value is of another kind than this branch: its type, or its tag, is wrong."""
+    depth = len(error.relative_path)
+    if error.validator in ("const", "enum"):
+        return depth <= 1
+    return error.validator == "type" and depth == 0
+
+
+def _expected_types(branches: dict[Any, list[Any]]) -> str:
+    """``"a string or null"``, where every branch fails for the type of the value alone."""
+    names: list[str] = []
+    for found in branches.values():
+        first = found[0]
+        if len(found) > 1 or first.validator != "type" or first.relative_path:
+            return ""
+        names += _type_names(first.validator_value)
+    return _or(list(dict.fromkeys(names)))
+
+
+def _message(error: Any) -> str:
+    explain = _MESSAGES.get(error.validator)
+    if explain:
+        return explain(error.validator_value, error.instance)
+    if error.validator is None:
+        return "is not allowed"
+    return f"does not satisfy {error.validator}"
+
+
+def _type(asked: Any, value: Any) -> str:
+    return f"must be {_or(_type_names(asked))}, not {kind_of(value)}"
+
+
+def _type_names(asked: Any) -> list[str]:
+    names = [asked] if isinstance(asked, str) else asked
+    return [_ARTICLES.get(name, name) for name in names]
+
+
+_ARTICLES = {
+    "integer": "an integer",
+    "object": "an object",
+    "array": "an array",
+    "string": "a string",
+    "number": "a number",
+    "boolean": "a boolean",
+}
+
+
+def _or(names: list[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def _text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _TEXT_LENGTH else text[: _TEXT_LENGTH - 1] + "…"
+
+
+def _enum(members: Any, _: Any) -> str:
+    shown = ", ".join(_text(member) for member in members[:_MEMBERS_SHOWN])
+    more = len(members) - _MEMBERS_SHOWN
+    return f"must be one of {shown}" + (f" or {more} more" if more > 0 else "")
+
+
+def _format(name: str, _: Any) -> str:
+    return f"must be {ADVICE.get(name, f'in the format {name}')}"
+
+
+def _count(what: str, bound: str) -> Callable[[Any, Any], str]:
+    def explain(limit: Any, value: Any) -> str:
+        unit = what if limit != 1 else {"properties": "property"}.get(what, what.removesuffix("s"))
+        return f"must have at {bound} {limit} {unit}, not {len(value)}"
+
+    return explain
+
+
+def _bound(words: str) -> Callable[[Any, Any], str]:
+    return lambda limit, _: f"must be {words} {limit}"
+
+
+_MESSAGES: dict[str, Callable[[Any, Any], str]] = {
+    "type": _type,
+    "enum": _enum,
+    "const": lambda asked, _: f"must be {_text(asked)}",
+    "required": lambda _, __: "is required",
+    "additionalProperties": lambda _, __: "is not allowed",
+    "unevaluatedProperties": lambda _, __: "holds a property that is not allowed",
+    "unevaluatedItems": lambda _, __: "holds an item that is not allowed",
+    "additionalItems": lambda _, __: "holds more items than are allowed",
+    "items": lambda _, __: "holds more items than are allowed",
+    "pattern": lambda asked, _: f"must match the pattern {_text(asked)}",
+    "format": _format,
+    "minLength": _count("characters", "least"),
+    "maxLength": _count("characters", "most"),
+    "minItems": _count("items", "least"),
+    "maxItems": _count("items", "most"),
+    "minProperties": _count("properties", "least"),
+    "maxProperties": _count("properties", "most"),
+    "minimum": _bound("at least"),
+    "maximum": _bound("at most"),
+    "exclusiveMinimum": _bound("greater than"),
+    "exclusiveMaximum": _bound("less than"),
+    "multipleOf": _bound("a multiple of"),
+    "uniqueItems": lambda _, __: "must not hold the same item twice",
+    "contains": lambda _, __: "must hold an item of the form that is asked for",
+    "not": lambda _, __: "has a form that is not allowed",
+    "anyOf": lambda asked, _: f"fits none of {len(asked)} forms",
+    "oneOf": lambda asked, _: f"fits more than one of {len(asked)} forms, where one is asked for",
+}

@@ -1,0 +1,161 @@
+"""The shapes of JSON Schema's keywords, as the metaschemas of drafts 4 to 2020-12 have them.
+
+They are checked here, and not with ``jsonschema``: that takes most of a second for a schema of
+5,000 lines, knows no limits, and has to be imported. More is allowed than drafts 4 and 6 do (an
+empty ``required``, a boolean for a schema), where the meaning is clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prompture.schema.check import kind_of
+
+Rule = Callable[[Any], str]
+"""What is wrong with a keyword's value ("must be ..."); empty where nothing is."""
+
+ONE = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "propertyNames",
+    "additionalProperties",
+    "additionalItems",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contentSchema",
+]
+LISTS = ["allOf", "anyOf", "oneOf", "prefixItems"]
+MAPS = ["properties", "patternProperties", "definitions", "$defs", "dependentSchemas"]
+REFERENCES = ["$ref", "$dynamicRef", "$recursiveRef"]
+
+SINCE = {
+    **dict.fromkeys(["const", "contains", "propertyNames"], 6),
+    **dict.fromkeys(["if", "then", "else"], 7),
+    **dict.fromkeys(
+        [
+            "$defs",
+            "dependentSchemas",
+            "dependentRequired",
+            "unevaluatedItems",
+            "unevaluatedProperties",
+            "contentSchema",
+            "minContains",
+            "maxContains",
+            "$recursiveRef",
+        ],
+        2019,
+    ),
+    **dict.fromkeys(["prefixItems", "$dynamicRef"], 2020),
+}
+"""The draft that brought a keyword; before it, the keyword means nothing."""
+
+TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+
+
+def _a_string(value: Any) -> str:
+    return "" if isinstance(value, str) else f"must be a string, not {kind_of(value)}"
+
+
+def _a_boolean(value: Any) -> str:
+    return "" if isinstance(value, bool) else f"must be true or false, not {kind_of(value)}"
+
+
+def _a_number(value: Any) -> str:
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return "" if fits else f"must be a number, not {kind_of(value)}"
+
+
+def _a_positive_number(value: Any) -> str:
+    return _a_number(value) or ("" if value > 0 else "must be greater than 0")
+
+
+def _a_count(value: Any) -> str:
+    fault = _a_number(value)
+    return fault or (
+        "" if value >= 0 and value == int(value) else "must be a whole number, 0 or more"
+    )
+
+
+def _an_array(value: Any) -> str:
+    return "" if isinstance(value, list) else f"must be an array, not {kind_of(value)}"
+
+
+def _an_object(value: Any) -> str:
+    return "" if isinstance(value, dict) else f"must be an object, not {kind_of(value)}"
+
+
+def _names(value: Any) -> str:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        return "must be an array of strings"
+    return "" if len(set(value)) == len(value) else "must not name the same twice"
+
+
+def _name_lists(value: Any) -> str:
+    return _an_object(value) or next(filter(None, map(_names, value.values())), "")
+
+
+def _a_type(value: Any) -> str:
+    known = ", ".join(TYPES)
+    if isinstance(value, str):
+        return "" if value in TYPES else f"is {value[:40]!r}, which is no type; there are {known}"
+    if not isinstance(value, list) or not value:
+        return f"must be a type or a list of types; there are {known}"
+    for one in value:
+        if not isinstance(one, str) or one not in TYPES:
+            return f"names a type that is none; there are {known}"
+    return "" if len(set(value)) == len(value) else "must not name the same type twice"
+
+
+def _schemas(value: Any) -> str:
+    return _an_array(value) or ("" if value else "must not be empty")
+
+
+def _a_schema(value: Any) -> str:
+    return "" if isinstance(value, (dict, bool)) else f"must be a schema, not {kind_of(value)}"
+
+
+def _items_of_old(value: Any) -> str:
+    return "" if isinstance(value, (dict, bool, list)) else "must be a schema or an array of them"
+
+
+_COUNTED = ("Length", "Items", "Properties", "Contains")
+
+_COMMON: dict[str, Rule] = {
+    **dict.fromkeys(REFERENCES, _a_string),
+    "type": _a_type,
+    "enum": _an_array,
+    "required": _names,
+    "pattern": _a_string,
+    "format": _a_string,
+    "title": _a_string,
+    "description": _a_string,
+    "multipleOf": _a_positive_number,
+    "maximum": _a_number,
+    "minimum": _a_number,
+    "exclusiveMaximum": _a_number,
+    "exclusiveMinimum": _a_number,
+    "uniqueItems": _a_boolean,
+    **dict.fromkeys(
+        [f"{end}{what}" for end in ("min", "max") for what in _COUNTED],
+        _a_count,
+    ),
+    **dict.fromkeys(ONE, _a_schema),
+    **dict.fromkeys(LISTS, _schemas),
+    **dict.fromkeys((*MAPS, "dependencies"), _an_object),
+    "dependentRequired": _name_lists,
+}
+
+
+def rules_of(draft: int) -> dict[str, Rule]:
+    rules = {word: rule for word, rule in _COMMON.items() if SINCE.get(word, 0) <= draft}
+    rules["items"] = _a_schema if draft >= 2020 else _items_of_old
+    rules["id" if draft == 4 else "$id"] = _a_string
+    if draft == 4:
+        rules |= {"exclusiveMaximum": _a_boolean, "exclusiveMinimum": _a_boolean}
+    if draft == 2020:
+        del rules["additionalItems"]
+    return rules
