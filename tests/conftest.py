@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.llama.fixtures import llama_server, llama_server_with_key, tiny_gguf  # noqa: F401
+
 os.environ["PROMPTURE_OFFLINE"] = "1"
 for name in [n for n in os.environ if n.endswith(("_API_KEY", "_API_TOKEN")) or n == "HF_TOKEN"]:
     del os.environ[name]

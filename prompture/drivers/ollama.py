@@ -29,7 +29,7 @@ ROW = Provider(
     option_env={"num_ctx": ("OLLAMA_CONTEXT_LENGTH",)},
     narrow=_narrow,
     features=Features(
-        vision=True, forced_tool=False, schema_with_tools=False, schema_dialect="plain"
+        vision=True, forced_tool=False, schema_with_tools=False, schema_dialect="ollama"
     ),
     docs="https://docs.ollama.com/api",
 )
