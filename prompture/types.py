@@ -36,14 +36,14 @@ ToolChoice: TypeAlias = str
 class Text:
     """Plain words to the model: a question, an instruction, a turn."""
 
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """A text to extract from. ``name`` is shown to the model where there is one."""
 
-    text: str
+    text: str = field(repr=False)
     name: str = ""
 
 
@@ -131,7 +131,7 @@ class Message:
     """
 
     role: Role
-    content: str | tuple[Part, ...] = ""
+    content: str | tuple[Part, ...] = field(default="", repr=False)
     calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
     name: str | None = None

@@ -59,9 +59,12 @@ class InProcessBase(BaseDriver):
                 raise ConfigurationError(f"{self.name}: {exc}") from exc
 
     def _answer(self, request: Request) -> Completion:
+        return self._answer_with(self.engine, request)
+
+    def _answer_with(self, engine: Engine, request: Request) -> Completion:
         call = _EngineCall(self, request)
         try:
-            return call.finished(self.engine.answer(call.request), None)
+            return call.finished(engine.answer(call.request), None)
         except PromptureError as exc:
             call.failed(exc)
             raise

@@ -44,11 +44,9 @@ BUILTIN: Mapping[str, str] = {
     "cloudflare": "cloudflare",
     "azure": "azure",
     "vertex": "vertex",
-    "bedrock": "bedrock",
     "ollama": "ollama",
     "lmstudio": "lmstudio",
     "llamacpp": "llamacpp",
-    "airllm": "airllm",
     "openai-compatible": "openai_compatible",
     "local": "local",
 }
@@ -217,6 +215,13 @@ def drivers_of(
     """Both driver classes of a row: those of its module, or classes made for it."""
     from prompture.drivers.base import AsyncDriver, CostMixin, Driver
 
+    if provider.name in BUILTIN:
+        module = import_module(f"prompture.drivers.{BUILTIN[provider.name]}")
+        own = [c for c in vars(module).values() if _is_driver_of(c, provider)]
+        sync = next((c for c in own if issubclass(c, Driver)), None)
+        twin = next((c for c in own if issubclass(c, AsyncDriver)), None)
+        if sync and twin:
+            return sync, twin
     stem = _stem(provider)
     return (
         type(f"{stem}Driver", (CostMixin, Driver), {"provider": provider}),
@@ -237,6 +242,10 @@ def engines_of(
         type(f"{stem}Driver", (CostMixin, InProcessDriver), {"provider": provider}),
         type(f"Async{stem}Driver", (CostMixin, AsyncInProcessDriver), {"provider": provider}),
     )
+
+
+def _is_driver_of(candidate: Any, provider: Provider) -> bool:
+    return isinstance(candidate, type) and getattr(candidate, "provider", None) is provider
 
 
 def _stem(provider: Provider) -> str:

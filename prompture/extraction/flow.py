@@ -159,8 +159,7 @@ def _again(
     request: Request, completion: Completion, plan: Plan, problems: Sequence[Problem]
 ) -> Request:
     """The request that shows the model its answer and what is wrong with it."""
-    shown = [replace(p, pointer=plan.rewrite.forward_pointer(p.pointer)) for p in problems]
-    text = complaint(shown)
+    text = complaint(problems)
     turns: list[Message]
     if completion.tool_calls:
         turns = [completion.message(), *tool_complaints(completion.tool_calls, text)]

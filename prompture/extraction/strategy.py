@@ -10,7 +10,7 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.provider import Features
 from prompture.errors import ConfigurationError, SchemaError, UnsupportedError
 from prompture.extraction.prompts import system_text
-from prompture.schema.lens import Rewrite
+from prompture.schema.strict import Rewrite
 from prompture.schema.source import Source
 from prompture.types import Message, Request, Tool
 
@@ -108,12 +108,18 @@ def _check(strategy: str, features: Features, driver: BaseDriver) -> None:
 
 
 def _rewritten(source: Source[Any], strategy: str, features: Features) -> Rewrite:
-    from prompture.schema.lens import rewrite
+    from prompture.schema.strict import rewrite
 
     dialect = features.schema_dialect if strategy in ("json_schema", "tool") else "plain"
     if strategy == "tool" and dialect == "plain":
         dialect = _LOOSE
-    return rewrite(source.json_schema, dialect)
+    return rewrite(source.json_schema, dialect, exact=False)
+
+
+def _sendable(rewritten: Rewrite) -> dict[str, Any]:
+    if isinstance(rewritten.schema, bool):
+        raise SchemaError("the schema allows anything or nothing: say what is wanted")
+    return rewritten.schema
 
 
 def _turns(
@@ -153,7 +159,7 @@ def _template(
     source: Source[Any], strategy: str, rewritten: Rewrite, base: Request, features: Features
 ) -> Request:
     if strategy == "json_schema":
-        return replace(base, schema=rewritten.schema, schema_name=source.name)
+        return replace(base, schema=_sendable(rewritten), schema_name=source.name)
     if strategy == "json_object":
         return replace(base, json_mode=True)
     if strategy == "prompt":
@@ -161,7 +167,7 @@ def _template(
     tool = Tool(
         name=source.name,
         description=source.description or "Give the extracted data.",
-        parameters=rewritten.schema,
+        parameters=_sendable(rewritten),
         strict=features.schema_dialect != _LOOSE,
     )
     choice = source.name if features.forced_tool else "auto"

@@ -1,0 +1,190 @@
+"""Drivers that answer from a script or a function, in both colours."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from prompture.catalog import Rates, cost_of
+from prompture.drivers.cost import LOCAL, CostMixin
+from prompture.drivers.inprocess import (
+    NO_CODEC,
+    AsyncInProcessDriver,
+    InProcessDriver,
+)
+from prompture.drivers.provider import Features, Provider
+from prompture.errors import PromptureError
+from prompture.money import Cost
+from prompture.types import Completion, Delta, Request, ToolCall, Usage
+
+Answer: TypeAlias = "str | Mapping[str, Any] | ToolCall | Completion | PromptureError"
+"""Text, a value (becomes JSON), a tool call, a whole Completion, or an error to raise."""
+
+ROW = Provider(
+    name="scripted",
+    title="Scripted",
+    codec=NO_CODEC,
+    base_url="",
+    key_required=False,
+    default_model="scripted",
+    features=Features(vision=True, files=True),
+    docs="prompture.testing",
+)
+
+
+class ScriptExhausted(AssertionError):
+    """More calls were made than the script has answers."""
+
+
+def completion_of(answer: Any, request: Request) -> Completion:
+    """What a scripted answer is as a Completion; errors are raised."""
+    if isinstance(answer, BaseException):
+        raise answer
+    if isinstance(answer, Completion):
+        return answer
+    if isinstance(answer, ToolCall):
+        answer = [answer]
+    if (
+        isinstance(answer, (list, tuple))
+        and answer
+        and all(isinstance(a, ToolCall) for a in answer)
+    ):
+        return Completion(tool_calls=tuple(answer), stop_reason="tool_calls", usage=_FREE)
+    if isinstance(answer, str):
+        text = answer
+    else:
+        text = json.dumps(answer, ensure_ascii=False)
+    forced = next((t for t in request.tools if t.name == request.tool_choice), None)
+    if forced is not None and not isinstance(answer, str):
+        call = ToolCall(id="call_0", name=forced.name, arguments=dict(answer), raw_arguments=text)
+        return Completion(tool_calls=(call,), stop_reason="tool_calls", usage=_FREE)
+    return Completion(text=text, usage=_FREE)
+
+
+_FREE = Usage(requests=1, reported=True)
+
+
+class _Scripted(CostMixin):
+    """What the four drivers share: the record of requests, and the prices."""
+
+    provider = ROW
+    requests: list[Request]
+    prices: Rates | None
+
+    def price(self, usage: Usage, *, answered: str = "", asked: str = "") -> Cost:
+        return LOCAL if self.prices is None else cost_of(usage, self.prices, model=asked)
+
+    def _set_up(self, prices: Rates | None, chunk_chars: int) -> None:
+        self.requests = []
+        self.prices = prices
+        self._chunk_chars = chunk_chars
+
+    def _cut(self, completion: Completion) -> Iterator[Delta | Completion]:
+        size = self._chunk_chars
+        for start in range(0, len(completion.reasoning), size):
+            yield Delta(reasoning=completion.reasoning[start : start + size])
+        for start in range(0, len(completion.text), size):
+            yield Delta(text=completion.text[start : start + size])
+        for index, call in enumerate(completion.tool_calls):
+            raw = call.raw_arguments or json.dumps(call.arguments)
+            yield Delta(tool_index=index, tool_id=call.id, tool_name=call.name)
+            for start in range(0, len(raw), size):
+                yield Delta(tool_index=index, tool_arguments=raw[start : start + size])
+        yield completion
+
+
+class _Engine:
+    def __init__(self, answer: Callable[[Request], Completion]) -> None:
+        self.answer = answer
+
+
+class FunctionDriver(_Scripted, InProcessDriver):
+    """Answers with what ``function(request)`` returns: see Answer.
+
+    ``requests`` records every request. ``prices`` (``catalog.Rates``) put a price on the usage
+    of the Completions it returns. ``chunk_chars`` is how finely streams are cut.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Request], Any],
+        *,
+        model: str = "scripted",
+        prices: Rates | None = None,
+        chunk_chars: int = 8,
+        **settings: Any,
+    ) -> None:
+        super().__init__(model, **settings)
+        self._set_up(prices, chunk_chars)
+        self.__dict__["engine"] = _Engine(self._reply)
+        self._function = function
+
+    def _reply(self, request: Request) -> Completion:
+        self.requests.append(request)
+        return completion_of(self._function(request), request)
+
+    def stream(self, request: Request) -> Iterator[Delta | Completion]:
+        """The answer cut into pieces, then the completion."""
+        yield from self._cut(self.complete(request))
+
+
+class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
+    """The async colour of FunctionDriver; the function may be a coroutine function."""
+
+    def __init__(
+        self,
+        function: Callable[[Request], Any] | Callable[[Request], Awaitable[Any]],
+        *,
+        model: str = "scripted",
+        prices: Rates | None = None,
+        chunk_chars: int = 8,
+        **settings: Any,
+    ) -> None:
+        super().__init__(model, **settings)
+        self._set_up(prices, chunk_chars)
+        self._function = function
+
+    async def complete(self, request: Request) -> Completion:
+        """Ask once. The function runs in the loop, not in a thread."""
+        self.requests.append(replace(request, model=request.model or self.model))
+        answer = self._function(request)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        return self._answer_with(_Engine(lambda sent: completion_of(answer, sent)), request)
+
+    async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
+        """The answer cut into pieces, then the completion."""
+        for piece in self._cut(await self.complete(request)):
+            yield piece
+
+
+def _script(answers: Iterable[Any]) -> Callable[[Request], Any]:
+    left = iter(answers)
+    count = 0
+
+    def next_answer(request: Request) -> Any:
+        nonlocal count
+        count += 1
+        try:
+            return next(left)
+        except StopIteration:
+            raise ScriptExhausted(f"call {count} was made; the script has {count - 1}") from None
+
+    return next_answer
+
+
+class ScriptedDriver(FunctionDriver):
+    """Answers with the items of ``answers`` in turn: see Answer. Raises ScriptExhausted."""
+
+    def __init__(self, answers: Iterable[Any], **settings: Any) -> None:
+        super().__init__(_script(answers), **settings)
+
+
+class AsyncScriptedDriver(AsyncFunctionDriver):
+    """The async colour of ScriptedDriver."""
+
+    def __init__(self, answers: Iterable[Any], **settings: Any) -> None:
+        super().__init__(_script(answers), **settings)
