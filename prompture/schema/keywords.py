@@ -5,15 +5,17 @@ A problem that is about one property points to it: ``path`` holds its name, also
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
 from prompture.schema.formats import FORMATS
 from prompture.schema.patterns import matcher
+
+_MAGNITUDE = 5_000  # of the exponent; beyond it, arithmetic takes too long
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
 
@@ -94,24 +96,20 @@ def _missing(names: Any, instance: dict[str, Any]) -> Iterator[ValidationError]:
 def _multiple_of(_: Any, divisor: Any, instance: Any, __: Any) -> Iterator[ValidationError]:
     if not isinstance(instance, (int, float, Decimal)) or isinstance(instance, bool):
         return
-    if not math.isfinite(instance) or not _divides(divisor, instance):
+    if not _divides(divisor, instance):
         yield ValidationError("")
 
 
 def _divides(divisor: Any, number: Any) -> bool:
-    """In decimal, as both are written; digits beyond 1,000 are out of reach."""
-    if isinstance(divisor, int) and isinstance(number, int):
-        return number % divisor == 0
-    _, digits, exponent = (Decimal(str(number)) / 1).as_tuple()
-    _, its_digits, its_exponent = (Decimal(str(divisor)) / 1).as_tuple()
-    assert isinstance(exponent, int)
-    assert isinstance(its_exponent, int)
-    low = min(exponent, its_exponent)
-    if max(exponent, its_exponent) - low > 1000:
-        return bool(math.fmod(float(number), float(divisor)) == 0)
-    whole = int("".join(map(str, digits))) * 10 ** (exponent - low)
-    part = int("".join(map(str, its_digits))) * 10 ** (its_exponent - low)
-    return bool(whole % part == 0)
+    """In decimal, as both are written: 0.1 is a tenth."""
+    whole, part = (_as_written(one) for one in (number, divisor))
+    if not whole.is_finite() or abs(whole.adjusted()) > _MAGNITUDE:
+        return False
+    return (Fraction(whole) / Fraction(part)).denominator == 1
+
+
+def _as_written(number: Any) -> Decimal:
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
 
 
 def _unique_items(_: Any, asked: bool, instance: Any, __: Any) -> Iterator[ValidationError]:

@@ -223,4 +223,8 @@ class _Reading:
             if fault:
                 raise wrong((*here.path, keyword), fault)
             self._targets.setdefault(id(here.node), []).append(found)
-            yield (*here.path, keyword), found, scope
+            yield self._path_of(reference) or (*here.path, keyword), found, scope
+
+    def _path_of(self, reference: str) -> Path:
+        """Where a plain pointer leads, for messages; empty for other references."""
+        return tuple(reference[2:].split("/")) if reference.startswith("#/") else ()

@@ -94,23 +94,23 @@ def refuse_loops(root: dict[str, Any], draft: int, targets: dict[int, list[Any]]
 
     ``targets``: what the references of a subschema (by its ``id()``) name.
     """
-    counts: dict[int, int] = {}
+    counts: dict[int, tuple[int, int]] = {}
     nodes = [root, *(node for found in targets.values() for node in found)]
     for node in _descendants(nodes):
         if id(node) in targets:
-            _count(node, draft, targets, counts, {})
+            _count(node, draft, targets, counts, set())
 
 
 def _count(
     node: Any,
     draft: int,
     targets: dict[int, list[Any]],
-    counts: dict[int, int],
-    above: dict[int, None],
-) -> int:
-    """How many subschemas a value is checked against on behalf of this one."""
+    counts: dict[int, tuple[int, int]],
+    above: set[int],
+) -> tuple[int, int]:
+    """How many subschemas a value is checked against on behalf of this one, and how deep."""
     if not isinstance(node, dict):
-        return 1
+        return 1, 1
     if id(node) in counts:
         return counts[id(node)]
     if id(node) in above:
@@ -118,19 +118,26 @@ def _count(
             "the JSON Schema refers to itself without end: a $ref leads back to its own place "
             "with no property or item in between"
         )
+    above.add(id(node))
     if len(above) > CHAIN_LIMIT:
-        raise SchemaError(f"the JSON Schema has a chain of more than {CHAIN_LIMIT} references")
-    above[id(node)] = None
-    inner = _in_place(node, draft, targets)
-    count = 1 + sum(_count(one, draft, targets, counts, above) for one in inner)
-    del above[id(node)]
+        raise _too_long()
+    inner = [_count(one, draft, targets, counts, above) for one in _in_place(node, draft, targets)]
+    above.remove(id(node))
+    count = 1 + sum(each for each, _ in inner)
+    height = 1 + max((each for _, each in inner), default=0)
+    if height > CHAIN_LIMIT:
+        raise _too_long()
     if count > BRANCH_LIMIT:
         raise SchemaError(
             f"the JSON Schema's references multiply: one value would be checked against more "
             f"than {BRANCH_LIMIT:,} subschemas"
         )
-    counts[id(node)] = count
-    return count
+    counts[id(node)] = count, height
+    return count, height
+
+
+def _too_long() -> SchemaError:
+    return SchemaError(f"the JSON Schema has a chain of more than {CHAIN_LIMIT} references")
 
 
 def _in_place(node: dict[str, Any], draft: int, targets: dict[int, list[Any]]) -> Iterator[Any]:
