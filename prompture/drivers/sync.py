@@ -92,13 +92,7 @@ class RequestsTransport:
         timeout = request.timeout
         connect = min(timeout, CONNECT_SECONDS) if timeout else CONNECT_SECONDS
         try:
-            response = self._session.send(
-                prepared,
-                stream=True,
-                timeout=(connect, timeout),
-                allow_redirects=False,
-                proxies=self._proxies_for(request.url),
-            )
+            response = self._send(prepared, (connect, timeout))
             headers = {name.lower(): value for name, value in response.headers.items()}
             if request.stream and response.status_code < 400:
                 return HTTPResponse(
@@ -107,6 +101,18 @@ class RequestsTransport:
             return HTTPResponse(response.status_code, headers, _body(response, self._max_bytes))
         except requests.RequestException as exc:
             raise _transport_error(exc, request.url) from exc
+
+    def _send(
+        self, prepared: requests.PreparedRequest, timeout: tuple[float, float | None]
+    ) -> requests.Response:
+        url = prepared.url or ""
+        if not self._own:
+            return self._session.send(prepared, stream=True, timeout=timeout, allow_redirects=False)
+        # The adapter itself: what a Session adds (cookies, redirects, look-ups) is not wanted.
+        proxies = self._proxies_for(url)
+        adapter = self._session.get_adapter(url)
+        wait: Any = timeout
+        return adapter.send(prepared, stream=True, timeout=wait, verify=True, proxies=proxies)
 
     def _headers(self, request: HTTPRequest) -> dict[str, str]:
         fixed = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "gzip, deflate"}
@@ -117,8 +123,6 @@ class RequestsTransport:
         return {**fixed, **request.headers}
 
     def _proxies_for(self, url: str) -> MutableMapping[str, str]:
-        if not self._own:
-            return self._session.proxies
         origin = "/".join(url.split("/", 3)[:3])
         found = self._proxies.get(origin)
         if found is None:

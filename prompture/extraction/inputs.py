@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from prompture.errors import ConfigurationError
 from prompture.types import Document, File, Image, Part, Text
 
-_BINARY = frozenset(map(chr, [*range(9), *range(14, 27), *range(28, 32)]))
+_BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def content(text: Any) -> str | tuple[Part, ...]:
@@ -47,7 +48,7 @@ def _check_text(text: str, *, allow_empty: bool = False) -> None:
         raise ConfigurationError("text is empty: there is nothing to extract from")
     # A look at the start is enough to tell a binary file read as text from a document.
     start = text[:4096]
-    if "\x00" in start or sum(c in _BINARY for c in start) > len(start) // 20:
+    if "\x00" in start or len(_BINARY.findall(start)) > len(start) // 20:
         raise ConfigurationError(
             "text is binary, not words: extract its text first, or send it as prompture.File"
         )
