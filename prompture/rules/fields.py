@@ -27,6 +27,7 @@ _GENERIC = frozenset(
     }
 )
 _CLAUSE = re.compile(r"[^.,;:(\n]{1,80}")
+_AS_PRINTED = re.compile(r"\s+(?:as (?:it is )?(?:printed|written|stated|shown)|if (?:any|stated|given))\b.*", re.IGNORECASE)
 _ITEM_CONCEPTS = (
     *(
         "quantity",
@@ -207,7 +208,7 @@ def own_phrases(name: str, schema: Mapping[str, Any]) -> list[str]:
 def _clause(schema: Mapping[str, Any]) -> str:
     description = schema.get("description")
     match = _CLAUSE.match(description.strip()) if isinstance(description, str) else None
-    return normalise(match.group()) if match else ""
+    return normalise(_AS_PRINTED.sub("", match.group())) if match else ""
 
 
 def find_concept(own: list[str], schema: Mapping[str, Any], *, items: bool) -> Concept | None:

@@ -205,7 +205,7 @@ def _of_middle(line: Line, index: int, place: int, known: frozenset[str]) -> Ite
         for word in _WORD.finditer(cell.text, before.start(), colon.start()):
             label = cell.text[word.start() : colon.start()].rstrip()
             key = normalise(label)
-            if key in known and word.start() > 0:
+            if key in known and _fresh(cell.text, word.start()):
                 window = (cell.start + colon.end(), cell.end)
                 yield Pair(
                     key,
@@ -216,6 +216,12 @@ def _of_middle(line: Line, index: int, place: int, known: frozenset[str]) -> Ite
                     index,
                 )
                 break
+
+
+def _fresh(text: str, at: int) -> bool:
+    """Whether a label inside a cell begins there: what is before it ends a value, not a longer label."""
+    before = text[:at].split()
+    return bool(before) and (any(c.isdigit() for c in before[-1]) or before[-1][-1] in ",;.)]|")
 
 
 def _of_markup(layout: Layout) -> Iterator[Pair]:

@@ -11,6 +11,7 @@ from prompture.rules.labels import normalise
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.render import render
 from prompture.rules.values import Reading, choices, read
+from prompture.types import Span
 
 # Kinds that cannot be mistaken: a text that holds one value of the kind states it.
 _DISTINCT_KINDS = {
@@ -56,6 +57,10 @@ def weigh(
         return [shop] if shop else []
     if name.kind in {"date", "datetime"}:
         found = [*found, *_spoken(name, page, scope)]
+    if name.concept == "publication_date":
+        return [*found, *_stamped(name, page), *_own_line(name, page, scope)]
+    if name.concept == "case_name":
+        return _captions(name, found)
     if name.party:
         return parties.weigh(name, page, scope, found)
     if name.concept in amounts.SUMS:
@@ -115,6 +120,39 @@ def _spoken(name: Field, page: Page, scope: Scope) -> list[Candidate]:
                 out += candidate(name, Reading(day, day.start, day.end), page, round(fit * 0.9, 4))
                 break
     return out
+
+
+def _stamped(name: Field, page: Page) -> list[Candidate]:
+    """The date of an arXiv stamp."""
+    day = _days(page).get(papers.stamped(page) or -1)
+    return candidate(name, Reading(day, day.start, day.end), page, 0.88) if day else []
+
+
+def _own_line(name: Field, page: Page, scope: Scope) -> list[Candidate]:
+    """A date alone on one of the first lines."""
+    for line in page.layout.within(scope.start, scope.end)[:20]:
+        start = line.start + len(line.text) - len(line.text.lstrip())
+        day = _days(page).get(start)
+        if day is not None and day.end == start + len(line.words):
+            return candidate(name, Reading(day, day.start, day.end), page, 0.75)
+    return []
+
+
+def _captions(name: Field, found: list[Candidate]) -> list[Candidate]:
+    """Names of cases without "et al", which citation style leaves out, unless the schema asks for the printed form."""
+    if "printed" in name.hint or "full" in name.hint:
+        return found
+    return [_without_others(one) for one in found]
+
+
+def _without_others(one: Candidate) -> Candidate:
+    value = re.sub(r",? et al\b\.?", "", str(one.value)).strip()
+    if value == one.value or not value:
+        return one
+    span = one.spans[0]
+    if str(one.value).startswith(value):
+        return replace(one, value=value, spans=(Span(span.start, span.start + len(value), "exact"),))
+    return replace(one, value=value, spans=(Span(span.start, span.end, "normalised"),))
 
 
 def _days(page: Page) -> dict[int, PrintedDate]:

@@ -189,7 +189,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "publication_date",
         "date",
         "publication date|date published|published|published on|published date|date of publication",
-        "published|published online|publication date|date of publication|published on|advance access published on"
+        "published|published online|submitted on|publication date|date of publication|published on|advance access published on"
         "|veroffentlicht|date published|published electronically|available online",
     ),
     _row(
@@ -628,6 +628,6 @@ QUALIFIERS = frozenset(
         "|savings|saving|points|balance|opening|closing|weight|volume|deposit|advance|paid|received|refund|round|adjustment"
         "|customer|client|buyer|seller|vendor|supplier|kaufer|kunde|acheteur|debitor|bank|account|fax|phone|mobile|email|gst|lieferschein|bestell|auftrag"
         "|kunden|leistungs|liefer|summary|from|to|start|end|valid|expiration|count|number|id|date|time|code|rate|percent"
-        "|supplies|sst|cess|service|tip|member|card|serial|batch|terminal|shift|store|original|last|first|next|alt|old|new"
+        "|supplies|sst|cess|service|tip|member|card|serial|batch|terminal|shift|store|original|last|first|next|alt|old|new|short|running"
     )
 )
