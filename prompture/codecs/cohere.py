@@ -1,0 +1,165 @@
+"""Cohere's v2 chat.
+
+Source: https://docs.cohere.com/reference/chat
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from prompture.codecs.base import Endpoint, StreamDecoder, join_url
+from prompture.codecs.cohere_answer import (
+    model_names,
+    objects,
+    raise_error,
+    read_answer,
+    read_fault,
+)
+from prompture.codecs.cohere_messages import DIALECT, Body, messages
+from prompture.codecs.cohere_rules import can_be_forced, thinking
+from prompture.codecs.cohere_stream import CohereStream
+from prompture.errors import ProtocolError, ProviderError, UnsupportedError
+from prompture.types import Completion, ModelInfo, Request, Tool
+from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
+
+_VERSIONED = re.compile(r"(/v\d+)?(/chat|/models)?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohere:
+    """The dialect. ``cache`` asks for nothing: Cohere caches prefixes by itself."""
+
+    @property
+    def dialect(self) -> str:
+        return DIALECT
+
+    def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
+        """Raises UnsupportedError for what the API or the model would refuse."""
+        if request.metadata:
+            raise UnsupportedError("Cohere takes no metadata")
+        body: Body = {
+            "model": request.model,
+            "messages": messages(request),
+            **_sampling(request),
+            **_tools(request),
+            **_format(request),
+        }
+        if request.reasoning is not None:
+            wanted = thinking(request.model, request.reasoning)
+            if wanted:
+                body["thinking"] = wanted
+        if stream:
+            body["stream"] = True
+        body.update(request.extra)
+        return post_json(_url(endpoint, "/v2/chat"), _headers(endpoint), body)
+
+    def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
+        body = response.json()
+        if not isinstance(body, Mapping):
+            raise ProtocolError(f"expected an object, got {str(body)[:200]!r}")
+        raise_error(body, endpoint, response.headers)
+        if not isinstance(body.get("message"), Mapping):
+            raise ProtocolError(f"no message in an answer with {list(body)[:8]}")
+        return read_answer(body)
+
+    def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
+        return CohereStream(endpoint)
+
+    def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
+        return read_fault(response, endpoint)
+
+    def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
+        query: dict[str, Any] = {"endpoint": "chat", "page_size": 1000}
+        if page:
+            query["page_token"] = page
+        url = f"{_url(endpoint, '/v1/models')}?{urlencode(query)}"
+        return HTTPRequest("GET", url, _headers(endpoint))
+
+    def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
+        body = response.json()
+        if not isinstance(body, Mapping):
+            raise ProtocolError(f"expected an object, got {str(body)[:200]!r}")
+        found = [
+            ModelInfo(
+                id=str(m["name"]),
+                owner="cohere",
+                context_tokens=int(m.get("context_length") or 0) or None,
+                raw=m,
+            )
+            for m in model_names(objects(body.get("models")))
+        ]
+        return found, body.get("next_page_token") or None
+
+
+def _url(endpoint: Endpoint, path: str) -> str:
+    """Chat is of version 2 and the list of models of 1, so the base's own version is dropped."""
+    return join_url(_VERSIONED.sub("", endpoint.base_url), path)
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
+    if not endpoint.api_key:
+        return dict(endpoint.headers)
+    return {"authorization": f"Bearer {endpoint.api_key}", **endpoint.headers}
+
+
+def _sampling(request: Request) -> Body:
+    if request.logprobs is not None and request.logprobs > 1:
+        raise UnsupportedError("Cohere reports the chosen tokens' logprobs, no alternatives")
+    given = {
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "p": request.top_p,
+        "stop_sequences": list(request.stop) or None,
+        "seed": request.seed,
+        "logprobs": True if request.logprobs is not None else None,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _tools(request: Request) -> Body:
+    if request.parallel_tools is False:
+        raise UnsupportedError("Cohere cannot be kept from calling several tools at once")
+    tools, choice = request.tools, request.tool_choice
+    if not tools:
+        if choice not in (None, "auto", "none"):
+            raise UnsupportedError(f"tool_choice {choice!r} without tools")
+        return {}
+    if choice not in (None, "auto", "none", "required"):
+        # A tool cannot be named: the only one on offer is the one that must be called.
+        tools = tuple(tool for tool in tools if tool.name == choice)
+        if not tools:
+            raise UnsupportedError(f"tool_choice names {choice!r}, which is not among tools")
+        choice = "required"
+    body: Body = {"tools": [_tool(tool) for tool in tools]}
+    if choice in ("none", "required"):
+        if not can_be_forced(request.model):
+            raise UnsupportedError(
+                f"{request.model} takes no tool_choice {choice!r}; command-r7b and newer ones do"
+            )
+        body["tool_choice"] = choice.upper()
+    if all(tool.strict and tool.parameters.get("required") for tool in tools):
+        body["strict_tools"] = True
+    return body
+
+
+def _tool(tool: Tool) -> Body:
+    function: Body = {"name": tool.name, "parameters": tool.parameters}
+    if tool.description:
+        function["description"] = tool.description
+    return {"type": "function", "function": function}
+
+
+def _format(request: Request) -> Body:
+    """The schema goes bare, under the type of JSON mode; it is always held to."""
+    if request.schema is None and not request.json_mode:
+        return {}
+    if request.tools or request.extra.get("documents"):
+        raise UnsupportedError("Cohere takes no JSON answer together with tools or documents")
+    wanted: Body = {"type": "json_object"}
+    if request.schema is not None:
+        wanted["json_schema"] = request.schema
+    return {"response_format": wanted}

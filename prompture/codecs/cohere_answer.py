@@ -1,0 +1,151 @@
+"""What Cohere's v2 chat answers, and its errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from prompture.codecs.base import Endpoint, count, section, tool_call
+from prompture.codecs.cohere_messages import DIALECT
+from prompture.codecs.faults import fault_of, fault_of_response, provider_error
+from prompture.codecs.stops import stop_reason
+from prompture.errors import (
+    ContentFiltered,
+    ContextWindowExceeded,
+    InvalidRequest,
+    ProviderError,
+    QuotaExhausted,
+    ServerError,
+    ToolArgumentsInvalid,
+)
+from prompture.types import JSON, Completion, Native, ToolCall, Usage
+from prompture.wire.http import HTTPResponse
+
+_MONTHLY = re.compile(r"calls? ?/ ?month|per month|monthly", re.IGNORECASE)
+_INVALID_TOOLS = re.compile(r"invalid.tool.generation", re.IGNORECASE)
+
+
+def read_answer(body: JSON) -> Completion:
+    """The Completion of a whole body. The plan that precedes tool calls counts as reasoning."""
+    message = section(body, "message")
+    blocks = message.get("content")
+    if isinstance(blocks, str):
+        blocks = [{"type": "text", "text": blocks}]
+    blocks = objects(blocks)
+    plan = text_of(message, "tool_plan")
+    calls = tuple(_call(c, n) for n, c in enumerate(objects(message.get("tool_calls"))))
+    finish = text_of(body, "finish_reason") or None
+    return Completion(
+        text="".join(text_of(b, "text") for b in blocks),
+        reasoning="".join([*(text_of(b, "thinking") for b in blocks), plan]),
+        tool_calls=calls,
+        stop_reason=stop_reason(finish, called=bool(calls)),
+        raw_stop=finish,
+        usage=usage_of(body),
+        request_id=text_of(body, "id") or None,
+        logprobs=body.get("logprobs") or None,
+        citations=message.get("citations") or None,
+        native=Native(DIALECT, message) if blocks or plan or calls else None,
+        raw=body,
+    )
+
+
+def objects(value: Any) -> list[JSON]:
+    """The objects of a list; nothing where it is none."""
+    return [v for v in value if isinstance(v, Mapping)] if isinstance(value, list) else []
+
+
+def text_of(source: JSON, key: str) -> str:
+    value = source.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _call(call: JSON, position: int) -> ToolCall:
+    function = section(call, "function")
+    return tool_call(
+        id=text_of(call, "id") or f"call_{position}",
+        name=text_of(function, "name"),
+        arguments=function.get("arguments"),
+    )
+
+
+def usage_of(body: JSON) -> Usage:
+    """Tokens as the model counted them, Cohere's own prompt template included; the fewer that
+    are charged for are in ``raw["billed_units"]`` (``billed``). Tokens of images stand beside
+    ``input_tokens`` there, and stay in ``raw``."""
+    raw = section(body, "usage")
+    tokens, billed_units = section(raw, "tokens"), section(raw, "billed_units")
+    stated = tokens or billed_units
+    entered = count(stated, "input_tokens")
+    return Usage(
+        input_tokens=entered,
+        output_tokens=count(stated, "output_tokens"),
+        cache_read_tokens=min(count(raw, "cached_tokens"), entered),
+        reasoning_tokens=count(tokens, "reasoning_tokens"),
+        requests=1,
+        reported=bool(stated),
+        raw=raw,
+    )
+
+
+def billed(usage: Usage) -> Usage:
+    """What is charged for: without Cohere's own prompt template, with the tokens of images.
+    Cached tokens are not told apart there, and cost as much as others."""
+    units = section(usage.raw, "billed_units")
+    if not units:
+        return usage
+    made = count(units, "output_tokens")
+    return replace(
+        usage,
+        input_tokens=count(units, "input_tokens"),
+        output_tokens=made,
+        cache_read_tokens=0,
+        reasoning_tokens=min(usage.reasoning_tokens, made),
+    )
+
+
+def read_fault(response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
+    """Errors here have a message and no code, so the words tell what the status leaves open."""
+    fault = fault_of_response(response)
+    error = provider_error(response, endpoint, fault, kind=_kind(response.status, fault.message))
+    error.request_id = error.request_id or text_of(fault.error, "id") or None
+    if response.status == 501:
+        error.retryable = False
+    return error
+
+
+def _kind(status: int, message: str) -> type[ProviderError] | None:
+    words = message.lower()
+    if status in (400, 422) and "too many tokens" in words:
+        # The same words serve for a max_tokens past the model's maximum.
+        return InvalidRequest if "max tokens must" in words else ContextWindowExceeded
+    if status == 429 and _MONTHLY.search(message):
+        return QuotaExhausted
+    if status == 498:
+        return ContentFiltered
+    if status == 499:
+        return ServerError
+    if _INVALID_TOOLS.search(message):
+        return ToolArgumentsInvalid
+    return None
+
+
+def raise_error(body: JSON, endpoint: Endpoint, headers: Mapping[str, str] | None = None) -> None:
+    """Raise where a good answer, or an event of a stream, says that it failed: with ``error``
+    (and ``error_type``), or with a ``message`` that is only words."""
+    said = body.get("error") or body.get("message")
+    if not said or (isinstance(said, Mapping) and not body.get("error")):
+        return
+    code = text_of(body, "error_type")
+    fault = fault_of({"error": said, "code": code} if code else {"error": said})
+    response = HTTPResponse(200, headers or {}, json.dumps(body).encode())
+    kind = ToolArgumentsInvalid if code == "INVALID_TOOL_GENERATION" else None
+    raise provider_error(response, endpoint, fault, kind=kind or _kind(200, fault.message))
+
+
+def model_names(items: Sequence[JSON]) -> list[JSON]:
+    """Those with a name that are made for chat, where they say what they are made for."""
+    return [m for m in items if m.get("name") and "chat" in (m.get("endpoints") or ["chat"])]
