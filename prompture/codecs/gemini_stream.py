@@ -19,7 +19,7 @@ from prompture.codecs.gemini_answer import (
     unfinished,
     words_of,
 )
-from prompture.errors import ConnectionLost, ProtocolError
+from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.lines import LineDecoder
 from prompture.wire.ndjson import parse_line
@@ -198,20 +198,39 @@ class GeminiStream:
         self._endpoint = endpoint
         self._frames = Frames()
         self._fold = Fold()
+        self._error: PromptureError | None = None
 
     def feed(self, chunk: bytes) -> list[Delta]:
-        return [d for value in self._frames.feed(chunk) for d in self._chunk(value)]
+        """An error that follows deltas in the same chunk is raised by the next call, so that
+        the deltas are not lost."""
+        if self._error:
+            raise self._error
+        deltas: list[Delta] = []
+        try:
+            for value in self._frames.feed(chunk):
+                deltas += self._chunk(value)
+        except PromptureError as error:
+            if not deltas:
+                raise
+            self._error = error
+        return deltas
 
     def _chunk(self, value: Any) -> list[Delta]:
         if not isinstance(value, dict):
             raise ProtocolError(f"expected an object in the stream, got {str(value)[:200]!r}")
-        raise_error(value, self._endpoint)
+        try:
+            raise_error(value, self._endpoint)
+        except ProviderError as error:
+            error.partial = self.partial()
+            raise
         return self._fold.add(value)
 
     def partial(self) -> Completion:
         return unfinished(self._fold.completion())
 
     def close(self) -> Completion:
+        if self._error:
+            raise self._error
         cut: ProtocolError | None = None
         try:
             for value in self._frames.close():

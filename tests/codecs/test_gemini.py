@@ -891,6 +891,7 @@ def test_errors(
     decoder.feed(b'data: {"candidates": [{"content": {"parts": [{"text": "so far"}]}}]}\r\n\r\n')
     with pytest.raises(errors.ProviderError) as caught:
         decoder.feed(json.dumps(body, indent=1).encode() + b"\r\n")
+    assert caught.value.partial == decoder.partial()
     assert decoder.partial().text == "so far"
     assert decoder.partial().stop_reason == "unknown"
     with pytest.raises(errors.ProviderError) as good:
@@ -1000,6 +1001,14 @@ def test_malformed_events(body: bytes) -> None:
     with pytest.raises(ProtocolError):
         decoder.feed(body)
     assert decoder.partial().text == "so far"
+
+
+def test_error_in_the_same_chunk() -> None:
+    failed = event({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}})
+    deltas, found = fold(CODEC, ENDPOINT, event(says({"text": "so far"})) + failed)
+    assert [d.text for d in deltas] == ["so far"]
+    assert found[0] is errors.Overloaded
+    assert check_stream(CODEC, ENDPOINT, event(says({"text": "so far"})) + failed) == found
 
 
 def test_every_cut_is_noticed() -> None:
