@@ -7,16 +7,20 @@ packaged snapshot of it, else from built-in tables, and never waits for the netw
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prompture.catalog.cost import cost_of
 from prompture.catalog.models import FREE, Entry, Features, Limits, Rates, Tier, Window
 from prompture.catalog.names import canonical
 from prompture.catalog.overrides import Overrides
 from prompture.catalog.store import Catalog, Status
+
+if TYPE_CHECKING:
+    from prompture.catalog.cheapest import Needs
+    from prompture.types import Usage
 
 __all__ = [
     "FREE",
@@ -30,6 +34,7 @@ __all__ = [
     "Tier",
     "Window",
     "canonical",
+    "cheapest",
     "clear_prices",
     "cost_of",
     "entries",
@@ -85,6 +90,24 @@ def near(name: str, *, count: int = 3) -> list[str]:
     from prompture.catalog.likeness import near_names
 
     return near_names(_catalog, name, count=count)
+
+
+def cheapest(
+    needs: Needs | str = "cheapest",
+    *,
+    among: Iterable[str | Entry] | None = None,
+    usage: Usage | None = None,
+) -> list[Entry]:
+    """Models that have what is needed, cheapest first for a typical call (or ``usage``).
+
+    ``needs`` may be a wish, ``"cheapest?json_schema&context>=200k&provider=openai,google"``.
+    ``among`` are entries, ``"provider/model"`` names or providers; by default the providers that
+    there are drivers for. Models of unknown price are left out.
+    """
+    from prompture.catalog.cheapest import TYPICAL, cheapest_of, parse_needs
+
+    wanted = parse_needs(needs) if isinstance(needs, str) else needs
+    return cheapest_of(entries, find, wanted, among=among, usage=usage or TYPICAL)
 
 
 def set_price(

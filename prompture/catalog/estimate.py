@@ -1,0 +1,174 @@
+"""Tokens of a text without its tokenizer: a linear model over classes of characters.
+
+Fitted by ``scripts/calibrate_tokens.py`` to 3,000 passages of 100 to 8,000 characters (contracts,
+invoices, receipts, papers, resumes, citations, JSON Schemas, model answers, 21 languages), a
+quarter of the documents held out. Relative error on those held out (734 passages):
+
+    o200k_base   median 3.9 %   90th percentile 10.7 %   99th percentile 21 %
+    cl100k_base  median 4.1 %   90th percentile 13.0 %   99th percentile 28 %
+
+A quarter of the characters, the rule of thumb, errs by 17 % and 46 % there. A single language
+can be further off (Italian 28 % low, Russian 27 % high, German 18 % low for o200k), so the range
+is wider for text that is not plain ASCII. For tokenizers that are not published, ``FAMILIES``
+has the factor on the o200k figure and the error left, measured on recorded answers of 30 tokens
+or more, text against the tokens that the provider reported.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from operator import mul
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Models that share a tokenizer, as far as can be told.
+
+    ``factor`` is on the o200k estimate, ``spread`` the relative half-width of the range that
+    is reported (about the 90th percentile of the error), ``measured`` (median, 90th percentile,
+    number of answers), None where there were too few recordings.
+    """
+
+    factor: float
+    spread: float
+    measured: tuple[float, float, int] | None = None
+    overhead: int = 4
+
+
+FAMILIES = {
+    "o200k": Family(1.0, 0.12, (0.039, 0.107, 734)),
+    "cl100k": Family(1.0, 0.14, (0.041, 0.130, 734)),
+    "claude": Family(1.10, 0.17, (0.039, 0.151, 52)),
+    "claude-5": Family(1.45, 0.30),
+    "gemini": Family(1.03, 0.13, (0.042, 0.120, 88)),
+    "llama": Family(1.02, 0.12, (0.022, 0.056, 26), overhead=10),
+    "mistral": Family(1.0, 0.16, (0.043, 0.148, 13)),
+    "qwen": Family(1.05, 0.20, (0.035, 0.174, 17), overhead=5),
+    "deepseek": Family(1.0, 0.14, (0.034, 0.125, 11)),
+    "grok": Family(1.01, 0.14, (0.053, 0.104, 11)),
+    "command": Family(1.05, 0.30),
+    "unknown": Family(1.05, 0.30),
+}
+_NAMES = (
+    (r"claude-(?:opus-(?:4-[7-9]|[5-9])|sonnet-[5-9]|haiku-[5-9]|fable)", "claude-5"),
+    (r"claude", "claude"),
+    (r"gemini|gemma", "gemini"),
+    (
+        r"gpt-oss|gpt-4o|gpt-4\.1|gpt-4\.5|gpt-[5-9]|chatgpt-4o|codex|(?<![a-z0-9])o[134](?:-|$)",
+        "o200k",
+    ),
+    (r"gpt-4|gpt-3\.5|gpt-35|text-embedding", "cl100k"),
+    (r"mi[sx]tral|ministral|magistral|devstral|codestral|pixtral|voxtral", "mistral"),
+    (r"qwen|qwq|qvq", "qwen"),
+    (r"deepseek", "deepseek"),
+    (r"llama|hermes|nemotron", "llama"),
+    (r"grok", "grok"),
+    (r"command|aya", "command"),
+)
+_FAMILY = [(re.compile(pattern), family) for pattern, family in _NAMES]
+
+_LETTERS = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+")
+_DIGITS = re.compile(r"[0-9]+")
+_SIGNS = re.compile(r"[^\w\s]+|_+")
+_BREAKS = re.compile(r"\n\s*")
+_VIETNAMESE = re.compile(r"[\u1e00-\u1eff]")
+_GAPS = re.compile(r"[^\S\n]{2,}")
+
+
+_SCRIPTS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"[\u0370-\u058f]",  # Greek, Cyrillic, Armenian
+        r"[\u0590-\u08ff]",  # Hebrew, Arabic
+        r"[\u0900-\u0dff]",  # India
+        r"[\u0e00-\u109f]",  # Thai, Lao, Burmese
+        r"[\u3400-\u9fff\uf900-\ufaff]",  # Chinese
+        r"[\u3000-\u33ff]",  # kana and full-width signs
+        r"[\uac00-\ud7ff]",  # Korean
+        r"[\u2000-\u2fff\U00010000-\U0010ffff]",  # symbols, emoji
+    )
+)
+CLASSES = (
+    "words of letters",
+    "letters past the sixth of a word",
+    "capitals past the second of a word",
+    "words of mixed case",
+    "words with accents",
+    "of them, Vietnamese words",
+    "numbers",
+    "three digits more of a number",
+    "runs of signs",
+    "signs past the first of a run",
+    "line breaks",
+    "wider gaps",
+    "Greek or Cyrillic letters",
+    "Hebrew or Arabic letters",
+    "letters of India",
+    "Thai letters",
+    "Chinese characters",
+    "kana",
+    "Korean syllables",
+    "symbols",
+)
+# fmt: off
+WEIGHTS: dict[str, tuple[float, ...]] = {
+    "o200k": (
+        0.948, 0.144, 0.134, 0.468, 1.5, -1.6, 1.911, 1.903, 0.852, 0.09,
+        0.481, 0.809, 0.401, 0.443, 0.038, 0.318, 0.833, 0.748, 0.733, 0.686,
+    ),
+    "cl100k": (
+        0.964, 0.141, 0.134, 0.359, 3.5, -3.0, 1.919, 2.1, 0.847, 0.08,
+        0.481, 0.826, 0.633, 0.907, 0.847, 0.9, 1.327, 0.898, 1.241, 0.7,
+    ),
+}
+# fmt: on
+"""Tokens per unit of each of ``CLASSES``."""
+_WHOLE = 60_000
+_SAMPLES = 16
+
+
+def family_of(model: str) -> str:
+    """The tokenizer family of a model id, ``"unknown"`` where its name tells nothing."""
+    name = model.lower()
+    return next((family for pattern, family in _FAMILY if pattern.search(name)), "unknown")
+
+
+def estimate(text: str, family: str) -> float:
+    """Tokens, likely. Of a text past 60,000 characters, samples spread over it are counted."""
+    weights = WEIGHTS["cl100k" if family == "cl100k" else "o200k"]
+    factor = FAMILIES[family].factor
+    if len(text) <= _WHOLE:
+        return _weigh(text, weights) * factor
+    each = _WHOLE // _SAMPLES
+    step = (len(text) - each) // (_SAMPLES - 1)
+    samples = (text[i * step : i * step + each] for i in range(_SAMPLES))
+    return sum(_weigh(s, weights) for s in samples) * factor * len(text) / (each * _SAMPLES)
+
+
+def classes(text: str) -> list[int]:
+    """How many units of each of ``CLASSES`` the text has."""
+    words = _LETTERS.findall(text)
+    numbers = _DIGITS.findall(text)
+    signs = _SIGNS.findall(text)
+    plain = text.isascii()
+    return [
+        len(words),
+        sum([len(x) - 6 for x in words if len(x) > 6]),
+        sum([len(x) - 2 for x in words if len(x) > 2 and x.isupper()]),
+        sum([not (x.islower() or x.isupper() or x.istitle()) for x in words]),
+        0 if plain else sum([not x.isascii() for x in words]),
+        0 if plain else sum([_VIETNAMESE.search(x) is not None for x in words]),
+        len(numbers),
+        sum([(len(x) - 1) // 3 for x in numbers]),
+        len(signs),
+        sum(map(len, signs)) - len(signs),
+        len(_BREAKS.findall(text)),
+        len(_GAPS.findall(text)),
+        *(0 if plain else len(script.findall(text)) for script in _SCRIPTS),
+    ]
+
+
+def _weigh(text: str, weights: tuple[float, ...]) -> float:
+    total = sum(map(mul, classes(text), weights))
+    return max(total, 1.0) if text else 0.0
