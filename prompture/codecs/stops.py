@@ -22,7 +22,7 @@ _RAW: Mapping[StopReason, str] = {
     "cancelled": "cancelled",
     "error": (
         "error timeout failed network_error insufficient_system_resource unexpected_tool_call"
-        " too_many_tool_calls missing_thought_signature language other no_image"
+        " too_many_tool_calls missing_thought_signature language other no_image image_other"
     ),
 }
 _BY_RAW: Mapping[str, StopReason] = {

@@ -745,6 +745,7 @@ def says(*parts: dict[str, Any], **candidate: Any) -> dict[str, Any]:
         (says(finishReason="SAFETY"), "content_filter", "SAFETY"),
         (says(finishReason="MODEL_ARMOR"), "content_filter", "MODEL_ARMOR"),
         (says(finishReason="MISSING_THOUGHT_SIGNATURE"), "error", "MISSING_THOUGHT_SIGNATURE"),
+        (says(finishReason="IMAGE_OTHER"), "error", "IMAGE_OTHER"),
         (says(finishReason="MALFORMED_RESPONSE"), "error", "MALFORMED_RESPONSE"),
         (says(finishReason="CONTINUATION"), "pause", "CONTINUATION"),
         (says(finishReason="SOMETHING_NEW"), "unknown", "SOMETHING_NEW"),
