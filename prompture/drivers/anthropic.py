@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from prompture.codecs.anthropic import Anthropic
 from prompture.codecs.anthropic_models import claude
-from prompture.drivers.provider import Features, Provider
+from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 
 def narrow(model: str, features: Features) -> Features:
@@ -30,3 +30,11 @@ ROW = Provider(
     narrow=narrow,
     max_tokens_required=True,
 )
+
+
+class ClaudeDriver(CostMixin, Driver):
+    provider = ROW
+
+
+class AsyncClaudeDriver(CostMixin, AsyncDriver):
+    provider = ROW
