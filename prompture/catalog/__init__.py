@@ -19,7 +19,7 @@ from prompture.catalog.overrides import Overrides
 from prompture.catalog.store import Catalog, Status
 
 if TYPE_CHECKING:
-    from prompture.catalog.cheapest import Needs
+    from prompture.catalog.needs import Needs
     from prompture.types import Usage
 
 __all__ = [
@@ -104,7 +104,7 @@ def cheapest(
     ``among`` are entries, ``"provider/model"`` names or providers; by default the providers that
     there are drivers for. Models of unknown price are left out.
     """
-    from prompture.catalog.cheapest import TYPICAL, cheapest_of, parse_needs
+    from prompture.catalog.needs import TYPICAL, cheapest_of, parse_needs
 
     wanted = parse_needs(needs) if isinstance(needs, str) else needs
     return cheapest_of(entries, find, wanted, among=among, usage=usage or TYPICAL)
