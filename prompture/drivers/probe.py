@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -96,7 +95,8 @@ class _Probed(Protocol):
     provider: Any
     endpoint: Endpoint
     retry: Retry
-    _run: Callable[[Exchange[Any]], Any]
+
+    def _run(self, exchange: Exchange[Any]) -> Any: ...
 
 
 class SyncProbes:

@@ -1,0 +1,5 @@
+"""``python -m prompture``."""
+
+from prompture.cli import main
+
+main()

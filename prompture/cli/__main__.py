@@ -1,0 +1,5 @@
+"""``python -m prompture.cli``."""
+
+from prompture.cli import main
+
+main()

@@ -1,0 +1,39 @@
+"""The group of commands; a command's module is imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from prompture.cli.exits import EPILOG
+
+COMMANDS = {
+    "extract": ("extract", "Extract data from files to a schema."),
+    "models": ("models", "List models: price, context, capabilities."),
+    "providers": ("providers", "List providers: key variables, capabilities."),
+    "check": ("check", "Ask providers whether they answer and take the key."),
+    "schema": ("schema", "Show what a provider would be sent for a schema."),
+}
+"""Module and one-line help of each command, so that --help imports none of them."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"prompture.cli.{COMMANDS[name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="prompture")
+def app() -> None:
+    """Typed extraction from any model: a validated object, where each value stood, what it cost."""

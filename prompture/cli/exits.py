@@ -1,0 +1,60 @@
+"""Exit codes, and errors as one line on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from prompture.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    ExtractionError,
+    PromptureError,
+    ProtocolError,
+    ProviderError,
+    TransportError,
+)
+
+OK, SOME_FAILED, USAGE, CONFIGURATION, PROVIDER, EXTRACTION, BUDGET = range(7)
+INTERRUPTED = 130
+EPILOG = (
+    "Exit codes: 0 all well; 1 some files failed; 2 wrong usage; 3 configuration (key, model, "
+    "schema, file); 4 provider or network; 5 no valid value; 6 budget; 130 interrupted."
+)
+
+
+def code_of(error: PromptureError) -> int:
+    """The exit code of an error."""
+    if isinstance(error, ConfigurationError):
+        return CONFIGURATION
+    if isinstance(error, (ProviderError, TransportError, ProtocolError)):
+        return PROVIDER
+    if isinstance(error, ExtractionError):
+        return EXTRACTION
+    return BUDGET if isinstance(error, BudgetExceeded) else SOME_FAILED
+
+
+def run(app: click.Command) -> int:
+    """Run the command line; errors become a line on stderr and a code."""
+    try:
+        result = app.main(standalone_mode=False)
+        return result if isinstance(result, int) else OK
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has gone; what Python flushes at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except PromptureError as exc:
+        click.echo(f"prompture: {exc}", err=True)
+        if exc.bill is not None:
+            click.echo(f"spent: {exc.bill}", err=True)
+        return code_of(exc)

@@ -1,0 +1,79 @@
+"""``prompture models``: what the catalog knows."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from prompture import catalog
+from prompture.cli.tables import print_table
+from prompture.drivers import registry
+from prompture.money import format_usd
+
+
+@click.command("models")
+@click.argument("query", default="")
+@click.option("--provider", help="Only this provider's.")
+@click.option("--all", "everything", is_flag=True, help="Providers without a driver here, too.")
+@click.option("--refresh", is_flag=True, help="Fetch the catalog from models.dev first.")
+@click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
+def command(query: str, provider: str | None, everything: bool, refresh: bool, style: str) -> None:
+    """List models whose name holds QUERY: dollars per million tokens, context, capabilities."""
+    if refresh:
+        catalog.refresh()
+    rows = {r.catalog: r for r in map(registry.find, registry.BUILTIN) if r.catalog}
+    wanted = registry.find(provider).catalog if provider else None
+    found = [
+        e
+        for e in catalog.search(query)
+        if (everything or e.provider in rows) and wanted in (None, e.provider)
+    ]
+    records = [_record(e, rows.get(e.provider)) for e in found]
+    if style == "json":
+        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        return
+    columns = ("model", "in $/M", "out $/M", "context", "can", "key", "price from")
+    print_table(columns, [_cells(r) for r in records], right=(1, 2, 3))
+    if not records:
+        click.echo(f"no model matches {query!r}", err=True)
+
+
+def _record(entry: catalog.Entry, row: Any) -> dict[str, Any]:
+    rates, features = entry.rates, entry.features
+    can = {
+        "tools": features.tools,
+        "schema": features.json_schema,
+        "vision": features.vision,
+        "pdf": features.pdf,
+        "reasoning": features.reasoning,
+    }
+    return {
+        "model": f"{row.name if row else entry.provider}/{entry.id}",
+        "input": _dollars(rates.input if rates else None),
+        "output": _dollars(rates.output if rates else None),
+        "context": entry.limits.context,
+        "can": [name for name, has in can.items() if has],
+        "key": None if row is None or not row.key_required else row.key_is_set(),
+        "source": f"{entry.source} {entry.as_of}".strip(),
+    }
+
+
+def _dollars(rate: Decimal | None) -> str | None:
+    return None if rate is None else format_usd(rate)
+
+
+def _cells(record: dict[str, Any]) -> tuple[str, ...]:
+    context = record["context"]
+    key = {True: "set", False: "not set", None: ""}[record["key"]]
+    return (
+        record["model"],
+        record["input"] or "?",
+        record["output"] or "?",
+        f"{context:,}" if context else "?",
+        " ".join(record["can"]),
+        key,
+        record["source"],
+    )

@@ -1,0 +1,49 @@
+"""``prompture providers``: the rows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from prompture.cli.tables import print_table
+from prompture.drivers import registry
+
+
+@click.command("providers")
+@click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
+def command(style: str) -> None:
+    """List providers: their key variables, what they can do, the default model."""
+    records = [_record(name) for name in registry.names()]
+    if style == "json":
+        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        return
+    columns = ("provider", "key", "variable", "default model", "can", "docs")
+    print_table(columns, [_cells(r) for r in records])
+
+
+def _record(name: str) -> dict[str, Any]:
+    row = registry.find(name)
+    can = ("json_schema", "tool_use", "json_mode", "vision", "files", "streaming")
+    return {
+        "provider": name,
+        "title": row.title or name,
+        "key": row.key_is_set() if row.key_required else None,
+        "variables": list(row.key_env),
+        "default_model": row.default_model,
+        "can": [c for c in can if getattr(row.features, c)],
+        "docs": row.docs,
+    }
+
+
+def _cells(record: dict[str, Any]) -> tuple[str, ...]:
+    key = {True: "set", False: "not set", None: "not needed"}[record["key"]]
+    return (
+        record["provider"],
+        key,
+        (record["variables"] or [""])[0],
+        record["default_model"],
+        " ".join(record["can"]),
+        record["docs"],
+    )

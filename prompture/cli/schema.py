@@ -1,0 +1,41 @@
+"""``prompture schema``: what a provider would be sent, and what that changes."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from prompture.cli.schemas import schema_of
+
+
+@click.command("schema")
+@click.argument("schema")
+@click.option("-d", "--dialect", default="openai", show_default=True, help="Or a provider's name.")
+@click.option("--changes-only", is_flag=True, help="The report without the schema.")
+def command(schema: str, dialect: str, changes_only: bool) -> None:
+    """Rewrite SCHEMA (models.py:Class, schema.json, or fields) for a provider's dialect.
+
+    The schema goes to stdout, the changes to stderr: what was rewritten, where, and what the
+    model is no longer forced to obey and is only checked afterwards.
+    """
+    from prompture.schema.source import source
+    from prompture.schema.strict import rewrite
+
+    made = rewrite(source(schema_of(schema)).json_schema, _dialect(dialect), exact=False)
+    if not changes_only:
+        click.echo(json.dumps(made.schema, indent=2, ensure_ascii=False))
+    for change in made.changes:
+        click.echo(str(change), err=True)
+    if not made.changes:
+        click.echo("nothing was changed", err=True)
+
+
+def _dialect(name: str) -> str:
+    from prompture.drivers import registry
+    from prompture.errors import UnknownModel
+
+    try:
+        return registry.find(name).features.schema_dialect
+    except UnknownModel:
+        return name
