@@ -11,17 +11,20 @@ from prompture.rules.fields import Field
 from prompture.rules.labels import normalise
 from prompture.rules.layout import Line
 from prompture.rules.page import Candidate, Page, Scope
-from prompture.rules.people import names_in
+from prompture.rules.people import clean, is_name, names_in
 from prompture.rules.render import accepts
 from prompture.types import Span
 
 CONCEPTS = frozenset({"title", "keywords"})
 HEAD_LINES = 60
+LATEST_AUTHORS = 25
+_BELOW_AUTHORS = re.compile(r"@|^\s*(?:\(?received|submitted|accepted|published|revised|e-?mail)", re.IGNORECASE)
+_MARKED = re.compile(r"\b[A-Z]\.|[,\d*†‡§¶|]")
 _ARTICLE = re.compile(r"\babstract\b|\bkey ?words\b|\barxiv\b|\bdoi\b|universit|\binstitute?\b|\bdepartment\b|\blaborator", re.IGNORECASE)
 _ABSTRACT = re.compile(r"\s*(?:abstract|summary|a b s t r a c t|introduction|1\.? introduction|key ?words|background|objective|résumé|zusammenfassung)\b", re.IGNORECASE)
 _NOISE = re.compile(
     r"arxiv:|https?:|www\.|\bdoi\b|@|\bissn\b|\bvol(?:ume)?\b\.?|\bno\.\s?\d|\bpp?\.\s?\d|received|accepted|published|copyright|©|\(c\)|all rights|open access"
-    r"|research article|original (?:article|paper|research)|review article|short (?:title|paper)|running (?:title|head)|^\W*\d+\W*$|^\s*(?:[A-Z] ){3,}|journal of|proceedings"
+    r"|research article|original (?:article|paper|research)|review article|short (?:title|paper)|running (?:title|head)|^\W*\d+(?: of \d+)?\W*$|^\s*(?:[A-Z] ){3,}|journal of|proceedings"
     r"|elsevier|springer|ieee|acm\b|preprint|draft|technical report|submitted|to appear|downloaded|available online|creative commons|licen[cs]e|classification:"
     r"|contents lists|printed in|presented (?:at|as)|publishing company|world scientific|workshop paper|in press|manuscript|sciencedirect|^\W*(?:viewpoint|letter|article|editorial|commentary|perspective|correspondence|brief communication|paper)s?\W*$|press\b|^\s*citation",
     re.IGNORECASE,
@@ -49,12 +52,20 @@ def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list
         return _keywords(name, page, scope)
     if any(candidate.score >= 0.9 for candidate in found) or scope.start or not is_article(page):
         return found
+    found = [candidate for candidate in found if not _cut_off(candidate, page)]
     title = read_head(page).title
     if not title:
         return found
     value = " ".join(line.words for line in title)
     kind = "exact" if len(title) == 1 else "normalised"
     return [*found, Candidate(value, tuple(_span(line, kind) for line in title), 0.8)] if accepts(name.schema, value) else found
+
+
+def _cut_off(candidate: Candidate, page: Page) -> bool:
+    """Whether a labelled title fills its line and may go on in the next."""
+    place = page.layout.line_at(candidate.spans[0].end - 1)
+    lines = page.layout.lines
+    return len(lines[place].text) > 60 and place + 1 < len(lines) and not lines[place + 1].gap and ":" not in lines[place + 1].text[:40]
 
 
 def _span(line: Line, kind: str) -> Span:
@@ -95,13 +106,23 @@ def _read(page: Page) -> Head:
     while begin and first - begin < 6 and _of_title(lines[begin - 1].words):
         begin -= 1
     title = tuple(line for line in lines[begin:first] if not _SHORT_TITLE.match(line.words))
-    while title and (_days_only(page, title[0]) or re.fullmatch(r"\d{4}-\d{3}[\dX]|_+", title[0].words)):
-        title = title[1:]
+    title = _without_masthead(page, title)
     if title and title[-1].words.endswith((",", "_")):
         title = ()
     if not _worded(title) or (begin and _broken(lines[begin - 1].words)):
         title = ()
     return Head(title, tuple(_authors(page, lines, names, first)))
+
+
+def _without_masthead(page: Page, title: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Leave out what the journal prints above a title: dates, numbers, a section in capitals."""
+    cut = 0
+    for place, line in enumerate(title[:-1]):
+        dated = _days_only(page, line) or (len(line.words) < 45 and re.search(r"\b(?:19|20)\d\d\b|\d:\d\d|^\d{4}-\d{3}[\dX]", line.words))
+        shouted = line.words.isupper() and not title[place + 1].words.isupper()
+        if dated or shouted:
+            cut = place + 1
+    return title[cut:]
 
 
 def _days_only(page: Page, line: Line) -> bool:
@@ -123,30 +144,50 @@ Names = dict[int, list[tuple[str, int, int]]]
 
 
 def _first_authors(lines: tuple[Line, ...], names: Names) -> int | None:
-    """The first line of authors: names with an institution, an address of mail or the abstract soon below."""
+    """The first line of authors: names with an institution, mail, more names or the end of the head soon below."""
     for place in sorted(names):
-        if place == 0:
+        if place == 0 or place > LATEST_AUTHORS:
             continue
         below = lines[place + 1 : place + 4]
-        near = len(below) < 2 or any(_INSTITUTION.search(line.text) or "@" in line.text for line in below)
-        alone = len(names[place]) == 1 and re.search(r"\b[A-Z]\.|,", lines[place].text) is None
+        near = len(below) < 2 or any(_BELOW_AUTHORS.search(line.text) for line in below) or any(len(names.get(place + n, ())) > 1 for n in (1, 2))
+        alone = len(names[place]) == 1 and not _MARKED.search(lines[place].text)
         if alone and len(names.get(place + 1, ())) == 1:
-            # Two lines of a few capitalised words: the first is rather the end of the title.
-            continue
-        if near or len(names[place]) > 2:
+            if _goes_on(lines[place - 1].words):
+                continue
+            return None if not _chain(lines, names, place) else place
+        if near or _INSTITUTION.search(" ".join(line.text for line in below)) or len(names[place]) > 2:
             return place
     return None
+
+
+def _goes_on(words: str) -> bool:
+    """Whether a line of a title cannot be its last."""
+    return re.search(r"(?:\b(?:of|the|and|in|on|for|with|to|a|an|by|from|at|as|via|using|&)|[,:–-])$", words, re.IGNORECASE) is not None
+
+
+def _chain(lines: tuple[Line, ...], names: Names, place: int) -> bool:
+    """Whether lines of one name each are a list of authors rather than the end of a title and one author."""
+    count = 0
+    while len(names.get(place + count, ())) == 1:
+        count += 1
+    marked = sum(_MARKED.search(line.text) is not None for line in lines[place : place + count])
+    return count >= 3 or (marked > 0 and not lines[place].words.isupper() and _MARKED.search(lines[place].text) is not None)
 
 
 def _of_title(words: str) -> bool:
     if _SHORT_TITLE.match(words):
         return True
-    return not _NOISE.search(words) and not _INSTITUTION.search(words)
+    return not _NOISE.search(words) and not _address(words)
+
+
+def _address(words: str) -> bool:
+    """Whether a line is an institution, not a title that speaks of one ("laboratory tests")."""
+    return bool(_INSTITUTION.search(words)) and ("," in words or len(words.split()) <= 5 or _INSTITUTION.match(words) is not None)
 
 
 def _broken(words: str) -> bool:
     """Whether a line that ended the title upwards looks like a part of it after all."""
-    return not _NOISE.search(words) and not _INSTITUTION.search(words)
+    return _of_title(words)
 
 
 def _worded(lines: tuple[Line, ...]) -> bool:
@@ -188,7 +229,12 @@ def _joined(block: str) -> str:
     As long as the block, so that places in it are places in the text.
     """
     flat = _flat(block).replace("\r", " ")
-    return re.sub(r"(?<=[\d*†‡§¶])\s?\n|\n(?=\s*[|])", lambda end: ",".ljust(len(end.group())), flat).replace("\n", " ")
+    kept = re.sub(r"(?<=[\d*†‡§¶])\s?\n|\n(?=\s*[|])", lambda end: ",".ljust(len(end.group())), flat).split("\n")
+    joined = kept[0]
+    for line in kept[1:]:
+        whole = is_name(clean(re.split(r"[,;&]|\band\b", joined)[-1])) and is_name(clean(re.split(r"[,;&]|\band\b", line)[0]))
+        joined += ("," if whole else " ") + line
+    return joined
 
 
 def read_affiliations(page: Page, scope: Scope) -> list[Candidate]:
@@ -269,9 +315,12 @@ def _after_keywords(name: Field, line: Line) -> int | None:
     return line.start + match.start("rest")
 
 
+_AFTER_KEYWORDS = re.compile(r"correspond|this work|support|fund|e-?mail|\bfax\b|introduction|abbreviation|\bPACS\b|:|©|\d{4}", re.IGNORECASE)
+
+
 def _listed_on(text: str, later: Line) -> bool:
     """Whether a list of keywords goes on in the next line: it broke off after a comma, or inside a word or phrase."""
-    if later.gap or text.endswith("."):
+    if later.gap or text.endswith(".") or _AFTER_KEYWORDS.search(later.words):
         return False
     if text.endswith((",", ";", "-", "·")):
         return True

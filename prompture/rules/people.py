@@ -16,10 +16,10 @@ _NOT_NAME = re.compile(
     r"|press|inc|ltd|gmbh|corporation|company|street|avenue|road|box|usa|germany|france|italy|japan|china|kingdom|states|abstract|introduction|received"
     r"|accepted|published|copyright|volume|open|access|article|review|letter|letters|paper|conference|proceedings|international|science|sciences|technology"
     r"|engineering|physics|mathematics|medicine|biology|system|systems|design|analysis|model|models|theory|method|methods|data|study|studies|using|for|in"
-    r"|of|the|on|with|to|from|by|an|at|collaboration|group|division|programme|program|summary|report|technical|working|draft|correspondence|editor"
+    r"|of|the|on|with|to|from|by|an|at|collaboration|group|division|programme|program|summary|report|technical|working|draft|correspond(?:ence|ing)|authors?|editor"
     r"|keywords?|new york|black holes?|and|piazza|via|rue|politecnico|sezione|hill|california|learning|network|networks|distributed|computing|communication|communications|security|software"
     r"|algorithm|algorithms|management|development|information|performance|evaluation|effects?|health|care|cancer|clinical|disease|human|social"
-    r"|applications?|dynamics|control|function|structure|properties|background|objectives?|results?|conclusions?|short|title|running|head)(?![\w-])|universi|facult|facolt|institut|postbox|ciudad|strasse|straße",
+    r"|applications?|dynamics|control|function|structure|properties|background|objectives?|results?|conclusions?|short|title|running|head)(?![\w-])|universi|facult|facolt|institut|postbox|ciudad|australia|canada|spain|brazil|india|netherlands|sweden|switzerland|zealand|normale|diagnostics|strasse|straße",
     re.IGNORECASE,
 )
 

@@ -420,7 +420,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "keywords",
         "keywords|key words|keyword list|index terms|keyword",
         "keywords|key words|keyword|index terms|k e y w o r d s|key words and phrases|schlusselworter|mots cles"
-        "|keywords and phrases|schlagworter|parole chiave|general terms",
+        "|keywords and phrases|schlagworter|parole chiave",
     ),
     _row(
         "doi",
