@@ -81,6 +81,7 @@ _BY_CODE: Mapping[type[ProviderError], str] = {
     errors.ServerError: (
         "server_error internal_error internal_server_error api_error internalservererror 1230 1234"
     ),
+    errors.InvalidRequest: "invalid_request_error invalid_request invalid_parameter_error",
 }
 _CLASS_OF: Mapping[str, type[ProviderError]] = {
     code: cls for cls, codes in _BY_CODE.items() for code in codes.split()
@@ -91,6 +92,7 @@ _BY_STATUS: Mapping[int, type[ProviderError]] = {
     403: errors.PermissionDenied,
     404: errors.ModelNotFound,
     408: errors.ServerError,
+    499: errors.ServerError,
     424: errors.ServerError,
     425: errors.ServerError,
     429: errors.RateLimitError,
@@ -149,10 +151,10 @@ def fault_of_response(response: HTTPResponse) -> Fault:
 def error_class(status: int, fault: Fault) -> type[ProviderError]:
     """The class of an error with this HTTP status (200 for one inside a good response)."""
     for code in fault.codes:
-        cls = _CLASS_OF.get(code.lower())
+        cls = _class_of(code, fault)
         if cls is errors.RateLimitError and _is_quota(fault):
             return errors.QuotaExhausted
-        if cls in _SPECIFIC or (cls and not 400 <= status < 500):
+        if cls in _SPECIFIC or (cls and status < 400):
             return cls
     if status in (200, 400, 413, 422, 429, 500) and _CONTEXT.search(fault.message):
         return errors.ContextWindowExceeded
@@ -161,20 +163,23 @@ def error_class(status: int, fault: Fault) -> type[ProviderError]:
     if status == 429 and _CAPACITY.search(fault.message):
         return errors.Overloaded
     if cls := _BY_STATUS.get(status):
-        if cls is errors.RateLimitError and _is_quota(fault):
-            return errors.QuotaExhausted
-        return cls
+        return _by_details(cls, fault)
     if status >= 500:
         return errors.ServerError
-    if status == 200:
-        return next(filter(None, map(_CLASS_OF.get, _statuses(fault))), errors.ServerError)
-    return next(
-        (c for code in fault.codes if (c := _CLASS_OF.get(code.lower()))), errors.InvalidRequest
-    )
+    if status < 400:
+        return errors.ServerError
+    named = (_class_of(code, fault) for code in fault.codes)
+    return next((cls for cls in named if cls), errors.InvalidRequest)
 
 
-def _statuses(fault: Fault) -> Iterator[str]:
-    yield from (code.lower() for code in fault.codes)
+def _class_of(code: str, fault: Fault) -> type[ProviderError] | None:
+    """By the tables. Z.ai's business codes are numbers, as other providers' with other meanings
+    are; those name a ``type`` beside them."""
+    if code.isdigit() and fault.error.get("type"):
+        return None
+    if code.endswith("_spend_limit_reached"):
+        return errors.QuotaExhausted
+    return _CLASS_OF.get(code.lower())
 
 
 _SPECIFIC = (
@@ -192,6 +197,19 @@ _CAPACITY = re.compile(r"capacity exceeded|overloaded", re.IGNORECASE)
 _QUOTA = re.compile(
     r"PerDay|insufficient balance|exceeded your current quota, please check your plan"
 )
+
+
+def _by_details(cls: type[ProviderError], fault: Fault) -> type[ProviderError]:
+    """What a status means where the body says more (OpenRouter's metadata, Google's details)."""
+    metadata = fault.error.get("metadata")
+    said = metadata if isinstance(metadata, Mapping) else {}
+    if cls is errors.PermissionDenied and ("flagged_input" in said or "reasons" in said):
+        return errors.ContentFiltered
+    if cls is errors.QuotaExhausted and said.get("limit_source") == "openrouter_in_flight_budget":
+        return errors.RateLimitError
+    if cls is errors.RateLimitError and _is_quota(fault):
+        return errors.QuotaExhausted
+    return cls
 
 
 def _is_quota(fault: Fault) -> bool:
@@ -212,6 +230,8 @@ def provider_error(
     if status < 400 and (said := _stated_status(found)):
         status = said
     cls = kind or error_class(status, found)
+    if cls is errors.RateLimitError and _used_up(response.headers):
+        cls = errors.QuotaExhausted
     hint = response.headers.get("x-should-retry")
     retryable = cls.retryable or status in (408, 409)
     return cls(
@@ -229,6 +249,12 @@ def provider_error(
             if found.error.get(key)
         },
     )
+
+
+def _used_up(headers: Mapping[str, str]) -> bool:
+    """ModelScope's allowance is a day's: none left means none until tomorrow."""
+    remaining = ("requests-remaining", "model-requests-remaining")
+    return any(headers.get(f"modelscope-ratelimit-{name}") == "0" for name in remaining)
 
 
 def _stated_status(fault: Fault) -> int | None:

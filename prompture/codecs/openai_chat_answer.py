@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +11,7 @@ from typing import Any
 from prompture.codecs.base import Endpoint, count, request_id, section, tool_call
 from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.think import split_thinking
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
@@ -23,8 +24,8 @@ class Quirks:
     """How a provider's answers differ.
 
     ``reasoning_apart``: output tokens leave reasoning out (xAI). ``think_tags``: reasoning may
-    stand in the text between ``<think>`` tags. ``strip_leading``: the text may start with
-    blank lines that mean nothing.
+    stand in the text between ``<think>`` tags. ``strip_leading``: a streamed text may start
+    with blank lines that mean nothing (Moonshot).
     """
 
     reasoning_apart: bool = False
@@ -42,26 +43,35 @@ def read_body(response: HTTPResponse, endpoint: Endpoint, quirks: Quirks) -> Com
         raise_if_error(body, response, endpoint)
     try:
         choice = body["choices"][0]
-        message = choice["message"]
-        calls = tuple(_call(c, i) for i, c in enumerate(message.get("tool_calls") or ()))
-    except (KeyError, IndexError, TypeError, AttributeError) as exc:
+        if choice.get("error"):
+            raise_if_error(choice, response, endpoint)
+        return _read_choice(body, choice, response, quirks)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as exc:
         raise ProtocolError(f"no choices[0].message in {str(dict(body))[:200]!r}") from exc
-    if choice.get("error"):
-        raise_if_error(choice, response, endpoint)
+
+
+def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirks) -> Completion:
+    finish = choice.get("finish_reason")
+    # A filter that stopped the whole answer leaves no message at all (Azure).
+    message: JSON = choice["message"] if not finish else choice.get("message") or {}
+    calls = tuple(_call(c, i) for i, c in enumerate(message.get("tool_calls") or ()))
     legacy = message.get("function_call")
     if not calls and isinstance(legacy, Mapping):
         calls = (_call({"function": legacy}, 0),)
     text, reasoning = split_content(message.get("content"))
+    reasoning += reasoning_of(message)[1]
+    if quirks.think_tags:
+        thought, text = split_thinking(text)
+        reasoning = reasoning or thought
     return completion(
         body=body,
         text=text,
-        reasoning=reasoning + reasoning_of(message),
+        reasoning=reasoning,
         refusal=message.get("refusal") or None,
         calls=calls,
-        finish=choice.get("finish_reason"),
+        finish=finish,
         usage=usage_of(body, quirks),
         native=native_of(message),
-        quirks=quirks,
         logprobs=choice.get("logprobs"),
         citations=message.get("annotations") or body.get("citations"),
         id=request_id(response.headers),
@@ -78,17 +88,13 @@ def completion(
     finish: str | None,
     usage: Usage,
     native: Native | None,
-    quirks: Quirks,
     logprobs: Any = None,
     citations: Any = None,
     id: str | None = None,
 ) -> Completion:
     """A Completion out of what a whole answer or a folded stream holds."""
-    if quirks.think_tags:
-        thought, text = split_thinking(text)
-        reasoning = reasoning or thought
     return Completion(
-        text=text.lstrip("\n") if quirks.strip_leading else text,
+        text=text,
         reasoning=reasoning,
         refusal=refusal,
         tool_calls=calls,
@@ -114,9 +120,12 @@ def _call(call: JSON, position: int) -> ToolCall:
 
 
 def split_content(content: Any) -> tuple[str, str]:
-    """Text and reasoning of a ``content``: a string, null, or a list of chunks (Mistral)."""
+    """Text and reasoning of a ``content``: a string, null, a list of chunks (Mistral), or the
+    JSON object that a schema asked for, already parsed (Cloudflare)."""
     if isinstance(content, str) or content is None:
         return content or "", ""
+    if isinstance(content, Mapping):
+        return json.dumps(content, ensure_ascii=False), ""
     if not isinstance(content, Sequence):
         raise ProtocolError(f"content is neither text nor a list: {str(content)[:200]!r}")
     text, thoughts = [], []
@@ -136,12 +145,12 @@ def _thinking(thinking: Any) -> str:
     return "".join(t.get("text") or "" for t in thinking or () if isinstance(t, Mapping))
 
 
-def reasoning_of(message: JSON) -> str:
-    """The reasoning text of a message or a delta, wherever the provider puts it."""
+def reasoning_of(message: JSON) -> tuple[str, str]:
+    """The reasoning of a message or a delta: the field it stands in, and its text."""
     for key in ("reasoning_content", "reasoning"):
         if isinstance(value := message.get(key), str) and value:
-            return value
-    return ""
+            return key, value
+    return "", ""
 
 
 _ECHOED = ("reasoning_content", "reasoning", "reasoning_details", "annotations")
@@ -155,19 +164,12 @@ def native_of(message: JSON) -> Native | None:
     return Native(DIALECT, payload) if payload else None
 
 
-_THINK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
-
-
-def split_thinking(text: str) -> tuple[str, str]:
-    """Reasoning and text of an answer that opens with a ``<think>`` block."""
-    found = _THINK.match(text)
-    if not found:
-        return "", text
-    return found.group(1).strip("\n"), text[found.end() :]
-
-
 def usage_of(body: JSON, quirks: Quirks) -> Usage:
-    """Canonical buckets out of ``usage``; cache counts are parts of the prompt everywhere."""
+    """Canonical buckets out of ``usage``.
+
+    Cache counts are parts of the prompt, but some gateways report reads and writes that overlap
+    or pass it; they are kept as stated, and pricing never lets the rest fall below 0.
+    """
     usage = body.get("usage")
     if not isinstance(usage, Mapping) or not usage:
         return Usage(requests=1)
@@ -184,12 +186,11 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
         or count(usage, "num_cached_tokens")
     )
     write = count(given, "cache_write_tokens") or count(given, "cache_creation_input_tokens")
-    read = min(read, prompt)
     return Usage(
         input_tokens=prompt,
         output_tokens=output,
         cache_read_tokens=read,
-        cache_write_tokens=min(write, prompt - read),
+        cache_write_tokens=write,
         reasoning_tokens=reasoning,
         input_audio_tokens=count(given, "audio_tokens"),
         output_audio_tokens=count(made, "audio_tokens"),

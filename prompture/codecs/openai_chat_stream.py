@@ -16,7 +16,8 @@ from prompture.codecs.openai_chat_answer import (
     split_content,
     usage_of,
 )
-from prompture.errors import ConnectionLost, ProtocolError
+from prompture.codecs.think import ThinkSplitter
+from prompture.errors import ConnectionLost, PromptureError, ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
 from prompture.wire.ndjson import parse_line
 from prompture.wire.sse import SSEDecoder
@@ -44,16 +45,29 @@ class OpenAIChatStream:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
+        self._reasoning_key = "reasoning_content"
+        self._think = ThinkSplitter() if quirks.think_tags else None
         self._calls: dict[int, _Call] = {}
+        self._current: dict[int, int] = {}
         self._kept: dict[str, list[Any]] = {}
+        self._chunks: list[Any] = []
         self._logprobs: list[Any] = []
         self._finish: str | None = None
         self._done = False
+        self._error: PromptureError | None = None
 
     def feed(self, chunk: bytes) -> list[Delta]:
+        if self._error:
+            raise self._error
         deltas: list[Delta] = []
-        for event in self._sse.feed(chunk):
-            self._event(event.data, deltas)
+        try:
+            for event in self._sse.feed(chunk):
+                self._event(event.data, deltas)
+        except PromptureError as exc:
+            # What came before the error, in the same bytes, is not lost with it.
+            if not deltas:
+                raise
+            self._error = exc
         return deltas
 
     def _event(self, data: str, deltas: list[Delta]) -> None:
@@ -63,12 +77,15 @@ class OpenAIChatStream:
         body = parse_line(data)
         if not isinstance(body, dict):
             raise ProtocolError(f"expected an object in the stream, got {data[:200]!r}")
-        if body.get("error"):
-            raise stream_error(body, self._endpoint)
-        self._top(body)
-        for choice in body.get("choices") or ():
-            if not choice.get("index"):
-                self._choice(choice, deltas)
+        try:
+            self._top(body)
+            if body.get("error"):
+                raise stream_error(body, self._endpoint)
+            for choice in body.get("choices") or ():
+                if not choice.get("index"):
+                    self._choice(choice, deltas)
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise ProtocolError(f"an event that is no chunk of a chat: {data[:200]!r}") from exc
 
     def _top(self, body: JSON) -> None:
         for key in ("id", "model", "created", "service_tier", "system_fingerprint", "provider"):
@@ -86,40 +103,61 @@ class OpenAIChatStream:
                 self._body[key] = body[key]
 
     def _choice(self, choice: JSON, deltas: list[Delta]) -> None:
-        if reason := choice.get("finish_reason"):
-            self._finish = reason
         if choice.get("usage"):
             self._body["usage"] = choice["usage"]
         if logprobs := choice.get("logprobs"):
             self._logprobs.extend(logprobs.get("content") or ())
         # A few providers send a whole message in a chunk of a stream.
-        delta = choice.get("delta") or choice.get("message")
-        if not delta:
-            return
-        content = delta.get("content")
-        thought = ""
-        if content and not isinstance(content, str):
-            self._kept.setdefault("content", []).extend(content)
-            content, thought = split_content(content)
-        if thought := thought or reasoning_of(delta):
-            self._reasoning.append(thought)
-            deltas.append(Delta(reasoning=thought))
-        if content:
-            self._text.append(content)
-            deltas.append(Delta(text=content))
+        self._delta(choice.get("delta") or choice.get("message") or {}, deltas)
+        if reason := choice.get("finish_reason"):
+            self._finish = reason
+            if self._think:
+                self._emit(*self._think.close(), deltas)
+
+    def _delta(self, delta: JSON, deltas: list[Delta]) -> None:
+        key, thought = reasoning_of(delta)
+        self._reasoning_key = key or self._reasoning_key
+        text = ""
+        if content := delta.get("content"):
+            text, chunk_thought = split_content(content)
+            thought = thought or chunk_thought
+            self._keep_chunks(content)
+        if text and self._quirks.strip_leading and not self._text:
+            text = text.lstrip("\n")
+        if text and self._think:
+            tagged, text = self._think.feed(text)
+            thought = thought or tagged
+        self._emit(thought, text, deltas)
         if refusal := delta.get("refusal"):
             self._refusal.append(refusal)
             deltas.append(Delta(refusal=refusal))
         for key in ("reasoning_details", "annotations"):
             if isinstance(found := delta.get(key), list):
-                self._kept.setdefault(key, []).extend(found)
-        for position, part in enumerate(delta.get("tool_calls") or ()):
-            deltas.append(self._tool(part, position))
+                for item in found:
+                    _append(self._kept.setdefault(key, []), item)
+        deltas.extend(self._tool(part) for part in delta.get("tool_calls") or ())
         if isinstance(legacy := delta.get("function_call"), Mapping):
-            deltas.append(self._tool({"index": 0, "function": legacy}, 0))
+            deltas.append(self._tool({"index": 0, "function": legacy}))
 
-    def _tool(self, part: JSON, position: int) -> Delta:
-        index = self._index(part, position)
+    def _emit(self, thought: str, text: str, deltas: list[Delta]) -> None:
+        if thought:
+            self._reasoning.append(thought)
+            deltas.append(Delta(reasoning=thought))
+        if text:
+            self._text.append(text)
+            deltas.append(Delta(text=text))
+
+    def _keep_chunks(self, content: Any) -> None:
+        """Content as a list of chunks, to be echoed as such where it ever came as one."""
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]
+        elif isinstance(content, list):
+            self._kept["content"] = self._chunks
+        for chunk in content if isinstance(content, list) else ():
+            _append(self._chunks, chunk)
+
+    def _tool(self, part: JSON) -> Delta:
+        index = self._index(part)
         call = self._calls.setdefault(index, _Call())
         function = part.get("function") or {}
         first = not call.name
@@ -139,21 +177,29 @@ class OpenAIChatStream:
             tool_arguments=arguments,
         )
 
-    def _index(self, part: JSON, position: int) -> int:
+    def _index(self, part: JSON) -> int:
         """The call a fragment belongs to. Where ``index`` is missing, or is used again for a
-        call with another id, a new id starts a new call."""
-        index = part.get("index")
-        id = part.get("id")
-        if not isinstance(index, int):
-            known = [i for i, c in self._calls.items() if id and c.id == id]
-            if known:
-                return known[0]
-            return len(self._calls) if id else max(len(self._calls) - 1, 0)
-        call = self._calls.get(index)
-        if call and id and call.id and call.id != id:
-            known = [i for i, c in self._calls.items() if c.id == id]
-            return known[0] if known else max(self._calls) + 1
+        call with another id, a new id starts a new call, which later fragments continue."""
+        said, id = part.get("index"), part.get("id")
+        known = next((i for i, c in self._calls.items() if id and c.id == id), None)
+        if known is not None:
+            return known
+        place = said if isinstance(said, int) else -1
+        current = self._current.get(place)
+        if current is not None and not self._is_another(self._calls[current], part):
+            return current
+        free = said if isinstance(said, int) and said not in self._calls else None
+        index = free if free is not None else max(self._calls, default=-1) + 1
+        self._current[place] = index
         return index
+
+    @staticmethod
+    def _is_another(call: _Call, part: JSON) -> bool:
+        """Whether a fragment without a known id opens a call of its own."""
+        if part.get("id"):
+            return bool(call.id)
+        named = isinstance(part.get("function"), Mapping) and part["function"].get("name")
+        return bool(named and call.name and not isinstance(part.get("index"), int))
 
     def partial(self) -> Completion:
         calls = tuple(
@@ -169,18 +215,19 @@ class OpenAIChatStream:
             finish=self._finish,
             usage=usage_of(self._body, self._quirks),
             native=self._native(),
-            quirks=self._quirks,
             logprobs={"content": self._logprobs} if self._logprobs else None,
             citations=self._kept.get("annotations") or self._body.get("citations"),
         )
 
     def _native(self) -> Native | None:
-        payload: dict[str, Any] = dict(self._kept)
-        if self._reasoning and "content" not in payload:
-            payload["reasoning_content"] = "".join(self._reasoning)
+        payload: dict[str, Any] = {key: list(items) for key, items in self._kept.items()}
+        if self._reasoning and "content" not in payload and not self._think:
+            payload[self._reasoning_key] = "".join(self._reasoning)
         return Native(DIALECT, payload) if payload else None
 
     def close(self) -> Completion:
+        if self._error:
+            raise self._error
         deltas: list[Delta] = []
         for event in self._sse.close():
             self._event(event.data, deltas)
@@ -191,3 +238,28 @@ class OpenAIChatStream:
             error.partial = self.partial()
             raise error
         return self.partial()
+
+
+_MERGED = ("text", "summary", "thinking")
+
+
+def _append(items: list[Any], item: Any) -> None:
+    """Add a fragment of a list that is streamed: pieces of one part become that part."""
+    last = items[-1] if items else None
+    if not (isinstance(last, dict) and isinstance(item, Mapping) and _continues(last, item)):
+        items.append(dict(item) if isinstance(item, Mapping) else item)
+        return
+    for key, value in item.items():
+        if key in _MERGED and isinstance(value, str):
+            last[key] = (last.get(key) or "") + value
+        elif key in _MERGED and isinstance(value, list):
+            merged = last[key] = list(last.get(key) or ())
+            for piece in value:
+                _append(merged, piece)
+        elif value is not None:
+            last[key] = value
+
+
+def _continues(last: JSON, item: JSON) -> bool:
+    same = all(last.get(key) == item.get(key) for key in ("type", "index", "id"))
+    return same and any(isinstance(item.get(key), (str, list)) for key in _MERGED)

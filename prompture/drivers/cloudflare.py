@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_chat_answer import Quirks
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(
     name="cloudflare",
     title="Cloudflare Workers AI",
-    codec=OpenAIChat(root="", reasoning="", quirks=Quirks(think_tags=True)),
+    codec=OpenAIChat(root="", reasoning=""),
     base_url="https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1",
     key_env=("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"),
     options={"account": None},

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_chat_answer import Quirks
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(
     name="fireworks",
     title="Fireworks AI",
-    codec=OpenAIChat(
-        root="/inference/v1", echo=("reasoning_content",), quirks=Quirks(think_tags=True)
-    ),
+    codec=OpenAIChat(root="/inference/v1", echo=("reasoning_content",)),
     base_url="https://api.fireworks.ai/inference/v1",
     key_env=("FIREWORKS_API_KEY",),
     url_env=("FIREWORKS_BASE_URL",),

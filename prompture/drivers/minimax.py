@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_chat_answer import Quirks
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(
@@ -14,7 +13,6 @@ ROW = Provider(
         tool_choice="auto",
         reasoning="",
         echo=("reasoning_details",),
-        quirks=Quirks(think_tags=True, strip_leading=True),
     ),
     base_url="https://api.minimax.io/v1",
     key_env=("MINIMAX_API_KEY",),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_chat_answer import Quirks
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(
     name="perplexity",
     title="Perplexity",
-    codec=OpenAIChat(root="", json_object=False, logprobs=False, quirks=Quirks(think_tags=True)),
+    codec=OpenAIChat(root="", json_object=False, logprobs=False),
     base_url="https://api.perplexity.ai",
     key_env=("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
     url_env=("PERPLEXITY_BASE_URL",),

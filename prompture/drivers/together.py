@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_chat_answer import Quirks
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(
     name="together",
     title="Together AI",
-    codec=OpenAIChat(quirks=Quirks(think_tags=True)),
+    codec=OpenAIChat(),
     base_url="https://api.together.xyz/v1",
     key_env=("TOGETHER_API_KEY", "TOGETHERAI_API_KEY"),
     url_env=("TOGETHER_BASE_URL",),

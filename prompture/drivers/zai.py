@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_copies import zai_narrow, zai_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
@@ -19,7 +18,6 @@ ROW = Provider(
         logprobs=False,
         stop_max=1,
         rule=zai_rule,
-        quirks=Quirks(strip_leading=True),
     ),
     base_url="https://api.z.ai/api/paas/v4",
     key_env=("ZAI_API_KEY", "ZHIPU_API_KEY"),
