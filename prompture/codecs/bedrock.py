@@ -43,8 +43,12 @@ class BedrockConverse:
 
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
         """Raises UnsupportedError for what Converse or the model's family has not."""
-        call = "converse-stream" if stream else "converse"
-        url = f"{endpoint.base_url}/model/{quote(request.model, safe='')}/{call}"
+        base = endpoint.base_url
+        if "/model/" in base:  # a whole endpoint URL names its model itself
+            base = base.removesuffix("/converse").removesuffix("/converse-stream")
+        else:
+            base += f"/model/{quote(request.model, safe='')}"
+        url = base + ("/converse-stream" if stream else "/converse")
         return post_json(url, _headers(endpoint), encode_body(request))
 
     def sign(self, request: HTTPRequest, endpoint: Endpoint, now: datetime) -> HTTPRequest:
@@ -79,7 +83,8 @@ class BedrockConverse:
 
     def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
         """The list is on the control plane, a host of its own."""
-        base = endpoint.base_url.replace("//bedrock-runtime.", "//bedrock.", 1)
+        host = endpoint.base_url.partition("/model/")[0]
+        base = host.replace("//bedrock-runtime.", "//bedrock.", 1)
         return HTTPRequest("GET", f"{base}/foundation-models", _headers(endpoint))
 
     def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:

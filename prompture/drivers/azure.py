@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prompture.codecs.anthropic import Anthropic
 from prompture.codecs.azure import AzureChat, AzureResponses
 from prompture.codecs.openai_responses import needs_responses
 from prompture.codecs.openai_rules import chat_rule
@@ -11,7 +12,7 @@ ROW = Provider(
     name="azure",
     title="Azure OpenAI",
     codec=AzureChat(tokens_param="max_completion_tokens", strict_tools=True, rule=chat_rule),
-    codecs={"responses": AzureResponses()},
+    codecs={"responses": AzureResponses(), "messages": Anthropic()},
     route=lambda request: "responses" if needs_responses(request) else None,
     base_url="{endpoint}",
     key_env=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),

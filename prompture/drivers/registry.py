@@ -44,6 +44,7 @@ BUILTIN: Mapping[str, str] = {
     "cloudflare": "cloudflare",
     "azure": "azure",
     "vertex": "vertex",
+    "bedrock": "bedrock",
     "ollama": "ollama",
     "lmstudio": "lmstudio",
     "llamacpp": "llamacpp",

@@ -324,6 +324,8 @@ def test_address_and_signature() -> None:
     assert (
         sent.url == f"{BASE}/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse-stream"
     )
+    whole = Endpoint("bedrock", f"{BASE}/model/a:b/converse", "token")
+    assert CODEC.encode(request, whole, stream=True).url == f"{BASE}/model/a:b/converse-stream"
     now = datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert CODEC.sign(sent, ENDPOINT, now) is sent
     assert sent.headers["authorization"] == "Bearer token"
