@@ -50,9 +50,11 @@ def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list
     """Candidates of the title and the keywords, from the page's layout."""
     if name.concept == "keywords":
         return _keywords(name, page, scope)
-    if any(candidate.score >= 0.9 for candidate in found) or scope.start or not is_article(page):
+    if scope.start or not is_article(page):
         return found
     found = [candidate for candidate in found if not _cut_off(candidate, page)]
+    if any(candidate.score >= 0.9 for candidate in found):
+        return found
     title = read_head(page).title
     if not title:
         return found

@@ -73,3 +73,82 @@ def _pieces(line: str) -> list[tuple[str, int]]:
         begin = mark.end()
     pieces.append((line[begin:], begin))
     return [(piece, start) for piece, start in pieces if piece.strip()]
+
+
+_FAMILY = rf"(?:(?:{_PARTICLE})[ \u00a0]){{0,3}}[{_UPPER}][^\W\d_]+(?:['’\-–‐ ][{_UPPER}][^\W\d_]+){{0,3}}"
+_INITIALS = rf"(?:[{_UPPER}](?:\.|(?![^\W\d_])|(?=[{_UPPER}](?:\b|[{_UPPER}])))[ \u00a0-]?){{1,4}}(?<![ \u00a0-])"
+_FORENAMES = rf"[{_UPPER}][^\W\d_]+(?:[ -](?:[{_UPPER}][^\W\d_]+|[{_UPPER}]\.?)){{0,3}}"
+_PERSON = (
+    rf"(?:{_FAMILY}, ?{_INITIALS}|{_FAMILY}, {_FORENAMES}|{_INITIALS} ?{_FAMILY}|{_FORENAMES} {_FAMILY}|{_FAMILY} {_INITIALS})"
+    r"(?:,? (?:Jr|Sr|II|III)\.?)?"
+)
+_AUTHOR = re.compile(_PERSON)
+_BETWEEN = re.compile(r"\s*(?:[,;.]?\s*(?:and|&|et|und|y|a|e|with)\s+|[,;]\s*|\.,\s*)")
+_OTHERS = re.compile(r"[,;.]?\s*(?:et\.? al\.?|and others|\.\.\.|u\. ?a\.|etc\.*)\s*[.,:]?\s*$")
+_REPEATED = re.compile(r"[—–_-]{2,8}\.?")
+
+
+def is_author_list(text: str) -> bool:
+    """Whether a text is a list of authors as references print them, in any of the usual orders."""
+    kept = _OTHERS.sub("", text.strip()).rstrip(" ,;:(")
+    kept = re.sub(r"\s*\((?:eds?|Hrsg)\.?\)?$", "", kept)
+    if _REPEATED.fullmatch(kept):
+        return True
+    if not 4 <= len(kept) <= 600 or any(c.isdigit() for c in kept):
+        return False
+    at = 0
+    while at < len(kept):
+        person = _AUTHOR.match(kept, at)
+        if person is None:
+            return False
+        at = person.end()
+        if at >= len(kept) or kept[at:] in {".", "."}:
+            return True
+        between = _BETWEEN.match(kept, at)
+        if between is None:
+            return False
+        at = between.end()
+    return True
+
+
+def split_authors(text: str) -> list[str]:
+    """The authors of a list one by one; empty when the text is no list of authors."""
+    kept = _OTHERS.sub("", text.strip()).rstrip(" ,;:(")
+    if not is_author_list(text):
+        return []
+    found: list[str] = []
+    at = 0
+    while at < len(kept):
+        person = _AUTHOR.match(kept, at)
+        if person is None:
+            break
+        found.append(person.group().strip())
+        between = _BETWEEN.match(kept, person.end())
+        if between is None:
+            break
+        at = between.end()
+    return found
+
+
+_INITIALLED = re.compile(rf"(?:{_FAMILY}, ?{_INITIALS}|{_INITIALS} ?{_FAMILY}|{_FAMILY} [{_UPPER}]{{1,3}}(?![^\W\d_]))(?:,? (?:Jr|Sr|II|III)\.?)?")
+
+
+def leading_authors(text: str, begin: int) -> int | None:
+    """The end of the authors that begin a text when all have initials and a comma parts them from a title.
+
+    What follows must be no name with initials itself: "Jeffay, K., Smith, F. D., Kernel Support ...".
+    """
+    at = begin
+    end: int | None = None
+    while person := _INITIALLED.match(text, at):
+        end = person.end()
+        others = re.match(r",? et\.? al\.?", text[end : end + 10])
+        if others is not None:
+            return end + others.end()
+        between = _BETWEEN.match(text, end)
+        if between is None:
+            return None
+        at = between.end()
+    if end is None or text[end : end + 1] not in {",", "."} or not re.match(r"[A-ZÀ-Þ“\"‘«'][^.]{12}", text[at:]):
+        return None
+    return end
