@@ -102,7 +102,10 @@ def snapshot() -> Book | None:
 
 
 def built_in() -> Book:
-    """The hard-coded tables that ship with this package (``scripts/refresh_catalog.py``)."""
+    """The hard-coded tables that ship with this package (``scripts/refresh_catalog.py``).
+
+    They also have the last known prices of models that models.dev has dropped since.
+    """
     table = json.loads(_TABLE.read_text("utf-8"), parse_float=str)
     return Book(table["providers"], "built-in", table["as_of"])
 

@@ -56,7 +56,6 @@ HF_PROVIDERS = {
 RENAMED = {
     ("openai", "gpt-3.5-turbo-0125"): "gpt-3.5-turbo",
     ("openai", "gpt-4-0613"): "gpt-4",
-    ("xai", "grok-4-0709"): "grok-4",
 }
 
 _DATE = re.compile(

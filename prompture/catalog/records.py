@@ -32,7 +32,7 @@ def entry_from(provider: str, model: str, *, raw: Any, source: str, as_of: str) 
         status=_words(record.get("status")),
         released=_words(record.get("release_date")),
         source=source,
-        as_of=as_of,
+        as_of=_words(record.get("as_of")) or as_of,
         raw=record,
     )
 

@@ -27,9 +27,9 @@ CATALOG = Catalog(environ={"PROMPTURE_CATALOG": "snapshot"})
         ("openai/gpt-4o-mini-2024-07-18", "openai/gpt-4o-mini"),
         ("openai/gpt-4-turbo-2024-04-09", "openai/gpt-4-turbo"),
         ("anthropic/claude-haiku-4-5-20251001", "anthropic/claude-haiku-4-5-20251001"),
-        ("anthropic/claude-3-7-sonnet-latest", "anthropic/claude-3-7-sonnet-20250219"),
+        ("anthropic/claude-3-opus-latest", "anthropic/claude-3-opus-20240229"),
         ("google/models/gemini-2.5-flash", "google/gemini-2.5-flash"),
-        ("gemini/gemini-2.0-flash-001", "google/gemini-2.0-flash"),
+        ("gemini/gemini-2.5-flash-001", "google/gemini-2.5-flash"),
         ("google-vertex/publishers/google/models/gemini-2.5-pro", "google-vertex/gemini-2.5-pro"),
         (
             "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0",
@@ -40,7 +40,7 @@ CATALOG = Catalog(environ={"PROMPTURE_CATALOG": "snapshot"})
             "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
             "amazon-bedrock/eu.anthropic.claude-haiku-4-5-20251001-v1:0",
         ),
-        ("amazon-bedrock/apac.amazon.nova-lite-v1:0", "amazon-bedrock/amazon.nova-lite-v1:0"),
+        ("amazon-bedrock/apac.amazon.nova-2-lite-v1:0", "amazon-bedrock/amazon.nova-2-lite-v1:0"),
         ("azure/gpt-4o-2024-11-20", "openai/gpt-4o-2024-11-20"),
         ("azure/gpt-5-mini-2025-08-07", "azure/gpt-5-mini"),
         ("openrouter/openai/gpt-5-mini:nitro", "openrouter/openai/gpt-5-mini"),
@@ -89,6 +89,7 @@ def test_found(name: str, key: str) -> None:
         "openrouter/nobody/nothing:free",
         "anthropic/claude-sonnet",
         "openai/gpt",
+        "xai/grok-3-mini",
     ],
 )
 def test_not_found(name: str) -> None:
