@@ -61,4 +61,4 @@ class Extraction(Generic[T]):
             return self.raw.spans
         from prompture.extraction.grounding import ground
 
-        return ground(self.plain, self.text)
+        return ground(self.value if self.plain is None else self.plain, self.text)

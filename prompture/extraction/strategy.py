@@ -10,8 +10,8 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.provider import Features
 from prompture.errors import ConfigurationError, SchemaError, UnsupportedError
 from prompture.extraction.prompts import system_text
-from prompture.schema.strict import Rewrite
 from prompture.schema.source import Source
+from prompture.schema.strict import Rewrite
 from prompture.types import Message, Request, Tool
 
 Strategy = Literal["auto", "json_schema", "tool", "json_object", "prompt"]
