@@ -10,41 +10,28 @@ import json
 import re
 from dataclasses import dataclass
 
-DEPTH_LIMIT = 200  # as in pydantic-core's parser
-
-_SPACE = re.compile(r"(?:[\s\ufeff\u200b]+|//[^\n]*|/\*.*?\*/|#[^\n]*)*", re.DOTALL)
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_PLAIN_STRING = re.compile(r'"[^"\\\x00-\x1f]*"')
-_TRIPLE = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', re.DOTALL)
-_CURLY_QUOTED = re.compile(r"[“„]([^“”„]*)[”“]")
-# A quote inside a string is taken for text unless what follows can follow a string.
-_LOOSE_VALUE = {
-    q: re.compile(rf"{q}((?:[^{q}\\]|\\.|{q}(?!\s*(?:[,}}\]]|$)))*){q}", re.DOTALL) for q in "\"'"
-}
-_LOOSE_KEY = {q: re.compile(rf"{q}((?:[^{q}\\\n]|\\.|{q}(?!\s*:))*){q}(?=\s*:)") for q in "\"'"}
-_LOOSE_LENGTH = 10_000  # characters searched for the end of a string with quotes in it
-_NUMBER = re.compile(
-    r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?(?=[ \t\r]*(?:[,}\]\n]|/[/*]|#|$))"
+from prompture.schema.lexemes import (
+    BARE_KEY,
+    BARE_VALUE,
+    CURLY_QUOTED,
+    HALF_CHARACTER,
+    LITERALS,
+    LOOSE_KEY,
+    LOOSE_LENGTH,
+    LOOSE_VALUE,
+    NUMBER,
+    PLAIN_STRING,
+    SLOPPY_NUMBER,
+    SPACE,
+    STRING,
+    TRIPLE,
+    UNESCAPED,
+    WHOLE_ESCAPES,
+    WORD,
+    as_json_string,
 )
-_SLOPPY_NUMBER = re.compile(r"([-+]?)(\d*)(?:\.(\d*))?(?=[ \t\r]*(?:[,}\]\n]|$))")
-_WORD = re.compile(r"[A-Za-z]+(?=[\s,}\]:]|$)")
-_BARE_KEY = re.compile(r"[A-Za-z_$][\w$.-]*(?=\s*:)")
-_BARE_VALUE = re.compile(r"\w[^,{}\[\]\"'\n]{0,199}(?=[,}\n])")
-_ESCAPES = re.compile(r"\\u[0-9a-fA-F]{4}|\\[\"\\/bfnrt]|\\\n|\\.|[\x00-\x1f\"]", re.DOTALL)
-_LITERALS = {
-    "true": ("true", ""),
-    "false": ("false", ""),
-    "null": ("null", ""),
-    "True": ("true", "Python literals"),
-    "False": ("false", "Python literals"),
-    "None": ("null", "Python literals"),
-    "TRUE": ("true", "literals in capitals"),
-    "FALSE": ("false", "literals in capitals"),
-    "NULL": ("null", "literals in capitals"),
-    "NaN": ("null", "NaN became null"),
-    "undefined": ("null", "undefined became null"),
-}
-_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"'}
+
+DEPTH_LIMIT = 200  # as in pydantic-core's parser
 
 
 class Unreadable(Exception):
@@ -119,7 +106,7 @@ class _Reader:
         elif commas:
             raise self._refusal("a comma before the first member", final=bracket == "[")
         if bracket == "{":
-            self._key()
+            self._whole_key()
         self._filled[-1] = True
         self._value()
 
@@ -149,13 +136,21 @@ class _Reader:
         self._open.pop()
         self._filled.pop()
 
+    def _whole_key(self) -> None:
+        written = len(self._out)
+        try:
+            self._key()
+        except _End:
+            del self._out[written:]
+            raise
+
     def _key(self) -> None:
         here = self._text[self._at]
         if here in "\"'":
-            self._string(_LOOSE_KEY[here], after=":")
+            self._string(LOOSE_KEY[here], after=":")
         elif here in "“„":
             self._curly_quoted()
-        elif bare := _BARE_KEY.match(self._text, self._at):
+        elif bare := BARE_KEY.match(self._text, self._at):
             self._put(f'"{bare[0]}"', bare.end(), "unquoted keys")
         else:
             # `1,234.50` is one number to its writer, so nothing may be guessed from its parts.
@@ -170,10 +165,10 @@ class _Reader:
         if here in "{[":
             self._descend(here)
         elif here in "\"'":
-            self._string(_LOOSE_VALUE[here], after=",}]")
+            self._string(LOOSE_VALUE[here], after=",}]")
         elif here in "“„":
             self._curly_quoted()
-        elif number := _NUMBER.match(self._text, self._at):
+        elif number := NUMBER.match(self._text, self._at):
             self._scalar(number[0], number.end())
         else:
             self._odd_scalar()
@@ -187,16 +182,16 @@ class _Reader:
         self._at += 1
 
     def _odd_scalar(self) -> None:
-        word = _WORD.match(self._text, self._at)
-        if word and word[0] in _LITERALS:
-            text, mended = _LITERALS[word[0]]
+        word = WORD.match(self._text, self._at)
+        if word and word[0] in LITERALS:
+            text, mended = LITERALS[word[0]]
             self._scalar(text, word.end(), mended)
             return
-        sloppy = _SLOPPY_NUMBER.match(self._text, self._at)
+        sloppy = SLOPPY_NUMBER.match(self._text, self._at)
         if sloppy and (sloppy[2] or sloppy[3]):
             self._sloppy_number(sloppy)
             return
-        bare = _BARE_VALUE.match(self._text, self._at)
+        bare = BARE_VALUE.match(self._text, self._at)
         if bare and self._open and self._open[-1] == "{":
             self._put(json.dumps(bare[0].rstrip()), bare.end(), "unquoted text")
             return
@@ -221,11 +216,11 @@ class _Reader:
 
     def _string(self, loose: re.Pattern[str], *, after: str) -> None:
         text, at = self._text, self._at
-        plain = _PLAIN_STRING.match(text, at) or _STRING.match(text, at)
+        plain = PLAIN_STRING.match(text, at) or STRING.match(text, at)
         if plain and not text.startswith('"""', at) and self._fits(plain.end(), after):
             self._put(self._escaped(plain[0][1:-1]), plain.end())
             return
-        triple = _TRIPLE.match(text, at)
+        triple = TRIPLE.match(text, at)
         if triple:
             inner = triple[1] if triple[1] is not None else triple[2]
             self._put(self._escaped(inner), triple.end(), "triple quotes")
@@ -234,9 +229,9 @@ class _Reader:
 
     def _loose_string(self, loose: re.Pattern[str]) -> None:
         quote = self._text[self._at]
-        found = loose.match(self._text, self._at, self._at + _LOOSE_LENGTH)
+        found = loose.match(self._text, self._at, self._at + LOOSE_LENGTH)
         if not found:
-            if quote in self._text[self._at + 1 :]:
+            if UNESCAPED[quote].match(self._text, self._at + 1):
                 raise self._refusal("a string with quotes in it has no clear end")
             self._cut_string()
         inner = found[1]  # type: ignore[index]
@@ -250,45 +245,31 @@ class _Reader:
 
     def _cut_string(self) -> None:
         """Keep what there is of a string that never ends, unless it is a key."""
-        inner = re.sub(r"\\(?:u[0-9a-fA-F]{0,3})?$", "", self._text[self._at + 1 :])
+        whole = WHOLE_ESCAPES.match(self._text, self._at + 1)
+        inner = HALF_CHARACTER.sub("", whole[0]) if whole else ""
         if self._out and self._out[-1] != ":" and self._open[-1:] == ["{"]:
             raise _End
         self._out.append(self._escaped(inner))
         raise _End
 
     def _curly_quoted(self) -> None:
-        found = _CURLY_QUOTED.match(self._text, self._at)
+        found = CURLY_QUOTED.match(self._text, self._at)
         if not found:
             raise self._refusal("a typographic quote is not closed")
         self._put(self._escaped(found[1]), found.end(), "typographic quotes")
 
     def _fits(self, end: int, after: str) -> bool:
         """Whether what stands at ``end`` can follow a string there."""
-        gap = _SPACE.match(self._text, end)
+        gap = SPACE.match(self._text, end)
         follows = self._text[gap.end() : gap.end() + 1] if gap else ""
         between = self._text[end : gap.end()] if gap else ""
         return not follows or follows in after or (after != ":" and "\n" in between)
 
     def _escaped(self, inner: str) -> str:
-        if inner.isprintable() and "\\" not in inner and '"' not in inner:
-            return f'"{inner}"'
-        return f'"{_ESCAPES.sub(self._escape, inner)}"'
-
-    def _escape(self, found: re.Match[str]) -> str:
-        text = found[0]
-        if text in _SHORT_ESCAPES:
-            if text != '"':
-                self._mend("raw line breaks and tabs in strings")
-            return _SHORT_ESCAPES[text]
-        if text[0] != "\\":
-            self._mend("control characters in strings")
-            return f"\\u{ord(text):04x}"
-        if len(text) == 6 or text[1] in '"\\/bfnrt':
-            return text
-        if text[1] == "'":
-            return "'"
-        self._mend("stray backslashes")
-        return "\\n" if text[1] == "\n" else "\\\\" + _ESCAPES.sub(self._escape, text[1])
+        text, mended = as_json_string(inner)
+        for what in mended:
+            self._mend(what)
+        return text
 
     def _runs_out(self) -> bool:
         """Whether the rest of the input is the beginning of a number or word."""
@@ -301,7 +282,7 @@ class _Reader:
         """The next character that is neither space nor comment. Raises _End where none is."""
         if self._text[self._at : self._at + 1] in _SOLID:
             return self._text[self._at]
-        skipped = _SPACE.match(self._text, self._at)
+        skipped = SPACE.match(self._text, self._at)
         end = skipped.end() if skipped else self._at
         if end > self._at and not self._text[self._at : end].isspace():
             self._mend("comments")

@@ -13,20 +13,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from prompture.schema.guess import GUESS_LIMIT, guess
 from prompture.schema.lenient import Reading, Unreadable, read
 
 TEXT_LIMIT = 16_000_000
 """Characters beyond which text that is not JSON as it stands is refused."""
-
-GUESS_LIMIT = 8_000
-"""Characters beyond which ``json-repair`` is not tried: its time is quadratic at worst."""
 
 _ATTEMPTS = 200  # brackets at which a value is looked for
 _REASONING = re.compile(r"\s*<(think|thinking|thought|reasoning|analysis)>", re.IGNORECASE)
 _REASONING_END = re.compile(r"</(?:think|thinking|thought|reasoning|analysis)>", re.IGNORECASE)
 _MARK = re.compile(r"(?P<fence>(?:```|~~~)[ \t]*[\w+.-]*)|[\[{]")
 _SCALAR = re.compile(r"\s*(?:-?\d|\"|true\b|false\b|null\b|True\b|False\b|None\b|')")
-_LIKELY = re.compile(r"\{\s*(?:[\"'“„}/#]|[A-Za-z_$][\w$.-]*\s*:)|\[\s*(?:[\[{\"'“\]\d-]|[tfnTFN])")
+_LIKELY = re.compile(
+    r"\{\s*(?:[\"'“„}/#]|[A-Za-z_$][\w$.-]*\s*:)|\[\s*(?:[\[{\"'“\]\d/#-]|(?:true|false|null|True|False|None)\b)"
+)
+_BROKEN = re.compile(r"\{\s*(?:[\"'“„]|[A-Za-z_$][\w$.-]*\s*:)|\[\s*[\[{\"]")
+_RESTART = re.compile(r"\n[ \t]*\n(?=\S)|```|~~~")
 _DUPLICATES = "duplicate keys: the last value was kept"
 _CONSTANTS = "NaN or Infinity became null"
 _GUESSED = "json-repair"
@@ -204,6 +206,10 @@ def _candidates(text: str, refusals: list[str]) -> Iterator[_Candidate]:
         except Unreadable as refusal:
             refusals.append(refusal.reason)
             work -= refusal.at - start
+            if _BROKEN.match(text, start):
+                # A part of a broken value is not the answer.
+                restart = _RESTART.search(text, refusal.at)
+                at = restart.start() if restart else len(text)
             continue
         if fenced or _stands_alone(text, start, candidate):
             yield candidate
@@ -231,9 +237,11 @@ def _mended(
     try:
         reading = read(text, start)
     except Unreadable as refusal:
-        if refusal.final or not _LIKELY.match(text, start):
+        found = _LIKELY.match(text, start) and not refusal.final and guess(text, start)
+        if not found:
             raise
-        return _guessed(text, start, refusal, fenced=fenced)
+        value, written, end = found
+        return _Candidate(value, written, end - start, fenced, (_GUESSED,)), end
     return _from_reading(reading, start, around, fenced=fenced), reading.end
 
 
@@ -248,52 +256,6 @@ def _from_reading(
     cut = ("a cut tail",) if reading.cut else ()
     notes = (*around, *reading.mended, *strict.notes, *cut)
     return _Candidate(value, reading.text, reading.end - start, fenced, notes, reading.cut)
-
-
-def _guessed(text: str, start: int, refusal: Unreadable, *, fenced: bool) -> tuple[_Candidate, int]:
-    """What ``json-repair`` makes of it, if it kept every letter and digit and added none."""
-    end = _end_of_block(text, start)
-    piece = text[start:end]
-    if len(piece) > GUESS_LIMIT:
-        raise refusal
-    import json_repair
-
-    try:
-        value = json_repair.loads(piece)
-    except (ValueError, RecursionError, IndexError):
-        raise refusal from None
-    written = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, (dict, list)) or not _conserved(piece, written):
-        raise refusal
-    return _Candidate(value, written, len(piece), fenced, (_GUESSED,)), end
-
-
-def _end_of_block(text: str, start: int) -> int:
-    """The end of the last bracket before the next fence, or before the end of the text."""
-    fence = re.compile(r"\n[ \t]*(?:```|~~~)").search(text, start)
-    end = fence.start() if fence else len(text)
-    return max(text.rfind("}", start, end), text.rfind("]", start, end)) + 1 or end
-
-
-_UNKEPT = re.compile(r"[\s\"'“”„{}\[\],:;]+")
-_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
-_LAST_ZEROS = re.compile(r"(\d\.\d*?)0+(?!\d)")
-_RENAMED = re.compile(r"\b(?:None|null|True|true|False|false)\b")
-
-
-def _conserved(source: str, written: str) -> bool:
-    return _essence(source) == _essence(written) and _empties(written) <= _empties(source)
-
-
-def _essence(text: str) -> str:
-    """All but space, quotes and JSON's own punctuation, in order: what a repair must leave."""
-    plain = _ESCAPED.sub(lambda m: chr(int(m[1], 16)) if m[1] else " ", text)
-    plain = _RENAMED.sub(lambda m: "null" if m[0] == "None" else m[0].lower(), plain)
-    return _UNKEPT.sub("", _LAST_ZEROS.sub(r"\1", plain))
-
-
-def _empties(text: str) -> int:
-    return text.count('""') + text.count("''") + len(re.findall(r"\bnull\b|\bNone\b", text))
 
 
 def _stands_alone(text: str, start: int, candidate: _Candidate) -> bool:
@@ -327,7 +289,8 @@ def _lenient_scalar(text: str) -> _Candidate | None:
         return None
     try:
         reading = read(body)
-        if reading.end != len(body) or (reading.cut and not body.startswith('"')):
+        number = body[0].isdigit() or body[0] == "-"  # one that JSON does not know, such as 007
+        if reading.end != len(body) or number or (reading.cut and body[0] != '"'):
             return None
         return _from_reading(reading, 0, (), fenced=False)
     except Unreadable:
