@@ -205,7 +205,7 @@ class _Page:
             return tuple(replace(s, score=0.8) for s in negated)
         percent = self._numbers.get(exact * 100, ())
         return tuple(
-            replace(s, score=0.8)
+            replace(s, kind="normalised", score=0.8)
             for s in percent
             if self.text[s.end : s.end + 2].strip()[:1] == "%"
         )
