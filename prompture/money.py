@@ -217,7 +217,8 @@ class Bill:
         if self.total is not None:
             return f"${format_usd(self.total)} ({calls}, {tokens})"
         least = f"at least ${format_usd(self.known)}" if self.known else "unknown"
-        return _one_line(f"{least} ({calls}, {tokens}; {'; '.join(sorted(set(self.unknown)))})")
+        reasons = "; ".join(" ".join(reason.split()) for reason in sorted(set(self.unknown)))
+        return f"{least} ({calls}, {tokens}; {reasons})"
 
 
 def format_usd(amount: Decimal) -> str:
@@ -252,19 +253,14 @@ _COUNTS = (
 
 def _charge_lines(number: int, charge: Charge) -> Iterator[BillLine]:
     cost = charge.cost
-    for bucket, quantity, rate, usd, rule in map(_line_values, cost.lines):
-        yield BillLine(number, charge, bucket, quantity, rate, usd, rule)
+    for part in cost.lines:
+        yield BillLine(number, charge, part.bucket, part.quantity, part.rate, part.usd, part.rule)
     if cost.usd is None:
         yield BillLine(number, charge, "unknown", 0, None, None, cost.reason)
     elif cost.source == "provider":
-        computed = add_usd(line.usd for line in cost.lines)
-        difference = EXACT.subtract(cost.usd, computed)
+        difference = EXACT.subtract(cost.usd, add_usd(line.usd for line in cost.lines))
         rule = f"the provider states ${format_usd(cost.usd)}"
         yield BillLine(number, charge, "stated by provider", 0, None, difference, rule)
-
-
-def _line_values(line: CostLine) -> tuple[str, int, Decimal, Decimal, str]:
-    return line.bucket, line.quantity, line.rate, line.usd, line.rule
 
 
 def _line_dict(line: CostLine) -> dict[str, Any]:
@@ -285,10 +281,6 @@ def _text(amount: Decimal | None) -> str | None:
     return None if amount is None else format_usd(amount)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _row(line: BillLine) -> tuple[str, ...]:
     return (
         str(line.attempt),
@@ -298,7 +290,7 @@ def _row(line: BillLine) -> tuple[str, ...]:
         str(line.quantity),
         _text(line.rate) or "",
         _text(line.usd) or "unknown",
-        _one_line(line.rule),
+        " ".join(line.rule.split()),
     )
 
 

