@@ -62,7 +62,7 @@ _PLACE = re.compile(
     r"(?P<publisher>[A-ZÀ-Þ][^.,:;()\d]{2,70}?)(?:,? ?\(?(?:1[5-9]|20)\d\d[a-z]?\)?)?[.)]*\s*$"
 )
 _QUOTED = re.compile(r"[“\"«] ?(?P<title>[^“”\"«»]{6,400}?)[,.]? ?[”\"»]")
-_RUNS_ON = re.compile(r"\d ?\(\d|, ?\d{1,4} ?[-–,(:]|, \d{1,4}$|\bpp?$|\b(?:19|20)\d\d$|, [Vv]ol$|https?:|, [Nn]o$")
+_RUNS_ON = re.compile(r"\d ?\(\d|, ?\d{1,4} ?[-–,(:]|, \d{1,4}$|\bpp?$|\b(?:19|20)\d\d$|, [Vv](?:ol)?$|https?:|\bedition$|\((?:trans|ed)s?\.|University Press|, [Nn]o$")
 _ABBREVIATION = re.compile(r"(?:\b[A-Z]|\b(?:vs|vol|no|ed|eds|al|St|Dr|Mr|Mrs|cf|etc|ca|approx|spp?|var|subsp|Proc|Int|J|Trans|Conf|dept|Univ|Ill|Mass))$")
 
 
@@ -223,13 +223,18 @@ def _author(text: str, begin: int, date: Part | None) -> Part | None:
 
 def _first_stop(text: str, begin: int) -> int | None:
     """The end of the first sentence that is not an initial: "Isaac, Glynn. The ..." or "Dembski, William A. The ..."."""
-    for match in re.finditer(r"[.:] +(?=[“\"‘'«A-ZÀ-Þ])", text[begin : begin + 400]):
+    for match in re.finditer(r"[.:] +(?=[“\"‘'«A-ZÀ-Þ])", text[begin : begin + 600]):
         end = begin + match.start()
         before = text[begin:end]
-        if match.group()[0] == ":" or not re.search(r"\b[A-ZÀ-Þ]$", before):
+        if match.group()[0] == ":":
+            if re.search(r"(?:\b[A-Z]{1,3}\.?|et al\.?)$", before):
+                return end
+            continue
+        if not re.search(r"\b[A-ZÀ-Þ]$", before):
             return end
+        last = re.split(r" and | & | et | a |;", before)[-1]
         after = text[begin + match.end() :]
-        if not re.match(r"(?:[A-ZÀ-Þ]\.|[A-ZÀ-Þ][\w'-]+(?: [A-Z]\.?)*(?:,| and| &)|and |&)", after):
+        if "," in last and not re.match(r"(?:[A-ZÀ-Þ]\.|[A-ZÀ-Þ][\w'-]+(?: [A-Z]\.?)*(?:,| and| &)|and |&)", after):
             return end + 1
     return None
 
@@ -250,7 +255,7 @@ def _title(text: str, begin: int, author: Part | None, date: Part | None) -> Par
     if start >= len(text) or not (text[start].isupper() or text[start].isdigit() or text[start] in "'‘¿["):
         return None
     end = _sentence_end(text, start)
-    if end is None or _RUNS_ON.search(text, start, end):
+    if end is None or _RUNS_ON.search(text, start, end) or (not text[end:].strip(" .") and "," in text[start:end]):
         return None
     return Part(start, end) if end - start >= 8 and not text[start:].startswith(("In ", "In:", "http", "Available")) else None
 
@@ -284,8 +289,13 @@ def _numbered(text: str, rest: int, parts: dict[str, Part], *, after_title: bool
     for form in (_JOURNAL, _DATED_JOURNAL):
         match = form.match(text, start)
         if match is not None and after_title and ". " not in match["journal"].replace("J. ", "").strip() and not match["journal"].startswith(("In ", "in ")):
-            parts["journal"] = Part(match.start("journal"), match.start("journal") + len(match["journal"].rstrip(" ,.")))
-            parts["volume"] = Part(*match.span("volume"))
+            if re.match(r", ?\d", text[match.end() :]):
+                return
+            prefix = re.search(r",? ?(?:[Vv]ol(?:ume)?\.?|[Vv]\.?|[Nn]°|[Nn]o\.?|Bd\.?)$", match["journal"])
+            name = match["journal"][: prefix.start()] if prefix else match["journal"]
+            parts["journal"] = Part(match.start("journal"), match.start("journal") + len(name.rstrip(" ,.")))
+            begin = match.start("journal") + prefix.start() + len(re.match(r",? ?", prefix.group()).group()) if prefix else match.start("volume")  # type: ignore[union-attr]
+            parts["volume"] = Part(begin, match.end("volume"))
             if not re.fullmatch(r"(?:19|20)\d\d", match["pages"]):
                 parts["pages"] = Part(*match.span("pages"))
             return
@@ -303,4 +313,4 @@ def _numbered(text: str, rest: int, parts: dict[str, Part], *, after_title: bool
 
 
 def _is_years(text: str) -> bool:
-    return re.fullmatch(r"(?:1[5-9]|20)\d\d ?[-–—] ?(?:1[5-9]|20)?\d\d", text.strip()) is not None
+    return re.fullmatch(r"(?:1\d|20)\d\d ?[-–—] ?(?:1\d|20)?\d\d", text.strip()) is not None

@@ -79,7 +79,7 @@ _FAMILY = rf"(?:(?:{_PARTICLE})[ \u00a0]){{0,3}}[{_UPPER}][^\W\d_]+(?:['’\-–
 _INITIALS = rf"(?:[{_UPPER}](?:\.|(?![^\W\d_])|(?=[{_UPPER}](?:\b|[{_UPPER}])))[ \u00a0-]?){{1,4}}(?<![ \u00a0-])"
 _FORENAMES = rf"[{_UPPER}][^\W\d_]+(?:[ -](?:[{_UPPER}][^\W\d_]+|[{_UPPER}]\.?)){{0,3}}"
 _PERSON = (
-    rf"(?:{_FAMILY}, ?{_INITIALS}|{_FAMILY}, {_FORENAMES}|{_INITIALS} ?{_FAMILY}|{_FORENAMES} {_FAMILY}|{_FAMILY} {_INITIALS})"
+    rf"(?:{_FAMILY}, ?{_INITIALS}|{_FAMILY}, {_FORENAMES}|{_INITIALS}[ \u00a0]{_FAMILY}|(?:[{_UPPER}]\.){{1,4}}{_FAMILY}|{_FORENAMES} {_FAMILY}|{_FAMILY} {_INITIALS})"
     r"(?:,? (?:Jr|Sr|II|III)\.?)?"
 )
 _AUTHOR = re.compile(_PERSON)
@@ -130,7 +130,7 @@ def split_authors(text: str) -> list[str]:
     return found
 
 
-_INITIALLED = re.compile(rf"(?:{_FAMILY}, ?{_INITIALS}|{_INITIALS} ?{_FAMILY}|{_FAMILY} [{_UPPER}]{{1,3}}(?![^\W\d_]))(?:,? (?:Jr|Sr|II|III)\.?)?")
+_INITIALLED = re.compile(rf"(?:{_FAMILY}, ?{_INITIALS}|{_INITIALS}[ \u00a0]{_FAMILY}|(?:[{_UPPER}]\.){{1,4}}{_FAMILY}|{_FAMILY} [{_UPPER}]{{1,3}}(?![^\W\d_]))(?:,? (?:Jr|Sr|II|III)\.?)?")
 
 
 def leading_authors(text: str, begin: int) -> int | None:
