@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,28 @@ class Book:
             times = Counter(i.lower() for i in ids)
             self.folded[provider] = {i.lower(): i for i in ids if times[i.lower()] == 1}
         return self.folded[provider]
+
+
+@dataclass(slots=True)
+class Stack:
+    """Books in order of trust, each opened when a search first gets down to it.
+
+    A shelf is a book, what opens one, or None. Two threads may open the same book at once,
+    which costs time and nothing else.
+    """
+
+    shelves: list[Book | Callable[[], Book | None] | None]
+
+    def __iter__(self) -> Iterator[Book]:
+        for number, book in enumerate(self.shelves):
+            if book is not None and not isinstance(book, Book):
+                self.shelves[number] = book = book()
+            if book is not None:
+                yield book
+
+    def with_live(self, book: Book) -> Stack:
+        """The same books under a new first one."""
+        return Stack([book, *self.shelves[1:]])
 
 
 def parse(body: bytes | str) -> Providers:

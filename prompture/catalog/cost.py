@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TypeAlias
 
 from prompture.catalog.models import Entry, Rates
 from prompture.money import EXACT, PER_MILLION, ZERO, Cost, Price
 from prompture.types import Usage
 
+Counted: TypeAlias = tuple[tuple[str, int, Price], ...]
 TIER_NAMES = {
     "batches": "batch",
     "fast": "priority",
@@ -103,29 +105,48 @@ class Plan:
     request: Unit | None
     extras: bool
 
-    def count(self, usage: Usage) -> tuple[int, int, tuple[tuple[str, int, Price], ...]]:
+    def count(self, usage: Usage) -> tuple[int, int, Counted]:
         """Total and saving in whole units, and the buckets that add up to the total."""
         fresh, answered = usage.input_tokens, usage.output_tokens
-        if not (usage.cache_read_tokens or usage.cache_write_tokens or self.extras):
-            total = fresh * self.input.whole + answered * self.output.whole
-            return (
-                total,
-                0,
-                (
-                    ("input", fresh, self.input.price),
-                    ("output", answered, self.output.price),
-                ),
-            )
-        buckets = self._buckets(usage)
-        total = sum(quantity * unit.whole for _, quantity, unit in buckets)
-        plain = self.input.whole
-        saving = sum(q * (plain - u.whole) for name, q, u in buckets if name.startswith("cache_"))
-        counted = tuple((name, quantity, unit.price) for name, quantity, unit in buckets)
-        return total, saving, counted
-
-    def _buckets(self, usage: Usage) -> list[tuple[str, int, Unit]]:
         read, written = usage.cache_read_tokens, usage.cache_write_tokens
-        fresh = max(0, usage.input_tokens - read - written)
+        plain = self.input.whole
+        total = saving = 0
+        counted: list[tuple[str, int, Price]] = []
+        if read:
+            total = read * self.cache_read.whole
+            saving = read * plain - total
+            counted.append(("cache_read", read, self.cache_read.price))
+        if written:
+            for bucket, quantity, unit in self._writes(usage):
+                total += quantity * unit.whole
+                saving += quantity * (plain - unit.whole)
+                counted.append((bucket, quantity, unit.price))
+        if read or written:
+            fresh = max(0, fresh - read - written)
+        if self.extras:
+            parts, fresh, answered = self._apart(usage, fresh)
+            total += sum([quantity * unit.whole for _, quantity, unit in parts])
+            counted += [(bucket, quantity, unit.price) for bucket, quantity, unit in parts]
+        total += fresh * plain + answered * self.output.whole
+        first = ("input", fresh, self.input.price)
+        return total, saving, (first, *counted, ("output", answered, self.output.price))
+
+    def _writes(self, usage: Usage) -> list[tuple[str, int, Unit]]:
+        """Cache writes by time to live, then those that the provider did not split."""
+        left = usage.cache_write_tokens
+        found: list[tuple[str, int, Unit]] = []
+        for life, stated in usage.cache_writes.items():
+            quantity = min(stated, left)
+            if quantity > 0:
+                unit = self.cache_writes.get(life, self.cache_write)
+                found.append((f"cache_write_{life}", quantity, unit))
+                left -= quantity
+        if left > 0:
+            found.append(("cache_write", left, self.cache_write))
+        return found
+
+    def _apart(self, usage: Usage, fresh: int) -> tuple[list[tuple[str, int, Unit]], int, int]:
+        """What has a rate of its own, and the plain input and output that are left."""
         answered = usage.output_tokens
         found: list[tuple[str, int, Unit]] = []
 
@@ -138,19 +159,12 @@ class Plan:
         fresh -= part("input_audio", min(usage.input_audio_tokens, fresh), self.input_audio)
         fresh -= part("input_image", min(usage.input_image_tokens, fresh), self.input_image)
         answered -= part("reasoning", min(usage.reasoning_tokens, answered), self.reasoning)
-        answered -= part(
-            "output_audio", min(usage.output_audio_tokens, answered), self.output_audio
-        )
-        answered -= part(
-            "output_image", min(usage.output_image_tokens, answered), self.output_image
-        )
-        part("cache_read", read, self.cache_read)
-        for life, quantity in usage.cache_writes.items():
-            unit = self.cache_writes.get(life, self.cache_write)
-            written -= part(f"cache_write_{life}", min(quantity, written), unit)
-        part("cache_write", written, self.cache_write)
+        spoken = min(usage.output_audio_tokens, answered)
+        answered -= part("output_audio", spoken, self.output_audio)
+        drawn = min(usage.output_image_tokens, answered)
+        answered -= part("output_image", drawn, self.output_image)
         part("request", max(1, usage.requests), self.request)
-        return [("input", fresh, self.input), *found, ("output", answered, self.output)]
+        return found, fresh, answered
 
 
 def flat_rates(rates: Rates, usage: Usage, *, when: datetime | None = None) -> Rates | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from prompture.catalog import names
@@ -9,7 +10,7 @@ from prompture.catalog.books import Book
 from prompture.catalog.models import FREE, Entry
 
 
-def listed(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
+def listed(books: Iterable[Book], provider: str, model: str) -> Entry | None:
     for owner, name in names.candidates(provider, model):
         entry = _exact(books, owner, name)
         if entry is not None:
@@ -25,12 +26,12 @@ def listed(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
     return None
 
 
-def _exact(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
+def _exact(books: Iterable[Book], provider: str, model: str) -> Entry | None:
     entries = (book.get(provider, model) for book in books)
     return next((entry for entry in entries if entry is not None), None)
 
 
-def _dated(books: tuple[Book, ...], provider: str, model: str) -> Entry | None:
+def _dated(books: Iterable[Book], provider: str, model: str) -> Entry | None:
     """An undated name or ``-latest``, where all dated ones cost the same: the newest of them."""
     for book in books:
         entries = [

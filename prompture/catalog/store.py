@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from prompture.catalog import live, names
-from prompture.catalog.books import Book, built_in, parse, snapshot
+from prompture.catalog.books import Book, Stack, built_in, parse, snapshot
 from prompture.catalog.lookup import listed
 from prompture.catalog.models import Entry
 from prompture.catalog.overrides import Overrides
@@ -43,7 +43,7 @@ class _State:
     ``due`` is the monotonic time at which a lookup should see whether a refresh is wanted.
     """
 
-    books: tuple[Book, ...]
+    books: Stack
     due: float
     found: dict[str, Entry | None] = field(default_factory=dict)
 
@@ -148,10 +148,11 @@ class Catalog:
     def status(self) -> Status:
         """Which sources are in use and how fresh they are."""
         state = self._state or self._look_around()
+        books = tuple(state.books)
         return Status(
-            sources=tuple(book.source for book in state.books),
-            as_of=state.books[0].as_of,
-            models=len(state.books[0]),
+            sources=tuple(book.source for book in books),
+            as_of=books[0].as_of,
+            models=len(books[0]),
             online=self.settings.online,
             path=live.Shelf(self.settings.folder).path,
             error=self._error,
@@ -184,9 +185,8 @@ class Catalog:
             Thread(target=self._in_background, name="prompture-catalog", daemon=True).start()
         return state
 
-    def _open(self, settings: Settings) -> tuple[Book, ...]:
-        books = [self._cached(settings) if settings.cached else None, _packaged(), built_in()]
-        return tuple(book for book in books if book is not None)
+    def _open(self, settings: Settings) -> Stack:
+        return Stack([self._cached(settings) if settings.cached else None, _packaged, built_in])
 
     def _cached(self, settings: Settings) -> Book | None:
         copy = live.Shelf(settings.folder).read(settings.url)
@@ -259,9 +259,8 @@ class Catalog:
 
     def _replace_live(self, book: Book) -> None:
         with self._lock:
-            others = self._state.books if self._state else (built_in(),)
-            books = (book, *(b for b in others if b.source != "live"))
-            self._state = _State(books, due=self._steady() + live.FRESH_SECONDS)
+            books = self._state.books if self._state else Stack([None, _packaged, built_in])
+            self._state = _State(books.with_live(book), due=self._steady() + live.FRESH_SECONDS)
 
     def _remember(self, state: _State, key: str) -> Entry | None:
         entry = self._search(state, key)
