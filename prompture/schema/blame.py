@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,6 +40,8 @@ _PHRASES = (
     (re.compile(r"^(?:Value error|Assertion failed), "), ""),
     (re.compile(r"^[A-Z]\w*(?: input)? should (?!be able)"), "must "),
 )
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_TEXTS = 10_000
 _NAME = re.compile(r"[A-Za-z_][\w.]*(?:\[[\w., ]+\])?")
 _ABSENT = object()
 
@@ -133,11 +136,25 @@ def _same(end: Any, given: Any) -> bool:
 def _message(text: str, given: Any, *, withhold: bool) -> str:
     for pattern, phrase in _PHRASES:
         text = pattern.sub(phrase, text)
-    if isinstance(given, str) and given:
-        # A validator that re-raises int()'s or its own error may quote the document.
-        for quoted in (repr(given), f'"{given}"', *([given] if withhold else [])):
-            text = text.replace(quoted, "…")
+    if withhold or "'" in text or '"' in text:
+        # A validator may quote the document, as int() does in its own error.
+        texts = set(islice(_texts(given), _TEXTS))
+        text = _QUOTED.sub(lambda m: "…" if m[0][1:-1] in texts else m[0], text)
+        for secret in texts if withhold else ():
+            text = text.replace(secret, "…") if secret else text
     return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - 1] + "…"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            pending += node.values()
+        elif isinstance(node, list):
+            pending += node
 
 
 def _as_what(labels: Sequence[str]) -> str:

@@ -44,12 +44,9 @@ def _with_args(schema: Any, args: tuple[Any, ...]) -> Any:
 
 def _again(schema: Any, made: dict[Any, Any]) -> Any:
     hints = typing_extensions.get_type_hints(schema, include_extras=True)
-    required = schema.__required_keys__
     made[schema] = schema  # a recursive one is left to Pydantic, which says what to do
     fields = {
-        name: (typing_extensions.Required if name in required else typing_extensions.NotRequired)[
-            _modern(_bare(hint), made)
-        ]
+        name: _wrapper(schema, name, hint)[_modern(_bare(hint), made)]
         for name, hint in hints.items()
     }
     make: Any = typing_extensions.TypedDict
@@ -60,6 +57,15 @@ def _again(schema: Any, made: dict[Any, Any]) -> Any:
         fresh.__pydantic_config__ = config
     made[schema] = fresh
     return fresh
+
+
+def _wrapper(schema: Any, name: str, hint: Any) -> Any:
+    """``Required`` or ``NotRequired``; a hint that was a string is not in ``__required_keys__``."""
+    origin = get_origin(hint)
+    if origin in (typing_extensions.Required, typing_extensions.NotRequired):
+        return origin
+    required = name in schema.__required_keys__
+    return typing_extensions.Required if required else typing_extensions.NotRequired
 
 
 def _bare(hint: Any) -> Any:
