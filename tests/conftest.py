@@ -10,6 +10,8 @@ import pytest
 from tests.llama.fixtures import llama_server, llama_server_with_key, tiny_gguf  # noqa: F401
 
 os.environ["PROMPTURE_OFFLINE"] = "1"
+os.environ["PROMPTURE_CATALOG"] = "snapshot"  # not what happens to lie in this machine's cache
+os.environ.pop("PROMPTURE_PRICES", None)
 for name in [n for n in os.environ if n.endswith(("_API_KEY", "_API_TOKEN")) or n == "HF_TOKEN"]:
     del os.environ[name]
 
