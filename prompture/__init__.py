@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from prompture.drivers.base import Driver as Driver
     from prompture.drivers.compatible import AsyncOpenAICompatible as AsyncOpenAICompatible
     from prompture.drivers.compatible import OpenAICompatible as OpenAICompatible
+    from prompture.drivers.config import configure as configure
     from prompture.drivers.hooks import Hooks as Hooks
     from prompture.drivers.probe import Health as Health
     from prompture.drivers.provider import Features as Features
@@ -67,6 +68,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "prompture.drivers.base": "AsyncDriver CostMixin Driver",
     "prompture.drivers.compatible": "AsyncOpenAICompatible OpenAICompatible",
+    "prompture.drivers.config": "configure",
     "prompture.drivers.hooks": "Hooks",
     "prompture.drivers.probe": "Health",
     "prompture.drivers.provider": "Features Provider",

@@ -35,5 +35,10 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="prompture")
-def app() -> None:
+@click.option("--config", type=click.Path(), help="Providers of your own: prompture.toml or .yaml.")
+def app(config: str | None) -> None:
     """Typed extraction from any model: a validated object, where each value stood, what it cost."""
+    if config:
+        from prompture.drivers.config import configure
+
+        configure(config)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from prompture.codecs.anthropic import Anthropic
 from prompture.codecs.anthropic_models import claude
+from prompture.codecs.openai_chat import OpenAIChat
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 
@@ -20,6 +21,7 @@ ROW = Provider(
     title="Anthropic Claude",
     aliases=("anthropic",),
     codec=Anthropic(),
+    codecs={"openai": OpenAIChat()},
     base_url="https://api.anthropic.com",
     key_env=("ANTHROPIC_API_KEY", "CLAUDE_API_KEY"),
     url_env=("ANTHROPIC_BASE_URL",),

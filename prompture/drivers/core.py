@@ -22,7 +22,7 @@ from prompture.errors import (
 )
 from prompture.money import ZERO, Bill, Charge, Cost
 from prompture.types import Completion, Delta, Request
-from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
+from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep
 from prompture.wire.retry import Retry, send
 
 if TYPE_CHECKING:
@@ -186,6 +186,10 @@ class Call:
 
     def exchange(self) -> Exchange[HTTPResponse]:
         """Send, and send again where that may help; the good response."""
+        if throttle := self.driver.provider.throttle:
+            wait = throttle.reserve(len(self.http.body) // 4 + (self.request.max_tokens or 0))
+            if wait > 0:
+                yield Sleep(wait)
         response = yield from send(
             self.http, self._read_error, self.driver.retry, on_retry=self.note_try
         )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from prompture.codecs.gemini import Gemini
 from prompture.codecs.gemini_rules import older_than_3
+from prompture.codecs.openai_chat import OpenAIChat
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 
@@ -19,6 +20,7 @@ ROW = Provider(
     title="Google Gemini",
     aliases=("gemini",),
     codec=Gemini(),
+    codecs={"openai": OpenAIChat()},
     base_url="https://generativelanguage.googleapis.com/v1beta",
     key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     url_env=("GOOGLE_GEMINI_BASE_URL",),

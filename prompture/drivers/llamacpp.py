@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_chat_answer import Quirks
+from prompture.codecs.openai_responses import OpenAIResponses
+from prompture.codecs.shown import instruct, schema_words
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 from prompture.drivers.provider import Engine
 from prompture.types import Request
 
 
 def _mend(request: Request, body: dict[str, Any]) -> None:
-    """JSON mode alone is ignored by some builds, a schema of any object is not; and thinking is
-    steered through the chat template."""
+    """The schema is shown to the model, which otherwise only feels its grammar; JSON mode alone
+    is ignored by some builds, a schema of any object is not; and thinking is steered through
+    the chat template."""
+    if request.schema is not None:
+        instruct(body["messages"], schema_words(request.schema))
     if body.get("response_format") == {"type": "json_object"}:
         schema = {"name": request.schema_name, "schema": {"type": "object"}}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -28,9 +32,7 @@ def _mend(request: Request, body: dict[str, Any]) -> None:
         body["chat_template_kwargs"] = {**switch, **level}
 
 
-CODEC = OpenAIChat(
-    tool_choice="required", echo=("reasoning_content",), rule=_mend, quirks=Quirks(think_tags=True)
-)
+CODEC = OpenAIChat(tool_choice="required", echo=("reasoning_content",), rule=_mend)
 
 
 def _engine(model: str, **settings: Any) -> Engine:
@@ -48,6 +50,7 @@ ROW = Provider(
     name="llamacpp",
     title="llama.cpp",
     codec=CODEC,
+    codecs={"responses": OpenAIResponses()},
     base_url="http://127.0.0.1:8080/v1",
     key_env=("LLAMACPP_API_KEY", "LLAMA_API_KEY"),
     url_env=("LLAMACPP_BASE_URL", "LLAMA_BASE_URL"),

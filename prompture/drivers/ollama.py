@@ -19,6 +19,7 @@ ROW = Provider(
     title="Ollama",
     codec=Ollama(),
     codecs={"openai": OpenAIChat(tool_choice="auto", image_urls=False, parallel_param=False)},
+    endings={"openai": ("/v1",)},
     base_url="http://127.0.0.1:11434",
     key_env=("OLLAMA_API_KEY",),
     url_env=("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_ENDPOINT"),

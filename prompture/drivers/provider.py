@@ -10,6 +10,7 @@ from typing import Protocol
 from prompture.codecs.base import Codec, Endpoint
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
+from prompture.wire.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +49,14 @@ class Provider:
     ``key_env`` and ``url_env`` name variables, read when a driver is built; the first that is
     set wins. ``catalog`` is the provider's key in models.dev ("" where it has none).
     ``narrow`` adjusts the features for a model. ``route`` names the
-    codec in ``codecs`` that a request needs instead of ``codec`` (None for the usual one).
+    codec in ``codecs`` that a request needs instead of ``codec`` (None for the usual one), and
+    ``endings`` which ends of a base URL ask for one (beyond the usual ``/responses`` and such).
     ``options`` are settings with their defaults, read from ``option_env``; a None is required.
     ``base_url`` may hold them as ``{name}``.
     ``max_tokens_required`` says that the API demands a limit. ``local`` rows cost nothing.
     ``billed`` turns the usage that was counted into that which is charged for, where they differ.
     ``engine`` makes the in-process model that answers instead of HTTP; ``in_process`` says for
-    which models (all, where it is None).
+    which models (all, where it is None). ``throttle`` holds requests back on this side.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Provider:
     features: Features = Features()
     narrow: Callable[[str, Features], Features] | None = None
     codecs: Mapping[str, Codec] = field(default_factory=dict)
+    endings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     route: Callable[[Request], str | None] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str | None] = field(default_factory=dict)
@@ -80,6 +83,7 @@ class Provider:
     billed: Callable[[Usage], Usage] | None = None
     engine: Callable[..., Engine] | None = None
     in_process: Callable[[str], bool] | None = None
+    throttle: Throttle | None = None
 
     def endpoint(
         self,
@@ -140,9 +144,9 @@ class Provider:
         if api:
             return self.using(api)
         path = base_url.partition("?")[0].rstrip("/")
-        ending = next((c for c in self.codecs if path.endswith(_ENDINGS.get(c, "?"))), None)
-        if ending:
-            return self.using(ending)
+        for name in self.codecs:
+            if path.endswith((*_ENDINGS.get(name, ()), *self.endings.get(name, ()))):
+                return self.using(name)
         return self.using("chat") if self.codecs and path.endswith("/chat/completions") else self
 
     def using(self, api: str) -> Provider:
@@ -155,7 +159,12 @@ class Provider:
         return replace(self, codec=self.codecs[api], route=None)
 
 
-_ENDINGS = {"responses": "/responses", "messages": "/messages"}
+_ENDINGS = {
+    "responses": ("/responses",),
+    "messages": ("/messages", "/anthropic", "/anthropic/v1"),
+    "openai": ("/chat/completions", "/openai"),
+}
+"""Ends of base URLs that ask for another of a row's codecs, by its name."""
 
 
 def first_set(names: tuple[str, ...]) -> str | None:

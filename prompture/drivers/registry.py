@@ -124,6 +124,7 @@ def find(name: str) -> Provider:
 
     Raises UnknownModel, which lists near names.
     """
+    _configured()
     known = _lookup(name.strip().lower()) or _lookup(name)
     if known:
         return known
@@ -131,6 +132,19 @@ def find(name: str) -> Provider:
     near = difflib.get_close_matches(name.lower(), everything, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}"
     raise UnknownModel(f"no provider {name!r}; {hint}")
+
+
+_config_read: list[str] = []
+
+
+def _configured() -> None:
+    """Read the file that ``PROMPTURE_CONFIG`` names, once."""
+    path = os.environ.get("PROMPTURE_CONFIG")
+    if path and path not in _config_read:
+        _config_read.append(path)
+        from prompture.drivers.config import configure
+
+        configure(path)
 
 
 def _lookup(name: str) -> Provider | None:
@@ -185,8 +199,10 @@ def split(model: str) -> tuple[str, str]:
 
 
 def _is_name(name: str) -> bool:
+    _configured()
     lower = name.strip().lower()
-    return lower in BUILTIN or lower in ALIASES or name in _registered or name in _plugins()
+    known = lower in BUILTIN or lower in ALIASES or name in _registered or name in _plugins()
+    return known or any(name in row.aliases for row in _registered.values())
 
 
 def _which_provider(model: str) -> str:

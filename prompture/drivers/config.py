@@ -1,0 +1,200 @@
+"""Providers of your own out of a file: ``prompture.toml`` (or YAML, or JSON).
+
+    [providers.acme]
+    base_url = "https://llm.acme.example/v1"
+    key_env = ["ACME_API_KEY"]            # the variables to look for; [] where no key is needed
+    like = "openai-compatible"            # the built-in provider whose wire it speaks
+    default_model = "acme-large"
+    aliases = ["ac"]
+    headers = { x-team = "documents" }
+
+    [providers.acme.capabilities]         # of every model; see Features
+    vision = false
+
+    [providers.acme.rate_limits]
+    requests_per_minute = 60
+    tokens_per_minute = 100_000
+
+    [providers.acme.models.acme-large]
+    capabilities = { json_schema = true }
+    pricing = { input = "0.50", output = "1.50" }    # dollars per million tokens
+
+    [pricing."openai/gpt-5-mini"]         # prices of your own for any model
+    input = "0.20"
+    output = "1.80"
+
+The file is read when it is named: ``configure(path)``, ``PROMPTURE_CONFIG``, or ``--config`` on
+the command line. A file that merely lies in the working directory is not read: it could send
+your keys to another host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prompture.drivers import registry
+from prompture.drivers.provider import Features, Provider
+from prompture.errors import ConfigurationError, MissingExtra
+from prompture.wire.throttle import Throttle
+
+_FLAGS = tuple(f.name for f in fields(Features))
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Limits(_Table):
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+
+
+class _Model(_Table):
+    capabilities: dict[str, bool | str] = {}
+    pricing: dict[str, Any] | None = None
+
+
+class _Provider(_Table):
+    base_url: str = Field(pattern=r"^https?://")
+    key_env: list[str] = []
+    like: str = "openai-compatible"
+    title: str = ""
+    default_model: str = ""
+    aliases: list[str] = []
+    headers: dict[str, str] = {}
+    capabilities: dict[str, bool | str] = {}
+    rate_limits: _Limits = _Limits()
+    models: dict[str, _Model] = {}
+    docs: str = ""
+
+
+class _File(_Table):
+    providers: dict[str, _Provider] = {}
+    pricing: dict[str, Any] = {}
+
+
+def configure(path: str | os.PathLike[str]) -> list[str]:
+    """Register the providers of a file and take its prices; the providers' names.
+
+    Nothing is registered unless all of it is right. Raises ConfigurationError, which names the
+    file and the faulty entry, and MissingExtra for YAML without PyYAML.
+    """
+    where = Path(path)
+    rows, prices = _checked(_read(where), where.name)
+    from prompture import catalog
+
+    if prices:
+        catalog.load_prices(prices, where=where.name)
+    done: list[Provider] = []
+    try:
+        for row in rows:
+            registry.register(row)
+            done.append(row)
+    except ConfigurationError:
+        for row in done:
+            registry.unregister(row.name)
+        raise
+    return [row.name for row in rows]
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"cannot read {path.name!r}: {exc}") from exc
+    try:
+        if path.suffix in (".yaml", ".yml"):
+            return _yaml(text)
+        if path.suffix == ".json":
+            return json.loads(text, parse_float=Decimal)
+        return tomllib.loads(text, parse_float=Decimal)
+    except ValueError as exc:
+        raise ConfigurationError(f"{path.name}: {exc}") from exc
+
+
+def _yaml(text: str) -> Any:
+    try:
+        import yaml
+    except ImportError as exc:
+        raise MissingExtra(extra="config", package="pyyaml") from exc
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _checked(data: Any, where: str) -> tuple[list[Provider], dict[str, Any]]:
+    try:
+        file = _File.model_validate(data)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        path = ".".join(map(str, first["loc"])) or "the file"
+        raise ConfigurationError(f"{where}: {path}: {first['msg']}") from exc
+    rows = [_row(name, made, where) for name, made in file.providers.items()]
+    prices = dict(file.pricing)
+    for name, made in file.providers.items():
+        for model, facts in made.models.items():
+            if facts.pricing is not None:
+                prices[f"{name}/{model}"] = facts.pricing
+    return rows, prices
+
+
+def _row(name: str, made: _Provider, where: str) -> Provider:
+    like = registry.find(made.like)
+    if like.engine is not None and like.in_process is None:
+        raise ConfigurationError(f"{where}: providers.{name}.like: {made.like} has no wire format")
+    entry = f"{where}: providers.{name}"
+    features = _features(like.features, made.capabilities, f"{entry}.capabilities")
+    per_model = {
+        model: _features(features, facts.capabilities, f"{entry}.models.{model}.capabilities")
+        for model, facts in made.models.items()
+    }
+    limits = made.rate_limits
+    throttled = limits.requests_per_minute or limits.tokens_per_minute
+    return replace(
+        like,
+        name=name,
+        title=made.title or name,
+        aliases=tuple(made.aliases),
+        base_url=made.base_url,
+        key_env=tuple(made.key_env),
+        key_required=bool(made.key_env),
+        url_env=(),
+        default_model=made.default_model or next(iter(made.models), ""),
+        headers={**like.headers, **made.headers},
+        catalog=name,
+        features=features,
+        narrow=_narrowing(per_model),
+        docs=made.docs or where,
+        local=False,
+        engine=None,
+        in_process=None,
+        throttle=Throttle(limits.requests_per_minute, limits.tokens_per_minute)
+        if throttled
+        else None,
+    )
+
+
+def _features(base: Features, said: Mapping[str, bool | str], where: str) -> Features:
+    for flag, value in said.items():
+        if flag not in _FLAGS:
+            raise ConfigurationError(f"{where}: unknown {flag!r}; there are {', '.join(_FLAGS)}")
+        if isinstance(value, str) is not (flag == "schema_dialect"):
+            raise ConfigurationError(f"{where}.{flag}: must be true or false")
+    changes: dict[str, Any] = dict(said)
+    return replace(base, **changes)
+
+
+def _narrowing(per_model: Mapping[str, Features]) -> Callable[[str, Features], Features] | None:
+    if not per_model:
+        return None
+    return lambda model, features: per_model.get(model, features)

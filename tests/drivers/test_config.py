@@ -1,0 +1,115 @@
+"""Providers out of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from prompture import catalog, configure, driver_for
+from prompture.drivers import registry
+from prompture.errors import ConfigurationError, MissingKey
+from prompture.types import Usage
+
+TOML = """
+[providers.acme-x]
+base_url = "https://llm.acme.example/v1"
+key_env = ["ACME_X_API_KEY"]
+default_model = "large"
+aliases = ["ax"]
+headers = { x-team = "documents" }
+[providers.acme-x.capabilities]
+vision = false
+[providers.acme-x.rate_limits]
+requests_per_minute = 60
+[providers.acme-x.models.large]
+capabilities = { json_schema = false }
+pricing = { input = "0.50", output = "1.50" }
+[pricing."openai/gpt-5-mini"]
+input = 7
+output = 9
+"""
+YAML = """
+providers:
+  acme-x:
+    base_url: https://llm.acme.example/v1
+    models:
+      large: {pricing: {input: 0.5, output: 1.5}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    yield
+    if "acme-x" in registry.names():
+        registry.unregister("acme-x")
+    catalog.clear_prices()
+
+
+def _file(folder: Path, text: str, name: str = "prompture.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_makes_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configure(_file(tmp_path, TOML)) == ["acme-x"]
+    with pytest.raises(MissingKey, match="ACME_X_API_KEY"):
+        driver_for("acme-x/large")
+    monkeypatch.setenv("ACME_X_API_KEY", "k")
+    driver = driver_for("ax")
+    assert (driver.model, driver.endpoint.headers["x-team"]) == ("large", "documents")
+    assert (driver.supports_vision, driver.supports_json_schema) == (False, False)
+    assert driver_for("acme-x/other").supports_json_schema
+    cost = driver.price(Usage(input_tokens=10**6, output_tokens=0, requests=1, reported=True))
+    assert (cost.usd, cost.source) == (Decimal("0.50"), "user")
+    found = catalog.find("openai/gpt-5-mini")
+    assert found is not None
+    assert found.rates is not None
+    assert found.rates.input == 7
+
+
+def test_yaml_is_read_too(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    configure(_file(tmp_path, YAML, "prompture.yaml"))
+    assert driver_for("acme-x/large").endpoint.base_url == "https://llm.acme.example/v1"
+
+
+BAD = [
+    ("[providers.acme-x]\n", "base_url"),
+    ('[providers.acme-x]\nbase_url = "ftp://x"\n', "base_url"),
+    ('[providers.acme-x]\nbase_url = "https://x"\nbase_ulr = 1\n', "base_ulr"),
+    ('[providers.acme-x]\nbase_url = "https://x"\nlike = "nobody"\n', "nobody"),
+    ('[providers.acme-x]\nbase_url = "https://x"\nlike = "local"\n', "wire"),
+    ('[providers.acme-x]\nbase_url = "https://x"\ncapabilities = {magic = true}\n', "magic"),
+    ('[providers.acme-x]\nbase_url = "https://x"\ncapabilities = {vision = "yes"}\n', "vision"),
+    ('[providers.openai]\nbase_url = "https://x"\n', "openai"),
+    (
+        '[providers.acme-x]\nbase_url = "https://x"\n[providers.acme-x.rate_limits]\n'
+        "requests_per_minute = 0\n",
+        "requests_per_minute",
+    ),
+    ('[pricing."openai/x"]\ninput = "cheap"\noutput = 1\n', "input"),
+    ("not toml", "prompture.toml"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD)
+def test_what_is_wrong_is_named_and_nothing_registered(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        configure(_file(tmp_path, text))
+    assert "acme-x" not in registry.names()
+
+
+def test_the_environment_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTURE_CONFIG", str(_file(tmp_path, TOML)))
+    assert registry.find("acme-x").default_model == "large"
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        configure(tmp_path / "nothing.toml")
