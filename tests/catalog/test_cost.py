@@ -144,6 +144,20 @@ def test_service_tiers(provider: str, model: str, tier: str | None, factor: str 
         assert cost.usd == D("0.00005") * D(factor)
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "lives"),
+    [
+        ("openai", "gpt-5.6", {"30m": D("5"), "12h": D("10")}),
+        ("moonshotai", "kimi-k3", {"5m": D("5"), "1h": D("8")}),
+        ("openrouter", "anthropic/claude-x", {"5m": D("5"), "1h": D("8")}),
+        ("mistral", "m", {}),
+    ],
+)
+def test_cache_writes_by_time_to_live(provider: str, model: str, lives: dict[str, Decimal]) -> None:
+    rates = Rates(input=D(4), output=D(20), cache_write=D(5))
+    assert with_rules(rates, provider=provider, model=model).cache_writes == lives
+
+
 def test_gemini_cache_reads_are_full_price_in_flex() -> None:
     rates = with_rules(
         Rates(input=D(2), output=D(3), cache_read=D(1)), provider="google", model="gemini-2.5-pro"
