@@ -134,7 +134,10 @@ _MESSAGES: dict[str, Callable[[Any, Any], str]] = {
     "enum": _enum,
     "const": lambda asked, _: f"must be {_text(asked)}",
     "required": lambda _, __: "is required",
-    "additionalProperties": lambda _, __: "is not allowed",
+    **dict.fromkeys(
+        ("additionalProperties", "properties", "patternProperties"),
+        lambda _, __: "is not allowed",
+    ),
     "unevaluatedProperties": lambda _, __: "holds a property that is not allowed",
     "unevaluatedItems": lambda _, __: "holds an item that is not allowed",
     "additionalItems": lambda _, __: "holds more items than are allowed",

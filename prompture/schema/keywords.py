@@ -31,6 +31,24 @@ def _format(_: Any, name: str, instance: Any, __: Any) -> Iterator[ValidationErr
         yield ValidationError("")
 
 
+def _properties(
+    validator: Any, properties: Any, instance: Any, _: Any
+) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for name, subschema in properties.items():
+            if name in instance:
+                yield from _of_property(validator, subschema, instance, name)
+
+
+def _of_property(
+    validator: Any, subschema: Any, instance: dict[str, Any], name: str
+) -> Iterator[ValidationError]:
+    if subschema is False:  # for which jsonschema would point to the object
+        yield ValidationError("", path=(name,), instance=instance[name])
+    else:
+        yield from validator.descend(instance[name], subschema, path=name, schema_path=name)
+
+
 def _pattern_properties(
     validator: Any, patterns: Any, instance: Any, _: Any
 ) -> Iterator[ValidationError]:
@@ -38,9 +56,9 @@ def _pattern_properties(
         return
     for pattern, subschema in patterns.items():
         fits = matcher(pattern)
-        for name, value in instance.items():
+        for name in instance:
             if fits(name):
-                yield from validator.descend(value, subschema, path=name, schema_path=pattern)
+                yield from _of_property(validator, subschema, instance, name)
 
 
 def _additional_properties(
@@ -50,13 +68,10 @@ def _additional_properties(
         return
     known = schema.get("properties", {})
     tests = [matcher(pattern) for pattern in schema.get("patternProperties", ())]
-    for name, value in instance.items():
+    for name in instance:
         if name in known or any(test(name) for test in tests):
             continue
-        if subschema is False:
-            yield ValidationError("", path=(name,), instance=value)
-        else:
-            yield from validator.descend(value, subschema, path=name)
+        yield from _of_property(validator, subschema, instance, name)
 
 
 def _required(_: Any, names: Any, instance: Any, __: Any) -> Iterator[ValidationError]:
@@ -131,6 +146,7 @@ def _frozen(value: Any) -> Any:
 KEYWORDS: dict[str, Keyword] = {
     "pattern": _pattern,
     "format": _format,
+    "properties": _properties,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional_properties,
     "required": _required,

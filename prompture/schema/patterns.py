@@ -96,7 +96,7 @@ def _in_class(piece: str) -> str:
 
 
 def _escape(piece: str, *, inside: bool) -> str:
-    name = piece[1]
+    name = piece[1:2]  # nothing after a backslash at the end, which no engine takes
     if len(piece) == 12:
         return chr(int(piece[2:6], 16) - 0xD800 << 10 | int(piece[8:], 16) - 0xDC00 + 0x10000)
     if inside and piece in ("\\d", "\\D", "\\w", "\\W", "\\s", "\\S"):
