@@ -1,9 +1,10 @@
 """Candidates of a field: every labelled place in a scope that its parser can read."""
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prompture.rules.fields import Field
 from prompture.rules.labels import similarity
@@ -14,7 +15,7 @@ from prompture.rules.values import Reading, read
 
 # Kinds whose values have a form of their own; the rest take whatever text stands by the label.
 FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})
-_ONLY_BESIDE = frozenset({"colon", "leader", "under", "prefix", "inline"})
+_ONLY_BESIDE = frozenset({"colon", "markup", "leader", "under", "prefix", "inline"})
 _APART = frozenset({"below", "loose", "cell", "above"})
 _WHOLE = frozenset({"identifier", "date", "datetime", "money", "number", "integer", "case"})
 _LABEL_END = re.compile(r"[:=]\s*$")
@@ -27,6 +28,14 @@ class Index:
     pairs: tuple[Pair, ...]
     by_key: Mapping[str, tuple[Pair, ...]]
     by_stem: Mapping[str, frozenset[str]]
+    memo: dict[object, dict[str, float]] = field(default_factory=dict, compare=False, repr=False)
+
+    def within(self, key: str, scope: Scope) -> tuple[Pair, ...]:
+        """The pairs of a label whose label and window lie in a scope, in order."""
+        listed = self.by_key[key]
+        first = bisect_left(listed, scope.start, key=lambda pair: pair.label_start)
+        last = bisect_left(listed, scope.end, key=lambda pair: pair.label_start)
+        return tuple(pair for pair in listed[first:last] if scope.holds(pair.label_start, pair.end) and scope.start <= pair.start)
 
 
 def index_pairs(pairs: Sequence[Pair]) -> Index:
@@ -40,20 +49,21 @@ def index_pairs(pairs: Sequence[Pair]) -> Index:
             by_stem[word[:4]].add(key)
     return Index(
         tuple(pairs),
-        {key: tuple(found) for key, found in by_key.items()},
+        {key: tuple(sorted(found, key=lambda pair: pair.label_start)) for key, found in by_key.items()},
         {stem: frozenset(keys) for stem, keys in by_stem.items()},
     )
 
 
-def matching(
-    index: Index, phrases: Mapping[str, float], *, avoid: frozenset[str] = frozenset()
-) -> dict[str, float]:
+def matching(index: Index, phrases: Mapping[str, float]) -> dict[str, float]:
     """The labels of a document that fit phrases, with how well."""
-    keys: set[str] = set()
-    for phrase in phrases:
-        keys.update(*(index.by_stem.get(word[:4], ()) for word in phrase.split()))
-    scored = {key: similarity(key, phrases, avoid=avoid) for key in keys}
-    return {key: score for key, score in scored.items() if score >= 0.6}
+    asked = tuple(phrases.items())
+    if asked not in index.memo:
+        keys: set[str] = set()
+        for phrase in phrases:
+            keys.update(*(index.by_stem.get(word[:4], ()) for word in phrase.split()))
+        scored = {key: similarity(key, phrases) for key in sorted(keys)}
+        index.memo[asked] = {key: score for key, score in scored.items() if score >= 0.6}
+    return index.memo[asked]
 
 
 def labelled(name: Field, index: Index, page: Page, scope: Scope) -> Iterator[Candidate]:
@@ -61,9 +71,7 @@ def labelled(name: Field, index: Index, page: Page, scope: Scope) -> Iterator[Ca
     if not name.phrases:
         return
     for key, fit in matching(index, name.phrases).items():
-        for pair in index.by_key[key]:
-            if not scope.holds(pair.label_start, pair.end):
-                continue
+        for pair in index.within(key, scope):
             found = _of_pair(name, pair, page, fit)
             if found is not None:
                 yield found

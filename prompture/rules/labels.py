@@ -108,9 +108,7 @@ def _aside(brackets: re.Match[str]) -> str:
     return f" {inside} " if letters >= 3 and not any(c.isdigit() for c in inside) else " "
 
 
-def similarity(
-    label: str, phrases: Mapping[str, float], *, avoid: frozenset[str] = frozenset()
-) -> float:
+def similarity(label: str, phrases: Mapping[str, float]) -> float:
     """How well a label (in normal form) fits phrases (normal form to weight): 0 to 1.
 
     An exact phrase keeps its weight. A misspelt one (OCR) loses some; one with extra words loses more, and all when
@@ -119,7 +117,7 @@ def similarity(
     exact = phrases.get(label)
     if exact is not None:
         return exact
-    return max(_spelt(label, phrases), _contained(label, phrases, avoid))
+    return max(_spelt(label, phrases), _contained(label, phrases))
 
 
 def _spelt(label: str, phrases: Mapping[str, float]) -> float:
@@ -145,13 +143,13 @@ def _same_digits(label: str, phrase: str) -> bool:
     return [c for c in label if c.isdigit()] == [c for c in phrase if c.isdigit()]
 
 
-def _contained(label: str, phrases: Mapping[str, float], avoid: frozenset[str]) -> float:
+def _contained(label: str, phrases: Mapping[str, float]) -> float:
     words = set(label.split())
     best = 0.0
     for phrase, weight in phrases.items():
         wanted = set(phrase.split())
         extra = words - wanted
-        if wanted <= words and len(extra) <= 2 and not extra & QUALIFIERS and not extra & avoid:
+        if wanted <= words and len(extra) <= 2 and not extra & QUALIFIERS:
             best = max(best, weight * (0.86 - 0.06 * len(extra)))
     return best
 

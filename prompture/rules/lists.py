@@ -13,11 +13,9 @@ from prompture.rules.render import render
 from prompture.rules.values import read
 from prompture.types import Span
 
-MAX_ITEMS = 500
 _BULLET = re.compile(r"\s*(?:[-*•·●▪◦‣–]|\(?\d{1,3}[.)])\s+(?P<item>.+)")
 _COMMON_KINDS = frozenset({"email", "doi", "uuid", "iban", "uri"})
 _SEPARATORS = (";", "•", "·", ",")
-_STEP = re.compile(r"\S+")
 
 
 def read_list(single: Field, page: Page, scope: Scope, index: Index) -> list[Candidate]:
@@ -28,16 +26,14 @@ def read_list(single: Field, page: Page, scope: Scope, index: Index) -> list[Can
         return read_affiliations(page, scope)
     if single.kind in _COMMON_KINDS:
         return _distinct(_of_kind(single, page, scope))
-    beside = _after_label(single, page, scope, index)
-    return _distinct(iter(beside)) if beside else _bullets(single, page, scope)
+    listed = _bullets(single, page, scope) or _after_label(single, page, scope, index)
+    return _distinct(iter(listed))
 
 
 def _distinct(found: Iterator[Candidate]) -> list[Candidate]:
     kept: dict[str, Candidate] = {}
     for candidate in found:
         kept.setdefault(repr(candidate.value), candidate)
-        if len(kept) >= MAX_ITEMS:
-            break
     return list(kept.values())
 
 
@@ -56,12 +52,10 @@ def _of_kind(single: Field, page: Page, scope: Scope) -> Iterator[Candidate]:
 def _after_label(single: Field, page: Page, scope: Scope, index: Index) -> list[Candidate]:
     fits = matching(index, single.phrases)
     pairs = [
-        (fits[key], pair)
-        for key in fits
-        for pair in index.by_key[key]
-        if fits[key] >= 0.8
-        and pair.relation in {"colon", "leader", "under", "inline"}
-        and scope.holds(pair.start, pair.end)
+        (fit, pair)
+        for key, fit in fits.items()
+        for pair in index.within(key, scope)
+        if fit >= 0.8 and pair.relation in {"colon", "leader", "under", "inline", "markup"}
     ]
     for _, pair in sorted(pairs, key=lambda found: (-found[0], found[1].start)):
         found = list(_split(single, page, pair))
@@ -77,7 +71,11 @@ def _split(single: Field, page: Page, pair: Pair) -> Iterator[Candidate]:
     mark = next((mark for mark in _SEPARATORS if mark in window), None)
     at = 0
     for piece in window.split(mark) if mark else [window]:
-        yield from _item(single, page, start + at, start + at + len(piece))
+        last = re.match(r"(.{2,60}?) (?:and|&|und|et) (?=.{2,60}$)", piece) if mark == "," and start + at + len(piece) == end else None
+        cut = last.end() if last else 0
+        if last is not None:
+            yield from _item(single, page, start + at, start + at + last.end(1))
+        yield from _item(single, page, start + at + cut, start + at + len(piece))
         at += len(piece) + 1
 
 

@@ -22,7 +22,7 @@ class Page:
     dates: tuple[PrintedDate, ...]
     today: date | None
     region: str | None
-    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from prompture.rules.layout import Cell, Layout, Line
 # How far a relation between label and value is trusted.
 TRUST = {
     "colon": 1.0,
+    "markup": 1.0,
     "leader": 1.0,
     "prefix": 0.95,
     "inline": 0.94,
@@ -27,8 +28,9 @@ _MARK_FIRST = re.compile(r"[:=]-?\s*")
 _TRAIL = re.compile(r"[^\s:=]+(?:\s[^\s:=]+){0,4}\s*$")
 _WORD = re.compile(r"\S+")
 _LETTER = re.compile(r"[^\W\d_]")
-_JSON_LABEL = re.compile(r"^[\s{\[,]*\"([^\"]{1,60})\"\s*:\s*\"?")
-_XML = re.compile(r"<([A-Za-z_][\w.-]{0,60})(?: [^<>]{0,200})?>([^<>]{1,2000})</\1>")
+_JSON = re.compile(r"\"(?P<key>[^\"\\\n]{1,60})\"\s{0,4}:\s{0,4}(?:\"(?P<quoted>[^\"\\\n]{0,2000})\"|(?P<bare>[^\s,{}\[\]\"]{1,60}))")
+_XML = re.compile(r"<(?P<key>[A-Za-z_][\w.-]{0,60})(?: [^<>\n]{0,200})?>(?P<quoted>[^<>]{1,2000})(?P<bare>)</(?P=key)>")
+_MARKUP = re.compile(r"[\s{\[,]*[\"<{]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def _pair(
 
 def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pair]:
     cell = line.cells[place]
-    if _MARK_FIRST.match(cell.text):
+    if _MARK_FIRST.match(cell.text) or _MARKUP.match(cell.text):
         return
     match = _SEPARATOR.fullmatch(cell.text)
     follower = line.cells[place + 1] if place + 1 < len(line.cells) else None
@@ -225,17 +227,12 @@ def _fresh(text: str, at: int) -> bool:
 
 
 def _of_markup(layout: Layout) -> Iterator[Pair]:
-    for index, line in enumerate(layout.lines):
-        if '"' in line.text:
-            match = _JSON_LABEL.match(line.text)
-            if match is not None:
-                rest = line.text[match.end() :].rstrip().rstrip(",}]").rstrip('"')
-                window = (line.start + match.end(), line.start + match.end() + len(rest))
-                yield from _pair(match[1], line.start + match.start(1), window, "colon", index)
-        if "</" in line.text:
-            for tag in _XML.finditer(line.text):
-                window = (line.start + tag.start(2), line.start + tag.end(2))
-                yield from _pair(tag[1], line.start + tag.start(1), window, "colon", index)
+    """Keys of JSON and elements of XML that hold a plain value."""
+    for form in (_JSON, _XML):
+        for match in form.finditer(layout.text):
+            group = "quoted" if match["quoted"] is not None else "bare"
+            line = layout.line_at(match.start("key"))
+            yield from _pair(match["key"], match.start("key"), match.span(group), "markup", line)
 
 
 def cell_of(line: Line, offset: int) -> Cell | None:

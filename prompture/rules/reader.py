@@ -14,7 +14,6 @@ from prompture.rules.pairs import find_pairs
 from prompture.types import Span
 
 MAX_NESTING = 8
-MAX_ITEMS = 2000
 
 Spans = dict[str, tuple[Span, ...]]
 
@@ -51,6 +50,15 @@ class Reader:
             return self.array(name, "", scope)
         return self.scalar(name, "", scope)
 
+    def fields(self, schema: Mapping[str, Any], *, party: str | None, items: bool) -> list[Field]:
+        """The fields of a schema, understood once; the memo holds the schema so that its id stays its own."""
+        key = ("fields", id(schema), party, items)
+        memo = self.page.memo
+        if key not in memo:
+            memo[key] = (schema, read_fields(schema, self.root, party=party, items=items))
+        fields: list[Field] = memo[key][1]
+        return fields
+
     def scalar(self, name: Field, pointer: str, scope: Scope) -> tuple[Any, Spans]:
         """One value on its own."""
         best = choose(self.candidates(name, scope))
@@ -73,7 +81,7 @@ class Reader:
         depth: int = 0,
     ) -> tuple[dict[str, Any], Spans]:
         """An object: its plain fields compete for labels, its objects and lists follow."""
-        fields = read_fields(schema, self.root, party=party, items=items)
+        fields = self.fields(schema, party=party, items=items)
         plain = {
             name.name: self.candidates(name, scope)
             for name in fields
@@ -147,7 +155,7 @@ class Reader:
         else:
             rows = tables.read_rows(fields, self.page, scope)
         if rows:
-            return _rows(rows[:MAX_ITEMS], fields, pointer)
+            return _rows(rows, fields, pointer)
         values: list[Any] = []
         spans: Spans = {}
         for part in self._parts(fields, scope, item):
@@ -170,7 +178,7 @@ class Reader:
         if not spans:
             return value, spans
         head = Scope(0, scope.start) if scope.start else Scope(0, part.start)
-        for name in read_fields(item, self.root):
+        for name in self.fields(item, party=None, items=False):
             if value.get(name.name) is None and name.kind == "date":
                 found, where = self.scalar(name, f"{at}/{escape(name.name)}", head)
                 if found is not None:
