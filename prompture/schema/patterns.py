@@ -264,7 +264,13 @@ def _backtracking(pattern: str, shape: _Shape) -> Matcher:
 
 
 def _for_re(pattern: str) -> str:
-    out = []
+    out: list[str] = []
     for _, piece, inside in _tokens(pattern, 0):
-        out.append("\\Z" if piece == "$" and not inside else piece)
+        if inside and (piece in _SET_SIGNS or (piece == "-" and out[-1] == "-")):
+            out.append("\\" + piece)  # which `re` warns may mean something else one day
+        else:
+            out.append("\\Z" if piece == "$" and not inside else piece)
     return "".join(out).replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!")
+
+
+_SET_SIGNS = frozenset("[&~|")
