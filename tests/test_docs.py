@@ -1,0 +1,32 @@
+"""The pages say what the code says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_provider_table_is_that_of_the_rows() -> None:
+    path = ROOT / "scripts" / "provider_table.py"
+    spec = importlib.util.spec_from_file_location("provider_table", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+    assert written == module.page(), "run: make docs"
+
+
+PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if not link.startswith("https://"):
+            assert (page.parent / link).exists(), link
