@@ -21,7 +21,8 @@ CLASSIC_VERSION = "2024-12-01-preview"
 class AzureChat(OpenAIChat):
     """Chat Completions on Azure; the request's model is the name of the deployment.
 
-    Without an ``api_version`` the v1 API is called (``/openai/v1``); with one, or with a base
+    A base URL that is a whole endpoint is called as it is. Otherwise, without an
+    ``api_version`` the v1 API is called (``/openai/v1``); with one, or with a base
     URL that names a deployment, the classic one (``/openai/deployments/...?api-version=``).
     """
 
@@ -59,8 +60,8 @@ def azure_url(endpoint: Endpoint, path: str, *, deployment: str | None) -> str:
     if not base:
         raise ConfigurationError("azure: pass base_url=... or set AZURE_OPENAI_ENDPOINT")
     version = endpoint.options.get("api_version", "")
-    if "api-version=" in query:
-        return join_url(endpoint.base_url, path)
+    if "api-version=" in query or (base.endswith(path) and not version):
+        return join_url(endpoint.base_url, path)  # a whole endpoint is called as it is
     if "/deployments/" in base:
         return f"{join_url(base, path)}?api-version={version or CLASSIC_VERSION}"
     if base.endswith(("/openai/v1", path)) or "/openai/v1/" in base:

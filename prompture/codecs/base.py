@@ -92,6 +92,9 @@ def tool_call(*, id: str, name: str, arguments: Any) -> ToolCall:
         return ToolCall(
             id=id, name=name, arguments=None, raw_arguments=raw, problem=f"not JSON: {exc}"
         )
+    if parsed is None:
+        # Models that call a tool without parameters may write the word null.
+        return ToolCall(id=id, name=name, arguments={}, raw_arguments=raw)
     if isinstance(parsed, dict):
         return ToolCall(id=id, name=name, arguments=parsed, raw_arguments=raw)
     problem = f"expected a JSON object, got {type(parsed).__name__}"
@@ -103,7 +106,7 @@ def arguments_text(call: ToolCall) -> str:
 
     Arguments that were not JSON are echoed as an empty object: providers refuse anything else.
     """
-    if call.arguments is None:
+    if not call.arguments:
         return "{}"
     return call.raw_arguments or json.dumps(call.arguments, ensure_ascii=False)
 

@@ -77,8 +77,10 @@ class OpenAIResponses:
         if stream:
             body["stream"] = True
         body.update(request.extra)
-        url = join_url(endpoint.base_url, self.path, root=self.root)
-        return post_json(url, self.headers(endpoint), body)
+        return post_json(self.url(request, endpoint), self.headers(endpoint), body)
+
+    def url(self, request: Request, endpoint: Endpoint) -> str:
+        return join_url(endpoint.base_url, self.path, root=self.root)
 
     def _include(self, request: Request, body: dict[str, Any]) -> None:
         include = []

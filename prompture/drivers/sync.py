@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
@@ -159,20 +160,27 @@ def _body(response: requests.Response, max_bytes: int) -> bytes:
 
 def _chunks(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
     """The body as it arrives, each piece as soon as it is there."""
-    raw, read = response.raw, 0
+    read = 0
     try:
-        while True:
-            chunk = raw.read1(65536, decode_content=True)
-            if not chunk:
-                return
+        for chunk in _pieces(response):
             read += len(chunk)
             if read > max_bytes:
                 raise ProtocolError(f"the response passes {max_bytes} bytes")
             yield chunk
-    except (urllib3.exceptions.HTTPError, OSError) as exc:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
         raise _transport_error(exc, response.url or "") from exc
     finally:
         response.close()
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    raw = response.raw
+    if not isinstance(raw, urllib3.HTTPResponse):
+        # A recorder's or a mock's stand-in, which has not all of the methods.
+        yield from response.iter_content(65536)
+        return
+    while chunk := raw.read1(65536, decode_content=True):
+        yield chunk
 
 
 def _transport_error(exc: Exception, url: str) -> PromptureError:
