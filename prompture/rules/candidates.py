@@ -45,7 +45,7 @@ def index_pairs(pairs: Sequence[Pair]) -> Index:
         by_key[pair.key].append(pair)
     by_stem: dict[str, set[str]] = defaultdict(set)
     for key in by_key:
-        for word in key.split():
+        for word in (*key.split(), key.replace(" ", "")):
             by_stem[word[:4]].add(key)
     return Index(
         tuple(pairs),

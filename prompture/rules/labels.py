@@ -117,7 +117,7 @@ def similarity(label: str, phrases: Mapping[str, float]) -> float:
     exact = phrases.get(label)
     if exact is not None:
         return exact
-    return max(_spelt(label, phrases), _contained(label, phrases))
+    return max(_spelt(label, phrases), _contained(label, phrases), _closed_up(label, phrases))
 
 
 def _spelt(label: str, phrases: Mapping[str, float]) -> float:
@@ -132,6 +132,14 @@ def _spelt(label: str, phrases: Mapping[str, float]) -> float:
         if score and _same_digits(label, phrase) and not _turned(label, phrase):
             best = max(best, weight * score / 100 * 0.97)
     return best
+
+
+def _closed_up(label: str, phrases: Mapping[str, float]) -> float:
+    """A label that a PDF's text layer has broken inside a word: "br uttosumme"."""
+    if " " not in label or len(label) < 8:
+        return 0.0
+    closed = label.replace(" ", "")
+    return max((weight * 0.95 for phrase, weight in phrases.items() if phrase.replace(" ", "") == closed), default=0.0)
 
 
 def _turned(label: str, phrase: str) -> bool:

@@ -67,11 +67,15 @@ _LABEL = re.compile(r"^(?P<label>[^:\d]{1,40}?)\s*:\s*(?P<value>.*)$")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The cells below a heading, in order, and the side the heading names ("seller", "buyer", "other")."""
+    """The cells below a heading, in order, and the side the heading names ("seller", "buyer", "other").
+
+    `alone`: nothing stands beside the heading, so the lines below are the party's and nobody else's.
+    """
 
     side: str
     heading: Cell
     cells: tuple[Cell, ...]
+    alone: bool = False
 
 
 def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
@@ -163,7 +167,7 @@ def _find_blocks(page: Page) -> Iterator[Block]:
             several = sum(side_of(other.text) is not None for other in line.cells) > 1
             below = _in_row_order(page, index, place) if several else _cells_below(page, index, cell, right)
             if inline or below:
-                yield Block(side, cell, (*inline, *below))
+                yield Block(side, cell, (*inline, *below), alone=len(line.cells) == 1)
 
 
 def _cells_below(page: Page, index: int, heading: Cell, right: int | None) -> list[Cell]:
@@ -252,6 +256,8 @@ def _name(name: Field, page: Page, block: Block) -> list[Candidate]:
     place = next((place for place in before if _LEGAL.search(block.cells[place].text)), before[0])
     cell = block.cells[place]
     end = cell.end
+    if block.alone and before[0] == place - 1 and len(block.cells[place - 1].text) > 3:
+        cell = block.cells[place - 1]
     if _SALUTATION.fullmatch(cell.text) and place + 1 < len(block.cells):
         end = block.cells[place + 1].end
     value = " ".join(page.text[cell.start : end].split())

@@ -164,6 +164,8 @@ class Reader:
             if where:
                 values.append(value)
                 spans.update(where)
+        if len(values) == 1 and not scope.start and len(spans) < 2:
+            return self._empty(name), {}
         return (values, spans) if values else (self._empty(name), {})
 
     def _parts(self, fields: list[Field], scope: Scope, item: Mapping[str, Any]) -> Iterator[Scope]:

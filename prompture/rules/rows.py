@@ -168,7 +168,7 @@ def proven(rows: list[dict[str, Candidate]], fields: list[Field], page: Page) ->
 
 
 def _description(name: Field, cell: Cell | None, cells: list[Cell], after: tuple[Line, ...], page: Page) -> Candidate | None:
-    texts = [other for other in cells if _is_text(other.text)]
+    texts = [other for other in cells if _is_text(other.text) and not other.text.endswith(":")]
     first = cell if cell is not None and cell in texts else max(texts, key=lambda c: len(c.text)) if texts else None
     parts = [first] if first is not None else []
     for line in after[:5]:

@@ -30,7 +30,7 @@ _DATED_TITLE = re.compile(
     re.IGNORECASE,
 )
 _INVOICE_TITLE = re.compile(
-    r"\b(?:\w{0,30}rechnung|gutschrift|tax invoice|invoice|facture|avoir|fattura|nota di credito|credit note)\b(?P<gap>[^\n\d]{0,45}?)"
+    r"\b(?:\w{0,30}rechnung|gutschrift|tax invoice|invoice|facture|avoir|fattura|nota di credito|credit note)\b(?P<gap>(?:[^\n\d(]|\([^()\n]{1,40}\)){0,45}?)"
     r"(?:\b(?:nr|no|nummer|number)\b\.?|n°|#)\s?:?\s*(?P<id>[A-Z0-9][\w./-]{0,30})",
     re.IGNORECASE,
 )

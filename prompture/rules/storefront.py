@@ -20,7 +20,7 @@ _STRONG = re.compile(
     re.IGNORECASE,
 )
 _ONLY_LEGAL = re.compile(
-    r"(?:CO\.?\s*)?(?:\([A-Z]{1,3}\)\s*)?(?:SDN\.?\s?BHD\.?|BHD\.?|LTD\.?|LIMITED|GMBH|INC\.?)",
+    r"(?:CO\.?\s*)?(?:\([^()]{1,20}\)\s*)?(?:SDN\.?\s?BHD\.?|BHD\.?|LTD\.?|LIMITED|GMBH|INC\.?)",
     re.IGNORECASE,
 )
 _REGISTRATION = re.compile(

@@ -116,16 +116,19 @@ def _column(cell: Cell, fields: list[Field]) -> Column:
 
 
 def _headings(cell: Cell, fields: list[Field]) -> list[Cell]:
-    """A header cell, taken apart where a single space stands between two headings that are both known."""
+    """A header cell, taken apart where a single space stands between headings that are all known."""
     words = [(match.start(), match.end()) for match in re.finditer(r"\S+", cell.text)]
     if not 2 <= len(words) <= 5 or _named(cell, fields):
         return [cell]
-    for place in range(1, len(words)):
+    for place in range(len(words) - 1, 0, -1):
         begin = words[place][0]
         left = Cell(cell.text[: words[place - 1][1]], cell.start, cell.column)
         right = Cell(cell.text[begin:], cell.start + begin, cell.column + begin)
-        if _named(left, fields) and _named(right, fields):
-            return [left, right]
+        if not _named(right, fields):
+            continue
+        before = _headings(left, fields)
+        if all(_named(part, fields) for part in before):
+            return [*before, right]
     return [cell]
 
 

@@ -483,7 +483,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "identifier",
         "item code|sku|product code|article number|item number|code|article id|product id|part number|ean|gtin|product number",
         "item code|sku|product code|article number|artikelnummer|artikel number|art number|item number|code|part number|gtin|ean"
-        "|reference|ref|artikelnr|art number lief|product id|art number lieferant|material",
+        "|reference|ref|artikelnr|art number lief|art number kunde|art number|product id|art number lieferant|material",
     ),
     _row(
         "unit",
