@@ -119,7 +119,9 @@ def _a_schema(value: Any) -> str:
 
 
 def _items_of_old(value: Any) -> str:
-    return "" if isinstance(value, (dict, bool, list)) else "must be a schema or an array of them"
+    if isinstance(value, list):
+        return _schemas(value)
+    return "" if isinstance(value, (dict, bool)) else "must be a schema or an array of them"
 
 
 _COUNTED = ("Length", "Items", "Properties", "Contains")

@@ -237,8 +237,6 @@ KEYWORDS = st.sampled_from(
         "title",
     ]
 )
-# Where we allow what the metaschemas of draft 4 and 6 do not, or refuse what they let pass.
-OUR_OWN = ("pattern", "patternProperties")
 
 
 @given(st.dictionaries(KEYWORDS, JUNK, max_size=3), st.sampled_from([2020, 2019, 7]))
@@ -258,8 +256,8 @@ def test_agrees_with_the_metaschemas(schema: dict[str, Any], draft: int) -> None
     try:
         source(schema)
         accepted = True
-    except SchemaError as error:
-        accepted = "pattern that cannot be used" in str(error)
+    except SchemaError:
+        accepted = False
     assert accepted is valid
 
 
