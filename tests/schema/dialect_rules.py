@@ -14,31 +14,137 @@ Rule = Callable[[dict[str, Any]], Iterator[str]]
 SCALARS = {"string", "number", "integer", "boolean", "null"}
 LOOK = re.compile(r"\(\?(?:[=!]|<[=!])")
 OPENAI_WORDS = set(
-    "type properties required additionalProperties items anyOf enum const $ref $defs description title "
-    "pattern format minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems maxItems".split()
+    [
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "anyOf",
+        "enum",
+        "const",
+        "$ref",
+        "$defs",
+        "description",
+        "title",
+        "pattern",
+        "format",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minItems",
+        "maxItems",
+    ]
 )
-OPENAI_FORMATS = set("date-time time date duration email hostname ipv4 ipv6 uuid".split())
+OPENAI_FORMATS = set(
+    ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"]
+)
 ANTHROPIC_WORDS = set(
-    "type properties required additionalProperties items anyOf allOf enum const $ref $defs description title "
-    "pattern format minItems".split()
+    [
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "anyOf",
+        "allOf",
+        "enum",
+        "const",
+        "$ref",
+        "$defs",
+        "description",
+        "title",
+        "pattern",
+        "format",
+        "minItems",
+    ]
 )
 GEMINI_WORDS = set(
-    "$id $defs $ref $anchor type format description enum items prefixItems minItems maxItems minimum maximum "
-    "anyOf properties additionalProperties required propertyOrdering".split()
+    [
+        "$id",
+        "$defs",
+        "$ref",
+        "$anchor",
+        "type",
+        "format",
+        "description",
+        "enum",
+        "items",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "minimum",
+        "maximum",
+        "anyOf",
+        "properties",
+        "additionalProperties",
+        "required",
+        "propertyOrdering",
+    ]
 )
 GEMINI_OPENAPI_WORDS = set(
-    "type format description nullable enum items minItems maxItems minLength maxLength minProperties "
-    "maxProperties minimum maximum pattern properties required propertyOrdering anyOf title".split()
+    [
+        "type",
+        "format",
+        "description",
+        "nullable",
+        "enum",
+        "items",
+        "minItems",
+        "maxItems",
+        "minLength",
+        "maxLength",
+        "minProperties",
+        "maxProperties",
+        "minimum",
+        "maximum",
+        "pattern",
+        "properties",
+        "required",
+        "propertyOrdering",
+        "anyOf",
+        "title",
+    ]
 )
 MOONSHOT_WORDS = set(
-    "type properties required additionalProperties items anyOf enum $ref $defs $id description title default".split()
+    [
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "anyOf",
+        "enum",
+        "$ref",
+        "$defs",
+        "$id",
+        "description",
+        "title",
+        "default",
+    ]
 )
 COHERE_WORDS = set(
-    "type properties required additionalProperties items anyOf enum const $ref $defs description title "
-    "pattern format".split()
+    [
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "anyOf",
+        "enum",
+        "const",
+        "$ref",
+        "$defs",
+        "description",
+        "title",
+        "pattern",
+        "format",
+    ]
 )
 LOOSE_WORDS = OPENAI_WORDS | set(
-    "minLength maxLength uniqueItems minProperties maxProperties prefixItems".split()
+    ["minLength", "maxLength", "uniqueItems", "minProperties", "maxProperties", "prefixItems"]
 )
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from prompture.errors import SchemaError
 from prompture.schema.lens.alts import ANYTHING, Alt, Conj
 from prompture.schema.lens.arrays import array
 from prompture.schema.lens.change import Change
@@ -74,7 +75,10 @@ _REF = frozenset({"$ref"})
 _UNIONS = (frozenset({"anyOf"}), frozenset({"oneOf"}))
 _ALL = frozenset({"allOf"})
 _NESTING = 30
-_SKETCH = 1200
+_SKETCH = 1_000
+_INK = 60_000
+_CHANGES = 5_000
+_NODES = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +89,14 @@ class Cut:
         depth: objects and arrays further in than this become text.
         texts: the schemas, known by the id() of their parts, that become text.
         fields: the root names at most so many properties; the others go into the field for the rest.
+        turns: how often a cycle of references is gone round where a dialect has no recursion.
         limit: the limit it is for, in words.
     """
 
     depth: int | None = None
     texts: frozenset[tuple[int, ...]] = frozenset()
     fields: int | None = None
+    turns: int = 3
     limit: str = ""
 
 
@@ -128,8 +134,10 @@ class Compiler:
         self._queue: deque[tuple[str, Conj, Spot, Later]] = deque()
         self._inside: list[tuple[int, ...]] = []
         self._kept: list[Any] = []
-        self._spent = 0
-        self._room = 4_000 + 4 * found.nodes
+        self.spent = 0
+        self.room = 3_000 + 2 * found.nodes
+        self.crowded = False
+        self._ink = _INK
         limits = dialect.limits
         self._optionals = limits.optionals
         self._unions = limits.unions
@@ -139,7 +147,8 @@ class Compiler:
     # budgets and small things that the rewrites ask for
 
     def change(self, spot: Spot, rewrite: str, reason: str, *, unenforced: bool = False) -> None:
-        self.changes.append(Change(spot.pointer, rewrite, reason, unenforced))
+        if len(self.changes) < _CHANGES:
+            self.changes.append(Change(spot.pointer, rewrite, reason, unenforced))
 
     def keep(self, schema: Any) -> Any:
         """A schema made here, kept alive: schemas are known by their id()."""
@@ -269,14 +278,12 @@ class Compiler:
             if found is not None:
                 return self._described(found, conj)
         key = tuple(map(id, conj))
-        self._spent += 1
+        self.spent += 1
         if key in self.cut.texts:
             return self._described(
                 self.text(conj, spot, why=f"{self.dialect.name} {self.cut.limit}"), conj
             )
-        if conj and (
-            key in self._inside or len(self._inside) > _NESTING or self._spent > self._room
-        ):
+        if conj and (key in self._inside or len(self._inside) > _NESTING or self._is_crowded()):
             return self._described(self._define(conj, spot), conj)
         alts = self._expander.conj(conj)
         if not alts:
@@ -286,7 +293,7 @@ class Compiler:
         nodes = [self.alternative(alt, spot, conj) for alt in alts]
         self._inside.pop()
         if self.properties > before:
-            self.sizes[key] = max(self.sizes.get(key, 0), self.properties - before)
+            self.sizes[key] = self.sizes.get(key, 0) + self.properties - before
         return self._described(choose(self, nodes, spot), conj)
 
     def _direct(self, schema: dict[str, Any], spot: Spot) -> Node | None:
@@ -360,7 +367,9 @@ class Compiler:
         """A string holding JSON."""
         note = "any JSON value, as JSON text"
         if conj:
-            note = f"JSON text of a value of this JSON Schema: {_sketch(conj)}"
+            sketch = _sketch(conj, _SKETCH if self._ink > 0 else 80)
+            self._ink -= len(sketch)
+            note = f"JSON text of a value of this JSON Schema: {sketch}"
         reason = (
             "any value becomes JSON text" if why is None else f"becomes JSON text, because {why}"
         )
@@ -372,7 +381,7 @@ class Compiler:
         """A union as a string holding JSON."""
         kinds: frozenset[str] = frozenset().union(*(node.kinds for node in nodes))
         self.change(spot, "text", f"becomes JSON text, because {why}", unenforced=True)
-        note = " or ".join(dict.fromkeys(node.label for node in nodes))
+        note = " or ".join(list(dict.fromkeys(node.label for node in nodes))[:20])
         return Node(
             {"type": "string", "description": f"JSON text of: {note}"}, TEXT, kinds, label="json"
         )
@@ -428,6 +437,7 @@ class Compiler:
             level = spot.level + 1 if spot.cycle == cycle else 0
             if level > self._turns(cycle):
                 return self.text(conj, spot, why=f"{self.dialect.name} has no recursion")
+        self.spent += 1
         within = Spot(spot.pointer, spot.depth, cycle, level)
         if not self.dialect.refs:
             return self._inline(conj, within)
@@ -435,10 +445,21 @@ class Compiler:
 
     def _turns(self, cycle: int) -> int:
         size = self._graph.cycle_size.get(cycle, 1) if self._graph else 1
-        return 3 if size == 1 else min(size + 1, 5)
+        return self.cut.turns if size == 1 else min(size + 1, self.cut.turns + 2)
+
+    def _is_crowded(self) -> bool:
+        """More is written out than a schema of this size should need."""
+        if self.spent <= self.room:
+            return False
+        self.crowded = True
+        if self.spent > _NODES:
+            raise SchemaError(
+                f"the schema becomes larger than {_NODES:,} parts in {self.dialect.name}"
+            )
+        return True
 
     def _inline(self, conj: Conj, spot: Spot) -> Node:
-        if len(self._inside) > _NESTING or self._spent > self._room:
+        if len(self._inside) > _NESTING or self._is_crowded():
             return self.text(
                 conj,
                 spot,
@@ -464,11 +485,11 @@ class Compiler:
         return Node({"$ref": f"#/$defs/{name}"}, later, kinds, null="null" in kinds, label=name)
 
 
-def _sketch(conj: Conj) -> str:
+def _sketch(conj: Conj, most: int = _SKETCH) -> str:
     """The schema itself, shortened, for the model to follow."""
     whole = conj[0] if len(conj) == 1 else {"allOf": list(conj)}
     text = json.dumps(_bare(whole), ensure_ascii=False, separators=(",", ":"))
-    return text if len(text) <= _SKETCH else text[: _SKETCH - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _bare(schema: Any, depth: int = 6) -> Any:

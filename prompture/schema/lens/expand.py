@@ -44,6 +44,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("multipleOf", "number"),
 )
 _MAX_STEPS = 60_000
+_MOST_MERGED = 300
 
 
 class Expander:
@@ -247,6 +248,8 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 def _merged(alts: list[Alt]) -> list[Alt]:
     """Literals of one kind in one list; objects that differ in ``required`` alone in one; scalars once."""
+    if len(alts) > _MOST_MERGED:
+        return alts
     found: list[Alt] = []
     for alt in alts:
         for i, other in enumerate(found):

@@ -18,6 +18,7 @@ from prompture.schema.lens.guard import Survey, survey
 from prompture.schema.lens.limits import Excess, excesses, measure
 
 _ROUNDS = 24
+_LARGE = 5_000  # compiled parts, from which on a round is dear
 _BUDGETED = (
     "enum values",
     "optional properties",
@@ -34,6 +35,9 @@ def fit(root: Any, dialect: Dialect, *, exact: bool) -> tuple[dict[str, Any], Co
     found = survey(root)
     cut = Cut()
     compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
+    while compiler.crowded and not dialect.recursion and cut.turns > 0:
+        cut = replace(cut, turns=0 if cut.turns == 1 else 1)
+        compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
     for _ in range(_ROUNDS):
         if not over:
             return schema, codec, compiler.changes
@@ -68,8 +72,8 @@ def _less(compiler: Compiler, cut: Cut, over: list[Excess], dialect: Dialect) ->
     said = f"takes at most {worst.most:,} {worst.limit}"
     if worst.limit == "levels of nesting":
         return replace(cut, depth=(cut.depth or worst.most + 1) - 1, limit=said)
-    if worst.found > 4 * worst.most and (cut.depth is None or cut.depth > 2):
-        return replace(cut, depth=(cut.depth or dialect.limits.depth or 6) - 1, limit=said)
+    if compiler.spent > _LARGE and worst.found > 2 * worst.most and (cut.depth or 9) > 2:
+        return replace(cut, depth=2, limit=said)
     sizes = {
         key: size
         for key, size in compiler.sizes.items()
@@ -79,9 +83,19 @@ def _less(compiler: Compiler, cut: Cut, over: list[Excess], dialect: Dialect) ->
         room = dialect.limits.properties or 1_000
         return replace(cut, fields=room if cut.fields is None else cut.fields // 2, limit=said)
     missing = worst.found - worst.most if worst.limit == "properties" else max(sizes.values())
-    enough = [(size, i, key) for i, (key, size) in enumerate(sizes.items()) if size >= missing]
-    if enough:
-        chosen = min(enough, key=lambda row: (row[0], -row[1]))[2]
-    else:
-        chosen = max(sizes, key=lambda key: sizes[key])
-    return replace(cut, texts=cut.texts | {chosen}, limit=said)
+    return replace(cut, texts=cut.texts | _chosen(sizes, missing), limit=said)
+
+
+def _chosen(sizes: dict[tuple[int, ...], int], missing: int) -> frozenset[tuple[int, ...]]:
+    """The smallest part whose loss suffices, else the largest parts until they do."""
+    order = sorted(sizes, key=lambda key: sizes[key])
+    for key in order:
+        if sizes[key] >= missing:
+            return frozenset({key})
+    found = []
+    for key in reversed(order):
+        found.append(key)
+        missing -= sizes[key]
+        if missing <= 0:
+            break
+    return frozenset(found)

@@ -7,9 +7,10 @@ from typing import Any
 
 from prompture.errors import SchemaError
 
-MAX_NODES = 300_000
+MAX_NODES = 100_000
 MAX_DEPTH = 160
 MAX_ENUM = 50_000
+MAX_LIST = 20_000
 MAX_PATTERN = 4_000
 
 _NAMED = frozenset(
@@ -64,10 +65,6 @@ def survey(root: Any) -> Survey:
         if depth > MAX_DEPTH:
             raise SchemaError(f"the schema nests deeper than {MAX_DEPTH} levels")
         if isinstance(node, list):
-            if len(node) > MAX_NODES:
-                raise SchemaError(
-                    f"a list in the schema has {len(node):,} entries; the most is {MAX_NODES:,}"
-                )
             stack.extend(
                 (item, depth + 1, base, role) for item in node if isinstance(item, dict | list)
             )
@@ -125,6 +122,10 @@ def _check_size(node: dict[str, Any]) -> None:
     members = node.get("enum")
     if isinstance(members, list) and len(members) > MAX_ENUM:
         raise SchemaError(f"an enum has {len(members):,} members; the most is {MAX_ENUM:,}")
+    for word in ("required", "allOf", "anyOf", "oneOf", "prefixItems", "items", "properties"):
+        entries = node.get(word)
+        if isinstance(entries, list | dict) and len(entries) > MAX_LIST:
+            raise SchemaError(f"{word} has {len(entries):,} entries; the most is {MAX_LIST:,}")
     pattern = node.get("pattern")
     if isinstance(pattern, str):
         from prompture.schema.lens.patterns import check_pattern

@@ -76,9 +76,7 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
         for word in ("properties", "$defs"):
             if word in part:
                 stack.extend(part[word].values())
-        for word in ("items", "additionalProperties"):
-            if word in part:
-                stack.append(part[word])
+        stack += [part.get("items"), part.get("additionalProperties")]
         for word in ("anyOf", "allOf", "prefixItems"):
             stack.extend(part.get(word, ()))
 

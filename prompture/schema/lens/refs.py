@@ -10,6 +10,7 @@ from prompture.errors import SchemaError
 from prompture.schema.lens.guard import Survey
 
 MAX_EXPANDED = 5_000_000
+_NAMED = frozenset({"properties", "patternProperties", "dependencies", "dependentSchemas"})
 _WORDS = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -163,12 +164,15 @@ class RefGraph:
 
 
 def _parts(node: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a schema; literal data is not told apart, for a property may be called ``const``."""
-    stack = [node]
+    """Every object in a schema but its definitions. Literal data is not told apart: a property may be ``const``."""
+    stack: list[tuple[Any, bool]] = [(node, False)]
     while stack:
-        part = stack.pop()
-        if isinstance(part, dict):
+        part, names = stack.pop()
+        if isinstance(part, list):
+            stack.extend((item, False) for item in part if isinstance(item, dict | list))
+            continue
+        if not names:
             yield part
-            stack.extend(value for value in part.values() if isinstance(value, dict | list))
-        elif isinstance(part, list):
-            stack.extend(item for item in part if isinstance(item, dict | list))
+        for key, value in part.items():
+            if isinstance(value, dict | list) and (names or key not in ("$defs", "definitions")):
+                stack.append((value, not names and key in _NAMED and isinstance(value, dict)))

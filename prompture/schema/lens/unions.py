@@ -11,6 +11,8 @@ from prompture.schema.lens.node import Node, Spot
 if TYPE_CHECKING:
     from prompture.schema.lens.compiler import Compiler
 
+_MOST_APART = 150
+
 
 def choose(c: Compiler, nodes: list[Node], spot: Spot) -> Node:
     """One node for any of several; the nodes are taken over."""
@@ -35,6 +37,8 @@ def choose(c: Compiler, nodes: list[Node], spot: Spot) -> Node:
     null = any(node.null for node in nodes)
     if all(branch.codec is SAME for branch in branches):
         return Node(schema, SAME, kinds, null=null, label="value", branches=branches)
+    if len(branches) > _MOST_APART:
+        return c.text_of(nodes, spot, why=f"{len(branches)} branches are too many to tell apart")
     choice = Choice(branches, c.wire)
     c.pending.append((choice, spot))
     return Node(schema, choice, kinds, null=null, label="value", branches=branches)
@@ -69,19 +73,12 @@ def _branches(c: Compiler, node: Node) -> list[Branch]:
 
 
 def _unlike(nodes: list[Node]) -> list[Node]:
-    found: list[Node] = []
+    """Nodes that say the same once; written out, for ``1`` and ``true`` are equal in Python."""
+    found: dict[tuple[int, str], Node] = {}
     for node in nodes:
-        for other in found:
-            if (
-                other.codec is node.codec
-                and other.schema == node.schema
-                and repr(other.schema) == repr(node.schema)
-            ):
-                other.kinds |= node.kinds
-                break
-        else:
-            found.append(node)
-    return found
+        other = found.setdefault((id(node.codec), repr(node.schema)), node)
+        other.kinds |= node.kinds
+    return list(found.values())
 
 
 def _grouped(schemas: list[dict[str, Any]], most: int | None) -> list[dict[str, Any]]:
