@@ -9,9 +9,12 @@ from typing import Any
 from prompture.errors import ExtractionError, Refused, Truncated
 from prompture.extraction.strategy import Plan
 from prompture.schema.check import InvalidValue, Problem
-from prompture.schema.repair import NotJSON, parse
+from prompture.schema.repair import NotJSON, parse, read_exactly
 from prompture.schema.source import Source
 from prompture.types import Completion
+
+CUT = "truncated"
+"""Kind of the problem of an answer whose JSON ends in the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,12 @@ def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
     try:
         parsed = parse(text)
     except NotJSON as exc:
+        if exc.truncated:
+            raise InvalidValue([Problem("", "must be whole: the JSON is cut off", CUT)]) from exc
         raise InvalidValue([Problem("", f"must be JSON: {exc}", "json_invalid")]) from exc
-    if parsed.truncated:
-        raise InvalidValue([Problem("", "must be whole: the JSON is cut off", "truncated")])
-    plain = plan.rewrite.restore(parsed.value)
+    if plan.rewrite.identity:
+        return Reading(source.validate_json(parsed.text), None, parsed.repairs)
+    plain = plan.rewrite.restore(read_exactly(parsed.text))
     return Reading(source.validate(plain), plain, parsed.repairs)
 
 

@@ -15,8 +15,9 @@ from prompture.errors import (
     InvalidRequest,
     PromptureError,
     ToolArgumentsInvalid,
+    Truncated,
 )
-from prompture.extraction.answer import Reading, blocked, read
+from prompture.extraction.answer import CUT, Reading, blocked, read
 from prompture.extraction.prompts import complaint, tool_complaints
 from prompture.extraction.result import Attempt, Extraction
 from prompture.extraction.strategy import Plan
@@ -131,7 +132,10 @@ def one_model(
             continue
         ledger.note(completion, name=name, strategy=plan.strategy, repairs=reading.repairs)
         return _extraction(reading, completion, plan, document, ledger, name)
-    raise Invalid(_summary(name, problems, max_retries + 1), problems=problems)
+    summary = _summary(name, problems, max_retries + 1)
+    if problems[0].kind == CUT:
+        raise Truncated(f"{summary}; raise max_tokens, or ask for less at a time")
+    raise Invalid(summary, problems=problems)
 
 
 def _extraction(

@@ -207,6 +207,25 @@ def test_no_answer_is_no_invalid_json(colour: Colour, stop: Any, error: type[Exc
     assert len(caught.value.attempts) == 1  # type: ignore[attr-defined]
 
 
+def test_json_that_ends_in_the_middle_is_truncated(colour: Colour) -> None:
+    cut = '{"company": "ACME Ltd", "total": 12'
+    assert colour.result(Receipt, [cut, GOOD]).value == VALUE
+    with pytest.raises(Truncated, match="cut off"):
+        colour.result(Receipt, [cut], max_retries=0)
+
+
+class Priced(BaseModel):
+    name: str
+    price: Decimal
+    tags: dict[str, int] = {}
+
+
+def test_decimals_keep_their_digits(colour: Colour) -> None:
+    digits = "12345678901234567.123456789012345678"
+    text = f'```json\n{{"name": "a", "price": {digits}, "tags": []}}\n```'
+    assert colour.result(Priced, [text]).value.price == Decimal(digits)
+
+
 def test_an_absent_value_is_null_and_a_required_one_fails(colour: Colour) -> None:
     nothing = {"company": "ACME Ltd", "total": None, "date": None}
     with pytest.raises(Invalid, match="/total"):

@@ -1,0 +1,193 @@
+"""The command line, called as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompture.cli import exits
+from prompture.cli.app import COMMANDS, app
+from prompture.cli.schemas import fields_of, schema_of
+from prompture.drivers import registry
+from prompture.errors import ConfigurationError, SchemaError
+
+ROOT = Path(__file__).resolve().parents[2]
+RECEIPT = str(ROOT / "examples" / "documents" / "receipt.txt")
+FIELDS = "company, date: date, total: number"
+
+
+class Outcome:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.delenv("PROMPTURE_MODEL", raising=False)
+
+    def call(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["prompture", *words])
+        code = exits.run(app)
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+def test_a_receipt_becomes_json_and_the_bill_goes_to_stderr(run: Any) -> None:
+    pytest.importorskip("rapidfuzz")
+    done = run("extract", RECEIPT, "--schema", FIELDS)
+    assert done.code == exits.OK
+    assert json.loads(done.out)["total"] == 25.1
+    assert "local/rules: $0.00" in done.err
+
+
+def test_a_class_in_a_file_is_a_schema(run: Any) -> None:
+    pytest.importorskip("rapidfuzz")
+    done = run("extract", RECEIPT, "-s", f"{ROOT}/examples/receipt.py:Receipt", "--sources")
+    found = json.loads(done.out)
+    assert found["value"]["date"] == "2017-11-24"
+    text = Path(RECEIPT).read_text(encoding="utf-8")
+    start, end = found["sources"]["/total"][0]
+    assert text[start:end] == "25.10"
+
+
+def test_several_files_as_lines_and_one_that_fails(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("rapidfuzz")
+    empty = tmp_path / "empty.txt"
+    empty.write_text("", encoding="utf-8")
+    done = run("extract", RECEIPT, str(empty), "-s", "total: number", "-f", "jsonl")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == exits.SOME_FAILED
+    assert rows[0]["value"] == {"total": 25.1}
+    assert "empty" in rows[1]["error"]
+    assert "1 failed" in done.err
+
+
+def test_a_table(run: Any) -> None:
+    pytest.importorskip("rapidfuzz")
+    done = run("extract", RECEIPT, RECEIPT, "-s", FIELDS, "--format", "table")
+    assert done.out.count("25.1") == 2
+
+
+def test_stdin_is_read(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rapidfuzz")
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Total: 12.50"))
+    assert json.loads(run("extract", "-s", "total: number").out) == {"total": 12.5}
+
+
+def test_the_output_file_is_whole_or_not_there(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("rapidfuzz")
+    target = tmp_path / "out.json"
+    assert run("extract", RECEIPT, "-s", "total: number", "-o", str(target)).code == exits.OK
+    assert json.loads(target.read_text(encoding="utf-8")) == {"total": 25.1}
+    missing = tmp_path / "no" / "out.json"
+    done = run("extract", RECEIPT, "-s", "total: number", "-o", str(missing))
+    assert done.code == exits.CONFIGURATION
+    assert list(tmp_path.iterdir()) == [target]
+
+
+FAILURES = [
+    (["extract", "nothing.txt", "-s", "a"], exits.CONFIGURATION, "nothing.txt"),
+    (["extract", RECEIPT, "-s", "a: magic"], exits.CONFIGURATION, "magic"),
+    (["extract", RECEIPT, "-s", "nothing.json"], exits.CONFIGURATION, "nothing.json"),
+    (["extract", RECEIPT, "-s", "a", "-m", "nobody/x"], exits.CONFIGURATION, "nobody"),
+    (["extract", RECEIPT, "-s", "a", "-m", "openai/gpt-5-mini"], exits.CONFIGURATION, "OPENAI_API"),
+    (["extract", RECEIPT], exits.USAGE, "--schema"),
+    (["nonsense"], exits.USAGE, "nonsense"),
+    (["--config", "none.toml", "providers"], exits.CONFIGURATION, "none.toml"),
+    (["check", "nobody"], exits.CONFIGURATION, "nobody"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "said"), FAILURES)
+def test_failures_have_codes_and_say_what(run: Any, words: list[str], code: int, said: str) -> None:
+    done = run(*words)
+    assert done.code == code
+    assert said in done.err
+
+
+def test_no_valid_value_has_a_code_of_its_own(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("rapidfuzz")
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear Sir, nothing here.", encoding="utf-8")
+    assert run("extract", str(letter), "-s", "total: number").code == exits.EXTRACTION
+
+
+def test_models_and_providers(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    models = json.loads(run("models", "gpt-5-mini", "-f", "json").out)
+    mine = next(m for m in models if m["model"] == "openai/gpt-5-mini")
+    assert (mine["input"], mine["key"]) == ("0.25", True)
+    rows = json.loads(run("providers", "-f", "json").out)
+    assert [r["provider"] for r in rows] == registry.names()
+    assert "\t" in run("providers").out
+
+
+def test_check_says_who_does_not_answer(run: Any) -> None:
+    done = run("check", "ollama")
+    assert done.code in (exits.OK, exits.PROVIDER)
+    assert "ollama" in done.out
+
+
+def test_schema_shows_what_is_sent_and_changed(run: Any) -> None:
+    done = run("schema", '{"type": "object", "additionalProperties": {"type": "integer"}}')
+    assert json.loads(done.out)["additionalProperties"] is False
+    assert done.err.strip()
+
+
+def test_help_lists_every_command(run: Any) -> None:
+    done = run("--help")
+    assert done.code == exits.OK
+    assert all(name in done.out for name in COMMANDS)
+
+
+FIELD_CASES: list[tuple[str, dict[str, Any]]] = [
+    ("a", {"a": {"type": "string"}}),
+    ("a: number, b: date", {"a": {"type": "number"}, "b": {"type": "string", "format": "date"}}),
+    ("a?: int", {"a": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}),
+    ("a: x|y", {"a": {"type": "string", "enum": ["x", "y"]}}),
+    ("a: string[]", {"a": {"type": "array", "items": {"type": "string"}}}),
+    ('a "with, comma"', {"a": {"type": "string", "description": "with, comma"}}),
+]
+
+
+@pytest.mark.parametrize(("text", "properties"), FIELD_CASES)
+def test_fields(text: str, properties: dict[str, Any]) -> None:
+    assert fields_of(text)["properties"] == properties
+
+
+@pytest.mark.parametrize("text", ["a b c", "1a", "a:", "", "a: number number"])
+def test_fields_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(SchemaError):
+        fields_of(text)
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "my_schemas.py"
+    path.write_text("class Thing:\n    pass\nraise_now = 1 / 1\n", encoding="utf-8")
+    yield path
+    sys.modules.pop("_prompture_schema_my_schemas", None)
+
+
+def test_a_missing_class_lists_those_there_are(module: Path) -> None:
+    assert schema_of(f"{module}:Thing").__name__ == "Thing"
+    with pytest.raises(ConfigurationError, match="Thing"):
+        schema_of(f"{module}:Nothing")
+
+
+def test_python_dash_m_works() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "prompture", "--version"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert "version" in done.stdout

@@ -1,0 +1,59 @@
+"""Public names: each is there, and the lazy table and the type checker's imports agree."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import prompture
+
+
+@pytest.mark.parametrize("name", prompture.__all__)
+def test_a_public_name_is_there(name: str) -> None:
+    assert getattr(prompture, name) is not None
+
+
+def test_dir_shows_them_and_others_are_refused() -> None:
+    assert set(prompture.__all__) <= set(dir(prompture))
+    with pytest.raises(AttributeError, match="nothing_here"):
+        _ = prompture.nothing_here  # type: ignore[attr-defined]
+
+
+def test_the_type_checker_sees_what_is_exported() -> None:
+    tree = ast.parse(Path(prompture.__file__).read_text(encoding="utf-8"))
+    seen = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    stems = {f"{c}{s}Driver" for s in prompture._DRIVERS for c in ("", "Async")}
+    missing = set(prompture._HOME_OF) - seen - stems
+    assert {n for n in missing if not hasattr(prompture.errors, n)} == set()
+
+
+def test_every_error_is_exported() -> None:
+    errors = prompture.errors
+    named = {
+        n
+        for n, v in vars(errors).items()
+        if isinstance(v, type) and issubclass(v, errors.PromptureError)
+    }
+    assert named <= set(prompture.__all__)
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    drawn = prompture.errors.__doc__ or ""
+    parents: list[tuple[int, str]] = []
+    for line in drawn.splitlines():
+        if not line.strip().startswith("* "):
+            continue
+        depth = line.index("*")
+        name = line.strip("* ").split()[0]
+        parents = [(d, n) for d, n in parents if d < depth]
+        if parents:
+            parent = getattr(prompture.errors, parents[-1][1])
+            assert getattr(prompture.errors, name).__bases__ == (parent,)
+        parents.append((depth, name))

