@@ -30,7 +30,9 @@ def weigh(
     """
     weighed = [_in_summary(candidate, page) for candidate in found]
     if name.concept in TOTALS:
-        weighed = _by_payment([*weighed, *_rounded(name, weighed, page, scope, index)], page, scope, index)
+        weighed = _by_payment(
+            [*weighed, *_rounded(name, weighed, page, scope, index)], page, scope, index
+        )
     if name.concept in SUMS - {"total", "amount_due"}:
         weighed = _by_sum(name, weighed, page, scope, index)
     return _by_size(weighed) if name.concept in TOTALS else weighed
@@ -95,18 +97,34 @@ def _by_payment(found: list[Candidate], page: Page, scope: Scope, index: Index) 
     ]
 
 
-def _rounded(name: Field, found: list[Candidate], page: Page, scope: Scope, index: Index) -> list[Candidate]:
+def _rounded(
+    name: Field, found: list[Candidate], page: Page, scope: Scope, index: Index
+) -> list[Candidate]:
     """A total and its rounding adjustment, when the rounded amount is printed below: that is what was paid."""
-    steps = {abs(step) for step in _values("rounding", page, scope, index) if 0 < abs(step) <= Decimal("0.5")}
-    best = max((candidate for candidate in found if amount(candidate.value)), key=lambda candidate: candidate.score, default=None)
+    steps = {
+        abs(step)
+        for step in _values("rounding", page, scope, index)
+        if 0 < abs(step) <= Decimal("0.5")
+    }
+    best = max(
+        (candidate for candidate in found if amount(candidate.value)),
+        key=lambda candidate: candidate.score,
+        default=None,
+    )
     if not steps or best is None or not best.spans:
         return []
     size = amount(best.value) or Decimal(0)
     wanted = {size + step for step in steps} | {size - step for step in steps}
-    for number in find_numbers(page.text, best.spans[0].end, min(scope.end, best.spans[0].end + 400), mark=page.mark):
+    for number in find_numbers(
+        page.text, best.spans[0].end, min(scope.end, best.spans[0].end + 400), mark=page.mark
+    ):
         if number.value in wanted and number.decimals >= 2:
             written = render(name, Reading(number.value, number.start, number.end), page)
-            return [Candidate(written[0], (written[1],), round(best.score + 0.03, 4))] if written else []
+            return (
+                [Candidate(written[0], (written[1],), round(best.score + 0.03, 4))]
+                if written
+                else []
+            )
     return []
 
 

@@ -70,5 +70,9 @@ def _places(name: Field, index: Index, scope: Scope) -> set[int]:
     for key, fit in matching(index, name.phrases).items():
         if fit < _ANCHOR_FIT:
             continue
-        found.update(pair.label_start for pair in index.within(key, scope) if pair.relation in {"colon", "under", "leader", "markup"})
+        found.update(
+            pair.label_start
+            for pair in index.within(key, scope)
+            if pair.relation in {"colon", "under", "leader", "markup"}
+        )
     return found

@@ -35,7 +35,11 @@ class Index:
         listed = self.by_key[key]
         first = bisect_left(listed, scope.start, key=lambda pair: pair.label_start)
         last = bisect_left(listed, scope.end, key=lambda pair: pair.label_start)
-        return tuple(pair for pair in listed[first:last] if scope.holds(pair.label_start, pair.end) and scope.start <= pair.start)
+        return tuple(
+            pair
+            for pair in listed[first:last]
+            if scope.holds(pair.label_start, pair.end) and scope.start <= pair.start
+        )
 
 
 def index_pairs(pairs: Sequence[Pair]) -> Index:
@@ -49,7 +53,10 @@ def index_pairs(pairs: Sequence[Pair]) -> Index:
             by_stem[word[:4]].add(key)
     return Index(
         tuple(pairs),
-        {key: tuple(sorted(found, key=lambda pair: pair.label_start)) for key, found in by_key.items()},
+        {
+            key: tuple(sorted(found, key=lambda pair: pair.label_start))
+            for key, found in by_key.items()
+        },
         {stem: frozenset(keys) for stem, keys in by_stem.items()},
     )
 
@@ -90,7 +97,9 @@ def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | Non
     if name.kind in FREE_KINDS and pair.relation in {"loose", "above"}:
         return None
     reading = read(name.kind, page, pair.start, pair.end, name=name)
-    if reading is None or (pair.relation in _APART and name.kind in _WHOLE and not _covers(reading, pair, page)):
+    if reading is None or (
+        pair.relation in _APART and name.kind in _WHOLE and not _covers(reading, pair, page)
+    ):
         return None
     distance = reading.start - pair.start
     if distance > 4 and name.kind in {"date", "datetime"} and pair.relation in {"below", "cell"}:

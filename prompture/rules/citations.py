@@ -19,12 +19,28 @@ LONGEST = 2500
 _ROLES: dict[str, tuple[str, ...]] = {
     "author": ("author", "authors", "author names", "creator", "creators"),
     "title": ("title", "article title", "work title"),
-    "date": ("date", "year", "publication year", "publication date", "year published", "issued", "date published"),
+    "date": (
+        "date",
+        "year",
+        "publication year",
+        "publication date",
+        "year published",
+        "issued",
+        "date published",
+    ),
     "journal": ("journal", "journal name", "journal title", "periodical"),
     "volume": ("volume", "volume number", "vol"),
     "pages": ("pages", "page", "page range", "page numbers"),
     "publisher": ("publisher", "publisher name", "publishing house"),
-    "location": ("location", "place", "city", "place publication", "publication place", "publisher location", "address"),
+    "location": (
+        "location",
+        "place",
+        "city",
+        "place publication",
+        "publication place",
+        "publisher location",
+        "address",
+    ),
     "doi": ("doi", "digital object identifier"),
     "url": ("url", "link", "web address", "website"),
     "edition": ("edition",),
@@ -32,7 +48,10 @@ _ROLES: dict[str, tuple[str, ...]] = {
 _ROLE_OF = {name: role for role, names in _ROLES.items() for name in names}
 
 _MARKER = re.compile(r"\s*(?:\[\w{1,12}\]|\(?\d{1,3}[.)]|\d{1,3}(?=\s[A-ZÀ-Þ]))\s+")
-_HEADING = re.compile(r"\W*(?:\d+\.?\s*)?(?:references|bibliography|works cited|literature(?: cited)?|literatur|bibliographie|références)\W*", re.IGNORECASE)
+_HEADING = re.compile(
+    r"\W*(?:\d+\.?\s*)?(?:references|bibliography|works cited|literature(?: cited)?|literatur|bibliographie|références)\W*",
+    re.IGNORECASE,
+)
 _YEAR = r"(?:1[5-9]|20)\d\d[a-z]?"
 _MONTH = (
     r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec|January|February|March|April|June|July|August|September|October|November|December"
@@ -40,11 +59,17 @@ _MONTH = (
     r"|Spring|Summer|Fall|Autumn|Winter)\.?"
 )
 _BRACKETED = re.compile(rf"\((?P<date>{_YEAR}(?:, {_MONTH}(?: \d{{1,2}})?)?)\)")
-_BARE = re.compile(rf"(?<![\w–/:-])(?P<date>(?:(?:\d{{1,2}} )?{_MONTH}(?: ?[/–-] ?{_MONTH})?(?: \d{{1,2}})?,? )?{_YEAR})(?![\d–/-]|\.\d)")
+_BARE = re.compile(
+    rf"(?<![\w–/:-])(?P<date>(?:(?:\d{{1,2}} )?{_MONTH}(?: ?[/–-] ?{_MONTH})?(?: \d{{1,2}})?,? )?{_YEAR})(?![\d–/-]|\.\d)"
+)
 _URL = re.compile(r"https?://[^\s<>\"”]{4,300}")
 _DOI = re.compile(r"(?<![/\w])10\.\d{4,9}/[^\s\"<>,;]{2,100}")
-_PAGES = re.compile(r"(?P<pages>(?<![A-Za-z])(?:[Pp]{1,2}\.? ?)[A-Z]?\d{1,6}(?: ?[-–—] ?[A-Z]?\d{1,6})?)(?![\d-])")
-_RANGE = re.compile(r"(?<=[:,;] )(?P<pages>[A-Z]?\d{1,6} ?[-–—] ?[A-Z]?\d{1,6})(?=[.,;)\s]|$)|(?<=:)(?P<tight>\d{1,6} ?[-–—] ?\d{1,6})(?=[.,;)\s]|$)")
+_PAGES = re.compile(
+    r"(?P<pages>(?<![A-Za-z])(?:[Pp]{1,2}\.? ?)[A-Z]?\d{1,6}(?: ?[-–—] ?[A-Z]?\d{1,6})?)(?![\d-])"
+)
+_RANGE = re.compile(
+    r"(?<=[:,;] )(?P<pages>[A-Z]?\d{1,6} ?[-–—] ?[A-Z]?\d{1,6})(?=[.,;)\s]|$)|(?<=:)(?P<tight>\d{1,6} ?[-–—] ?\d{1,6})(?=[.,;)\s]|$)"
+)
 _VOLUME = re.compile(
     r"(?P<volume>(?<![A-Za-z])(?:[Vv]ol(?:ume)?\.? ?|[Vv]\. ?)(?:\d{1,4}|[IVXL]{1,7})(?:,? (?:[Nn]o|[Ii]ssue|[Nn]r|n°)\.? ?\d{1,4}(?:[-–/]\d{1,3})?| ?\(\d{1,4}(?:[-–/]\d{1,3})?\))?)(?!\d)"
 )
@@ -56,14 +81,20 @@ _DATED_JOURNAL = re.compile(
     r"(?P<journal>[A-ZÀ-Þ][^\d\"“”]{2,110}?)[,.]? \(?(?P<year>(?:1[89]|20)\d\d)(?: [A-Z][a-z]{2}(?: \d{1,2})?)?\)?[;.,] ?"
     r"(?P<volume>\d{1,4}(?: ?\(\d{1,4}(?:[-–/]\d{1,3})?\))?) ?: ?(?P<pages>[A-Z]?\d{1,6}(?: ?[-–—] ?[A-Z]?\d{1,6})?)"
 )
-_EDITION = re.compile(r"(?P<edition>\d{1,2} ?(?:st|nd|rd|th) (?:ed(?:ition|n)?\b\.?)|(?:[Ss]econd|[Tt]hird|[Ff]ourth|[Ff]ifth|[Rr]ev(?:ised|\.)) (?:ed(?:ition|n)?\b\.?))")
+_EDITION = re.compile(
+    r"(?P<edition>\d{1,2} ?(?:st|nd|rd|th) (?:ed(?:ition|n)?\b\.?)|(?:[Ss]econd|[Tt]hird|[Ff]ourth|[Ff]ifth|[Rr]ev(?:ised|\.)) (?:ed(?:ition|n)?\b\.?))"
+)
 _PLACE = re.compile(
     r"(?:^|[.(?!”\"] ?)(?P<location>[A-ZÀ-Þ][A-Za-zÀ-ÿ-]+(?: [A-ZÀ-Þ][A-Za-zÀ-ÿ-]+){0,2}(?:,? (?:[A-Z]{2}|[A-Z][a-z]{1,9}\.?))?) ?: "
     r"(?P<publisher>[A-ZÀ-Þ][^.,:;()\d]{2,70}?)(?:,? ?\(?(?:1[5-9]|20)\d\d[a-z]?\)?)?[.)]*\s*$"
 )
 _QUOTED = re.compile(r"[“\"«] ?(?P<title>[^“”\"«»]{6,400}?)[,.]? ?[”\"»]")
-_RUNS_ON = re.compile(r"\d ?\(\d|, ?\d{1,4} ?[-–,(:]|, \d{1,4}$|\bpp?$|\b(?:19|20)\d\d$|, [Vv](?:ol)?$|https?:|\bedition$|\((?:trans|ed)s?\.|University Press|, [Nn]o$")
-_ABBREVIATION = re.compile(r"(?:\b[A-Z]|\b(?:vs|vol|no|ed|eds|al|St|Dr|Mr|Mrs|cf|etc|ca|approx|spp?|var|subsp|Proc|Int|J|Trans|Conf|dept|Univ|Ill|Mass))$")
+_RUNS_ON = re.compile(
+    r"\d ?\(\d|, ?\d{1,4} ?[-–,(:]|, \d{1,4}$|\bpp?$|\b(?:19|20)\d\d$|, [Vv](?:ol)?$|https?:|\bedition$|\((?:trans|ed)s?\.|University Press|, [Nn]o$"
+)
+_ABBREVIATION = re.compile(
+    r"(?:\b[A-Z]|\b(?:vs|vol|no|ed|eds|al|St|Dr|Mr|Mrs|cf|etc|ca|approx|spp?|var|subsp|Proc|Int|J|Trans|Conf|dept|Univ|Ill|Mass))$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +108,9 @@ class Part:
 def is_reference(name: Field, fields: list[Field]) -> bool:
     """Whether a list's items are bibliographic records: an author, a title, and two more of their parts."""
     roles = {_role(field) for field in fields}
-    return {"author", "title"} <= roles and len(roles & {"date", "journal", "pages", "volume", "publisher", "doi"}) >= 2
+    return {"author", "title"} <= roles and len(
+        roles & {"date", "journal", "pages", "volume", "publisher", "doi"}
+    ) >= 2
 
 
 def _role(field: Field) -> str | None:
@@ -109,11 +142,29 @@ def _candidate(field: Field, text: str, part: Part, offset: int) -> Candidate | 
         return _names(field, printed, part, offset)
     if "integer" in field.types and "string" not in field.types:
         year = re.match(r"\d{4}", printed)
-        return Candidate(int(year.group()), (Span(offset + part.start, offset + part.start + 4, "normalised"),), 0.8) if year else None
+        return (
+            Candidate(
+                int(year.group()),
+                (Span(offset + part.start, offset + part.start + 4, "normalised"),),
+                0.8,
+            )
+            if year
+            else None
+        )
     value = " ".join(printed.split())
     if "string" not in field.types or not value or not accepts(field.schema, value):
         return None
-    return Candidate(value, (Span(offset + part.start, offset + part.end, "exact" if value == printed else "normalised"),), 0.8)
+    return Candidate(
+        value,
+        (
+            Span(
+                offset + part.start,
+                offset + part.end,
+                "exact" if value == printed else "normalised",
+            ),
+        ),
+        0.8,
+    )
 
 
 def _names(field: Field, printed: str, part: Part, offset: int) -> Candidate | None:
@@ -126,14 +177,18 @@ def _names(field: Field, printed: str, part: Part, offset: int) -> Candidate | N
 def _entries(page: Page, scope: Scope) -> Iterator[tuple[int, int]]:
     """The references: one a line where lines hold a year each, else one for each marker or paragraph."""
     lines = list(page.layout.within(scope.start, scope.end))
-    heading = next((place for place, line in enumerate(lines) if _HEADING.fullmatch(line.text)), None)
+    heading = next(
+        (place for place, line in enumerate(lines) if _HEADING.fullmatch(line.text)), None
+    )
     if heading is not None:
         lines = lines[heading + 1 :]
     if not lines:
         return
     dated = sum(re.search(_YEAR, line.text) is not None for line in lines)
     every = dated >= 0.6 * len(lines) and sum(len(line.words) for line in lines) / len(lines) > 60
-    begins = [every or line.gap or place == 0 or _begins(line.words) for place, line in enumerate(lines)]
+    begins = [
+        every or line.gap or place == 0 or _begins(line.words) for place, line in enumerate(lines)
+    ]
     starts = [line.start for line, begin in zip(lines, begins, strict=True) if begin]
     if heading is None and (len(starts) < 2 or dated < 0.5 * len(starts)):
         return
@@ -173,7 +228,10 @@ def _identifiers(text: str, parts: dict[str, Part]) -> None:
     url = _URL.search(text)
     if url is not None:
         parts["url"] = Part(url.start(), url.start() + len(url.group().rstrip(".,;)]")))
-    doi = next((m for m in _DOI.finditer(text) if url is None or not url.start() <= m.start() < url.end()), None)
+    doi = next(
+        (m for m in _DOI.finditer(text) if url is None or not url.start() <= m.start() < url.end()),
+        None,
+    )
     if doi is not None:
         parts["doi"] = Part(doi.start(), doi.start() + len(doi.group().rstrip(".,;)")))
 
@@ -182,14 +240,28 @@ def _date(text: str, begin: int, parts: dict[str, Part]) -> Part | None:
     """The year of publication: the only one, or the one in brackets or after the author, or the last."""
     taken = [(part.start, part.end) for part in parts.values()]
     bracketed = [m for m in _BRACKETED.finditer(text, begin) if not _inside(m.start(), taken)]
-    bare = [m for m in _BARE.finditer(text, begin) if not _inside(m.start(), taken) and not re.search(r"(?:pp?\.|[:;,]) ?$", text[max(0, m.start() - 4) : m.start()]) or m.group()[0].isalpha() or m.end() >= len(text.rstrip()) - 2 or text[max(0, m.start() - 2) : m.start()] == ", "]
+    bare = [
+        m
+        for m in _BARE.finditer(text, begin)
+        if (
+            not _inside(m.start(), taken)
+            and not re.search(r"(?:pp?\.|[:;,]) ?$", text[max(0, m.start() - 4) : m.start()])
+        )
+        or m.group()[0].isalpha()
+        or m.end() >= len(text.rstrip()) - 2
+        or text[max(0, m.start() - 2) : m.start()] == ", "
+    ]
     bare = [m for m in bare if not _inside(m.start(), taken)]
     distinct = {m["date"] for m in [*bracketed, *bare]}
     for group in (bracketed, bare):
         if group and len(distinct) == 1:
             return Part(*group[0].span("date"))
     if bracketed:
-        return Part(*bracketed[0].span("date")) if is_author_list(text[begin : bracketed[0].start()]) or len(bracketed) == 1 else None
+        return (
+            Part(*bracketed[0].span("date"))
+            if is_author_list(text[begin : bracketed[0].start()]) or len(bracketed) == 1
+            else None
+        )
     if not bare:
         return None
     if is_author_list(text[begin : bare[0].start()]):
@@ -234,7 +306,9 @@ def _first_stop(text: str, begin: int) -> int | None:
             return end
         last = re.split(r" and | & | et | a |;", before)[-1]
         after = text[begin + match.end() :]
-        if "," in last and not re.match(r"(?:[A-ZÀ-Þ]\.|[A-ZÀ-Þ][\w'-]+(?: [A-Z]\.?)*(?:,| and| &)|and |&)", after):
+        if "," in last and not re.match(
+            r"(?:[A-ZÀ-Þ]\.|[A-ZÀ-Þ][\w'-]+(?: [A-Z]\.?)*(?:,| and| &)|and |&)", after
+        ):
             return end + 1
     return None
 
@@ -249,15 +323,27 @@ def _title(text: str, begin: int, author: Part | None, date: Part | None) -> Par
     follows_date = date is not None and 0 <= date.start - author.end <= 4
     if follows_date and date is not None:
         after = date.end
-    elif text[author.end : author.end + 1] not in {".", ":"} and not text[: author.end].endswith("."):
+    elif text[author.end : author.end + 1] not in {".", ":"} and not text[: author.end].endswith(
+        "."
+    ):
         return None
     start = after + len(re.match(r"[\s.,:;)\]]*", text[after:]).group())  # type: ignore[union-attr]
-    if start >= len(text) or not (text[start].isupper() or text[start].isdigit() or text[start] in "'‘¿["):
+    if start >= len(text) or not (
+        text[start].isupper() or text[start].isdigit() or text[start] in "'‘¿["
+    ):
         return None
     end = _sentence_end(text, start)
-    if end is None or _RUNS_ON.search(text, start, end) or (not text[end:].strip(" .") and "," in text[start:end]):
+    if (
+        end is None
+        or _RUNS_ON.search(text, start, end)
+        or (not text[end:].strip(" .") and "," in text[start:end])
+    ):
         return None
-    return Part(start, end) if end - start >= 8 and not text[start:].startswith(("In ", "In:", "http", "Available")) else None
+    return (
+        Part(start, end)
+        if end - start >= 8 and not text[start:].startswith(("In ", "In:", "http", "Available"))
+        else None
+    )
 
 
 def _sentence_end(text: str, start: int) -> int | None:
@@ -279,8 +365,13 @@ def _where(text: str, rest: int, parts: dict[str, Part], *, after_title: bool) -
         parts["edition"] = Part(*edition.span("edition"))
     if "journal" not in parts:
         place = _PLACE.search(text, rest)
-        if place is not None and not re.search(r"\b[Ii]n$", text[: place.start("location")].rstrip()):
-            parts["location"], parts["publisher"] = Part(*place.span("location")), Part(*place.span("publisher"))
+        if place is not None and not re.search(
+            r"\b[Ii]n$", text[: place.start("location")].rstrip()
+        ):
+            parts["location"], parts["publisher"] = (
+                Part(*place.span("location")),
+                Part(*place.span("publisher")),
+            )
 
 
 def _numbered(text: str, rest: int, parts: dict[str, Part], *, after_title: bool) -> None:
@@ -288,14 +379,15 @@ def _numbered(text: str, rest: int, parts: dict[str, Part], *, after_title: bool
     start = rest + (lead.end() if lead else 0)
     for form in (_JOURNAL, _DATED_JOURNAL):
         match = form.match(text, start)
-        if match is not None and after_title and ". " not in match["journal"].replace("J. ", "").strip() and not match["journal"].startswith(("In ", "in ")):
+        if (
+            match is not None
+            and after_title
+            and ". " not in match["journal"].replace("J. ", "").strip()
+            and not match["journal"].startswith(("In ", "in "))
+        ):
             if re.match(r", ?\d", text[match.end() :]):
                 return
-            prefix = re.search(r",? ?(?:[Vv]ol(?:ume)?\.?|[Vv]\.?|[Nn]°|[Nn]o\.?|Bd\.?)$", match["journal"])
-            name = match["journal"][: prefix.start()] if prefix else match["journal"]
-            parts["journal"] = Part(match.start("journal"), match.start("journal") + len(name.rstrip(" ,.")))
-            begin = match.start("journal") + prefix.start() + len(re.match(r",? ?", prefix.group()).group()) if prefix else match.start("volume")  # type: ignore[union-attr]
-            parts["volume"] = Part(begin, match.end("volume"))
+            _journal(match, parts)
             if not re.fullmatch(r"(?:19|20)\d\d", match["pages"]):
                 parts["pages"] = Part(*match.span("pages"))
             return
@@ -310,6 +402,20 @@ def _numbered(text: str, rest: int, parts: dict[str, Part], *, after_title: bool
     if len(ranges) == 1:
         group = "pages" if ranges[0]["pages"] else "tight"
         parts["pages"] = Part(*ranges[0].span(group))
+
+
+def _journal(match: re.Match[str], parts: dict[str, Part]) -> None:
+    """The journal's name and the volume, which takes the "vol." that stands between them."""
+    printed, start = match["journal"], match.start("journal")
+    prefix = _VOLUME_WORD.search(printed)
+    name = printed[: prefix.start()] if prefix else printed
+    parts["journal"] = Part(start, start + len(name.rstrip(" ,.")))
+    parts["volume"] = Part(
+        start + prefix.start("word") if prefix else match.start("volume"), match.end("volume")
+    )
+
+
+_VOLUME_WORD = re.compile(r",? ?(?P<word>(?:[Vv]ol(?:ume)?|[Vv]|[Nn]o|Bd)\.?|[Nn]°)$")
 
 
 def _is_years(text: str) -> bool:

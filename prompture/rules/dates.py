@@ -84,7 +84,7 @@ def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
     start, end = match.span()
     if match["iy"]:
         value = _date(match["iy"], match["im"], match["id"], last_year)
-        return value and PrintedDate(value, start, end)
+        return PrintedDate(value, start, end) if value else None
     if match["tm"] or match["um"]:
         day, month, year = (
             (match["td"], match["tm"], match["ty"])
@@ -92,14 +92,14 @@ def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
             else (match["ud"], match["um"], match["uy"])
         )
         value = _date(year.lstrip("'"), str(_MONTHS[month.lower()]), day, last_year)
-        return value and PrintedDate(value, start, end)
+        return PrintedDate(value, start, end) if value else None
     day_first = _date(match["ny"], match["n2"], match["n1"], last_year)
     month_first = (
         None if match["nsep"] == "." else _date(match["ny"], match["n1"], match["n2"], last_year)
     )
     if day_first is None or month_first is None or day_first == month_first:
         value = day_first or month_first
-        return value and PrintedDate(value, start, end)
+        return PrintedDate(value, start, end) if value else None
     return PrintedDate(day_first, start, end, month_first)
 
 

@@ -27,7 +27,10 @@ _GENERIC = frozenset(
     }
 )
 _CLAUSE = re.compile(r"[^.,;:(\n]{1,80}")
-_AS_PRINTED = re.compile(r"\s+(?:as (?:it is )?(?:printed|written|stated|shown)|if (?:any|stated|given))\b.*", re.IGNORECASE)
+_AS_PRINTED = re.compile(
+    r"\s+(?:as (?:it is )?(?:printed|written|stated|shown)|if (?:any|stated|given))\b.*",
+    re.IGNORECASE,
+)
 _ITEM_CONCEPTS = (
     *(
         "quantity",

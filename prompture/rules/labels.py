@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from prompture.errors import MissingExtra
@@ -20,6 +20,7 @@ _NUMBER_SIGN = re.compile(r"\b([nN])\s?[°º]")
 _SAME = {
     "no": "number",
     "nr": "number",
+    "n": "number",
     "nos": "number",
     "num": "number",
     "nbr": "number",
@@ -139,7 +140,10 @@ def _closed_up(label: str, phrases: Mapping[str, float]) -> float:
     if " " not in label or len(label) < 8:
         return 0.0
     closed = label.replace(" ", "")
-    return max((weight * 0.95 for phrase, weight in phrases.items() if phrase.replace(" ", "") == closed), default=0.0)
+    return max(
+        (weight * 0.95 for phrase, weight in phrases.items() if phrase.replace(" ", "") == closed),
+        default=0.0,
+    )
 
 
 def _turned(label: str, phrase: str) -> bool:
@@ -162,12 +166,13 @@ def _contained(label: str, phrases: Mapping[str, float]) -> float:
     return best
 
 
-def _ratio():  # type: ignore[no-untyped-def]
+def _ratio() -> Callable[..., float]:
     try:
         from rapidfuzz import fuzz
     except ImportError as missing:
         raise MissingExtra(extra="local", package="rapidfuzz") from missing
-    return fuzz.ratio
+    ratio: Callable[..., float] = fuzz.ratio
+    return ratio
 
 
 def name_words(phrases: Iterable[str]) -> dict[str, float]:

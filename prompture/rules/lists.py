@@ -71,7 +71,11 @@ def _split(single: Field, page: Page, pair: Pair) -> Iterator[Candidate]:
     mark = next((mark for mark in _SEPARATORS if mark in window), None)
     at = 0
     for piece in window.split(mark) if mark else [window]:
-        last = re.match(r"(.{2,60}?) (?:and|&|und|et) (?=.{2,60}$)", piece) if mark == "," and start + at + len(piece) == end else None
+        last = (
+            re.match(r"(.{2,60}?) (?:and|&|und|et) (?=.{2,60}$)", piece)
+            if mark == "," and start + at + len(piece) == end
+            else None
+        )
         cut = last.end() if last else 0
         if last is not None:
             yield from _item(single, page, start + at, start + at + last.end(1))

@@ -13,9 +13,24 @@ from prompture.types import Span
 LONGEST = 20_000
 _TAG = re.compile(r"</?(?:b|i|u|em|strong|p|br|font|span)\b[^<>\n]{0,100}>", re.IGNORECASE)
 _LABEL = re.compile(r"(?P<label>[^:\n.—–]{2,60}?)\s*(?P<mark>:|\.-?|—|–|-)\s*(?P<rest>.*)")
-_HEADING = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})?\.?|[IVX]{1,4}\.)?\s*(?:[A-Z][\w-]{0,30})(?: [\w-]{1,30}){0,5}:?")
+_HEADING = re.compile(
+    r"(?:\d{1,2}(?:\.\d{1,2})?\.?|[IVX]{1,4}\.)?\s*(?:[A-Z][\w-]{0,30})(?: [\w-]{1,30}){0,5}:?"
+)
 _PARTS = frozenset(
-    "introduction keywords key words references index terms acknowledgements acknowledgments author summary background".split()
+    [
+        "introduction",
+        "keywords",
+        "key",
+        "words",
+        "references",
+        "index",
+        "terms",
+        "acknowledgements",
+        "acknowledgments",
+        "author",
+        "summary",
+        "background",
+    ]
 ) | {"key words", "index terms", "author summary", "significance statement"}
 
 
@@ -63,7 +78,9 @@ def _closes(page: Page, line: Line, *, started: bool) -> bool:
         return True
     if label in _PARTS or re.fullmatch(r"(?:\d{1,2}|i{1,3}) (?:introduction|background)", label):
         return True
-    return started and line.gap and len(line.words) < 40 and _HEADING.fullmatch(line.words) is not None
+    return (
+        started and line.gap and len(line.words) < 40 and _HEADING.fullmatch(line.words) is not None
+    )
 
 
 def _candidate(name: Field, page: Page, begin: int, end: int, score: float) -> Candidate | None:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prompture.rules.labels import normalise
-from prompture.rules.numbers import CURRENCY
 from prompture.rules.layout import Cell, Layout, Line
+from prompture.rules.numbers import CURRENCY
 
 # How far a relation between label and value is trusted.
 TRUST = {
@@ -16,7 +16,9 @@ TRUST = {
     "prefix": 0.95,
     "inline": 0.94,
     "cell": 0.93,
-    "below": 0.86, "loose": 0.8, "above": 0.76,
+    "below": 0.86,
+    "loose": 0.8,
+    "above": 0.76,
     "under": 0.9,
 }
 
@@ -28,8 +30,12 @@ _MARK_FIRST = re.compile(r"[:=]-?\s*")
 _TRAIL = re.compile(r"[^\s:=]+(?:\s[^\s:=]+){0,4}\s*$")
 _WORD = re.compile(r"\S+")
 _LETTER = re.compile(r"[^\W\d_]")
-_JSON = re.compile(r"\"(?P<key>[^\"\\\n]{1,60})\"\s{0,4}:\s{0,4}(?:\"(?P<quoted>[^\"\\\n]{0,2000})\"|(?P<bare>[^\s,{}\[\]\"]{1,60}))")
-_XML = re.compile(r"<(?P<key>[A-Za-z_][\w.-]{0,60})(?: [^<>\n]{0,200})?>(?P<quoted>[^<>]{1,2000})(?P<bare>)</(?P=key)>")
+_JSON = re.compile(
+    r"\"(?P<key>[^\"\\\n]{1,60})\"\s{0,4}:\s{0,4}(?:\"(?P<quoted>[^\"\\\n]{0,2000})\"|(?P<bare>[^\s,{}\[\]\"]{1,60}))"
+)
+_XML = re.compile(
+    r"<(?P<key>[A-Za-z_][\w.-]{0,60})(?: [^<>\n]{0,200})?>(?P<quoted>[^<>]{1,2000})(?P<bare>)</(?P=key)>"
+)
 _MARKUP = re.compile(r"[\s{\[,]*[\"<{]")
 
 
@@ -89,7 +95,9 @@ def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pai
         )
         return
     if follower is not None and not _is_label(line, place + 1):
-        yield from _pair(label, cell.start, (follower.start, _value_end(line, place + 1)), relation, index)
+        yield from _pair(
+            label, cell.start, (follower.start, _value_end(line, place + 1)), relation, index
+        )
         return
     under = layout.below(index, cell, reach=1)
     if under is not None and follower is None and not _labelled(under.text):
@@ -123,7 +131,9 @@ def _without_mark(layout: Layout, index: int, line: Line, place: int) -> Iterato
 
 def _same_width(layout: Layout, line: Line, under: Cell) -> bool:
     """Under three headings or more a value counts only in a full row: gaps are often narrowed on the way to text."""
-    return len(line.cells) < 3 or len(layout.lines[layout.line_at(under.start)].cells) == len(line.cells)
+    return len(line.cells) < 3 or len(layout.lines[layout.line_at(under.start)].cells) == len(
+        line.cells
+    )
 
 
 def _loose(line: Line, following: Line, cell: Cell, index: int) -> Iterator[Pair]:

@@ -18,10 +18,18 @@ from prompture.types import Span
 CONCEPTS = frozenset({"title", "keywords"})
 HEAD_LINES = 60
 LATEST_AUTHORS = 25
-_BELOW_AUTHORS = re.compile(r"@|^\s*(?:\(?received|submitted|accepted|published|revised|e-?mail)", re.IGNORECASE)
+_BELOW_AUTHORS = re.compile(
+    r"@|^\s*(?:\(?received|submitted|accepted|published|revised|e-?mail)", re.IGNORECASE
+)
 _MARKED = re.compile(r"\b[A-Z]\.|[,\d*†‡§¶|]")
-_ARTICLE = re.compile(r"\babstract\b|\bkey ?words\b|\barxiv\b|\bdoi\b|universit|\binstitute?\b|\bdepartment\b|\blaborator", re.IGNORECASE)
-_ABSTRACT = re.compile(r"\s*(?:abstract|summary|a b s t r a c t|introduction|1\.? introduction|key ?words|background|objective|résumé|zusammenfassung)\b", re.IGNORECASE)
+_ARTICLE = re.compile(
+    r"\babstract\b|\bkey ?words\b|\barxiv\b|\bdoi\b|universit|\binstitute?\b|\bdepartment\b|\blaborator",
+    re.IGNORECASE,
+)
+_ABSTRACT = re.compile(
+    r"\s*(?:abstract|summary|a b s t r a c t|introduction|1\.? introduction|key ?words|background|objective|résumé|zusammenfassung)\b",
+    re.IGNORECASE,
+)
 _NOISE = re.compile(
     r"arxiv:|https?:|www\.|\bdoi\b|@|\bissn\b|\bvol(?:ume)?\b\.?|\bno\.\s?\d|\bpp?\.\s?\d|received|accepted|published|copyright|©|\(c\)|all rights|open access"
     r"|research article|original (?:article|paper|research)|review article|short (?:title|paper)|running (?:title|head)|^\W*\d+(?: of \d+)?\W*$|^\s*(?:[A-Z] ){3,}|journal of|proceedings"
@@ -60,14 +68,23 @@ def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list
         return found
     value = " ".join(line.words for line in title)
     kind = "exact" if len(title) == 1 else "normalised"
-    return [*found, Candidate(value, tuple(_span(line, kind) for line in title), 0.8)] if accepts(name.schema, value) else found
+    return (
+        [*found, Candidate(value, tuple(_span(line, kind) for line in title), 0.8)]
+        if accepts(name.schema, value)
+        else found
+    )
 
 
 def _cut_off(candidate: Candidate, page: Page) -> bool:
     """Whether a labelled title fills its line and may go on in the next."""
     place = page.layout.line_at(candidate.spans[0].end - 1)
     lines = page.layout.lines
-    return len(lines[place].text) > 60 and place + 1 < len(lines) and not lines[place + 1].gap and ":" not in lines[place + 1].text[:40]
+    return (
+        len(lines[place].text) > 60
+        and place + 1 < len(lines)
+        and not lines[place + 1].gap
+        and ":" not in lines[place + 1].text[:40]
+    )
 
 
 def _span(line: Line, kind: str) -> Span:
@@ -85,7 +102,11 @@ def read_authors(page: Page, scope: Scope) -> list[Candidate]:
     if scope.start or not is_article(page):
         return []
     return [
-        Candidate(name, (Span(start, end, "exact" if page.text[start:end] == name else "normalised"),), 0.8)
+        Candidate(
+            name,
+            (Span(start, end, "exact" if page.text[start:end] == name else "normalised"),),
+            0.8,
+        )
         for name, start, end in dict.fromkeys(read_head(page).names)
     ]
 
@@ -100,7 +121,11 @@ def read_head(page: Page) -> Head:
 
 def _read(page: Page) -> Head:
     lines = _head_lines(page)
-    names = {place: found for place, line in enumerate(lines) if (found := names_in(_flat(line.text), cut=True))}
+    names = {
+        place: found
+        for place, line in enumerate(lines)
+        if (found := names_in(_flat(line.text), cut=True))
+    }
     first = _first_authors(lines, names)
     if first is None:
         return Head((), ())
@@ -120,7 +145,10 @@ def _without_masthead(page: Page, title: tuple[Line, ...]) -> tuple[Line, ...]:
     """Leave out what the journal prints above a title: dates, numbers, a section in capitals."""
     cut = 0
     for place, line in enumerate(title[:-1]):
-        dated = _days_only(page, line) or (len(line.words) < 45 and re.search(r"\b(?:19|20)\d\d\b|\d:\d\d|^\d{4}-\d{3}[\dX]", line.words))
+        dated = _days_only(page, line) or (
+            len(line.words) < 45
+            and re.search(r"\b(?:19|20)\d\d\b|\d:\d\d|^\d{4}-\d{3}[\dX]", line.words)
+        )
         shouted = line.words.isupper() and not title[place + 1].words.isupper()
         if dated or shouted:
             cut = place + 1
@@ -138,7 +166,10 @@ def _flat(text: str) -> str:
 
 def _head_lines(page: Page) -> tuple[Line, ...]:
     lines = page.layout.lines[:HEAD_LINES]
-    stop = next((place for place, line in enumerate(lines) if place > 1 and _ABSTRACT.match(line.text)), None)
+    stop = next(
+        (place for place, line in enumerate(lines) if place > 1 and _ABSTRACT.match(line.text)),
+        None,
+    )
     return lines[:stop] if stop is not None else lines[: HEAD_LINES // 2]
 
 
@@ -151,20 +182,35 @@ def _first_authors(lines: tuple[Line, ...], names: Names) -> int | None:
         if place == 0 or place > LATEST_AUTHORS:
             continue
         below = lines[place + 1 : place + 4]
-        near = len(below) < 2 or any(_BELOW_AUTHORS.search(line.text) for line in below) or any(len(names.get(place + n, ())) > 1 for n in (1, 2))
+        near = (
+            len(below) < 2
+            or any(_BELOW_AUTHORS.search(line.text) for line in below)
+            or any(len(names.get(place + n, ())) > 1 for n in (1, 2))
+        )
         alone = len(names[place]) == 1 and not _MARKED.search(lines[place].text)
         if alone and len(names.get(place + 1, ())) == 1:
             if _goes_on(lines[place - 1].words):
                 continue
             return None if not _chain(lines, names, place) else place
-        if near or _INSTITUTION.search(" ".join(line.text for line in below)) or len(names[place]) > 2:
+        if (
+            near
+            or _INSTITUTION.search(" ".join(line.text for line in below))
+            or len(names[place]) > 2
+        ):
             return place
     return None
 
 
 def _goes_on(words: str) -> bool:
     """Whether a line of a title cannot be its last."""
-    return re.search(r"(?:\b(?:of|the|and|in|on|for|with|to|a|an|by|from|at|as|via|using|&)|[,:–-])$", words, re.IGNORECASE) is not None
+    return (
+        re.search(
+            r"(?:\b(?:of|the|and|in|on|for|with|to|a|an|by|from|at|as|via|using|&)|[,:–-])$",
+            words,
+            re.IGNORECASE,
+        )
+        is not None
+    )
 
 
 def _chain(lines: tuple[Line, ...], names: Names, place: int) -> bool:
@@ -173,7 +219,11 @@ def _chain(lines: tuple[Line, ...], names: Names, place: int) -> bool:
     while len(names.get(place + count, ())) == 1:
         count += 1
     marked = sum(_MARKED.search(line.text) is not None for line in lines[place : place + count])
-    return count >= 3 or (marked > 0 and not lines[place].words.isupper() and _MARKED.search(lines[place].text) is not None)
+    return count >= 3 or (
+        marked > 0
+        and not lines[place].words.isupper()
+        and _MARKED.search(lines[place].text) is not None
+    )
 
 
 def _of_title(words: str) -> bool:
@@ -184,7 +234,9 @@ def _of_title(words: str) -> bool:
 
 def _address(words: str) -> bool:
     """Whether a line is an institution, not a title that speaks of one ("laboratory tests")."""
-    return bool(_INSTITUTION.search(words)) and ("," in words or len(words.split()) <= 5 or _INSTITUTION.match(words) is not None)
+    return bool(_INSTITUTION.search(words)) and (
+        "," in words or len(words.split()) <= 5 or _INSTITUTION.match(words) is not None
+    )
 
 
 def _broken(words: str) -> bool:
@@ -197,7 +249,9 @@ def _worded(lines: tuple[Line, ...]) -> bool:
     return 3 <= len(words.split()) <= 45 and words[:1].isalnum() and not words[:1].islower()
 
 
-def _authors(page: Page, lines: tuple[Line, ...], names: Names, first: int) -> list[tuple[str, int, int]]:
+def _authors(
+    page: Page, lines: tuple[Line, ...], names: Names, first: int
+) -> list[tuple[str, int, int]]:
     """All names from the first author line on, lines of one list taken together; each name once."""
     found: dict[str, tuple[str, int, int]] = {}
     place = first
@@ -206,7 +260,11 @@ def _authors(page: Page, lines: tuple[Line, ...], names: Names, first: int) -> l
             place += 1
             continue
         end = place
-        while end + 1 in names and (len(names[end + 1]) > 1 or len(names[end]) > 1) and not lines[end + 1].gap:
+        while (
+            end + 1 in names
+            and (len(names[end + 1]) > 1 or len(names[end]) > 1)
+            and not lines[end + 1].gap
+        ):
             end += 1
         block = page.text[lines[place].start : lines[end].end]
         listed = names_in(_joined(block), cut=True)
@@ -222,7 +280,12 @@ def _authors(page: Page, lines: tuple[Line, ...], names: Names, first: int) -> l
 def _plausible(lines: tuple[Line, ...], end: int, block: str, count: int) -> bool:
     """Below the first authors, streets and towns look like names: more names need an institution or mail below."""
     below = lines[end + 1].text if end + 1 < len(lines) else ""
-    return count > 2 or re.search(r"\b[A-Z]\. ", block) is not None or bool(_INSTITUTION.search(below)) or "@" in below
+    return (
+        count > 2
+        or re.search(r"\b[A-Z]\. ", block) is not None
+        or bool(_INSTITUTION.search(below))
+        or "@" in below
+    )
 
 
 def _joined(block: str) -> str:
@@ -231,10 +294,14 @@ def _joined(block: str) -> str:
     As long as the block, so that places in it are places in the text.
     """
     flat = _flat(block).replace("\r", " ")
-    kept = re.sub(r"(?<=[\d*†‡§¶])\s?\n|\n(?=\s*[|])", lambda end: ",".ljust(len(end.group())), flat).split("\n")
+    kept = re.sub(
+        r"(?<=[\d*†‡§¶])\s?\n|\n(?=\s*[|])", lambda end: ",".ljust(len(end.group())), flat
+    ).split("\n")
     joined = kept[0]
     for line in kept[1:]:
-        whole = is_name(clean(re.split(r"[,;&]|\band\b", joined)[-1])) and is_name(clean(re.split(r"[,;&]|\band\b", line)[0]))
+        whole = is_name(clean(re.split(r"[,;&]|\band\b", joined)[-1])) and is_name(
+            clean(re.split(r"[,;&]|\band\b", line)[0])
+        )
         joined += ("," if whole else " ") + line
     return joined
 
@@ -277,10 +344,18 @@ def _institution_end(lines: tuple[Line, ...], place: int) -> int | None:
 
 
 def _institution(words: str) -> bool:
-    return bool(_INSTITUTION.search(words)) and not _NOISE.search(words) and len(words) <= 160 and not _ROLE.search(words)
+    return (
+        bool(_INSTITUTION.search(words))
+        and not _NOISE.search(words)
+        and len(words) <= 160
+        and not _ROLE.search(words)
+    )
 
 
-_ROLE = re.compile(r"present address|lecturer|professor|\bis with\b|correspond|director|student|supported|author|fellow|e-?mail", re.IGNORECASE)
+_ROLE = re.compile(
+    r"present address|lecturer|professor|\bis with\b|correspond|director|student|supported|author|fellow|e-?mail",
+    re.IGNORECASE,
+)
 
 
 def _keywords(name: Field, page: Page, scope: Scope) -> list[Candidate]:
@@ -291,7 +366,9 @@ def _keywords(name: Field, page: Page, scope: Scope) -> list[Candidate]:
         begin = _after_keywords(name, line)
         if begin is None:
             continue
-        start, end = (begin, line.end) if page.text[begin : line.end].strip() else (line.end, line.end)
+        start, end = (
+            (begin, line.end) if page.text[begin : line.end].strip() else (line.end, line.end)
+        )
         for later in lines[place + 1 : place + 5]:
             if page.text[start:end].strip() and not _listed_on(page.text[start:end].strip(), later):
                 break
@@ -317,7 +394,10 @@ def _after_keywords(name: Field, line: Line) -> int | None:
     return line.start + match.start("rest")
 
 
-_AFTER_KEYWORDS = re.compile(r"correspond|this work|support|fund|e-?mail|\bfax\b|introduction|abbreviation|\bPACS\b|:|©|\d{4}", re.IGNORECASE)
+_AFTER_KEYWORDS = re.compile(
+    r"correspond|this work|support|fund|e-?mail|\bfax\b|introduction|abbreviation|\bPACS\b|:|©|\d{4}",
+    re.IGNORECASE,
+)
 
 
 def _listed_on(text: str, later: Line) -> bool:
@@ -326,7 +406,11 @@ def _listed_on(text: str, later: Line) -> bool:
         return False
     if text.endswith((",", ";", "-", "·")):
         return True
-    return len(text) > 40 and len(later.words) < 120 and ("," in later.words or ";" in later.words or later.words.endswith("."))
+    return (
+        len(text) > 40
+        and len(later.words) < 120
+        and ("," in later.words or ";" in later.words or later.words.endswith("."))
+    )
 
 
 def stamped(page: Page) -> int | None:

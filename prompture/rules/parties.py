@@ -18,19 +18,21 @@ BLOCK_LINES = 14
 _MARK = re.compile(r"^\s*:\s*")
 _TOWN = re.compile(
     r"(?:^|(?<=[,●•·|–-] )|(?<=\s{2}))(?:(?P<land>[A-Z]{1,3})[ -]{1,3})?(?P<code>\d{4,5})\s{1,3}"
-    r"(?P<city>[A-ZÀ-ÖØ-Þ][^\d,;|●•·\n]{1,40}?)(?=\s*(?:$|[,;|●•·]|\s-\s|\s{2}))"
+    r"(?P<city>[A-ZÀ-ÖØ-Þ][^\d,;|●•·(\n]{1,40}?)(?=\s*(?:$|[,;|●•·(]|\s-\s|\s{2}))"
 )
 _BRITISH = re.compile(
     r"^(?P<city>[A-Z][A-Za-z .'-]{1,30}?),? (?P<code>[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2})$"
 )
-_BRITISH_FIRST = re.compile(r"^(?:GB |UK )?(?P<code>[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}),? (?P<city>[A-Z][A-Za-z .'-]{1,30})$")
+_BRITISH_FIRST = re.compile(
+    r"^(?:GB |UK )?(?P<code>[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}),? (?P<city>[A-Z][A-Za-z .'-]{1,30})$"
+)
 _AMERICAN = re.compile(
     r"^(?P<city>[A-Z][A-Za-z .'-]{1,30}),? (?P<state>[A-Z]{2}) (?P<code>\d{5}(?:-\d{4})?)$"
 )
 _TOWNS = (_TOWN, _BRITISH, _BRITISH_FIRST, _AMERICAN)
 _SENDER = re.compile(
     r"^(?P<name>[^\d●•·|]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*(?P<street>[^●•·|\n]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*"
-    r"(?:[A-Z]{1,2}[- ])?(?P<code>\d{4,5})\s{1,3}(?P<city>[A-ZÀ-ÖØ-Þ][^\d,;|●•·\n]{1,40}?)(?=\s*(?:$|[,;|●•·]|\s[-–]\s))"
+    r"(?:[A-Z]{1,2}[- ])?(?P<code>\d{4,5})\s{1,3}(?P<city>[A-ZÀ-ÖØ-Þ][^\d,;|●•·(\n]{1,40}?)(?=\s*(?:$|[,;|●•·(]|\s[-–]\s))"
 )
 _STREET = re.compile(
     r"(?:stra(?:ss|ß)e|str\.|weg|platz|allee|gasse|ring|damm|ufer|\brue\b|\bavenue\b|\bboulevard\b|\bchemin\b|\bplace\b|\bvia\b|\bpiazza\b"
@@ -128,7 +130,8 @@ def side_of(text: str) -> str | None:
     """The side that a heading names, with or without its colon."""
     if len(text) > 50:
         return None
-    return _headings().get(normalise(text.rstrip(": ")).replace(" ", ""))
+    bare = text.strip().rstrip(": ").casefold()
+    return _PRINTED.get(bare) or _headings().get(normalise(bare).replace(" ", ""))
 
 
 def _headings() -> dict[str, str]:
@@ -143,6 +146,15 @@ def _headings() -> dict[str, str]:
 
 
 _TABLE: dict[str, str] = {}
+# Headings whose small words carry the meaning.
+_PRINTED = {
+    "facturé à": "buyer",
+    "adressé à": "buyer",
+    "rechnung an": "buyer",
+    "spett.le": "buyer",
+    "spettabile": "buyer",
+    "livré à": "other",
+}
 
 
 def _find_blocks(page: Page) -> Iterator[Block]:
@@ -165,7 +177,11 @@ def _find_blocks(page: Page) -> Iterator[Block]:
                 ]
             right = line.cells[place + 1].column if place + 1 < len(line.cells) else None
             several = sum(side_of(other.text) is not None for other in line.cells) > 1
-            below = _in_row_order(page, index, place) if several else _cells_below(page, index, cell, right)
+            below = (
+                _in_row_order(page, index, place)
+                if several
+                else _cells_below(page, index, cell, right)
+            )
             if inline or below:
                 yield Block(side, cell, (*inline, *below), alone=len(line.cells) == 1)
 
@@ -248,8 +264,12 @@ def _name(name: Field, page: Page, block: Block) -> list[Candidate]:
             return (
                 _one(name, page, Reading(value, start, start + len(value)), 0.95) if value else []
             )
-    likely = [place for place in range(min(len(block.cells), 6)) if _may_be_name(block.cells, place)]
-    street = next((i for i, cell in enumerate(block.cells[:6]) if _is_street(cell.text)), len(block.cells))
+    likely = [
+        place for place in range(min(len(block.cells), 6)) if _may_be_name(block.cells, place)
+    ]
+    street = next(
+        (i for i, cell in enumerate(block.cells[:6]) if _is_street(cell.text)), len(block.cells)
+    )
     before = [place for place in likely if place < street]
     if not before:
         return []
@@ -315,11 +335,7 @@ def _address(name: Field, page: Page, block: Block) -> list[Candidate]:
         None,
     )
     end = next(
-        (
-            i
-            for i, cell in enumerate(block.cells)
-            if any(form.search(cell.text) for form in _TOWNS)
-        ),
+        (i for i, cell in enumerate(block.cells) if any(form.search(cell.text) for form in _TOWNS)),
         None,
     )
     if begin is None or end is None or end < begin or end - begin > 3:
@@ -439,9 +455,17 @@ def _addressee(name: Field, page: Page, sender: tuple[re.Match[str], int]) -> li
 
 
 def _from_top(name: Field, page: Page, scope: Scope) -> list[Candidate]:
-    """A receipt opens with the shop: its name, then its address."""
-    if name.party != "seller" or name.role not in {"name", "address"} or scope.start:
+    """A receipt or a letter opens with the company: its name, then its address."""
+    if name.party != "seller" or scope.start:
         return []
     shop = read_storefront(page)
-    found = shop.name if name.role == "name" else shop.address
-    return [found] if found is not None else []
+    if name.role in {"name", "address"}:
+        found = shop.name if name.role == "name" else shop.address
+        return [found] if found is not None else []
+    if shop.place is None:
+        return []
+    lines = page.layout.lines[shop.place : shop.place + 6]
+    cells = tuple(
+        line.cells[0] for line in lines if line.cells[0].column < lines[0].cells[0].last_column
+    )
+    return _from_block(name, page, Block("seller", cells[0], cells[1:])) if len(cells) > 1 else []

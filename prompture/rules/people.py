@@ -2,11 +2,17 @@
 
 import re
 
-_PARTICLE = "de|da|do|dos|del|della|di|du|van|von|der|den|ter|la|le|bin|ibn|al|el|y|zu|af|av|St\\.?|Mc|O'"
+_PARTICLE = (
+    "de|da|do|dos|del|della|di|du|van|von|der|den|ter|la|le|bin|ibn|al|el|y|zu|af|av|St\\.?|Mc|O'"
+)
 _UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĮİĶĹĽŁŃŅŇŌŐŒŔŘŚŞŠŢŤŪŮŰŲŹŻŽ"
 _WORD = rf"(?:[{_UPPER}][^\W\d_]*(?:['’\-–][^\W\d_]+)*\.?|(?:[{_UPPER}]\.-?){{1,4}})"
-_NAME = re.compile(rf"(?:(?:Dr|Prof|Mr|Mrs|Ms)\.? )?{_WORD}(?:[ \u00a0]+(?:(?:{_PARTICLE})[ \u00a0]+){{0,2}}{_WORD}){{1,5}}(?:,? (?:Jr|Sr|II|III|IV)\.?)?")
-_MARK = r"(?:[\d*†‡§¶#∗⋆♯♭✉⇑⊥∥♦♣♠ⓘ®©]+|\(\s*\)|\b(?:PhD|Ph\.D\.?|MD|M\.D\.?|MSc|MPH|FRCP|RN|CFP|ID)\b)"
+_NAME = re.compile(
+    rf"(?:(?:Dr|Prof|Mr|Mrs|Ms)\.? )?{_WORD}(?:[ \u00a0]+(?:(?:{_PARTICLE})[ \u00a0]+){{0,2}}{_WORD}){{1,5}}(?:,? (?:Jr|Sr|II|III|IV)\.?)?"
+)
+_MARK = (
+    r"(?:[\d*†‡§¶#∗⋆♯♭✉⇑⊥∥♦♣♠ⓘ®©]+|\(\s*\)|\b(?:PhD|Ph\.D\.?|MD|M\.D\.?|MSc|MPH|FRCP|RN|CFP|ID)\b)"
+)
 _END_MARKS = re.compile(rf"[\s,]*{_MARK}\s*$")
 _START_MARKS = re.compile(rf"^\s*{_MARK}[\s,]*")
 _PART = re.compile(rf"(?:{_WORD})(?: (?:{_WORD}|{_PARTICLE})){{0,3}}")
@@ -102,7 +108,7 @@ def is_author_list(text: str) -> bool:
         if person is None:
             return False
         at = person.end()
-        if at >= len(kept) or kept[at:] in {".", "."}:
+        if at >= len(kept) or kept[at:] in {"."}:
             return True
         between = _BETWEEN.match(kept, at)
         if between is None:
@@ -130,7 +136,9 @@ def split_authors(text: str) -> list[str]:
     return found
 
 
-_INITIALLED = re.compile(rf"(?:{_FAMILY}, ?{_INITIALS}|{_INITIALS}[ \u00a0]{_FAMILY}|(?:[{_UPPER}]\.){{1,4}}{_FAMILY}|{_FAMILY} [{_UPPER}]{{1,3}}(?![^\W\d_]))(?:,? (?:Jr|Sr|II|III)\.?)?")
+_INITIALLED = re.compile(
+    rf"(?:{_FAMILY}, ?{_INITIALS}|{_INITIALS}[ \u00a0]{_FAMILY}|(?:[{_UPPER}]\.){{1,4}}{_FAMILY}|{_FAMILY} [{_UPPER}]{{1,3}}(?![^\W\d_]))(?:,? (?:Jr|Sr|II|III)\.?)?"
+)
 
 
 def leading_authors(text: str, begin: int) -> int | None:
@@ -149,6 +157,10 @@ def leading_authors(text: str, begin: int) -> int | None:
         if between is None:
             return None
         at = between.end()
-    if end is None or text[end : end + 1] not in {",", "."} or not re.match(r"[A-ZÀ-Þ“\"‘«'][^.]{12}", text[at:]):
+    if (
+        end is None
+        or text[end : end + 1] not in {",", "."}
+        or not re.match(r"[A-ZÀ-Þ“\"‘«'][^.]{12}", text[at:])
+    ):
         return None
     return end

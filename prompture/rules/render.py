@@ -129,19 +129,21 @@ def _duration(name: Field, value: tuple[int, str], printed: str) -> str | None:
 def accepts(schema: Mapping[str, Any], value: Any) -> bool:
     """The bounds that are cheap to check here: lengths and ranges. The caller validates the rest."""
     if isinstance(value, str):
-        return _within(len(value), schema.get("minLength"), schema.get("maxLength"))
+        return _over(len(value), schema.get("minLength")) and _under(
+            len(value), schema.get("maxLength")
+        )
     if isinstance(value, int | float) and not isinstance(value, bool):
         above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-        strict = not (_is_number(above) and value <= above) and not (
-            _is_number(below) and value >= below
+        strict = value != above and value != below and _over(value, above) and _under(value, below)
+        return (
+            strict and _over(value, schema.get("minimum")) and _under(value, schema.get("maximum"))
         )
-        return strict and _within(value, schema.get("minimum"), schema.get("maximum"))
     return True
 
 
-def _within(value: float, low: Any, high: Any) -> bool:
-    return not (_is_number(low) and value < low) and not (_is_number(high) and value > high)
+def _over(value: float, low: Any) -> bool:
+    return not isinstance(low, int | float) or value >= low
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _under(value: float, high: Any) -> bool:
+    return not isinstance(high, int | float) or value <= high

@@ -24,13 +24,17 @@ _POSITION = re.compile(r"(\d{1,3})\s+(?=[^\W\d_])")
 _CODE = re.compile(r"(?=[^ ]*\d)[A-Z0-9][\w./#+-]{1,30}\.?|\(.{1,8}\)|\d{6,14}\.?")
 _LEADING_CODE = re.compile(r"\d{8,14}\.?\s+(?=\S)")
 _DETAIL = re.compile(r"[:=]|^\*|^-\s|^\(|€|^(?:EAN|GTIN|GLN|SN)\b")
-_UNIT = re.compile(r"(?:Stk|Std|St|kg|m|pcs|h|KWh|Liter|Unit|Stück|Karton|Paar)\.?(?:\(s\))?", re.IGNORECASE)
+_UNIT = re.compile(
+    r"(?:Stk|Std|St|kg|m|pcs|h|KWh|Liter|Unit|Stück|Karton|Paar)\.?(?:\(s\))?", re.IGNORECASE
+)
 
 
 def is_item_table(fields: Sequence[Field]) -> bool:
     """Whether the fields are those of goods sold: a line total or a price beside a quantity or a description."""
     concepts = {name.concept for name in fields}
-    return "line_total" in concepts and bool(concepts & {"quantity", "item_description", "unit_price"})
+    return "line_total" in concepts and bool(
+        concepts & {"quantity", "item_description", "unit_price"}
+    )
 
 
 def split_cells(line: Line) -> list[Cell]:
@@ -48,7 +52,12 @@ def split_cells(line: Line) -> list[Cell]:
 
 
 def item_row(
-    columns: Sequence["Column"], placed: list[tuple["Column", Cell]], cells: list[Cell], after: tuple[Line, ...], fields: list[Field], page: Page
+    columns: Sequence["Column"],
+    placed: list[tuple["Column", Cell]],
+    cells: list[Cell],
+    after: tuple[Line, ...],
+    fields: list[Field],
+    page: Page,
 ) -> dict[str, Candidate] | None:
     """One sold item, or None when the line is no item: an item has an amount, and a second number beside it."""
     by_name = {column.field.name: cell for column, cell in placed if column.field is not None}
@@ -61,12 +70,27 @@ def item_row(
     total = _in_cell(by_name.get(total_field.name), page)
     product = _product(numbers, total)
     if product is None:
-        later = [number for line in after[:2] if not line.gap for cell in line.cells for number in _numbers(cell, page)]
-        product = _product(numbers, None, later) or (None if total is not None else _product(numbers, None))
+        later = [
+            number
+            for line in after[:2]
+            if not line.gap
+            for cell in line.cells
+            for number in _numbers(cell, page)
+        ]
+        product = _product(numbers, None, later) or (
+            None if total is not None else _product(numbers, None)
+        )
     if product is not None:
         total = product[2]
     weak = product is None and not _well_placed(columns, cells, placed)
-    if weak and total is None and by_name and len(numbers) >= 3 and numbers[-1].decimals >= 2 and numbers[-1].end == cells[-1].end:
+    if (
+        weak
+        and total is None
+        and by_name
+        and len(numbers) >= 3
+        and numbers[-1].decimals >= 2
+        and numbers[-1].end == cells[-1].end
+    ):
         total = numbers[-1]
     if total is None:
         return None
@@ -88,10 +112,16 @@ def item_row(
     return found
 
 
-def _rest(found: dict[str, Candidate], fields: list[Field], by_name: dict[str, Cell], page: Page) -> None:
+def _rest(
+    found: dict[str, Candidate], fields: list[Field], by_name: dict[str, Cell], page: Page
+) -> None:
     for name in fields:
         cell = by_name.get(name.name)
-        if cell is None or name.name in found or name.concept in _SUM_CONCEPTS | {"item_description"}:
+        if (
+            cell is None
+            or name.name in found
+            or name.concept in _SUM_CONCEPTS | {"item_description"}
+        ):
             continue
         reading = read(name.kind, page, cell.start, cell.end, name=name)
         written = render(name, reading, page) if reading else None
@@ -104,7 +134,11 @@ def _numbers(cell: Cell, page: Page) -> list[Numeral]:
     if cell_kind(cell.text) not in {"number", "money"}:
         return []
     first = next(find_numbers(page.text, cell.start, cell.end, mark=page.mark), None)
-    if first is None or first.start - cell.start > 4 or page.text[first.end : min(first.end + 2, cell.end)].strip().startswith("%"):
+    if (
+        first is None
+        or first.start - cell.start > 4
+        or page.text[first.end : min(first.end + 2, cell.end)].strip().startswith("%")
+    ):
         return []
     if first.decimals == 0 and first.end - first.start > 6:
         return []
@@ -115,22 +149,28 @@ def _in_cell(cell: Cell | None, page: Page) -> Numeral | None:
     return next(iter(_numbers(cell, page)), None) if cell is not None else None
 
 
-def _product(numbers: list[Numeral], total: Numeral | None, later: list[Numeral] | None = None) -> tuple[Numeral, Numeral, Numeral] | None:
+def _product(
+    numbers: list[Numeral], total: Numeral | None, later: list[Numeral] | None = None
+) -> tuple[Numeral, Numeral, Numeral] | None:
     """Quantity, price and amount among the numbers of a row; None when none or several ways multiply out."""
     amounts = later if later is not None else [total] if total is not None else numbers[2:]
     found: list[tuple[Numeral, Numeral, Numeral]] = []
-    for amount in amounts:
-        left = [number for number in numbers if number.start < amount.start]
+    for last in amounts:
+        left = [number for number in numbers if number.start < last.start]
         for i, first in enumerate(left):
-            for second in left[i + 1 :]:
-                if amount.decimals >= 2 and _multiplies(first.value, second.value, amount.value):
-                    found.append((*_which(first, second), amount))
+            found.extend(
+                (*_which(first, second), last)
+                for second in left[i + 1 :]
+                if last.decimals >= 2 and _multiplies(first.value, second.value, last.value)
+            )
     distinct = {(q.value, p.value, a.value) for q, p, a in found}
     return found[0] if len(distinct) == 1 else None
 
 
 def _multiplies(first: Decimal, second: Decimal, amount: Decimal) -> bool:
-    return (bool(amount) or not second or not first) and abs(abs(first * second) - abs(amount)) <= Decimal("0.005")
+    return (bool(amount) or not second or not first) and abs(
+        abs(first * second) - abs(amount)
+    ) <= Decimal("0.005")
 
 
 def _which(first: Numeral, second: Numeral) -> tuple[Numeral, Numeral]:
@@ -143,12 +183,21 @@ def _which(first: Numeral, second: Numeral) -> tuple[Numeral, Numeral]:
     return first, second
 
 
-def _well_placed(columns: Sequence["Column"], cells: list[Cell], placed: list[tuple["Column", Cell]]) -> bool:
+def _well_placed(
+    columns: Sequence["Column"], cells: list[Cell], placed: list[tuple["Column", Cell]]
+) -> bool:
     """Without the proof of a product, a row must fill the header one to one."""
     return len(columns) == len(cells) == len(placed)
 
 
-def _put(found: dict[str, Candidate], name: Field, number: Numeral | None, page: Page, *, score: float = 0.9) -> None:
+def _put(
+    found: dict[str, Candidate],
+    name: Field,
+    number: Numeral | None,
+    page: Page,
+    *,
+    score: float = 0.9,
+) -> None:
     if number is None:
         return
     written = render(name, Reading(number.value, number.start, number.end), page)
@@ -156,7 +205,9 @@ def _put(found: dict[str, Candidate], name: Field, number: Numeral | None, page:
         found[name.name] = Candidate(written[0], (written[1],), score)
 
 
-def proven(rows: list[dict[str, Candidate]], fields: list[Field], page: Page) -> list[dict[str, Candidate]]:
+def proven(
+    rows: list[dict[str, Candidate]], fields: list[Field], page: Page
+) -> list[dict[str, Candidate]]:
     """Rows without the proof of a product stay only when all amounts add up to an amount the text prints."""
     total = next(name.name for name in fields if name.concept == "line_total")
     if not any(row[total].score == WEAK for row in rows):
@@ -167,17 +218,31 @@ def proven(rows: list[dict[str, Candidate]], fields: list[Field], page: Page) ->
     return rows if whole in printed else [row for row in rows if row[total].score != WEAK]
 
 
-def _description(name: Field, cell: Cell | None, cells: list[Cell], after: tuple[Line, ...], page: Page) -> Candidate | None:
+def _description(
+    name: Field, cell: Cell | None, cells: list[Cell], after: tuple[Line, ...], page: Page
+) -> Candidate | None:
     texts = [other for other in cells if _is_text(other.text) and not other.text.endswith(":")]
-    first = cell if cell is not None and cell in texts else max(texts, key=lambda c: len(c.text)) if texts else None
+    first = (
+        cell
+        if cell is not None and cell in texts
+        else max(texts, key=lambda c: len(c.text))
+        if texts
+        else None
+    )
     parts = [first] if first is not None else []
     for line in after[:5]:
-        if line.gap or len(parts) >= 6 or sum(len(_numbers(other, page)) for other in line.cells) > 1:
+        if (
+            line.gap
+            or len(parts) >= 6
+            or sum(len(_numbers(other, page)) for other in line.cells) > 1
+        ):
             break
         piece = _continued(line, bool(parts))
         if piece is None:
             continue
-        if _DETAIL.search(piece.text) or (parts and len(piece.text) > max(30, 2 * len(parts[0].text))):
+        if _DETAIL.search(piece.text) or (
+            parts and len(piece.text) > max(30, 2 * len(parts[0].text))
+        ):
             break
         parts.append(piece)
         if first is None:
@@ -192,7 +257,12 @@ def _description(name: Field, cell: Cell | None, cells: list[Cell], after: tuple
 
 
 def _is_text(text: str) -> bool:
-    return cell_kind(text) == "text" and sum(c.isalpha() for c in text) >= 3 and not _CODE.fullmatch(text) and not _UNIT.fullmatch(text)
+    return (
+        cell_kind(text) == "text"
+        and sum(c.isalpha() for c in text) >= 3
+        and not _CODE.fullmatch(text)
+        and not _UNIT.fullmatch(text)
+    )
 
 
 def _continued(line: Line, begun: bool) -> Cell | None:
@@ -206,5 +276,3 @@ def _continued(line: Line, begun: bool) -> Cell | None:
     if len(line.cells) > 1:
         return None if re.fullmatch(r"[\d.,€ %-]+", last.text) else last
     return last if last.column >= 10 and not _CODE.fullmatch(last.text) else None
-
-

@@ -26,12 +26,12 @@ _DISTINCT_KINDS = {
 }
 _ISSUED = frozenset({"date", "issue_date"})
 _DATED_TITLE = re.compile(
-    r"(?:\bn[ro]\b|number|nummer|n°|#)\.?\s?:?\s?[\w./-]{2,30}\s+(?:vom|du|dated|of|del|from|issued (?:at|on))\s+",
+    r"(?:\bn[ro]?\b|number|nummer|n°|#)\.?\s?:?\s?[\w./-]{2,30}\s+(?:vom|du|dated|of|del|from|issued (?:at|on))\s+",
     re.IGNORECASE,
 )
 _INVOICE_TITLE = re.compile(
     r"\b(?:\w{0,30}rechnung|gutschrift|tax invoice|invoice|facture|avoir|fattura|nota di credito|credit note)\b(?P<gap>(?:[^\n\d(]|\([^()\n]{1,40}\)){0,45}?)"
-    r"(?:\b(?:nr|no|nummer|number)\b\.?|n°|#)\s?:?\s*(?P<id>[A-Z0-9][\w./-]{0,30})",
+    r"(?:\b(?:nr|no|nummer|number)\b\.?|\bn\.|n°|#)\s?:?\s*(?P<id>[A-Z0-9][\w./-]{0,30})",
     re.IGNORECASE,
 )
 _OTHER_NUMBER = re.compile(
@@ -51,28 +51,37 @@ def weigh(
 ) -> list[Candidate]:
     """The candidates of a field: the labelled ones rated anew, and those found by form or meaning."""
     if name.kind == "longtext":
-        return longtext.read_long(name, page, scope)
-    if name.concept == "address" and not name.party and not scope.start and not found:
-        shop = storefront.read_storefront(page).address
-        return [shop] if shop else []
-    if name.kind in {"date", "datetime"}:
-        found = [*found, *_spoken(name, page, scope)]
-    if name.concept == "publication_date":
-        return [*found, *_stamped(name, page), *_own_line(name, page, scope)]
-    if name.concept == "case_name":
-        return _captions(name, found)
+        return longtext.read_long(name, page, scope) or found
     if name.party:
         return parties.weigh(name, page, scope, found)
     if name.concept in amounts.SUMS:
         return amounts.weigh(name, page, scope, found, index)
-    if name.kind in {"date", "datetime"} and name.concept in _ISSUED:
-        return [*found, *_dated_title(name, page, scope), *_only_day(name, page, scope, found)]
+    if name.concept in papers.CONCEPTS:
+        return papers.weigh(name, page, scope, found)
+    if name.kind in {"date", "datetime"}:
+        return _dates(name, page, scope, found)
+    return _others(name, page, scope, found)
+
+
+def _dates(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+    known = [*found, *_spoken(name, page, scope)]
+    if name.concept == "publication_date":
+        return [*known, *_stamped(name, page), *_own_line(name, page, scope)]
+    if name.concept in _ISSUED:
+        return [*known, *_dated_title(name, page, scope), *_only_day(name, page, scope, known)]
+    return known
+
+
+def _others(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+    if name.concept == "case_name":
+        return _captions(name, found)
     if name.concept == "invoice_number":
         return [*found, *_invoice_title(name, page, scope)]
     if name.concept == "currency":
         return [*found, *_currency(name, page, scope)]
-    if name.concept in papers.CONCEPTS:
-        return papers.weigh(name, page, scope, found)
+    if name.concept == "address" and not scope.start and not found:
+        shop = storefront.read_storefront(page).address
+        return [shop] if shop else []
     if name.kind == "enum" and not found:
         return _only_choice(name, page, scope)
     if name.kind in _DISTINCT_KINDS:
@@ -151,7 +160,9 @@ def _without_others(one: Candidate) -> Candidate:
         return one
     span = one.spans[0]
     if str(one.value).startswith(value):
-        return replace(one, value=value, spans=(Span(span.start, span.start + len(value), "exact"),))
+        return replace(
+            one, value=value, spans=(Span(span.start, span.start + len(value), "exact"),)
+        )
     return replace(one, value=value, spans=(Span(span.start, span.end, "normalised"),))
 
 
@@ -227,8 +238,3 @@ def _only_choice(name: Field, page: Page, scope: Scope) -> list[Candidate]:
     return candidate(
         name, Reading(value, scope.start + match.start(), scope.start + match.end()), page, 0.7
     )
-
-
-def lowered(found: list[Candidate], loss: float) -> list[Candidate]:
-    """The same candidates, less sure."""
-    return [replace(one, score=one.score - loss) for one in found]

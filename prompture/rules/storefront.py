@@ -19,6 +19,7 @@ _STRONG = re.compile(
     r"\bS[DO]N\.?\s?\.?\s?B[HN][D0]\b|\bS/B\b|\bLTD\b|\bLIMITED\b|\bLLC\b|\bINC\b|\bGMBH\b|\bSARL\b|\bSRL\b|\bB[HN]D\b|\bPLC\b|\bCORP\b",
     re.IGNORECASE,
 )
+_COLUMN = re.compile(r" {3,}|\t")
 _ONLY_LEGAL = re.compile(
     r"(?:CO\.?\s*)?(?:\([^()]{1,20}\)\s*)?(?:SDN\.?\s?BHD\.?|BHD\.?|LTD\.?|LIMITED|GMBH|INC\.?)",
     re.IGNORECASE,
@@ -46,10 +47,11 @@ _NOT_SHOP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Storefront:
-    """The shop's name and address as candidates, where they were found."""
+    """The shop's name and address as candidates, where they were found, and the number of the name's line."""
 
     name: Candidate | None
     address: Candidate | None
+    place: int | None = None
 
 
 def read_storefront(page: Page) -> Storefront:
@@ -69,7 +71,7 @@ def _read(page: Page) -> Storefront:
     if place is None:
         return Storefront(None, None)
     address = _address(lines[place + 1 : place + 1 + 9])
-    return Storefront(_name(lines, place, address is not None), address)
+    return Storefront(_name(lines, place, address is not None), address, place)
 
 
 def _shop(lines: tuple[Line, ...]) -> int | None:
@@ -126,7 +128,11 @@ def _stops(words: str) -> bool:
 
 def _name(lines: tuple[Line, ...], place: int, sure: bool) -> Candidate:
     line = lines[place]
-    words = line.text.rstrip()
+    words = (
+        _COLUMN.split(line.text.rstrip(), maxsplit=1)[0]
+        if line.text[:1].strip()
+        else line.text.rstrip()
+    )
     begin = len(words) - len(words.lstrip())
     cut = _REGISTRATION.search(words, begin + 3)
     if cut is not None and any(c.isdigit() for c in cut.group()):
@@ -155,19 +161,34 @@ def _name(lines: tuple[Line, ...], place: int, sure: bool) -> Candidate:
 
 
 def _address(lines: tuple[Line, ...]) -> Candidate | None:
-    starts = (place for place, line in enumerate(lines) if _address_like(line.words) and not _stops(line.words) and not line.words.startswith("("))
+    starts = (
+        place
+        for place, line in enumerate(lines)
+        if _address_like(line.words) and not _stops(line.words) and not line.words.startswith("(")
+    )
     first = next(starts, None)
     if first is None:
         return None
     kept = [lines[first]]
     for place in range(first + 1, len(lines)):
         words = lines[place].words
-        if _stops(words) or _NOT_SHOP.search(words) or not (_address_like(words) or _continues(lines, place)):
+        if (
+            _stops(words)
+            or _NOT_SHOP.search(words)
+            or not (_address_like(words) or _continues(lines, place))
+        ):
             break
         kept.append(lines[place])
     value = " ".join(line.words for line in kept)
     kind = "exact" if len(kept) == 1 else "normalised"
-    spans = tuple(Span(line.start + len(line.text) - len(line.text.lstrip()), line.start + len(line.text.rstrip()), kind) for line in kept)
+    spans = tuple(
+        Span(
+            line.start + len(line.text) - len(line.text.lstrip()),
+            line.start + len(line.text.rstrip()),
+            kind,
+        )
+        for line in kept
+    )
     towns = re.search(r"\b\d{5}\b", value)
     return Candidate(value, spans, 0.85 if towns or len(kept) > 1 else 0.7)
 

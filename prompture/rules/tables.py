@@ -21,7 +21,17 @@ from prompture.rules.values import read
 
 HEADER_FIT = 0.78
 ROW_GAP_LINES = 8
-_ITEM_CONCEPTS = ("quantity", "unit_price", "line_total", "item_description", "item_code", "unit", "tax_rate", "position", "discount")
+_ITEM_CONCEPTS = (
+    "quantity",
+    "unit_price",
+    "line_total",
+    "item_description",
+    "item_code",
+    "unit",
+    "tax_rate",
+    "position",
+    "discount",
+)
 _CLOSING = ("net_total", "grand_total", "tax_total", "amount_due", "payment_terms")
 _LIKELY = {
     ("money", "money"): 3.0,
@@ -78,7 +88,11 @@ def read_rows(fields: list[Field], page: Page, scope: Scope) -> list[dict[str, C
     """The rows of the table that fits the fields best; empty when no header fits two of them."""
     plain = [name for name in fields if name.kind not in {"object", "array"}]
     lines = page.layout.within(scope.start, scope.end)
-    found = [(place, header) for place, line in enumerate(lines) if (header := _header(line, plain)) is not None]
+    found = [
+        (place, header)
+        for place, line in enumerate(lines)
+        if (header := _header(line, plain)) is not None
+    ]
     best: list[dict[str, Candidate]] = []
     for place, header in sorted(found, key=lambda pair: -len(pair[1].fields))[:12]:
         rows = list(_rows_under(header, lines[place + 1 :], plain, page))
@@ -94,9 +108,14 @@ def _worth(rows: list[dict[str, Candidate]]) -> int:
 
 
 def _header(line: Line, fields: list[Field]) -> Header | None:
-    if not 2 <= len(line.cells) <= 20 or sum(any(c.isdigit() for c in cell.text) for cell in line.cells) > 1:
+    if (
+        not 2 <= len(line.cells) <= 20
+        or sum(any(c.isdigit() for c in cell.text) for cell in line.cells) > 1
+    ):
         return None
-    columns = tuple(_column(part, fields) for cell in line.cells for part in _headings(cell, fields))
+    columns = tuple(
+        _column(part, fields) for cell in line.cells for part in _headings(cell, fields)
+    )
     matched = {column.field.name for column in columns if column.field is not None}
     needed = 2 if len(fields) > 1 else 1
     return Header(line, columns) if len(matched) >= needed else None
@@ -164,10 +183,12 @@ def _column_kind(kind: str) -> str:
     return {"integer": "number", "datetime": "date", "case": "identifier"}.get(kind, "text")
 
 
-def _rows_under(header: Header, lines: tuple[Line, ...], fields: list[Field], page: Page) -> Iterator[dict[str, Candidate]]:
+def _rows_under(
+    header: Header, lines: tuple[Line, ...], fields: list[Field], page: Page
+) -> Iterator[dict[str, Candidate]]:
     quiet = 0
     for place, line in enumerate(lines):
-        if _closes(line):
+        if _header(line, fields) is None and _closes(line):
             return
         if quiet > ROW_GAP_LINES * 4:
             return
@@ -180,15 +201,24 @@ def _rows_under(header: Header, lines: tuple[Line, ...], fields: list[Field], pa
 
 
 def _closes(line: Line) -> bool:
-    """Whether a line ends a table: it begins with the label of a total, or of the terms of payment."""
+    """Whether a line ends a table: it holds the label of a total, or opens the terms of payment."""
     if _SECTION.match(line.words):
         return True
-    first = line.cells[0].text
-    label = normalise(first.split(":")[0])
-    return bool(label) and any(label in concept_labels(name) for name in _CLOSING) and any(c.isalpha() for c in first)
+    cells = (
+        line.cells
+        if any(cell_kind(cell.text) == "money" for cell in line.cells)
+        else line.cells[:1]
+    )
+    heads = [cell.text.split(":")[0] for cell in cells]
+    labels = [
+        normalise(head) for head in heads if head.strip() and not any(c.isdigit() for c in head)
+    ]
+    return any(label in concept_labels(name) for label in labels for name in _CLOSING)
 
 
-def _row(header: Header, line: Line, after: tuple[Line, ...], fields: list[Field], page: Page) -> dict[str, Candidate] | None:
+def _row(
+    header: Header, line: Line, after: tuple[Line, ...], fields: list[Field], page: Page
+) -> dict[str, Candidate] | None:
     cells = row_values.split_cells(line)
     if len(cells) < 2 or len(cells) > 24:
         return None
@@ -203,7 +233,11 @@ def _row(header: Header, line: Line, after: tuple[Line, ...], fields: list[Field
         written = render(column.field, reading, page) if reading else None
         if written:
             found[column.field.name] = Candidate(written[0], (written[1],), 0.85)
-    return found if len(found) >= min(2, len(header.fields)) and _complete(header, cells, found) else None
+    return (
+        found
+        if len(found) >= min(2, len(header.fields)) and _complete(header, cells, found)
+        else None
+    )
 
 
 def _complete(header: Header, cells: list[Cell], found: dict[str, Candidate]) -> bool:
@@ -214,17 +248,25 @@ def _complete(header: Header, cells: list[Cell], found: dict[str, Candidate]) ->
 def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
     """Pair the cells of a row with columns, in order, so that kinds agree best."""
     columns = header.columns
-    if len(columns) == len(cells) and all(_likely(c.kind, x) > 0 for c, x in zip(columns, cells, strict=True)):
+    if len(columns) == len(cells) and all(
+        _likely(c.kind, x) > 0 for c, x in zip(columns, cells, strict=True)
+    ):
         return list(zip(columns, cells, strict=True))
     wide, high = len(columns) + 1, len(cells) + 1
     score = [[0.0] * wide for _ in range(high)]
     for i in range(1, high):
         for j in range(1, wide):
-            score[i][j] = max(score[i - 1][j], score[i][j - 1], score[i - 1][j - 1] + _fit(columns[j - 1], cells[i - 1]))
+            score[i][j] = max(
+                score[i - 1][j],
+                score[i][j - 1],
+                score[i - 1][j - 1] + _fit(columns[j - 1], cells[i - 1]),
+            )
     return _trace(score, columns, cells)
 
 
-def _trace(score: list[list[float]], columns: tuple[Column, ...], cells: list[Cell]) -> list[tuple[Column, Cell]]:
+def _trace(
+    score: list[list[float]], columns: tuple[Column, ...], cells: list[Cell]
+) -> list[tuple[Column, Cell]]:
     placed: list[tuple[Column, Cell]] = []
     i, j = len(cells), len(columns)
     while i and j:

@@ -46,7 +46,10 @@ _POSTCODE = re.compile(
     r"\b(?:\d{4,6}(?:-\d{3,4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} ?[A-Z]{2})\b"
 )
 _COURT = re.compile(r"\b(?:ecf\.)?([a-z]{2,5}\d{0,2})\.uscourts\.gov\b", re.IGNORECASE)
-_CASE = re.compile(r"(?<![\w-])(?P<core>\d{1,2}:\d{2}-[a-z]{2,4}-\d{3,6})(?P<judges>(?:-[A-Z]{2,5}){0,3})", re.IGNORECASE)
+_CASE = re.compile(
+    r"(?<![\w-])(?P<core>\d{1,2}:\d{2}-[a-z]{2,4}-\d{3,6})(?P<judges>(?:-[A-Z]{2,5}){0,3})",
+    re.IGNORECASE,
+)
 _PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,3})?) ?%")
 _DURATION = re.compile(
     r"\b(\d{1,4}) ?(years?|months?|weeks?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|h|m|s|Jahre?|Monate?|Tage?|jours?|mois|ans?)\b",
@@ -55,8 +58,49 @@ _DURATION = re.compile(
 _ISO_DURATION = re.compile(
     r"\bP(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+S)?)?\b"
 )
-_TRUE = frozenset(["yes", "y", "true", "ja", "oui", "si", "x", "paid", "on", "1", "ok", "vrai", "wahr", "sì", "checked", "☑", "✓", "✔", "☒", "[x]"])
-_FALSE = frozenset(["no", "n", "false", "nein", "non", "off", "0", "none", "faux", "falsch", "unpaid", "unchecked", "☐", "[]", "□"])
+_TRUE = frozenset(
+    [
+        "yes",
+        "y",
+        "true",
+        "ja",
+        "oui",
+        "si",
+        "x",
+        "paid",
+        "on",
+        "1",
+        "ok",
+        "vrai",
+        "wahr",
+        "sì",
+        "checked",
+        "☑",
+        "✓",
+        "✔",
+        "☒",
+        "[x]",
+    ]
+)
+_FALSE = frozenset(
+    [
+        "no",
+        "n",
+        "false",
+        "nein",
+        "non",
+        "off",
+        "0",
+        "none",
+        "faux",
+        "falsch",
+        "unpaid",
+        "unchecked",
+        "☐",
+        "[]",
+        "□",
+    ]
+)
 _BOOLEAN = re.compile(r"\s*(☑|☒|✓|✔|☐|□|\[[ xX]?\]|[^\W_]+)")
 
 
@@ -236,10 +280,10 @@ def _phone(page: Page, start: int, end: int) -> Reading | None:
         window, region, leniency=phonenumbers.Leniency.POSSIBLE
     ):
         return Reading(match.raw_string, start + match.start, start + match.end)
-    match = _PHONE.search(window)
-    if match is None or not 7 <= sum(c.isdigit() for c in match.group()) <= 15:
+    printed = _PHONE.search(window)
+    if printed is None or not 7 <= sum(c.isdigit() for c in printed.group()) <= 15:
         return None
-    return Reading(match.group(), start + match.start(), start + match.end())
+    return Reading(printed.group(), start + printed.start(), start + printed.end())
 
 
 def _currency(page: Page, start: int, end: int) -> Reading | None:
@@ -264,7 +308,9 @@ def _iban(page: Page, start: int, end: int) -> Reading | None:
         value = match.group().replace(" ", "")
         length = IBAN_LENGTHS.get(value[:2], len(value))
         if valid_iban(value[:length]):
-            return Reading(value[:length], match.start(), match.start() + _printed(match.group(), length))
+            return Reading(
+                value[:length], match.start(), match.start() + _printed(match.group(), length)
+            )
     return None
 
 
