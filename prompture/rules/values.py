@@ -304,14 +304,18 @@ def _boolean(page: Page, start: int, end: int) -> Reading | None:
 
 
 def _iban(page: Page, start: int, end: int) -> Reading | None:
+    """An account number whose check digits are right; beside a label also one whose are not: so it is printed."""
     for match in _IBAN.finditer(page.text, start, end):
         value = match.group().replace(" ", "")
         length = IBAN_LENGTHS.get(value[:2], len(value))
         if valid_iban(value[:length]):
-            return Reading(
-                value[:length], match.start(), match.start() + _printed(match.group(), length)
-            )
-    return None
+            return Reading(value[:length], match.start(), match.start() + _printed(match.group(), length))
+    window = page.text[start:end]
+    sole = _IBAN.fullmatch(window.strip()) if len(window) <= 60 else None
+    if sole is None:
+        return None
+    begin = start + window.index(sole.group())
+    return Reading(sole.group().replace(" ", ""), begin, begin + len(sole.group()))
 
 
 def _printed(text: str, length: int) -> int:
