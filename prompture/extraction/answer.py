@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,18 @@ from prompture.schema.repair import NotJSON, parse, read_exactly
 from prompture.schema.source import Source
 from prompture.types import Completion
 
+
+class Rejected(Exception):
+    """An answer that does not satisfy the schema. ``plain`` is the JSON it gave, in the
+    schema's own shape, or UNREAD where there was none."""
+
+    def __init__(self, problems: Sequence[Problem], plain: Any) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = tuple(problems)
+        self.plain = plain
+
+
+UNREAD = object()
 CUT = "truncated"
 """Kind of the problem of an answer whose JSON ends in the middle."""
 
@@ -45,26 +58,34 @@ def blocked(completion: Completion, plan: Plan) -> ExtractionError | None:
 
 
 def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
-    """The validated value of an answer. Raises InvalidValue with what is wrong and where."""
+    """The validated value of an answer. Raises Rejected with what is wrong and where."""
     text = answer_text(source, completion)
     if text is None:
-        raise InvalidValue([Problem("", _nothing(plan), "missing")])
+        raise _unreadable(_nothing(plan), "missing")
     if plan.rewrite.identity:
         try:
             return Reading(source.validate_json(text), None)
         except InvalidValue as exc:
             if not exc.not_json:
-                raise
+                raise Rejected(exc.problems, read_exactly(text)) from exc
     try:
         parsed = parse(text)
     except NotJSON as exc:
         if exc.truncated:
-            raise InvalidValue([Problem("", "must be whole: the JSON is cut off", CUT)]) from exc
-        raise InvalidValue([Problem("", f"must be JSON: {exc}", "json_invalid")]) from exc
-    if plan.rewrite.identity:
-        return Reading(source.validate_json(parsed.text), None, parsed.repairs)
-    plain = plan.rewrite.restore(read_exactly(parsed.text))
-    return Reading(source.validate(plain), plain, parsed.repairs)
+            raise _unreadable("must be whole: the JSON is cut off", CUT) from exc
+        raise _unreadable(f"must be JSON: {exc}", "json_invalid") from exc
+    plain = read_exactly(parsed.text)
+    try:
+        if plan.rewrite.identity:
+            return Reading(source.validate_json(parsed.text), None, parsed.repairs)
+        plain = plan.rewrite.restore(plain)
+        return Reading(source.validate(plain), plain, parsed.repairs)
+    except InvalidValue as exc:
+        raise Rejected(exc.problems, plain) from exc
+
+
+def _unreadable(message: str, kind: str) -> Rejected:
+    return Rejected([Problem("", message, kind)], UNREAD)
 
 
 def _nothing(plan: Plan) -> str:

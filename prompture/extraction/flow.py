@@ -17,14 +17,24 @@ from prompture.errors import (
     ToolArgumentsInvalid,
     Truncated,
 )
-from prompture.extraction.answer import CUT, Reading, blocked, read
-from prompture.extraction.prompts import complaint, tool_complaints
+from prompture.extraction.answer import (
+    CUT,
+    UNREAD,
+    Reading,
+    Rejected,
+    answer_text,
+    blocked,
+    read,
+)
+from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
+from prompture.extraction.prompts import complaint, json_only, tool_complaints
 from prompture.extraction.result import Attempt, Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
 from prompture.money import Bill, Charge
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.source import Source
+from prompture.schema.source import source as make_source
 from prompture.types import Completion, Message, Request
 
 T = TypeVar("T")
@@ -51,6 +61,7 @@ class Ledger:
         problems: tuple[Problem, ...] = (),
         error: str = "",
         repairs: tuple[str, ...] = (),
+        asked: tuple[str, ...] = (),
     ) -> None:
         charge = charge_of(completion, name.partition("/")[0], status=status)
         self.charges += [*completion.retries, charge]
@@ -64,6 +75,7 @@ class Ledger:
                 error=error,
                 charge=charge,
                 repairs=repairs,
+                asked_for=asked,
             )
         )
 
@@ -89,6 +101,30 @@ class Ledger:
         return error
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked: the whole value, or the parts of ``patch`` by a plan of their own."""
+
+    request: Request
+    plan: Plan
+    patch: Patch | None = None
+    source: Source[Any] | None = None
+
+    def read(self, whole: Source[Any], completion: Completion) -> Reading:
+        """The whole value. Raises Rejected."""
+        if self.patch is None or self.source is None:
+            return read(whole, self.plan, completion)
+        try:
+            part = read(self.source, self.plan, completion)
+        except Rejected as exc:
+            raise Rejected(exc.problems, UNREAD) from exc
+        plain = self.patch.merged(part.value)
+        try:
+            return Reading(whole.validate(plain), plain, part.repairs)
+        except InvalidValue as exc:
+            raise Rejected(exc.problems, plain) from exc
+
+
 def one_model(
     source: Source[T],
     driver: Any,
@@ -99,20 +135,18 @@ def one_model(
     ledger: Ledger,
 ) -> Flow[Extraction[T]]:
     """Ask one model, and again up to ``max_retries`` times while its answer is invalid."""
-    request = plan.request(document)
-    name = f"{driver.provider.name}/{request.model or driver.model}"
-    if not driver.features.reasks:
-        max_retries = 0
-    for again in range(max_retries + 1):
+    question = _Question(plan.request(document), plan)
+    name = f"{driver.provider.name}/{question.request.model or driver.model}"
+    tries = 1 + (max_retries if driver.features.reasks else 0)
+    whole_tokens = 0
+    for left in reversed(range(tries)):
+        patch = question.patch
         try:
-            completion = yield Ask(driver, request)
-        except ToolArgumentsInvalid as exc:
-            ledger.note_error(exc, name=name, strategy=plan.strategy)
-            if again == max_retries:
-                raise
-            continue
+            completion = yield Ask(driver, question.request, part=patch is not None)
         except PromptureError as exc:
             ledger.note_error(exc, name=name, strategy=plan.strategy)
+            if left and isinstance(exc, ToolArgumentsInvalid):
+                continue
             raise
         if error := blocked(completion, plan):
             status = _STATUS[type(error).__name__]
@@ -121,21 +155,31 @@ def one_model(
             )
             error.partial = completion
             raise error
+        asked = tuple(patch.paths) if patch else ()
         try:
-            reading = read(source, plan, completion)
-        except InvalidValue as exc:
-            problems = exc.problems
+            reading = question.read(source, completion)
+        except Rejected as exc:
+            rejected = exc
             ledger.note(
-                completion, name=name, strategy=plan.strategy, status="invalid", problems=problems
+                completion,
+                name=name,
+                strategy=plan.strategy,
+                status="invalid",
+                problems=exc.problems,
+                asked=asked,
             )
-            request = _again(request, completion, plan, problems)
+            whole_tokens = whole_tokens if patch else completion.usage.output_tokens
+            question = _again(question, source, driver, plan, completion, exc)
             continue
-        ledger.note(completion, name=name, strategy=plan.strategy, repairs=reading.repairs)
-        return _extraction(reading, completion, plan, document, ledger, name)
-    summary = _summary(name, problems, max_retries + 1)
-    if problems[0].kind == CUT:
+        saved = max(0, whole_tokens - completion.usage.output_tokens) if patch else 0
+        ledger.note(
+            completion, name=name, strategy=plan.strategy, repairs=reading.repairs, asked=asked
+        )
+        return _extraction(reading, completion, plan, document, ledger, name, saved)
+    summary = _summary(name, rejected.problems, tries)
+    if rejected.problems[0].kind == CUT:
         raise Truncated(f"{summary}; raise max_tokens, or ask for less at a time")
-    raise Invalid(summary, problems=problems)
+    raise Invalid(summary, problems=rejected.problems)
 
 
 def _extraction(
@@ -145,6 +189,7 @@ def _extraction(
     document: Message,
     ledger: Ledger,
     name: str,
+    saved: int,
 ) -> Extraction[Any]:
     return Extraction(
         value=reading.value,
@@ -156,23 +201,48 @@ def _extraction(
         raw=completion,
         plain=reading.plain,
         text=document.text,
+        output_tokens_saved=saved,
     )
 
 
 def _again(
-    request: Request, completion: Completion, plan: Plan, problems: Sequence[Problem]
-) -> Request:
-    """The request that shows the model its answer and what is wrong with it."""
-    text = complaint(problems)
-    turns: list[Message]
+    question: _Question,
+    source: Source[Any],
+    driver: Any,
+    plan: Plan,
+    completion: Completion,
+    rejected: Rejected,
+) -> _Question:
+    """The next question: it shows the model its answer and what is wrong with it, and asks for
+    the failing parts alone where that is less."""
+    request = question.request
+    patch = None
+    if rejected.plain is not UNREAD:
+        text = answer_text(source, completion) or ""
+        chars = len(text) if question.patch is None else LEAST_CHARS
+        patch = patch_for(rejected.problems, rejected.plain, source.json_schema, chars=chars)
+    if patch is None:
+        # After a patch, the whole is asked for with the schema of the whole again.
+        base = request if question.patch is None else plan.template
+        said = complaint(rejected.problems)
+        turns = [*request.messages, *_turns(completion, said)]
+        return _Question(replace(base, messages=tuple(turns)), plan)
+    parts = make_source(patch.schema)
+    part_plan = plan.for_parts(parts)
+    said = complaint(rejected.problems, parts=tuple(patch.paths))
+    if part_plan.strategy in ("json_object", "prompt"):
+        said = f"{said}\n\n{json_only(part_plan.rewrite.schema)}"
+    turns = [*request.messages, *_turns(completion, said)]
+    return _Question(replace(part_plan.template, messages=tuple(turns)), part_plan, patch, parts)
+
+
+def _turns(completion: Completion, said: str) -> list[Message]:
     if completion.tool_calls:
-        turns = [completion.message(), *tool_complaints(completion.tool_calls, text)]
-    elif completion.text.strip():
-        turns = [completion.message(), Message(role="user", content=text)]
-    else:
-        # An empty turn is refused by most providers, so the complaint follows the document.
-        turns = [Message(role="user", content=text)]
-    return replace(request, messages=(*request.messages, *turns))
+        return [completion.message(), *tool_complaints(completion.tool_calls, said)]
+    if completion.text.strip():
+        return [completion.message(), Message(role="user", content=said)]
+    # An empty turn is refused by most providers, so the complaint follows the document.
+    return [Message(role="user", content=said)]
 
 
 def _summary(name: str, problems: Sequence[Problem], tries: int) -> str:

@@ -32,8 +32,7 @@ def system_text(
     if instructions:
         lines.append(instructions)
     if strategy in ("json_object", "prompt"):
-        text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-        lines.append(JSON_ONLY.format(schema=text))
+        lines.append(json_only(schema))
     elif strategy == "tool":
         lines.append(TOOL.format(name=name))
     return "\n\n".join(lines)
@@ -51,14 +50,23 @@ def document_turn(content: str | Sequence[Part]) -> Message:
     return Message(role="user", content=parts)
 
 
-def complaint(problems: Sequence[Problem]) -> str:
-    """What is wrong with an answer, for the model that gave it."""
+def json_only(schema: Any) -> str:
+    """The demand for JSON of a schema, for models that take it in words only."""
+    text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    return JSON_ONLY.format(schema=text)
+
+
+def complaint(problems: Sequence[Problem], *, parts: Sequence[str] = ()) -> str:
+    """What is wrong with an answer, for the model that gave it; ``parts`` are what to give
+    again, where that is not the whole."""
     lines = "\n".join(f"- {p}" for p in problems)
+    if parts:
+        again = f"Give only the corrected values again: {', '.join(parts)}."
+    else:
+        again = "Give the whole corrected answer again."
     return (
-        "That answer does not satisfy the schema:\n"
-        f"{lines}\n"
-        "Give the whole corrected answer again. Take values from the document only; do not "
-        "invent any to satisfy the schema."
+        f"That answer does not satisfy the schema:\n{lines}\n{again} "
+        "Take values from the document only; do not invent any to satisfy the schema."
     )
 
 

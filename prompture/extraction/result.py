@@ -17,7 +17,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One question to a model. ``problems`` are what was wrong with its answer, with pointers
-    into the schema's own values; ``error`` is set where no answer came."""
+    into the schema's own values; ``error`` is set where no answer came. ``asked_for`` names the
+    parts that were asked for again, where it was not the whole."""
 
     model: str
     strategy: str
@@ -27,6 +28,7 @@ class Attempt:
     error: str = ""
     charge: Charge | None = None
     repairs: tuple[str, ...] = ()
+    asked_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class Extraction(Generic[T]):
     ``cost`` is the bill of every attempt, failed ones included. ``sources`` maps JSON pointers
     of the value to the places in the text that say it (made when first asked for). ``changes``
     is what the schema's rewriting altered for the provider. ``raw`` is the last Completion.
+    ``output_tokens_saved`` is what asking for the failing parts alone saved.
     """
 
     value: T
@@ -47,6 +50,7 @@ class Extraction(Generic[T]):
     raw: Completion = field(repr=False)
     plain: Any = field(default=None, repr=False)
     text: str = field(default="", repr=False)
+    output_tokens_saved: int = 0
 
     @property
     def usage(self) -> Usage:

@@ -33,6 +33,8 @@ class Plan:
     turns: tuple[Message, ...]
     looser: Callable[[], Plan | None]
     """The plan to fall back on where the provider refuses this one; None where there is none."""
+    for_parts: Callable[[Source[Any]], Plan]
+    """The plan, by the same strategy, for a source made of parts of this one's."""
 
     def request(self, document: Message) -> Request:
         return replace(self.template, messages=(*self.turns, document))
@@ -94,7 +96,17 @@ def plan(
             base=base,
         )
 
-    return Plan(strategy=chosen, rewrite=rewritten, template=template, turns=turns, looser=looser)
+    def for_parts(parts: Source[Any]) -> Plan:
+        return plan(parts, driver, strategy=chosen, base=base)
+
+    return Plan(
+        strategy=chosen,
+        rewrite=rewritten,
+        template=template,
+        turns=turns,
+        looser=looser,
+        for_parts=for_parts,
+    )
 
 
 def _check(strategy: str, features: Features, driver: BaseDriver) -> None:

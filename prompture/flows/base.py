@@ -18,10 +18,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Call this driver with this request. The driver is of the runner's colour."""
+    """Call this driver with this request. The driver is of the runner's colour.
+
+    ``part`` says that only parts of an earlier answer are asked for again.
+    """
 
     driver: Any
     request: Request
+    part: bool = False
 
 
 Flow: TypeAlias = Generator[Ask, Completion, T]

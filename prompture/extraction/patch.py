@@ -1,0 +1,195 @@
+"""Asking again for the wrong parts only: what to ask, and how to put the answer in.
+
+An answer that is nearly right keeps its valid parts. The values that failed become the
+properties of a small schema; what the model gives for them is put in place, and the whole is
+validated again. Problems of the whole (a model-level validator) cannot be asked for in parts.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prompture.schema.check import PROBLEM_LIMIT, Problem
+
+MOST_PARTS = 12
+LEAST_CHARS = 600
+"""An answer shorter than this is cheaper to ask for as a whole."""
+MOST_SHARE = 0.34
+"""The share of the answer's leaves beyond which asking for parts saves little."""
+_KEPT = ("$defs", "definitions", "$schema")
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """The parts to ask for: a property of ``schema`` for each path into the value."""
+
+    schema: Mapping[str, Any]
+    paths: Mapping[str, tuple[str | int, ...]]
+    plain: Any
+
+    def merged(self, parts: Any) -> Any:
+        """The value with the parts in place; the value itself is left as it is."""
+        whole = copy.deepcopy(self.plain)
+        for name, path in self.paths.items():
+            if isinstance(parts, Mapping) and name in parts:
+                whole = _put(whole, path, parts[name])
+        return whole
+
+
+def patch_for(
+    problems: Sequence[Problem], plain: Any, schema: Mapping[str, Any], *, chars: int
+) -> Patch | None:
+    """What to ask for, or None where the whole has to be asked for again.
+
+    ``plain`` is the JSON value that failed, ``chars`` the length of the answer it came in.
+    """
+    if chars < LEAST_CHARS or not isinstance(plain, (dict, list)):
+        return None
+    if len(problems) >= PROBLEM_LIMIT:
+        return None
+    found = [_target(p, plain, schema) for p in problems]
+    if any(target is None for target in found):
+        return None
+    targets = _outermost([target for target in found if target is not None])
+    if len(targets) > MOST_PARTS or len(targets) > MOST_SHARE * _leaves(plain):
+        return None
+    paths = {_name(path): path for path, _ in targets}
+    if len(paths) < len(targets):
+        return None
+    return Patch(_schema(targets, schema), paths, plain)
+
+
+Target = tuple[tuple[str | int, ...], Any]
+
+
+def _target(problem: Problem, plain: Any, schema: Mapping[str, Any]) -> Target | None:
+    """The path and sub-schema of what a problem is about. Where its own place has no schema of
+    its own (a union's branch, a key too many), the place around it is taken, never the root."""
+    segments = problem.pointer.split("/")[1:]
+    path: tuple[str | int, ...] = ()
+    at: Any = schema
+    value = plain
+    best: Target | None = None
+    for segment in segments:
+        key = segment.replace("~1", "/").replace("~0", "~")
+        at = _resolved(at, schema)
+        step: str | int = int(key) if isinstance(value, list) and key.isdigit() else key
+        at = _inner(at, step)
+        if at is None:
+            break
+        path = (*path, step)
+        best = (path, at)
+        value = _get(value, step)
+    return best
+
+
+def _resolved(at: Any, root: Mapping[str, Any]) -> Any:
+    """The schema behind references, and the one branch of "this or null"."""
+    for _ in range(20):
+        if not isinstance(at, Mapping):
+            return None
+        if isinstance(at.get("$ref"), str):
+            at = _at_pointer(root, at["$ref"])
+            continue
+        branches = [b for b in at.get("anyOf", ()) if b != {"type": "null"}]
+        if len(branches) == 1 and "properties" not in at:
+            at = branches[0]
+            continue
+        return at
+    return None
+
+
+def _at_pointer(root: Any, ref: str) -> Any:
+    if not ref.startswith("#"):
+        return None
+    for segment in ref.split("/")[1:]:
+        key = segment.replace("~1", "/").replace("~0", "~")
+        root = root.get(key) if isinstance(root, Mapping) else None
+    return root
+
+
+def _inner(at: Any, step: str | int) -> Any:
+    """The schema of a property or an item, None where it has none of its own."""
+    if not isinstance(at, Mapping):
+        return None
+    if isinstance(step, int):
+        items = at.get("items")
+        return items if isinstance(items, Mapping) and "prefixItems" not in at else None
+    named = at.get("properties", {}).get(step)
+    if named is not None:
+        return named
+    others = at.get("additionalProperties")
+    return others if isinstance(others, Mapping) and others else None
+
+
+def _outermost(targets: Sequence[Target]) -> list[Target]:
+    """Each path once, without those that lie inside another."""
+    by_path = dict(targets)
+    return [
+        (path, schema)
+        for path, schema in by_path.items()
+        if not any(path[:depth] in by_path for depth in range(len(path)))
+    ]
+
+
+def _leaves(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return sum(map(_leaves, value.values())) or 1
+    if isinstance(value, list):
+        return sum(map(_leaves, value)) or 1
+    return 1
+
+
+def _name(path: tuple[str | int, ...]) -> str:
+    """A property's name for a path: ``items_3_price``."""
+    text = "_".join(str(segment) for segment in path)
+    return "".join(c if c.isalnum() else "_" for c in text)[:64]
+
+
+def _schema(targets: Sequence[Target], root: Mapping[str, Any]) -> dict[str, Any]:
+    properties = {_name(path): _described(path, inner) for path, inner in targets}
+    kept = {key: root[key] for key in _KEPT if key in root}
+    return {
+        **kept,
+        "title": "Corrections",
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _described(path: tuple[str | int, ...], inner: Any) -> Any:
+    where = "/" + "/".join(map(str, path))
+    if not isinstance(inner, Mapping):
+        return inner
+    if "$ref" in inner:
+        return {"description": f"The value at {where}", "anyOf": [dict(inner)]}
+    said = inner.get("description")
+    text = f"The value at {where}. {said}" if said else f"The value at {where}"
+    return {**{k: v for k, v in inner.items() if k != "default"}, "description": text}
+
+
+def _get(value: Any, step: str | int) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(step)
+    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+        return value[step]
+    return None
+
+
+def _put(whole: Any, path: tuple[str | int, ...], part: Any) -> Any:
+    """The value with ``part`` at ``path``; objects that are missing on the way are made."""
+    if not path:
+        return part
+    step, rest = path[0], path[1:]
+    if isinstance(whole, dict) and isinstance(step, str):
+        whole[step] = _put(whole.get(step), rest, part)
+    elif isinstance(whole, list) and isinstance(step, int) and step < len(whole):
+        whole[step] = _put(whole[step], rest, part)
+    elif isinstance(step, str):
+        return {step: _put(None, rest, part)}
+    return whole
