@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from prompture.rules.candidates import Index, labelled
 from prompture.rules.fields import Field, concept_labels
-from prompture.rules.numbers import find_numbers, read_decimal
+from prompture.rules.numbers import CURRENCY, currency_code, find_numbers, read_decimal
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.render import render
 from prompture.rules.values import Reading
@@ -165,8 +165,6 @@ def _size(candidate: Candidate) -> Decimal | None:
 
 def currencies(page: Page, scope: Scope) -> Iterator[tuple[str, int, int]]:
     """Currency marks printed beside amounts: code, start, end."""
-    from prompture.rules.numbers import CURRENCY, currency_code
-
     for match in CURRENCY.finditer(page.text, scope.start, scope.end):
         before, after = (
             page.text[max(0, match.start() - 2) : match.start()],

@@ -8,7 +8,8 @@ from prompture.rules.candidates import FREE_KINDS, Index, matching
 from prompture.rules.fields import Field
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.pairs import Pair
-from prompture.rules.papers import read_affiliations, read_authors
+from prompture.rules.paper_lists import read_affiliations
+from prompture.rules.papers import read_authors
 from prompture.rules.render import render
 from prompture.rules.values import read
 from prompture.types import Span

@@ -8,9 +8,10 @@ from prompture.rules import blocks, lists, sources, tables
 from prompture.rules.candidates import Index, index_pairs, labelled
 from prompture.rules.choose import choose, settle_claims
 from prompture.rules.citations import is_reference, read_references
-from prompture.rules.fields import Field, json_types, make_field, read_fields, resolve
+from prompture.rules.fields import Field, make_field, read_fields
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.pairs import find_pairs
+from prompture.rules.schemas import json_types, resolve
 from prompture.types import Span
 
 MAX_NESTING = 8

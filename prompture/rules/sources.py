@@ -5,12 +5,13 @@ from dataclasses import replace
 
 from prompture.rules import amounts, longtext, papers, parties, storefront
 from prompture.rules.candidates import Index
+from prompture.rules.choices import choices
 from prompture.rules.dates import PrintedDate
 from prompture.rules.fields import Field
 from prompture.rules.labels import normalise
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.render import render
-from prompture.rules.values import Reading, choices, read
+from prompture.rules.values import Reading, read
 from prompture.types import Span
 
 # Kinds that cannot be mistaken: a text that holds one value of the kind states it.

@@ -8,100 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from prompture.errors import MissingExtra
+from prompture.rules import forms
+from prompture.rules.choices import best_choice, choices
 from prompture.rules.dates import find_dates, find_times, parse_rest, settle
 from prompture.rules.fields import Field
-from prompture.rules.labels import normalise
 from prompture.rules.numbers import CURRENCY, currency_code, find_numbers
 from prompture.rules.page import Page
 
 LONGEST_TEXT = 300
-# Of the registry of ISO 13616; other countries are taken at the length printed.
-IBAN_LENGTHS = {
-    **dict.fromkeys(("NO",), 15), **dict.fromkeys(("BE",), 16), **dict.fromkeys(("DK", "FI", "NL"), 18), **dict.fromkeys(("SI",), 19),
-    **dict.fromkeys(("AT", "LU", "LT", "EE"), 20), **dict.fromkeys(("CH", "HR", "LI", "LV"), 21), **dict.fromkeys(("DE", "GB", "IE", "BG"), 22),
-    **dict.fromkeys(("ES", "SE", "CZ", "SK", "RO"), 24), **dict.fromkeys(("PT",), 25), **dict.fromkeys(("FR", "IT", "GR", "SM"), 27),
-    **dict.fromkeys(("PL", "HU"), 28),
-}  # fmt: skip
-
-_IDENTIFIER = re.compile(
-    r"[\s:#.№*\[(-]*(?P<id>(?:[A-Z]{1,4} (?=\d))?[^\W_](?:[\w./#&*–-]*[\w*])?)"
-)
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}(?<![.-])")
-_URI = re.compile(r"(?:https?://|www\.)[^\s<>\"'|)\]]{3,500}", re.IGNORECASE)
-_BARE_HOST = re.compile(
-    r"(?<![@\w.-])(?:[\w-]{1,63}\.){1,4}(?:com|org|net|de|fr|uk|it|es|eu|my|io|ch|at|nl|edu|gov|info)(?:/[^\s|]{0,300})?\b"
-)
-_PHONE = re.compile(r"\+?\(?\d[\d \u00a0()./-]{5,22}\d")
-_UUID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}(?: ?[A-Z0-9]{1,3})?\b")
-_BIC = re.compile(r"\b[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b")
-_VAT = re.compile(
-    r"\b(?:ATU ?\d{8}|BE ?[01]?\d{9}|CHE[- ]?\d{3}[. ]?\d{3}[. ]?\d{3}|DE ?\d{9}|DE ?\d{3} ?\d{3} ?\d{3}|DK ?\d{8}|EL ?\d{9}|ES ?[A-Z0-9]\d{7}[A-Z0-9]"
-    r"|FI ?\d{8}|FR ?[A-Z0-9]{2} ?\d{3} ?\d{3} ?\d{3}|GB ?\d{9}|GB ?\d{3} \d{4} \d{2}|HU ?\d{8}|IE ?\d[A-Z0-9]\d{5}[A-Z]{1,2}|IT ?\d{11}"
-    r"|LU ?\d{8}|NL ?\d{9}B\d{2}|PL ?\d{10}|PT ?\d{9}|RO ?\d{2,10}|SE ?\d{12}|SI ?\d{8}|SK ?\d{10}|CZ ?\d{8,10}|BG ?\d{9,10}|HR ?\d{11})\b"
-)
-_DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"<>,;|]{2,100}")
-_ARXIV = re.compile(r"\b(?:\d{4}\.\d{4,5}|[a-z-]{2,12}/\d{7})(?:v\d+)?\b")
-_POSTCODE = re.compile(
-    r"\b(?:\d{4,6}(?:-\d{3,4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} ?[A-Z]{2})\b"
-)
-_COURT = re.compile(r"\b(?:ecf\.)?([a-z]{2,5}\d{0,2})\.uscourts\.gov\b", re.IGNORECASE)
-_CASE = re.compile(
-    r"(?<![\w-])(?P<core>\d{1,2}:\d{2}-[a-z]{2,4}-\d{3,6})(?P<judges>(?:-[A-Z]{2,5}){0,3})",
-    re.IGNORECASE,
-)
-_PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,3})?) ?%")
-_DURATION = re.compile(
-    r"\b(\d{1,4}) ?(years?|months?|weeks?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|h|m|s|Jahre?|Monate?|Tage?|jours?|mois|ans?)\b",
-    re.IGNORECASE,
-)
-_ISO_DURATION = re.compile(
-    r"\bP(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+S)?)?\b"
-)
-_TRUE = frozenset(
-    [
-        "yes",
-        "y",
-        "true",
-        "ja",
-        "oui",
-        "si",
-        "x",
-        "paid",
-        "on",
-        "1",
-        "ok",
-        "vrai",
-        "wahr",
-        "sì",
-        "checked",
-        "☑",
-        "✓",
-        "✔",
-        "☒",
-        "[x]",
-    ]
-)
-_FALSE = frozenset(
-    [
-        "no",
-        "n",
-        "false",
-        "nein",
-        "non",
-        "off",
-        "0",
-        "none",
-        "faux",
-        "falsch",
-        "unpaid",
-        "unchecked",
-        "☐",
-        "[]",
-        "□",
-    ]
-)
-_BOOLEAN = re.compile(r"\s*(☑|☒|✓|✔|☐|□|\[[ xX]?\]|[^\W_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +74,7 @@ def _text(page: Page, start: int, end: int) -> Reading | None:
 
 
 def _identifier(page: Page, start: int, end: int) -> Reading | None:
-    match = _IDENTIFIER.match(page.text, start, end)
+    match = forms.IDENTIFIER.match(page.text, start, end)
     if match is None or not any(c.isdigit() for c in match["id"]):
         return None
     value = match["id"].rstrip(".,;")
@@ -171,14 +85,14 @@ def _identifier(page: Page, start: int, end: int) -> Reading | None:
 
 def _case(page: Page, start: int, end: int) -> Reading | None:
     """A docket number; in US federal courts without the initials of the judges, which are no part of it."""
-    match = _CASE.search(page.text, start, end)
+    match = forms.CASE.search(page.text, start, end)
     if match is None:
         return _identifier(page, start, end)
     return Reading(match["core"], match.start("core"), match.end("core"))
 
 
 def _postcode(page: Page, start: int, end: int) -> Reading | None:
-    return _match(_POSTCODE)(page, start, end)
+    return _match(forms.POSTCODE)(page, start, end)
 
 
 def _date(page: Page, start: int, end: int) -> Reading | None:
@@ -252,20 +166,20 @@ def _price(page: Page, start: int, end: int) -> Reading | None:
 
 
 def _percent(page: Page, start: int, end: int) -> Reading | None:
-    match = _PERCENT.search(page.text, start, end)
+    match = forms.PERCENT.search(page.text, start, end)
     if match is None:
         return _number(page, start, end)
     return Reading(Decimal(match[1].replace(",", ".")), match.start(1), match.end(1))
 
 
 def _email(page: Page, start: int, end: int) -> Reading | None:
-    return _match(_EMAIL)(page, start, end)
+    return _match(forms.EMAIL)(page, start, end)
 
 
 def _uri(page: Page, start: int, end: int) -> Reading | None:
-    return _match(_URI, lambda text: text.rstrip(".,;:"))(page, start, end) or _match(_BARE_HOST)(
-        page, start, end
-    )
+    return _match(forms.URI, lambda text: text.rstrip(".,;:"))(page, start, end) or _match(
+        forms.BARE_HOST
+    )(page, start, end)
 
 
 def _phone(page: Page, start: int, end: int) -> Reading | None:
@@ -280,7 +194,7 @@ def _phone(page: Page, start: int, end: int) -> Reading | None:
         window, region, leniency=phonenumbers.Leniency.POSSIBLE
     ):
         return Reading(match.raw_string, start + match.start, start + match.end)
-    printed = _PHONE.search(window)
+    printed = forms.PHONE.search(window)
     if printed is None or not 7 <= sum(c.isdigit() for c in printed.group()) <= 15:
         return None
     return Reading(printed.group(), start + printed.start(), start + printed.end())
@@ -294,24 +208,26 @@ def _currency(page: Page, start: int, end: int) -> Reading | None:
 
 
 def _boolean(page: Page, start: int, end: int) -> Reading | None:
-    match = _BOOLEAN.match(page.text, start, end)
+    match = forms.BOOLEAN.match(page.text, start, end)
     if match is None:
         return None
     word = match[1].casefold().replace(" ", "")
-    if word not in _TRUE and word not in _FALSE:
+    if word not in forms.TRUE and word not in forms.FALSE:
         return None
-    return Reading(word in _TRUE, match.start(1), match.end(1))
+    return Reading(word in forms.TRUE, match.start(1), match.end(1))
 
 
 def _iban(page: Page, start: int, end: int) -> Reading | None:
     """An account number whose check digits are right; beside a label also one whose are not: so it is printed."""
-    for match in _IBAN.finditer(page.text, start, end):
+    for match in forms.IBAN.finditer(page.text, start, end):
         value = match.group().replace(" ", "")
-        length = IBAN_LENGTHS.get(value[:2], len(value))
-        if valid_iban(value[:length]):
-            return Reading(value[:length], match.start(), match.start() + _printed(match.group(), length))
+        length = forms.IBAN_LENGTHS.get(value[:2], len(value))
+        if forms.valid_iban(value[:length]):
+            return Reading(
+                value[:length], match.start(), match.start() + _printed(match.group(), length)
+            )
     window = page.text[start:end]
-    sole = _IBAN.fullmatch(window.strip()) if len(window) <= 60 else None
+    sole = forms.IBAN.fullmatch(window.strip()) if len(window) <= 60 else None
     if sole is None:
         return None
     begin = start + window.index(sole.group())
@@ -328,25 +244,13 @@ def _printed(text: str, length: int) -> int:
     return len(text)
 
 
-def valid_iban(value: str) -> bool:
-    """The check of ISO 13616: letters as numbers, country and check digits last, remainder 1 of 97."""
-    if (
-        not 15 <= len(value) <= 34
-        or not value[:2].isalpha()
-        or not value.isascii()
-        or not value.isalnum()
-    ):
-        return False
-    return int("".join(str(int(c, 36)) for c in value[4:] + value[:4])) % 97 == 1
-
-
 def _duration(page: Page, start: int, end: int) -> Reading | None:
     iso = next(
-        (m for m in _ISO_DURATION.finditer(page.text, start, end) if len(m.group()) > 2), None
+        (m for m in forms.ISO_DURATION.finditer(page.text, start, end) if len(m.group()) > 2), None
     )
     if iso is not None:
         return Reading(iso.group(), iso.start(), iso.end())
-    parts = _first(_DURATION, page.text, start, end)
+    parts = _first(forms.DURATION, page.text, start, end)
     if not parts:
         return None
     first = parts[0]
@@ -356,7 +260,7 @@ def _duration(page: Page, start: int, end: int) -> Reading | None:
 def _court(page: Page, start: int, end: int) -> Reading | None:
     found = {
         match[1].lower(): match
-        for match in _COURT.finditer(page.text, start, end)
+        for match in forms.COURT.finditer(page.text, start, end)
         if match[1].lower() not in {"www", "ecf", "pacer"}
     }
     if len(found) != 1:
@@ -372,49 +276,6 @@ def _enum(name: Field, page: Page, start: int, end: int) -> Reading | None:
         return None
     begin = start + len(piece) - len(piece.lstrip())
     return Reading(best, begin, begin + len(piece.strip()))
-
-
-def choices(name: Field) -> list[Any]:
-    """The values an enumeration allows."""
-    if "const" in name.schema:
-        return [name.schema["const"]]
-    listed = name.schema.get("enum")
-    return [value for value in listed if value is not None] if isinstance(listed, list) else []
-
-
-def best_choice(printed: str, allowed: list[Any]) -> Any | None:
-    """The one allowed value that a printed text names; None when none or several do."""
-    words = normalise(printed)
-    if not words:
-        return None
-    equal = [value for value in allowed if normalise(str(value)) == words]
-    if len(equal) == 1:
-        return equal[0]
-    padded = f" {words} "
-    inside = [
-        value
-        for value in allowed
-        if normalise(str(value)) and f" {normalise(str(value))} " in padded
-    ]
-    if len(inside) == 1:
-        return inside[0]
-    if equal or inside:
-        return None
-    return _closest(words, allowed)
-
-
-def _closest(words: str, allowed: list[Any]) -> Any | None:
-    try:
-        from rapidfuzz import fuzz
-    except ImportError as missing:
-        raise MissingExtra(extra="local", package="rapidfuzz") from missing
-    scored = sorted(
-        ((fuzz.ratio(words, normalise(str(value))), index) for index, value in enumerate(allowed)),
-        reverse=True,
-    )
-    if not scored or scored[0][0] < 88 or (len(scored) > 1 and scored[1][0] > scored[0][0] - 5):
-        return None
-    return allowed[scored[0][1]]
 
 
 _READERS: dict[str, Callable[[Page, int, int], Reading | None]] = {
@@ -439,11 +300,11 @@ _READERS: dict[str, Callable[[Page, int, int], Reading | None]] = {
     "currency": _currency,
     "boolean": _boolean,
     "iban": _iban,
-    "bic": _match(_BIC),
-    "vat_id": _match(_VAT),
-    "doi": _match(_DOI, lambda text: text.rstrip(".,;:)")),
-    "arxiv": _match(_ARXIV),
-    "uuid": _match(_UUID),
+    "bic": _match(forms.BIC),
+    "vat_id": _match(forms.VAT),
+    "doi": _match(forms.DOI, lambda text: text.rstrip(".,;:)")),
+    "arxiv": _match(forms.ARXIV),
+    "uuid": _match(forms.UUID),
     "duration": _duration,
     "court_id": _court,
 }

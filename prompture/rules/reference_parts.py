@@ -1,0 +1,311 @@
+"""One reference taken apart: offsets of author, title, date, journal, volume, pages, publisher and identifiers."""
+
+import re
+from dataclasses import dataclass
+
+from prompture.rules.people import is_author_list, leading_authors
+
+_MARKER = re.compile(r"\s*(?:\[\w{1,12}\]|\(?\d{1,3}[.)]|\d{1,3}(?=\s[A-ZÀ-Þ]))\s+")
+
+
+YEAR = r"(?:1[5-9]|20)\d\d[a-z]?"
+
+
+_MONTH = (
+    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec|January|February|March|April|June|July|August|September|October|November|December"
+    r"|janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre|Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember"
+    r"|Spring|Summer|Fall|Autumn|Winter)\.?"
+)
+
+
+_BRACKETED = re.compile(rf"\((?P<date>{YEAR}(?:, {_MONTH}(?: \d{{1,2}})?)?)\)")
+
+
+_BARE = re.compile(
+    rf"(?<![\w–/:-])(?P<date>(?:(?:\d{{1,2}} )?{_MONTH}(?: ?[/–-] ?{_MONTH})?(?: \d{{1,2}})?,? )?{YEAR})(?![\d–/-]|\.\d)"
+)
+
+
+_URL = re.compile(r"https?://[^\s<>\"”]{4,300}")
+
+
+_DOI = re.compile(r"(?<![/\w])10\.\d{4,9}/[^\s\"<>,;]{2,100}")
+
+
+_PAGES = re.compile(
+    r"(?P<pages>(?<![A-Za-z])(?:[Pp]{1,2}\.? ?)[A-Z]?\d{1,6}(?: ?[-–—] ?[A-Z]?\d{1,6})?)(?![\d-])"
+)
+
+
+_RANGE = re.compile(
+    r"(?<=[:,;] )(?P<pages>[A-Z]?\d{1,6} ?[-–—] ?[A-Z]?\d{1,6})(?=[.,;)\s]|$)|(?<=:)(?P<tight>\d{1,6} ?[-–—] ?\d{1,6})(?=[.,;)\s]|$)"
+)
+
+
+_VOLUME = re.compile(
+    r"(?P<volume>(?<![A-Za-z])(?:[Vv]ol(?:ume)?\.? ?|[Vv]\. ?)(?:\d{1,4}|[IVXL]{1,7})(?:,? (?:[Nn]o|[Ii]ssue|[Nn]r|n°)\.? ?\d{1,4}(?:[-–/]\d{1,3})?| ?\(\d{1,4}(?:[-–/]\d{1,3})?\))?)(?!\d)"
+)
+
+
+_JOURNAL = re.compile(
+    r"(?P<journal>[A-ZÀ-Þ][^\d\"“”]{2,110}?)[,.]? (?P<volume>\d{1,4}(?: ?\(\d{1,3}(?:[-–/]\d{1,3})?\)|\.\d{1,2}(?=[,:(]))?) ?[,:;] ?"
+    r"(?P<pages>(?:pp?\. ?)?[A-Z]?\d{1,6}(?: ?[-–—] ?[A-Z]?\d{1,6})?)(?=[.,;)\s]|$)"
+)
+
+
+_DATED_JOURNAL = re.compile(
+    r"(?P<journal>[A-ZÀ-Þ][^\d\"“”]{2,110}?)[,.]? \(?(?P<year>(?:1[89]|20)\d\d)(?: [A-Z][a-z]{2}(?: \d{1,2})?)?\)?[;.,] ?"
+    r"(?P<volume>\d{1,4}(?: ?\(\d{1,4}(?:[-–/]\d{1,3})?\))?) ?: ?(?P<pages>[A-Z]?\d{1,6}(?: ?[-–—] ?[A-Z]?\d{1,6})?)"
+)
+
+
+_EDITION = re.compile(
+    r"(?P<edition>\d{1,2} ?(?:st|nd|rd|th) (?:ed(?:ition|n)?\b\.?)|(?:[Ss]econd|[Tt]hird|[Ff]ourth|[Ff]ifth|[Rr]ev(?:ised|\.)) (?:ed(?:ition|n)?\b\.?))"
+)
+
+
+_PLACE = re.compile(
+    r"(?:^|[.(?!”\"] ?)(?P<location>[A-ZÀ-Þ][A-Za-zÀ-ÿ-]+(?: [A-ZÀ-Þ][A-Za-zÀ-ÿ-]+){0,2}(?:,? (?:[A-Z]{2}|[A-Z][a-z]{1,9}\.?))?) ?: "
+    r"(?P<publisher>[A-ZÀ-Þ][^.,:;()\d]{2,70}?)(?:,? ?\(?(?:1[5-9]|20)\d\d[a-z]?\)?)?[.)]*\s*$"
+)
+
+
+_QUOTED = re.compile(r"[“\"«] ?(?P<title>[^“”\"«»]{6,400}?)[,.]? ?[”\"»]")
+
+
+_RUNS_ON = re.compile(
+    r"\d ?\(\d|, ?\d{1,4} ?[-–,(:]|, \d{1,4}$|\bpp?$|\b(?:19|20)\d\d$|, [Vv](?:ol)?$|https?:|\bedition$|\((?:trans|ed)s?\.|University Press|, [Nn]o$"
+)
+
+
+_ABBREVIATION = re.compile(
+    r"(?:\b[A-Z]|\b(?:vs|vol|no|ed|eds|al|St|Dr|Mr|Mrs|cf|etc|ca|approx|spp?|var|subsp|Proc|Int|J|Trans|Conf|dept|Univ|Ill|Mass))$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a reference: offsets into the reference's text."""
+
+    start: int
+    end: int
+
+
+def take_apart(text: str) -> dict[str, Part]:
+    """The parts of one reference that can be told for sure."""
+    parts: dict[str, Part] = {}
+    marker = _MARKER.match(text)
+    begin = marker.end() if marker else len(text) - len(text.lstrip())
+    _identifiers(text, parts)
+    date = _date(text, begin, parts)
+    if date is not None:
+        parts["date"] = date
+    author = _author(text, begin, date)
+    if author is not None:
+        parts["author"] = author
+    title = _title(text, begin, author, date)
+    if title is not None:
+        parts["title"] = title
+    rest = max([begin, *(parts[name].end for name in ("author", "title") if name in parts)])
+    if title is None and date is not None:
+        rest = max(rest, begin)
+    _where(text, rest, parts, after_title=title is not None)
+    return parts
+
+
+def _identifiers(text: str, parts: dict[str, Part]) -> None:
+    url = _URL.search(text)
+    if url is not None:
+        parts["url"] = Part(url.start(), url.start() + len(url.group().rstrip(".,;)]")))
+    doi = next(
+        (m for m in _DOI.finditer(text) if url is None or not url.start() <= m.start() < url.end()),
+        None,
+    )
+    if doi is not None:
+        parts["doi"] = Part(doi.start(), doi.start() + len(doi.group().rstrip(".,;)")))
+
+
+def _date(text: str, begin: int, parts: dict[str, Part]) -> Part | None:
+    """The year of publication: the only one, or the one in brackets or after the author, or the last."""
+    taken = [(part.start, part.end) for part in parts.values()]
+    bracketed = [m for m in _BRACKETED.finditer(text, begin) if not _inside(m.start(), taken)]
+    bare = [
+        m
+        for m in _BARE.finditer(text, begin)
+        if (
+            not _inside(m.start(), taken)
+            and not re.search(r"(?:pp?\.|[:;,]) ?$", text[max(0, m.start() - 4) : m.start()])
+        )
+        or m.group()[0].isalpha()
+        or m.end() >= len(text.rstrip()) - 2
+        or text[max(0, m.start() - 2) : m.start()] == ", "
+    ]
+    bare = [m for m in bare if not _inside(m.start(), taken)]
+    distinct = {m["date"] for m in [*bracketed, *bare]}
+    for group in (bracketed, bare):
+        if group and len(distinct) == 1:
+            return Part(*group[0].span("date"))
+    if bracketed:
+        return (
+            Part(*bracketed[0].span("date"))
+            if is_author_list(text[begin : bracketed[0].start()]) or len(bracketed) == 1
+            else None
+        )
+    if not bare:
+        return None
+    if is_author_list(text[begin : bare[0].start()]):
+        return Part(*bare[0].span("date"))
+    last = bare[-1]
+    return Part(*last.span("date")) if len(text.rstrip(" .)")) == last.end() else None
+
+
+def _inside(at: int, taken: list[tuple[int, int]]) -> bool:
+    return any(start <= at < end for start, end in taken)
+
+
+def _author(text: str, begin: int, date: Part | None) -> Part | None:
+    """The authors: what stands before the year or before the quoted title, when it reads as names."""
+    ends: list[int] = []
+    if date is not None:
+        ends.append(date.start - 1 if text[date.start - 1 : date.start] == "(" else date.start)
+    quoted = _QUOTED.search(text, begin)
+    if quoted is not None:
+        ends.append(quoted.start())
+    sentence = _first_stop(text, begin)
+    if sentence is not None:
+        ends.append(sentence)
+    leading = leading_authors(text, begin)
+    for end in sorted(ends):
+        stop = begin + len(text[begin:end].rstrip(" ,:;(“‘'"))
+        if stop > begin and is_author_list(text[begin:stop]):
+            return Part(begin, stop)
+    return Part(begin, leading) if leading is not None else None
+
+
+def _first_stop(text: str, begin: int) -> int | None:
+    """The end of the first sentence that is not an initial: "Isaac, Glynn. The ..." or "Dembski, William A. The ..."."""
+    for match in re.finditer(r"[.:] +(?=[“\"‘'«A-ZÀ-Þ])", text[begin : begin + 600]):
+        end = begin + match.start()
+        before = text[begin:end]
+        if match.group()[0] == ":":
+            if re.search(r"(?:\b[A-Z]{1,3}\.?|et al\.?)$", before):
+                return end
+            continue
+        if not re.search(r"\b[A-ZÀ-Þ]$", before):
+            return end
+        last = re.split(r" and | & | et | a |;", before)[-1]
+        after = text[begin + match.end() :]
+        if "," in last and not re.match(
+            r"(?:[A-ZÀ-Þ]\.|[A-ZÀ-Þ][\w'-]+(?: [A-Z]\.?)*(?:,| and| &)|and |&)", after
+        ):
+            return end + 1
+    return None
+
+
+def _title(text: str, begin: int, author: Part | None, date: Part | None) -> Part | None:
+    quoted = _QUOTED.search(text, author.end if author else begin)
+    if quoted is not None and quoted.start() - (author.end if author else begin) < 25:
+        return Part(*quoted.span("title"))
+    if author is None:
+        return None
+    after = author.end
+    follows_date = date is not None and 0 <= date.start - author.end <= 4
+    if follows_date and date is not None:
+        after = date.end
+    elif text[author.end : author.end + 1] not in {".", ":"} and not text[: author.end].endswith(
+        "."
+    ):
+        return None
+    start = after + len(re.match(r"[\s.,:;)\]]*", text[after:]).group())  # type: ignore[union-attr]
+    if start >= len(text) or not (
+        text[start].isupper() or text[start].isdigit() or text[start] in "'‘¿["
+    ):
+        return None
+    end = _sentence_end(text, start)
+    if (
+        end is None
+        or _RUNS_ON.search(text, start, end)
+        or (not text[end:].strip(" .") and "," in text[start:end])
+    ):
+        return None
+    return (
+        Part(start, end)
+        if end - start >= 8 and not text[start:].startswith(("In ", "In:", "http", "Available"))
+        else None
+    )
+
+
+def _sentence_end(text: str, start: int) -> int | None:
+    """Where the sentence of a title ends: a full stop that is no abbreviation, with more behind it."""
+    for match in re.finditer(r"[.?!](?=\s+[^a-z\s])|\.(?=\s*$)", text[start : start + 500]):
+        end = start + match.start()
+        if match.group() != ".":
+            return end + 1
+        if not _ABBREVIATION.search(text[start:end]):
+            return end
+    return None
+
+
+def _where(text: str, rest: int, parts: dict[str, Part], *, after_title: bool) -> None:
+    """Journal, volume and pages; or place and publisher; and the edition."""
+    _numbered(text, rest, parts, after_title=after_title)
+    edition = _EDITION.search(text, rest)
+    if edition is not None:
+        parts["edition"] = Part(*edition.span("edition"))
+    if "journal" not in parts:
+        place = _PLACE.search(text, rest)
+        if place is not None and not re.search(
+            r"\b[Ii]n$", text[: place.start("location")].rstrip()
+        ):
+            parts["location"], parts["publisher"] = (
+                Part(*place.span("location")),
+                Part(*place.span("publisher")),
+            )
+
+
+def _numbered(text: str, rest: int, parts: dict[str, Part], *, after_title: bool) -> None:
+    lead = re.match(r"[\s.,;:”\"'’»)?!]*", text[rest:])
+    start = rest + (lead.end() if lead else 0)
+    for form in (_JOURNAL, _DATED_JOURNAL):
+        match = form.match(text, start)
+        if (
+            match is not None
+            and after_title
+            and ". " not in match["journal"].replace("J. ", "").strip()
+            and not match["journal"].startswith(("In ", "in "))
+        ):
+            if re.match(r", ?\d", text[match.end() :]):
+                return
+            _journal(match, parts)
+            if not re.fullmatch(r"(?:19|20)\d\d", match["pages"]):
+                parts["pages"] = Part(*match.span("pages"))
+            return
+    volume = _VOLUME.search(text, rest)
+    if volume is not None:
+        parts["volume"] = Part(*volume.span("volume"))
+    pages = _PAGES.search(text, rest)
+    if pages is not None and not re.match(r"\s*$", pages["pages"]):
+        parts["pages"] = Part(*pages.span("pages"))
+        return
+    ranges = [m for m in _RANGE.finditer(text, rest) if not _is_years(m.group())]
+    if len(ranges) == 1:
+        group = "pages" if ranges[0]["pages"] else "tight"
+        parts["pages"] = Part(*ranges[0].span(group))
+
+
+def _journal(match: re.Match[str], parts: dict[str, Part]) -> None:
+    """The journal's name and the volume, which takes the "vol." that stands between them."""
+    printed, start = match["journal"], match.start("journal")
+    prefix = _VOLUME_WORD.search(printed)
+    name = printed[: prefix.start()] if prefix else printed
+    parts["journal"] = Part(start, start + len(name.rstrip(" ,.")))
+    parts["volume"] = Part(
+        start + prefix.start("word") if prefix else match.start("volume"), match.end("volume")
+    )
+
+
+_VOLUME_WORD = re.compile(r",? ?(?P<word>(?:[Vv]ol(?:ume)?|[Vv]|[Nn]o|Bd)\.?|[Nn]°)$")
+
+
+def _is_years(text: str) -> bool:
+    return re.fullmatch(r"(?:1\d|20)\d\d ?[-–—] ?(?:1\d|20)?\d\d", text.strip()) is not None
