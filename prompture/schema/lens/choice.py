@@ -50,9 +50,13 @@ class Tagged(Codec):
         return {KIND: self.label, VALUE: self.inner.forward(value)}
 
     def restore(self, value: Any) -> Any:
-        if isinstance(value, dict) and VALUE in value and value.keys() <= {KIND, VALUE}:
-            return self.inner.restore(value[VALUE])
-        return value
+        return self.inner.restore(value[VALUE]) if self.has_tagged(value) else value
+
+    def has_tagged(self, value: Any) -> bool:
+        """The value stands under this tag; a forgotten tag is forgiven."""
+        if not isinstance(value, dict) or VALUE not in value or not value.keys() <= {KIND, VALUE}:
+            return False
+        return bool(value.get(KIND, self.label) == self.label)
 
 
 class Choice(Codec):
@@ -72,28 +76,35 @@ class Choice(Codec):
 
     def forward(self, value: Any) -> Any:
         kind = kind_of(value)
-        tried = []
+        tried: list[tuple[Branch, Any]] = []
         for branch in self.branches:
             if kind in branch.kinds:
                 moved = branch.codec.forward(value)
                 if self.wire.takes(branch.schema, moved):
                     return moved
-                tried.append(moved)
-        for moved in (*tried, value):
+                tried.append((branch, moved))
+        return self._misfit(value, tried)
+
+    def _misfit(self, value: Any, tried: list[tuple[Branch, Any]]) -> Any:
+        """What no branch takes: in a form that restores to it, or at least to what no branch takes either."""
+        for moved in (*(moved for _, moved in tried), value):
             if same(self.restore(moved), value):
+                return moved
+        for branch, moved in tried:
+            if same(self.restore(moved), branch.codec.restore(moved)):
                 return moved
         return unfit(value, self.kinds, self.restore)
 
     def restore(self, value: Any) -> Any:
         if self._table is None:
             self._table = self._by_kind()
-        found = self._table.get(kind_of(value), ())
+        found = self._table.get(kind_of(value), [])
         if len(found) == 1:
             return found[0].codec.restore(value)
         for branch in found:
             if self.wire.takes(branch.schema, value):
                 return branch.codec.restore(value)
-        return found[0].codec.restore(value) if found else value
+        return _nearest(found, value).codec.restore(value) if found else value
 
     def _by_kind(self) -> dict[str, list[Branch]]:
         table: dict[str, list[Branch]] = {}
@@ -137,6 +148,15 @@ class Choice(Codec):
             for i, branch in enumerate(self.branches)
             if i not in clash and not self.wire.apart(branch.schema, probe)
         }
+
+
+def _nearest(branches: list[Branch], value: Any) -> Branch:
+    """The branch of a value that none of them takes."""
+    for branch in branches:
+        if isinstance(branch.codec, Tagged) and branch.codec.has_tagged(value):
+            return branch
+    plain = [branch for branch in branches if not isinstance(branch.codec, Tagged)]
+    return plain[0] if plain else branches[0]
 
 
 def _tag(branch: Branch, label: str, *, const: bool, closing: dict[str, Any]) -> None:

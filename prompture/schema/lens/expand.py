@@ -16,7 +16,7 @@ from prompture.schema.lens.alts import (
     noted,
 )
 from prompture.schema.lens.guard import Survey
-from prompture.schema.lens.kinds import EVERY, family
+from prompture.schema.lens.kinds import EVERY, family, same
 from prompture.schema.lens.patterns import compiles
 from prompture.schema.lens.refs import Resolver
 
@@ -53,6 +53,9 @@ class Expander:
     def __init__(self, resolver: Resolver, found: Survey, *, exact: bool) -> None:
         self._resolver = resolver
         self._alone = found.alone
+        self._draft = (
+            found.draft if exact else 2020
+        )  # a word of a later draft is none, by the letter
         self._exact = exact
         self._open: set[int] = set()
         self._steps = 0
@@ -97,7 +100,7 @@ class Expander:
             if _list(schema, word):
                 branches = [alt for part in schema[word] for alt in self.one(part)]
                 found = meet_all(found, _merged(branches))
-        if "if" in schema and "then" in schema and "else" in schema:
+        if self._draft >= 7 and "if" in schema and "then" in schema and "else" in schema:
             branches = [*self.one(schema["then"]), *self.one(schema["else"])]
             found = meet_all(found, _merged(branches))
         return _merged(found)
@@ -116,11 +119,11 @@ class Expander:
 
     def _base(self, schema: dict[str, Any]) -> list[Alt]:
         types = self._types(schema)
-        if "enum" in schema or "const" in schema:
-            return _literals(schema, types)
+        if "enum" in schema or ("const" in schema and self._draft >= 6):
+            return _literals(schema, types, has_const=self._draft >= 6)
         if types is None:
             return self._untyped(schema)
-        return [_typed(word, schema) for word in types]
+        return [typed(word, schema, self._draft) for word in types]
 
     def _types(self, schema: dict[str, Any]) -> list[str] | None:
         said = schema.get("type")
@@ -141,16 +144,16 @@ class Expander:
     def _untyped(self, schema: dict[str, Any]) -> list[Alt]:
         found: list[Alt] = []
         if any(sign in schema for sign in _OBJECT_SIGNS):
-            found.append(_typed("object", schema))
+            found.append(typed("object", schema, self._draft))
         if any(sign in schema for sign in _ARRAY_SIGNS):
-            found.append(_typed("array", schema))
+            found.append(typed("array", schema, self._draft))
         if self._exact:
             return [*found, Alt("any", but=frozenset(alt.kind for alt in found))]
         if found:
             return found
         hinted = dict.fromkeys(kind for word, kind in _HINTS if word in schema)
         if len(hinted) == 1 and schema.keys().isdisjoint(_JOINS):
-            return [_typed(next(iter(hinted)), schema)]
+            return [typed(next(iter(hinted)), schema, self._draft)]
         return [Alt("any")]
 
 
@@ -159,26 +162,27 @@ def _list(schema: dict[str, Any], word: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _typed(word: str, schema: dict[str, Any]) -> Alt:
+def typed(word: str, schema: dict[str, Any], draft: int) -> Alt:
+    """The alternative of one type, its words in the spelling of draft 2020-12."""
     alt = Alt(word, {w: schema[w] for w in _WORDS[word] if w in schema})
     if word in ("number", "integer"):
-        _modern_bounds(alt.words)
+        _modern_bounds(alt.words, draft)
     elif word == "object":
         alt.shape = _shape(schema)
     elif word == "array":
-        alt.rows = _rows(schema)
+        alt.rows = _rows(schema, draft)
     elif word == "string" and "pattern" in alt.words and not compiles(alt.words["pattern"]):
         alt.notes = (f"pattern: {alt.words.pop('pattern')}",)
     return alt
 
 
-def _modern_bounds(words: dict[str, Any]) -> None:
+def _modern_bounds(words: dict[str, Any], draft: int) -> None:
     """Draft 4 said ``exclusiveMinimum: true`` beside ``minimum``."""
     for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         value = words.get(exclusive)
         if value is True and bound in words:
             words[exclusive] = words.pop(bound)
-        elif isinstance(value, bool):
+        elif isinstance(value, bool) or (draft < 6 and value is not None):
             del words[exclusive]
 
 
@@ -199,10 +203,10 @@ def _shape(schema: dict[str, Any]) -> Shape:
     return shape
 
 
-def _rows(schema: dict[str, Any]) -> Rows:
+def _rows(schema: dict[str, Any], draft: int) -> Rows:
     items = schema.get("items")
     prefix = schema.get("prefixItems")
-    if isinstance(prefix, list):
+    if isinstance(prefix, list) and draft >= 2020:
         return Rows([_single(sub) for sub in prefix], _single(items), "items" in schema)
     if isinstance(items, list):
         return Rows(
@@ -217,12 +221,12 @@ def _single(schema: Any) -> Conj:
     return ANYTHING if schema is None or schema is True or schema == {} else (schema,)
 
 
-def _literals(schema: dict[str, Any], types: list[str] | None) -> list[Alt]:
-    values = schema.get("enum")
+def _literals(schema: dict[str, Any], types: list[str] | None, *, has_const: bool) -> list[Alt]:
+    values = schema.get("enum", [])
     if not isinstance(values, list):
-        values = [schema["const"]] if "const" in schema else []
-    elif "const" in schema:
-        values = [schema["const"]]
+        raise SchemaError("enum is a list of values")
+    if has_const and "const" in schema:
+        values = [value for value in values or [schema["const"]] if same(value, schema["const"])]
     kinds = EVERY if types is None else {family(word) for word in types}
     return [
         Alt(kind, values=members)

@@ -17,7 +17,14 @@ _NAMED = frozenset(
     {"properties", "patternProperties", "$defs", "definitions", "dependencies", "dependentSchemas"}
 )
 _DATA = frozenset({"enum", "const", "default", "examples", "example"})
-_OLD = ("draft-03", "draft-04", "draft-05", "draft-06", "draft-07")
+_DRAFTS = (
+    ("draft-03", 4),
+    ("draft-04", 4),
+    ("draft-05", 4),
+    ("draft-06", 6),
+    ("draft-07", 7),
+    ("2019-09", 2019),
+)
 
 
 @dataclass(slots=True)
@@ -30,7 +37,7 @@ class Survey:
         ids: (object, base) for each object below the root that changes the base URI.
         bases: base URI by ``id()`` of an object; empty where only the root has an id.
         anchors: objects by ``base#anchor``.
-        alone: a ``$ref`` hides its siblings (drafts up to 7).
+        draft: 4, 6, 7, 2019 or 2020, as the schema says; 2020 where it does not.
     """
 
     nodes: int = 0
@@ -38,8 +45,13 @@ class Survey:
     resources: dict[str, Any] = field(default_factory=dict)
     bases: dict[int, str] = field(default_factory=dict)
     anchors: dict[str, Any] = field(default_factory=dict)
-    alone: bool = False
+    draft: int = 2020
     base: str = ""
+
+    @property
+    def alone(self) -> bool:
+        """A ``$ref`` hides its siblings."""
+        return self.draft <= 7
 
 
 def survey(root: Any) -> Survey:
@@ -54,7 +66,7 @@ def survey(root: Any) -> Survey:
     if isinstance(root, bool):
         return found
     version = root.get("$schema")
-    found.alone = isinstance(version, str) and any(old in version for old in _OLD)
+    found.draft = next((n for mark, n in _DRAFTS if mark in str(version)), 2020)
     found.base = _identity(root, found.alone) or ""
     stack: list[tuple[Any, int, str, str]] = [(root, 0, found.base.partition("#")[0], "schema")]
     while stack:
