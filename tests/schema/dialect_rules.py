@@ -163,6 +163,19 @@ def subschemas(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any
             yield from subschemas(sub, f"{path}/{word}/{i}")
 
 
+def native(schema: Any) -> Any:
+    """A rewritten schema as JSON Schema: Gemini's ``nullable`` said as a type."""
+    if isinstance(schema, list):
+        return [native(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {k: v if k in ("enum", "const") else native(v) for k, v in schema.items()}
+    if found.get("nullable") is True:
+        del found["nullable"]
+        return {"anyOf": [found, {"type": "null"}]}
+    return found
+
+
 def resolve(root: dict[str, Any], ref: str) -> dict[str, Any]:
     if ref == "#":
         return root
@@ -430,9 +443,9 @@ def moonshot(schema: dict[str, Any]) -> Iterator[str]:
     yield from rule_properties(schema, 100)
     yield from rule_enum_sizes(schema, most=500, long=250, chars=7_500)
     for path, sub in subschemas(schema):
-        if "type" not in sub and "anyOf" not in sub and "$ref" not in sub:
-            if sub or not path.endswith("/additionalProperties"):
-                yield f"{path}: no type"
+        is_any = not sub and path.endswith("/additionalProperties")
+        if sub.keys().isdisjoint({"type", "anyOf", "$ref"}) and not is_any:
+            yield f"{path}: no type"
         if "anyOf" in sub:
             if not 1 <= len(sub["anyOf"]) <= 10:
                 yield f"{path}: {len(sub['anyOf'])} branches"
