@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType, UnionType
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     ForwardRef,
@@ -29,6 +30,9 @@ from typing import (
 from pydantic import TypeAdapter
 
 from prompture.errors import SchemaError
+
+if TYPE_CHECKING:
+    from prompture.schema.growing import Shape
 
 T = TypeVar("T")
 
@@ -75,6 +79,15 @@ class Source(Generic[T]):
         """
         checked: T = self._checker.validate_json(text)
         return checked
+
+    @property
+    def shape(self) -> Shape:
+        """What a value looks like while it is still being written (``schema.growing``)."""
+        if self.typed:
+            return self._checker.shape  # type: ignore[attr-defined,no-any-return]
+        from prompture.schema.growing import PLAIN
+
+        return PLAIN
 
     def __repr__(self) -> str:
         return f"Source({self.name!r}, typed={self.typed})"

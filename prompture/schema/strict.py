@@ -47,6 +47,11 @@ class Rewrite:
         return value if self.identity else self._codec.restore(value)
 
     @property
+    def codec(self) -> Codec:
+        """How values travel, part by part."""
+        return SAME if self.identity else self._codec
+
+    @property
     def unenforced(self) -> tuple[Change, ...]:
         """What the model is not made to obey."""
         return tuple(change for change in self.changes if change.unenforced)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -17,6 +17,9 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from prompture.errors import SchemaError
 from prompture.schema.blame import problems_of
 from prompture.schema.check import InvalidValue, Problem, pointer
+
+if TYPE_CHECKING:
+    from prompture.schema.growing import Shape
 
 _LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
 # A raw JSON float reaches a Decimal field by way of a binary double (pydantic-core), which keeps
@@ -28,14 +31,25 @@ _OPAQUE = frozenset({"any", "function-plain", "function-before", "function-wrap"
 class TypedChecker:
     """Validates JSON for one type; every call is one call of pydantic-core."""
 
-    __slots__ = ("_by_name", "_exact", "_validator", "_withhold")
+    __slots__ = ("_by_name", "_core", "_exact", "_shape", "_validator", "_withhold")
 
     def __init__(self, adapter: TypeAdapter[Any], json_schema: Mapping[str, Any]) -> None:
         traits = _Traits(adapter.core_schema)
+        self._core = adapter.core_schema
+        self._shape: Shape | None = None
         self._validator = adapter.validator
         self._by_name = None if traits.names_clash else True
         self._exact = traits.decimals and not traits.opaque
         self._withhold = traits.hides_input or _mentions_secret(json_schema)
+
+    @property
+    def shape(self) -> Shape:
+        """What unfinished values look like; its validators are made when first needed."""
+        if self._shape is None:
+            from prompture.schema.growing import shape_of
+
+            self._shape = shape_of(self._core, by_name=self._by_name)
+        return self._shape
 
     def validate_json(self, text: str | bytes) -> Any:
         try:

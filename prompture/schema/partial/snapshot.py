@@ -88,6 +88,28 @@ class Snapshot:
         found = self.get(path)
         return len(found) if isinstance(found, (str, list, dict)) else None
 
+    def levels(self) -> list[tuple[Container, int]]:
+        """The open containers from the root inwards, and how many entries each had.
+
+        They are the live ones, which may hold more by now; but a copy where an entry of one has
+        been replaced since.
+        """
+        found = [*zip(self._stack[1:], self._sizes[1:], strict=True)]
+        if self._mark == len(self._replaced):
+            return found
+        changed = {id(holder) for holder, _, _ in self._replaced[self._mark :]}
+        return [(self._as_it_was(n, s) if id(n) in changed else n, s) for n, s in found]
+
+    def _as_it_was(self, node: Container, size: int) -> Container:
+        copy = _first(node, size)
+        self._restore(copy, node)
+        return copy
+
+    @property
+    def grown(self) -> str | None:
+        """The text so far of the string that is open; None where none is."""
+        return None if self._parts is None else self._grown()
+
     def is_complete(self, path: Path) -> bool:
         """Whether a value stands at `path` and is final (duplicate keys aside)."""
         opened = self.open_path

@@ -1,0 +1,258 @@
+"""Shapes out of Pydantic's core schemas.
+
+Parts that are not understood are shown as plain JSON until they are complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+
+from prompture.schema.growing.shapes import (
+    PLAIN,
+    Branched,
+    Keyed,
+    Listed,
+    Member,
+    Named,
+    Reader,
+    Rooted,
+    Shape,
+    Siblings,
+    Typed,
+)
+
+_WRAPPERS = {
+    "nullable": "schema",
+    "default": "schema",
+    "function-before": "schema",
+    "function-after": "schema",
+    "function-wrap": "schema",
+    "lax-or-strict": "lax_schema",
+    "json-or-python": "json_schema",
+}
+_OBJECTS = frozenset({"model", "dataclass", "typed-dict", "dict"})
+_LISTS = frozenset({"list", "tuple", "set", "frozenset"})
+Core = Mapping[str, Any]
+
+
+def shape_of(core: Any, *, by_name: bool | None = None) -> Shape:
+    """The shape that a core schema (``TypeAdapter.core_schema``) describes.
+
+    ``by_name``: whether fields may go by their names beside their aliases (Pydantic's switch).
+    """
+    return _Compiler(by_name).shape(core, None)
+
+
+class _Compiler:
+    """Walks a core schema as far as values lead it; definitions are looked up on the way."""
+
+    def __init__(self, by_name: bool | None) -> None:
+        self._by_name = by_name
+        self._defs: dict[str, Any] = {}
+        self._known: dict[str, Shape] = {}
+
+    def shape(self, core: Core, config: Any) -> Shape:
+        """``config`` is that of the nearest model around, which its fields obey."""
+        core = self._collect(core)
+        if core["type"] == "definition-ref":
+            ref = core["schema_ref"]
+            if ref not in self._known:
+                self._known[ref] = self.shape(self._defs[ref], config)
+            return self._known[ref]
+        inner = self._bare(core)
+        reader = self._reader(core, config)
+        make = _MAKERS.get(inner["type"])
+        return make(self, inner, config, reader) if make else _leaf(inner, reader)
+
+    def later(self, core: Core, config: Any) -> Callable[[], Shape]:
+        """The shape, compiled when first needed: schemas may contain themselves."""
+        return cache(lambda: self.shape(core, config))
+
+    def _collect(self, core: Core) -> Core:
+        while core["type"] == "definitions":
+            self._defs |= {each["ref"]: each for each in core["definitions"]}
+            core = core["schema"]
+        return core
+
+    def _bare(self, core: Core) -> Core:
+        """Without what is only looked at once the value is complete."""
+        while True:
+            core = self._collect(core)
+            if core["type"] == "definition-ref":
+                core = self._defs[core["schema_ref"]]
+            elif core["type"] in _WRAPPERS:
+                core = core[_WRAPPERS[core["type"]]]
+            else:
+                return core
+
+    def _reader(self, core: Core, config: Any) -> Reader:
+        return Reader(lambda: self._closed(core), config, self._by_name)
+
+    def _closed(self, core: Core) -> Any:
+        """The schema with the definitions that it may refer to."""
+        if not self._defs or not _mentions(core, lambda node: node.get("type") == "definition-ref"):
+            return core
+        others = [each for each in self._defs.values() if each is not core]
+        return {"type": "definitions", "schema": core, "definitions": others}
+
+    def model(self, core: Core, config: Any, reader: Reader) -> Shape:
+        cls, config = core["cls"], core.get("config")
+        inner = self._bare(core["schema"])
+        if core.get("root_model"):
+            held = self.shape(core["schema"], config)
+            return Rooted(reader, held, lambda root: _model(cls, ["root"], {"root": root}))
+        if inner["type"] != "model-fields":
+            return _leaf(inner, reader)
+        names = list(inner["fields"])
+        fields: dict[str, tuple[str, Shape]] = {}
+        owner = self._reader(inner, config)
+        for name, field in inner["fields"].items():
+            shape: Shape = _Later(self.later(field["schema"], config))
+            if _mentions(field["schema"], _looks_around):
+                own = self._reader(field["schema"], config)
+                shape = Member(own, shape, owner, name, fields)
+            _enter(fields, name, field, shape)
+        return Named(reader, fields, lambda values: _model(cls, names, values))
+
+    def dataclass(self, core: Core, config: Any, reader: Reader) -> Shape:
+        cls, config = core["cls"], core.get("config") or config
+        inner = self._bare(core["schema"])
+        if inner["type"] != "dataclass-args":
+            return _leaf(inner, reader)
+        fields: dict[str, tuple[str, Shape]] = {}
+        for field in inner["fields"]:
+            _enter(fields, field["name"], field, _Later(self.later(field["schema"], config)))
+        kept = [f["name"] for f in inner["fields"] if not f.get("init_only")]
+        return Named(reader, fields, lambda values: _dataclass(cls, kept, values))
+
+    def typed_dict(self, core: Core, config: Any, reader: Reader) -> Shape:
+        config = core.get("config") or config
+        fields: dict[str, tuple[str, Shape]] = {}
+        for name, field in core["fields"].items():
+            _enter(fields, name, field, _Later(self.later(field["schema"], config)))
+        return Named(reader, fields, dict)
+
+    def listed(self, core: Core, config: Any, reader: Reader) -> Shape:
+        items = core.get("items_schema")
+        return Listed(reader, self.later(items, config) if items else lambda: PLAIN)
+
+    def keyed(self, core: Core, config: Any, reader: Reader) -> Shape:
+        values = core.get("values_schema")
+        return Keyed(reader, self.later(values, config) if values else lambda: PLAIN)
+
+    def union(self, core: Core, config: Any, reader: Reader) -> Shape:
+        branches = [c[0] if isinstance(c, tuple) else c for c in core["choices"]]
+        kinds = [self._bare(branch)["type"] for branch in branches]
+
+        def pick(node: Any) -> Shape | None:
+            wanted = _OBJECTS if isinstance(node, dict) else _LISTS
+            fit = [b for b, kind in zip(branches, kinds, strict=True) if kind in wanted]
+            return self.shape(fit[0], config) if len(fit) == 1 else None
+
+        return Branched(reader, pick, words="str" in kinds)
+
+    def tagged(self, core: Core, config: Any, reader: Reader) -> Shape:
+        key, choices = core["discriminator"], core["choices"]
+
+        def pick(node: Any) -> Shape | None:
+            tag = node.get(key) if isinstance(key, str) and isinstance(node, dict) else None
+            found = choices.get(tag) if isinstance(tag, (str, int)) else None
+            return self.shape(found, config) if isinstance(found, Mapping) else None
+
+        return Branched(reader, pick, words=False)
+
+
+class _Later(Shape):
+    """A shape that is compiled when a value gets there."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self, made: Callable[[], Shape]) -> None:
+        self._made = made
+
+    def settle(self, node: Any) -> Shape:
+        return self._made().settle(node)
+
+    def inside(self, key: str | int) -> Shape:
+        return self._made().inside(key)
+
+    def whole(self, value: Any, siblings: Siblings) -> Any:
+        return self._made().whole(value, siblings)
+
+    def begun(self, parts: Any) -> Any:
+        return self._made().begun(parts)
+
+    def growing(self, text: str) -> Any:
+        return self._made().growing(text)
+
+
+_MAKERS: dict[str, Callable[[_Compiler, Core, Any, Reader], Shape]] = {
+    "model": _Compiler.model,
+    "dataclass": _Compiler.dataclass,
+    "typed-dict": _Compiler.typed_dict,
+    "list": _Compiler.listed,
+    "dict": _Compiler.keyed,
+    "union": _Compiler.union,
+    "tagged-union": _Compiler.tagged,
+}
+
+
+def _leaf(inner: Core, reader: Reader) -> Shape:
+    return PLAIN if inner["type"] == "any" else Typed(reader, words=inner["type"] == "str")
+
+
+def _enter(fields: dict[str, tuple[str, Shape]], name: str, field: Core, shape: Shape) -> None:
+    """Put a field under every key that the JSON may have it under."""
+    alias = field.get("validation_alias")
+    paths = alias if isinstance(alias, list) and alias and isinstance(alias[0], list) else [alias]
+    for path in paths:
+        key = path[0] if isinstance(path, list) and len(path) == 1 else path
+        if isinstance(key, str):
+            fields[key] = (name, shape)
+    fields.setdefault(name, (name, shape))
+
+
+def _mentions(root: Any, test: Callable[[Core], bool]) -> bool:
+    """Whether a node of the core schema passes ``test``."""
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, Mapping):
+            if test(node):
+                return True
+            nodes += [v for k, v in node.items() if k not in ("metadata", "cls", "serialization")]
+        elif isinstance(node, (list, tuple)):
+            nodes += node
+    return False
+
+
+def _looks_around(node: Core) -> bool:
+    """A validator that is handed the values of the fields before its own."""
+    return node.get("type") == "with-info"
+
+
+def _model(cls: Any, names: list[str], values: dict[str, Any]) -> Any:
+    """An instance that was not validated: None for each field that is not there yet.
+
+    Not ``model_construct``, which would put defaults where the document may yet say otherwise.
+    """
+    made = cls.__new__(cls)
+    set_slot = object.__setattr__
+    set_slot(made, "__dict__", {name: values.get(name) for name in names})
+    set_slot(made, "__pydantic_fields_set__", set(values))
+    set_slot(made, "__pydantic_extra__", {} if cls.model_config.get("extra") == "allow" else None)
+    private = {name: each.get_default() for name, each in cls.__private_attributes__.items()}
+    known = {name: value for name, value in private.items() if value is not PydanticUndefined}
+    set_slot(made, "__pydantic_private__", known if private else None)
+    return made
+
+
+def _dataclass(cls: Any, names: list[str], values: dict[str, Any]) -> Any:
+    made = cls.__new__(cls)
+    for name in names:
+        object.__setattr__(made, name, values.get(name))
+    return made

@@ -1,0 +1,239 @@
+"""What a place of a growing value is to become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator, to_json
+
+from prompture.schema.blame import problems_of
+from prompture.schema.check import InvalidValue, Problem
+
+Siblings: TypeAlias = Callable[[], Mapping[str, Any]]
+"""The complete values of the container so far, by their keys in the JSON."""
+ABSENT: Any = object()
+
+
+class Shape:
+    """A place of which nothing is known: its values stay plain JSON."""
+
+    __slots__ = ()
+
+    def settle(self, node: Any) -> Shape:
+        """The same, of what is certain once the container there has begun (a union's branch)."""
+        return self
+
+    def inside(self, key: str | int) -> Shape:
+        """The shape under a key of the container."""
+        return PLAIN
+
+    def whole(self, value: Any, siblings: Siblings) -> Any:
+        """The typed value of a complete one, beside those of its container that were complete
+        before it. Raises InvalidValue."""
+        return value
+
+    def begun(self, parts: Any) -> Any:
+        """A container that is not complete, of the typed values in it so far; ABSENT where it
+        is not certain what it will be."""
+        return parts
+
+    def growing(self, text: str) -> Any:
+        """A string that is not complete; ABSENT where only the whole of it means something."""
+        return text
+
+
+PLAIN = Shape()
+
+
+class Reader:
+    """One part of a core schema, as a validator that is made when first needed."""
+
+    __slots__ = ("_by_name", "_config", "_made", "_schema")
+
+    def __init__(self, schema: Callable[[], Any], config: Any, by_name: bool | None) -> None:
+        self._schema = schema
+        self._config = config
+        self._by_name = by_name
+        self._made: SchemaValidator | None = None
+
+    @property
+    def validator(self) -> SchemaValidator:
+        if self._made is None:
+            self._made = SchemaValidator(self._schema(), self._config)
+        return self._made
+
+    def read(self, value: Any) -> Any:
+        """Read as JSON is: a date is a string. Raises InvalidValue."""
+        read, by_name = self.validator.validate_json, self._by_name
+        return checked(lambda: read(_text(value), by_alias=True, by_name=by_name), value)
+
+
+def checked(validate: Callable[[], Any], value: Any) -> Any:
+    """What ``validate`` returns. Raises InvalidValue, whatever it raised.
+
+    A validator may look at fields that are not there yet, and fail in any way it likes.
+    """
+    try:
+        return validate()
+    except ValidationError as error:
+        raise problems_of(error, lambda: value) from None
+    except Exception as error:
+        message = f"cannot be checked before the rest is there ({type(error).__name__})"
+        raise InvalidValue([Problem("", message, "unchecked")]) from error
+
+
+def _text(value: Any) -> bytes:
+    return to_json(value, inf_nan_mode="constants")
+
+
+class Typed(Shape):
+    """A place of which only the complete value is typed."""
+
+    __slots__ = ("_reader", "_words")
+
+    def __init__(self, reader: Reader, *, words: bool = False) -> None:
+        self._reader = reader
+        self._words = words
+
+    def whole(self, value: Any, siblings: Siblings) -> Any:
+        return self._reader.read(value)
+
+    def begun(self, parts: Any) -> Any:
+        return ABSENT
+
+    def growing(self, text: str) -> Any:
+        return text if self._words else ABSENT
+
+
+class Listed(Typed):
+    """A list of one shape."""
+
+    __slots__ = ("_item",)
+
+    def __init__(self, reader: Reader, item: Callable[[], Shape]) -> None:
+        super().__init__(reader)
+        self._item = item
+
+    def inside(self, key: str | int) -> Shape:
+        return self._item()
+
+    def begun(self, parts: Any) -> Any:
+        return parts
+
+
+class Keyed(Listed):
+    """A dict of any keys, its values of one shape."""
+
+    __slots__ = ()
+
+
+class Named(Typed):
+    """An object of named fields: a model, a dataclass, a TypedDict.
+
+    ``fields`` are by the keys of the JSON, aliases and names alike. ``build`` makes the object
+    out of the values by attribute.
+    """
+
+    __slots__ = ("_build", "fields")
+
+    def __init__(
+        self,
+        reader: Reader,
+        fields: Mapping[str, tuple[str, Shape]],
+        build: Callable[[dict[str, Any]], Any],
+    ) -> None:
+        super().__init__(reader)
+        self.fields = fields
+        self._build = build
+
+    def inside(self, key: str | int) -> Shape:
+        found = self.fields.get(str(key))
+        return found[1] if found else PLAIN
+
+    def begun(self, parts: Any) -> Any:
+        if not isinstance(parts, dict):
+            return ABSENT
+        fields = self.fields
+        return self._build({fields[k][0]: v for k, v in parts.items() if k in fields})
+
+
+class Member(Typed):
+    """A field of a model whose validators may look at the fields before it."""
+
+    __slots__ = ("_inner", "_key", "_name", "_names", "_owner")
+
+    def __init__(
+        self, reader: Reader, inner: Shape, owner: Reader, name: str, names: Mapping[str, Any]
+    ) -> None:
+        super().__init__(reader)
+        self._inner = inner
+        self._owner = owner
+        self._name = name
+        self._names = names
+
+    def settle(self, node: Any) -> Shape:
+        return self._inner.settle(node)
+
+    def inside(self, key: str | int) -> Shape:
+        return self._inner.inside(key)
+
+    def begun(self, parts: Any) -> Any:
+        return self._inner.begun(parts)
+
+    def growing(self, text: str) -> Any:
+        return self._inner.growing(text)
+
+    def whole(self, value: Any, siblings: Siblings) -> Any:
+        names = self._names
+        known = {names[key][0]: found for key, found in siblings().items() if key in names}
+        try:
+            found = checked(
+                lambda: self._owner.validator.validate_assignment(known, self._name, value), value
+            )
+        except InvalidValue:
+            # Assignment takes Python values; a strict field wants to see JSON.
+            return self._reader.read(value)
+        return found[0][self._name]
+
+
+class Branched(Typed):
+    """A union; ``pick`` knows the branch of a container once it is certain, and until then it
+    is not shown."""
+
+    __slots__ = ("_pick",)
+
+    def __init__(self, reader: Reader, pick: Callable[[Any], Shape | None], *, words: bool) -> None:
+        super().__init__(reader, words=words)
+        self._pick = pick
+
+    def settle(self, node: Any) -> Shape:
+        found = self._pick(node)
+        return self if found is None else found.settle(node)
+
+
+class Rooted(Typed):
+    """A RootModel: what is inside stands for the whole."""
+
+    __slots__ = ("_build", "_inner")
+
+    def __init__(self, reader: Reader, inner: Shape, build: Callable[[Any], Any]) -> None:
+        super().__init__(reader)
+        self._inner = inner
+        self._build = build
+
+    def settle(self, node: Any) -> Shape:
+        settled = self._inner.settle(node)
+        return self if settled is self._inner else Rooted(self._reader, settled, self._build)
+
+    def inside(self, key: str | int) -> Shape:
+        return self._inner.inside(key)
+
+    def begun(self, parts: Any) -> Any:
+        held = self._inner.begun(parts)
+        return held if held is ABSENT else self._build(held)
+
+    def growing(self, text: str) -> Any:
+        grown = self._inner.growing(text)
+        return grown if grown is ABSENT else self._build(grown)

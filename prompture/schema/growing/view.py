@@ -1,0 +1,278 @@
+"""A growing answer, seen in the shape of its schema, at a cost of what is open and new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from prompture.schema.check import InvalidValue, Problem, escape, pointer
+from prompture.schema.growing.places import Place, growing, name_of_pair
+from prompture.schema.growing.shapes import ABSENT, PLAIN, Shape
+from prompture.schema.lens.codec import Codec
+from prompture.schema.partial import Path, Snapshot
+
+
+class _Mirror:
+    """The finished entries of one container that is still open, each read once.
+
+    ``names`` and ``found`` are theirs, in order; a name of None is that of an entry which the
+    restored container does not have, ABSENT the value of one which says that there is nothing.
+    """
+
+    __slots__ = ("codec", "found", "listed", "names", "node", "place", "problems", "ready", "shape")
+
+    def __init__(self, node: Any, codec: Codec, shape: Shape, place: Place) -> None:
+        self.node = node
+        self.codec = codec
+        self.shape = shape
+        self.place = place
+        self.listed = isinstance(node, list) and place.kind != "pairs"
+        self.names: list[str | int | None] = []
+        self.found: list[Any] = []
+        self.ready: dict[str | int, Any] = {}
+        self.problems: list[tuple[int, Problem]] = []
+
+    def upto(self, size: int) -> None:
+        """Read what was finished since, up to ``size`` entries in all."""
+        seen, node = len(self.found), self.node
+        if size <= seen:
+            return
+        if isinstance(node, list):
+            for index in range(seen, size):
+                self._read(index, node[index])
+            return
+        # From the end: what comes before was read already, and may be much.
+        later = len(node) - size
+        for key in reversed([*islice(reversed(node), later, len(node) - seen)]):
+            self._read(key, node[key])
+
+    def _read(self, key: str | int, value: Any) -> None:
+        place = self.place
+        name, found = place.entry(key, value)
+        if name is not None and found is not ABSENT:
+            shape = place.inside(key)[1]
+            if shape is not PLAIN:
+                found = self._whole(shape, name, found)
+            if not self.listed:
+                self.ready[name] = found
+        self.names.append(name)
+        self.found.append(found)
+
+    def _whole(self, shape: Shape, name: str | int, value: Any) -> Any:
+        try:
+            return shape.whole(value, self._siblings)
+        except InvalidValue as error:
+            at, prefix = len(self.found), f"/{escape(name)}"
+            self.problems += [
+                (at, Problem(prefix + p.pointer, p.message, p.kind, p.value))
+                for p in error.problems
+            ]
+            return None
+
+    def _siblings(self) -> dict[str, Any]:
+        wrong = {self.names[at] for at, _ in self.problems}
+        return {str(name): v for name, v in self.ready.items() if name not in wrong}
+
+    def copy(self, size: int) -> Any:
+        """A container of the first ``size`` finished entries."""
+        if self.listed:
+            return self.found[:size]
+        if size >= len(self.found):
+            return self.ready.copy()
+        pairs = zip(self.names[:size], self.found, strict=False)
+        return {name: v for name, v in pairs if name is not None and v is not ABSENT}
+
+    def lone(self, size: int) -> Any:
+        """The finished entry that a hull stands around; ABSENT where it is not finished."""
+        pairs = zip(self.names[:size], self.found, strict=False)
+        return next((v for name, v in pairs if name is not None), ABSENT)
+
+
+class _Fold:
+    """Puts snapshots of one answer together, out of finished parts that are kept."""
+
+    def __init__(self, codec: Codec, shape: Shape) -> None:
+        self._codec = codec
+        self._shape = shape
+        self._mirrors: list[_Mirror] = []
+
+    def value(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
+        """The value, None where there is none yet, and what is wrong with its finished parts."""
+        levels = snapshot.levels()
+        if not levels:
+            return self._rootless(snapshot)
+        keys = snapshot.open_path or ()
+        codec, shape = self._codec, self._shape
+        open_levels: list[tuple[_Mirror, int, Path]] = []
+        names: Path = ()
+        child: Any = ABSENT
+        for depth, (node, size) in enumerate(levels):
+            mirror = self._mirror(depth, node, codec, shape)
+            place = mirror.place
+            if place.kind == "opaque":
+                restored = place.codec.restore(snapshot.get(keys[:depth]))
+                child = restored if place.shape is PLAIN else ABSENT
+                break
+            is_open = depth < len(keys)
+            mirror.upto(size - is_open)
+            open_levels.append((mirror, size - is_open, names))
+            if is_open:
+                codec, shape = place.inside(keys[depth])
+                name = _name(mirror, keys[depth])
+                names = (*names, name) if name is not None and place.kind != "hull" else names
+        else:
+            grown = snapshot.grown
+            if grown is not None:
+                child = growing(codec, shape, grown)
+        del self._mirrors[len(open_levels) :]
+        return _assemble(open_levels, keys, child), [*_problems(open_levels)]
+
+    def _rootless(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
+        """A root that is complete, or no container."""
+        if snapshot.grown is not None:
+            shown = growing(self._codec, self._shape, snapshot.grown)
+            return (None if shown is ABSENT else shown), []
+        if not snapshot.complete:
+            return None, []
+        restored = self._codec.restore(snapshot.value)
+        try:
+            return self._shape.whole(restored, dict), []
+        except InvalidValue as error:
+            return None, list(error.problems)
+
+    def _mirror(self, depth: int, node: Any, codec: Codec, shape: Shape) -> _Mirror:
+        """The mirror of this container, the one that was kept if it still is the same."""
+        place = None
+        if depth < len(self._mirrors):
+            kept = self._mirrors[depth]
+            if kept.node is node and kept.codec is codec and kept.shape is shape:
+                if kept.place.certain:
+                    return kept
+                place = Place(codec, shape, node)
+                if place.shape is kept.place.shape and place.codec is kept.place.codec:
+                    return kept
+            del self._mirrors[depth:]
+        made = _Mirror(node, codec, shape, place or Place(codec, shape, node))
+        self._mirrors.append(made)
+        return made
+
+
+def _assemble(levels: list[tuple[_Mirror, int, Path]], keys: Path, child: Any) -> Any:
+    """The value, from the innermost open container outwards."""
+    for depth in range(len(levels) - 1, -1, -1):
+        mirror, size, _ = levels[depth]
+        place = mirror.place
+        if place.kind == "hull":
+            if child is ABSENT:
+                child = mirror.lone(size)
+            continue
+        parts = mirror.copy(size)
+        if child is not ABSENT and depth < len(keys):
+            name = _name(mirror, keys[depth])
+            if isinstance(parts, list):
+                parts.append(child)
+            elif name is not None:
+                parts[name] = child
+        child = place.shape.begun(parts)
+    return None if child is ABSENT else child
+
+
+def _name(mirror: _Mirror, key: str | int) -> str | int | None:
+    """The name of an entry that is open."""
+    if mirror.place.kind == "pairs":
+        return name_of_pair(mirror.node[key])
+    return mirror.place.name_of(key)
+
+
+def _problems(levels: list[tuple[_Mirror, int, Path]]) -> Iterator[Problem]:
+    for mirror, size, names in levels:
+        for at, problem in mirror.problems:
+            if at < size:
+                where = pointer(names) + problem.pointer
+                yield Problem(where, problem.message, problem.kind, problem.value)
+
+
+class View:
+    """Snapshots of one answer, restored (``plain``) and typed (``value``).
+
+    Threads may not share one. Values of earlier looks stay as they were.
+    """
+
+    def __init__(self, codec: Codec, shape: Shape) -> None:
+        self._codec = codec
+        self._plain = _Fold(codec, PLAIN)
+        self._typed = self._plain if shape is PLAIN else _Fold(codec, shape)
+
+    def plain(self, snapshot: Snapshot) -> Any:
+        """The JSON so far, in the shape of the original schema; do not change it."""
+        return self._plain.value(snapshot)[0]
+
+    def value(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
+        """The typed value so far, and what is wrong with its finished parts."""
+        return self._typed.value(snapshot)
+
+    def names(self, path: Path, root: Any) -> Path:
+        """A path of the answer as one of the restored value."""
+        names: Path = ()
+        for place, key, node in self._walk(path, root, forward=True):
+            name = name_of_pair(node[key]) if place.kind == "pairs" else place.name_of(key)
+            if place.kind != "hull" and name is not None:
+                names = (*names, name)
+        return names
+
+    def keys(self, names: Path, root: Any) -> Path | None:
+        """The inverse of ``names``; None where the answer has no place of its own for it."""
+        keys: Path = ()
+        count = 0
+        for place, key, _ in self._walk(names, root, forward=False):
+            if key is None:
+                return None
+            keys = (*keys, key)
+            count += place.kind != "hull"
+        return keys if count == len(names) else None
+
+    def _walk(self, path: Path, root: Any, *, forward: bool) -> Iterator[tuple[Place, Any, Any]]:
+        """Each place on a path of the answer (or, backwards, of the restored value), with the
+        key of the answer there, and the container."""
+        codec, shape, node = self._codec, PLAIN, root
+        left = list(path)
+        while left or not forward:
+            if not isinstance(node, (dict, list)):
+                return
+            place = Place(codec, shape, node)
+            hull = place.kind == "hull"
+            if place.kind == "opaque" or (not left and not hull):
+                return
+            key: Any
+            if forward:
+                key = left.pop(0)
+            elif hull:
+                key = next((k for k in _keys_of(node) if place.name_of(k) is not None), None)
+            elif place.kind == "pairs":
+                wanted = left.pop(0)
+                key = next((i for i, p in enumerate(node) if name_of_pair(p) == wanted), None)
+            else:
+                key = _as_key(place.key_of(left.pop(0)), node)
+            yield place, key, node
+            if key is None:
+                return
+            codec, shape = place.inside(key)
+            node = _at(node, key)
+
+
+def _keys_of(node: Any) -> Any:
+    return node if isinstance(node, dict) else range(len(node))
+
+
+def _as_key(key: Any, node: Any) -> Any:
+    """A segment of a pointer as a key of this container."""
+    if isinstance(node, dict):
+        return key if key is None else str(key)
+    return int(key) if str(key).isdigit() else None
+
+
+def _at(node: Any, key: Any) -> Any:
+    if isinstance(node, dict):
+        return node.get(key)
+    return node[key] if isinstance(key, int) and key < len(node) else None
