@@ -142,7 +142,7 @@ def one_model(
     for left in reversed(range(tries)):
         patch = question.patch
         try:
-            completion = yield Ask(driver, question.request, part=patch is not None)
+            completion = yield Ask(driver, question.request, patch is not None, question.plan)
         except PromptureError as exc:
             ledger.note_error(exc, name=name, strategy=plan.strategy)
             if left and isinstance(exc, ToolArgumentsInvalid):
@@ -253,6 +253,8 @@ def _summary(name: str, problems: Sequence[Problem], tries: int) -> str:
 
 
 Planner = Callable[[Any], Plan]
+OneModel = Callable[..., Flow[Extraction[Any]]]
+"""``one_model``, or what takes its place."""
 
 
 def cascade(
@@ -263,13 +265,17 @@ def cascade(
     *,
     check: Callable[[Any, Request], None],
     max_retries: int,
+    ledger: Ledger | None = None,
+    ask: OneModel = one_model,
+    is_settled: Callable[[], bool] = lambda: False,
 ) -> Flow[Extraction[T]]:
     """Ask the models in order until one gives a valid value.
 
     A model that fails in whatever way hands on to the next; only a budget that is used up ends
-    the whole. The last error is raised, carrying every attempt and the whole bill.
+    the whole, or ``is_settled`` saying that a failure is final. The last error is raised,
+    carrying every attempt and the whole bill. ``ask`` asks one model.
     """
-    ledger = Ledger([], [])
+    ledger = ledger or Ledger([], [])
     last: PromptureError | None = None
     for make in drivers:
         try:
@@ -278,13 +284,13 @@ def cascade(
             check(driver, plan.request(document))
             return (
                 yield from _with_fallback(
-                    source, driver, plan, document, max_retries=max_retries, ledger=ledger
+                    ask, source, driver, plan, document, max_retries=max_retries, ledger=ledger
                 )
             )
         except BudgetExceeded as exc:
             raise ledger.onto(exc) from None
         except PromptureError as exc:
-            if isinstance(exc, ConfigurationError) and len(drivers) == 1:
+            if is_settled() or (isinstance(exc, ConfigurationError) and len(drivers) == 1):
                 raise ledger.onto(exc) from exc.__cause__
             last = exc
     assert last is not None
@@ -292,6 +298,7 @@ def cascade(
 
 
 def _with_fallback(
+    ask: OneModel,
     source: Source[T],
     driver: Any,
     plan: Plan,
@@ -300,21 +307,17 @@ def _with_fallback(
     max_retries: int,
     ledger: Ledger,
 ) -> Flow[Extraction[T]]:
-    """``one_model``, in the next looser way where the provider refuses the schema itself."""
+    """``ask``, in the next looser way where the provider refuses the schema itself."""
     try:
         return (
-            yield from one_model(
-                source, driver, plan, document, max_retries=max_retries, ledger=ledger
-            )
+            yield from ask(source, driver, plan, document, max_retries=max_retries, ledger=ledger)
         )
     except InvalidRequest as exc:
         looser = plan.looser() if _blames_format(exc) else None
         if looser is None:
             raise
     return (
-        yield from one_model(
-            source, driver, looser, document, max_retries=max_retries, ledger=ledger
-        )
+        yield from ask(source, driver, looser, document, max_retries=max_retries, ledger=ledger)
     )
 
 

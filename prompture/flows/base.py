@@ -20,12 +20,14 @@ T = TypeVar("T")
 class Ask:
     """Call this driver with this request. The driver is of the runner's colour.
 
-    ``part`` says that only parts of an earlier answer are asked for again.
+    ``part`` says that only parts of an earlier answer are asked for again. ``plan`` is how the
+    answer is to be read, for those who read it while it comes.
     """
 
     driver: Any
     request: Request
     part: bool = False
+    plan: Any = None
 
 
 Flow: TypeAlias = Generator[Ask, Completion, T]
