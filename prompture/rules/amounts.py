@@ -21,6 +21,15 @@ _SUMMARY = re.compile(
 _SUMMARY_LINES = 6
 
 
+def witnesses() -> set[str]:
+    """The labels of amounts that confirm a total: what was paid, what came back, what was rounded, net and tax."""
+    return {
+        label
+        for concept in (*sorted(SUMS), "cash", "change", "rounding")
+        for label in concept_labels(concept)
+    }
+
+
 def weigh(
     name: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
 ) -> list[Candidate]:

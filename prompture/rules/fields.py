@@ -106,6 +106,8 @@ def make_field(
     phrases = {**(concept_labels(concept.name) if concept else {}), **dict.fromkeys(own, 1.0)}
     if concept is not None and normalise(name) in _GENERIC and not items:
         phrases = concept_labels(concept.name)
+    if side and role in _ROLE_CONCEPTS:
+        phrases = {**concept_labels(_ROLE_CONCEPTS[role]), **phrases}
     kind = field_kind(schema, types, own, concept, role)
     return Field(
         name, schema, types, nullable, required, kind,
@@ -170,7 +172,8 @@ def concept_labels(name: str) -> dict[str, float]:
 
 
 @lru_cache(maxsize=1)
-def _sides() -> tuple[tuple[str, str], ...]:
+def side_words() -> tuple[tuple[str, str], ...]:
+    """The words for each side in normal form, longest first: ("bill to name", "buyer")."""
     pairs = [(normalise(word), "seller") for word in SELLER] + [
         (normalise(word), "buyer") for word in BUYER
     ]
@@ -180,7 +183,7 @@ def _sides() -> tuple[tuple[str, str], ...]:
 def split_party(own: list[str]) -> tuple[str | None, str | None]:
     """Read "vendor_city" as ("seller", "city"), "company" as ("seller", "name"); (None, None) otherwise."""
     for phrase in own[:2]:
-        for word, side in _sides():
+        for word, side in side_words():
             if phrase == word:
                 return side, "name"
             if phrase.startswith(word + " "):
@@ -218,6 +221,12 @@ _ROLE_KINDS = {
     "email": "email",
     "tax_number": "identifier",
     "postcode": "postcode",
+}
+_ROLE_CONCEPTS = {
+    "phone": "phone",
+    "email": "email",
+    "tax_number": "gst_number",
+    "address": "address",
 }
 _LAST_WORDS = {
     "date": "date",

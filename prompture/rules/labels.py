@@ -12,7 +12,7 @@ FUZZY_AT_LEAST = 86.0
 
 _PARENTHESES = re.compile(r"\([^()]{0,40}\)|\[[^\[\]]{0,40}\]")
 _PERCENT = re.compile(r"@? ?\d{1,3}(?:[.,]\d{1,2})? ?%")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z]{2})(?=[A-Z][a-z]{2})")
 _TOKEN = re.compile(r"[^\W_]+|[#%№]")
 _SPACED = re.compile(r"\b(?:[^\W\d_] ){3,}[^\W\d_]\b")
 _NUMBER_SIGN = re.compile(r"\b([nN])\s?[°º]")

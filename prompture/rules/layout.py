@@ -73,11 +73,14 @@ class Layout:
 
     def below(self, index: int, cell: Cell, *, reach: int = 2) -> Cell | None:
         """The nearest cell under `cell`, at most `reach` lines down, that overlaps its columns."""
+        cells = self.lines[index].cells
         for line in self.lines[index + 1 : index + 1 + reach]:
             found = overlapping(line, cell)
             if found is not None:
                 # Under a row of headings a value belongs to the heading it overlaps most.
                 return found if overlapping(self.lines[index], found) == cell else None
+            if len(cells) > 1 and len(line.cells) == len(cells) and cell in cells:
+                return line.cells[cells.index(cell)]
         return None
 
 

@@ -1,6 +1,5 @@
 """A document read once: its layout, its dates, and what its numbers and dates mean. Shared by every field."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -45,7 +44,6 @@ class Candidate:
     spans: tuple[Span, ...]
     score: float
     label: tuple[int, int] | None = None
-    inner: Mapping[str, tuple[Span, ...]] | None = None
 
 
 def read_page(text: str, *, today: date | None = None, region: str | None = None) -> Page:

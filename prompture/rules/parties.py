@@ -2,11 +2,11 @@
 
 import re
 
-from prompture.rules.fields import Field
+from prompture.rules.fields import Field, side_words
 from prompture.rules.labels import normalise
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.party_blocks import LABEL, Block, party_blocks
-from prompture.rules.party_parts import NAME_LABELS, one_candidate, read_block
+from prompture.rules.party_parts import one_candidate, read_block
 from prompture.rules.storefront import read_storefront
 from prompture.rules.towns import TOWN
 from prompture.rules.values import Reading, read
@@ -27,7 +27,7 @@ def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list
     out: list[Candidate] = []
     for block in mine:
         out = out or read_block(name, page, block)
-    out.extend(_labelled(name, found))
+    out.extend(_labelled(name, page, found))
     if name.role in {"vat_id", "tax_number"}:
         out.extend(_identified(name, page, scope, bool(mine)))
     if out or mine:
@@ -38,22 +38,29 @@ def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list
     return out
 
 
-def _labelled(name: Field, found: list[Candidate]) -> list[Candidate]:
-    """A bare "Name:" says nothing about the side; labels with the side in them do."""
-    sided = {phrase for phrase in name.phrases if len(phrase.split()) > 1 or phrase not in _BARE}
-    return (
-        [candidate for candidate in found if candidate.score >= 0.9]
-        if sided and set(name.phrases) <= sided
-        else []
-    )
+def _labelled(name: Field, page: Page, found: list[Candidate]) -> list[Candidate]:
+    """Values by labels that name the side; a label that names none is the seller's, outside the blocks of others."""
+    out = []
+    for candidate in found:
+        if candidate.label is None or candidate.score < 0.8:
+            continue
+        words = f" {normalise(page.text[candidate.label[0] : candidate.label[1]])} "
+        side = next((side for word, side in side_words() if f" {word} " in words), None)
+        if side is None and name.party == "seller" and name.role in _UNSIDED:
+            place = candidate.spans[0].start
+            inside = [
+                block.side
+                for block in party_blocks(page)
+                for cell in block.cells
+                if cell.start <= place < cell.end
+            ]
+            side = inside[0] if inside else "seller"
+        if side == name.party:
+            out.append(candidate)
+    return out
 
 
-_BARE = (
-    frozenset(
-        {"name", "city", "postcode", "street", "country", "address", "email", "phone", "company"}
-    )
-    | NAME_LABELS
-)
+_UNSIDED = frozenset({"phone", "email", "tax_number", "address"})
 
 
 def _identified(name: Field, page: Page, scope: Scope, has_block: bool) -> list[Candidate]:

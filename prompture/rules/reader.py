@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prompture.rules import blocks, lists, sources, tables
+from prompture.rules import amounts, blocks, lists, sources, tables
 from prompture.rules.candidates import Index, index_pairs, labelled
 from prompture.rules.choose import choose, settle_claims
 from prompture.rules.citations import is_reference, read_references
@@ -33,6 +33,8 @@ class Reader:
         wanted: set[str] = set()
         for name in all_fields(schema):
             wanted.update(name.phrases)
+            if name.concept in amounts.SUMS:
+                wanted.update(amounts.witnesses())
         wanted.discard("")
         page.memo["wanted"] = frozenset(wanted)
         return cls(schema, page, index_pairs(find_pairs(page.layout, wanted)))
@@ -201,7 +203,13 @@ def _rows(
             found = row.get(name.name)
             if found is not None:
                 value[name.name] = found.value
-                spans[f"{pointer}/{number}/{escape(name.name)}"] = found.spans
+                at = f"{pointer}/{number}/{escape(name.name)}"
+                leaves = (
+                    [f"{at}/{place}" for place in range(len(found.value))]
+                    if isinstance(found.value, list)
+                    else [at]
+                )
+                spans.update(dict.fromkeys(leaves, found.spans))
             elif name.required:
                 value[name.name] = [] if name.kind == "array" and not name.nullable else None
         values.append(value)

@@ -226,14 +226,14 @@ def _only_choice(name: Field, page: Page, scope: Scope) -> list[Candidate]:
     """An enumeration without a label: the only one of its values that the text names as a word of its own."""
     named: list[tuple[object, re.Match[str]]] = []
     for value in choices(name):
-        if isinstance(value, str) and len(value) >= 4:
+        if isinstance(value, str) and value:
             words = re.escape(value.replace("_", " "))
             match = re.search(
                 rf"(?<!\w){words}(?!\w)", page.text[scope.start : scope.end], re.IGNORECASE
             )
             if match is not None:
                 named.append((value, match))
-    if len(named) != 1:
+    if len(named) != 1 or len(str(named[0][0])) < 3:
         return []
     value, match = named[0]
     return candidate(

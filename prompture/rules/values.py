@@ -12,7 +12,7 @@ from prompture.rules import forms
 from prompture.rules.choices import best_choice, choices
 from prompture.rules.dates import find_dates, find_times, parse_rest, settle
 from prompture.rules.fields import Field
-from prompture.rules.numbers import CURRENCY, currency_code, find_numbers
+from prompture.rules.numbers import CURRENCY, Numeral, currency_code, find_numbers
 from prompture.rules.page import Page
 
 LONGEST_TEXT = 300
@@ -141,12 +141,21 @@ def _money(page: Page, start: int, end: int) -> Reading | None:
         for number in find_numbers(text, start, stop, mark=page.mark)
         if not re.match(r" ?[%:]", text[number.end : number.end + 2])
         and not any(s <= number.start < e for s, e in days)
+        and not _coded(text, number, start)
     ]
     amounts = [number for number in found if number.decimals >= 2] or found
     if not amounts:
         return _price(page, start, end)
     first = amounts[0]
     return Reading(first.value, first.start, first.end, len({n.value for n in amounts}) - 1)
+
+
+def _coded(text: str, number: Numeral, start: int) -> bool:
+    """Whether a number is part of a code: letters that are no currency before it, or eight digits in a row."""
+    if number.decimals == 0 and number.end - number.start >= 8:
+        return True
+    before = re.search(r"[A-Za-z]{1,4}$", text[max(start, number.start - 4) : number.start])
+    return before is not None and CURRENCY.fullmatch(before.group()) is None
 
 
 def _price(page: Page, start: int, end: int) -> Reading | None:
