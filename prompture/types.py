@@ -197,6 +197,7 @@ class Usage:
     the audio and image counts are parts of those too. ``cache_writes`` splits
     ``cache_write_tokens`` by time to live (``{"5m": 10}``), as far as the provider does.
     ``reported`` is False where the provider stated no usage at all: the zeros then mean unknown.
+    ``searches`` counts web searches that the provider made, for which it may charge apart.
     ``stated_cost`` is the price in US dollars that the provider itself put on the call.
     ``raw`` is the provider's own usage object.
     """
@@ -212,6 +213,7 @@ class Usage:
     input_image_tokens: int = 0
     output_image_tokens: int = 0
     requests: int = 0
+    searches: int = 0
     service_tier: str | None = None
     stated_cost: Decimal | None = None
     reported: bool = False

@@ -85,6 +85,7 @@ def read_usage(usage: Any) -> Usage:
         cache_writes=writes,
         reasoning_tokens=count(section(usage, "output_tokens_details"), "thinking_tokens"),
         requests=1,
+        searches=count(section(usage, "server_tool_use"), "web_search_requests"),
         service_tier=tier if isinstance(tier, str) else None,
         reported=True,
         raw=usage,

@@ -138,10 +138,18 @@ def usage_of(body: JSON) -> Usage:
         input_image_tokens=_of_kind(given, _IMAGE),
         output_image_tokens=_of_kind(made, _IMAGE),
         requests=1,
+        searches=_searches(body),
         service_tier=_tier(raw),
         reported=True,
         raw=raw,
     )
+
+
+def _searches(body: JSON) -> int:
+    """Queries to Google that the answer was grounded by."""
+    found = (section(c, "groundingMetadata") for c in objects(body.get("candidates")))
+    queries = [one.get("webSearchQueries") for one in found]
+    return sum(len(q) for q in queries if isinstance(q, list))
 
 
 def _of_kind(details: Sequence[JSON], kind: tuple[str, int]) -> int:

@@ -117,11 +117,28 @@ def read_usage(body: JSON) -> Usage:
         cache_writes=_writes(usage, given),
         reasoning_tokens=count(section(usage, "output_tokens_details"), "reasoning_tokens"),
         requests=1,
+        searches=_searches(body, usage),
         service_tier=tier if isinstance(tier, str) else None,
         stated_cost=stated_cost(usage),
         reported=True,
         raw=usage,
     )
+
+
+def _searches(body: JSON, usage: JSON) -> int:
+    """Web searches as the provider counts them, else those among the output's items; opening a
+    page and finding in one are no searches."""
+    xai = section(usage, "server_side_tool_usage_details")
+    stated = section(section(body, "tool_usage"), "web_search")
+    if xai or "num_requests" in stated:
+        return count(xai, "web_search_calls") or count(stated, "num_requests")
+    items = body.get("output")
+    calls = [
+        one
+        for one in (items if isinstance(items, list) else ())
+        if isinstance(one, Mapping) and one.get("type") == "web_search_call"
+    ]
+    return sum(section(one, "action").get("type", "search") == "search" for one in calls)
 
 
 def _writes(usage: JSON, given: JSON) -> dict[str, int]:

@@ -12,26 +12,30 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
 from prompture.drivers import hooks as hooking
 from prompture.drivers import meter
+from prompture.drivers.cost import LOCAL, at_least
 from prompture.drivers.limits import rate_limits
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import (
+    BudgetExceeded,
+    ConfigurationError,
     PromptureError,
+    ProtocolError,
     ProviderError,
     TransportError,
     UnsupportedError,
 )
 from prompture.money import ZERO, Bill, Charge, Cost
-from prompture.types import Completion, Delta, Request
+from prompture.types import Completion, Delta, Request, Usage
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep
 from prompture.wire.retry import Retry, send
 
 if TYPE_CHECKING:
     from prompture.catalog.models import Entry
     from prompture.drivers.hooks import Hooks
-    from prompture.types import Usage
 
 DEFAULT_TIMEOUT = 600.0
 _UNBILLED = Cost(usd=ZERO, source="provider", reason="an error answer is not billed")
+_UNREADABLE = Cost(usd=None, reason="the answer could not be read; it may have been billed")
 _UNANSWERED = Cost(usd=None, reason="no answer arrived; the provider may have billed it")
 
 
@@ -61,7 +65,9 @@ class BaseDriver:
 
         def entry(self, model: str | None = None) -> Entry | None: ...
 
-        def price(self, usage: Usage, *, answered: str = "", asked: str = "") -> Cost: ...
+        def price(
+            self, usage: Usage, *, answered: str = "", asked: str = "", at: float | None = None
+        ) -> Cost: ...
 
     supports_json_mode: ClassVar[Flag] = Flag("json_mode")
     supports_json_schema: ClassVar[Flag] = Flag("json_schema")
@@ -144,15 +150,30 @@ class Call:
     def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
         self.driver = driver
         self.tries: list[Charge] = []
-        self.started = time.perf_counter()
+        self.http: HTTPRequest
+        self.wait = 0.0
+        self._over = False
+        self._paid: Charge | None = None
+        self._streamed = stream
         self._tokens: list[tuple[meter.Meter, object]] = []
         self.request = self._prepared(request)
         self.codec: Codec = self._codec()
+        self.begin()
+
+    def begin(self) -> None:
+        """Ask the meters and encode the request. ``wait`` is then 0, or the seconds after which
+        a meter wants to be asked again: the call may not be sent before."""
+        self.started, self.at = time.perf_counter(), time.time()
         try:
-            self.request = self._metered(self.request)
-            self.http = self._encoded(stream)
-        except PromptureError as exc:
-            self.failed(exc)
+            self.request, self.wait = self._metered(self.request), 0.0
+            self.http = self._encoded(self._streamed)
+        except meter.Busy as busy:
+            self._withdraw()
+            self.wait = busy.seconds
+        except BaseException as exc:
+            self._withdraw()
+            if isinstance(exc, PromptureError):
+                self.failed(exc)
             raise
 
     def _codec(self) -> Codec:
@@ -186,6 +207,9 @@ class Call:
 
     def exchange(self) -> Exchange[HTTPResponse]:
         """Send, and send again where that may help; the good response."""
+        while self.wait:
+            yield Sleep(self.wait)
+            self.begin()
         if throttle := self.driver.provider.throttle:
             wait = throttle.reserve(len(self.http.body) // 4 + (self.request.max_tokens or 0))
             if wait > 0:
@@ -208,13 +232,19 @@ class Call:
         """Put a failed try, which another will follow, on the bill."""
         charge = self._charge_of(error)
         self.tries.append(charge)
-        for each, _ in self._tokens:
-            each.after(None, charge)
+        try:
+            for each, token in self._tokens:
+                each.again(token, charge)
+        except PromptureError as stop:
+            self.failed(stop)
+            raise
 
     def finished(self, completion: Completion, response: HTTPResponse | None) -> Completion:
         """Price the completion, tell hooks and meters, and hand it over."""
         driver = self.driver
-        cost = driver.price(completion.usage, answered=completion.model, asked=self.request.model)
+        cost = driver.price(
+            completion.usage, answered=completion.model, asked=self.request.model, at=self.at
+        )
         headers = response.headers if response else {}
         completion = replace(
             completion,
@@ -225,7 +255,8 @@ class Call:
             retries=tuple(self.tries),
             seconds=time.perf_counter() - self.started,
         )
-        self._settle(charge_of(completion, driver.provider.name))
+        self._paid = charge_of(completion, driver.provider.name)
+        self._settle(self._paid)
         if driver._hooks:
             completion = hooking.after(driver._hooks, self.request, completion)
         return completion
@@ -235,17 +266,28 @@ class Call:
         self._settle(self._charge(partial, status="cancelled"))
 
     def failed(self, error: PromptureError) -> None:
-        """Put the last try on the bill, which the error then carries."""
-        charge = self._charge_of(error)
+        """Put the last try on the bill, which the error then carries; what was never sent
+        leaves no line."""
+        if self._over:
+            return
+        self._over = True
+        # A hook may raise after the answer has been paid for.
+        charge = self._paid or self._charge_of(error)
+        sent = self._paid is not None or not (
+            isinstance(error, (ConfigurationError, BudgetExceeded))
+            or getattr(error, "unsent", False)
+        )
+        if isinstance(error, (ConfigurationError, BudgetExceeded)):
+            self._withdraw()
         self._settle(charge)
-        if error.bill is None and (self.tries or charge.cost is not _UNBILLED):
-            error.bill = Bill((*self.tries, charge))
+        if error.bill is None and (self.tries or sent):
+            error.bill = Bill((*self.tries, charge) if sent else tuple(self.tries))
         hooking.failed(self.driver._hooks, self.request, error)
 
     def abandoned(self) -> None:
         """Something that is no error of ours ended the call (a cancelled task, a bug)."""
-        unknown = self._charge(Completion(), status="cancelled", cost=_UNANSWERED)
-        self._settle(unknown)
+        cost = LOCAL if self.driver.provider.local else _UNANSWERED
+        self._settle(self._charge(Completion(), status="cancelled", cost=cost))
 
     def delta(self, piece: Delta) -> Delta:
         hooks = self.driver._hooks
@@ -256,27 +298,41 @@ class Call:
             each, token = self._tokens.pop()
             each.after(token, charge)
 
+    def _withdraw(self) -> None:
+        while self._tokens:
+            each, token = self._tokens.pop()
+            each.withdraw(token)
+
     def _charge_of(self, error: PromptureError) -> Charge:
         if error.partial is not None:
             return self._charge(error.partial, status="error", note=type(error).__name__)
-        unanswered = isinstance(error, TransportError) and not error.unsent
+        cost = _UNBILLED
+        if isinstance(error, TransportError) and not error.unsent:
+            cost = _UNANSWERED
+        elif isinstance(error, ProtocolError):
+            cost = _UNREADABLE
         return self._charge(
             Completion(request_id=getattr(error, "request_id", None)),
             status="error",
             note=type(error).__name__,
-            cost=_UNANSWERED if unanswered and not self.driver.provider.local else _UNBILLED,
+            cost=self.driver.price(Usage()) if self.driver.provider.local else cost,
         )
 
     def _charge(
         self, completion: Completion, *, status: str, note: str = "", cost: Cost | None = None
     ) -> Charge:
         asked = self.request.model
+        if cost is None:
+            cost = self.driver.price(
+                completion.usage, answered=completion.model, asked=asked, at=self.at
+            )
+            # Usage that is counted as a stream goes on is not the whole of it.
+            cost = cost if completion.raw_stop else at_least(cost)
         return Charge(
             provider=self.driver.provider.name,
             model=completion.model or asked,
             usage=completion.usage,
-            cost=cost
-            or self.driver.price(completion.usage, answered=completion.model, asked=asked),
+            cost=cost,
             status=status,
             request_id=completion.request_id,
             seconds=time.perf_counter() - self.started,

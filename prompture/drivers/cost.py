@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from prompture.money import ZERO, Cost
+from prompture.money import ZERO, Cost, Price, add_usd, format_usd
 from prompture.types import Usage
 
 if TYPE_CHECKING:
-    from prompture.catalog.models import Entry
+    from prompture.catalog.models import Entry, Rates
     from prompture.drivers.provider import Provider
 
 LOCAL = Cost(usd=ZERO, source="local", reason="the model runs on your own machine")
+_APART = frozenset({"iterations", "speed", "inference_geo", "search_context_size"})
+"""Fields of a raw usage that change the price beyond the tokens."""
+_PER_REQUEST = frozenset({"perplexity"})
+"""Providers that charge for the request itself."""
+_US_FACTOR = Decimal("1.1")
 
 
 class CostMixin:
@@ -22,23 +30,143 @@ class CostMixin:
 
     def entry(self, model: str | None = None) -> Entry | None:
         """What the catalog knows of a model of this provider (its own one by default)."""
-        if not self.provider.catalog:
-            return None
-        from prompture import catalog
+        return entry_of(self.provider, model or self.model)
 
-        return catalog.find(self.provider.catalog, model or self.model)
+    def price(
+        self, usage: Usage, *, answered: str = "", asked: str = "", at: float | None = None
+    ) -> Cost:
+        """What ``usage`` costs, by the model that answered, else by the one that was asked.
 
-    def price(self, usage: Usage, *, answered: str = "", asked: str = "") -> Cost:
-        """What ``usage`` costs, by the model that answered, else by the one that was asked."""
-        if self.provider.local:
-            return LOCAL
-        from prompture import catalog
+        ``at`` is the moment of sending (seconds since 1970), for prices that change with it.
+        """
+        return price_of(self.provider, usage, answered=answered, asked=asked or self.model, at=at)
 
-        if self.provider.billed:
-            usage = self.provider.billed(usage)
-        asked = asked or self.model
-        for model in (answered, asked):
-            found = self.entry(model) if model else None
-            if found is not None and found.rates is not None:
-                return catalog.cost_of(usage, found)
-        return catalog.cost_of(usage, None, model=f"{self.provider.name}/{answered or asked}")
+
+def entry_of(provider: Provider, model: str) -> Entry | None:
+    """What the catalog knows of a model at a provider."""
+    if not provider.catalog or not model:
+        return None
+    from prompture import catalog
+
+    return catalog.find(provider.catalog, model)
+
+
+def price_of(
+    provider: Provider, usage: Usage, *, answered: str, asked: str, at: float | None = None
+) -> Cost:
+    """What a call costs at a provider; see ``CostMixin.price``."""
+    if provider.local:
+        return LOCAL
+    if provider.billed:
+        usage = provider.billed(usage)
+    raw = usage.raw
+    entry = _priced_entry(provider, answered, asked)
+    if usage.searches or not _APART.isdisjoint(raw) or provider.catalog in _PER_REQUEST:
+        return _with_extras(provider, usage, entry, answered=answered or asked, at=at)
+    return _plain(provider, usage, entry, model=answered or asked, at=at)
+
+
+def at_least(cost: Cost) -> Cost:
+    """The price of what is only known in part: unknown, with the known part as the reason."""
+    if not cost.usd or cost.source == "provider":
+        return cost
+    reason = f"the answer was cut off before its last usage; at least ${format_usd(cost.usd)}"
+    return replace(cost, usd=None, reason=reason)
+
+
+def _priced_entry(provider: Provider, answered: str, asked: str) -> Entry | None:
+    for model in (answered, asked):
+        found = entry_of(provider, model)
+        if found is not None and found.rates is not None:
+            return found
+    return None
+
+
+def _plain(
+    provider: Provider, usage: Usage, entry: Entry | None, *, model: str, at: float | None
+) -> Cost:
+    from prompture.catalog.cost import cost_of
+
+    if entry is None:
+        return cost_of(usage, None, model=f"{provider.name}/{model}")
+    rates = entry.rates
+    if at is None or rates is None or not (rates.windows or rates.later):
+        return cost_of(usage, entry)
+    return cost_of(usage, entry, when=datetime.fromtimestamp(at, UTC))
+
+
+def _with_extras(
+    provider: Provider, usage: Usage, entry: Entry | None, *, answered: str, at: float | None
+) -> Cost:
+    """What usual calls have none of: fees, modes and places that cost more, calls within.
+
+    Anthropic's rules: ``speed`` "fast" has rates of its own; ``inference_geo`` "us" costs 1.1
+    times the usual; ``iterations`` are calls of a compaction or an advisor, billed on top.
+    """
+    raw = usage.raw
+    spoken = replace(usage, service_tier="fast") if raw.get("speed") == "fast" else usage
+    if raw.get("inference_geo") == "us" and entry is not None and entry.rates is not None:
+        entry = replace(entry, rates=_in_us(entry.rates))
+    cost = _plain(provider, spoken, entry, model=answered, at=at)
+    if entry is None or entry.rates is None or entry.rates.free:
+        return cost
+    cost = _with_fees(cost, usage, provider.catalog, entry)
+    return _with_nested(cost, provider, usage, answered=answered, at=at)
+
+
+def _in_us(rates: Rates) -> Rates:
+    from prompture.catalog.rules import times
+
+    found: Rates | None = rates.plans.get("us")
+    if found is None:
+        modes = {n: times(r, _US_FACTOR, rule=_US_RULE) for n, r in rates.modes.items()}
+        found = replace(times(rates, _US_FACTOR, rule=_US_RULE), modes=modes)
+        rates.plans["us"] = found
+    return found
+
+
+_US_RULE = "1.1 x for inference in the US (Anthropic)"
+
+
+def _with_fees(cost: Cost, usage: Usage, provider: str, entry: Entry) -> Cost:
+    from prompture.catalog.fees import fees_of
+
+    fees = fees_of(usage, provider, entry)
+    return _unknown(cost, fees) if isinstance(fees, str) else _with_lines(cost, fees)
+
+
+def _with_nested(
+    cost: Cost, provider: Provider, usage: Usage, *, answered: str, at: float | None
+) -> Cost:
+    if "iterations" not in usage.raw:
+        return cost
+    from prompture.codecs.anthropic_answer import nested_usage
+
+    for model, inner in nested_usage(usage.raw):
+        name = model or answered
+        own = _plain(provider, inner, _priced_entry(provider, name, ""), model=name, at=at)
+        if own.usd is None:
+            return _unknown(cost, own.reason)
+        note = f"a call of {name} within this one"
+        lines = [
+            (f"nested_{bucket}", n, replace(price, rule=f"{note}; {price.rule}".rstrip("; ")))
+            for bucket, n, price in own.counted
+        ]
+        cost = _with_lines(cost, lines)
+    return cost
+
+
+def _with_lines(cost: Cost, lines: list[tuple[str, int, Price]]) -> Cost:
+    if not lines or cost.computed is None:
+        return cost
+    more = [price.of(quantity) for _, quantity, price in lines]
+    computed = add_usd([cost.computed, *more])
+    usd = cost.usd if cost.source == "provider" or cost.usd is None else computed
+    return replace(cost, usd=usd, computed=computed, counted=(*cost.counted, *lines))
+
+
+def _unknown(cost: Cost, reason: str) -> Cost:
+    """The price with a part that nobody knows; one that the provider stated stands."""
+    if cost.source == "provider":
+        return replace(cost, reason=cost.reason or f"our own figure lacks a part: {reason}")
+    return replace(cost, usd=None, reason=reason)

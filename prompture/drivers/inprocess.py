@@ -114,6 +114,12 @@ NO_CODEC = cast(Codec, _NoCodec())
 class _EngineCall(Call):
     """A call with nothing to encode."""
 
+    def __init__(self, driver: BaseDriver, request: Request) -> None:
+        super().__init__(driver, request)
+        while self.wait:
+            time.sleep(self.wait)
+            self.begin()
+
     def _codec(self) -> Codec:
         return NO_CODEC
 

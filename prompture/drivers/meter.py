@@ -5,9 +5,11 @@ The drivers ask every active meter before a call and tell it after. Nothing here
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -16,26 +18,46 @@ if TYPE_CHECKING:
     from prompture.types import Request
 
 
+class Busy(Exception):
+    """Raised by ``Meter.before``: ask again in so many seconds. The call waits and does."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"ask again in {seconds} s")
+        self.seconds = seconds
+
+
 class Meter(Protocol):
-    """Watches calls. It may be called from several threads and tasks at once."""
+    """Watches calls. It may be called from several threads and tasks at once.
+
+    A meter that names this class as its base need not write ``again`` and ``withdraw``.
+    """
 
     def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
         """Called before sending. Returns the request to send (its ``max_tokens`` may shrink)
-        and a token for ``after``. Raises BudgetExceeded to stop the call."""
+        and a token for the other methods. Raises BudgetExceeded to stop the call, Busy to hold
+        it back for a while."""
         ...
 
     def after(self, token: object, charge: Charge) -> None:
-        """Called once for each call that ``before`` let pass, failed ones included; and, with
-        a token of None, for each failed try that a retry followed."""
+        """Called once for each call that was sent, failed ones included."""
         ...
+
+    def again(self, token: object, charge: Charge) -> None:
+        """Called for each failed try that a retry follows. Raises BudgetExceeded to stop it."""
+
+    def withdraw(self, token: object) -> None:
+        """The call that ``before`` let pass is not made after all, or is asked for again."""
 
 
 _active: ContextVar[tuple[Meter, ...]] = ContextVar("prompture_meters", default=())
 _everywhere: list[Meter] = []
+_started = False
 
 
 def active() -> tuple[Meter, ...]:
     """The meters of this context, outermost first, and those of the whole process."""
+    if not _started:
+        _start()
     local = _active.get()
     return (*_everywhere, *local) if _everywhere else local
 
@@ -48,6 +70,15 @@ def metering(meter: Meter) -> Iterator[None]:
         yield
     finally:
         _active.reset(token)
+
+
+def _start() -> None:
+    """Turn on the ledger that ``PROMPTURE_LEDGER`` names, at the first call of the process."""
+    global _started
+    _started = True
+    if os.environ.get("PROMPTURE_LEDGER"):
+        # By name: the ledger lives a floor above, and nobody else may have imported it.
+        import_module("prompture.spend.ledger").from_environment()
 
 
 def install(meter: Meter) -> None:

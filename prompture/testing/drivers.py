@@ -74,7 +74,9 @@ class _Scripted(CostMixin):
     requests: list[Request]
     prices: Rates | None
 
-    def price(self, usage: Usage, *, answered: str = "", asked: str = "") -> Cost:
+    def price(
+        self, usage: Usage, *, answered: str = "", asked: str = "", at: float | None = None
+    ) -> Cost:
         return LOCAL if self.prices is None else cost_of(usage, self.prices, model=asked)
 
     def _set_up(self, prices: Rates | None, chunk_chars: int) -> None:
