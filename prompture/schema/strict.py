@@ -10,13 +10,17 @@ import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from prompture.schema.lens.change import Change
 from prompture.schema.lens.codec import SAME, Codec, is_identity
 from prompture.schema.lens.dialects import Dialect, dialect_named
 
-__all__ = ["Change", "Dialect", "Rewrite", "rewrite"]
+if TYPE_CHECKING:
+    from prompture.schema.lens.limits import Excess
+    from prompture.schema.lens.split import Plan
+
+__all__ = ["Change", "Dialect", "Rewrite", "preflight", "rewrite", "split"]
 
 _MOST_CACHED = 256
 
@@ -51,17 +55,43 @@ class Rewrite:
         """How values travel, part by part."""
         return SAME if self.identity else self._codec
 
+    def forward_pointer(self, pointer: str, answer: Any) -> str:
+        """Where the place ``pointer`` of the original stands in ``answer``, a value of the rewritten schema.
+
+        A place inside JSON text, or one that the answer lacks, gives the nearest place around it.
+        """
+        found: list[str] = []
+        codec, wire = self._codec, answer
+        tokens = [_unescaped(token) for token in pointer.split("/")[1:]]
+        for token in [None, *tokens]:
+            if token is not None:
+                more, codec, wire = codec.enter(token, wire)
+                found += more
+            more, codec, wire = codec.opened(wire)
+            found += more
+        return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in found)
+
     @property
     def unenforced(self) -> tuple[Change, ...]:
         """What the model is not made to obey."""
         return tuple(change for change in self.changes if change.unenforced)
 
 
-_cache: OrderedDict[tuple[str, str, bool], Rewrite] = OrderedDict()
+def _unescaped(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+_cache: OrderedDict[tuple[str, Dialect, bool, str], Rewrite] = OrderedDict()
 _lock = Lock()
 
 
-def rewrite(json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = True) -> Rewrite:
+def rewrite(
+    json_schema: Any,
+    dialect: str | Dialect = "openai",
+    *,
+    exact: bool = True,
+    oversize: Literal["text", "refuse"] = "text",
+) -> Rewrite:
     """Rewrite a schema for a dialect; cached by the schema's text.
 
     Args:
@@ -70,24 +100,57 @@ def rewrite(json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool 
         exact: read the schema by the letter: an object that does not forbid other keys may have them, null and
             absent differ, a schema without a type takes any kind. False reads it as its author most likely meant
             it: objects hold what they name, and null stands for absent where the default is null.
+        oversize: what to do with a schema beyond the limits of the dialect: parts of it as JSON text, which
+            ``changes`` tells, or a SchemaError that names the limit. :func:`split` is the third way.
 
     Raises:
-        SchemaError: it is no schema, has remote references, or is hostile in size.
+        SchemaError: it is no schema, has remote references, is hostile in size, or too large as above.
         UnsupportedError: no such dialect.
     """
     row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
-    key = (_canonical(json_schema), row.name, exact)
+    key = (_canonical(json_schema), row, exact, oversize)
     with _lock:
         found = _cache.get(key)
         if found is not None:
             _cache.move_to_end(key)
             return found
-    found = _rewrite(json_schema, row, exact=exact)
+    found = _rewrite(json_schema, row, exact=exact, refuse=oversize == "refuse")
     with _lock:
         _cache[key] = found
         while len(_cache) > _MOST_CACHED:
             _cache.popitem(last=False)
     return found
+
+
+def preflight(
+    json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = True
+) -> tuple[Excess, ...]:
+    """The limits of the dialect that the schema exceeds; empty if it fits as it is.
+
+    Raises:
+        SchemaError: as :func:`rewrite`.
+    """
+    from prompture.schema.lens.fitting import natural_excess
+
+    row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
+    return () if row.untouched else tuple(natural_excess(json_schema, row, exact=exact))
+
+
+def split(json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = True) -> Plan:
+    """A plan to ask for one value in several calls, each within the limits of the dialect.
+
+    Rewrite and ask for each of ``plan.parts``, ``plan.merge`` the restored values, and check the result against
+    the original schema. A schema that fits gives one part, the schema itself.
+
+    Raises:
+        SchemaError: as :func:`rewrite`, or it cannot be split: a single property is too large.
+    """
+    from prompture.schema.lens.split import Part, Plan, plan
+
+    row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
+    if row.untouched:
+        return Plan((Part(json_schema, ("",)),))
+    return plan(json_schema, row, exact=exact)
 
 
 def _canonical(schema: Any) -> str:
@@ -100,12 +163,12 @@ def _canonical(schema: Any) -> str:
         raise SchemaError(f"the schema is not JSON: {type(error).__name__}") from None
 
 
-def _rewrite(schema: Any, dialect: Dialect, *, exact: bool) -> Rewrite:
+def _rewrite(schema: Any, dialect: Dialect, *, exact: bool, refuse: bool) -> Rewrite:
     from prompture.schema.lens.fitting import fit
 
     if dialect.untouched:
         return Rewrite(schema, dialect.name, (), True)
-    rewritten, codec, changes = fit(schema, dialect, exact=exact)
+    rewritten, codec, changes = fit(schema, dialect, exact=exact, refuse=refuse)
     return Rewrite(
         rewritten, dialect.name, tuple(dict.fromkeys(changes)), is_identity(codec), codec
     )

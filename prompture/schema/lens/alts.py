@@ -192,11 +192,9 @@ def _row(rows: Rows, position: int) -> Conj:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    import re
+    from prompture.schema.lens.patterns import finds
 
-    from prompture.schema.lens.patterns import compiles
-
-    return compiles(pattern) and re.search(pattern, name) is not None
+    return finds(pattern, name) is True
 
 
 def by_kind(values: list[Any]) -> dict[str, list[Any]]:

@@ -10,7 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from prompture.schema.lens.codec import SAME, Codec, JSONText, Later, is_identity, unfit
+from prompture.schema.lens.codec import (
+    SAME,
+    Codec,
+    JSONText,
+    Later,
+    Step,
+    is_identity,
+    unfit,
+)
 from prompture.schema.lens.conform import Wire
 from prompture.schema.lens.kinds import kind_of, same
 from prompture.schema.lens.literals import Labels
@@ -52,6 +60,12 @@ class Tagged(Codec):
     def restore(self, value: Any) -> Any:
         return self.inner.restore(value[VALUE]) if self.has_tagged(value) else value
 
+    def opened(self, wire: Any) -> Step:
+        if not self.has_tagged(wire):
+            return (), self, wire
+        tokens, codec, inner = self.inner.opened(wire[VALUE])
+        return (VALUE, *tokens), codec, inner
+
     def has_tagged(self, value: Any) -> bool:
         """The value stands under this tag; a forgotten tag is forgiven."""
         if not isinstance(value, dict) or VALUE not in value or not value.keys() <= {KIND, VALUE}:
@@ -62,14 +76,13 @@ class Tagged(Codec):
 class Choice(Codec):
     """A union of branches."""
 
-    __slots__ = ("_plain", "_table", "branches", "kinds", "wire")
+    __slots__ = ("_table", "branches", "kinds", "wire")
 
     def __init__(self, branches: list[Branch], wire: Wire) -> None:
         self.branches = branches
         self.wire = wire
         self.kinds: frozenset[str] = frozenset().union(*(branch.kinds for branch in branches))
         self._table: dict[str, list[Branch]] | None = None
-        self._plain: bool | None = None
 
     def parts(self) -> Iterable[Codec]:
         return [branch.codec for branch in self.branches]
@@ -96,15 +109,24 @@ class Choice(Codec):
         return unfit(value, self.kinds, self.restore)
 
     def restore(self, value: Any) -> Any:
+        branch = self._branch_of(value)
+        return value if branch is None else branch.codec.restore(value)
+
+    def opened(self, wire: Any) -> Step:
+        branch = self._branch_of(wire)
+        return ((), SAME, wire) if branch is None else branch.codec.opened(wire)
+
+    def _branch_of(self, value: Any) -> Branch | None:
+        """The branch that a rewritten value belongs to, or comes nearest to."""
         if self._table is None:
             self._table = self._by_kind()
         found = self._table.get(kind_of(value), [])
         if len(found) == 1:
-            return found[0].codec.restore(value)
+            return found[0]
         for branch in found:
             if self.wire.takes(branch.schema, value):
-                return branch.codec.restore(value)
-        return _nearest(found, value).codec.restore(value) if found else value
+                return branch
+        return _nearest(found, value) if found else None
 
     def _by_kind(self) -> dict[str, list[Branch]]:
         table: dict[str, list[Branch]] = {}
@@ -227,6 +249,3 @@ def _absence(field: Field) -> str:
 
 def _field_agrees_with_rest(field: Field, rest: Codec, seen: set[tuple[int, int]]) -> bool:
     return field.name == field.wire and not _absence(field) and agree(field.codec, rest, seen)
-
-
-__all__ = ["SAME", "Branch", "Choice", "Tagged", "agree"]

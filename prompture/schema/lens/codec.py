@@ -9,6 +9,8 @@ from typing import Any
 
 from prompture.schema.lens.kinds import KINDS, kind_of
 
+Step = tuple[tuple[str, ...], "Codec", Any]
+
 _SAMPLES: dict[str, Any] = {
     "object": {"unfit": True},
     "array": ["unfit"],
@@ -38,6 +40,14 @@ class Codec:
         """It changes nothing by itself; what lies within may."""
         return True
 
+    def opened(self, wire: Any) -> Step:
+        """What wraps the value in the rewritten ``wire``, the codec below that, and the value there."""
+        return (), self, wire
+
+    def enter(self, token: str, wire: Any) -> Step:
+        """Where the part ``token`` of the original stands in ``wire``, its codec, and the value there."""
+        return (token,), SAME, part_of(wire, token)
+
 
 SAME = Codec()
 
@@ -59,6 +69,9 @@ class Later(Codec):
     def parts(self) -> Iterable[Codec]:
         return (self.target,)
 
+    def opened(self, wire: Any) -> Step:
+        return self.target.opened(wire)
+
 
 class JSONText(Codec):
     """Any value as a string holding JSON. Text that is no JSON is taken as a string that lacks its quotes."""
@@ -74,8 +87,20 @@ class JSONText(Codec):
     def is_plain(self) -> bool:
         return False
 
+    def enter(self, token: str, wire: Any) -> Step:
+        return (), self, wire  # inside a text there are no pointers
+
 
 TEXT = JSONText()
+
+
+def part_of(wire: Any, token: str) -> Any:
+    """The member or item of that name; None where there is none."""
+    if isinstance(wire, dict):
+        return wire.get(token)
+    if isinstance(wire, list) and token.isdigit() and int(token) < len(wire):
+        return wire[int(token)]
+    return None
 
 
 def read_json(text: str) -> Any:

@@ -288,6 +288,10 @@ class Compiler:
         alts = self._expander.conj(conj)
         if not alts:
             return self.never(spot)
+        for note in dict.fromkeys(note for alt in alts for note in alt.notes):
+            self.change(
+                spot, "constraint", f'"{note}" is only said in the description', unenforced=True
+            )
         before = self.properties
         self._inside.append(key)
         nodes = [self.alternative(alt, spot, conj) for alt in alts]

@@ -3,10 +3,10 @@ can be told apart. It knows the words that a rewrite can emit, and nothing else.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from prompture.schema.lens.kinds import EVERY, family, kind_of, same
+from prompture.schema.lens.patterns import finds
 
 _FUEL = 8
 
@@ -179,7 +179,7 @@ def _takes_scalar(schema: dict[str, Any], value: Any, kind: str) -> bool:
         if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
             return False
         pattern = schema.get("pattern")
-        return pattern is None or re.search(pattern, value) is not None
+        return pattern is None or finds(pattern, value) is not False
     return kind != "number" or _takes_number(schema, value)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from prompture.errors import SchemaError
 from prompture.schema.lens.alts import (
     ANYTHING,
+    NOTHING,
     Alt,
     Conj,
     Rows,
@@ -17,7 +18,7 @@ from prompture.schema.lens.alts import (
 )
 from prompture.schema.lens.guard import Survey
 from prompture.schema.lens.kinds import EVERY, family, same
-from prompture.schema.lens.patterns import compiles
+from prompture.schema.lens.patterns import is_usable
 from prompture.schema.lens.refs import Resolver
 
 SCALARS = frozenset({"string", "number", "integer", "boolean", "null"})
@@ -42,6 +43,9 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("minimum", "number"),
     ("maximum", "number"),
     ("multipleOf", "number"),
+)
+_BRANCHING = frozenset(
+    {"anyOf", "oneOf", "if", "not", "dependentSchemas", "dependencies", "$dynamicRef"}
 )
 _MAX_STEPS = 60_000
 _MOST_MERGED = 300
@@ -87,8 +91,21 @@ class Expander:
         found = self._base(schema)
         if found and not schema.keys().isdisjoint(_JOINS):
             found = self._joined(schema, found)
+        if schema.get("unevaluatedProperties") is False and self._is_conjunction(schema):
+            for alt in found:
+                if alt.shape is not None and alt.shape.rest is None:
+                    alt.shape.rest = NOTHING
         notes = side_notes(schema)
         return [noted(alt, notes) for alt in found] if notes else found
+
+    def _is_conjunction(self, schema: Any, fuel: int = 12) -> bool:
+        """Every property that counts as evaluated is among the merged ones."""
+        if fuel == 0 or not isinstance(schema, dict) or not schema.keys().isdisjoint(_BRANCHING):
+            return False
+        parts = list(_list(schema, "allOf"))
+        if isinstance(schema.get("$ref"), str):
+            parts.append(self._resolver.target(schema))
+        return all(self._is_conjunction(part, fuel - 1) for part in parts)
 
     def _joined(self, schema: dict[str, Any], found: list[Alt]) -> list[Alt]:
         for word in ("$ref", "$dynamicRef", "$recursiveRef"):
@@ -171,7 +188,7 @@ def typed(word: str, schema: dict[str, Any], draft: int) -> Alt:
         alt.shape = _shape(schema)
     elif word == "array":
         alt.rows = _rows(schema, draft)
-    elif word == "string" and "pattern" in alt.words and not compiles(alt.words["pattern"]):
+    elif word == "string" and "pattern" in alt.words and not is_usable(alt.words["pattern"]):
         alt.notes = (f"pattern: {alt.words.pop('pattern')}",)
     return alt
 
@@ -339,7 +356,7 @@ def _conditions(schema: dict[str, Any]) -> tuple[str, ...]:
         needs = schema.get(word)
         if isinstance(needs, dict):
             found.extend(f"with {name}: {_brief(need)}" for name, need in needs.items())
-    counts = ("contains", "minContains", "maxContains")
+    counts = ("contains", "minContains", "maxContains", "unevaluatedItems", "unevaluatedProperties")
     found += [f"{word}: {_brief(schema[word])}" for word in counts if word in schema]
     return tuple(found)
 

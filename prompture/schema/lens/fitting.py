@@ -26,15 +26,19 @@ _BUDGETED = (
 )  # the compiler keeps to these by itself
 
 
-def fit(root: Any, dialect: Dialect, *, exact: bool) -> tuple[dict[str, Any], Codec, list[Change]]:
-    """The rewritten schema, the codec, the changes.
+def fit(
+    root: Any, dialect: Dialect, *, exact: bool, refuse: bool = False
+) -> tuple[dict[str, Any], Codec, list[Change]]:
+    """The rewritten schema, the codec, the changes; ``refuse``: nothing may be given up.
 
     Raises:
-        SchemaError: it cannot be made to fit.
+        SchemaError: it does not fit.
     """
     found = survey(root)
     cut = Cut()
     compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
+    if refuse and over:
+        raise SchemaError(_too_large(dialect, over))
     while compiler.crowded and not dialect.recursion and cut.turns > 0:
         cut = replace(cut, turns=0 if cut.turns == 1 else 1)
         compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
@@ -44,8 +48,12 @@ def fit(root: Any, dialect: Dialect, *, exact: bool) -> tuple[dict[str, Any], Co
         cut = _less(compiler, cut, over, dialect)
         compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
     if over:
-        raise SchemaError(f"{dialect.name} {over[0]}; use split() to ask for it in several calls")
+        raise SchemaError(_too_large(dialect, over))
     return schema, codec, compiler.changes
+
+
+def _too_large(dialect: Dialect, over: list[Excess]) -> str:
+    return f"{dialect.name} {'; '.join(map(str, over))}: ask for it in several calls with split()"
 
 
 def natural_excess(root: Any, dialect: Dialect, *, exact: bool) -> list[Excess]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prompture.errors import SchemaError
+from prompture.schema.lens.patterns import check_pattern
 
 MAX_NODES = 100_000
 MAX_DEPTH = 160
 MAX_ENUM = 50_000
 MAX_LIST = 20_000
-MAX_PATTERN = 4_000
 
 _NAMED = frozenset(
     {"properties", "patternProperties", "$defs", "definitions", "dependencies", "dependentSchemas"}
@@ -130,22 +130,19 @@ def _identity(node: dict[str, Any], alone: bool) -> str | None:
     return found if isinstance(found, str) else None
 
 
+_COUNTED = ("required", "allOf", "anyOf", "oneOf", "prefixItems", "items", "properties")
+
+
 def _check_size(node: dict[str, Any]) -> None:
     members = node.get("enum")
     if isinstance(members, list) and len(members) > MAX_ENUM:
         raise SchemaError(f"an enum has {len(members):,} members; the most is {MAX_ENUM:,}")
-    for word in ("required", "allOf", "anyOf", "oneOf", "prefixItems", "items", "properties"):
+    for word in _COUNTED:
         entries = node.get(word)
         if isinstance(entries, list | dict) and len(entries) > MAX_LIST:
             raise SchemaError(f"{word} has {len(entries):,} entries; the most is {MAX_LIST:,}")
-    pattern = node.get("pattern")
-    if isinstance(pattern, str):
-        from prompture.schema.lens.patterns import check_pattern
-
+    if isinstance(pattern := node.get("pattern"), str):
         check_pattern(pattern)
-    named = node.get("patternProperties")
-    if isinstance(named, dict):
-        from prompture.schema.lens.patterns import check_pattern
-
+    if isinstance(named := node.get("patternProperties"), dict):
         for key in named:
             check_pattern(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from prompture.schema.lens.codec import Codec, unfit
+from prompture.schema.lens.codec import Codec, Step, part_of, unfit
 from prompture.schema.lens.kinds import same
 
 KEY, VALUE = "key", "value"
@@ -45,6 +45,12 @@ class Pairs(Codec):
             found[pair[KEY]] = item
         return found
 
+    def enter(self, token: str, wire: Any) -> Step:
+        for i, pair in enumerate(wire if isinstance(wire, list) else ()):
+            if _is_pair(pair) and pair[KEY] == token:
+                return (str(i), VALUE), self.value, pair[VALUE]
+        return (), self.value, None
+
 
 class Values(Codec):
     """A dict of any keys where the dialect has them, its values rewritten."""
@@ -66,6 +72,9 @@ class Values(Codec):
         if not isinstance(value, dict):
             return value
         return {key: self.value.restore(item) for key, item in value.items()}
+
+    def enter(self, token: str, wire: Any) -> Step:
+        return (token,), self.value, part_of(wire, token)
 
 
 def _is_pair(pair: Any) -> bool:

@@ -1,35 +1,43 @@
-"""Regular expressions of a schema: can Python compile them, can a grammar, and can they be made to hang."""
+"""Regular expressions of a schema: whether they can be run at all, and whether a dialect can."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from functools import lru_cache
 
 from prompture.errors import SchemaError
 
-MAX_PATTERN = 4_000
-_LOOK = re.compile(r"\(\?(?:[=!]|<[=!])")
+_LOOK = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\(\?P[=>]")
 _PLAIN = re.compile(
     r"\^(?:[A-Za-z0-9 _:@,;=/-]|\[[A-Za-z0-9 _:@,;=/.+-]+\]|[()|?*+]|\{\d{1,2}(?:,\d{1,2})?\})*\$"
 )
 
 
-@lru_cache(maxsize=4096)
-def compiles(pattern: str) -> bool:
-    """Python can run it; a pattern of another flavour is left out and not checked by anyone."""
+def finds(pattern: str, text: str) -> bool | None:
+    """The pattern is found in the text, in linear time; None where the pattern cannot be run."""
+    from prompture.schema.patterns import BadPattern, matcher
+
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except (re.error, RecursionError, OverflowError):
+        return matcher(pattern)(text)
+    except BadPattern:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def is_usable(pattern: str) -> bool:
+    """It is a regular expression, here and in Python, that cannot be made to hang."""
+    from prompture.schema.patterns import BadPattern, matcher
+
+    try:
+        matcher(pattern)
+    except BadPattern:
         return False
     return True
 
 
 def looks_around(pattern: str) -> bool:
     """It has a lookahead, a lookbehind or a back-reference, which no provider takes."""
-    return bool(_LOOK.search(pattern) or re.search(r"\\[1-9]|\(\?P[=>]", pattern))
+    return bool(_LOOK.search(pattern))
 
 
 def is_plain(pattern: str) -> bool:
@@ -37,11 +45,20 @@ def is_plain(pattern: str) -> bool:
     return bool(_PLAIN.fullmatch(pattern)) and "(?" not in pattern and "(|" not in pattern
 
 
+@lru_cache(maxsize=4096)
 def check_pattern(pattern: str) -> None:
-    """Refuse a pattern that can be made to run forever.
+    """Refuse a pattern that is large, or becomes so when its repeats are written out.
+
+    Patterns that hang other engines do no harm: they are matched in linear time.
 
     Raises:
-        SchemaError: too long, or exponential on some input.
+        SchemaError: it is too large.
     """
-    if len(pattern) > MAX_PATTERN:
-        raise SchemaError(f"a pattern of {len(pattern):,} characters; the most is {MAX_PATTERN:,}")
+    from prompture.schema.patterns import PATTERN_LENGTH, WEIGHT_LIMIT, weight
+
+    if len(pattern) > PATTERN_LENGTH:
+        raise SchemaError(
+            f"a pattern has {len(pattern):,} characters; the most is {PATTERN_LENGTH:,}"
+        )
+    if "{" in pattern and weight(pattern) > WEIGHT_LIMIT:
+        raise SchemaError("a pattern multiplies its counted repeats beyond measure")

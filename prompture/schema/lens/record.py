@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prompture.schema.lens.codec import SAME, Codec, unfit
+from prompture.schema.lens.codec import SAME, Codec, Step, part_of, unfit
 
 Presence = Literal["required", "optional", "null", "either", "list"]
 
@@ -119,6 +119,18 @@ class Record(Codec):
         for key, item in others.items():
             found.setdefault(key, item)
         return found
+
+    def enter(self, token: str, wire: Any) -> Step:
+        field = self.by_name.get(token)
+        if field is not None:
+            inner = part_of(wire, field.wire)
+            if field.presence == "list" and isinstance(inner, list):
+                return (field.wire, "0"), field.codec, part_of(inner, "0")
+            return (field.wire,), field.codec, inner
+        if self.apart is None:
+            return (token,), self.rest, part_of(wire, token)
+        tokens, codec, inner = self.rest.enter(token, part_of(wire, self.apart))
+        return (self.apart, *tokens), codec, inner
 
     def _read(self, item: Any) -> dict[str, Any]:
         """The keys in the field for the rest; what is unreadable keeps that field's name, and is not lost."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from prompture.schema.lens.codec import SAME, Codec, unfit
+from prompture.schema.lens.codec import SAME, Codec, Step, part_of, unfit
 from prompture.schema.lens.record import Record
 
 _ARRAY = frozenset({"array"})
@@ -38,6 +38,10 @@ class List(Codec):
             restore = self.item.restore
             return [restore(item) for item in value]
         return [self._at(i).restore(item) for i, item in enumerate(value)]
+
+    def enter(self, token: str, wire: Any) -> Step:
+        position = int(token) if token.isdigit() else 0
+        return (token,), self._at(position), part_of(wire, token)
 
     def _at(self, position: int) -> Codec:
         return self.prefix[position] if position < len(self.prefix) else self.item
@@ -81,6 +85,14 @@ class Tuple(Codec):
             last = len(self.names) - 1
         found = [named.get(name) for name in self.names[: last + 1]]
         return found + more if isinstance(more, list) else found
+
+    def enter(self, token: str, wire: Any) -> Step:
+        position = int(token) if token.isdigit() else 0
+        if position < len(self.names):
+            return self.record.enter(self.names[position], wire)
+        tokens, codec, inner = self.record.enter(self.rest or token, wire)
+        more, codec, inner = codec.enter(str(position - len(self.names)), inner)
+        return (*tokens, *more), codec, inner
 
 
 def list_codec(item: Codec, prefix: tuple[Codec, ...] = ()) -> Codec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from prompture.schema.lens.codec import Codec
+from prompture.schema.lens.codec import Codec, Step
 
 
 class Wrap(Codec):
@@ -31,3 +31,9 @@ class Wrap(Codec):
         if isinstance(value, dict) and value.keys() == {self.name}:
             return self.inner.restore(value[self.name])
         return self.inner.restore(value)
+
+    def opened(self, wire: Any) -> Step:
+        if not isinstance(wire, dict) or self.name not in wire:
+            return self.inner.opened(wire)
+        tokens, codec, inner = self.inner.opened(wire[self.name])
+        return (self.name, *tokens), codec, inner
