@@ -5,6 +5,7 @@ Source: https://learn.microsoft.com/azure/ai-foundry/openai/reference
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses
 from prompture.errors import ConfigurationError
 from prompture.types import Request
+from prompture.wire.http import HTTPRequest
 
 CLASSIC_VERSION = "2024-12-01-preview"
 
@@ -34,6 +36,9 @@ class AzureChat(OpenAIChat):
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         return azure_headers(endpoint)
 
+    def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
+        return azure_models(endpoint)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzureResponses(OpenAIResponses):
@@ -44,6 +49,9 @@ class AzureResponses(OpenAIResponses):
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         return azure_headers(endpoint)
+
+    def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
+        return azure_models(endpoint)
 
 
 def azure_headers(endpoint: Endpoint) -> dict[str, str]:
@@ -73,3 +81,12 @@ def azure_url(endpoint: Endpoint, path: str, *, deployment: str | None) -> str:
         return f"{root}/v1{path}"
     middle = f"/deployments/{quote(deployment, safe='')}" if deployment else ""
     return f"{root}{middle}{path}?api-version={version}"
+
+
+def azure_models(endpoint: Endpoint) -> HTTPRequest:
+    """Ask for the models that the resource may deploy; its deployments are not listed."""
+    base = endpoint.base_url.partition("?")[0]
+    resource = re.match(r"https?://[^/]+", base)
+    if not resource:
+        raise ConfigurationError("azure: pass base_url=... or set AZURE_OPENAI_ENDPOINT")
+    return HTTPRequest("GET", f"{resource[0]}/openai/v1/models", azure_headers(endpoint))

@@ -127,7 +127,6 @@ _REQUEST_ID_HEADERS = (
     "mistral-correlation-id",
     "x-generation-id",
     "x-debug-trace-id",
-    "cf-ray",
 )
 
 

@@ -43,7 +43,7 @@ class OpenAIChat:
 
     ``tokens_param`` names the output limit, ``seed_param`` the seed. ``tool_choice`` says which
     forms are understood: ``"named"`` (all), ``"required"`` (strings only; a named tool becomes
-    the only one on offer), ``"auto"``. ``strict_tools`` and ``strict_schema`` send ``strict``.
+    the only one on offer), ``"auto"`` (that one only; no tools are sent where none may be called). ``strict_tools`` and ``strict_schema`` send ``strict``.
     ``files`` is how PDFs go: ``"data"`` (bytes), ``"url"`` (bytes or URL), ``"document_url"``
     (Mistral's part). ``image_urls`` is False where only bytes are taken. ``text_only`` flattens
     text parts to a string. ``reasoning`` is how an effort goes: ``"effort"``, ``"object"``
@@ -51,7 +51,9 @@ class OpenAIChat:
     names the fields of an assistant turn that must be sent back, ``echo_blank`` the one that
     may not be missing on a turn with tool calls. ``cache_blocks`` marks cached prefixes with
     ``cache_control``. ``stop_max`` is how many stop strings are taken. ``json_object`` is False
-    where only a schema is understood. ``rule`` mends the body for a model family.
+    where only a schema is understood. ``merged`` names the
+    objects that one in ``extra`` is added to instead of taking their place. ``rule`` mends the
+    body for a model family.
     """
 
     path: str = "/chat/completions"
@@ -73,8 +75,10 @@ class OpenAIChat:
     echo_blank: str = ""
     cache_blocks: bool = False
     logprobs: bool = True
+    metadata: bool = False
     stop_max: int | None = None
     names: bool = False
+    merged: tuple[str, ...] = ()
     rule: ModelRule | None = None
     quirks: Quirks = Quirks()
 
@@ -89,14 +93,17 @@ class OpenAIChat:
         self._format(request, body)
         self._reasoning(request, body)
         if request.metadata:
-            body["metadata"] = dict(request.metadata)
+            if not self.metadata:
+                raise UnsupportedError(f"{request.model}: this provider takes no metadata")
+            body["metadata"] = {key: str(value) for key, value in request.metadata.items()}
         if stream:
             body["stream"] = True
             if self.stream_usage:
                 body["stream_options"] = {"include_usage": True}
         if self.rule:
             self.rule(request, body)
-        body.update(request.extra)
+        for key, value in request.extra.items():
+            body[key] = {**body[key], **value} if key in self.merged and key in body else value
         return post_json(self.url(request, endpoint), self.headers(endpoint), body)
 
     def url(self, request: Request, endpoint: Endpoint) -> str:
@@ -135,6 +142,8 @@ class OpenAIChat:
         if not request.tools:
             return
         tools, choice = request.tools, request.tool_choice
+        if choice == "none" and self.tool_choice == "auto":
+            return
         if choice not in (None, "auto", "none", "required"):
             named = tuple(t for t in tools if t.name == choice)
             if not named:
@@ -191,7 +200,18 @@ class OpenAIChat:
             raise UnsupportedError(f"{request.model}: this provider takes no reasoning effort")
 
     def _messages(self, request: Request) -> list[Body]:
-        wire = [self._message(m) for m in request.messages]
+        wire: list[Body] = []
+        shown: list[Part] = []
+        for message in request.messages:
+            if shown and message.role != "tool":
+                wire.append({"role": "user", "content": [self._part(p) for p in shown]})
+                shown = []
+            wire.append(self._message(message))
+            if message.role == "tool":
+                # A tool's answer is text; what else it gave follows as a turn of the user's.
+                shown += [p for p in message.parts if not isinstance(p, (Text, Document))]
+        if shown:
+            wire.append({"role": "user", "content": [self._part(p) for p in shown]})
         if request.cache and self.cache_blocks:
             _mark_cached(wire, request.cache)
         return wire
@@ -226,17 +246,22 @@ class OpenAIChat:
             if kept.get(name):
                 wire[name] = kept[name]
         blank = self.echo_blank
-        if blank and message.calls and not wire.get(blank):
+        if blank and not wire.get(blank) and (message.calls or message.reasoning):
             wire[blank] = message.reasoning or " "
 
     def _content(self, message: Message) -> str | list[Body]:
         parts = message.content
         if isinstance(parts, str):
             return parts
-        if self.text_only or message.role in ("system", "tool"):
-            unsendable = [p for p in parts if not isinstance(p, (Text, Document))]
-            if not unsendable:
-                return message.text
+        if message.role == "tool":
+            return message.text or "(see below)"
+        only_text = all(isinstance(p, (Text, Document)) for p in parts)
+        if message.role != "user" and not only_text:
+            raise UnsupportedError(
+                f"a {message.role} turn holds text only; put images into a user's"
+            )
+        if only_text and (self.text_only or message.role != "user"):
+            return message.text
         return [self._part(p) for p in parts]
 
     def _part(self, part: Part) -> Body:
@@ -247,7 +272,8 @@ class OpenAIChat:
         return self._file(part)
 
     def _image(self, image: Image) -> Body:
-        if image.url is not None and not self.image_urls:
+        remote = image.url is not None and not image.url.startswith("data:")
+        if remote and not self.image_urls:
             raise UnsupportedError("this provider fetches no image URLs: pass the image's bytes")
         url: Body = {"url": image.url or data_url(image.data, image.media_type)}
         if image.detail:
@@ -255,10 +281,14 @@ class OpenAIChat:
         return {"type": "image_url", "image_url": url}
 
     def _file(self, file: File) -> Body:
+        if file.data is not None and _is_text(file.media_type):
+            return {"type": "text", "text": file.data.decode(errors="replace")}
         if not self.files:
             raise UnsupportedError(
                 "this provider's chat API takes no files: send the text or page images"
             )
+        if file.id is not None and self.files == "document_url":
+            return {"type": "file", "file_id": file.id}
         if file.id is not None:
             return {"type": "file", "file": {"file_id": file.id}}
         if file.url is not None and self.files == "data":
@@ -278,8 +308,9 @@ class OpenAIChat:
         return provider_error(response, endpoint, fault_of_response(response))
 
     def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
-        base = join_url(endpoint.base_url, self.path, root=self.root).removesuffix(self.path)
-        return HTTPRequest("GET", base + "/models", self.headers(endpoint))
+        base, mark, query = endpoint.base_url.partition("?")
+        root = join_url(base, self.path, root=self.root).removesuffix(self.path)
+        return HTTPRequest("GET", f"{root}/models{mark}{query}", self.headers(endpoint))
 
     def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
         return read_models(response), None
@@ -288,6 +319,10 @@ class OpenAIChat:
 def data_url(data: bytes | None, media_type: str) -> str:
     """``data:<type>;base64,<bytes>``."""
     return f"data:{media_type};base64,{base64.b64encode(data or b'').decode()}"
+
+
+def _is_text(media_type: str) -> bool:
+    return media_type.startswith("text/") or media_type in ("application/json", "application/xml")
 
 
 def _mark_cached(messages: list[Body], cache: bool | str) -> None:

@@ -228,10 +228,13 @@ class OpenAIChatStream:
     def close(self) -> Completion:
         if self._error:
             raise self._error
-        deltas: list[Delta] = []
-        for event in self._sse.close():
-            self._event(event.data, deltas)
-        if not self._done and self._finish is None:
+        cut = False
+        try:
+            for event in self._sse.close():
+                self._event(event.data, [])
+        except ProtocolError:
+            cut = True  # half an event
+        if cut or (not self._done and self._finish is None):
             error = ConnectionLost(
                 f"{self._endpoint.provider}: the stream ended before its last event"
             )

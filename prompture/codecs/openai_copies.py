@@ -27,8 +27,28 @@ def groq_narrow(model: str, features: F) -> F:
     return replace(features, json_schema=bool(_GROQ_SCHEMA.search(model)))
 
 
+def _level(request: Request, known: str, **renamed: str) -> str:
+    """The effort in the provider's words. Raises UnsupportedError for one that it has not."""
+    effort = renamed.get(str(request.reasoning), str(request.reasoning))
+    if effort not in known.split():
+        listed = known.replace(" ", ", ") or "no effort"
+        raise UnsupportedError(f"{request.model} has no effort {effort!r}; it takes {listed}")
+    return effort
+
+
 def groq_rule(request: Request, body: Body) -> None:
-    """Reasoning in the text is refused together with JSON or tools: it goes apart there."""
+    """Each family has its own efforts. Reasoning in the text is refused together with JSON or
+    tools: it goes apart there."""
+    if request.reasoning is not None:
+        if "gpt-oss" in request.model:
+            body["reasoning_effort"] = _level(request, "low medium high", minimal="low")
+        elif "qwen3.8" in request.model:
+            body["reasoning_effort"] = _level(request, "none low medium high", minimal="low")
+        elif "qwen3" in request.model:
+            on = dict.fromkeys(("minimal", "low", "medium", "high", "xhigh", "max"), "default")
+            body["reasoning_effort"] = _level(request, "none default", **on)
+        else:
+            body["reasoning_effort"] = _level(request, "")
     if "qwen" in request.model and (body.get("tools") or body.get("response_format")):
         body.setdefault("reasoning_format", "parsed")
 
@@ -37,9 +57,20 @@ _XAI_PLAIN = re.compile(r"grok-(?:[4-9]|code|build)")
 
 
 def xai_rule(request: Request, body: Body) -> None:
-    """grok-4 and the code models take no stop strings."""
+    """grok-4 and the code models take no stop strings; efforts differ by model, and grok-4.5
+    cannot be kept from reasoning."""
     if request.stop and (_XAI_PLAIN.match(request.model) or "mini" in request.model):
         raise UnsupportedError(f"{request.model} takes no stop strings; leave stop out")
+    if request.reasoning is None:
+        return
+    if "3-mini" in request.model:
+        body["reasoning_effort"] = _level(request, "low high", minimal="low")
+    elif "4.5" in request.model:
+        body["reasoning_effort"] = _level(request, "low medium high", minimal="low")
+    elif "code" in request.model or "non-reasoning" in request.model:
+        body["reasoning_effort"] = _level(request, "")
+    else:
+        body["reasoning_effort"] = _level(request, "none low medium high", minimal="low")
 
 
 _KIMI_FIXED = re.compile(r"kimi-k(?:2\.[5-9]|[3-9])")
@@ -48,6 +79,8 @@ _KIMI_FIXED = re.compile(r"kimi-k(?:2\.[5-9]|[3-9])")
 def moonshot_rule(request: Request, body: Body) -> None:
     """The reasoning models fix their sampling; k3 takes an effort, k2.5 and k2.6 a switch."""
     name = request.model.rpartition("/")[2]
+    for tool in body.get("tools", ()):
+        _walle(tool["function"])
     if _KIMI_FIXED.match(name):
         if request.temperature not in (None, 1):
             raise UnsupportedError(f"{name} takes a temperature of 1 only; leave it out")
@@ -64,6 +97,14 @@ def moonshot_rule(request: Request, body: Body) -> None:
         body["thinking"] = thinking
     else:
         raise UnsupportedError(f"{name} takes no reasoning effort; leave it out")
+
+
+def _walle(function: Body) -> None:
+    """Moonshot's validator wants a description, and no ``required`` that is empty."""
+    function.setdefault("description", function["name"])
+    if function["parameters"].get("required") == []:
+        rest = function["parameters"].items()
+        function["parameters"] = {key: value for key, value in rest if key != "required"}
 
 
 def _at_least(lowest: str, renamed: dict[str, str], request: Request) -> str:
@@ -105,17 +146,25 @@ def zai_rule(request: Request, body: Body) -> None:
 
 
 def modelscope_rule(request: Request, body: Body) -> None:
-    """Qwen3's hybrids must not think in a call that does not stream."""
+    """Thinking is a switch, of Qwen3's hybrids and their like; those must not think in a call
+    that does not stream."""
     hybrid = re.search(r"Qwen3-(?!.*(?:Instruct|Thinking|Coder))", request.model)
-    if hybrid and not body.get("stream"):
+    effort = body.pop("reasoning_effort", None)
+    if effort is not None:
+        if effort != "none" and hybrid and not body.get("stream"):
+            raise UnsupportedError(f"{request.model} reasons only in calls that stream")
+        body["enable_thinking"] = effort != "none"
+    elif hybrid and not body.get("stream"):
         body.setdefault("enable_thinking", False)
 
 
 def openrouter_rule(request: Request, body: Body) -> None:
     """Providers that would ignore the schema or the tools are left out of the routing; the
     prompt is never trimmed behind the user's back."""
+    if request.reasoning == "max":
+        body["reasoning"] = {"effort": "xhigh"}
     if body.get("response_format") or body.get("tools"):
-        body["provider"] = {"require_parameters": True, **request.extra.get("provider", {})}
+        body["provider"] = {"require_parameters": True}
     body.setdefault("transforms", [])
 
 

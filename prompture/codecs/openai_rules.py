@@ -33,6 +33,12 @@ def reasons(model: str, effort: str | int | None) -> bool:
 
 def chat_rule(request: Request, body: dict[str, Any]) -> None:
     """Refuse what the model's family refuses, before it is sent."""
+    if request.reasoning is not None:
+        from prompture.codecs.openai_responses_rules import effort
+
+        body.pop("reasoning_effort", None)
+        if level := effort(request):
+            body["reasoning_effort"] = level
     if not reasons(request.model, request.reasoning):
         return
     given = {

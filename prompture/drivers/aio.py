@@ -40,8 +40,15 @@ many small pools carry a thousand requests where one large one does not."""
 
 @dataclass(slots=True)
 class _Pool:
+    """``opened`` is how many connections it may hold: the most that were in flight at once."""
+
     transport: Any
     in_flight: int = 0
+    opened: int = 0
+
+    def take(self) -> None:
+        self.in_flight += 1
+        self.opened = max(self.opened, self.in_flight)
 
 
 class HttpxTransport:
@@ -77,7 +84,7 @@ class HttpxTransport:
         """One request, one response. Raises TransportError and ProtocolError."""
         pool = None if self._client else self._pool(request.url)
         if pool:
-            pool.in_flight += 1
+            pool.take()
         handed_on = False
         try:
             response = await self._open(pool, request)
@@ -140,18 +147,22 @@ class HttpxTransport:
         return found
 
     def _pool(self, url: str) -> _Pool:
-        """The least loaded pool of this loop and origin; another one where all are full."""
+        """A pool of this loop and origin: one that holds an idle connection, else one with room
+        for another, else a new one. So there are never more connections than calls at once."""
         loop = asyncio.get_running_loop()
         origins = self._pools.get(loop)
         if origins is None:
             origins = self._pools[loop] = {}
         origin = "/".join(url.split("/", 3)[:3])
         pools = origins.setdefault(origin, [])
-        best = min(pools, key=lambda p: p.in_flight, default=None)
-        if best is None or best.in_flight >= POOL_SIZE:
-            best = _Pool(_transport(origin))
-            pools.append(best)
-        return best
+        for pool in pools:
+            if pool.in_flight < pool.opened:
+                return pool
+        for pool in pools:
+            if pool.in_flight < POOL_SIZE:
+                return pool
+        pools.append(_Pool(_transport(origin)))
+        return pools[-1]
 
     async def _body(self, response: Any) -> bytes:
         pieces, read = [], 0
@@ -173,9 +184,11 @@ class HttpxTransport:
         except Exception as exc:
             raise _transport_error(exc, str(response.request.url)) from exc
         finally:
-            if pool:
-                pool.in_flight -= 1
-            await response.aclose()
+            try:
+                await response.aclose()
+            finally:
+                if pool:
+                    pool.in_flight -= 1
 
     async def close(self) -> None:
         """Close the connections of the running loop; a client of the caller's own is left."""

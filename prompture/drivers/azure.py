@@ -11,7 +11,9 @@ from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Pro
 ROW = Provider(
     name="azure",
     title="Azure OpenAI",
-    codec=AzureChat(tokens_param="max_completion_tokens", strict_tools=True, rule=chat_rule),
+    codec=AzureChat(
+        tokens_param="max_completion_tokens", strict_tools=True, metadata=True, rule=chat_rule
+    ),
     codecs={"responses": AzureResponses(), "messages": Anthropic()},
     route=lambda request: "responses" if needs_responses(request) else None,
     base_url="{endpoint}",

@@ -13,6 +13,7 @@ ROW = Provider(
     codec=OpenAIChat(
         root="/openai/v1",
         tokens_param="max_completion_tokens",
+        stream_usage=False,
         logprobs=False,
         rule=groq_rule,
         quirks=Quirks(think_tags=True),

@@ -16,6 +16,7 @@ ROW = Provider(
         files="document_url",
         echo=("content",),
         names=True,
+        metadata=True,
         rule=mistral_rule,
     ),
     base_url="https://api.mistral.ai/v1",

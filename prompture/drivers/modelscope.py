@@ -9,7 +9,7 @@ from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Pro
 ROW = Provider(
     name="modelscope",
     title="ModelScope",
-    codec=OpenAIChat(text_only=True, tool_choice="auto", reasoning="", rule=modelscope_rule),
+    codec=OpenAIChat(text_only=True, tool_choice="auto", rule=modelscope_rule),
     base_url="https://api-inference.modelscope.cn/v1",
     key_env=("MODELSCOPE_API_KEY", "MODELSCOPE_API_TOKEN", "MODELSCOPE_SDK_TOKEN"),
     url_env=("MODELSCOPE_BASE_URL",),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from prompture.codecs.ollama import Ollama
 from prompture.codecs.openai_chat import OpenAIChat
+from prompture.codecs.openai_chat_answer import Quirks
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 
@@ -18,7 +19,14 @@ ROW = Provider(
     name="ollama",
     title="Ollama",
     codec=Ollama(),
-    codecs={"openai": OpenAIChat(tool_choice="auto", image_urls=False, parallel_param=False)},
+    codecs={
+        "openai": OpenAIChat(
+            tool_choice="auto",
+            image_urls=False,
+            parallel_param=False,
+            quirks=Quirks(think_tags=True),
+        )
+    },
     endings={"openai": ("/v1",)},
     base_url="http://127.0.0.1:11434",
     key_env=("OLLAMA_API_KEY",),

@@ -11,7 +11,12 @@ ROW = Provider(
     name="openai",
     title="OpenAI",
     codec=OpenAIChat(
-        tokens_param="max_completion_tokens", strict_tools=True, files="data", rule=chat_rule
+        tokens_param="max_completion_tokens",
+        strict_tools=True,
+        files="data",
+        metadata=True,
+        stop_max=4,
+        rule=chat_rule,
     ),
     codecs={"responses": OpenAIResponses()},
     route=lambda request: "responses" if needs_responses(request) else None,

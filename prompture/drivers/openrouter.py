@@ -17,6 +17,8 @@ ROW = Provider(
         reasoning="object",
         echo=("reasoning", "reasoning_details"),
         cache_blocks=True,
+        metadata=True,
+        merged=("provider",),
         rule=openrouter_rule,
     ),
     codecs={"responses": OpenAIResponses()},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, MutableMapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -102,6 +101,8 @@ class RequestsTransport:
             return HTTPResponse(response.status_code, headers, _body(response, self._max_bytes))
         except requests.RequestException as exc:
             raise _transport_error(exc, request.url) from exc
+        except ValueError as exc:
+            raise ConfigurationError(f"{request.url.partition('?')[0]!r} is no URL: {exc}") from exc
 
     def _send(
         self, prepared: requests.PreparedRequest, timeout: tuple[float, float | None]
@@ -184,7 +185,7 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
 
 
 def _transport_error(exc: Exception, url: str) -> PromptureError:
-    host = urlsplit(url).netloc.rpartition("@")[2]
+    host = url.split("/", 3)[2].rpartition("@")[2] if "://" in url else url
     if isinstance(exc, (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)):
         return ConnectTimeout(f"no connection to {host} in time")
     if isinstance(

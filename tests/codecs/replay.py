@@ -77,7 +77,7 @@ def check_calls(deltas: list[Delta], whole: Completion) -> None:
         if call.arguments is None:
             assert arguments == call.raw_arguments
         else:
-            assert json.loads(arguments or "{}") == call.arguments
+            assert (json.loads(arguments or "{}") or {}) == call.arguments
 
 
 def check_cut_off(codec: Codec, endpoint: Endpoint, body: bytes) -> Iterator[PromptureError]:

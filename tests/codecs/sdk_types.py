@@ -37,6 +37,8 @@ def check(value: Any, annotation: Any, *, path: str = "") -> list[str]:
         return check(value, annotation.__value__, path=path)
     if isinstance(annotation, (str, ForwardRef, typing.TypeVar)):
         raise TypeError(f"unresolved annotation {annotation!r} at {path or '/'}")
+    if isinstance(origin, (te.TypeAliasType, getattr(typing, "TypeAliasType", ()))):
+        return check(value, origin.__value__[get_args(annotation)], path=path)
     if origin in (Union, types.UnionType):
         return _union(value, get_args(annotation), path)
     if origin is Literal or origin is te.Literal:
