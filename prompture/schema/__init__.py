@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from prompture.schema.source import Source as Source
     from prompture.schema.strict import Change as Change
     from prompture.schema.strict import Rewrite as Rewrite
+    from prompture.schema.strict import preflight as preflight
     from prompture.schema.strict import rewrite as rewrite
+    from prompture.schema.strict import split as split
 
 _HOMES = {
     "InvalidValue": "check",
@@ -29,7 +31,9 @@ _HOMES = {
     "Source": "source",
     "Change": "strict",
     "Rewrite": "strict",
+    "preflight": "strict",
     "rewrite": "strict",
+    "split": "strict",
 }
 
 __all__ = [
@@ -41,7 +45,9 @@ __all__ = [
     "Rewrite",
     "Source",
     "parse",
+    "preflight",
     "rewrite",
+    "split",
 ]
 
 
