@@ -29,6 +29,14 @@
         * Refused                 the model declined
         * Truncated               the answer was cut off
         * Invalid                 the answer does not satisfy the schema
+    * AgentError              an agent's run ended before its answer; carries the trace
+        * LimitExceeded           a limit of the run
+            * StepLimitExceeded       model calls
+            * CallLimitExceeded       tool calls
+            * TokenLimitExceeded      tokens
+            * CostLimitExceeded       US dollars
+            * TimeLimitExceeded       seconds
+        * ToolFailed              a tool raised, and was told to end the run by that
     * BudgetExceeded          your own spending limit
 """
 
@@ -39,6 +47,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prompture.agents.trace import Trace
     from prompture.money import Bill
     from prompture.types import Completion
 
@@ -49,10 +58,13 @@ class PromptureError(Exception):
     Attributes:
         bill: what had been spent when it was raised; None where nothing was paid for.
         partial: the answer so far, where a stream was cut off.
+        trace: an agent's run so far, where one ended with this error
+            (``prompture.agents.trace.Trace``).
     """
 
     bill: Bill | None = None
     partial: Completion | None = None
+    trace: Trace | None = None
     retryable: bool = False
 
 
@@ -244,6 +256,54 @@ class Invalid(ExtractionError):
     ) -> None:
         super().__init__(message, attempts=attempts)
         self.problems = tuple(problems)
+
+
+class AgentError(PromptureError):
+    """An agent's run ended before its answer; ``trace`` is the run so far."""
+
+
+class LimitExceeded(AgentError):
+    """A limit of an agent's run was reached.
+
+    Attributes:
+        limit: the limit, in its own unit.
+    """
+
+    def __init__(self, message: str, *, limit: Any = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class StepLimitExceeded(LimitExceeded):
+    """The model still called tools at its last allowed step."""
+
+
+class CallLimitExceeded(LimitExceeded):
+    """The model asked for more tool calls than are allowed."""
+
+
+class TokenLimitExceeded(LimitExceeded):
+    """The run used up its tokens."""
+
+
+class CostLimitExceeded(LimitExceeded):
+    """The run used up its dollars, or the price of a call is unknown."""
+
+
+class TimeLimitExceeded(LimitExceeded):
+    """The run used up its seconds."""
+
+
+class ToolFailed(AgentError):
+    """A tool with ``on_error="raise"`` raised; the cause is what it raised.
+
+    Attributes:
+        tool: the tool's name.
+    """
+
+    def __init__(self, message: str, *, tool: str) -> None:
+        super().__init__(message)
+        self.tool = tool
 
 
 class BudgetExceeded(PromptureError):

@@ -1,0 +1,1 @@
+"""Tool-calling loops: ``Agent``, ``Conversation``, ``tool``; see ``docs/agents.md``."""

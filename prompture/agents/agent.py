@@ -1,0 +1,247 @@
+"""Agent: a model, tools and a goal, configured once and run in either colour."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Generic, TypeVar, cast, overload
+
+from prompture.agents.arun import aiterate
+from prompture.agents.events import AgentEvent, Final
+from prompture.agents.limits import Limits
+from prompture.agents.loop import Settings, agent_flow
+from prompture.agents.run import iterate
+from prompture.agents.setup import Setup, set_up
+from prompture.agents.steps import AgentFlow
+from prompture.agents.tools import Approve, FunctionTool, by_name, tool
+from prompture.agents.trace import AgentResult
+from prompture.drivers.core import BaseDriver
+from prompture.drivers.meter import Meter
+from prompture.errors import ConfigurationError, UnknownOption
+from prompture.extraction.inputs import content
+from prompture.extraction.models import makers
+from prompture.schema.source import Source, source
+from prompture.types import Message, Part, Request
+
+T = TypeVar("T")
+TOOL_SECONDS = 120.0
+_UNSET: Any = object()
+_REQUEST = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "seed",
+    "reasoning",
+    "timeout",
+    "cache",
+    "parallel_tools",
+    "metadata",
+    "extra",
+)
+"""Options that go into the request as they are."""
+Prompt = str | Part | Sequence[str | Part] | None
+
+
+class Agent(Generic[T]):
+    """Runs a model with tools until it gives its final answer. Threads and tasks may share one.
+
+    Arguments:
+        model: ``"provider/model"`` or a driver; None as for ``extract``.
+        tools: functions (made into tools), FunctionTools, MCP servers.
+        output: what the final answer must be: any schema that ``extract`` takes. Without one it
+            is text.
+        instructions: the system turn.
+        max_steps: calls of the model in a run; ``max_tool_calls``, ``max_total_tokens``,
+            ``max_usd`` and ``max_seconds`` limit the rest. Reaching one raises a LimitExceeded.
+        budget: a ``Budget`` (or any Meter) that watches every call, those inside tools included.
+        context: handed to tools that ask for it; the model never sees it.
+        approve: asked before each tool call; see ``tool``.
+        tool_timeout: seconds that a call of a tool without its own ``timeout`` may take.
+        max_parallel: tool calls of one answer that run side by side. With 1, and no timeout, sync
+            tools run in the caller's thread.
+        max_retries: how often in a run an invalid final answer is asked for again.
+        strategy: how the output is asked for; see ``extract``.
+        options: temperature, max_tokens, top_p, seed, reasoning, timeout, cache, parallel_tools,
+            metadata, extra; sent only where given.
+
+    Raises SchemaError, UnknownModel, MissingKey and other ConfigurationErrors.
+    """
+
+    @overload
+    def __init__(
+        self: Agent[str], model: Any = None, *, output: None = None, **options: Any
+    ) -> None: ...
+    @overload
+    def __init__(self: Agent[T], model: Any = None, *, output: type[T], **options: Any) -> None: ...
+    @overload
+    def __init__(self: Agent[Any], model: Any = None, *, output: Any, **options: Any) -> None: ...
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        tools: Iterable[Callable[..., Any] | FunctionTool] = (),
+        output: Any = None,
+        instructions: str = "",
+        max_steps: int = 25,
+        max_tool_calls: int | None = None,
+        max_total_tokens: int | None = None,
+        max_usd: Decimal | int | str | None = None,
+        max_seconds: float | None = None,
+        budget: Meter | None = None,
+        context: Any = None,
+        approve: Approve | None = None,
+        tool_timeout: float | None = TOOL_SECONDS,
+        max_parallel: int = 8,
+        max_retries: int = 2,
+        strategy: str = "auto",
+        **options: Any,
+    ) -> None:
+        if max_retries < 0 or max_parallel < 1:
+            raise ConfigurationError("max_retries must be 0 or more, max_parallel 1 or more")
+        if isinstance(model, (list, tuple)):
+            raise ConfigurationError("an agent has one model, not a sequence")
+        self.model = model
+        self.tools: Mapping[str, FunctionTool] = by_name(tools)
+        self.source: Source[Any] | None = None if output is None else source(output)
+        self.instructions = instructions
+        self.strategy = strategy
+        self._settings = Settings(
+            limits=Limits(
+                steps=max_steps,
+                tool_calls=max_tool_calls,
+                tokens=max_total_tokens,
+                usd=_dollars(max_usd),
+                seconds=max_seconds,
+            ),
+            now=time.monotonic,
+            context=context,
+            budget=budget,
+            approve=approve,
+            tool_timeout=tool_timeout,
+            parallel=max_parallel,
+            max_retries=max_retries,
+        )
+        self._base = _base(options)
+        self._setups: dict[BaseDriver, Setup[Any]] = {}
+
+    def run(
+        self, prompt: Prompt = None, *, messages: Sequence[Message] = (), context: Any = _UNSET
+    ) -> AgentResult[T]:
+        """The final answer, with all that led to it.
+
+        ``messages`` is the conversation so far (another result's ``messages``); without a
+        ``prompt`` it must end in a turn that the model is to answer.
+
+        Raises LimitExceeded, BudgetExceeded, Refused, Truncated, Invalid, ToolFailed,
+        ProviderError, TransportError; each carries ``trace`` and ``bill``.
+        """
+        flow = self.flow(prompt, messages=messages, context=context, asynchronous=False)
+        *_, last = iterate(flow, stream=False)
+        return _result(last)
+
+    async def arun(
+        self, prompt: Prompt = None, *, messages: Sequence[Message] = (), context: Any = _UNSET
+    ) -> AgentResult[T]:
+        """``run``, awaited. When its task is cancelled, so are running async tools, and the
+        CancelledError has the ``trace``."""
+        flow = self.flow(prompt, messages=messages, context=context, asynchronous=True)
+        last: AgentEvent | None = None
+        async for event in aiterate(flow, stream=False):
+            last = event
+        return _result(last)
+
+    def stream(
+        self, prompt: Prompt = None, *, messages: Sequence[Message] = (), context: Any = _UNSET
+    ) -> Iterator[AgentEvent]:
+        """Events as they happen (see ``prompture.agents.events``); the last is Final.
+
+        Closing the iterator ends the run. Arguments, and what is raised: see ``run``.
+        """
+        flow = self.flow(prompt, messages=messages, context=context, asynchronous=False)
+        return iterate(flow, stream=True)
+
+    def astream(
+        self, prompt: Prompt = None, *, messages: Sequence[Message] = (), context: Any = _UNSET
+    ) -> AsyncIterator[AgentEvent]:
+        """``stream``, awaited."""
+        flow = self.flow(prompt, messages=messages, context=context, asynchronous=True)
+        return aiterate(flow, stream=True)
+
+    def flow(
+        self,
+        prompt: Prompt,
+        *,
+        messages: Sequence[Message],
+        context: Any,
+        asynchronous: bool,
+    ) -> AgentFlow[AgentResult[Any]]:
+        """A run as a flow, for a runner of the colour."""
+        history = tuple(messages)
+        turns = history if prompt is None else (*history, user_turn(prompt))
+        if not turns or turns[-1].role == "assistant":
+            raise ConfigurationError("there is nothing to answer: give a prompt")
+        driver = makers(self.model, asynchronous=asynchronous)[0]()
+        settings = self._settings
+        if context is not _UNSET:
+            settings = replace(settings, context=context)
+        return agent_flow(self.setup_for(driver), settings, turns, new_from=len(history))
+
+    def setup_for(self, driver: BaseDriver) -> Setup[Any]:
+        """How this driver will be asked; made once."""
+        found = self._setups.get(driver)
+        if found is None:
+            found = self._setups[driver] = set_up(
+                driver,
+                tools=self.tools,
+                source=self.source,
+                strategy=self.strategy,
+                instructions=self.instructions,
+                base=self._base,
+            )
+        return found
+
+    def as_tool(self, *, name: str, description: str) -> FunctionTool:
+        """This agent as a tool of another one: it is given a task and gives its output.
+
+        What it costs is on the bill of both; it has its own limits.
+        """
+
+        def ask(task: str) -> Any:
+            return self.run(task).output
+
+        async def aask(task: str) -> Any:
+            return (await self.arun(task)).output
+
+        made = cast(FunctionTool, tool(name=name, description=description)(ask))
+        return replace(made, afunction=aask)
+
+    def __repr__(self) -> str:
+        return f"Agent({self.model!r}, tools={list(self.tools)})"
+
+
+def user_turn(prompt: Any) -> Message:
+    """The user's turn. Raises ConfigurationError for what is empty, binary or no part."""
+    return Message(role="user", content=content(prompt))
+
+
+def _result(last: AgentEvent | None) -> AgentResult[Any]:
+    assert isinstance(last, Final)
+    return last.result
+
+
+def _dollars(amount: Any) -> Decimal | None:
+    if isinstance(amount, float):
+        return Decimal(str(amount))
+    return None if amount is None else Decimal(amount)
+
+
+def _base(options: Mapping[str, Any]) -> Request:
+    if unknown := [name for name in options if name not in _REQUEST]:
+        raise UnknownOption(
+            f"unknown option {unknown[0]!r}; besides an agent's own there are"
+            f" {', '.join(_REQUEST)}. What only the provider knows goes into extra={{...}}"
+        )
+    given = {name: value for name, value in options.items() if value is not None}
+    return Request(model="", messages=(), **given)

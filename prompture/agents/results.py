@@ -1,0 +1,111 @@
+"""What a tool returned, as the content of the turn that a model is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from inspect import isasyncgen, isgenerator
+from typing import Any
+
+from prompture.media import file, image, media_type_of
+from prompture.types import Document, File, Image, Part, Text
+
+MAX_MEDIA_BYTES = 20_000_000
+MAX_MEDIA = 20
+
+
+class Unshowable(ValueError):
+    """A result that no model can be shown; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """``content`` for the turn; ``cut`` is the length in characters before it was cut, else 0."""
+
+    content: str | tuple[Part, ...]
+    cut: int = 0
+
+
+def shown(value: Any, *, max_chars: int) -> Shown:
+    """Text as it is, parts and pictures as parts, anything else as JSON by Pydantic.
+
+    Raises Unshowable for what is none of those.
+    """
+    if isinstance(value, str):
+        return _text(value, max_chars)
+    if _is_media(value):
+        return _parts((value,), max_chars)
+    if isinstance(value, (list, tuple)) and any(map(_is_media, value)):
+        return _parts(value, max_chars)
+    return _text(_json(value), max_chars)
+
+
+def _text(text: str, limit: int) -> Shown:
+    if len(text) <= limit:
+        return Shown(text)
+    note = f"\n[cut: the first {limit:,} of {len(text):,} characters]"
+    return Shown(text[:limit] + note, len(text))
+
+
+def _is_media(value: Any) -> bool:
+    if isinstance(value, (Text, Document, Image, File, bytes, bytearray, memoryview)):
+        return True
+    return hasattr(value, "save") and hasattr(value, "mode") and hasattr(value, "size")
+
+
+def _parts(values: Iterable[Any], limit: int) -> Shown:
+    parts: list[Part] = []
+    left, media, cut = limit, 0, 0
+    for value in values:
+        part = _part(value)
+        if isinstance(part, (Image, File)):
+            media += len(part.data or b"")
+            if media > MAX_MEDIA_BYTES or len(parts) >= MAX_MEDIA:
+                raise Unshowable(
+                    f"it returned more pictures or files than {MAX_MEDIA} or {MAX_MEDIA_BYTES:,}"
+                    f" bytes"
+                )
+            parts.append(part)
+            continue
+        text = _text(part.text, max(left, 0))
+        left -= len(part.text)
+        cut += text.cut
+        parts.append(Text(str(text.content)))
+    return Shown(tuple(parts), cut)
+
+
+def _part(value: Any) -> Text | Document | Image | File:
+    if isinstance(value, (Text, Document, Image, File)):
+        return value
+    if isinstance(value, str):
+        return Text(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _of_bytes(bytes(value))
+    return image(value) if _is_media(value) else Text(_json(value))
+
+
+def _of_bytes(data: bytes) -> Text | Image | File:
+    kind = media_type_of(data)
+    if kind and kind.startswith("image/"):
+        return image(data)
+    if kind:
+        return file(data)
+    try:
+        return Text(data.decode())
+    except UnicodeDecodeError:
+        raise Unshowable(
+            f"it returned {len(data):,} bytes that are no text and no picture"
+        ) from None
+
+
+def _json(value: Any) -> str:
+    from pydantic_core import PydanticSerializationError, to_json
+
+    if isgenerator(value) or isasyncgen(value):
+        raise Unshowable("it returned a generator; return a list")
+    try:
+        return to_json(value, by_alias=True, inf_nan_mode="strings").decode()
+    except (PydanticSerializationError, ValueError, RecursionError) as exc:
+        raise Unshowable(
+            f"it returned a {type(value).__name__}, of which no JSON can be made"
+        ) from exc

@@ -1,0 +1,214 @@
+"""``tool``: a function made into something a model can call."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeAlias, overload
+
+from prompture.agents.context import Context
+from prompture.agents.signatures import Signature, schema_of_function
+from prompture.agents.threads import Busy
+from prompture.errors import ConfigurationError
+from prompture.types import ToolCall
+
+Verdict: TypeAlias = "bool | str"
+"""True lets a call pass; False stops it, and so does a string, which the model is told."""
+Approve: TypeAlias = Callable[[ToolCall, Context[Any]], "Verdict | Awaitable[Verdict]"]
+OnError: TypeAlias = Literal["tell", "hide", "raise"]
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+NAME_LENGTH = 64
+MAX_RESULT_CHARS = 40_000
+
+
+class ToolRetry(Exception):
+    """Raised in a tool: what went wrong, in words for the model, which may call again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FunctionTool:
+    """A function that a model can call; made by ``tool``.
+
+    ``name`` is ``[A-Za-z0-9_-]{1,64}``. ``afunction`` is called instead in the async colour, where
+    there is one. ``timeout`` is seconds, None for the agent's; other settings: see ``tool``.
+    """
+
+    name: str
+    description: str
+    signature: Signature
+    function: Callable[..., Any]
+    afunction: Callable[..., Any] | None = None
+    timeout: float | None = None
+    retries: int = 3
+    approve: Approve | None = None
+    strict: bool = False
+    max_chars: int = MAX_RESULT_CHARS
+    on_error: OnError = "tell"
+    hung: list[Busy] = field(default_factory=list, repr=False)
+    """Calls in threads that timed out and had not returned by then."""
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """The plain function."""
+        return self.function(*args, **named)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The JSON Schema of the arguments, before any provider's rewriting."""
+        return self.signature.source.json_schema
+
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Typed arguments by parameter. Raises InvalidValue."""
+        return self.signature.source.validate(arguments)
+
+    def __repr__(self) -> str:
+        return f"FunctionTool({self.name!r})"
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> FunctionTool: ...
+@overload
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    context: str | None = None,
+    timeout: float | None = None,
+    retries: int = 3,
+    approve: Approve | None = None,
+    strict: bool = False,
+    max_chars: int = MAX_RESULT_CHARS,
+    on_error: OnError = "tell",
+) -> Any: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    context: str | None = None,
+    timeout: float | None = None,
+    retries: int = 3,
+    approve: Approve | None = None,
+    strict: bool = False,
+    max_chars: int = MAX_RESULT_CHARS,
+    on_error: OnError = "tell",
+) -> Any:
+    """A FunctionTool of a function, sync or async; a decorator, with options or without.
+
+    Arguments:
+        name, description: instead of the function's own.
+        context: the parameter that gets the ``context=`` of the run and that the model never
+            sees. A parameter annotated ``Context`` gets it with the run around it.
+        timeout: seconds that a call may take; None for the agent's ``tool_timeout``.
+        retries: how often in a run the tool may fail in a row (bad arguments, ToolRetry, an
+            exception, a timeout) and be called again; then it is out of use for the run.
+        approve: asked before each call; see Verdict.
+        strict: ask the provider to hold the arguments to the schema, where it can.
+        max_chars: the longest result that the model is shown; the rest is cut, with a note.
+        on_error: what the model is told of an exception: its type and message (``"tell"``), its
+            type (``"hide"``); ``"raise"`` ends the run with ToolFailed.
+
+    Raises ConfigurationError for a signature that a model could not call.
+    """
+    if function is None:
+        return partial(
+            _made,
+            name=name,
+            description=description,
+            context=context,
+            timeout=timeout,
+            retries=retries,
+            approve=approve,
+            strict=strict,
+            max_chars=max_chars,
+            on_error=on_error,
+        )
+    return _made(
+        function,
+        name=name,
+        description=description,
+        context=context,
+        timeout=timeout,
+        retries=retries,
+        approve=approve,
+        strict=strict,
+        max_chars=max_chars,
+        on_error=on_error,
+    )
+
+
+def _made(
+    function: Any,
+    *,
+    name: str | None,
+    description: str | None,
+    context: str | None,
+    **settings: Any,
+) -> FunctionTool:
+    if isinstance(function, (classmethod, staticmethod)):
+        function = function.__func__
+    if not callable(function):
+        raise ConfigurationError(f"a tool is made of a function, not of {type(function).__name__}")
+    called = safe_name(name or _name_of(function))
+    if settings["timeout"] is not None and settings["timeout"] <= 0:
+        raise ConfigurationError(f"tool {called!r}: timeout must be more than 0 seconds")
+    if settings["retries"] < 0 or settings["max_chars"] < 1:
+        raise ConfigurationError(f"tool {called!r}: retries and max_chars cannot be negative")
+    signature = schema_of_function(function, name=called, context=context)
+    return FunctionTool(
+        name=called,
+        description=signature.description if description is None else description,
+        signature=signature,
+        function=function,
+        **settings,
+    )
+
+
+def as_tool(given: Any) -> FunctionTool:
+    """A FunctionTool out of what ``tools=`` holds: one already, or a function."""
+    return given if isinstance(given, FunctionTool) else tool(given)
+
+
+def by_name(given: Any) -> dict[str, FunctionTool]:
+    """Tools by name. A holder of tools (an MCP server) gives all it has.
+
+    Raises ConfigurationError where two have the same name.
+    """
+    found: dict[str, FunctionTool] = {}
+    for each in given:
+        holds = getattr(each, "tools", None)
+        for one in holds() if callable(holds) and not callable(each) else (as_tool(each),):
+            if one.name in found:
+                raise ConfigurationError(f"two tools are called {one.name!r}: give one a name=")
+            found[one.name] = one
+    return found
+
+
+def is_async(function: Any) -> bool:
+    """Whether calling it gives a coroutine."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(type(function), "__call__", None)  # noqa: B004 - the class's own, not whether it has one
+    )
+
+
+def safe_name(name: str) -> str:
+    """The name as every provider takes it. Raises ConfigurationError where nothing is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    safe = _UNSAFE.sub("_", plain).strip("_")[:NAME_LENGTH]
+    if not safe:
+        raise ConfigurationError(f"a tool needs a name (of {name!r} nothing is left): name=...")
+    return safe
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
