@@ -26,6 +26,7 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body
 from prompture.codecs.ollama_tools import parameters
+from prompture.codecs.shown import instruct, schema_words
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import Completion, Document, Image, Message, ModelInfo, Request, Text, Tool
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -57,7 +58,8 @@ class Ollama:
     while tools are on offer: asking for those raises UnsupportedError. ``tool_choice="none"``
     leaves the tools out. Caching is automatic while the model stays loaded, so a ``cache`` time
     to live becomes ``keep_alive``. ``reasoning`` is a level; an effort that has none goes to the
-    nearest. ``extra["options"]`` is merged into the options.
+    nearest. A schema is also told in words, as the server does not show it to the model.
+    ``extra["options"]`` is merged into the options.
     """
 
     @property
@@ -66,7 +68,7 @@ class Ollama:
 
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
         _refuse_what_is_not_there(request)
-        body: Body = {"model": request.model, "messages": _messages(request, endpoint)}
+        body: Body = {"model": request.model, "messages": _messages(request)}
         if request.tools and request.tool_choice != "none":
             body["tools"] = [_tool(t) for t in request.tools]
         if request.schema is not None:
@@ -182,28 +184,16 @@ def _tool(tool: Tool) -> Body:
     return {"type": "function", "function": function}
 
 
-def _messages(request: Request, endpoint: Endpoint) -> list[Body]:
+def _messages(request: Request) -> list[Body]:
     names = {call.id: call.name for m in request.messages for call in m.calls}
     wire = [_message(m, names) for m in request.messages]
-    if request.schema is not None and _is_cloud(request.model, endpoint):
-        # ollama.com takes a schema and does not enforce it: say it in words too.
-        schema = json.dumps(request.schema, ensure_ascii=False)
-        _instruct(wire, f"Answer with JSON only, valid under this JSON Schema:\n{schema}")
+    if request.schema is not None:
+        # The grammar is not shown to the model, and ollama.com does not even apply it.
+        instruct(wire, schema_words(request.schema))
     elif request.json_mode and not any("json" in m["content"].lower() for m in wire):
         # A model that is not told of JSON fills the answer with blanks until it is cut off.
-        _instruct(wire, "Answer with a JSON object only.")
+        instruct(wire, "Answer with a JSON object only.")
     return wire
-
-
-def _is_cloud(model: str, endpoint: Endpoint) -> bool:
-    return model.endswith("cloud") or "://ollama.com" in endpoint.base_url
-
-
-def _instruct(wire: list[Body], words: str) -> None:
-    if wire and wire[0]["role"] == "system":
-        wire[0] = {**wire[0], "content": f"{wire[0]['content']}\n\n{words}"}
-    else:
-        wire.insert(0, {"role": "system", "content": words})
 
 
 def _message(message: Message, names: Mapping[str, str]) -> Body:

@@ -217,23 +217,23 @@ def test_another_providers_thoughts_are_not_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "url", "told"),
+    ("settings", "told"),
     [
-        ({"schema": PERSON}, HERE.base_url, None),
-        ({"schema": PERSON}, "https://ollama.com", "valid under this JSON Schema"),
-        ({"json_mode": True}, HERE.base_url, "JSON object"),
+        ({"schema": PERSON}, "valid under this JSON Schema"),
+        ({"json_mode": True}, "JSON object"),
     ],
 )
-def test_a_format_is_said_in_words_where_it_must_be(
-    settings: dict[str, Any], url: str, told: str | None
-) -> None:
+def test_a_format_is_said_in_words_too(settings: dict[str, Any], told: str) -> None:
     for messages in ((user("hi"),), (system("Be brief."), user("hi"))):
         request = Request(model="m", messages=messages, **settings)
-        first = body(request, endpoint=Endpoint("ollama", url))["messages"][0]
-        if told:
-            assert first["role"] == "system" and told in first["content"]
-        else:
-            assert first["content"] == messages[0].text
+        first, *rest = body(request)["messages"]
+        assert first["role"] == "system" and told in first["content"]
+        assert first["content"].startswith("Be brief.") is (messages[0].role == "system")
+        assert [m["role"] for m in rest] == ["user"]
+
+
+def test_json_that_is_talked_of_already_is_not_again() -> None:
+    assert len(body(ask("Give me JSON.", json_mode=True))["messages"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,14 @@ def test_thinking_is_steered_through_the_template(reasoning: str, kwargs: Any) -
     assert body["chat_template_kwargs"] == kwargs and "reasoning_effort" not in body
 
 
+def test_the_schema_is_shown_to_the_model() -> None:
+    endpoint = llamacpp.ROW.endpoint()
+    request = Request(model="m", messages=(system("Be brief."), user("hi")), schema=PERSON)
+    first, *_ = json.loads(llamacpp.CODEC.encode(request, endpoint).body)["messages"]
+    assert first["content"].startswith("Be brief.\n\nAnswer with JSON")
+    assert '"maxLength":20' in first["content"]
+
+
 # Inside this process
 
 

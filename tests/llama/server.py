@@ -6,6 +6,7 @@ outlives the tests. One thread: with two, each would spin while another process 
 
 from __future__ import annotations
 
+import os
 import sys
 
 import xllamacpp
@@ -31,6 +32,7 @@ def main(model: str, key: str = "") -> None:
     server = xllamacpp.Server(settings)
     print("READY", server.listening_address, flush=True)
     sys.stdin.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class LlamaCpp:
         settings.n_parallel = parallel
         settings.use_jinja = True
         settings.warmup = False
+        settings.endpoint_metrics = True
         settings.verbosity = 0
         if threads is not None:
             settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
@@ -66,9 +68,12 @@ class LlamaCpp:
             settings.mmproj.path = str(_existing(projector))
         if chat_template:
             settings.chat_template = chat_template
-        self._folder = _keep_private(settings)
+        folder = _keep_private(settings)
+        self._tidy = weakref.finalize(self, shutil.rmtree, folder, True) if folder else None
         try:
             self._server: Any = xllamacpp.Server(settings)
+            # Its queue has started once it answers; to end it before that would wait for ever.
+            self._server.handle_metrics()
         except RuntimeError as exc:
             self.close()
             raise ConfigurationError(f"llamacpp: {path.name} cannot be loaded: {exc}") from exc
@@ -90,8 +95,8 @@ class LlamaCpp:
     def close(self) -> None:
         """Let go of the model and its memory."""
         self._server = None
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._tidy:
+            self._tidy()
 
 
 def _existing(model: str) -> Path:
