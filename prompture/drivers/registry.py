@@ -48,6 +48,7 @@ BUILTIN: Mapping[str, str] = {
     "ollama": "ollama",
     "lmstudio": "lmstudio",
     "llamacpp": "llamacpp",
+    "airllm": "airllm",
     "openai-compatible": "openai_compatible",
     "local": "local",
 }
