@@ -10,7 +10,8 @@ from prompture import errors
 from prompture.codecs.anthropic_answer import UNPARSED
 from prompture.codecs.base import Endpoint, count, request_id, section, tool_call
 from prompture.codecs.bedrock_request import DIALECT
-from prompture.codecs.faults import Fault, fault_of_response, provider_error
+from prompture.codecs.fault_classes import Fault
+from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from prompture.codecs.base import Endpoint, count, section, tool_call
-from prompture.codecs.faults import Fault, fault_of, fault_of_response, provider_error
+from prompture.codecs.fault_classes import Fault
+from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.gemini_contents import DIALECT
 from prompture.codecs.stops import stop_reason
 from prompture.errors import (

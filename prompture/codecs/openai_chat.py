@@ -6,7 +6,6 @@ the rows in ``prompture.drivers`` name.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,14 +13,13 @@ from typing import Any, Literal
 from prompture.codecs.base import Endpoint, arguments_text, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.openai_chat_answer import Quirks, read_body
+from prompture.codecs.openai_chat_parts import Files, mark_cached, part_of
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
 from prompture.errors import ProviderError, UnsupportedError
 from prompture.types import (
     Completion,
     Document,
-    File,
-    Image,
     Message,
     ModelInfo,
     Part,
@@ -67,7 +65,7 @@ class OpenAIChat:
     strict_schema: bool = True
     json_object: bool = True
     stream_usage: bool = True
-    files: Literal["", "data", "url", "document_url"] = ""
+    files: Files = ""
     image_urls: bool = True
     text_only: bool = False
     reasoning: Literal["effort", "object", "thinking", ""] = "effort"
@@ -213,7 +211,7 @@ class OpenAIChat:
         if shown:
             wire.append({"role": "user", "content": [self._part(p) for p in shown]})
         if request.cache and self.cache_blocks:
-            _mark_cached(wire, request.cache)
+            mark_cached(wire, request.cache)
         return wire
 
     def _message(self, message: Message) -> Body:
@@ -265,38 +263,7 @@ class OpenAIChat:
         return [self._part(p) for p in parts]
 
     def _part(self, part: Part) -> Body:
-        if isinstance(part, (Text, Document)):
-            return {"type": "text", "text": part.text}
-        if isinstance(part, Image):
-            return self._image(part)
-        return self._file(part)
-
-    def _image(self, image: Image) -> Body:
-        remote = image.url is not None and not image.url.startswith("data:")
-        if remote and not self.image_urls:
-            raise UnsupportedError("this provider fetches no image URLs: pass the image's bytes")
-        url: Body = {"url": image.url or data_url(image.data, image.media_type)}
-        if image.detail:
-            url["detail"] = image.detail
-        return {"type": "image_url", "image_url": url}
-
-    def _file(self, file: File) -> Body:
-        if file.data is not None and _is_text(file.media_type):
-            return {"type": "text", "text": file.data.decode(errors="replace")}
-        if not self.files:
-            raise UnsupportedError(
-                "this provider's chat API takes no files: send the text or page images"
-            )
-        if file.id is not None and self.files == "document_url":
-            return {"type": "file", "file_id": file.id}
-        if file.id is not None:
-            return {"type": "file", "file": {"file_id": file.id}}
-        if file.url is not None and self.files == "data":
-            raise UnsupportedError("this provider fetches no file URLs: pass the file's bytes")
-        url = file.url or data_url(file.data, file.media_type)
-        if self.files == "document_url":
-            return {"type": "document_url", "document_url": url, "document_name": file.name}
-        return {"type": "file", "file": {"filename": file.name, "file_data": url}}
+        return part_of(part, files=self.files, image_urls=self.image_urls)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
         return read_body(response, endpoint, self.quirks)
@@ -314,27 +281,3 @@ class OpenAIChat:
 
     def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
         return read_models(response), None
-
-
-def data_url(data: bytes | None, media_type: str) -> str:
-    """``data:<type>;base64,<bytes>``."""
-    return f"data:{media_type};base64,{base64.b64encode(data or b'').decode()}"
-
-
-def _is_text(media_type: str) -> bool:
-    return media_type.startswith("text/") or media_type in ("application/json", "application/xml")
-
-
-def _mark_cached(messages: list[Body], cache: bool | str) -> None:
-    """Put ``cache_control`` on the last block of the last system or first user turn."""
-    control: Body = {"type": "ephemeral"}
-    if isinstance(cache, str):
-        control["ttl"] = cache
-    stable = [m for m in messages if m["role"] == "system"] or messages[:1]
-    if not stable:
-        return
-    turn = stable[-1]
-    if isinstance(turn["content"], str):
-        turn["content"] = [{"type": "text", "text": turn["content"]}]
-    if turn["content"]:
-        turn["content"][-1]["cache_control"] = control
