@@ -42,8 +42,14 @@ if TYPE_CHECKING:
     from prompture.extraction.extractor import extract as extract
     from prompture.extraction.extractor import extract_result as extract_result
     from prompture.extraction.grounding import ground as ground
+    from prompture.extraction.items import Item as Item
+    from prompture.extraction.partial import Partial as Partial
     from prompture.extraction.result import Attempt as Attempt
     from prompture.extraction.result import Extraction as Extraction
+    from prompture.extraction.streaming import aextract_items as aextract_items
+    from prompture.extraction.streaming import aextract_stream as aextract_stream
+    from prompture.extraction.streaming import extract_items as extract_items
+    from prompture.extraction.streaming import extract_stream as extract_stream
     from prompture.media import file as file
     from prompture.media import image as image
     from prompture.money import Bill as Bill
@@ -83,7 +89,10 @@ _HOMES = {
     ),
     "prompture.extraction.extractor": ("Extractor aextract aextract_result extract extract_result"),
     "prompture.extraction.grounding": "ground",
+    "prompture.extraction.items": "Item",
+    "prompture.extraction.partial": "Partial",
     "prompture.extraction.result": "Attempt Extraction",
+    "prompture.extraction.streaming": "aextract_items aextract_stream extract_items extract_stream",
     "prompture.media": "file image",
     "prompture.money": "Bill Charge Cost",
     "prompture.types": (

@@ -18,6 +18,7 @@ from prompture.extraction.preflight import check_fits
 from prompture.extraction.prompts import document_turn
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan, plan
+from prompture.extraction.streaming import Streaming
 from prompture.flows.base import Flow
 from prompture.flows.run import arun, run
 from prompture.schema.source import Source, source
@@ -27,7 +28,7 @@ T = TypeVar("T")
 PLANS_KEPT = 128
 
 
-class Extractor(Generic[T]):
+class Extractor(Streaming[T], Generic[T]):
     """Extracts one schema, as often as you like. Threads and tasks may share one.
 
     Arguments:
@@ -112,7 +113,7 @@ class Extractor(Generic[T]):
             found = self._plans[driver] = self._shared_plan(driver)
         return found
 
-    def _flow(self, text: Any, *, asynchronous: bool) -> Flow[Extraction[T]]:
+    def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Extraction[T]]:
         return cascade(
             self.source,
             makers(self.model, asynchronous=asynchronous),
@@ -120,6 +121,7 @@ class Extractor(Generic[T]):
             document_turn(content(text)),
             check=check_fits,
             max_retries=self.max_retries,
+            **rules,
         )
 
     def _metered(self) -> AbstractContextManager[None]:
@@ -161,7 +163,8 @@ class Extractor(Generic[T]):
         return f"Extractor({self.source.name}, model={self.model!r})"
 
 
-def _extractor(schema: Any, options: Mapping[str, Any]) -> Extractor[Any]:
+def extractor_of(schema: Any, options: Mapping[str, Any]) -> Extractor[Any]:
+    """An Extractor of a function's options. Raises UnknownOption."""
     try:
         return Extractor(schema, **options)
     except TypeError:
@@ -201,7 +204,7 @@ def extract(schema: Any, text: Any, **options: Any) -> Any:
 
     ``text`` is a string or a sequence of parts. Options, and what is raised: see Extractor.
     """
-    return _extractor(schema, options).extract(text)
+    return extractor_of(schema, options).extract(text)
 
 
 @overload
@@ -212,7 +215,7 @@ async def aextract(schema: TypeAdapter[T], text: Any, **options: Any) -> T: ...
 async def aextract(schema: Any, text: Any, **options: Any) -> Any: ...
 async def aextract(schema: Any, text: Any, **options: Any) -> Any:
     """``extract``, awaited."""
-    return await _extractor(schema, options).aextract(text)
+    return await extractor_of(schema, options).aextract(text)
 
 
 @overload
@@ -223,7 +226,7 @@ def extract_result(schema: TypeAdapter[T], text: Any, **options: Any) -> Extract
 def extract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]: ...
 def extract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]:
     """The value with its bill, attempts, sources and changes. Options: see Extractor."""
-    return _extractor(schema, options).extract_result(text)
+    return extractor_of(schema, options).extract_result(text)
 
 
 @overload
@@ -234,4 +237,4 @@ async def aextract_result(schema: TypeAdapter[T], text: Any, **options: Any) -> 
 async def aextract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]: ...
 async def aextract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]:
     """``extract_result``, awaited."""
-    return await _extractor(schema, options).aextract_result(text)
+    return await extractor_of(schema, options).aextract_result(text)

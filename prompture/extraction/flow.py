@@ -92,6 +92,21 @@ class Ledger:
             )
         )
 
+    def abandon(self, charges: Sequence[Charge], *, strategy: str) -> None:
+        """A call that was left before its end, with its failed tries."""
+        last = charges[-1]
+        self.charges += charges
+        self.attempts.append(
+            Attempt(
+                model=f"{last.provider}/{last.model}",
+                strategy=strategy,
+                request_id=last.request_id,
+                seconds=last.seconds,
+                error="left before its end",
+                charge=last,
+            )
+        )
+
     def onto(self, error: PromptureError) -> PromptureError:
         """The error, carrying the bill and the attempts."""
         if self.charges:
@@ -176,10 +191,10 @@ def one_model(
             completion, name=name, strategy=plan.strategy, repairs=reading.repairs, asked=asked
         )
         return _extraction(reading, completion, plan, document, ledger, name, saved)
-    summary = _summary(name, rejected.problems, tries)
+    told = summary(name, rejected.problems, tries)
     if rejected.problems[0].kind == CUT:
-        raise Truncated(f"{summary}; raise max_tokens, or ask for less at a time")
-    raise Invalid(summary, problems=rejected.problems)
+        raise Truncated(f"{told}; raise max_tokens, or ask for less at a time")
+    raise Invalid(told, problems=rejected.problems)
 
 
 def _extraction(
@@ -225,18 +240,19 @@ def _again(
         # After a patch, the whole is asked for with the schema of the whole again.
         base = request if question.patch is None else plan.template
         said = complaint(rejected.problems)
-        turns = [*request.messages, *_turns(completion, said)]
+        turns = [*request.messages, *turns_after(completion, said)]
         return _Question(replace(base, messages=tuple(turns)), plan)
     parts = make_source(patch.schema)
     part_plan = plan.for_parts(parts)
     said = complaint(rejected.problems, parts=tuple(patch.paths))
     if part_plan.strategy in ("json_object", "prompt"):
         said = f"{said}\n\n{json_only(part_plan.rewrite.schema)}"
-    turns = [*request.messages, *_turns(completion, said)]
+    turns = [*request.messages, *turns_after(completion, said)]
     return _Question(replace(part_plan.template, messages=tuple(turns)), part_plan, patch, parts)
 
 
-def _turns(completion: Completion, said: str) -> list[Message]:
+def turns_after(completion: Completion, said: str) -> list[Message]:
+    """The answer that a model gave, and what is wrong with it."""
     if completion.tool_calls:
         return [completion.message(), *tool_complaints(completion.tool_calls, said)]
     if completion.text.strip():
@@ -245,7 +261,8 @@ def _turns(completion: Completion, said: str) -> list[Message]:
     return [Message(role="user", content=said)]
 
 
-def _summary(name: str, problems: Sequence[Problem], tries: int) -> str:
+def summary(name: str, problems: Sequence[Problem], tries: int) -> str:
+    """What came of asking a model so often."""
     shown = "; ".join(str(p) for p in problems[:5])
     more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
     times = "once" if tries == 1 else f"{tries} times"

@@ -7,7 +7,7 @@ between goes to a listener, and what the listener makes of it is handed out at o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, aclosing, closing
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
@@ -54,7 +54,7 @@ class Audience(Protocol[Y_co, T_contra]):
         ...
 
 
-def stream(flow: Flow[T], audience: Audience[Y, T]) -> Iterator[Y]:
+def stream(flow: Flow[T], audience: Audience[Y, T]) -> Generator[Y, None, None]:
     """Carry a flow to its end with sync drivers. Closing it closes the connection."""
     with closing(flow):
         step = advance(flow)
@@ -89,7 +89,7 @@ def _heard(ask: Ask, audience: Audience[Y, Any]) -> Generator[Y, None, Completio
     return piece
 
 
-async def astream(flow: Flow[T], audience: Audience[Y, T]) -> AsyncIterator[Y]:
+async def astream(flow: Flow[T], audience: Audience[Y, T]) -> AsyncGenerator[Y, None]:
     """Carry a flow to its end with async drivers. Closing it closes the connection."""
     with closing(flow):
         step = advance(flow)
@@ -109,14 +109,14 @@ async def astream(flow: Flow[T], audience: Audience[Y, T]) -> AsyncIterator[Y]:
                             if part is not piece:
                                 await asyncio.sleep(0)
                         piece = await following()
-                    reply = piece
+                if piece is not None:
+                    for out in listener.end(piece):
+                        yield out
+                reply = piece
             except StopAsyncIteration:
                 reply = None
             except PromptureError as exc:
                 reply = exc
-            if isinstance(reply, Completion):
-                for out in listener.end(reply):
-                    yield out
             step = advance(flow, reply or _unfinished(step))
         for out in audience.result(step.value):
             yield out

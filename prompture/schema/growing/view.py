@@ -129,7 +129,7 @@ class _Fold:
         return _assemble(open_levels, keys, child), [*_problems(open_levels)]
 
     def _rootless(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
-        """A root that is complete, or no container."""
+        """A root that is no container."""
         if snapshot.grown is not None:
             shown = growing(self._codec, self._shape, snapshot.grown)
             return (None if shown is ABSENT else shown), []

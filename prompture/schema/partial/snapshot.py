@@ -89,12 +89,15 @@ class Snapshot:
         return len(found) if isinstance(found, (str, list, dict)) else None
 
     def levels(self) -> list[tuple[Container, int]]:
-        """The open containers from the root inwards, and how many entries each had.
+        """The open containers from the root inwards, and how many entries each had; of a value
+        that is complete, the root alone.
 
         They are the live ones, which may hold more by now; but a copy where an entry of one has
         been replaced since.
         """
         found = [*zip(self._stack[1:], self._sizes[1:], strict=True)]
+        if self.complete and isinstance(root := self.root, (dict, list)):
+            return [(root, len(root))]
         if self._mark == len(self._replaced):
             return found
         changed = {id(holder) for holder, _, _ in self._replaced[self._mark :]}
@@ -104,6 +107,11 @@ class Snapshot:
         copy = _first(node, size)
         self._restore(copy, node)
         return copy
+
+    @property
+    def root(self) -> Any:
+        """The live value, which goes on growing; None before it begins."""
+        return self._stack[0][0] if self.started else None  # type: ignore[index]
 
     @property
     def grown(self) -> str | None:

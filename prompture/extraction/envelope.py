@@ -1,0 +1,123 @@
+"""A list of things, asked for as one object: ``{"items": [...]}``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.lens.codec import SAME, Codec, Later
+from prompture.schema.lens.record import Record
+from prompture.schema.lens.rows import List
+from prompture.schema.partial import Path
+from prompture.schema.repair import read_exactly
+from prompture.schema.source import Source
+from prompture.schema.strict import Rewrite
+
+KEY = "items"
+_HOISTED = ("$defs", "definitions", "$schema")
+
+
+@lru_cache(maxsize=256)
+def envelope_of(one: Source[Any]) -> Source[Any]:
+    """The source of a list of the things that ``one`` describes."""
+    described = f"Every {one.name} in the document, in order"
+    schema = {
+        "type": "object",
+        "properties": {KEY: {"type": "array", "items": _item_schema(one.json_schema)}},
+        "required": [KEY],
+        "additionalProperties": False,
+        **_hoisted(one.json_schema),
+    }
+    return Source(
+        f"{one.name[:54]}_items",
+        f"{described}: {one.description}" if one.description else f"{described}.",
+        schema,
+        typed=False,
+        _checker=_Each(one),
+    )
+
+
+class _Each:
+    """Validates an envelope: each of its items by itself."""
+
+    def __init__(self, one: Source[Any]) -> None:
+        self._one = one
+
+    def validate(self, value: Any) -> Any:
+        items = value.get(KEY) if isinstance(value, Mapping) else value
+        if not isinstance(items, list):
+            raise InvalidValue([Problem(f"/{KEY}", "must be a list", "type")])
+        return [self._one.validate(item) for item in items]
+
+    def validate_json(self, text: str | bytes) -> Any:
+        return self.validate(json.loads(text))
+
+
+def _has_own_base(schema: Mapping[str, Any]) -> bool:
+    return "$id" in schema or "id" in schema
+
+
+def _item_schema(schema: Mapping[str, Any]) -> Any:
+    if _has_own_base(schema):
+        return schema
+    kept = {key: value for key, value in schema.items() if key not in _HOISTED}
+    return _moved(kept)
+
+
+def _hoisted(schema: Mapping[str, Any]) -> dict[str, Any]:
+    if _has_own_base(schema):
+        return {}
+    return {key: _moved(schema[key]) for key in _HOISTED if key in schema}
+
+
+def _moved(node: Any) -> Any:
+    """References into the schema of one, as they are from inside the envelope."""
+    if isinstance(node, list):
+        return [_moved(each) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    moved = {key: _moved(value) for key, value in node.items()}
+    ref = node.get("$ref")
+    if isinstance(ref, str) and (ref == "#" or ref.startswith("#/")):
+        hoisted = any(ref.startswith(f"#/{key}/") for key in _HOISTED)
+        moved["$ref"] = ref if hoisted else f"#/properties/{KEY}/items{ref[1:]}"
+    return moved
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReader:
+    """Where a provider's answer has the list, and how one of its items is read."""
+
+    path: Path
+    read: Callable[[str], Any]
+
+
+def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
+    """None where the rewriting for the provider leaves no list that could be read by item."""
+    place = _list_codec(rewrite.codec)
+    if place is None:
+        return None
+    path, item = place
+    if item is SAME:
+        return ItemReader(path, one.validate_json)
+    return ItemReader(path, lambda raw: one.validate(item.restore(read_exactly(raw))))
+
+
+def _list_codec(codec: Codec) -> tuple[Path, Codec] | None:
+    if codec is SAME:
+        return (KEY,), SAME
+    field = codec.by_name.get(KEY) if isinstance(codec, Record) else None
+    if field is None or field.presence == "list":
+        return None
+    inner = field.codec
+    while isinstance(inner, Later):
+        inner = inner.target
+    if inner is SAME:
+        return (field.wire,), SAME
+    if isinstance(inner, List) and not inner.prefix:
+        return (field.wire,), inner.item
+    return None

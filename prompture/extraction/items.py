@@ -1,0 +1,254 @@
+"""The items of a list, each handed out the moment it is complete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, TypeVar, get_args
+
+from prompture.drivers.meter import Meter
+from prompture.errors import (
+    ConfigurationError,
+    ExtractionError,
+    Invalid,
+    PromptureError,
+    ToolArgumentsInvalid,
+    Truncated,
+)
+from prompture.extraction.answer import CUT, answer_text, blocked
+from prompture.extraction.envelope import KEY, ItemReader, item_reader
+from prompture.extraction.flow import Ledger, summary, turns_after
+from prompture.extraction.live import AsyncLive, Books, Live
+from prompture.extraction.partial import json_pieces
+from prompture.extraction.prompts import complaint
+from prompture.extraction.strategy import Plan
+from prompture.flows.base import Ask, Flow
+from prompture.flows.stream import Listener, astream, stream
+from prompture.money import Bill
+from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
+from prompture.schema.partial import ItemScanner, PartialJSONError
+from prompture.schema.repair import NotJSON, parse
+from prompture.schema.source import Source
+from prompture.types import Completion, Delta, Message
+
+T = TypeVar("T")
+OnError = Literal["raise", "skip", "collect"]
+_STATUS = {"Refused": "refused", "Truncated": "truncated"}
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[T]):
+    """One item. ``index`` counts from 0 in the answer's list.
+
+    ``problems`` are what is wrong with it, with pointers from the item itself; ``value`` is then
+    None (only under ``on_error="collect"``). ``raw`` is its JSON text as the model wrote it.
+    """
+
+    index: int
+    value: T
+    problems: tuple[Problem, ...] = ()
+    raw: str = field(default="", repr=False)
+
+
+class _Reader(Generic[T]):
+    """Listens to one answer. What the scanner cannot read is repaired at the end."""
+
+    def __init__(self, audience: Items[T], plan: Plan) -> None:
+        self._audience = audience
+        self._plan = plan
+        self._how = item_reader(audience.one, plan.rewrite)
+        self._piece = json_pieces(audience.source.name)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._scanner = ItemScanner(self._how.path if self._how else (), expect="object")
+        self._over = self._how is None
+
+    def hear(self, delta: Delta) -> Iterable[Item[T]]:
+        text, anew = self._piece(delta)
+        if anew and not self._audience.count:
+            self._begin()
+        if not text or self._over:
+            return ()
+        try:
+            found = self._scanner.feed(text)
+        except PartialJSONError:
+            self._over = True
+            return ()
+        return self._items(found) if found else ()
+
+    def _items(self, found: Sequence[tuple[int, str]]) -> Iterable[Item[T]]:
+        assert self._how is not None
+        return self._audience.hand_out(found, self._how)
+
+    def end(self, completion: Completion) -> Iterable[Item[T]]:
+        """What the scanner did not get, out of the repaired whole."""
+        audience = self._audience
+        audience.wrong = ()
+        scanner = self._scanner
+        if not self._over and scanner.complete and scanner.found:
+            return ()
+        if blocked(completion, self._plan):
+            return ()
+        try:
+            items = self._repaired(answer_text(audience.source, completion))
+        except InvalidValue as exc:
+            audience.wrong = exc.problems
+            return ()
+        how = ItemReader((), lambda raw: audience.one.validate_json(raw))
+        rest = [(i, json.dumps(items[i])) for i in range(audience.count, len(items))]
+        return audience.hand_out(rest, how)
+
+    def _repaired(self, text: str | None) -> list[Any]:
+        """The list in a text that is not JSON alone. Raises InvalidValue."""
+        if text is None:
+            raise InvalidValue([Problem("", "must be JSON; the answer was empty", "missing")])
+        try:
+            parsed = parse(text)
+        except NotJSON as exc:
+            kind = CUT if exc.truncated else "json_invalid"
+            raise InvalidValue([Problem("", f"must be JSON: {exc}", kind)]) from exc
+        if parsed.truncated:
+            raise InvalidValue([Problem("", "must be whole: the JSON is cut off", CUT)])
+        value = parsed.value if isinstance(parsed.value, list) else self._restored(parsed.value)
+        items = value.get(KEY) if isinstance(value, dict) else value
+        if not isinstance(items, list):
+            raise InvalidValue([Problem(f"/{KEY}", "must be a list", "type")])
+        return items
+
+    def _restored(self, value: Any) -> Any:
+        return self._plan.rewrite.restore(value)
+
+
+class Items(Generic[T]):
+    """The audience of ``extract_items``, and the flow that it belongs to.
+
+    ``source`` is the envelope's, ``one`` that of an item. A model is asked again only as long as
+    no item has been handed out.
+    """
+
+    def __init__(
+        self, source: Source[Any], one: Source[T], *, on_error: OnError, budget: Meter | None
+    ) -> None:
+        if on_error not in get_args(OnError):
+            raise ConfigurationError(
+                f"on_error must be one of {', '.join(get_args(OnError))}, not {on_error!r}"
+            )
+        self.source = source
+        self.one = one
+        self.books = Books(budget)
+        self.count = 0
+        self.wrong: tuple[Problem, ...] = ()
+        """What is wrong with the answer as a whole."""
+        self._bad: list[Problem] = []
+        self._on_error = on_error
+        self._stopped: Invalid | None = None
+
+    def listen(self, ask: Ask) -> Listener[Item[T]]:
+        self.books.open(ask)
+        return _Reader(self, ask.plan)
+
+    def metered(self) -> AbstractContextManager[None]:
+        return self.books.metered()
+
+    def result(self, value: Any) -> Iterable[Item[T]]:
+        return ()
+
+    def hand_out(self, found: Sequence[tuple[int, str]], how: ItemReader) -> Iterable[Item[T]]:
+        """The items, each validated as it is asked for. Raises Invalid for a bad one, if so
+        wanted."""
+        read = how.read
+        for index, raw in found:
+            self.count = index + 1
+            try:
+                item = Item(index, read(raw), (), raw)
+            except InvalidValue as exc:
+                bad = self._bad_item(index, raw, exc)
+                if bad is not None:
+                    yield bad
+                continue
+            yield item
+
+    def _bad_item(self, index: int, raw: str, error: InvalidValue) -> Item[Any] | None:
+        placed = [
+            Problem(f"/{index}{p.pointer}", p.message, p.kind, p.value) for p in error.problems
+        ]
+        self._bad += placed[: PROBLEM_LIMIT - len(self._bad)]
+        if self._on_error == "skip":
+            return None
+        if self._on_error == "collect":
+            return Item(index, None, error.problems, raw)
+        shown = "; ".join(str(p) for p in placed[:3])
+        self._stopped = Invalid(f"item {index} is not valid: {shown}", problems=placed)
+        raise self._stopped from error
+
+    def is_settled(self) -> bool:
+        """Whether a failure is final: items are out that another answer would repeat."""
+        return self.count > 0 or self._stopped is not None
+
+    def ask(
+        self,
+        source: Source[Any],
+        driver: Any,
+        plan: Plan,
+        document: Message,
+        *,
+        max_retries: int,
+        ledger: Ledger,
+    ) -> Flow[None]:
+        """Ask one model, and again while its answer is no list."""
+        request = plan.request(document)
+        name = f"{driver.provider.name}/{request.model or driver.model}"
+        tries = 1 + (max_retries if driver.features.reasks else 0)
+        for left in reversed(range(tries)):
+            try:
+                completion = yield Ask(driver, request, plan=plan)
+            except PromptureError as exc:
+                if exc is self._stopped:
+                    exc.bill = Bill(tuple(self.books.watch.charges))
+                ledger.note_error(exc, name=name, strategy=plan.strategy)
+                if left and isinstance(exc, ToolArgumentsInvalid) and not self.is_settled():
+                    continue
+                raise
+            error: ExtractionError | None = blocked(completion, plan)
+            status = _STATUS[type(error).__name__] if error else "invalid" if self.wrong else "ok"
+            ledger.note(
+                completion,
+                name=name,
+                strategy=plan.strategy,
+                status=status,
+                problems=(*self.wrong, *self._bad),
+                error=str(error or ""),
+            )
+            if error:
+                error.partial = completion
+                raise error
+            if not self.wrong:
+                return
+            if self.is_settled():
+                break
+            said = complaint(self.wrong)
+            request = replace(request, messages=(*request.messages, *turns_after(completion, said)))
+        told = summary(name, self.wrong, tries - left)
+        if self.wrong[0].kind == CUT:
+            raise Truncated(f"{told}; raise max_tokens, or ask for less at a time")
+        raise Invalid(told, problems=self.wrong)
+
+
+Run = Callable[[Items[T]], Flow[Any]]
+
+
+class ItemStream(Live[Item[T]]):
+    """Items as they come. See Live for leaving it."""
+
+    def __init__(self, audience: Items[T], run: Run[T]) -> None:
+        super().__init__(stream(run(audience), audience), audience.books)
+
+
+class AsyncItemStream(AsyncLive[Item[T]]):
+    """ItemStream in the async colour."""
+
+    def __init__(self, audience: Items[T], run: Run[T]) -> None:
+        super().__init__(astream(run(audience), audience), audience.books)

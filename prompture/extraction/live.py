@@ -1,0 +1,157 @@
+"""An extraction under way: the iterators that hand out what is ready, and the bill so far."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from prompture.drivers.meter import Meter, metering
+from prompture.extraction.flow import Ledger
+from prompture.extraction.result import Attempt
+from prompture.flows.base import Ask
+from prompture.money import Bill, Charge
+from prompture.types import Usage
+
+Y = TypeVar("Y")
+
+
+class Watch(Meter):
+    """Knows what the call under way was charged, for when it is left in its middle."""
+
+    def __init__(self) -> None:
+        self.charges: list[Charge] = []
+
+    def before(self, request: Any, driver: Any) -> tuple[Any, object]:
+        return request, None
+
+    def after(self, token: object, charge: Charge) -> None:
+        self.charges.append(charge)
+
+    def again(self, token: object, charge: Charge) -> None:
+        self.charges.append(charge)
+
+    def withdraw(self, token: object) -> None:
+        pass
+
+
+class Books:
+    """The ledger of an extraction, and what of it is not in there yet."""
+
+    def __init__(self, budget: Meter | None) -> None:
+        self.ledger = Ledger([], [])
+        self.watch = Watch()
+        self._budget = budget
+        self._answered = 0
+        self._strategy = ""
+
+    def open(self, ask: Ask) -> None:
+        """A call begins."""
+        self.watch.charges.clear()
+        self._answered = len(self.ledger.attempts)
+        self._strategy = ask.plan.strategy if ask.plan else ""
+
+    @contextmanager
+    def metered(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(metering(self.watch))
+            if self._budget is not None:
+                stack.enter_context(metering(self._budget))
+            yield
+
+    def settle(self) -> None:
+        """No more will come: a call that was left in its middle goes on the bill."""
+        charges = [*self.watch.charges]
+        self.watch.charges.clear()
+        if charges and len(self.ledger.attempts) == self._answered:
+            self.ledger.abandon(charges, strategy=self._strategy)
+
+
+class Progress:
+    """What has been spent and tried so far, while it goes on and after."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    @property
+    def cost(self) -> Bill:
+        """The bill of every call that ended: answered, failed, or left in its middle."""
+        return self._books.ledger.bill()
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of every call that ended."""
+        return self.cost.usage
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every call that ended."""
+        return tuple(self._books.ledger.attempts)
+
+
+class Live(Progress, Generic[Y]):
+    """Iterate over it once. Leaving the loop closes the connection and settles the bill.
+
+    So does ``close()``, and leaving its ``with`` block.
+    """
+
+    def __init__(self, steps: Generator[Y, None, None], books: Books) -> None:
+        super().__init__(books)
+        self._steps = steps
+
+    def __iter__(self) -> Iterator[Y]:
+        # A generator that only the loop holds: where the loop is left, it is closed.
+        try:
+            yield from self._steps
+        finally:
+            self.close()
+
+    def __next__(self) -> Y:
+        return next(self._steps)
+
+    def close(self) -> None:
+        """Close the connection, if it is open, and settle the bill."""
+        self._steps.close()
+        self._books.settle()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class AsyncLive(Progress, Generic[Y]):
+    """Iterate over it once. Leaving the loop closes the connection and settles the bill: as
+    soon as the event loop runs again, or at once with ``aclose()`` or ``async with``."""
+
+    def __init__(self, steps: AsyncGenerator[Y, None], books: Books) -> None:
+        super().__init__(books)
+        self._steps = steps
+
+    async def __aiter__(self) -> AsyncIterator[Y]:
+        try:
+            async for each in self._steps:
+                yield each
+        finally:
+            await self.aclose()
+
+    async def __anext__(self) -> Y:
+        return await anext(self._steps)
+
+    async def aclose(self) -> None:
+        """Close the connection, if it is open, and settle the bill."""
+        await self._steps.aclose()
+        self._books.settle()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,306 @@
+"""Snapshots of an object that a model is still writing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, Generic, TypeVar, cast
+
+from prompture.drivers.meter import Meter
+from prompture.extraction.flow import Ledger
+from prompture.extraction.live import AsyncLive, Books, Live
+from prompture.extraction.result import Extraction
+from prompture.extraction.strategy import Plan
+from prompture.flows.base import Ask, Flow
+from prompture.flows.stream import Listener, astream, stream
+from prompture.schema.check import Problem, pointer
+from prompture.schema.growing import View
+from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot
+from prompture.schema.source import Source
+from prompture.types import Completion, Delta
+
+T = TypeVar("T")
+_ABSENT: Any = object()
+
+
+class Partial(Generic[T]):
+    """The value as far as it has come. Taking one is cheap; looking into it costs what is new.
+
+    It stays as it is while the answer grows. Parts of it are shared with the others of its
+    answer, so do not change them. ``attempt`` counts the answers from 1: when one fails and the
+    model is asked again, the value starts anew. The last of all has the ``result``.
+    """
+
+    __slots__ = ("_looked", "_snapshot", "_view", "attempt", "result")
+
+    def __init__(
+        self,
+        snapshot: Snapshot | None,
+        view: View | None,
+        attempt: int,
+        result: Extraction[T] | None = None,
+    ) -> None:
+        self._snapshot = snapshot
+        self._view = view
+        self._looked: tuple[Any, tuple[Problem, ...]] | None = None
+        self.attempt = attempt
+        self.result = result
+
+    @property
+    def value(self) -> T:
+        """The typed value: every field is None until it has come (a TypedDict has no such key).
+
+        Complete parts are validated, by their validators too; text that is still growing is
+        shown where text is wanted. A part that is wrong, or of which it is not certain yet what
+        it will be, is None. None altogether before the value begins.
+        """
+        return cast(T, self._look()[0])
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the parts that are complete."""
+        return self._look()[1]
+
+    @property
+    def plain(self) -> Any:
+        """The same as plain JSON, in the shape of the schema; what is missing is not there."""
+        if self._snapshot is not None and self._view is not None:
+            return self._view.plain(self._snapshot)
+        return _plain_of(self.result) if self.result else None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this is the end: the whole value, validated."""
+        return self.result is not None
+
+    @property
+    def open_path(self) -> str | None:
+        """The JSON pointer of the innermost object, list or text that is growing."""
+        snapshot = self._snapshot
+        if self.result or snapshot is None or self._view is None:
+            return None
+        path = snapshot.open_path
+        return None if path is None else pointer(self._view.names(path, snapshot.root))
+
+    @property
+    def final(self) -> tuple[str, ...]:
+        """JSON pointers of the largest parts that will not change; "" is the whole."""
+        if self.result:
+            return ("",)
+        if self._snapshot is None or self._view is None:
+            return ()
+        root = self._snapshot.root
+        found = (pointer(self._view.names(path, root)) for path in self._snapshot.completed())
+        return tuple(dict.fromkeys(found))
+
+    def is_final(self, where: str) -> bool:
+        """Whether the value at a JSON pointer is there and will not change in this answer."""
+        if self.result:
+            return _find(self.plain, _segments(where)) is not _ABSENT
+        if self._snapshot is None or self._view is None:
+            return False
+        path = self._view.keys(_segments(where), self._snapshot.root)
+        if path is None:
+            # A part that can only be restored as a whole.
+            parents = (where[:i] for i, mark in enumerate(where) if mark == "/" and i)
+            there = self.get(where, _ABSENT) is not _ABSENT
+            return there and any(self.is_final(parent) for parent in parents)
+        return self._snapshot.is_complete(path)
+
+    def get(self, where: str, default: Any = None) -> Any:
+        """The plain JSON at a JSON pointer, ``default`` where there is none yet."""
+        found = _find(self.plain, _segments(where))
+        return default if found is _ABSENT else found
+
+    def _look(self) -> tuple[Any, tuple[Problem, ...]]:
+        if self._looked is None:
+            if self.result is not None:
+                self._looked = self.result.value, ()
+            elif self._snapshot is None or self._view is None:
+                self._looked = None, ()
+            else:
+                value, problems = self._view.value(self._snapshot)
+                self._looked = value, tuple(problems)
+        return self._looked
+
+    def __repr__(self) -> str:
+        state = "last" if self.is_last else f"open at {self.open_path!r}"
+        return f"Partial({state}, attempt={self.attempt})"
+
+
+def _plain_of(result: Extraction[Any]) -> Any:
+    if result.plain is not None:
+        return result.plain
+    from pydantic_core import to_jsonable_python
+
+    return to_jsonable_python(result.value, by_alias=True)
+
+
+def _segments(where: str) -> Path:
+    if where and not where.startswith("/"):
+        raise ValueError('a JSON pointer is "" or begins with "/" ("/items/0/name")')
+    return tuple(s.replace("~1", "/").replace("~0", "~") for s in where.split("/")[1:])
+
+
+def _find(value: Any, path: Path) -> Any:
+    for key in path:
+        if isinstance(value, dict) and key in value:
+            value = value[str(key)]
+        elif isinstance(value, list) and str(key).isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return _ABSENT
+    return value
+
+
+def json_pieces(name: str) -> Callable[[Delta], tuple[str, bool]]:
+    """Tells which part of each delta is the JSON that is wanted, and whether it begins anew.
+
+    That is the answer's text, until a tool is called: then it is the arguments of the call of
+    ``name``, or of the first call.
+    """
+    chosen: int | None = None
+
+    def piece(delta: Delta) -> tuple[str, bool]:
+        nonlocal chosen
+        index = delta.tool_index
+        if index is None:
+            return (delta.text if chosen is None else ""), False
+        if delta.tool_name and index != chosen and (chosen is None or delta.tool_name == name):
+            chosen = index
+            return delta.tool_arguments, True
+        return (delta.tool_arguments if index == chosen else ""), False
+
+    return piece
+
+
+class _Reader(Generic[T]):
+    """Listens to one answer. What is no JSON is left to the reading of the whole."""
+
+    def __init__(
+        self, source: Source[T], plan: Plan, attempt: int, due: Callable[[], bool]
+    ) -> None:
+        self._piece = json_pieces(source.name)
+        self._expects_object = _is_object(plan.rewrite.schema)
+        self._view = View(plan.rewrite.codec, source.shape)
+        self._attempt = attempt
+        self._due = due
+        self._begin()
+
+    def _begin(self) -> None:
+        self.parser = PartialParser(events=False, expect="object" if self._expects_object else None)
+        self._over = False
+
+    def hear(self, delta: Delta) -> Iterable[Partial[T]]:
+        text, anew = self._piece(delta)
+        if anew:
+            self._begin()
+        if not text or self._over:
+            return ()
+        parser = self.parser
+        try:
+            parser.feed(text)
+        except PartialJSONError:
+            self._over = True
+            return ()
+        if not parser.started:
+            return ()
+        self._over = parser.complete
+        return (self._partial(),) if self._due() else ()
+
+    def end(self, completion: Completion) -> Iterable[Partial[T]]:
+        return ()
+
+    def _partial(self) -> Partial[T]:
+        return Partial(self.parser.snapshot(), self._view, self._attempt)
+
+
+class _Deaf:
+    """Listens to an answer that is only a part of the value."""
+
+    def hear(self, delta: Delta) -> Iterable[Any]:
+        return ()
+
+    def end(self, completion: Completion) -> Iterable[Any]:
+        return ()
+
+
+def _is_object(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "object"
+
+
+class Snapshots(Generic[T]):
+    """The audience of ``extract_stream``. ``interval`` is the least number of seconds between
+    two snapshots; the last one always comes."""
+
+    def __init__(
+        self,
+        source: Source[T],
+        *,
+        budget: Meter | None,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.books = Books(budget)
+        self.last: Extraction[T] | None = None
+        self._source = source
+        self._interval = interval
+        self._clock = clock
+        self._next = float("-inf")
+        self._attempt = 0
+
+    def listen(self, ask: Ask) -> Listener[Partial[T]]:
+        self.books.open(ask)
+        self._attempt += 1
+        if ask.part:
+            return _Deaf()
+        due = self._is_due if self._interval > 0 else _always
+        return _Reader(self._source, ask.plan, self._attempt, due)
+
+    def metered(self) -> AbstractContextManager[None]:
+        return self.books.metered()
+
+    def result(self, value: Extraction[T]) -> Iterable[Partial[T]]:
+        self.last = value
+        return (Partial(None, None, self._attempt, value),)
+
+    def _is_due(self) -> bool:
+        now = self._clock()
+        if now < self._next:
+            return False
+        self._next = now + self._interval
+        return True
+
+
+def _always() -> bool:
+    return True
+
+
+Run = Callable[[Ledger], Flow[Extraction[T]]]
+
+
+class PartialStream(Live[Partial[T]]):
+    """Snapshots as they come, the last with the ``result``. See Live for leaving it."""
+
+    def __init__(self, audience: Snapshots[T], run: Run[T]) -> None:
+        super().__init__(stream(run(audience.books.ledger), audience), audience.books)
+        self._audience = audience
+
+    @property
+    def result(self) -> Extraction[T] | None:
+        """The validated value with its history, once it is there."""
+        return self._audience.last
+
+
+class AsyncPartialStream(AsyncLive[Partial[T]]):
+    """PartialStream in the async colour."""
+
+    def __init__(self, audience: Snapshots[T], run: Run[T]) -> None:
+        super().__init__(astream(run(audience.books.ledger), audience), audience.books)
+        self._audience = audience
+
+    @property
+    def result(self) -> Extraction[T] | None:
+        """The validated value with its history, once it is there."""
+        return self._audience.last

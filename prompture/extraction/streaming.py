@@ -1,0 +1,174 @@
+"""extract_stream and extract_items: what is ready, while the model still writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from copy import copy
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from pydantic import TypeAdapter
+
+from prompture.flows.base import Flow
+
+if TYPE_CHECKING:
+    from prompture.drivers.meter import Meter
+    from prompture.extraction.items import AsyncItemStream, Items, ItemStream, OnError
+    from prompture.extraction.partial import AsyncPartialStream, PartialStream
+    from prompture.schema.source import Source
+
+T = TypeVar("T")
+
+
+class Streaming(Generic[T]):
+    """The streaming half of an Extractor."""
+
+    if TYPE_CHECKING:
+        source: Source[T]
+        budget: Meter | None
+        examples: tuple[tuple[str, Any], ...]
+
+        def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Any]: ...
+
+    def extract_stream(
+        self,
+        text: Any,
+        *,
+        min_interval: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> PartialStream[T]:
+        """Snapshots of the value while it is written, at most one in ``min_interval`` seconds;
+        the last has the ``result``. Raises what ``extract`` raises, on the way."""
+        from prompture.extraction.partial import PartialStream, Snapshots
+
+        audience = Snapshots(self.source, budget=self.budget, interval=min_interval, clock=clock)
+        return PartialStream(audience, lambda led: self._flow(text, asynchronous=False, ledger=led))
+
+    def aextract_stream(
+        self,
+        text: Any,
+        *,
+        min_interval: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> AsyncPartialStream[T]:
+        """``extract_stream``, to be iterated with ``async for``."""
+        from prompture.extraction.partial import AsyncPartialStream, Snapshots
+
+        audience = Snapshots(self.source, budget=self.budget, interval=min_interval, clock=clock)
+        return AsyncPartialStream(
+            audience, lambda led: self._flow(text, asynchronous=True, ledger=led)
+        )
+
+    def extract_items(self, text: Any, *, on_error: OnError = "raise") -> ItemStream[T]:
+        """Every value of the schema that the text holds, each as soon as it is complete.
+
+        ``on_error`` says what becomes of an item that is not valid: ``"raise"`` ends it all with
+        Invalid, ``"skip"`` leaves it out, ``"collect"`` hands it out with its problems. Raises
+        what ``extract`` raises; Truncated, when the list was cut off, after its whole items.
+        """
+        from prompture.extraction.items import ItemStream
+
+        return ItemStream(self._items(on_error), self._items_flow(text, asynchronous=False))
+
+    def aextract_items(self, text: Any, *, on_error: OnError = "raise") -> AsyncItemStream[T]:
+        """``extract_items``, to be iterated with ``async for``."""
+        from prompture.extraction.items import AsyncItemStream
+
+        return AsyncItemStream(self._items(on_error), self._items_flow(text, asynchronous=True))
+
+    def _items(self, on_error: OnError) -> Items[T]:
+        from prompture.extraction.items import Items
+
+        return Items(self._of_items.source, self.source, on_error=on_error, budget=self.budget)
+
+    def _items_flow(self, text: Any, *, asynchronous: bool) -> Callable[[Items[T]], Flow[Any]]:
+        return lambda items: self._of_items._flow(
+            text,
+            asynchronous=asynchronous,
+            ledger=items.books.ledger,
+            ask=items.ask,
+            is_settled=items.is_settled,
+        )
+
+    @cached_property
+    def _of_items(self) -> Any:
+        """The same extractor, for a list of what this one extracts."""
+        from prompture.extraction.envelope import KEY, envelope_of
+
+        other: Any = copy(self)
+        other.source = envelope_of(self.source)
+        other.examples = tuple((given, {KEY: values}) for given, values in self.examples)
+        other._plans = {}
+        return other
+
+
+def _parts(options: dict[str, Any], *names: str) -> tuple[dict[str, Any], Any]:
+    """The options of the iteration, and the Extractor's class."""
+    from prompture.extraction.extractor import extractor_of
+
+    return {name: options.pop(name) for name in names if name in options}, extractor_of
+
+
+@overload
+def extract_stream(schema: type[T], text: Any, **options: Any) -> PartialStream[T]: ...
+@overload
+def extract_stream(schema: TypeAdapter[T], text: Any, **options: Any) -> PartialStream[T]: ...
+@overload
+def extract_stream(schema: Any, text: Any, **options: Any) -> PartialStream[Any]: ...
+def extract_stream(schema: Any, text: Any, **options: Any) -> PartialStream[Any]:
+    """Snapshots of the value while the model writes it; the last has the ``result``.
+
+        for partial in extract_stream(Receipt, text):
+            show(partial.value.company)
+
+    Options: see Extractor, and ``min_interval`` (seconds between snapshots).
+    """
+    own, extractor_of = _parts(options, "min_interval")
+    found: PartialStream[Any] = extractor_of(schema, options).extract_stream(text, **own)
+    return found
+
+
+@overload
+def aextract_stream(schema: type[T], text: Any, **options: Any) -> AsyncPartialStream[T]: ...
+@overload
+def aextract_stream(schema: TypeAdapter[T], text: Any, **options: Any) -> AsyncPartialStream[T]: ...
+@overload
+def aextract_stream(schema: Any, text: Any, **options: Any) -> AsyncPartialStream[Any]: ...
+def aextract_stream(schema: Any, text: Any, **options: Any) -> AsyncPartialStream[Any]:
+    """``extract_stream``, to be iterated with ``async for``."""
+    own, extractor_of = _parts(options, "min_interval")
+    found: AsyncPartialStream[Any] = extractor_of(schema, options).aextract_stream(text, **own)
+    return found
+
+
+@overload
+def extract_items(schema: type[T], text: Any, **options: Any) -> ItemStream[T]: ...
+@overload
+def extract_items(schema: TypeAdapter[T], text: Any, **options: Any) -> ItemStream[T]: ...
+@overload
+def extract_items(schema: Any, text: Any, **options: Any) -> ItemStream[Any]: ...
+def extract_items(schema: Any, text: Any, **options: Any) -> ItemStream[Any]:
+    """Every value of the schema that ``text`` holds, each as soon as it is complete.
+
+        for item in extract_items(Line, text):
+            store(item.value)
+
+    Options: see Extractor, and ``on_error``: ``"raise"``, ``"skip"`` or ``"collect"``.
+    """
+    own, extractor_of = _parts(options, "on_error")
+    found: ItemStream[Any] = extractor_of(schema, options).extract_items(text, **own)
+    return found
+
+
+@overload
+def aextract_items(schema: type[T], text: Any, **options: Any) -> AsyncItemStream[T]: ...
+@overload
+def aextract_items(schema: TypeAdapter[T], text: Any, **options: Any) -> AsyncItemStream[T]: ...
+@overload
+def aextract_items(schema: Any, text: Any, **options: Any) -> AsyncItemStream[Any]: ...
+def aextract_items(schema: Any, text: Any, **options: Any) -> AsyncItemStream[Any]:
+    """``extract_items``, to be iterated with ``async for``."""
+    own, extractor_of = _parts(options, "on_error")
+    found: AsyncItemStream[Any] = extractor_of(schema, options).aextract_items(text, **own)
+    return found
