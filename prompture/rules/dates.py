@@ -28,7 +28,7 @@ for _number, _names in enumerate(
 _MONTH = "|".join(sorted((re.escape(name) for name in _MONTHS), key=len, reverse=True))
 
 _ISO = r"(?P<iy>(?:19|20)\d\d)(?P<isep>[-/.])(?P<im>\d{1,2})(?P=isep)(?P<id>\d{1,2})(?!\d)"
-_NUMERIC = r"(?P<n1>\d{1,2})(?P<nsep>[./-])(?P<n2>\d{1,2})(?P=nsep)(?P<ny>(?:19|20)\d\d|\d\d)(?![\d])(?![/-]\d)"
+_NUMERIC = r"(?P<n1>\d{1,2})(?P<nsep>[./-])(?P<n2>\d{1,2})(?P=nsep)(?P<ny>(?:19|20)\d\d|\d\d)(?!\d)(?!/\d)(?!-\d{1,4}(?![\d:]))"
 _DAY_MONTH = (
     rf"(?P<td>\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?[ \u00a0-]{{0,2}}(?:of |de )?(?P<tm>{_MONTH})(?![a-z])\.?,?"
     r"[ \u00a0-]{0,2}(?:de )?(?P<ty>(?:19|20)\d\d|'?\d\d)(?![\d:])"

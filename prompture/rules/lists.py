@@ -21,9 +21,9 @@ _SEPARATORS = (";", "•", "·", ",")
 
 def read_list(single: Field, page: Page, scope: Scope, index: Index) -> list[Candidate]:
     """The values of a list of strings or numbers; empty when the text offers none."""
-    if single.concept == "authors":
+    if single.concept == "authors" and "string" in single.types:
         return read_authors(page, scope)
-    if single.concept == "affiliations":
+    if single.concept == "affiliations" and "string" in single.types:
         return read_affiliations(page, scope)
     if single.kind in _COMMON_KINDS:
         return _distinct(_of_kind(single, page, scope))

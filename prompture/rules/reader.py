@@ -11,12 +11,18 @@ from prompture.rules.citations import is_reference, read_references
 from prompture.rules.fields import Field, make_field, read_fields
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.pairs import find_pairs
+from prompture.rules.render import conforms
 from prompture.rules.schemas import json_types, resolve
 from prompture.types import Span
 
 MAX_NESTING = 8
 
-Spans = dict[str, tuple[Span, ...]]
+MAX_SECTIONS = 1000
+
+Places = tuple[Span, ...]
+Spans = dict[str, Places]
+# The property tables of the objects around, by id: a schema that meets itself is cut there.
+Path = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,9 @@ class Reader:
 
     def candidates(self, name: Field, scope: Scope) -> list[Candidate]:
         """All that a scope offers for a field: what stands by its labels, and what its kind or meaning finds."""
-        return sources.weigh(
-            name, self.page, scope, list(labelled(name, self.index, self.page, scope)), self.index
-        )
+        found = list(labelled(name, self.index, self.page, scope))
+        weighed = sources.weigh(name, self.page, scope, found, self.index)
+        return [one for one in weighed if conforms(name, one.value)]
 
     def object(
         self,
@@ -79,48 +85,74 @@ class Reader:
         pointer: str,
         scope: Scope,
         *,
+        path: Path = (),
         party: str | None = None,
         items: bool = False,
-        depth: int = 0,
+        taken: frozenset[Places] = frozenset(),
     ) -> tuple[dict[str, Any], Spans]:
-        """An object: its plain fields compete for labels, its objects and lists follow."""
+        """An object: its plain fields compete for labels, its objects and lists follow.
+
+        `taken` are places that belong to the object around.
+        """
         fields = self.fields(schema, party=party, items=items)
-        plain = {
-            name.name: self.candidates(name, scope)
-            for name in fields
-            if name.kind not in {"object", "array"}
-        }
-        plain = settle_claims(plain)
+        inside = (*path, id(schema.get("properties")))
+        best = self._plain(fields, scope, taken)
+        used = taken | {candidate.spans for candidate in best.values() if candidate is not None}
         value: dict[str, Any] = {}
         spans: Spans = {}
         for name in fields:
             at = f"{pointer}/{escape(name.name)}"
-            found: Any
-            where: Spans
+            chosen = best.get(name.name)
+            found: Any = None
+            where: Spans = {}
             if name.kind == "object":
-                found, where = self.section(name, at, scope, depth=depth)
+                found, where = self.section(name, at, scope, path=inside, taken=used)
             elif name.kind == "array":
-                found, where = self.array(name, at, scope, depth=depth)
-            else:
-                best = choose(plain[name.name])
-                found, where = (None, {}) if best is None else (best.value, {at: best.spans})
+                found, where = self.array(name, at, scope, path=inside)
+            elif chosen is not None:
+                found, where = chosen.value, {at: chosen.spans}
             if found is not None or name.required:
                 value[name.name] = found
                 spans.update(where)
         return value, spans
 
-    def section(self, name: Field, pointer: str, scope: Scope, *, depth: int) -> tuple[Any, Spans]:
-        """A nested object: a party, or what stands under the heading of its name, or among all."""
-        if depth >= MAX_NESTING or "properties" not in name.schema:
+    def _plain(
+        self, fields: list[Field], scope: Scope, taken: frozenset[Places]
+    ) -> dict[str, Candidate | None]:
+        plain = [name for name in fields if name.kind not in {"object", "array"}]
+        free = {
+            name.name: [one for one in self.candidates(name, scope) if one.spans not in taken]
+            for name in plain
+        }
+        return {name: choose(found) for name, found in settle_claims(free).items()}
+
+    def section(
+        self, name: Field, pointer: str, scope: Scope, *, path: Path, taken: frozenset[Places]
+    ) -> tuple[Any, Spans]:
+        """A nested object: a party, or what stands under the heading of its name, or among all.
+
+        Read among all, it may not take the places that the object around it has `taken`. A schema that holds
+        itself is read once: a text does not print trees in a way that labels tell.
+        """
+        if not self._enters(name.schema, path):
             return None, {}
         if name.party and name.role == "name":
-            value, spans = self.object(
-                name.schema, pointer, scope, party=name.party, depth=depth + 1
-            )
-        else:
-            under = blocks.section_scope(name, self.page, scope)
-            value, spans = self.object(name.schema, pointer, under or scope, depth=depth + 1)
+            value, spans = self.object(name.schema, pointer, scope, path=path, party=name.party)
+            return self._filled(name, value, spans)
+        under = blocks.section_scope(name, self.page, scope)
+        value, spans = self.object(
+            name.schema, pointer, under or scope, path=path, taken=frozenset() if under else taken
+        )
         return self._filled(name, value, spans)
+
+    def _enters(self, schema: Mapping[str, Any], path: Path) -> bool:
+        """Whether a nested schema may be read: it is no part of itself, and the schema is not endless."""
+        table = schema.get("properties")
+        if table is None or id(table) in path or len(path) > MAX_NESTING:
+            return False
+        entered: set[Path] = self.page.memo.setdefault("entered", set())
+        entered.add((*path, id(table)))
+        return len(entered) <= MAX_SECTIONS
 
     def _filled(self, name: Field, value: dict[str, Any], spans: Spans) -> tuple[Any, Spans]:
         """An object in which nothing was found is null where that is allowed or the object may be absent."""
@@ -129,14 +161,14 @@ class Reader:
         return None, {}
 
     def array(
-        self, name: Field, pointer: str, scope: Scope, *, depth: int = 0
+        self, name: Field, pointer: str, scope: Scope, *, path: Path = ()
     ) -> tuple[Any, Spans]:
         """A list: rows of a table, repeated blocks, references, or strings of a kind."""
         item, _ = resolve(name.schema.get("items") or {}, self.root)
-        if depth >= MAX_NESTING:
-            return self._empty(name), {}
         if "object" in json_types(item) and "properties" in item:
-            return self._objects(name, item, pointer, scope, depth)
+            if id(item["properties"]) in path or len(path) > MAX_NESTING:
+                return self._empty(name), {}
+            return self._objects(name, item, pointer, scope, path)
         single = make_field(name.name, {**item, "description": name.schema.get("description") or item.get("description", "")},
                             self.root, required=True, items=False, party=None)  # fmt: skip
         found = lists.read_list(single, self.page, scope, self.index)
@@ -150,7 +182,7 @@ class Reader:
         return None if name.nullable or not name.required else []
 
     def _objects(
-        self, name: Field, item: Mapping[str, Any], pointer: str, scope: Scope, depth: int
+        self, name: Field, item: Mapping[str, Any], pointer: str, scope: Scope, path: Path
     ) -> tuple[Any, Spans]:
         fields = read_fields(item, self.root, items=True)
         if is_reference(name, fields):
@@ -163,7 +195,7 @@ class Reader:
         spans: Spans = {}
         for part in self._parts(fields, scope, item):
             at = f"{pointer}/{len(values)}"
-            value, where = self._in_part(item, at, part, scope, depth)
+            value, where = self._in_part(item, at, part, scope, path)
             if where:
                 values.append(value)
                 spans.update(where)
@@ -176,10 +208,10 @@ class Reader:
         yield from blocks.repeated(inner, self.page, scope, self.index)
 
     def _in_part(
-        self, item: Mapping[str, Any], at: str, part: Scope, scope: Scope, depth: int
+        self, item: Mapping[str, Any], at: str, part: Scope, scope: Scope, path: Path
     ) -> tuple[Any, Spans]:
         """One block of a list. What no block states is read from before the first block: it holds for all."""
-        value, spans = self.object(item, at, part, depth=depth + 1)
+        value, spans = self.object(item, at, part, path=path)
         if not spans:
             return value, spans
         head = Scope(0, scope.start) if scope.start else Scope(0, part.start)
@@ -201,7 +233,7 @@ def _rows(
         value: dict[str, Any] = {}
         for name in fields:
             found = row.get(name.name)
-            if found is not None:
+            if found is not None and (conforms(name, found.value) or isinstance(found.value, list)):
                 value[name.name] = found.value
                 at = f"{pointer}/{number}/{escape(name.name)}"
                 leaves = (
@@ -222,20 +254,25 @@ def escape(name: str) -> str:
 
 
 def all_fields(
-    schema: Mapping[str, Any], root: Mapping[str, Any] | None = None, depth: int = 0
+    schema: Mapping[str, Any],
+    root: Mapping[str, Any] | None = None,
+    *,
+    items: bool = False,
+    depth: int = 0,
+    seen: dict[tuple[int, bool], Any] | None = None,
 ) -> Iterator[Field]:
-    """Every field of a schema, however deep, recursion cut."""
+    """Every field of a schema, however deep, each part of the schema once (`seen` keeps the parts, so ids stay theirs)."""
     base = schema if root is None else root
+    met = {} if seen is None else seen
     resolved, _ = resolve(schema, base)
-    if depth > MAX_NESTING:
+    if "array" in json_types(resolved) and isinstance(resolved.get("items"), Mapping):
+        yield from all_fields(resolved["items"], base, items=True, depth=depth, seen=met)
         return
-    if "array" in json_types(resolved):
-        items = resolved.get("items")
-        yield from all_fields(items, base, depth + 1) if isinstance(items, Mapping) else ()
+    key = (id(resolved.get("properties")), items)
+    if key in met or depth > MAX_NESTING or len(met) > MAX_SECTIONS:
         return
-    for name in read_fields(resolved, base, items=depth > 0):
+    met[key] = resolved
+    for name in read_fields(resolved, base, items=items):
         yield name
-        if name.kind == "object":
-            yield from all_fields(name.schema, base, depth + 1)
-        elif name.kind == "array" and isinstance(name.schema.get("items"), Mapping):
-            yield from all_fields(name.schema["items"], base, depth + 1)
+        if name.kind in {"object", "array"}:
+            yield from all_fields(name.schema, base, items=items, depth=depth + 1, seen=met)

@@ -6,6 +6,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from prompture.rules.choices import choices
 from prompture.rules.dates import PrintedDate, settle
 from prompture.rules.fields import Field
 from prompture.rules.page import Page
@@ -124,6 +125,20 @@ def _duration(name: Field, value: tuple[int, str], printed: str) -> str | None:
         (form.format(count) for word, form in _DURATION_UNITS if unit.lower().startswith(word)),
         None,
     )
+
+
+def conforms(name: Field, value: Any) -> bool:
+    """Whether a field may hold a value: its JSON type, and its enumeration if it has one."""
+    if name.kind == "enum":
+        return value in choices(name)
+    if isinstance(value, bool):
+        return "boolean" in name.types
+    if isinstance(value, str):
+        return "string" in name.types
+    if isinstance(value, int | float):
+        whole = isinstance(value, int) or value.is_integer()
+        return "number" in name.types or ("integer" in name.types and whole)
+    return "array" in name.types
 
 
 def accepts(schema: Mapping[str, Any], value: Any) -> bool:

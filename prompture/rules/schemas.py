@@ -68,8 +68,10 @@ def _merged(
     for part in [*schema["allOf"], outer]:
         inner, _ = resolve(part, root, depth + 1)
         merged.update(inner)
-        properties.update(inner.get("properties") or {})
-        required.extend(inner.get("required") or [])
+        if isinstance(inner.get("properties"), Mapping):
+            properties.update(inner["properties"])
+        if isinstance(inner.get("required"), list):
+            required.extend(inner["required"])
     if properties:
         merged["properties"], merged["required"] = properties, required
     return merged, False

@@ -229,7 +229,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "money",
         "total|total paid|amount paid|sum|total amount paid|amount|receipt total|bill total|total value|total sum",
         "total rounded|net total rounded|total after rounding|rounded total|round d total|total after adj incl gst"
-        "|total amount rounded|total payable|total amount payable|total amt payable|amount payable|grand total|total due|amount due"
+        "|total amount rounded|total payable|total amount payable|total bill amount|net amt|total net|nett amount|total nett|total paid|total amount paid|amount paid|total amt payable|amount payable|grand total|total due|amount due"
         "|balance due|nett total|total amount due|to pay|net payable|total amt rounded|net amount payable|final total"
         "|total payable amount|total sales rounded|amount to pay|bill total|total rm rounded"
         ";total incl tax|total inclusive of gst|total incl gst|total including gst|total sales inclusive of gst"

@@ -521,3 +521,17 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rapidfuzz", None)
     with pytest.raises(MissingExtra, match=r"prompture\[local\]"):
         read(Payment, "Invoise numbre: 1")
+
+
+def test_a_nested_object_without_a_heading_does_not_repeat_the_one_around_it() -> None:
+    class Inner(BaseModel):
+        name: str | None
+        colour: str = "none"
+
+    class Outer(BaseModel):
+        name: str | None
+        colour: str | None
+        part: Inner
+
+    text = "Name: Pump\nColour: red\n"
+    assert read(Outer, text) == {"name": "Pump", "colour": "red", "part": {"name": None}}

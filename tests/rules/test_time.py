@@ -1,0 +1,43 @@
+"""Time grows with the text, not with its square: a hostile megabyte takes seconds at most."""
+
+import time
+
+import pytest
+from pydantic import BaseModel
+
+from prompture.rules import extract
+
+
+class Row(BaseModel):
+    sku: str | None
+    description: str | None
+    quantity: float | None
+    amount: float | None
+
+
+class Everything(BaseModel):
+    invoice_number: str | None
+    date: str | None
+    total: float | None
+    seller: str | None
+    customer_name: str | None
+    title: str | None
+    authors: list[str]
+    emails: list[str]
+    notes: str | None
+    iban: str | None
+    items: list[Row]
+
+
+HOSTILE = [
+    "a", "a b ", "1 2 3,", ": ", "\n", "(((((", "A. B. C. ", "Name: ", "1234567890 ", "AB12 ", "1/1/1 ", "x@", "- ", "=\n", "Total\n", "Total  ",
+    "|", "Jalan, ", '"', "« ", "<a>", '{"total":', "AB12CD34EF56GH78JK90LM12NP34x ", "10.1234/a", "www.a.", "Van Der Berg, ", "vol. 1 ", "\t",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_hostile_text_takes_bounded_time(piece: str) -> None:
+    schema = Everything.model_json_schema()
+    began = time.process_time()
+    extract(schema, piece * (150_000 // len(piece)))
+    assert time.process_time() - began < 5
