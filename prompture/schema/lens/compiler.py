@@ -79,6 +79,7 @@ _SKETCH = 1_000
 _INK = 60_000
 _CHANGES = 5_000
 _NODES = 60_000
+_OBJECT = frozenset({"object"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ class Compiler:
         self.cap = self.cut.depth
         self.properties = 0
         self.root_key: tuple[int, ...] = ()
+        self._root_schema: Any = root
+        self._root_codec = Later()
         self.result: dict[str, Any] = {}
         self.changes: list[Change] = []
         self.defs: dict[str, Any] = {}
@@ -182,6 +185,10 @@ class Compiler:
         self._unions -= 1
         return self._unions >= 0
 
+    def refund_union(self) -> None:
+        if self._unions is not None:
+            self._unions += 1
+
     def afford_enum(self, values: list[Any]) -> bool:
         limits = self.dialect.limits
         size = sum(len(value if isinstance(value, str) else json.dumps(value)) for value in values)
@@ -211,6 +218,8 @@ class Compiler:
         """The rewritten root and its codec."""
         spot = Spot()
         node = self._root_node(spot)
+        self._root_codec.target = node.codec
+        self.wire.root = node.schema
         if self._needs_wrap(node.schema):
             node = self._wrapped(node, spot)
         while self._queue:
@@ -231,6 +240,13 @@ class Compiler:
         self.result = schema
         return schema, node.codec
 
+    def _root_is_record(self) -> bool:
+        """The root stays the object that it is, so that it can be referred to."""
+        if not self.dialect.self_ref or self.cut != Cut(turns=self.cut.turns):
+            return False
+        alts = self._expander.conj((self._root_schema,))
+        return len(alts) == 1 and alts[0].shape is not None and bool(alts[0].shape.properties)
+
     def _root_node(self, spot: Spot) -> Node:
         """The root, a bare reference followed: a definition cannot be the root everywhere."""
         root, seen = self.root, set()
@@ -245,7 +261,7 @@ class Compiler:
             ):
                 spot = Spot(spot.pointer, cycle=cycle)
             root = target
-        self.root_key = (id(root),)
+        self.root_key, self._root_schema = (id(root),), root
         return self.node((root,), spot)
 
     def _needs_wrap(self, schema: dict[str, Any]) -> bool:
@@ -476,6 +492,8 @@ class Compiler:
         if not self.dialect.refs or (hint == "" and not self.dialect.recursion):
             return self.text(conj, spot, why=f"{self.dialect.name} cannot go round in circles")
         key = (tuple(map(id, conj)), spot.level, spot.depth if self.cap is not None else 0)
+        if key[0] == self.root_key and self._root_is_record():
+            return Node({"$ref": "#"}, self._root_codec, _OBJECT, label="root")
         known = self._later.get(key)
         if known is None:
             name = self._names.take(hint, conj)

@@ -18,13 +18,14 @@ class Wire:
         self._defs = defs
         self._prefix = prefix
         self._closed = closed
+        self.root: dict[str, Any] = {}
 
     def deref(self, schema: dict[str, Any]) -> dict[str, Any]:
         for _ in range(50):
             ref = schema.get("$ref")
             if not isinstance(ref, str):
                 return schema
-            schema = self._defs.get(ref[len(self._prefix) :], {})
+            schema = self.root if ref == "#" else self._defs.get(ref[len(self._prefix) :], {})
         return {}
 
     def kinds(self, schema: dict[str, Any], fuel: int = 40) -> frozenset[str]:

@@ -54,6 +54,9 @@ class Dialect:
         prefix: ``prefixItems`` may be used.
         names: a pattern that property names must match; ``taken`` are refused outright.
         min_items: the greatest ``minItems`` it takes.
+        plain_patterns: only anchored patterns of plain characters, classes, groups and counts.
+        integer_bounds: the bounds of integers are enforced, those of other numbers are not.
+        self_ref: ``{"$ref": "#"}`` may be used.
     """
 
     name: str
@@ -76,6 +79,8 @@ class Dialect:
     taken: frozenset[str] = frozenset()
     min_items: int | None = None
     plain_patterns: bool = False
+    integer_bounds: bool = False
+    self_ref: bool = False
     limits: Limits = field(default=Limits())
     untouched: bool = False
 
@@ -85,6 +90,7 @@ _OPENAI = Dialect(
     words=_NUMBER | {"pattern", "format", "minItems", "maxItems"},
     formats=_FORMATS,
     all_required=True,
+    self_ref=True,
     limits=Limits(
         properties=5000,
         depth=10,
@@ -152,6 +158,7 @@ _TABLE = (
     ),
     Dialect(
         name="moonshot",
+        self_ref=True,
         closed="open",
         const=False,
         ref_note="beside",
@@ -185,6 +192,7 @@ _TABLE = (
         formats=frozenset({"date", "time", "date-time", "uuid"}),
         root_object=False,
         plain_patterns=True,
+        integer_bounds=True,
         limits=Limits(repeats=100),
     ),
     Dialect(name="plain", untouched=True),

@@ -355,10 +355,17 @@ def _conditions(schema: dict[str, Any]) -> tuple[str, ...]:
     for word in ("dependentRequired", "dependentSchemas", "dependencies"):
         needs = schema.get(word)
         if isinstance(needs, dict):
-            found.extend(f"with {name}: {_brief(need)}" for name, need in needs.items())
+            found.extend(f"with {name} also {_need(need)}" for name, need in needs.items())
     counts = ("contains", "minContains", "maxContains", "unevaluatedItems", "unevaluatedProperties")
     found += [f"{word}: {_brief(schema[word])}" for word in counts if word in schema]
     return tuple(found)
+
+
+def _need(need: Any) -> str:
+    names = need.get("required") if isinstance(need, dict) and need.keys() == {"required"} else need
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return " and ".join(names) or "nothing"
+    return _brief(need)
 
 
 def _brief(value: Any, most: int = 160) -> str:

@@ -9,7 +9,7 @@ from prompture.schema.lens.codec import SAME, TEXT
 from prompture.schema.lens.literals import Labels
 from prompture.schema.lens.node import Node, Spot
 from prompture.schema.lens.notes import annotate, in_words
-from prompture.schema.lens.patterns import is_plain, looks_around
+from prompture.schema.lens.patterns import looks_around, plain
 
 if TYPE_CHECKING:
     from prompture.schema.lens.compiler import Compiler
@@ -22,7 +22,15 @@ def scalar(c: Compiler, alt: Alt, spot: Spot) -> Node:
     if alt.kind == "null" and c.dialect.null == "nullable":
         return literal(c, Alt("null", values=[None]), spot)
     schema: dict[str, Any] = {"type": alt.kind}
-    notes = keep_words(c, alt.words, schema, spot)
+    words = alt.words
+    if alt.kind == "number" and words and c.dialect.integer_bounds:
+        c.change(
+            spot,
+            "constraint",
+            f"{c.dialect.name} enforces bounds of integers only",
+            unenforced=True,
+        )
+    notes = keep_words(c, words, schema, spot)
     if notes or alt.notes:
         annotate(schema, None, [*notes, *alt.notes])
     return Node(schema, SAME, alt.kinds(), null=alt.kind == "null", label=alt.kind)
@@ -34,7 +42,7 @@ def keep_words(c: Compiler, words: dict[str, Any], schema: dict[str, Any], spot:
     for word, value in words.items():
         refusal = _refusal(c, word, value)
         if refusal is None:
-            schema[word] = value
+            schema[word] = plain(value) if word == "pattern" and c.dialect.plain_patterns else value
         elif value is not False and not (
             word.startswith("min") and value == 0 and word != "minimum"
         ):
@@ -57,7 +65,7 @@ def _refusal(c: Compiler, word: str, value: Any) -> str | None:
         return f"{dialect.name} does not know this format"
     if word == "pattern" and dialect.closed != "open" and looks_around(value):
         return f"{dialect.name} refuses lookaround and back-references"
-    if word == "pattern" and dialect.plain_patterns and not is_plain(value):
+    if word == "pattern" and dialect.plain_patterns and plain(value) is None:
         return f"{dialect.name} takes simple anchored patterns only"
     if word == "minItems" and dialect.min_items is not None and value > dialect.min_items:
         return f"{dialect.name} takes minItems up to {dialect.min_items}"

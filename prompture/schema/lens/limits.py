@@ -90,7 +90,7 @@ def _depth(root: dict[str, Any], part: Any, known: dict[str, int], inside: tuple
         if ref in inside or len(inside) > 60:
             return 0
         if ref not in known:
-            target = root.get("$defs", {}).get(ref.rpartition("/")[2], {})
+            target = root if ref == "#" else root.get("$defs", {}).get(ref.rpartition("/")[2], {})
             known[ref] = _depth(root, target, known, (*inside, ref))
         return known[ref]
     within = [*part.get("properties", {}).values(), *part.get("prefixItems", ())]

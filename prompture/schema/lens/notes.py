@@ -35,9 +35,12 @@ def annotate(
 ) -> None:
     """Put a description and notes on a rewritten schema, before what it already says."""
     said = "; ".join(notes)
+    known = schema.get("description")
     if len(said) > _MOST:
         said = said[: _MOST - 1] + "…"
-    parts = [description, f"({said})" if said and description else said, schema.get("description")]
-    text = " ".join(dict.fromkeys(part for part in parts if part))
+    notes_said = "; ".join(part for part in (said, known) if part)
+    text = (
+        f"{description} ({notes_said})" if description and notes_said else description or notes_said
+    )
     if text:
         schema["description"] = text

@@ -12,7 +12,7 @@ from prompture.schema.lens.node import Node, Spot
 from prompture.schema.lens.notes import annotate
 from prompture.schema.lens.pairs import KEY, VALUE, Pairs, Values
 from prompture.schema.lens.record import Field, Presence, Record
-from prompture.schema.lens.unions import choose, nullable
+from prompture.schema.lens.unions import choose, nullable, without_null
 
 if TYPE_CHECKING:
     from prompture.schema.lens.compiler import Compiler
@@ -136,7 +136,10 @@ def record(
             "required" if name in required else "optional" if name in native else "null"
         )
         node.schema, presence = _presence(c, node, presence, conj, within)
-        fields.append(Field(name, wires[name], node.codec, presence, node.kinds))
+        skips = presence == "optional" and not c.exact and _defaults_to_null(conj)
+        if skips:
+            node.schema = without_null(c, node.schema)
+        fields.append(Field(name, wires[name], node.codec, presence, node.kinds, skips))
         properties[wires[name]] = node.schema
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     apart, rest = _others(c, shape, spot, schema, spilt) if is_open else (None, SAME)
@@ -223,6 +226,10 @@ def _presence(
         schema["maxItems"] = 1
     annotate(schema, None, ["empty if absent, else the one value"])
     return schema, "list"
+
+
+def _defaults_to_null(conj: Conj) -> bool:
+    return any(isinstance(part, dict) and part.get("default", 0) is None for part in conj)
 
 
 def _has_default(conj: Conj) -> bool:

@@ -9,7 +9,17 @@ from prompture.errors import SchemaError
 
 _LOOK = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\(\?P[=>]")
 _PLAIN = re.compile(
-    r"\^(?:[A-Za-z0-9 _:@,;=/-]|\[[A-Za-z0-9 _:@,;=/.+-]+\]|[()|?*+]|\{\d{1,2}(?:,\d{1,2})?\})*\$"
+    r"\^(?:[A-Za-z0-9 _:@,;=/-]|\[[A-Za-z0-9 _:@,;=/.+-]+\]|\\[.()\[\]{}|?*+^$]"
+    r"|[()|?*+]|\{\d{1,2}(?:,\d{1,2})?\})*\$"
+)
+_WRITTEN_OUT = (
+    ("(?:", "("),
+    ("[\\w", "[A-Za-z0-9_"),
+    ("[\\d", "[0-9"),
+    ("\\d", "[0-9]"),
+    ("\\w", "[A-Za-z0-9_]"),
+    ("\\/", "/"),
+    ("\\-]", "-]"),
 )
 
 
@@ -40,9 +50,18 @@ def looks_around(pattern: str) -> bool:
     return bool(_LOOK.search(pattern))
 
 
-def is_plain(pattern: str) -> bool:
-    """Anchored, and made of what every grammar converter understands."""
-    return bool(_PLAIN.fullmatch(pattern)) and "(?" not in pattern and "(|" not in pattern
+def plain(pattern: str) -> str | None:
+    """The pattern in what every grammar converter understands: anchored, characters, classes, groups, counts.
+
+    None where it needs more. ``\\d`` and ``\\w`` are written out as ECMA-262 means them.
+    """
+    for escape, written in _WRITTEN_OUT:
+        pattern = pattern.replace(escape, written)
+    return (
+        pattern
+        if _PLAIN.fullmatch(pattern) and "(?" not in pattern and "(|" not in pattern
+        else None
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -22,7 +22,8 @@ class Field:
     """One property: its name, the name it travels under, and how its absence is said.
 
     ``presence``: required; optional, where the dialect can leave it out; ``null`` means absent; ``either``:
-    null stands for both, and restores as null; ``list``: a list of none or one.
+    null stands for both, and restores as null; ``list``: a list of none or one. ``skips_null``: null is the
+    default, and left out.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Field:
     codec: Codec
     presence: Presence
     kinds: frozenset[str]
+    skips_null: bool = False
 
     def forward(self, value: Any) -> Any:
         if self.presence == "null" and value is None and "null" not in self.kinds:
@@ -84,7 +86,7 @@ class Record(Codec):
             return value
         found: dict[str, Any] = {}
         for field in self.fields:
-            if field.name in value:
+            if field.name in value and not (field.skips_null and value[field.name] is None):
                 found[field.wire] = field.forward(value[field.name])
             elif field.presence in ("null", "either"):
                 found[field.wire] = None

@@ -79,6 +79,7 @@ class _Splitter:
         self._exact = exact
         self._expander = Expander(Resolver(root, found), found, exact=exact)
         self._shapes: dict[tuple[str, ...], Shape] = {}
+        self._base = found.base.partition("#")[0]
         self._refers_elsewhere = any(
             not str(node.get("$ref", "#/$defs/")).startswith(("#/$defs/", "#/definitions/"))
             for node in found.refs
@@ -147,7 +148,8 @@ class _Splitter:
         """The root with these properties only; keys that nobody named go with the first part."""
         top = self._node(leaves, (), rest=rest)
         if self._refers_elsewhere:
-            return {**_relocated(top), "$defs": {_WHOLE: _relocated(self._root)}}
+            base = self._base
+            return {**_relocated(top, base), "$defs": {_WHOLE: _relocated(self._root, base)}}
         for word in ("$schema", "$id", "id", "title", "description", "$defs", "definitions"):
             if word in self._root:
                 top[word] = self._root[word]
@@ -187,16 +189,18 @@ def _as_schema(conj: Conj) -> Any:
     return conj[0] if len(conj) == 1 else {"allOf": list(conj)}
 
 
-def _relocated(schema: Any) -> Any:
+def _relocated(schema: Any, base: str) -> Any:
     """A copy whose references go to the whole schema, kept as a definition."""
     if isinstance(schema, list):
-        return [_relocated(part) for part in schema]
+        return [_relocated(part, base) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {key: _relocated(value) for key, value in schema.items()}
+    found = {key: _relocated(value, base) for key, value in schema.items()}
     ref = found.get("$ref")
-    if isinstance(ref, str) and (ref == "#" or ref.startswith("#/")):
-        found["$ref"] = f"#/$defs/{_WHOLE}{ref[1:]}"
+    if isinstance(ref, str):
+        ref = ref.removeprefix(base) if base else ref
+        if ref in ("", "#") or ref.startswith("#/"):
+            found["$ref"] = f"#/$defs/{_WHOLE}{ref[1:]}"
     return found
 
 

@@ -60,6 +60,22 @@ def nullable(c: Compiler, schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [inner, {"type": "null"}], **outer}
 
 
+def without_null(c: Compiler, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without its branch for null, for a place that may be left out instead."""
+    branches = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
+    if "anyOf" not in schema or len(branches) == len(schema["anyOf"]) or not branches:
+        return schema
+    if len(branches) > 1:
+        return {**schema, "anyOf": branches}
+    outer = {word: value for word, value in schema.items() if word != "anyOf"}
+    if "$ref" in branches[0] and "description" in outer and c.dialect.ref_note != "beside":
+        return {c.dialect.ref_note: branches, **outer}
+    if "$ref" in branches[0]:
+        outer.pop("title", None)
+    c.refund_union()
+    return {**branches[0], **outer}
+
+
 def _is_null(node: Node) -> bool:
     return node.kinds == {"null"}
 
