@@ -37,7 +37,7 @@ def weigh(
 
     Amounts in a table of tax rates count less. What cash less change comes to, and net plus tax, confirm a value.
     """
-    weighed = [_in_summary(candidate, page) for candidate in found]
+    weighed = [_in_column(_in_summary(candidate, page), page) for candidate in found]
     if name.concept in TOTALS:
         weighed = _by_payment(
             [*weighed, *_rounded(name, weighed, page, scope, index)], page, scope, index
@@ -71,6 +71,18 @@ def _in_summary(candidate: Candidate, page: Page) -> Candidate:
     return (
         _more(candidate, -0.2) if any(_SUMMARY.search(line.text) for line in above) else candidate
     )
+
+
+def _in_column(candidate: Candidate, page: Page) -> Candidate:
+    """An amount under one of several headings is as likely the first row of a list as a sum."""
+    if candidate.label is None:
+        return candidate
+    lines = page.layout.lines
+    label, value = (
+        page.layout.line_at(candidate.label[0]),
+        page.layout.line_at(candidate.spans[0].start),
+    )
+    return _more(candidate, -0.1) if label != value and len(lines[label].cells) >= 3 else candidate
 
 
 def _values(concept: str, page: Page, scope: Scope, index: Index) -> list[Decimal]:

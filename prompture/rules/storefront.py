@@ -24,14 +24,23 @@ _ONLY_LEGAL = re.compile(
     r"(?:CO\.?\s*)?(?:\([^()]{1,20}\)\s*)?(?:SDN\.?\s?BHD\.?|BHD\.?|LTD\.?|LIMITED|GMBH|INC\.?)",
     re.IGNORECASE,
 )
+# A registration number after a name: in brackets, or digits with letters ("273500-U (KJ1)"), never digits alone.
 _REGISTRATION = re.compile(
-    r"\s*[(\[]?\s*(?:CO\.?\s*)?(?:REG\.?|ROC|RQC)?\s*(?:NO\.?)?\s*[:.]?\s*(?:[A-Z]{0,3}[-\d]{4,12}\s?[-–]?\s?[A-Z]{0,2})\s*[)\]]?(?:\s*\([A-Z0-9]{2,5}\))?\s*$",
+    r"\s*(?:[(\[]\s*(?:CO\.?\s*)?(?:REG\.?|ROC|RQC)?\s*(?:NO\.?)?\s*[:.]?\s*[A-Z]{0,3}[-\d]{4,12}\s?[-–]?\s?[A-Z]{0,2}\s*[)\]]"
+    r"|(?:[A-Z]{2}\d{5,9}-[A-Z]|\d{4,8}\s?[-–]\s?[A-Z]{1,2}|\d{4,8} [A-Z]))(?:\s*\([A-Z0-9]{2,5}\))?\s*$",
     re.IGNORECASE,
 )
+_REGION = re.compile(
+    r"(?:SELANGOR(?: D\.? ?E\.?| DARUL EHSAN)?|JOHOR(?: BAHRU)?|(?:W\.?P\.? |WILAYAH PERSEKUTUAN )?KUALA LUMPUR|PENANG|PULAU PINANG|PERAK|KEDAH|MELAKA|NEGERI SEMBILAN"
+    r"|PAHANG|KELANTAN|TERENGGANU|SABAH|SARAWAK|PERLIS|MALAYSIA|SINGAPORE|INDONESIA|GERMANY|DEUTSCHLAND|FRANCE|ITALY|ITALIA|SPAIN|USA|UNITED STATES(?: OF AMERICA)?"
+    r"|UNITED KINGDOM|UK|ENGLAND|CANADA|AUSTRALIA|AUSTRIA|ÖSTERREICH|SWITZERLAND|SCHWEIZ|INDIA)[ ,.]*",
+    re.IGNORECASE,
+)
+_TAIL = re.compile(r"\s*\(?\d{3}\)?[ -]\d{3}-\d{4}\s*$")
 _STREET = re.compile(
     r"\b(?:JALAN|JLN|LORONG|LRG|LOT|BLOK|BLOCK|BLK|PERSIARAN|LEBUH|TAMAN|TMN|KAMPUNG|KG\.|BANDAR|PLAZA|WISMA|MENARA|KAWASAN|LEVEL|FLOOR|FLR|UNIT"
     r"|STREET|ROAD|AVENUE|AVE|DRIVE|LANE|BLVD|SUITE|RUE|VIA|KOMPLEKS|COMPLEKS|COMPLEX|MALL|SEKSYEN|SECTION|BATU|OFF|PUSAT|GROUND|MUKIM|BUKIT)\b"
-    r"|STRASSE|STRAßE|\bNO\b\.?\s?:?\s?[A-Z]?-?\d|^\(?\d{1,5}[A-Z]?(?:[-&/]\d{0,4}[A-Z]?){0,3}\s?[,.]|\b\d{5}\b|^\d{3,4}-[A-Z]{3}",
+    r"|STRASSE|STRAßE|\w{2}STR\. ?\d|WEG \d|\w{2}PLATZ \d|, [A-Z]{2}\b(?: \d{5})?(?=$| \()|\bNO\b\.?\s?:?\s?[A-Z]?-?\d|^\(?\d{1,5}[A-Z]?(?:[-&/]\d{0,4}[A-Z]?){0,3}\s?[,.]|\b\d{5}\b|^\d{3,4}-[A-Z]{3}",
     re.IGNORECASE,
 )
 _STOP = re.compile(
@@ -179,23 +188,24 @@ def _address(lines: tuple[Line, ...]) -> Candidate | None:
         ):
             break
         kept.append(lines[place])
-    value = " ".join(line.words for line in kept)
+    printed = [_TAIL.sub("", line.words) for line in kept]
+    value = " ".join(printed)
     kind = "exact" if len(kept) == 1 else "normalised"
-    spans = tuple(
-        Span(
-            line.start + len(line.text) - len(line.text.lstrip()),
-            line.start + len(line.text.rstrip()),
-            kind,
-        )
-        for line in kept
-    )
+    spans = tuple(_span(line, part, kind) for line, part in zip(kept, printed, strict=True))
     towns = re.search(r"\b\d{5}\b", value)
     return Candidate(value, spans, 0.85 if towns or len(kept) > 1 else 0.7)
+
+
+def _span(line: Line, printed: str, kind: str) -> Span:
+    start = line.start + len(line.text) - len(line.text.lstrip())
+    return Span(start, start + len(printed), kind)
 
 
 def _continues(lines: tuple[Line, ...], place: int) -> bool:
     """Whether a line without an address's words goes on with one: the line above breaks off, or the postcode is still to come."""
     above, words = lines[place - 1].words, lines[place].words
+    if _REGION.fullmatch(words):
+        return True
     if above.endswith((",", "&", "-")) or re.search(r"\b\d{5}$", above):
         return True
     if re.fullmatch(r"[A-Z .,'()-]{3,40}", words) and words.endswith("."):

@@ -222,14 +222,14 @@ CONCEPTS: tuple[Concept, ...] = (
         "|total with gst|total sales inclusive gst|total sales incl gst|total sales inclusive of gst|total amt incl gst"
         "|importe total|invoice amount|net a payer ttc|gesamtbetrag eur|total t t c|rechnungsbetrag inkl mwst"
         ";total amount|total|gesamt|summe|totale|brutto|betrag brutto|nett total|net total rounded|total rounded"
-        ";amount due|total due|balance due|total payable|zahlbetrag|net a payer|zu zahlen|zahlungsbetrag|due",
+        ";amount due|total due|balance due|total payable|due payable|amount payable|zahlbetrag|net a payer|zu zahlen|zahlungsbetrag|due",
     ),
     _row(
         "total",
         "money",
         "total|total paid|amount paid|sum|total amount paid|amount|receipt total|bill total|total value|total sum",
         "total rounded|net total rounded|total after rounding|rounded total|round d total|total after adj incl gst"
-        "|total amount rounded|total payable|total amount payable|total bill amount|net amt|total net|nett amount|total nett|total paid|total amount paid|amount paid|total amt payable|amount payable|grand total|total due|amount due"
+        "|total amount rounded|total payable|total amount payable|total bill amount|due payable|total amt payable|amount payable|grand total|total due|amount due"
         "|balance due|nett total|total amount due|to pay|net payable|total amt rounded|net amount payable|final total"
         "|total payable amount|total sales rounded|amount to pay|bill total|total rm rounded"
         ";total incl tax|total inclusive of gst|total incl gst|total including gst|total sales inclusive of gst"
@@ -239,7 +239,7 @@ CONCEPTS: tuple[Concept, ...] = (
         "|total with tax|total sales with gst|gross total|rechnungssumme brutto|montant ttc|sales total inclusive gst"
         "|total amount incl of gst|total inclusive|total inc gst|total amount with gst|total inclusive tax"
         "|total sales inclusive|total inclusive of tax"
-        ";total|total amount|total amt|total sales|gesamt|summe|totale|amount|net total|net amount|jumlah|sales total"
+        ";total|total amount|total amt|total sales|gesamt|summe|totale|amount|net total|net amount|jumlah|net amt|total paid|total amount paid|sales total"
         "|total sale|zu zahlen|zahlbetrag|net a payer|betrag|total bill|amt due|amount total|due",
     ),
     _row(
@@ -628,6 +628,6 @@ QUALIFIERS = frozenset(
         "|savings|saving|points|balance|opening|closing|weight|volume|deposit|advance|paid|received|refund|round|adjustment"
         "|customer|client|buyer|seller|vendor|supplier|kaufer|kunde|acheteur|debitor|bank|account|fax|phone|mobile|email|gst|lieferschein|bestell|auftrag"
         "|kunden|leistungs|liefer|summary|from|to|start|end|valid|expiration|count|number|id|date|time|code|rate|percent"
-        "|supplies|sst|cess|service|tip|member|card|serial|batch|terminal|shift|store|original|last|first|next|alt|old|new|short|running"
+        "|supplies|sst|cess|service|tip|member|card|serial|batch|terminal|shift|store|original|last|first|next|alt|old|new|short|running|basis|base|basisbetrag|steuerbasisbetrag|taxable"
     )
 )
