@@ -44,9 +44,11 @@ class Meter(Protocol):
 
     def again(self, token: object, charge: Charge) -> None:
         """Called for each failed try that a retry follows. Raises BudgetExceeded to stop it."""
+        return
 
     def withdraw(self, token: object) -> None:
         """The call that ``before`` let pass is not made after all, or is asked for again."""
+        return
 
 
 _active: ContextVar[tuple[Meter, ...]] = ContextVar("prompture_meters", default=())
@@ -64,8 +66,10 @@ def active() -> tuple[Meter, ...]:
 
 @contextmanager
 def metering(meter: Meter) -> Iterator[None]:
-    """Let ``meter`` see every call made inside the block, tasks started in it included."""
-    token = _active.set((*_active.get(), meter))
+    """Let ``meter`` see every call made inside the block, tasks started in it included. One that
+    sees them already is not told twice."""
+    already = _active.get()
+    token = _active.set(already if meter in already else (*already, meter))
     try:
         yield
     finally:

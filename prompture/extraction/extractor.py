@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from decimal import Decimal
 from typing import Any, Generic, TypeVar, overload
 
 from pydantic import TypeAdapter
@@ -40,7 +41,8 @@ class Extractor(Streaming[T], Generic[T]):
         examples: pairs of text and value.
         strategy: ``"auto"``, ``"json_schema"``, ``"tool"``, ``"json_object"`` or ``"prompt"``.
         max_retries: how often an invalid answer is asked for again.
-        budget: a ``Budget`` (or any Meter) that watches the calls.
+        budget: a ``Budget`` (or any Meter) that watches the calls, or an amount of US dollars
+            that all calls of this Extractor together may cost.
         temperature, max_tokens, reasoning: sent only where given.
         timeout: seconds to connect and between bytes.
         cache: ask the provider to cache the prompt's stable part (True, ``"5m"``, ``"1h"``).
@@ -58,7 +60,7 @@ class Extractor(Streaming[T], Generic[T]):
         examples: Sequence[tuple[str, Any]] = (),
         strategy: str = "auto",
         max_retries: int = 2,
-        budget: Meter | None = None,
+        budget: Meter | Decimal | str | float | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
         reasoning: str | int | None = None,
@@ -74,7 +76,7 @@ class Extractor(Streaming[T], Generic[T]):
         self.examples = tuple(examples)
         self.strategy = strategy
         self.max_retries = max_retries
-        self.budget = budget
+        self.budget = _budget(budget)
         self._base = Request(
             model="",
             messages=(),
@@ -161,6 +163,14 @@ class Extractor(Streaming[T], Generic[T]):
 
     def __repr__(self) -> str:
         return f"Extractor({self.source.name}, model={self.model!r})"
+
+
+def _budget(given: Meter | Decimal | str | float | None) -> Meter | None:
+    if given is None:
+        return None
+    from prompture.spend.budget import budget_of
+
+    return budget_of(given)
 
 
 def extractor_of(schema: Any, options: Mapping[str, Any]) -> Extractor[Any]:

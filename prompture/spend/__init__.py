@@ -1,0 +1,1 @@
+"""Before, during and after: budgets that hold, totals of a block, and the ledger of calls."""

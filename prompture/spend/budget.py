@@ -1,0 +1,315 @@
+"""Budgets that hold: reserve the worst case before a call is sent, settle when it is over."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from uuid import uuid4
+
+from prompture.drivers.meter import Busy, Meter
+from prompture.errors import BudgetExceeded, ConfigurationError
+from prompture.money import EXACT, ZERO, Charge, format_usd
+from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me
+from prompture.spend.base import Block
+from prompture.spend.worst import UNLIMITED, Worst, unpriced, worst_of
+
+if TYPE_CHECKING:
+    from prompture.drivers.core import BaseDriver
+    from prompture.types import Request
+
+Amount: TypeAlias = "Decimal | str | int | float"
+OnUnknown = Literal["refuse", "allow"]
+SMALLEST_ANSWER = 16
+"""Output tokens below which asking is of no use; some providers take no lower limit either."""
+_WAIT = (0.05, 0.25)
+_MEASURED = 4096
+_FREE = Worst(0, ZERO, ZERO, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A reservation under way, for the calls of the meter that follow."""
+
+    key: str
+    model: str
+
+
+class Budget(Block):
+    """A limit on dollars, tokens (input and output) or calls; several may be given at once.
+
+        with Budget(usd="0.50") as budget:
+            ...                                # every call made here, in threads and tasks too
+        extract(Receipt, text, budget=budget)  # or: the calls of one extraction
+
+    Before a call, its worst case is reserved: a ceiling of its input, and ``max_tokens`` (or
+    what the model can write at most) of output. What is left does not cover that: the call
+    waits for others in flight to settle; where there are none, its ``max_tokens`` is lowered to
+    what is left, and it is refused where not even a short answer fits. So a low ``max_tokens``
+    lets more calls run at once. After it, its real price is spent and the rest given back; a
+    call whose price nobody told (no answer arrived, a stream was cut) keeps its reservation
+    spent.
+
+    ``on_unknown`` says what to do with a model whose price is not known, under a limit in
+    dollars: ``"refuse"`` it, or ``"allow"`` it and count what the provider states, if anything.
+    Free and local models pass a limit in dollars whatever is left.
+
+    With ``ledger`` (a path, or an SQLAlchemy URL) and ``name``, all processes that give the same
+    two share what is spent; what a killed process had reserved counts as spent. Raises
+    ConfigurationError for a limit that is none; calls raise BudgetExceeded.
+    """
+
+    def __init__(
+        self,
+        usd: Amount | None = None,
+        *,
+        tokens: int | None = None,
+        calls: int | None = None,
+        on_unknown: OnUnknown = "refuse",
+        ledger: str | os.PathLike[str] | None = None,
+        name: str = "",
+    ) -> None:
+        if usd is None and tokens is None and calls is None:
+            raise ConfigurationError("a Budget needs a limit: usd=, tokens= or calls=")
+        if on_unknown not in get_args(OnUnknown):
+            raise ConfigurationError(f"on_unknown must be 'refuse' or 'allow', not {on_unknown!r}")
+        if (ledger is None) is not (name == ""):
+            raise ConfigurationError("a Budget shared by processes needs both ledger= and name=")
+        self.usd = None if usd is None else dollars_of(usd)
+        self.tokens = _count(tokens, "tokens")
+        self.calls = _count(calls, "calls")
+        self.on_unknown = on_unknown
+        self.name = name
+        self._keeper: Keeper = Private() if ledger is None else _shared(ledger, name)
+        self._measured: dict[int, tuple[Request, Worst | None]] = {}
+
+    @property
+    def spent(self) -> Decimal:
+        """US dollars of the calls that are over."""
+        return self._keeper.look().spent
+
+    @property
+    def reserved(self) -> Decimal:
+        """US dollars that calls in flight may cost at most."""
+        return self._keeper.look().reserved
+
+    @property
+    def left(self) -> Decimal | None:
+        """US dollars that are neither spent nor reserved; None without a limit in dollars."""
+        return None if self.usd is None else self._free_usd(self._keeper.look(), self.usd)
+
+    @property
+    def tokens_spent(self) -> int:
+        return self._keeper.look().tokens
+
+    @property
+    def calls_made(self) -> int:
+        return self._keeper.look().calls
+
+    @property
+    def unknown_calls(self) -> int:
+        """Calls whose price nobody told; their reservation, if there was one, is in ``spent``."""
+        return self._keeper.look().unknown
+
+    def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
+        """Reserve the worst case. Raises BudgetExceeded and, while others are in flight, Busy."""
+        model = request.model or driver.model
+        worst = self._worst(request, driver)
+        if worst is None:
+            if self.on_unknown == "refuse":
+                raise self._refusal(
+                    self._keeper.look(), None, f"the price of {driver.provider.name}/{model}"
+                    f" is not known; give one with prompture.catalog.set_price, or pass"
+                    f" on_unknown='allow'"
+                )  # fmt: skip
+            worst = unpriced(request, driver)
+        token = _Token(uuid4().hex, model)
+        with self._keeper.change() as account:
+            room = self._room(account, worst)
+            if self._keeper.shared and not self._fits(room, worst) and account.adopt_orphans():
+                room = self._room(account, worst)
+            answer = self._answer(account, request, worst, room)
+            usd = _add(worst.usd, worst.rate, answer)
+            held = worst.input_tokens + answer * worst.answers
+            account.holds[token.key] = Hold(usd, held, me(), time.time())
+        self._measured.pop(id(request), None)
+        if answer < (worst.output_tokens or UNLIMITED + 1) and self._limits(worst):
+            request = replace(request, max_tokens=answer)
+        return request, token
+
+    def after(self, token: object, charge: Charge) -> None:
+        """Spend what the call cost and give back the rest."""
+        assert isinstance(token, _Token)
+        with self._keeper.change() as account:
+            hold = account.holds.pop(token.key, None)
+            if hold is None:  # a process that took this one for dead has counted it already
+                return
+            usd = charge.cost.usd
+            account.spend(hold.usd if usd is None else usd, _tokens(charge, hold))
+            account.unknown += usd is None
+
+    def again(self, token: object, charge: Charge) -> None:
+        """Count a failed try. Raises BudgetExceeded where the next one is not covered."""
+        assert isinstance(token, _Token)
+        if charge.cost.usd == 0:
+            return
+        with self._keeper.change() as account:
+            hold = account.holds.get(token.key)
+            if hold is None:
+                return
+            usd = charge.cost.usd
+            account.spend(hold.usd if usd is None else usd, _tokens(charge, hold))
+            account.unknown += usd is None
+            over_usd = self.usd is not None and hold.usd and self._free_usd(account, self.usd) < 0
+            over_tokens = self.tokens is not None and self._free_tokens(account, self.tokens) < 0
+            over_calls = self.calls is not None and account.calls >= self.calls
+        if over_usd or over_tokens or over_calls:
+            raise self._refusal(
+                account, hold.usd, f"no answer came from {token.model}, which may have been"
+                f" billed, and trying again might cost"
+            )  # fmt: skip
+
+    def withdraw(self, token: object) -> None:
+        """Give a reservation back."""
+        assert isinstance(token, _Token)
+        with self._keeper.change() as account:
+            account.holds.pop(token.key, None)
+
+    def _worst(self, request: Request, driver: BaseDriver) -> Worst | None:
+        """The worst case, kept while the call waits; measuring a long text takes a while."""
+        if self.tokens is None and (self.usd is None or driver.provider.local):
+            return _FREE
+        if self.usd is None:
+            return unpriced(request, driver)
+        found = self._measured.get(id(request))
+        if found is not None and found[0] is request:
+            return found[1]
+        worst = worst_of(request, driver)
+        if len(self._measured) >= _MEASURED:
+            self._measured.clear()
+        self._measured[id(request)] = (request, worst)
+        return worst
+
+    def _limits(self, worst: Worst) -> bool:
+        """Whether the length of the answer matters to any of the limits."""
+        return self.tokens is not None or (self.usd is not None and worst.rate > 0)
+
+    def _room(self, account: Account, worst: Worst) -> int | None:
+        """Output tokens that what is left pays for, below 0 where the input alone is too much;
+        None where there is no end to them."""
+        rooms = []
+        if self.usd is not None and not worst.free:
+            free = EXACT.subtract(self._free_usd(account, self.usd), worst.usd)
+            if worst.rate:
+                rooms.append(int(EXACT.divide_int(free, worst.rate)) if free >= 0 else -1)
+            elif free < 0:
+                rooms.append(-1)
+        if self.tokens is not None:
+            free_tokens = self._free_tokens(account, self.tokens) - worst.input_tokens
+            rooms.append(free_tokens // worst.answers)
+        if self.calls is not None and account.calls + len(account.holds) >= self.calls:
+            rooms.append(-1)
+        return min(rooms, default=None)
+
+    def _fits(self, room: int | None, worst: Worst) -> bool:
+        wanted = worst.output_tokens
+        return room is None or room >= (UNLIMITED if wanted is None else wanted)
+
+    def _answer(self, account: Account, request: Request, worst: Worst, room: int | None) -> int:
+        """Output tokens to reserve."""
+        wanted = UNLIMITED if worst.output_tokens is None else worst.output_tokens
+        if room is None or room >= wanted:
+            return wanted
+        if account.holds and not self._calls_are_up(account):
+            raise Busy(random.uniform(*_WAIT))
+        thinking = request.reasoning if isinstance(request.reasoning, int) else 0
+        if room >= min(wanted, SMALLEST_ANSWER + thinking) and not worst.fixed:
+            return room
+        self._measured.pop(id(request), None)
+        least = _add(worst.usd, worst.rate, wanted if worst.fixed else SMALLEST_ANSWER)
+        words = f"{worst.input_tokens} tokens of input and the shortest answer cost up to"
+        if worst.fixed:
+            words = f"{worst.input_tokens} tokens of input and {wanted} of output cost up to"
+        raise self._refusal(account, least, words)
+
+    def _calls_are_up(self, account: Account) -> bool:
+        return self.calls is not None and account.calls + len(account.holds) >= self.calls
+
+    @staticmethod
+    def _free_usd(account: Account, limit: Decimal) -> Decimal:
+        return EXACT.subtract(EXACT.subtract(limit, account.spent), account.reserved)
+
+    @staticmethod
+    def _free_tokens(account: Account, limit: int) -> int:
+        return limit - account.tokens - account.reserved_tokens
+
+    def _refusal(self, account: Account, asked: Decimal | None, why: str) -> BudgetExceeded:
+        spent = EXACT.add(account.spent, account.reserved)
+        limits = [f"${format_usd(self.usd)}"] if self.usd is not None else []
+        limits += [f"{self.tokens} tokens"] if self.tokens is not None else []
+        limits += [f"{self.calls} calls"] if self.calls is not None else []
+        amount = "" if asked is None else f" ${format_usd(asked)}"
+        return BudgetExceeded(
+            f"budget of {', '.join(limits)}: ${format_usd(spent)},"
+            f" {account.tokens + account.reserved_tokens} tokens and"
+            f" {account.calls + len(account.holds)} calls are spent or reserved; {why}{amount}",
+            spent=spent,
+            asked=asked,
+            limit=self.usd,
+        )
+
+    def __repr__(self) -> str:
+        given = {"usd": self.usd, "tokens": self.tokens, "calls": self.calls}
+        limits = ", ".join(f"{k}={v}" for k, v in given.items() if v is not None)
+        return f"Budget({limits}{f', name={self.name!r}' if self.name else ''})"
+
+
+def budget_of(given: Any) -> Meter:
+    """A meter as it is, an amount of dollars as a Budget of it."""
+    if isinstance(given, (Decimal, str, int, float)) and not isinstance(given, bool):
+        return Budget(usd=given)
+    if hasattr(given, "before") and hasattr(given, "after"):
+        meter: Meter = given
+        return meter
+    raise ConfigurationError(
+        f"budget must be a Budget or an amount of dollars, not {type(given).__name__}"
+    )
+
+
+def dollars_of(amount: Amount) -> Decimal:
+    """US dollars; a float counts as the decimal it prints as."""
+    try:
+        usd = Decimal(str(amount).strip().removeprefix("$"))
+    except InvalidOperation:
+        usd = Decimal("NaN")
+    if isinstance(amount, bool) or not usd.is_finite() or usd < 0:
+        raise ConfigurationError(f"{amount!r} is not an amount of dollars")
+    return usd
+
+
+def _count(limit: int | None, name: str) -> int | None:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise ConfigurationError(f"{name} must be a whole number, 0 or more, not {limit!r}")
+    return limit
+
+
+def _shared(ledger: str | os.PathLike[str], name: str) -> Shared:
+    from prompture.spend.database import database
+
+    return Shared(database(ledger), name)
+
+
+def _add(base: Decimal, rate: Decimal, tokens: int) -> Decimal:
+    return EXACT.add(base, EXACT.multiply(rate, Decimal(tokens))) if rate else base
+
+
+def _tokens(charge: Charge, hold: Hold) -> int:
+    """What a call used; all that it had reserved where nobody knows."""
+    if charge.cost.usd is not None and (charge.usage.reported or charge.status == "error"):
+        return charge.usage.total_tokens
+    if charge.usage.reported:
+        return max(charge.usage.total_tokens, hold.tokens)
+    return hold.tokens

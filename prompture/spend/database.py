@@ -1,0 +1,186 @@
+"""The database under the ledger and under shared budgets: SQLite, or any SQLAlchemy URL.
+
+The statements are plain enough for every database: named parameters, no upserts.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any, Protocol, TypeAlias
+
+from prompture.errors import ConfigurationError, MissingExtra
+from prompture.spend.forks import renewed_at_fork
+
+Params: TypeAlias = Mapping[str, Any]
+Rows: TypeAlias = Sequence[Sequence[Any]]
+Execute: TypeAlias = Callable[..., Rows]
+"""``execute(sql, params)``: the rows, none for a statement that has none."""
+PATIENCE = 30.0
+"""Seconds to wait for another process that writes."""
+
+
+class Database(Protocol):
+    """``transaction`` locks for writing from the start, commits at the end, and rolls back on an
+    exception. ``insert`` leaves out rows whose key is there already, and counts those that it
+    wrote."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[Execute]: ...
+
+    def read(self, sql: str, params: Params = ...) -> Rows: ...
+
+    def run(self, sql: str, params: Params = ..., *, taken_is_fine: bool = False) -> None: ...
+
+    def insert(self, table: str, rows: Sequence[Params]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def is_url(where: str | os.PathLike[str]) -> bool:
+    """Whether it names a database rather than a file."""
+    return isinstance(where, str) and "://" in where
+
+
+def database(where: str | os.PathLike[str]) -> Database:
+    """The database at a path or URL. Raises MissingExtra without SQLAlchemy for a URL."""
+    return SQLAlchemy(str(where)) if is_url(where) else SQLite(Path(where).expanduser())
+
+
+class SQLite:
+    """A file. Write-ahead logging lets readers read while one process writes; a commit is safe
+    from a killed process, and the file from a power cut. Threads share one connection, forked
+    children open their own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        self._renew()
+        renewed_at_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        # The parent's connection must be left alone; closing it here would drop its locks.
+        self._inherited = self._connection
+        self._connection = None
+        self._lock = RLock()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                made = sqlite3.connect(
+                    self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+                )
+                made.execute("PRAGMA journal_mode=WAL")
+                made.execute("PRAGMA synchronous=NORMAL")
+            except (sqlite3.Error, OSError) as exc:
+                raise ConfigurationError(f"cannot open the ledger {self.path}: {exc}") from exc
+            self._connection = made
+        return self._connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Execute]:
+        with self._lock:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield lambda sql, params=(): connection.execute(sql, params).fetchall()
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def read(self, sql: str, params: Params | None = None) -> Rows:
+        with self._lock:
+            return self._open().execute(sql, params or {}).fetchall()
+
+    def run(self, sql: str, params: Params | None = None, *, taken_is_fine: bool = False) -> None:
+        with self._lock:
+            try:
+                self._open().execute(sql, params or {})
+            except sqlite3.IntegrityError:
+                if not taken_is_fine:
+                    raise
+
+    def insert(self, table: str, rows: Sequence[Params]) -> None:
+        if not rows:
+            return
+        names = ", ".join(rows[0])
+        marks = ", ".join(f":{name}" for name in rows[0])
+        sql = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - our names
+        with self._lock, self.transaction():
+            self._open().executemany(sql, rows)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+class SQLAlchemy:
+    """Whatever SQLAlchemy reaches: PostgreSQL, MySQL, ..."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            import sqlalchemy
+        except ImportError as exc:
+            raise MissingExtra(
+                extra="ledger", package="sqlalchemy", otherwise="; a path needs nothing (SQLite)"
+            ) from exc
+        self._text = sqlalchemy.text
+        self._taken = sqlalchemy.exc.IntegrityError
+        try:
+            self._engine = sqlalchemy.create_engine(url)
+        except (sqlalchemy.exc.ArgumentError, ImportError) as exc:
+            raise ConfigurationError(
+                f"the ledger's URL does not work: {type(exc).__name__}"
+            ) from exc
+        renewed_at_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        # The parent goes on with its connections.
+        self._engine.dispose(close=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Execute]:
+        with self._engine.begin() as connection:
+
+            def execute(sql: str, params: Params | None = None) -> Rows:
+                result = connection.execute(self._text(sql), params or {})
+                return result.fetchall() if result.returns_rows else []
+
+            yield execute
+
+    def read(self, sql: str, params: Params | None = None) -> Rows:
+        with self.transaction() as execute:
+            return execute(sql, params)
+
+    def run(self, sql: str, params: Params | None = None, *, taken_is_fine: bool = False) -> None:
+        try:
+            with self.transaction() as execute:
+                execute(sql, params)
+        except self._taken:
+            if not taken_is_fine:
+                raise
+
+    def insert(self, table: str, rows: Sequence[Params]) -> None:
+        if not rows:
+            return
+        names = ", ".join(rows[0])
+        marks = ", ".join(f":{name}" for name in rows[0])
+        sql = self._text(f"INSERT INTO {table} ({names}) VALUES ({marks})")  # noqa: S608 - our names
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(sql, list(rows))
+        except self._taken:
+            # Some are there already, after a crash: one by one, then.
+            for row in rows:
+                self.run(sql.text, row, taken_is_fine=True)
+
+    def close(self) -> None:
+        self._engine.dispose()

@@ -1,0 +1,167 @@
+"""The most that a call can cost, before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil
+from typing import Any
+
+from prompture.catalog.tokens import count_request
+from prompture.drivers.core import BaseDriver
+from prompture.money import EXACT, ZERO
+from prompture.types import Document, Image, Request, Text, Usage
+
+MARGIN = 1.15
+"""On the high estimate of the input, which one text in ten passes."""
+DENSE = 0.05
+"""Of text with less white space than this, each byte counts as a token, which none can pass."""
+UNLIMITED = 32_768
+"""Output tokens that are reserved (and set as the limit) where nobody states one."""
+_MANY = 1_000_000
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
+_NESTED_LIMITS = (
+    ("generationConfig", "maxOutputTokens"),
+    ("inferenceConfig", "maxTokens"),
+    ("options", "num_predict"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """``usd`` for the input and fees, ``rate`` dollars for each token of output.
+
+    ``input_tokens`` is a ceiling, ``output_tokens`` the limit that holds for the answer (None
+    where there is none), ``fixed`` that it stands in ``extra`` and cannot be lowered.
+    ``answers`` is how many answers are asked for at once.
+    """
+
+    input_tokens: int
+    usd: Decimal
+    rate: Decimal
+    output_tokens: int | None
+    fixed: bool = False
+    answers: int = 1
+
+    @property
+    def free(self) -> bool:
+        return not self.usd and not self.rate
+
+
+def worst_of(request: Request, driver: BaseDriver) -> Worst | None:
+    """The worst case of a call; None where the price of the model is not known.
+
+    Input may all be written to the cache, output may all be reasoning; the dearest holds.
+    Searches that a provider makes on its own side cannot be foreseen, and are not in it.
+    """
+    tokens = _input_ceiling(request)
+    inputs = [_price(request, driver, tokens, 0, **kind) for kind in _kinds(request, tokens)]
+    outputs = [_price(request, driver, tokens, _MANY, reasoning_tokens=part) for part in (0, _MANY)]
+    if None in inputs or None in outputs:
+        return None
+    known = [usd for usd in inputs if usd is not None]
+    dearest = max(usd for usd in outputs if usd is not None)
+    fixed = _fixed_limit(request.extra)
+    answers = _answers(request.extra)
+    rate = EXACT.divide(EXACT.subtract(dearest, known[0]), Decimal(_MANY))
+    return Worst(
+        tokens,
+        max(known),
+        max(ZERO, EXACT.multiply(rate, Decimal(answers))),
+        fixed or _limit(request, driver),
+        fixed=fixed is not None,
+        answers=answers,
+    )
+
+
+def unpriced(request: Request, driver: BaseDriver) -> Worst:
+    """The worst case in tokens alone."""
+    fixed = _fixed_limit(request.extra)
+    return Worst(
+        _input_ceiling(request),
+        ZERO,
+        ZERO,
+        fixed or _limit(request, driver),
+        fixed=fixed is not None,
+        answers=_answers(request.extra),
+    )
+
+
+def _limit(request: Request, driver: BaseDriver) -> int | None:
+    if request.max_tokens is not None:
+        return request.max_tokens
+    entry = driver.entry(request.model or driver.model)
+    return entry.limits.output if entry else None
+
+
+def _kinds(request: Request, tokens: int) -> Iterator[dict[str, Any]]:
+    """The plain input first, then the ways in which it may cost more."""
+    yield {}
+    yield {"cache_write_tokens": tokens}
+    if request.cache or request.extra:
+        lives = (request.cache,) if isinstance(request.cache, str) else ("5m", "1h")
+        for life in lives:
+            yield {"cache_write_tokens": tokens, "cache_writes": {life: tokens}}
+    if any(isinstance(p, Image) for m in request.messages for p in m.parts):
+        yield {"input_image_tokens": tokens}
+
+
+def _price(
+    request: Request, driver: BaseDriver, tokens: int, output: int, **parts: Any
+) -> Decimal | None:
+    extra = request.extra
+    tier = extra.get("service_tier")
+    raw = {name: extra[name] for name in ("speed", "inference_geo") if name in extra}
+    if driver.provider.catalog == "perplexity":
+        raw["search_context_size"] = "high"
+    usage = Usage(
+        input_tokens=tokens,
+        output_tokens=output,
+        requests=1,
+        service_tier=tier if isinstance(tier, str) else None,
+        reported=True,
+        raw=raw,
+        **parts,
+    )
+    return driver.price(usage, asked=request.model or driver.model).usd
+
+
+def _input_ceiling(request: Request) -> int:
+    counted = count_request(request, exact=False)
+    estimate = ceil(counted.high * MARGIN) + 16
+    dense = sum(len(text.encode()) for text in _texts(request) if _is_dense(text))
+    return estimate + dense
+
+
+def _texts(request: Request) -> Iterator[str]:
+    for message in request.messages:
+        if isinstance(message.content, str):
+            yield message.content
+        else:
+            yield from (p.text for p in message.content if isinstance(p, (Text, Document)))
+
+
+def _is_dense(text: str) -> bool:
+    """Whether it is no prose (base64, minified code, scripts without spaces): no estimate of
+    its tokens is sure. A word or two is too short to tell, and to matter."""
+    sample = text if len(text) <= 20_000 else text[:: len(text) // 20_000]
+    gaps = sum(map(sample.count, (" ", "\n", "\t")))
+    return len(sample) > 200 and gaps < DENSE * len(sample)
+
+
+def _fixed_limit(extra: Mapping[str, Any]) -> int | None:
+    """A limit that ``extra`` puts on the wire, over the request's own."""
+    found = [extra.get(name) for name in _LIMITS]
+    for outer, name in _NESTED_LIMITS:
+        inner = extra.get(outer)
+        found.append(inner.get(name) if isinstance(inner, Mapping) else None)
+    stated = [n for n in found if isinstance(n, int) and not isinstance(n, bool)]
+    return max(stated, default=None)
+
+
+def _answers(extra: Mapping[str, Any]) -> int:
+    config = extra.get("generationConfig")
+    inner = config.get("candidateCount") if isinstance(config, Mapping) else None
+    stated = [n for n in (extra.get("n"), inner) if isinstance(n, int) and n > 0]
+    return max(stated, default=1)
