@@ -15,7 +15,7 @@ from prompture.schema.lens.choice import Choice
 from prompture.schema.lens.codec import SAME, TEXT, Codec, Later
 from prompture.schema.lens.conform import Wire
 from prompture.schema.lens.dialects import Dialect
-from prompture.schema.lens.expand import SCALARS, Expander
+from prompture.schema.lens.expand import SCALARS, Expander, typed
 from prompture.schema.lens.guard import Survey
 from prompture.schema.lens.kinds import EVERY
 from prompture.schema.lens.leaves import literal, scalar
@@ -74,6 +74,7 @@ ASSERTIONS = frozenset(
 _REF = frozenset({"$ref"})
 _UNIONS = (frozenset({"anyOf"}), frozenset({"oneOf"}))
 _ALL = frozenset({"allOf"})
+_JOINS = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "if", "not"})
 _NESTING = 30
 _SKETCH = 1_000
 _INK = 60_000
@@ -131,6 +132,7 @@ class Compiler:
         self._resolver = Resolver(root if isinstance(root, dict) else {}, found)
         self._expander = Expander(self._resolver, found, exact=exact)
         self._alone = found.alone
+        self._draft = found.draft if exact else 2020
         self._graph = RefGraph(root, self._resolver) if found.refs else None
         self._names = Names()
         self._later: dict[tuple[Any, ...], tuple[str, Later, frozenset[str]]] = {}
@@ -326,7 +328,7 @@ class Compiler:
             and "const" not in schema
             and self._is_leaf(schema)
         ):
-            return scalar(self, self._expander.one(schema)[0], spot)
+            return scalar(self, typed(kind, schema, self._draft), spot)
         if "$ref" in schema:
             return (
                 self._referred(schema, spot) if self._is_only(schema, _REF) or self._alone else None
@@ -339,7 +341,7 @@ class Compiler:
         return None
 
     def _is_leaf(self, schema: dict[str, Any]) -> bool:
-        return not any(word in schema for word in ("$ref", "allOf", "anyOf", "oneOf", "if", "not"))
+        return schema.keys().isdisjoint(_JOINS)
 
     def _is_only(self, schema: dict[str, Any], words: frozenset[str]) -> bool:
         return (schema.keys() & ASSERTIONS) == words

@@ -336,8 +336,16 @@ def _shared_notes(a: Alt, b: Alt) -> tuple[str, ...]:
     return tuple(note for note in a.notes if note in b.notes)
 
 
+_ASIDE = frozenset(
+    {"not", "if", "dependentRequired", "dependentSchemas", "dependencies", "contains"}
+    | {"minContains", "maxContains", "unevaluatedItems", "unevaluatedProperties"}
+)
+
+
 def side_notes(schema: dict[str, Any]) -> tuple[str, ...]:
     """What no dialect is told but in words."""
+    if schema.keys().isdisjoint(_ASIDE):
+        return ()
     if "not" in schema and schema["not"] not in (False, {"not": {}}):
         return (f"not: {_brief(schema['not'])}", *_conditions(schema))
     return _conditions(schema)

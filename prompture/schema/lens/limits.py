@@ -8,6 +8,8 @@ from typing import Any
 
 from prompture.schema.lens.dialects import Dialect
 
+_SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -83,7 +85,7 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
 
 def _depth(root: dict[str, Any], part: Any, known: dict[str, int], inside: tuple[str, ...]) -> int:
     """Nested objects and arrays, references followed, a cycle gone round once."""
-    if not isinstance(part, dict):
+    if not isinstance(part, dict) or part.get("type") in _SCALARS:
         return 0
     ref = part.get("$ref")
     if ref is not None:

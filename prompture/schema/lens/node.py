@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from prompture.schema.lens.choice import Branch
@@ -39,9 +39,15 @@ class Spot:
     level: int = 0
 
     def at(self, *tokens: str) -> Spot:
-        more = "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in tokens)
-        return replace(self, pointer=self.pointer + more)
+        return Spot(self.pointer + _pointer(tokens), self.depth, self.cycle, self.level)
 
     def inside(self, *tokens: str) -> Spot:
         """One object or array further in."""
-        return replace(self.at(*tokens), depth=self.depth + 1)
+        return Spot(self.pointer + _pointer(tokens), self.depth + 1, self.cycle, self.level)
+
+
+def _pointer(tokens: tuple[str, ...]) -> str:
+    pointer = "/" + "/".join(tokens) if tokens else ""
+    if "~" in pointer or pointer.count("/") != len(tokens):
+        return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in tokens)
+    return pointer
