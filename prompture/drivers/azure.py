@@ -1,7 +1,5 @@
 """Azure OpenAI and Foundry."""
 
-from __future__ import annotations
-
 from prompture.codecs.anthropic import Anthropic
 from prompture.codecs.azure import AzureChat, AzureResponses
 from prompture.codecs.openai_responses import needs_responses

@@ -1,7 +1,5 @@
 """Cerebras."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 

@@ -1,7 +1,5 @@
 """Alibaba Cloud Model Studio (DashScope, Qwen)."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_copies import dashscope_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
@@ -10,12 +8,7 @@ ROW = Provider(
     name="dashscope",
     title="DashScope (Qwen)",
     aliases=("qwen",),
-    codec=OpenAIChat(
-        root="/compatible-mode/v1",
-        reasoning="effort",
-        cache_blocks=True,
-        rule=dashscope_rule,
-    ),
+    codec=OpenAIChat(root="/compatible-mode/v1", cache_blocks=True, rule=dashscope_rule),
     base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
     key_env=("DASHSCOPE_API_KEY",),
     url_env=("DASHSCOPE_BASE_URL",),

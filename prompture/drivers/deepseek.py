@@ -1,7 +1,5 @@
 """DeepSeek."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_copies import deepseek_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider

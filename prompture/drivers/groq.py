@@ -1,7 +1,5 @@
 """Groq."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_copies import groq_narrow, groq_rule

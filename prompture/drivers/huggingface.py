@@ -1,7 +1,5 @@
 """Hugging Face Inference Providers."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
@@ -14,7 +12,7 @@ ROW = Provider(
     base_url="https://router.huggingface.co/v1",
     key_env=("HF_TOKEN", "HUGGINGFACE_API_KEY", "HUGGING_FACE_HUB_TOKEN"),
     url_env=("HF_ENDPOINT",),
-    default_model="openai/gpt-oss-20b",
+    default_model="deepseek-ai/DeepSeek-V3.2",
     catalog="huggingface",
     features=Features(vision=True, schema_dialect="openai-compatible"),
     docs="https://huggingface.co/docs/inference-providers/tasks/chat-completion",

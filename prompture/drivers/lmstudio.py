@@ -1,7 +1,5 @@
 """LM Studio, on your own machine."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_responses import OpenAIResponses

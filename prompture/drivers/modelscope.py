@@ -1,7 +1,5 @@
 """ModelScope API-Inference."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_copies import modelscope_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider

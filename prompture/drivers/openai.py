@@ -1,7 +1,5 @@
 """OpenAI."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses, needs_responses
 from prompture.codecs.openai_rules import chat_rule

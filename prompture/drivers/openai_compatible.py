@@ -1,7 +1,5 @@
 """Any other endpoint that speaks OpenAI Chat Completions."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_responses import OpenAIResponses

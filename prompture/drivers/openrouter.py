@@ -1,7 +1,5 @@
 """OpenRouter."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_copies import openrouter_rule
 from prompture.codecs.openai_responses import OpenAIResponses

@@ -1,7 +1,5 @@
 """Volcengine Ark (Doubao)."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider

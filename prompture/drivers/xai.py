@@ -1,7 +1,5 @@
 """xAI Grok."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_copies import xai_rule

@@ -1,7 +1,5 @@
 """Z.ai (Zhipu GLM)."""
 
-from __future__ import annotations
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_copies import zai_narrow, zai_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
