@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from functools import cached_property
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from contextlib import closing
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any, Self, cast
 
@@ -72,12 +73,33 @@ class InProcessBase(BaseDriver):
             call.abandoned()
             raise
 
-    def _pieces(self, completion: Completion) -> Iterator[Delta | Completion]:
-        if completion.reasoning:
-            yield Delta(reasoning=completion.reasoning)
-        if completion.text:
-            yield Delta(text=completion.text)
-        yield completion
+    def _streamed(self, request: Request) -> Generator[Delta | Completion, None, None]:
+        """What the engine streams, where it does; else its whole answer as deltas."""
+        engine = self.engine
+        stream = getattr(engine, "stream", None)
+        if stream is None:
+            yield from _pieces(self._answer_with(engine, request))
+            return
+        call = _EngineCall(self, request)
+        said: list[str] = []
+        try:
+            with closing(stream(call.request)) as pieces:
+                for piece in pieces:
+                    if isinstance(piece, Completion):
+                        done = call.finished(piece, None)
+                        break
+                    said.append(piece.text)
+                    yield call.delta(piece)
+        except PromptureError as exc:
+            call.failed(exc)
+            raise
+        except GeneratorExit:
+            call.cancelled(Completion(text="".join(said)))
+            raise
+        except BaseException:
+            call.abandoned()
+            raise
+        yield done
 
     def _models(self) -> list[ModelInfo]:
         return [ModelInfo(id=self.model, owner=self.provider.name)]
@@ -96,6 +118,28 @@ class InProcessBase(BaseDriver):
         engine = self.__dict__.pop("engine", None)
         if close := getattr(engine, "close", None):
             close()
+
+
+def _end(pieces: Generator[Any, None, None], step: asyncio.Future[Any]) -> None:
+    if step.cancelled():
+        return  # the loop is ending, and the thread is still inside
+    step.exception()  # nobody is left to hear of it
+    pieces.close()
+
+
+def _pieces(completion: Completion) -> Iterator[Delta | Completion]:
+    if completion.reasoning:
+        yield Delta(reasoning=completion.reasoning)
+    if completion.text:
+        yield Delta(text=completion.text)
+    for index, call in enumerate(completion.tool_calls):
+        yield Delta(
+            tool_index=index,
+            tool_id=call.id,
+            tool_name=call.name,
+            tool_arguments=call.raw_arguments,
+        )
+    yield completion
 
 
 class _NoCodec:
@@ -135,8 +179,8 @@ class InProcessDriver(SyncFaces, InProcessBase):
         return self._answer(request)
 
     def stream(self, request: Request) -> Iterator[Delta | Completion]:
-        """The whole answer as one delta, then the completion."""
-        yield from self._pieces(self._answer(request))
+        """Deltas, then the completion; one delta where the engine gives its answer whole."""
+        yield from self._streamed(request)
 
     def list_models(self) -> list[ModelInfo]:
         """The one model that it is."""
@@ -169,9 +213,22 @@ class AsyncInProcessDriver(AsyncFaces, InProcessBase):
         return await asyncio.to_thread(self._answer, request)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
-        """The whole answer as one delta, then the completion."""
-        for piece in self._pieces(await self.complete(request)):
-            yield piece
+        """Deltas, then the completion; one delta where the engine gives its answer whole."""
+        pieces = self._streamed(request)
+        step: asyncio.Future[Delta | Completion | None] | None = None
+        try:
+            while True:
+                step = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+                piece = await asyncio.shield(step)
+                if piece is None:
+                    return
+                yield piece
+        finally:
+            if step is None or step.done():
+                pieces.close()
+            else:
+                # The thread is still inside: end the stream as soon as it comes out.
+                step.add_done_callback(partial(_end, pieces))
 
     async def list_models(self) -> list[ModelInfo]:
         """The one model that it is."""

@@ -270,8 +270,11 @@ def _stem(provider: Provider) -> str:
     return provider.name.replace("-", " ").replace("_", " ").title().replace(" ", "")
 
 
-def _runs_here(row: Provider, model: str) -> bool:
+def _runs_here(row: Provider, model: str, settings: Mapping[str, Any]) -> bool:
     if row.engine is None:
+        return False
+    # A server may well call its model by a file's name.
+    if row.in_process is not None and settings.get("base_url"):
         return False
     return row.in_process is None or row.in_process(model)
 
@@ -282,7 +285,7 @@ def driver_for(model: str, **settings: Any) -> Driver | InProcessDriver:
     Raises UnknownModel (with near names), MissingKey, ConfigurationError.
     """
     row, rest = resolve(model)
-    if _runs_here(row, rest):
+    if _runs_here(row, rest, settings):
         return engines_of(row)[0](rest, **settings)
     return drivers_of(row)[0](rest, **settings)
 
@@ -290,7 +293,7 @@ def driver_for(model: str, **settings: Any) -> Driver | InProcessDriver:
 def async_driver_for(model: str, **settings: Any) -> AsyncDriver | AsyncInProcessDriver:
     """The async driver for ``"provider/model"``; settings are those of ``AsyncDriver``."""
     row, rest = resolve(model)
-    if _runs_here(row, rest):
+    if _runs_here(row, rest, settings):
         return engines_of(row)[1](rest, **settings)
     return drivers_of(row)[1](rest, **settings)
 

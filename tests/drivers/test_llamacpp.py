@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,63 @@ def test_the_async_colour_leaves_the_loop_free(tiny_gguf: Path) -> None:
     answers, ticks = asyncio.run(go())
     assert [a.usage.output_tokens for a in answers] == [400, 400]
     assert ticks > 10
+
+
+def test_it_streams_as_the_model_writes(engine: Any) -> None:
+    *deltas, done = engine.stream(ask(schema=PERSON))
+    assert len(deltas) > 5 and "".join(d.text for d in deltas) == done.text
+    jsonschema.validate(json.loads(done.text), PERSON)
+    assert done.usage.output_tokens > 5 and done.cost.usd == 0
+    *parts, called = engine.stream(ask(tools=(SAVE,), tool_choice="required"))
+    raw = "".join(d.tool_arguments for d in parts if d.tool_index == 0)
+    assert json.loads(raw) == called.tool_calls[0].arguments
+    with pytest.raises(errors.ContextWindowExceeded):
+        list(engine.stream(ask("x" * 9000)))
+    with pytest.raises(errors.InvalidRequest):
+        list(engine.stream(ask(schema={"type": "nonsense"})))
+
+
+def test_a_stream_that_is_left_stops_the_model(engine: Any) -> None:
+    long = ask("x" * 300, max_tokens=1500, extra={"ignore_eos": True})
+    started = time.perf_counter()
+    engine.complete(long)
+    whole = time.perf_counter() - started
+    started = time.perf_counter()
+    stream = engine.stream(long)
+    next(stream)
+    stream.close()
+    engine.complete(ask(max_tokens=2))
+    assert time.perf_counter() - started < whole / 2
+
+
+def test_an_async_stream_and_one_that_is_cancelled(tiny_gguf: Path) -> None:
+    long = ask("x" * 300, max_tokens=1500, extra={"ignore_eos": True})
+
+    async def go() -> None:
+        model = f"llamacpp/{tiny_gguf}"
+        async with async_driver_for(model, context_tokens=4096, threads=1) as driver:
+            pieces = [p async for p in driver.stream(ask())]
+            assert isinstance(pieces[-1], Completion) and len(pieces) > 2
+            assert "".join(p.text for p in pieces[:-1]) == pieces[-1].text
+
+            async def read() -> None:
+                async for _ in driver.stream(long):
+                    started.set()
+
+            started = asyncio.Event()
+            task = asyncio.create_task(read())
+            await started.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (await driver.complete(ask(max_tokens=2))).text
+
+    asyncio.run(go())
+
+
+def test_a_base_url_means_the_server(llama_server: Llama) -> None:
+    make = sync_ask("llamacpp/tiny.gguf", stream=False, base_url=llama_server.base_url)
+    assert make(ask())[1].text
 
 
 def test_nothing_else_can_reach_it(tiny_gguf: Path) -> None:

@@ -12,13 +12,17 @@ import shutil
 import socket
 import tempfile
 import weakref
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import Any
 
 from prompture.codecs.base import Endpoint
 from prompture.drivers.llamacpp import CODEC
 from prompture.errors import ConfigurationError, MissingExtra
-from prompture.types import Completion, Request
+from prompture.types import Completion, Delta, Request
 from prompture.wire.http import HTTPResponse
 
 ENDPOINT = Endpoint("llamacpp", "http://in-process")
@@ -84,19 +88,62 @@ class LlamaCpp:
         try:
             found = self._server.handle_chat_completions(body)
         except (ValueError, RuntimeError) as exc:
-            found = {"error": {"code": 400, "type": "invalid_request_error", "message": str(exc)}}
-        raw = found if isinstance(found, str) else json.dumps(found)
-        response = HTTPResponse(200, {"content-type": "application/json"}, raw.encode())
-        if isinstance(found, dict) and "error" in found:
-            status = int(found["error"].get("code") or 500)
-            raise CODEC.read_error(HTTPResponse(status, {}, response.body), ENDPOINT)
-        return CODEC.decode(response, ENDPOINT)
+            found = _refusal(exc)
+        _raise_if_error(found)
+        return CODEC.decode(HTTPResponse(200, {}, json.dumps(found).encode()), ENDPOINT)
+
+    def stream(self, request: Request) -> Iterator[Delta | Completion]:
+        """Deltas as the model writes, then the completion; closing it stops the model."""
+        body = json.loads(CODEC.encode(request, ENDPOINT, stream=True).body)
+        decoder = CODEC.stream_decoder(ENDPOINT)
+        with closing(self._chunks(body)) as chunks:
+            for chunk in chunks:
+                _raise_if_error(chunk)
+                yield from decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        yield decoder.close()
+
+    def _chunks(self, body: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+        """The chunks of a streamed answer. The wheel calls back for each, so another thread
+        waits there; a callback that returns True stops the model."""
+        found: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        stopped = Event()
+
+        def take(chunk: dict[str, Any]) -> bool:
+            found.put(chunk)
+            return stopped.is_set()
+
+        def run() -> None:
+            try:
+                self._server.handle_chat_completions(body, take)
+            except (ValueError, RuntimeError) as exc:
+                found.put(_refusal(exc))
+            finally:
+                found.put(None)
+
+        thread = Thread(target=run, daemon=True)
+        thread.start()
+        try:
+            while (chunk := found.get()) is not None:
+                yield chunk
+        finally:
+            stopped.set()
+            thread.join()
 
     def close(self) -> None:
         """Let go of the model and its memory."""
         self._server = None
         if self._tidy:
             self._tidy()
+
+
+def _refusal(exc: Exception) -> dict[str, Any]:
+    return {"error": {"code": 400, "type": "invalid_request_error", "message": str(exc)}}
+
+
+def _raise_if_error(found: dict[str, Any]) -> None:
+    if "error" in found:
+        status = int(found["error"].get("code") or 500)
+        raise CODEC.read_error(HTTPResponse(status, {}, json.dumps(found).encode()), ENDPOINT)
 
 
 def _existing(model: str) -> Path:
