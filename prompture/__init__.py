@@ -18,10 +18,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prompture import agents as agents
     from prompture import catalog as catalog
     from prompture import errors as errors
     from prompture import schema as schema
     from prompture import testing as testing
+    from prompture.agents.agent import Agent as Agent
+    from prompture.agents.context import Context as Context
+    from prompture.agents.conversation import Conversation as Conversation
+    from prompture.agents.mcp import MCPServer as MCPServer
+    from prompture.agents.tools import FunctionTool as FunctionTool
+    from prompture.agents.tools import ToolRetry as ToolRetry
+    from prompture.agents.tools import tool as tool
+    from prompture.agents.trace import AgentResult as AgentResult
     from prompture.drivers.base import AsyncDriver as AsyncDriver
     from prompture.drivers.base import CostMixin as CostMixin
     from prompture.drivers.base import Driver as Driver
@@ -55,6 +64,12 @@ if TYPE_CHECKING:
     from prompture.money import Bill as Bill
     from prompture.money import Charge as Charge
     from prompture.money import Cost as Cost
+    from prompture.spend.book import Book as Book
+    from prompture.spend.budget import Budget as Budget
+    from prompture.spend.ledger import Ledger as Ledger
+    from prompture.spend.ledger import labels as labels
+    from prompture.spend.ledger import ledger as ledger
+    from prompture.spend.track import track as track
     from prompture.types import Completion as Completion
     from prompture.types import Delta as Delta
     from prompture.types import Document as Document
@@ -72,6 +87,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "prompture.agents.agent": "Agent",
+    "prompture.agents.context": "Context",
+    "prompture.agents.conversation": "Conversation",
+    "prompture.agents.mcp": "MCPServer",
+    "prompture.agents.tools": "FunctionTool ToolRetry tool",
+    "prompture.agents.trace": "AgentResult",
     "prompture.drivers.base": "AsyncDriver CostMixin Driver",
     "prompture.drivers.compatible": "AsyncOpenAICompatible OpenAICompatible",
     "prompture.drivers.config": "configure",
@@ -80,12 +101,13 @@ _HOMES = {
     "prompture.drivers.provider": "Features Provider",
     "prompture.drivers.registry": "async_driver_for driver_for register",
     "prompture.errors": (
-        "AuthenticationError BudgetExceeded ConfigurationError ConnectTimeout ConnectionLost"
-        " ContentFiltered ContextWindowExceeded ExtractionError Invalid InvalidRequest"
-        " MissingExtra MissingKey ModelNotFound Overloaded PermissionDenied PromptureError"
-        " ProtocolError ProviderError QuotaExhausted RateLimitError ReadTimeout Refused"
-        " SchemaError ServerError ToolArgumentsInvalid TransportError Truncated UnknownModel"
-        " UnknownOption UnsupportedError"
+        "AgentError AuthenticationError BudgetExceeded CallLimitExceeded ConfigurationError"
+        " ConnectTimeout ConnectionLost ContentFiltered ContextWindowExceeded CostLimitExceeded"
+        " ExtractionError Invalid InvalidRequest LimitExceeded MissingExtra MissingKey"
+        " ModelNotFound Overloaded PermissionDenied PromptureError ProtocolError ProviderError"
+        " QuotaExhausted RateLimitError ReadTimeout Refused SchemaError ServerError"
+        " StepLimitExceeded TimeLimitExceeded TokenLimitExceeded ToolArgumentsInvalid ToolFailed"
+        " TransportError Truncated UnknownModel UnknownOption UnsupportedError"
     ),
     "prompture.extraction.extractor": ("Extractor aextract aextract_result extract extract_result"),
     "prompture.extraction.grounding": "ground",
@@ -95,6 +117,10 @@ _HOMES = {
     "prompture.extraction.streaming": "aextract_items aextract_stream extract_items extract_stream",
     "prompture.media": "file image",
     "prompture.money": "Bill Charge Cost",
+    "prompture.spend.book": "Book",
+    "prompture.spend.budget": "Budget",
+    "prompture.spend.ledger": "Ledger labels ledger",
+    "prompture.spend.track": "track",
     "prompture.types": (
         "Completion Delta Document File Image Message Request Span Text Tool ToolCall Usage"
     ),
@@ -117,7 +143,7 @@ _DRIVERS = {
     "DeepSeek": "deepseek",
     "Azure": "azure",
 }
-_MODULES = ("catalog", "errors", "schema", "testing")
+_MODULES = ("agents", "catalog", "errors", "schema", "testing")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()} | {
     f"{colour}{stem}Driver": f"prompture.drivers.{module}"
     for stem, module in _DRIVERS.items()

@@ -1,1 +1,55 @@
-"""Tool-calling loops: ``Agent``, ``Conversation``, ``tool``; see ``docs/agents.md``."""
+"""Tool-calling loops: ``Agent``, ``Conversation``, ``tool``; see ``docs/agents.md``.
+
+Nothing is imported until one of its names is used (PEP 562).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prompture.agents.agent import Agent as Agent
+    from prompture.agents.context import Context as Context
+    from prompture.agents.conversation import Conversation as Conversation
+    from prompture.agents.events import AgentEvent as AgentEvent
+    from prompture.agents.events import Final as Final
+    from prompture.agents.events import ReasoningDelta as ReasoningDelta
+    from prompture.agents.events import StepFinished as StepFinished
+    from prompture.agents.events import TextDelta as TextDelta
+    from prompture.agents.events import ToolFinished as ToolFinished
+    from prompture.agents.events import ToolStarted as ToolStarted
+    from prompture.agents.mcp import MCPServer as MCPServer
+    from prompture.agents.tools import FunctionTool as FunctionTool
+    from prompture.agents.tools import ToolRetry as ToolRetry
+    from prompture.agents.tools import tool as tool
+    from prompture.agents.trace import AgentResult as AgentResult
+    from prompture.agents.trace import Step as Step
+    from prompture.agents.trace import ToolUse as ToolUse
+    from prompture.agents.trace import Trace as Trace
+
+_HOMES = {
+    "agent": "Agent",
+    "context": "Context",
+    "conversation": "Conversation",
+    "events": "AgentEvent Final ReasoningDelta StepFinished TextDelta ToolFinished ToolStarted",
+    "mcp": "MCPServer",
+    "tools": "FunctionTool ToolRetry tool",
+    "trace": "AgentResult Step ToolUse Trace",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

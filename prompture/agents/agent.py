@@ -173,8 +173,8 @@ class Agent(Generic[T]):
         self,
         prompt: Prompt,
         *,
-        messages: Sequence[Message],
-        context: Any,
+        messages: Sequence[Message] = (),
+        context: Any = _UNSET,
         asynchronous: bool,
     ) -> AgentFlow[AgentResult[Any]]:
         """A run as a flow, for a runner of the colour."""

@@ -67,6 +67,7 @@ async def _ask(step: AskModel, reply: _Reply, *, stream: bool) -> AsyncIterator[
     teller = Teller(step)
     loop = asyncio.get_running_loop()
     until = None if step.seconds is None else loop.time() + step.seconds
+    stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
         with watched(step.budget, step.charges):
             completion = await _by(until, step.driver.complete(step.request))

@@ -62,6 +62,7 @@ def _caught(events: Events[T]) -> Events[T | BaseException]:
 
 def _ask(step: AskModel, *, stream: bool) -> Events[Completion]:
     teller = Teller(step)
+    stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
         with watched(step.budget, step.charges):
             completion: Completion = step.driver.complete(step.request)

@@ -25,7 +25,7 @@ class AskModel:
     """Call the driver; the flow is sent the Completion, or thrown what the call raised.
 
     The runner notes every charge in ``charges``. ``calls_in_text`` says that the answer's text
-    may hold tool calls, which are not to be shown as text. ``seconds`` are left of the run.
+    may hold tool calls, which are not to be shown as text. ``seconds`` are left of the run. A ``quiet`` call makes no events.
     """
 
     driver: Any
@@ -35,6 +35,7 @@ class AskModel:
     budget: Meter | None = None
     calls_in_text: bool = False
     seconds: float | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ COMMANDS = {
     "models": ("models", "List models: price, context, capabilities."),
     "providers": ("providers", "List providers: key variables, capabilities."),
     "check": ("check", "Ask providers whether they answer and take the key."),
+    "chat": ("chat", "Talk with a model in the terminal; it may call your tools."),
     "schema": ("schema", "Show what a provider would be sent for a schema."),
 }
 """Module and one-line help of each command, so that --help imports none of them."""

@@ -1,0 +1,297 @@
+"""Tools of a Model Context Protocol server, over stdio or HTTP, by the official ``mcp`` package.
+
+The connection lives in an event loop of its own, in a daemon thread, so that both colours, and
+several event loops, can share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+import weakref
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Self, TypeVar
+
+from prompture.agents.signatures import Signature
+from prompture.agents.tools import FunctionTool, ToolRetry, safe_name
+from prompture.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    MissingExtra,
+    PromptureError,
+    ReadTimeout,
+    SchemaError,
+)
+from prompture.schema.source import source
+from prompture.types import Document, Image, Part, Text
+
+T = TypeVar("T")
+MAX_TOOLS = 1000
+CLOSE_SECONDS = 10.0
+
+
+class MCPServer:
+    """An MCP server; ``tools=[server]`` gives an agent its tools. Threads and tasks may share one.
+
+    Arguments:
+        server: an http(s) URL (streamable HTTP), or a command with its arguments (stdio).
+        env, cwd: of the command; the environment holds little else (see the ``mcp`` package).
+        headers: sent with every HTTP request.
+        prefix: put before the names of the tools.
+        only: names of the tools to offer, without the prefix; all where None.
+        timeout: seconds to connect, and for each call.
+
+    It connects when its tools are first asked for. Close it, or use it as a context manager.
+    Raises MissingExtra, ConfigurationError; ConnectionLost and ReadTimeout when it connects.
+    """
+
+    def __init__(
+        self,
+        server: str | Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        prefix: str = "",
+        only: Collection[str] | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        if isinstance(server, str) and not server.startswith(("http://", "https://")):
+            raise ConfigurationError(
+                "an MCP server is an http(s) URL, or a command as a list: ['python', 'server.py']"
+            )
+        if not server:
+            raise ConfigurationError("the command of an MCP server is empty")
+        self.name = server if isinstance(server, str) else str(server[0])
+        self._server = server if isinstance(server, str) else tuple(server)
+        self._env, self._cwd, self._headers = env, cwd, headers
+        self._prefix, self._only, self._timeout = prefix, only, timeout
+        self._lock = threading.Lock()
+        self._line: _Line | None = None
+        self._tools: tuple[FunctionTool, ...] | None = None
+
+    def tools(self) -> tuple[FunctionTool, ...]:
+        """The server's tools; asked for once."""
+        with self._lock:
+            if self._tools is None:
+                line = self._connected()
+                listed = self._waited(line.submit(_listed(line)))
+                self._tools = tuple(self._tool(line, row) for row in listed if self._wanted(row))
+            return self._tools
+
+    async def atools(self) -> tuple[FunctionTool, ...]:
+        """``tools``, without holding up the event loop."""
+        return await asyncio.to_thread(self.tools)
+
+    def _wanted(self, row: Any) -> bool:
+        return self._only is None or row.name in self._only
+
+    def _connected(self) -> _Line:
+        if self._line is None:
+            connect = self._connect()
+            line = _Line(connect, self.name, self._timeout)
+            weakref.finalize(self, line.close)
+            self._line = line
+        return self._line
+
+    def _connect(self) -> Callable[[], Any]:
+        """What makes the client, inside the loop that it is to live in."""
+        try:
+            from mcp import Client, StdioServerParameters
+            from mcp.client.streamable_http import streamable_http_client
+            from mcp.shared._httpx_utils import create_mcp_http_client
+        except ImportError as exc:
+            raise MissingExtra(extra="mcp", package="mcp") from exc
+        given, timeout = self._server, self._timeout
+        if isinstance(given, str):
+            headers = dict(self._headers or {})
+
+            def over_http() -> Any:
+                http = create_mcp_http_client(headers=headers)
+                transport = streamable_http_client(given, http_client=http)
+                return Client(transport, read_timeout_seconds=timeout)
+
+            return over_http
+        parameters = StdioServerParameters(
+            command=given[0],
+            args=list(given[1:]),
+            env=dict(self._env) if self._env is not None else None,
+            cwd=self._cwd,
+        )
+        return lambda: Client(parameters, read_timeout_seconds=timeout)
+
+    def _waited(self, future: Future[T]) -> T:
+        try:
+            return future.result(self._timeout)
+        except TimeoutError as exc:
+            future.cancel()
+            raise ReadTimeout(f"MCP server {self.name!r} gave no answer in time") from exc
+        except PromptureError:
+            raise
+        except Exception as exc:
+            raise ConnectionLost(f"MCP server {self.name!r}: {_innermost(exc)}") from exc
+
+    def _tool(self, line: _Line, row: Any) -> FunctionTool:
+        name = safe_name(self._prefix + row.name)
+        try:
+            arguments = source(row.input_schema)
+        except SchemaError as exc:
+            raise SchemaError(f"MCP server {self.name!r}, tool {row.name!r}: {exc}") from exc
+
+        def call(**given: Any) -> Any:
+            return line.submit(_called(line, row.name, given)).result()
+
+        async def acall(**given: Any) -> Any:
+            return await asyncio.wrap_future(line.submit(_called(line, row.name, given)))
+
+        return FunctionTool(
+            name=name,
+            description=row.description or row.title or "",
+            signature=Signature(source=arguments, description=row.description or ""),
+            function=call,
+            afunction=acall,
+        )
+
+    def close(self) -> None:
+        """Close the connection, and end the command."""
+        with self._lock:
+            line, self._line, self._tools = self._line, None, None
+        if line is not None:
+            line.close()
+
+    async def aclose(self) -> None:
+        """``close``, without holding up the event loop."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        self.tools()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        await self.atools()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"MCPServer({self.name!r})"
+
+
+class _Line:
+    """A client in a thread with a loop. One task enters it and leaves it, as anyio demands."""
+
+    def __init__(self, connect: Callable[[], Any], name: str, timeout: float) -> None:
+        self.client: Any = None
+        self._ready: Future[None] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(
+            target=self._serve, args=(connect,), name="prompture-mcp", daemon=True
+        )
+        self._thread.start()
+        try:
+            self._ready.result(timeout)
+        except TimeoutError as exc:
+            self.close()
+            raise ReadTimeout(f"no connection to MCP server {name!r} in time") from exc
+        except Exception as exc:
+            self.close()
+            why = _innermost(exc)
+            raise ConnectionLost(f"no connection to MCP server {name!r}: {why}") from exc
+
+    def _serve(self, connect: Callable[[], Any]) -> None:
+        try:
+            self._loop.run_until_complete(self._live(connect))
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            if left:
+                self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        finally:
+            self._loop.close()
+
+    async def _live(self, connect: Callable[[], Any]) -> None:
+        try:
+            async with connect() as self.client:
+                self._ready.set_result(None)
+                await self._over.wait()
+        except BaseException as exc:
+            # Once connected, whoever calls a tool is told; the end itself has no one to tell.
+            if not self._ready.done():
+                self._ready.set_exception(exc)
+        finally:
+            self.client = None
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Do it in the client's loop."""
+        if not self._thread.is_alive():
+            work.close()
+            raise ConnectionLost("the connection to the MCP server is closed")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            try:
+                self._loop.call_soon_threadsafe(self._over.set)
+            except RuntimeError:
+                return  # it ended by itself just now
+            self._thread.join(CLOSE_SECONDS)
+
+
+async def _listed(line: _Line) -> list[Any]:
+    """All tools, page by page."""
+    rows: list[Any] = []
+    cursor = None
+    while True:
+        page = await line.client.list_tools(cursor=cursor)
+        rows += page.tools
+        cursor = page.next_cursor
+        if not cursor:
+            return rows
+        if len(rows) > MAX_TOOLS:
+            raise ConfigurationError(f"the MCP server lists more than {MAX_TOOLS} tools")
+
+
+async def _called(line: _Line, name: str, arguments: dict[str, Any]) -> Any:
+    client = line.client
+    if client is None:
+        raise ConnectionLost("the connection to the MCP server is closed")
+    result = await client.call_tool(name, arguments)
+    parts = [_part(block) for block in result.content]
+    words = all(isinstance(part, Text) for part in parts)
+    text = "\n".join(part.text for part in parts if isinstance(part, Text))
+    if result.is_error:
+        raise ToolRetry(text or "The tool failed.")
+    if not parts:
+        return result.structured_content
+    return text if words else parts
+
+
+def _part(block: Any) -> Part:
+    kind = block.type
+    if kind == "text":
+        return Text(block.text)
+    if kind == "image":
+        return Image(data=base64.b64decode(block.data), media_type=block.mime_type)
+    if kind == "resource":
+        inner = block.resource
+        if hasattr(inner, "text"):
+            return Document(inner.text, name=str(inner.uri))
+        return Text(f"[a resource of type {inner.mime_type or 'unknown'}: {inner.uri}]")
+    if kind == "resource_link":
+        return Text(f"[a resource: {block.uri}]")
+    return Text(f"[{kind} that cannot be shown]")
+
+
+def _innermost(exc: BaseException) -> str:
+    """The first real cause in a group of a group."""
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return f"{type(exc).__name__}: {str(exc)[:300]}".rstrip(": ")
