@@ -1,0 +1,121 @@
+"""A file that calls are appended to before they return, until the ledger has taken them over.
+
+One line is one row, as JSON. A write to a file outlives a killed process, so a call that has
+returned is never lost; and it takes a few microseconds, whatever the database is doing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from types import ModuleType
+from uuid import uuid4
+
+try:
+    import fcntl as _fcntl
+except ImportError:  # Windows, where an open file cannot be deleted by others anyway
+    fcntl: ModuleType | None = None
+else:
+    fcntl = _fcntl
+
+SUFFIX = ".journal"
+LIMIT = 64_000_000
+"""Bytes that may wait for the database; what comes then is lost, and counted."""
+
+
+class Journal:
+    """The journal of this process for one ledger: ``<stem>.<id>.journal`` in ``folder``.
+
+    It is locked while the process lives, so that others can tell which ones are left over.
+    ``id`` is unique; it numbers the rows.
+    """
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        self.id = uuid4().hex[:16]
+        self.path = folder / f"{stem}.{self.id}{SUFFIX}"
+        self.lost = 0
+        self._torn = ""
+        self._lock = Lock()
+        self._size = self._taken = self._rows = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._file = os.open(self.path, flags, 0o600)
+        if fcntl:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def append(self, line: str) -> bool:
+        """Write a line, which must have no line break; False where it is lost."""
+        with self._lock:
+            self._rows += 1
+            # A line that the full disk tore must not take this one with it.
+            data = f"{self._torn}{self.id}-{self._rows} {line}\n".encode()
+            if self._size - self._taken + len(data) > LIMIT:
+                self.lost += 1
+                return False
+            try:
+                written = os.write(self._file, data)
+            except OSError:
+                self.lost += 1
+                return False
+            self._size += written
+            self._torn = "" if written == len(data) else "\n"
+            self.lost += written < len(data)
+            return written == len(data)
+
+    @property
+    def pending(self) -> bool:
+        return self._size > self._taken
+
+    def take(self, limit: int = 1_000_000) -> tuple[list[str], int]:
+        """Lines that are not yet taken over, and the mark to give ``taken``."""
+        with self._lock:
+            start, end = self._taken, min(self._size, self._taken + limit)
+            more = end < self._size
+        with self.path.open("rb") as file:
+            file.seek(start)
+            data = file.read(end - start)
+        whole = data[: data.rfind(b"\n") + 1]
+        if not whole and more:  # one line is longer than that
+            return self.take(limit * 8)
+        whole = whole or data
+        return whole.decode(errors="replace").splitlines(), start + len(whole)
+
+    def taken(self, mark: int) -> None:
+        """Everything up to the mark is in the database."""
+        with self._lock:
+            self._taken = mark
+            if self._taken == self._size:
+                os.ftruncate(self._file, 0)
+                self._taken = self._size = 0
+
+    def abandon(self) -> None:
+        """Let go of a journal that belongs to the parent of a forked process."""
+        os.close(self._file)
+
+    def close(self) -> None:
+        """Delete it where all of it was taken over; else leave it to be found."""
+        os.close(self._file)
+        if not self.pending:
+            self.path.unlink(missing_ok=True)
+
+
+def left_over(folder: Path, stem: str) -> Iterator[tuple[list[str], Path]]:
+    """Lines of each journal whose process is gone, and its path, to be deleted when they are
+    saved. A torn last line is left out."""
+    for path in sorted(folder.glob(f"{stem}.*{SUFFIX}")):
+        try:
+            file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        except OSError:
+            continue
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with os.fdopen(os.dup(file), "rb") as stream:
+                lines = [x.decode(errors="replace") for x in stream if x.endswith(b"\n")]
+            yield [x.rstrip("\n") for x in lines], path
+        except OSError:
+            continue
+        finally:
+            os.close(file)
