@@ -6,8 +6,9 @@ Finds the corpus in `../shared/corpus` beside the repository, or under `PROMPTUR
 default) uses the Pydantic models below, written as a user would write them; `--schema file` uses the corpus's own
 JSON Schemas; `--schema synonyms` uses other names for the same fields.
 
-Columns: n fields compared, right, wrong (a value that differs from the label's), missed (null where the label
-states a value), precision = right / (right + wrong), recall = right / (right + wrong + missed), and wrong % of all n.
+Columns: n fields compared, right (the label's value), wrong (another value, or a value where the label states none),
+missed (null where the label states a value), precision = right / (right + wrong), recall = right / (right + wrong +
+missed), and wrong of all n. What is left of n is null on both sides.
 Lists are compared item by item: a surplus item is wrong, except where the corpus says that its labels are incomplete.
 """
 
@@ -373,7 +374,7 @@ def report(name: str, tallies: dict[str, Tally], count: int, seconds: float) -> 
     """Print the table of a set."""
     print(f"\n{name}: {count} documents, {seconds:.1f} s")
     print(
-        f"{'field':<34}{'n':>6}{'right':>7}{'wrong':>7}{'missed':>8}{'precision':>11}{'recall':>8}{'wrong %':>9}"
+        f"{'field':<36}{'n':>6}{'right':>7}{'wrong':>7}{'missed':>8}{'precision':>11}{'recall':>8}{'wrong %':>9}"
     )
     whole = Tally()
     for path, tally in tallies.items():
@@ -385,12 +386,40 @@ def report(name: str, tallies: dict[str, Tally], count: int, seconds: float) -> 
     print(_row("all", whole))
 
 
-def _row(path: str, tally: Tally) -> str:
+def markdown(name: str, tallies: dict[str, Tally], count: int) -> None:
+    """Print the table of a set for docs/rules.md."""
+    print(f"\n### {name}: {count} documents\n")
+    print("| field | n | right | wrong | missed | precision | recall | wrong of all |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    whole = Tally()
+    for path, tally in tallies.items():
+        if tally.n:
+            print("| " + " | ".join(_cells(f"`{path}`", tally)) + " |")
+        for part in ("n", "right", "wrong", "missed"):
+            setattr(whole, part, getattr(whole, part) + getattr(tally, part))
+    print("| " + " | ".join(_cells("all", whole)) + " |")
+
+
+def _cells(path: str, tally: Tally) -> list[str]:
     answered, stated = tally.right + tally.wrong, tally.right + tally.wrong + tally.missed
     precision = f"{100 * tally.right / answered:.0f} %" if answered else "-"
     recall = f"{100 * tally.right / stated:.0f} %" if stated else "-"
-    wrong = f"{100 * tally.wrong / tally.n:.1f}" if tally.n else "-"
-    return f"{path:<34}{tally.n:>6}{tally.right:>7}{tally.wrong:>7}{tally.missed:>8}{precision:>11}{recall:>8}{wrong:>9}"
+    wrong = f"{100 * tally.wrong / tally.n:.1f} %" if tally.n else "-"
+    return [
+        path,
+        *(str(getattr(tally, part)) for part in ("n", "right", "wrong", "missed")),
+        precision,
+        recall,
+        wrong,
+    ]
+
+
+def _row(path: str, tally: Tally) -> str:
+    first, *numbers = _cells(path, tally)
+    widths = (6, 7, 7, 8, 11, 8, 9)
+    return f"{first:<36}" + "".join(
+        f"{cell:>{width}}" for cell, width in zip(numbers, widths, strict=True)
+    )
 
 
 def main() -> int:
@@ -401,6 +430,7 @@ def main() -> int:
     parser.add_argument("--set", choices=[*SETS, *INFORMATION], action="append")
     parser.add_argument("--half", choices=["dev", "check"])
     parser.add_argument("--schema", choices=["models", "file", "synonyms"], default="models")
+    parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--show-wrong", type=int, default=0, metavar="N")
     parser.add_argument("--show-missed", type=int, default=0, metavar="N")
     options = parser.parse_args()
@@ -409,6 +439,9 @@ def main() -> int:
         return 2
     for name in options.set or SETS:
         tallies, count, seconds = measure(name, kind=options.schema, half=options.half)
+        if options.markdown:
+            markdown(name, tallies, count)
+            continue
         report(name, tallies, count, seconds)
         for path, tally in tallies.items():
             wrong = [example for example in tally.examples if example[1] is not None][

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from importlib.util import find_spec
 from typing import Any
 
+from prompture.errors import MissingExtra
 from prompture.rules.page import read_page
 from prompture.rules.reader import Reader
 from prompture.types import Span
@@ -28,6 +30,27 @@ def extract(
     country of telephone numbers. `today` only decides the century of a year of two digits.
     Raises MissingExtra when the packages of the extra "local" are not installed.
     """
+    _require_local()
     reader = Reader.of(schema, read_page(text, today=today, region=region))
     value, spans = reader.read()
     return Found(value, spans)
+
+
+def _require_local() -> None:
+    """Refuse at once, not at the first document that needs the part that is missing."""
+    for module, package in _PACKAGES:
+        if module in _FOUND:
+            continue
+        if find_spec(module) is None:
+            raise MissingExtra(extra="local", package=package)
+        _FOUND.add(module)
+
+
+_FOUND: set[str] = set()
+_PACKAGES = (
+    ("rapidfuzz", "rapidfuzz"),
+    ("dateparser", "dateparser"),
+    ("price_parser", "price-parser"),
+    ("email_validator", "email-validator"),
+    ("phonenumbers", "phonenumbers"),
+)
