@@ -16,6 +16,7 @@ from prompture.codecs.openai_chat_answer import (
     split_content,
     usage_of,
 )
+from prompture.codecs.openai_chat_fast import TextTemplate
 from prompture.codecs.think import ThinkSplitter
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
@@ -51,6 +52,9 @@ class OpenAIChatStream:
         self._current: dict[int, int] = {}
         self._kept: dict[str, list[Any]] = {}
         self._chunks: list[Any] = []
+        self._content: list[str] = []
+        self._template = TextTemplate()
+        self._is_usual = not quirks.think_tags and not quirks.strip_leading
         self._logprobs: list[Any] = []
         self._finish: str | None = None
         self._done = False
@@ -60,9 +64,19 @@ class OpenAIChatStream:
         if self._error:
             raise self._error
         deltas: list[Delta] = []
+        text_of, is_usual = self._template.text_of, self._is_usual
         try:
             for event in self._sse.feed(chunk):
-                self._event(event.data, deltas)
+                text = text_of(event.data)
+                if not text:
+                    self._event(event.data, deltas)
+                elif is_usual and not self._chunks:
+                    self._content.append(text)
+                    self._text.append(text)
+                    deltas.append(Delta(text=text))
+                else:
+                    self._keep(text)
+                    self._add(text, "", deltas)
         except PromptureError as exc:
             # What came before the error, in the same bytes, is not lost with it.
             if not deltas:
@@ -78,6 +92,7 @@ class OpenAIChatStream:
         if not isinstance(body, dict):
             raise ProtocolError(f"expected an object in the stream, got {data[:200]!r}")
         try:
+            self._template.learn(data, body)
             self._top(body)
             if body.get("error"):
                 raise stream_error(body, self._endpoint)
@@ -121,13 +136,8 @@ class OpenAIChatStream:
         if content := delta.get("content"):
             text, chunk_thought = split_content(content)
             thought = thought or chunk_thought
-            self._keep_chunks(content)
-        if text and self._quirks.strip_leading and not self._text:
-            text = text.lstrip("\n")
-        if text and self._think:
-            tagged, text = self._think.feed(text)
-            thought = thought or tagged
-        self._emit(thought, text, deltas)
+            self._keep(content)
+        self._add(text, thought, deltas)
         if refusal := delta.get("refusal"):
             self._refusal.append(refusal)
             deltas.append(Delta(refusal=refusal))
@@ -139,6 +149,14 @@ class OpenAIChatStream:
         if isinstance(legacy := delta.get("function_call"), Mapping):
             deltas.append(self._tool({"index": 0, "function": legacy}))
 
+    def _add(self, text: str, thought: str, deltas: list[Delta]) -> None:
+        if text and self._quirks.strip_leading and not self._text:
+            text = text.lstrip("\n")
+        if text and self._think:
+            tagged, text = self._think.feed(text)
+            thought = thought or tagged
+        self._emit(thought, text, deltas)
+
     def _emit(self, thought: str, text: str, deltas: list[Delta]) -> None:
         if thought:
             self._reasoning.append(thought)
@@ -147,11 +165,16 @@ class OpenAIChatStream:
             self._text.append(text)
             deltas.append(Delta(text=text))
 
-    def _keep_chunks(self, content: Any) -> None:
+    def _keep(self, content: Any) -> None:
         """Content as a list of chunks, to be echoed as such where it ever came as one."""
         if isinstance(content, str):
+            if "content" not in self._kept:
+                self._content.append(content)
+                return
             content = [{"type": "text", "text": content}]
-        elif isinstance(content, list):
+        elif isinstance(content, list) and "content" not in self._kept:
+            before = "".join(self._content)
+            self._chunks += [{"type": "text", "text": before}] if before else []
             self._kept["content"] = self._chunks
         for chunk in content if isinstance(content, list) else ():
             _append(self._chunks, chunk)
