@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,10 +14,11 @@ from prompture import errors
 from prompture.codecs.base import Endpoint, count, request_id, tool_call
 from prompture.codecs.faults import raise_if_error, stream_error
 from prompture.codecs.stops import stop_reason
-from prompture.errors import ConnectionLost, ProtocolError, ProviderError
+from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
-from prompture.wire.ndjson import NDJSONDecoder
+from prompture.wire.lines import LineDecoder
+from prompture.wire.ndjson import parse_line
 
 DIALECT = "ollama"
 _COUNTS = (
@@ -162,27 +164,36 @@ class OllamaStream:
     """Folds the lines of a streamed answer. A tool call comes whole, in one line."""
 
     endpoint: Endpoint
-    _lines: NDJSONDecoder = field(default_factory=NDJSONDecoder)
+    _lines: LineDecoder = field(default_factory=LineDecoder)
     _text: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _calls: list[ToolCall] = field(default_factory=list)
     _logprobs: list[Any] = field(default_factory=list)
     _last: JSON = field(default_factory=dict)
     _done: bool = False
+    _error: PromptureError | None = None
 
     def feed(self, chunk: bytes) -> list[Delta]:
-        return self._fold(self._lines.feed(chunk))
-
-    def _fold(self, lines: list[Any]) -> list[Delta]:
-        return [delta for line in lines for delta in self._line(line)]
+        """An error behind deltas in the same chunk is raised by the next call: none is lost."""
+        if self._error:
+            raise self._error
+        deltas: list[Delta] = []
+        try:
+            for line in self._lines.feed(chunk):
+                if line.strip():
+                    deltas += self._line(parse_line(line))
+        except PromptureError as error:
+            error.partial = self.partial()
+            if not deltas:
+                raise
+            self._error = error
+        return deltas
 
     def _line(self, line: Any) -> list[Delta]:
         if self._done:
             return []
         if isinstance(line, Mapping) and line.get("error"):
-            error = mend(stream_error(line, self.endpoint))
-            error.partial = self.partial()
-            raise error
+            raise mend(stream_error(line, self.endpoint))
         message = _message(line)
         if message is None:
             raise ProtocolError(f"{self.endpoint.provider}: no message in {str(line)[:200]!r}")
@@ -209,7 +220,12 @@ class OllamaStream:
         return deltas
 
     def close(self) -> Completion:
-        self._fold(self._lines.close())
+        if self._error:
+            raise self._error
+        rest = self._lines.close()
+        with suppress(ProtocolError):  # half a line, where the connection broke in it
+            if rest.strip():
+                self._line(parse_line(rest))
         if not self._done:
             error = ConnectionLost(
                 f"{self.endpoint.provider}: the stream ended before its last line"

@@ -463,12 +463,31 @@ def lines(*bodies: Any) -> bytes:
     return b"".join(json.dumps(b).encode() + b"\n" for b in bodies)
 
 
-def test_an_error_inside_a_stream_has_what_came_before() -> None:
-    decoder = CODEC.stream_decoder(HERE)
+@pytest.mark.parametrize("bad", [{"error": "boom"}, ["x"]])
+def test_an_error_inside_a_stream_has_what_came_before(bad: Any) -> None:
     first = {"model": "m", "message": {"role": "assistant", "content": "Hel"}, "done": False}
-    with pytest.raises(errors.ServerError) as caught:
-        decoder.feed(lines(first, {"error": "boom"}))
-    assert caught.value.partial and caught.value.partial.text == "Hel"
+    cls = errors.ServerError if isinstance(bad, dict) else errors.ProtocolError
+    together = CODEC.stream_decoder(HERE)
+    assert together.feed(lines(first, bad)) == [Delta(text="Hel")]
+    apart = CODEC.stream_decoder(HERE)
+    apart.feed(lines(first))
+    for again in (lambda: together.feed(b""), together.close, lambda: apart.feed(lines(bad))):
+        with pytest.raises(cls) as caught:
+            again()
+        assert caught.value.partial and caught.value.partial.text == "Hel"
+
+
+def test_a_stream_cut_anywhere_says_so() -> None:
+    first = {"model": "m", "message": {"role": "assistant", "content": "Hel"}, "done": False}
+    raw = lines(first, {**WHOLE, "message": {"role": "assistant", "content": "lo"}})
+    for end in range(len(raw) - 1):
+        decoder = CODEC.stream_decoder(HERE)
+        decoder.feed(raw[:end])
+        with pytest.raises(errors.ConnectionLost):
+            decoder.close()
+    complete = CODEC.stream_decoder(HERE)
+    complete.feed(raw[:-1])
+    assert complete.close().text == "Hello"
 
 
 @pytest.mark.parametrize("cut", [0, 1])
