@@ -11,10 +11,13 @@ from prompture.rules.pairs import Pair
 from prompture.rules.paper_lists import read_affiliations
 from prompture.rules.papers import read_authors
 from prompture.rules.render import render
+from prompture.rules.title_pages import is_article
 from prompture.rules.values import read
 from prompture.types import Span
 
 _BULLET = re.compile(r"\s*(?:[-*•·●▪◦‣–]|\(?\d{1,3}[.)])\s+(?P<item>.+)")
+# On a title page these are the publisher's addresses, not the authors'.
+_OFFICE = re.compile(r"^[\w.-]*(?:permission|reprint|subscri)[\w.-]*@", re.IGNORECASE)
 _COMMON_KINDS = frozenset({"email", "doi", "uuid", "iban", "uri"})
 _SEPARATORS = (";", "•", "·", ",")
 
@@ -45,7 +48,7 @@ def _of_kind(single: Field, page: Page, scope: Scope) -> Iterator[Candidate]:
         if reading is None:
             return
         written = render(single, reading, page)
-        if written is not None:
+        if written is not None and not (_OFFICE.search(str(written[0])) and is_article(page)):
             yield Candidate(written[0], (written[1],), 0.9)
         at = max(reading.end, at + 1)
 

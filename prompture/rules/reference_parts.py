@@ -13,7 +13,8 @@ YEAR = r"(?:1[5-9]|20)\d\d[a-z]?"
 
 _MONTH = (
     r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec|January|February|March|April|June|July|August|September|October|November|December"
-    r"|janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre|Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember"
+    r"|janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre|gennaio|febbraio|aprile|maggio|giugno|luglio"
+    r"|settembre|ottobre|dicembre|Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember"
     r"|Spring|Summer|Fall|Autumn|Winter)\.?"
 )
 
@@ -22,7 +23,8 @@ _BRACKETED = re.compile(rf"\((?P<date>{YEAR}(?:, {_MONTH}(?: \d{{1,2}})?)?)\)")
 
 
 _BARE = re.compile(
-    rf"(?<![\w–/:-])(?P<date>(?:(?:\d{{1,2}} )?{_MONTH}(?: ?[/–-] ?{_MONTH})?(?: \d{{1,2}})?,? )?{YEAR})(?![\d–/-]|\.\d)"
+    rf"(?<![\w–/:-])(?P<date>(?:\d{{1,2}} {_MONTH},? |{_MONTH} \d{{1,2}},? |{_MONTH}(?: ?[/–-] ?{_MONTH})?,? )?{YEAR})(?![\d–/-]|\.\d)",
+    re.IGNORECASE,
 )
 
 
@@ -74,7 +76,7 @@ _QUOTED = re.compile(r"[“\"«] ?(?P<title>[^“”\"«»]{6,400}?)[,.]? ?[”\
 
 
 _RUNS_ON = re.compile(
-    r"\d ?\(\d|, ?\d{1,4} ?[-–,(:]|, \d{1,4}$|\bpp?$|\b(?:19|20)\d\d$|, [Vv](?:ol)?$|https?:|\bedition$|\((?:trans|ed)s?\.|University Press|, [Nn]o$"
+    r"\d ?\(\d|, ?\d{1,4} ?[-–,(:]|, \d{1,4}$|\bpp?$|\b(?:19|20)\d\d$|, [Vv](?:ol)?$|https?:|\bedition$|\((?:trans|ed)s?\.|University Press|, [Nn]o$|, v \d|, p \d|\bedn?$|, trans$|, Proceedings of\b| volume \d| at [A-Z][a-z]+, [A-Z][a-z]+$"
 )
 
 
@@ -216,14 +218,22 @@ def _title(text: str, begin: int, author: Part | None, date: Part | None) -> Par
         "."
     ):
         return None
-    start = after + len(re.match(r"[\s.,:;)\]]*", text[after:]).group())  # type: ignore[union-attr]
+    start = after + len(re.match(r"(?:[\s.,:;)\]]|\[\d{4}\])*", text[after:]).group())  # type: ignore[union-attr]
     if start >= len(text) or not (
         text[start].isupper() or text[start].isdigit() or text[start] in "'‘¿["
     ):
         return None
     end = _sentence_end(text, start)
+    if end is not None:
+        aside = re.search(
+            r" \((?:unpublished|doctoral|master|ph\.? ?d)[^()]{0,60}\)$",
+            text[start:end],
+            re.IGNORECASE,
+        )
+        end = start + aside.start() if aside else end
     if (
         end is None
+        or is_author_list(text[start:end])
         or _RUNS_ON.search(text, start, end)
         or (not text[end:].strip(" .") and "," in text[start:end])
     ):
@@ -274,7 +284,9 @@ def _numbered(text: str, rest: int, parts: dict[str, Part], *, after_title: bool
             and ". " not in match["journal"].replace("J. ", "").strip()
             and not match["journal"].startswith(("In ", "in "))
         ):
-            if re.match(r", ?\d", text[match.end() :]):
+            if re.match(r", ?\d", text[match.end() :]) or re.fullmatch(
+                r"(?:1[89]|20)\d\d", match["volume"]
+            ):
                 return
             _journal(match, parts)
             if not re.fullmatch(r"(?:19|20)\d\d", match["pages"]):

@@ -99,6 +99,8 @@ def _read(page: Page) -> Head:
     title = _without_masthead(page, title)
     if title and title[-1].words.endswith((",", "_")):
         title = ()
+    if title and _goes_on(title[-1].words):
+        title = ()
     if not _worded(title) or (begin and _broken(lines[begin - 1].words)):
         title = ()
     return Head(title, tuple(_authors(page, lines, names, first)))
