@@ -1,4 +1,8 @@
-"""Ollama, on your own machine or, with a key and ``base_url="https://ollama.com"``, theirs."""
+"""Ollama, on your own machine or, with a key and ``base_url="https://ollama.com"``, theirs.
+
+A base URL that ends in ``/v1`` asks for the OpenAI-compatible API, which cannot set the context
+length: there the server cuts the head off a prompt that is too long, without a word.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,7 @@ ROW = Provider(
             quirks=Quirks(think_tags=True),
         )
     },
-    endings={"openai": ("/v1",)},
+    endings={"openai": ("/v1", "/v1/chat/completions")},
     base_url="http://127.0.0.1:11434",
     key_env=("OLLAMA_API_KEY",),
     url_env=("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_ENDPOINT"),

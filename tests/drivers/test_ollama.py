@@ -144,6 +144,21 @@ def test_the_cloud_is_not_free(model: str, url: str, cloud: bool) -> None:
         assert "subscription" in cost.reason if cloud else cost.source == "local"
 
 
+@pytest.mark.parametrize(
+    ("url", "dialect", "sent_to"),
+    [
+        ("http://h:1", "ollama", "http://h:1/api/chat"),
+        ("http://h:1/api/chat", "ollama", "http://h:1/api/chat"),
+        ("http://h:1/v1", "openai_chat", "http://h:1/v1/chat/completions"),
+        ("http://h:1/v1/chat/completions", "openai_chat", "http://h:1/v1/chat/completions"),
+    ],
+)
+def test_the_url_picks_the_api(url: str, dialect: str, sent_to: str) -> None:
+    row, endpoint = ROW.for_endpoint(url), ROW.endpoint(base_url=url)
+    codec = row.codec_of(ask("m"))
+    assert codec.dialect == dialect and codec.encode(ask("m"), endpoint).url == sent_to
+
+
 def test_what_it_says_it_can_do() -> None:
     here, there = (ROW.features_of(m) for m in ("qwen3:4b", "qwen3-coder:480b-cloud"))
     assert here.json_schema and not there.json_schema
