@@ -26,8 +26,7 @@ PATIENCE = 30.0
 
 class Database(Protocol):
     """``transaction`` locks for writing from the start, commits at the end, and rolls back on an
-    exception. ``insert`` leaves out rows whose key is there already, and counts those that it
-    wrote."""
+    exception. ``insert`` leaves out rows whose key is there already."""
 
     @contextmanager
     def transaction(self) -> Iterator[Execute]: ...
@@ -36,7 +35,7 @@ class Database(Protocol):
 
     def run(self, sql: str, params: Params = ..., *, taken_is_fine: bool = False) -> None: ...
 
-    def insert(self, table: str, rows: Sequence[Params]) -> None: ...
+    def insert(self, table: str, columns: Sequence[str], rows: Rows) -> None: ...
 
     def close(self) -> None: ...
 
@@ -106,12 +105,11 @@ class SQLite:
                 if not taken_is_fine:
                     raise
 
-    def insert(self, table: str, rows: Sequence[Params]) -> None:
+    def insert(self, table: str, columns: Sequence[str], rows: Rows) -> None:
         if not rows:
             return
-        names = ", ".join(rows[0])
-        marks = ", ".join(f":{name}" for name in rows[0])
-        sql = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - our names
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our names
         with self._lock, self.transaction():
             self._open().executemany(sql, rows)
 
@@ -168,18 +166,18 @@ class SQLAlchemy:
             if not taken_is_fine:
                 raise
 
-    def insert(self, table: str, rows: Sequence[Params]) -> None:
+    def insert(self, table: str, columns: Sequence[str], rows: Rows) -> None:
         if not rows:
             return
-        names = ", ".join(rows[0])
-        marks = ", ".join(f":{name}" for name in rows[0])
-        sql = self._text(f"INSERT INTO {table} ({names}) VALUES ({marks})")  # noqa: S608 - our names
+        named = [dict(zip(columns, row, strict=True)) for row in rows]
+        marks = ", ".join(f":{name}" for name in columns)
+        sql = self._text(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})")  # noqa: S608 - our names
         try:
             with self._engine.begin() as connection:
-                connection.execute(sql, list(rows))
+                connection.execute(sql, named)
         except self._taken:
             # Some are there already, after a crash: one by one, then.
-            for row in rows:
+            for row in named:
                 self.run(sql.text, row, taken_is_fine=True)
 
     def close(self) -> None:

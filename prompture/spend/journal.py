@@ -1,6 +1,6 @@
 """A file that calls are appended to before they return, until the ledger has taken them over.
 
-One line is one row, as JSON. A write to a file outlives a killed process, so a call that has
+One line is one row. A write to a file outlives a killed process, so a call that has
 returned is never lost; and it takes a few microseconds, whatever the database is doing.
 """
 
@@ -46,11 +46,12 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def append(self, line: str) -> bool:
-        """Write a line, which must have no line break; False where it is lost."""
+        """Write a line, with its number and a tab before it; False where it is lost. It must
+        have no line break."""
         with self._lock:
             self._rows += 1
             # A line that the full disk tore must not take this one with it.
-            data = f"{self._torn}{self.id}-{self._rows} {line}\n".encode()
+            data = f"{self._torn}{self.id}-{self._rows}\t{line}\n".encode()
             if self._size - self._taken + len(data) > LIMIT:
                 self.lost += 1
                 return False

@@ -26,7 +26,7 @@ from prompture.errors import ConfigurationError
 from prompture.spend.database import Database, database, is_url
 from prompture.spend.forks import renewed_at_fork
 from prompture.spend.journal import Journal, left_over
-from prompture.spend.rows import LOSSES, TABLE, line_of, row_of
+from prompture.spend.rows import LOSSES, TABLE, WRITTEN, labels_of, line_of, row_of
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
@@ -64,7 +64,8 @@ class Ledger(Meter):
         labels: Mapping[str, object] | None = None,
     ) -> None:
         self.where = where
-        self.labels = {name: str(value) for name, value in (labels or {}).items()}
+        self.labels: dict[str, str] = {}
+        self.label(labels or {})
         self._folder, self._stem = journals_of(where)
         self._database: Database = opened(where)
         self._journal: Journal | None = None
@@ -82,6 +83,11 @@ class Ledger(Meter):
         self._lock, self._writing = Lock(), Lock()
         self._stirred, self._over = Event(), Event()
 
+    def label(self, values: Mapping[str, object]) -> None:
+        """Put more labels on every row from now on."""
+        self.labels |= {name: str(value) for name, value in values.items()}
+        self._labels = labels_of(self.labels)
+
     def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
         """Let every call pass."""
         return request, None
@@ -92,7 +98,7 @@ class Ledger(Meter):
             return
         try:
             own = _labels.get()
-            line = line_of(charge, {**self.labels, **own} if own else self.labels)
+            line = line_of(charge, labels_of({**self.labels, **own}) if own else self._labels)
             journal = self._journal or self._begin()
             journal.append(line)
             if not self._stirred.is_set():
@@ -178,8 +184,8 @@ class Ledger(Meter):
     def _note_losses(self) -> None:
         if self.lost:
             log.warning("%d calls are missing from the ledger", self.lost)
-            row = {"id": self._journal.id if self._journal else os.urandom(8).hex()}
-            self._database.insert("losses", [{**row, "calls": self.lost}])
+            key = self._journal.id if self._journal else os.urandom(8).hex()
+            self._database.insert("losses", ("id", "calls"), [(key, self.lost)])
 
 
 _open: dict[str, Ledger] = {}
@@ -200,7 +206,7 @@ def ledger(
     with _opening:
         found = _open.get(key)
         if found is not None and not found._closed:
-            found.labels.update({n: str(v) for n, v in (labels or {}).items()})
+            found.label(labels or {})
             return found
         made = _open[key] = Ledger(place, labels=labels)
     install(made)
@@ -252,7 +258,7 @@ def journals_of(where: str | os.PathLike[str]) -> tuple[Path, str]:
 def save(into: Database, lines: list[str]) -> None:
     """Write journal lines; those that are in the database already, or torn, are left out."""
     rows = [row for row in map(row_of, lines) if row is not None]
-    into.insert("calls", rows)
+    into.insert("calls", WRITTEN, rows)
 
 
 def take_over(into: Database, folder: Path, stem: str) -> int:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from prompture.money import Charge, format_usd
+from prompture.money import Charge, Price, format_usd
 from prompture.types import Usage
 
 COLUMNS: Mapping[str, str] = {
@@ -41,10 +41,13 @@ COLUMNS: Mapping[str, str] = {
     "repriced_as_of": "VARCHAR(40)",
     "repriced_at": "VARCHAR(32)",
 }
-"""``at`` is the UTC time at which the call ended; amounts are decimal text; ``buckets``,
-``usage`` (what the columns lack) and ``labels`` are JSON."""
+"""``at`` is the UTC time at which the call ended; amounts are decimal text; ``buckets``
+(see ``buckets_of``), ``usage`` (what the columns lack) and ``labels`` are JSON."""
 TABLE = f"CREATE TABLE IF NOT EXISTS calls ({', '.join(f'{n} {t}' for n, t in COLUMNS.items())})"
 LOSSES = "CREATE TABLE IF NOT EXISTS losses (id VARCHAR(64) PRIMARY KEY, calls BIGINT NOT NULL)"
+WRITTEN = tuple(name for name in COLUMNS if not name.startswith("repriced"))
+"""The columns that a call fills."""
+_DUMP = json.JSONEncoder(separators=(",", ":")).encode
 _COUNTS = (
     "input_tokens",
     "output_tokens",
@@ -64,65 +67,86 @@ _RAW = ("speed", "inference_geo", "search_context_size", "iterations", "billed_u
 """Parts of a provider's usage that a price depends on; counts and names only."""
 
 
-def line_of(charge: Charge, labels: Mapping[str, str]) -> str:
-    """A row for the journal; made while the call waits, so as little as possible is done."""
+def line_of(charge: Charge, labels: str) -> str:
+    """A row for the journal: fields with tabs between them. ``labels`` is JSON.
+
+    It is made while the call waits, so nothing is done here that can be done later.
+    """
     cost, usage = charge.cost, charge.usage
-    return json.dumps(
+    return "\t".join(
         (
-            time.time(),
-            charge.provider,
-            charge.model,
+            repr(time.time()),
+            _clean(charge.provider),
+            _clean(charge.model),
             charge.status,
-            None if cost.usd is None else str(cost.usd),
-            None if cost.computed is None else str(cost.computed),
-            str(cost.saving),
+            "" if cost.usd is None else f"{cost.usd:f}",
+            "" if cost.computed is None else f"{cost.computed:f}",
+            f"{cost.saving:f}",
             cost.source,
-            cost.as_of,
-            cost.reason,
-            [getattr(usage, name) for name in _COUNTS],
-            usage.reported,
-            [(bucket, n, str(p.rate), p.per, p.rule) for bucket, n, p in cost.counted],
-            _more(usage),
-            charge.seconds,
-            charge.request_id,
-            charge.note,
+            _clean(cost.as_of),
+            _clean(cost.reason),
+            str(usage.input_tokens),
+            str(usage.output_tokens),
+            str(usage.cache_read_tokens),
+            str(usage.cache_write_tokens),
+            str(usage.reasoning_tokens),
+            "1" if usage.reported else "0",
+            _DUMP([(bucket, n, str(p.rate), p.per, p.rule) for bucket, n, p in cost.counted]),
+            _DUMP(_more(usage)),
+            f"{charge.seconds:.6f}",
+            _clean(charge.request_id or ""),
+            _clean(charge.note),
             labels,
         )
     )
 
 
-def row_of(line: str) -> dict[str, Any] | None:
-    """The row that a line of the journal says, None where the line is torn."""
-    key, _, text = line.partition(" ")
-    try:
-        (
-            at, provider, model, status, usd, computed, saving, source, as_of, reason,
-            counts, reported, buckets, more, seconds, request_id, note, labels,
-        ) = json.loads(text)  # fmt: skip
-        row = {
-            "id": key,
-            "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
-            "provider": provider,
-            "model": model[:300],
-            "status": status,
-            "usd": _plain(usd),
-            "computed_usd": _plain(computed),
-            "saving_usd": _plain(saving),
-            "source": source,
-            "as_of": as_of,
-            "reason": reason,
-            **dict(zip(_COUNTS, counts, strict=True)),
-            "reported": int(reported),
-            "buckets": json.dumps([_bucket(*b) for b in buckets], ensure_ascii=False),
-            "usage": json.dumps(more),
-            "seconds": round(seconds, 6),
-            "request_id": request_id,
-            "note": note[:200],
-            "labels": json.dumps(labels, ensure_ascii=False, sort_keys=True),
-        }
-    except (ValueError, TypeError, ArithmeticError, KeyError):
+def row_of(line: str) -> tuple[Any, ...] | None:
+    """The row that a line of the journal says, in the order of ``WRITTEN``; None where the line
+    is torn."""
+    fields = line.split("\t")
+    if len(fields) != len(WRITTEN):
         return None
-    return row
+    key, at = fields[:2]
+    try:
+        moment = datetime.fromtimestamp(float(at), UTC).isoformat(timespec="milliseconds")
+        counts = tuple(map(int, fields[11:17]))
+        seconds = float(fields[19])
+    except ValueError:
+        return None
+    return (
+        key,
+        moment,
+        *(text[:300] for text in fields[2:5]),
+        *(text or None for text in fields[5:8]),
+        *fields[8:11],
+        *counts,
+        *fields[17:19],
+        seconds,
+        fields[20][:200] or None,
+        fields[21][:200],
+        fields[22],
+    )
+
+
+def labels_of(values: Mapping[str, str]) -> str:
+    """Labels as the JSON of a row."""
+    return json.dumps(values, sort_keys=True)
+
+
+def buckets_of(text: str) -> list[dict[str, Any]]:
+    """The buckets of a row: name, quantity, rate for so many (``per``), dollars and rule."""
+    return [
+        {
+            "bucket": name,
+            "quantity": quantity,
+            "rate": rate,
+            "per": per,
+            "usd": format_usd(Price(Decimal(rate), rule, per).of(quantity)),
+            "rule": rule,
+        }
+        for name, quantity, rate, per, rule in json.loads(text)
+    ]
 
 
 def usage_of(row: Mapping[str, Any]) -> Usage:
@@ -152,11 +176,6 @@ def _more(usage: Usage) -> dict[str, Any]:
     return found
 
 
-def _bucket(name: str, quantity: int, rate: str, per: int, rule: str) -> dict[str, Any]:
-    usd = Decimal(rate) * quantity / per
-    found = {"bucket": name, "quantity": quantity, "rate": rate, "usd": format_usd(usd)}
-    return {**found, "rule": rule} if rule else found
-
-
-def _plain(amount: str | None) -> str | None:
-    return None if amount is None else format_usd(Decimal(amount))
+def _clean(text: str) -> str:
+    """Without tabs and line breaks, which end a field and a line."""
+    return text if text.isprintable() else " ".join(text.split())
