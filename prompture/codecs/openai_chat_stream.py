@@ -8,10 +8,12 @@ from typing import Any
 
 from prompture.codecs.base import Endpoint, tool_call
 from prompture.codecs.faults import stream_error
+from prompture.codecs.fragments import append_fragment
 from prompture.codecs.openai_chat_answer import (
     DIALECT,
     Quirks,
     completion,
+    read_body,
     reasoning_of,
     split_content,
     usage_of,
@@ -20,6 +22,7 @@ from prompture.codecs.openai_chat_fast import TextTemplate
 from prompture.codecs.think import ThinkSplitter
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
+from prompture.wire.http import HTTPResponse
 from prompture.wire.ndjson import parse_line
 from prompture.wire.sse import SSEDecoder
 
@@ -35,7 +38,8 @@ class OpenAIChatStream:
     """Folds ``chat.completion.chunk`` events.
 
     The stream has ended well once ``[DONE]`` or a finish reason came. Usage is the last one
-    seen, wherever it stands: in a chunk of its own, in the last choice, or under ``x_groq``.
+    seen, wherever it stands: in a chunk of its own, in the last choice, or under ``x_groq``. A
+    body that is no stream at all is read as a whole answer, or as the error that it holds.
     """
 
     def __init__(self, endpoint: Endpoint, quirks: Quirks) -> None:
@@ -59,10 +63,19 @@ class OpenAIChatStream:
         self._finish: str | None = None
         self._done = False
         self._error: PromptureError | None = None
+        self._started = False
+        self._whole: list[bytes] | None = None
 
     def feed(self, chunk: bytes) -> list[Delta]:
         if self._error:
             raise self._error
+        if not self._started and (start := chunk.lstrip()):
+            self._started = True
+            # No line of an event stream starts so: an error, a page, or an answer in one piece.
+            self._whole = [] if start[:1] in (b"{", b"<") else None
+        if self._whole is not None:
+            self._whole.append(chunk)
+            return []
         deltas: list[Delta] = []
         text_of, is_usual = self._template.text_of, self._is_usual
         try:
@@ -144,7 +157,7 @@ class OpenAIChatStream:
         for key in ("reasoning_details", "annotations"):
             if isinstance(found := delta.get(key), list):
                 for item in found:
-                    _append(self._kept.setdefault(key, []), item)
+                    append_fragment(self._kept.setdefault(key, []), item)
         deltas.extend(self._tool(part) for part in delta.get("tool_calls") or ())
         if isinstance(legacy := delta.get("function_call"), Mapping):
             deltas.append(self._tool({"index": 0, "function": legacy}))
@@ -177,7 +190,7 @@ class OpenAIChatStream:
             self._chunks += [{"type": "text", "text": before}] if before else []
             self._kept["content"] = self._chunks
         for chunk in content if isinstance(content, list) else ():
-            _append(self._chunks, chunk)
+            append_fragment(self._chunks, chunk)
 
     def _tool(self, part: JSON) -> Delta:
         index = self._index(part)
@@ -251,6 +264,9 @@ class OpenAIChatStream:
     def close(self) -> Completion:
         if self._error:
             raise self._error
+        if self._whole is not None:
+            body = HTTPResponse(200, {}, b"".join(self._whole))
+            return read_body(body, self._endpoint, self._quirks)
         cut = False
         try:
             for event in self._sse.close():
@@ -264,28 +280,3 @@ class OpenAIChatStream:
             error.partial = self.partial()
             raise error
         return self.partial()
-
-
-_MERGED = ("text", "summary", "thinking")
-
-
-def _append(items: list[Any], item: Any) -> None:
-    """Add a fragment of a list that is streamed: pieces of one part become that part."""
-    last = items[-1] if items else None
-    if not (isinstance(last, dict) and isinstance(item, Mapping) and _continues(last, item)):
-        items.append(dict(item) if isinstance(item, Mapping) else item)
-        return
-    for key, value in item.items():
-        if key in _MERGED and isinstance(value, str):
-            last[key] = (last.get(key) or "") + value
-        elif key in _MERGED and isinstance(value, list):
-            merged = last[key] = list(last.get(key) or ())
-            for piece in value:
-                _append(merged, piece)
-        elif value is not None:
-            last[key] = value
-
-
-def _continues(last: JSON, item: JSON) -> bool:
-    same = all(last.get(key) == item.get(key) for key in ("type", "index", "id"))
-    return same and any(isinstance(item.get(key), (str, list)) for key in _MERGED)

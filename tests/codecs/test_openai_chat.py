@@ -674,6 +674,30 @@ def test_no_stream(line: str) -> None:
         PLAIN.stream_decoder(HERE).feed(line.encode() + b"\n\n")
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"error": "Unexpected endpoint or method"}', errors.ServerError),
+        (b'\n {"error": {"message": "m", "code": 402}}', errors.QuotaExhausted),
+        (b"<html>Sign in</html>", ProtocolError),
+        (b"{", ProtocolError),
+        (b"", errors.ConnectionLost),
+        (b": keep-alive\n\n", errors.ConnectionLost),
+    ],
+)
+def test_what_is_no_stream(body: bytes, expected: type[Exception]) -> None:
+    for size in (0, 1):
+        deltas, (kind, _) = replay.fold(PLAIN, HERE, body, size)
+        assert (deltas, kind) == ([], expected)
+
+
+def test_an_answer_in_one_piece() -> None:
+    whole = answer({"content": "a"}, usage={"prompt_tokens": 3}).body
+    for size in (0, 1):
+        _, found = replay.fold(PLAIN, HERE, whole, size)
+        assert (found.text, found.usage.input_tokens) == ("a", 3)
+
+
 def test_moonshots_blank_lines() -> None:
     chunks = [delta(content="\n"), delta(content="\n a\n"), delta("stop", content="\nb")]
     deltas, found = stream(*chunks, codec=codec_of("moonshot"))
