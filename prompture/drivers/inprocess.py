@@ -54,8 +54,12 @@ class InProcessBase(BaseDriver):
         if make is None:
             raise ConfigurationError(f"{self.name} has no in-process engine")
         with self._lock:
+            # Two threads may both have come here for the first time.
+            if (made := self.__dict__.get("engine")) is not None:
+                return cast(Engine, made)
             try:
-                return make(self.model, **self._settings)
+                self.__dict__["engine"] = made = make(self.model, **self._settings)
+                return made
             except TypeError as exc:
                 raise ConfigurationError(f"{self.name}: {exc}") from exc
 
