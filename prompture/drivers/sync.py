@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, MutableMapping
+from http.client import HTTPResponse as HTTPResponse11
 from typing import Any, TypeVar
 
 import requests
@@ -21,6 +22,7 @@ from prompture.errors import (
     ReadTimeout,
     TransportError,
 )
+from prompture.wire.chunked import ChunkedDecoder
 from prompture.wire.http import (
     CONNECT_SECONDS,
     MAX_RESPONSE_BYTES,
@@ -180,8 +182,39 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
         # A recorder's or a mock's stand-in, which has not all of the methods.
         yield from response.iter_content(65536)
         return
+    if _is_plainly_chunked(raw):
+        yield from _unchunked(raw)
+        return
     while chunk := raw.read1(65536, decode_content=True):
         yield chunk
+
+
+def _is_plainly_chunked(raw: urllib3.HTTPResponse) -> bool:
+    original = raw._original_response
+    return (
+        type(original) is HTTPResponse11
+        and bool(original.chunked)
+        and original.fp is not None
+        and "content-encoding" not in raw.headers
+    )
+
+
+def _unchunked(raw: Any) -> Iterator[bytes]:
+    """Pieces of a chunked body, many chunks in one where they are there.
+
+    urllib3 takes three microseconds for each chunk, and providers send an event in each.
+    """
+    original = raw._original_response
+    decoder, reader = ChunkedDecoder(), original.fp
+    while not decoder.done:
+        block = reader.read1(65536)
+        if not block:
+            raise urllib3.exceptions.ProtocolError("the body ended inside a chunk")
+        if piece := decoder.feed(block):
+            yield piece
+    # At the end of the message the connection goes back to its pool.
+    original.close()
+    raw.release_conn()
 
 
 def _transport_error(exc: Exception, url: str) -> PromptureError:

@@ -1,0 +1,61 @@
+"""Chunked bodies, cut anywhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prompture.errors import ProtocolError
+from prompture.wire.chunked import MAX_LINE_BYTES, ChunkedDecoder
+
+CHUNKS = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
+CUTS = st.lists(st.integers(0, 400), max_size=12)
+EXTENSION = st.sampled_from([b"", b";a=b", b" ; name"])
+TRAILERS = st.sampled_from([b"", b"x-checksum: 1\r\n", b"a: b\r\nc: d\r\n"])
+
+
+def fed(decoder: ChunkedDecoder, wire: bytes, cuts: list[int]) -> bytes:
+    places = [0, *sorted(min(cut, len(wire)) for cut in cuts), len(wire)]
+    return b"".join(
+        decoder.feed(wire[a:b]) for a, b in zip(places, places[1:], strict=False) if a < b
+    )
+
+
+@settings(max_examples=60)
+@given(CHUNKS, CUTS, EXTENSION, TRAILERS)
+def test_a_body_comes_back_however_it_is_cut(
+    chunks: list[bytes], cuts: list[int], extension: bytes, trailers: bytes
+) -> None:
+    wire = b"".join(b"%x%s\r\n%s\r\n" % (len(c), extension, c) for c in chunks)
+    wire += b"0\r\n" + trailers + b"\r\n"
+    decoder = ChunkedDecoder()
+    assert fed(decoder, wire, cuts) == b"".join(chunks)
+    assert decoder.done
+
+
+@settings(max_examples=30)
+@given(CHUNKS, st.integers(1, 400))
+def test_a_body_without_its_end_is_not_done(chunks: list[bytes], short: int) -> None:
+    wire = b"".join(b"%X\r\n%s\r\n" % (len(c), c) for c in chunks) + b"0\r\n\r\n"
+    decoder = ChunkedDecoder()
+    decoder.feed(wire[: max(0, len(wire) - short)])
+    assert not decoder.done
+
+
+BAD = [b"zz\r\n", b"-1\r\n", b"+5\r\n", b"1_0\r\n", b"0x5\r\n", b"1" * 17 + b"\r\n"]
+
+
+@pytest.mark.parametrize("wire", BAD)
+def test_what_is_no_size_is_refused(wire: bytes) -> None:
+    with pytest.raises(ProtocolError, match="chunk's size"):
+        ChunkedDecoder().feed(wire)
+
+
+def test_an_endless_size_line_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="never ends"):
+        ChunkedDecoder().feed(b"1" * (MAX_LINE_BYTES + 1))
+
+
+def test_what_follows_the_end_is_dropped() -> None:
+    assert ChunkedDecoder().feed(b"1\r\na\r\n0\r\n\r\nHTTP/1.1 200") == b"a"
