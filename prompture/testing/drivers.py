@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from prompture.catalog import Rates, cost_of
+from prompture.codecs.base import Codec
+from prompture.drivers.core import Call
 from prompture.drivers.cost import LOCAL, CostMixin
 from prompture.drivers.inprocess import (
     NO_CODEC,
@@ -19,6 +21,7 @@ from prompture.drivers.provider import Features, Provider
 from prompture.errors import PromptureError
 from prompture.money import Cost
 from prompture.types import Completion, Delta, Request, ToolCall, Usage
+from prompture.wire.http import HTTPRequest
 
 Answer: TypeAlias = "str | Mapping[str, Any] | ToolCall | Completion | PromptureError"
 """Text, a value (becomes JSON), a tool call, a whole Completion, or an error to raise."""
@@ -84,23 +87,19 @@ class _Scripted(CostMixin):
         self.prices = prices
         self._chunk_chars = chunk_chars
 
-    def _cut(self, completion: Completion) -> Iterator[Delta | Completion]:
-        size = self._chunk_chars
-        for start in range(0, len(completion.reasoning), size):
-            yield Delta(reasoning=completion.reasoning[start : start + size])
-        for start in range(0, len(completion.text), size):
-            yield Delta(text=completion.text[start : start + size])
-        for index, call in enumerate(completion.tool_calls):
-            raw = call.raw_arguments or json.dumps(call.arguments)
-            yield Delta(tool_index=index, tool_id=call.id, tool_name=call.name)
-            for start in range(0, len(raw), size):
-                yield Delta(tool_index=index, tool_arguments=raw[start : start + size])
-        yield completion
 
-
-class _Engine:
-    def __init__(self, answer: Callable[[Request], Completion]) -> None:
-        self.answer = answer
+def _cut(completion: Completion, size: int) -> Generator[Delta | Completion, None, None]:
+    """Deltas of ``size`` characters, then the completion."""
+    for start in range(0, len(completion.reasoning), size):
+        yield Delta(reasoning=completion.reasoning[start : start + size])
+    for start in range(0, len(completion.text), size):
+        yield Delta(text=completion.text[start : start + size])
+    for index, call in enumerate(completion.tool_calls):
+        raw = call.raw_arguments or json.dumps(call.arguments)
+        yield Delta(tool_index=index, tool_id=call.id, tool_name=call.name)
+        for start in range(0, len(raw), size):
+            yield Delta(tool_index=index, tool_arguments=raw[start : start + size])
+    yield completion
 
 
 class FunctionDriver(_Scripted, InProcessDriver):
@@ -121,20 +120,48 @@ class FunctionDriver(_Scripted, InProcessDriver):
     ) -> None:
         super().__init__(model, **settings)
         self._set_up(prices, chunk_chars)
-        self.__dict__["engine"] = _Engine(self._reply)
+        self.__dict__["engine"] = _Engine(self)
         self._function = function
 
     def _reply(self, request: Request) -> Completion:
         self.requests.append(request)
         return completion_of(self._function(request), request)
 
-    def stream(self, request: Request) -> Iterator[Delta | Completion]:
-        """The answer cut into pieces, then the completion."""
-        yield from self._cut(self.complete(request))
+    def close(self) -> None:
+        """There is nothing to let go of; it answers on."""
+
+
+class _Engine:
+    """A FunctionDriver as the engine of its own calls."""
+
+    def __init__(self, driver: FunctionDriver) -> None:
+        self._driver = driver
+
+    def answer(self, request: Request) -> Completion:
+        return self._driver._reply(request)
+
+    def stream(self, request: Request) -> Generator[Delta | Completion, None, None]:
+        yield from _cut(self._driver._reply(request), self._driver._chunk_chars)
+
+
+class _AsyncCall(Call):
+    """A call with nothing to encode."""
+
+    def _codec(self) -> Codec:
+        return NO_CODEC
+
+    def _encoded(self, stream: bool) -> HTTPRequest:
+        return HTTPRequest("POST", "", {})
+
+    async def ready(self) -> None:
+        while self.wait:
+            await asyncio.sleep(self.wait)
+            self.begin()
 
 
 class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
-    """The async colour of FunctionDriver; the function may be a coroutine function."""
+    """The async colour of FunctionDriver. The function, which may be a coroutine function, runs
+    in the loop, not in a thread."""
 
     def __init__(
         self,
@@ -150,17 +177,52 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
         self._function = function
 
     async def complete(self, request: Request) -> Completion:
-        """Ask once. The function runs in the loop, not in a thread."""
-        self.requests.append(replace(request, model=request.model or self.model))
-        answer = self._function(request)
-        if inspect.isawaitable(answer):
-            answer = await answer
-        return self._answer_with(_Engine(lambda sent: completion_of(answer, sent)), request)
+        """Ask once and wait for the whole answer."""
+        call = _AsyncCall(self, request)
+        try:
+            await call.ready()
+            return call.finished(await self._reply(call.request), None)
+        except PromptureError as exc:
+            call.failed(exc)
+            raise
+        except BaseException:
+            call.abandoned()
+            raise
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
         """The answer cut into pieces, then the completion."""
-        for piece in self._cut(await self.complete(request)):
-            yield piece
+        call = _AsyncCall(self, request)
+        said: list[str] = []
+        try:
+            await call.ready()
+            for piece in _cut(await self._reply(call.request), self._chunk_chars):
+                if isinstance(piece, Completion):
+                    done = call.finished(piece, None)
+                    break
+                said.append(piece.text)
+                yield call.delta(piece)
+        except PromptureError as exc:
+            call.failed(exc)
+            raise
+        except GeneratorExit:
+            call.cancelled(Completion(text="".join(said)))
+            raise
+        except BaseException:
+            call.abandoned()
+            raise
+        yield done
+
+    async def _reply(self, request: Request) -> Completion:
+        self.requests.append(request)
+        answer = self._function(request)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        return completion_of(answer, request)
+
+    async def close(self) -> None:
+        """There is nothing to let go of; it answers on."""
+
+    aclose = close
 
 
 def _script(answers: Iterable[Any]) -> Callable[[Request], Any]:
