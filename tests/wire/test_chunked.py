@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,9 +19,7 @@ TRAILERS = st.sampled_from([b"", b"x-checksum: 1\r\n", b"a: b\r\nc: d\r\n"])
 
 def fed(decoder: ChunkedDecoder, wire: bytes, cuts: list[int]) -> bytes:
     places = [0, *sorted(min(cut, len(wire)) for cut in cuts), len(wire)]
-    return b"".join(
-        decoder.feed(wire[a:b]) for a, b in zip(places, places[1:], strict=False) if a < b
-    )
+    return b"".join(decoder.feed(wire[a:b]) for a, b in pairwise(places) if a < b)
 
 
 @settings(max_examples=60)
