@@ -97,6 +97,8 @@ def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | Non
     if name.kind in FREE_KINDS and pair.relation in {"loose", "above"}:
         return None
     reading = read(name.kind, page, pair.start, pair.end, name=name)
+    if reading is None:
+        reading = _loosely(name, pair, page)
     if reading is None or (
         pair.relation in _APART and name.kind in _WHOLE and not _covers(reading, pair, page)
     ):
@@ -113,6 +115,31 @@ def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | Non
         return None
     value, span = written
     return Candidate(value, (span,), round(fit * trust, 4), (pair.label_start, pair.label_end))
+
+
+def _loosely(name: Field, pair: Pair, page: Page) -> Reading | None:
+    """A string by its own label that is not of the form its name suggests: a "prep time" of 20 minutes, a code of letters."""
+    plain = (
+        name.types == {"string"}
+        and not name.schema.get("format")
+        and name.concept is None
+        and not name.party
+    )
+    if (
+        not plain
+        or name.kind not in {"time", "identifier"}
+        or pair.relation not in {"colon", "markup", "leader", "under"}
+    ):
+        return None
+    reading = read("text", page, pair.start, pair.end)
+    longest = 40 if name.kind == "time" else 20
+    return (
+        reading
+        if reading is not None
+        and reading.end - reading.start <= longest
+        and page.text[reading.start : reading.end].count(" ") <= 4
+        else None
+    )
 
 
 def _covers(reading: Reading, pair: Pair, page: Page) -> bool:

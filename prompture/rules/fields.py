@@ -31,6 +31,10 @@ _AS_PRINTED = re.compile(
     r"\s+(?:as (?:it is )?(?:printed|written|stated|shown)|if (?:any|stated|given))\b.*",
     re.IGNORECASE,
 )
+# "weight_kg" is printed as "Weight".
+_UNIT = re.compile(
+    r"(?: in)? (?:kg|lbs?|oz|cm|mm|km|miles|percent|pct|eur|usd|gbp|minutes|mins|hours|hrs?|days|seconds|secs?|years|months|celsius)$"
+)
 _ITEM_CONCEPTS = (
     *(
         "quantity",
@@ -121,6 +125,9 @@ def own_phrases(name: str, schema: Mapping[str, Any]) -> list[str]:
     title = schema.get("title")
     if isinstance(title, str):
         found.append(normalise(title))
+    bare = _UNIT.sub("", found[0])
+    if bare:
+        found.append(bare)
     clause = _clause(schema)
     if clause and len(clause.split()) <= 4:
         found.append(clause)

@@ -43,7 +43,11 @@ def read_affiliations(page: Page, scope: Scope) -> list[Candidate]:
 def _institution_end(lines: tuple[Line, ...], place: int) -> int | None:
     """The last line of an institution that begins on a line; None when none begins or its end is unclear."""
     words = lines[place].words
-    if not _institution(words) or words.startswith(("and ", "(")) or not words[0].isalnum():
+    if (
+        not _institution(words)
+        or words.startswith(("and ", "(", "for the "))
+        or not words[0].isalnum()
+    ):
         return None
     end = place
     while end - place < 3:

@@ -29,13 +29,23 @@ def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list
     title = read_head(page).title
     if not title:
         return found
-    value = " ".join(line.words for line in title)
-    kind = "exact" if len(title) == 1 else "normalised"
-    return (
-        [*found, Candidate(value, tuple(span_of(line, kind) for line in title), 0.8)]
-        if accepts(name.schema, value)
-        else found
+    lead = _TITLE_LABEL.match(title[0].words)
+    skip = lead.end() if lead else 0
+    words = [title[0].words[skip:], *(line.words for line in title[1:])]
+    value = " ".join(words).strip(' "“”')
+    if not value or not accepts(name.schema, value):
+        return found
+    first = span_of(title[0], "normalised" if skip or len(title) > 1 else "exact")
+    spans = (
+        Span(first.start + skip, first.end, first.kind),
+        *(span_of(line, "normalised") for line in title[1:]),
     )
+    if page.text[spans[0].start : spans[0].end] != value:
+        spans = tuple(Span(span.start, span.end, "normalised") for span in spans)
+    return [*found, Candidate(value, spans, 0.8)]
+
+
+_TITLE_LABEL = re.compile(r"title\s*:\s*", re.IGNORECASE)
 
 
 def _cut_off(candidate: Candidate, page: Page) -> bool:

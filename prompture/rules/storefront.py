@@ -19,6 +19,9 @@ _STRONG = re.compile(
     r"\bS[DO]N\.?\s?\.?\s?B[HN][D0]\b|\bS/B\b|\bLTD\b|\bLIMITED\b|\bLLC\b|\bINC\b|\bGMBH\b|\bSARL\b|\bSRL\b|\bB[HN]D\b|\bPLC\b|\bCORP\b",
     re.IGNORECASE,
 )
+_PLACE_AFTER = re.compile(
+    r"(\b(?:Inc|Ltd|LLC|GmbH|SARL|BHD|LIMITED|INC|LTD)\b\.?)\s*(?:[–|•·]|\s-\s|,\s(?=[A-Z]))(?!\s*(?:Inc|Ltd|LLC)\b).*$"
+)
 _COLUMN = re.compile(r" {3,}|\t")
 _ONLY_LEGAL = re.compile(
     r"(?:CO\.?\s*)?(?:\([^()]{1,20}\)\s*)?(?:SDN\.?\s?BHD\.?|BHD\.?|LTD\.?|LIMITED|GMBH|INC\.?)",
@@ -146,7 +149,7 @@ def _name(lines: tuple[Line, ...], place: int, sure: bool) -> Candidate:
     cut = _REGISTRATION.search(words, begin + 3)
     if cut is not None and any(c.isdigit() for c in cut.group()):
         words = words[: cut.start()]
-    words = words.rstrip(" -(")
+    words = _PLACE_AFTER.sub(r"\1", words).rstrip(" -(")
     spans = [Span(line.start + begin, line.start + len(words), "exact")]
     value = words.strip()
     if _ONLY_LEGAL.fullmatch(value) and place:

@@ -555,9 +555,9 @@ SELLER = frozenset(
 )
 BUYER = frozenset(
     _split(
-        "buyer|customer|client|bill to|billed to|purchaser|invoice to|recipient company|kaufer|kunde|acheteur|payer"
+        "buyer|customer|client|bill to|billed to|purchaser|invoice to|kaufer|kunde|acheteur|payer"
         "|rechnungsempfanger|leistungsempfanger|kaufer leistungsempfanger|sold to|debtor|customer name|client name|buyer name"
-        "|recipient|cliente|cessionario|destinataire|billing|invoiced to|auftraggeber|addressee|bill to name|besteller"
+        "|cliente|cessionario|billing|invoiced to|auftraggeber|bill to name|besteller"
     )
 )
 # Headings of a third party, under which no field of the seller or the buyer stands.
@@ -578,7 +578,7 @@ SELLER_HEADINGS = SELLER | frozenset(
 )
 BUYER_HEADINGS = BUYER | frozenset(
     _split(
-        "to|an|invoice address|billing address|rechnungsadresse|rechnungsanschrift|adresse de facturation|invoice to"
+        "to|an|recipient|destinataire|addressee|empfanger|invoice address|billing address|rechnungsadresse|rechnungsanschrift|adresse de facturation|invoice to"
         "|factured to|kunde kaufer|kaufer kunde|client facture|billed to|adresse facturation"
         "|rechnungsempfanger kaufer|kunde rechnungsempfanger|customer details|buyer details|client details|sold to party"
     )
