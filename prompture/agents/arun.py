@@ -190,7 +190,8 @@ class _Tools:
             job = self.step.jobs[running.place]
             if job.tool is not None and not (task.done() and running.busy.over):
                 job.tool.hung.append(running.busy)
-            outcome = Outcome(timed_out=True, seconds=now - running.started)
+            had = (running.until or now) - running.started
+            outcome = Outcome(late=had, seconds=now - running.started)
             events.append(self._end(running.place, job.settle(outcome)))
         return events
 

@@ -22,11 +22,12 @@ MAX_HUNG = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of running a job. ``charges`` are the model calls that the tool made."""
+    """What came of running a job. ``late`` is how many seconds it had, where they did not do.
+    ``charges`` are the model calls that the tool made."""
 
     value: Any = None
     error: BaseException | None = None
-    timed_out: bool = False
+    late: float | None = None
     seconds: float = 0.0
     charges: tuple[Charge, ...] = ()
 
@@ -64,8 +65,8 @@ class Job:
             "bill": Bill(outcome.charges),
             "error": outcome.error,
         }
-        if outcome.timed_out:
-            said = f"{self.call.name} gave no result within {self.timeout:g} seconds."
+        if outcome.late is not None:
+            said = f"{self.call.name} gave no result within {outcome.late:.3g} seconds."
             return self.use("timeout", said, **common)
         if outcome.error is not None:
             return self.use(*_told(self.tool, outcome.error), **common)

@@ -172,7 +172,7 @@ class _Tools:
             job = self.step.jobs[place]
             if job.tool is not None:
                 job.tool.hung.append(running.busy)
-            late = Outcome(timed_out=True, seconds=now - running.started)
+            late = Outcome(late=running.until - running.started, seconds=now - running.started)
             yield self._end(place, job.settle(late))
 
     def _end(self, place: int, use: ToolUse) -> ToolFinished:
@@ -211,7 +211,7 @@ def _called(job: Job, step: RunTools, timeout: float | None) -> Outcome:
     return Outcome(
         value=value,
         error=error,
-        timed_out=timed_out,
+        late=timeout if timed_out else None,
         seconds=time.perf_counter() - started,
         charges=tuple(charges),
     )

@@ -20,6 +20,7 @@ from prompture.agents.context import Context
 from prompture.agents.docstrings import Description, describe
 from prompture.errors import ConfigurationError, SchemaError
 from prompture.schema.source import Source, source
+from prompture.schema.typeddicts import modern
 
 _FORBIDDEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -151,7 +152,7 @@ def _is_context(hint: Any) -> bool:
 
 def _field(parameter: inspect.Parameter, hint: Any, said: Description) -> Any:
     """The annotation of a TypedDict's key."""
-    bare = Any if hint is inspect.Parameter.empty else hint
+    bare = Any if hint is inspect.Parameter.empty else modern(hint)
     extras: list[Any] = []
     description = _described(bare) or said.parameters.get(parameter.name, "")
     required = parameter.default is inspect.Parameter.empty
