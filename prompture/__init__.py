@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from prompture.drivers.registry import driver_for as driver_for
     from prompture.drivers.registry import register as register
     from prompture.errors import *  # noqa: F403
+    from prompture.extraction.estimate import Estimate as Estimate
+    from prompture.extraction.estimate import aestimate as aestimate
+    from prompture.extraction.estimate import estimate as estimate
     from prompture.extraction.extractor import Extractor as Extractor
     from prompture.extraction.extractor import aextract as aextract
     from prompture.extraction.extractor import aextract_result as aextract_result
@@ -109,6 +112,7 @@ _HOMES = {
         " StepLimitExceeded TimeLimitExceeded TokenLimitExceeded ToolArgumentsInvalid ToolFailed"
         " TransportError Truncated UnknownModel UnknownOption UnsupportedError"
     ),
+    "prompture.extraction.estimate": "Estimate aestimate estimate",
     "prompture.extraction.extractor": ("Extractor aextract aextract_result extract extract_result"),
     "prompture.extraction.grounding": "ground",
     "prompture.extraction.items": "Item",

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ConfigurationError, UnknownOption
+from prompture.extraction.estimate import Estimating
 from prompture.extraction.flow import cascade
 from prompture.extraction.inputs import content
 from prompture.extraction.models import makers
@@ -29,13 +30,16 @@ T = TypeVar("T")
 PLANS_KEPT = 128
 
 
-class Extractor(Streaming[T], Generic[T]):
+class Extractor(Streaming[T], Estimating, Generic[T]):
     """Extracts one schema, as often as you like. Threads and tasks may share one.
 
     Arguments:
         schema: a Pydantic model, dataclass, TypedDict, ``list[T]``, Literal, Enum, union,
             scalar, TypeAdapter, or a JSON Schema (a dict; the value is then plain JSON).
-        model: ``"provider/model"``, a driver, or a sequence of either, tried in order. None:
+        model: ``"provider/model"``, a driver, ``"cheapest"`` (or a wish such as
+            ``"cheapest?json_schema&context>=200k&provider=openai,google"``: the cheapest listed
+            model that has it, of those whose key is set), or a sequence of these, tried in
+            order. None:
             ``PROMPTURE_MODEL``, else the first provider whose key is set, else ``local/rules``.
         instructions: words of yours, added to what the model is told.
         examples: pairs of text and value.
@@ -116,11 +120,12 @@ class Extractor(Streaming[T], Generic[T]):
         return found
 
     def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Extraction[T]]:
+        document = document_turn(content(text))
         return cascade(
             self.source,
-            makers(self.model, asynchronous=asynchronous),
+            makers(self.model, asynchronous=asynchronous, document=document),
             self.plan_for,
-            document_turn(content(text)),
+            document,
             check=check_fits,
             max_retries=self.max_retries,
             **rules,

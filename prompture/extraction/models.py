@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prompture.drivers.core import BaseDriver
-from prompture.drivers.registry import async_driver_for, default_model, driver_for, resolve
-from prompture.errors import ConfigurationError
+from prompture.drivers.registry import (
+    async_driver_for,
+    default_model,
+    driver_for,
+    find,
+    names,
+    resolve,
+)
+from prompture.errors import ConfigurationError, UnknownModel
+from prompture.types import File, Image, Message, Request
+
+if TYPE_CHECKING:
+    from prompture.catalog.needs import Needs
 
 _kept: dict[tuple[str, bool], Any] = {}
 _lock = Lock()
 KEPT = 64
+PROMPT_TOKENS, ANSWER_TOKENS = 1_000, 4_000
+"""Room that ``"cheapest"`` leaves in a model's window for the schema and for the answer."""
 
 
-def makers(model: Any, *, asynchronous: bool) -> list[Callable[[], Any]]:
+def makers(
+    model: Any, *, asynchronous: bool, document: Message | None = None
+) -> list[Callable[[], Any]]:
     """One function for each model of a cascade, which gives its driver of the colour.
 
+    ``document`` is what ``"cheapest"`` must be able to read.
     Raises ConfigurationError for what names no model and is no driver.
     """
     given: Sequence[Any]
@@ -29,12 +46,13 @@ def makers(model: Any, *, asynchronous: bool) -> list[Callable[[], Any]]:
         given = [model]
     if not given:
         raise ConfigurationError("model is an empty sequence: name at least one model")
-    return [_maker(each, asynchronous) for each in given]
+    return [chosen(each, asynchronous=asynchronous, document=document) for each in given]
 
 
-def _maker(model: Any, asynchronous: bool) -> Callable[[], Any]:
+def chosen(model: Any, *, asynchronous: bool, document: Message | None = None) -> Callable[[], Any]:
+    """A function that gives the driver of one model."""
     if isinstance(model, str):
-        return lambda: kept_driver(model, asynchronous=asynchronous)
+        return lambda: kept_driver(named(model, document), asynchronous=asynchronous)
     if not hasattr(model, "complete") or not hasattr(model, "provider"):
         raise ConfigurationError(
             f"model must be 'provider/model', a driver, or a sequence of these, "
@@ -44,6 +62,53 @@ def _maker(model: Any, asynchronous: bool) -> Callable[[], Any]:
         right = "AsyncDriver (async_driver_for)" if asynchronous else "Driver (driver_for)"
         raise ConfigurationError(f"this call needs an {right}, not {type(model).__name__}")
     return lambda: model
+
+
+def named(model: str, document: Message | None = None) -> str:
+    """A model as it is; for a wish (``"cheapest"``, ``"cheapest?json_schema&context>=200k"``),
+    the cheapest listed model that has it all and can read the document, of those providers
+    whose key is set.
+
+    Raises UnknownModel where there is none, UnknownOption for a wish that is not understood.
+    """
+    if model != "cheapest" and not model.startswith("cheapest?"):
+        return model
+    from prompture import catalog
+    from prompture.catalog.needs import parse_needs
+
+    needs = parse_needs(model)
+    if document is not None:
+        needs = _reading(needs, document)
+    rows = {row.catalog: row for row in map(find, names()) if row.catalog and not row.local}
+    ready = [key for key, row in rows.items() if not row.key_required or row.key_is_set()]
+    wanted = [key for key in ready if not needs.providers or key in needs.providers]
+    if not wanted:
+        whose = ", ".join(needs.providers) or "any provider"
+        raise UnknownModel(f'"{model}": no key of {whose} is set; see: prompture providers')
+    found = catalog.cheapest(needs, among=wanted)
+    if not found:
+        also = " and can read this document" if document is not None else ""
+        raise UnknownModel(
+            f'"{model}": no listed model of {", ".join(wanted)} has all that{also}; '
+            f"see: prompture models --cheapest"
+        )
+    return f"{rows[found[0].provider].name}/{found[0].id}"
+
+
+def _reading(needs: Needs, document: Message) -> Needs:
+    """The needs, and what it takes to read this document and to answer."""
+    from prompture.catalog.tokens import count_request
+
+    kinds = {"vision" for p in document.parts if isinstance(p, Image)}
+    kinds |= {"pdf" for p in document.parts if isinstance(p, File)}
+    request = Request(model="", messages=(document,))
+    room = count_request(request, exact=False).high + PROMPT_TOKENS
+    return replace(
+        needs,
+        abilities=needs.abilities | kinds,
+        context=max(needs.context, room + ANSWER_TOKENS),
+        input=max(needs.input, room),
+    )
 
 
 def is_async(driver: Any) -> bool:
