@@ -104,7 +104,8 @@ class _Compiler:
         inner = self._bare(core["schema"])
         if core.get("root_model"):
             held = self.shape(core["schema"], config)
-            return Rooted(reader, held, lambda root: _model(cls, ["root"], {"root": root}))
+            build = _model_builder(cls, ["root"])
+            return Rooted(reader, held, lambda root: build({"root": root}))
         if inner["type"] != "model-fields":
             return _leaf(inner, reader)
         names = list(inner["fields"])
@@ -116,7 +117,7 @@ class _Compiler:
                 own = self._reader(field["schema"], config)
                 shape = Member(own, shape, owner, name, fields)
             _enter(fields, name, field, shape)
-        return Named(reader, fields, lambda values: _model(cls, names, values))
+        return Named(reader, fields, _model_builder(cls, names))
 
     def dataclass(self, core: Core, config: Any, reader: Reader) -> Shape:
         cls, config = core["cls"], core.get("config") or config
@@ -235,20 +236,33 @@ def _looks_around(node: Core) -> bool:
     return node.get("type") == "with-info"
 
 
-def _model(cls: Any, names: list[str], values: dict[str, Any]) -> Any:
-    """An instance that was not validated: None for each field that is not there yet.
+def _model_builder(cls: Any, names: list[str]) -> Callable[[dict[str, Any]], Any]:
+    """Makes instances that were not validated: None for each field that is not there yet.
 
     Not ``model_construct``, which would put defaults where the document may yet say otherwise.
     """
-    made = cls.__new__(cls)
+    blank = dict.fromkeys(names)
+    extra: dict[str, Any] | None = {} if cls.model_config.get("extra") == "allow" else None
     set_slot = object.__setattr__
-    set_slot(made, "__dict__", {name: values.get(name) for name in names})
-    set_slot(made, "__pydantic_fields_set__", set(values))
-    set_slot(made, "__pydantic_extra__", {} if cls.model_config.get("extra") == "allow" else None)
-    private = {name: each.get_default() for name, each in cls.__private_attributes__.items()}
-    known = {name: value for name, value in private.items() if value is not PydanticUndefined}
-    set_slot(made, "__pydantic_private__", known if private else None)
-    return made
+
+    def build(values: dict[str, Any]) -> Any:
+        made = cls.__new__(cls)
+        set_slot(made, "__dict__", {**blank, **values})
+        set_slot(made, "__pydantic_fields_set__", set(values))
+        set_slot(made, "__pydantic_extra__", extra if extra is None else {})
+        set_slot(made, "__pydantic_private__", _private(cls))
+        return made
+
+    return build
+
+
+def _private(cls: Any) -> dict[str, Any] | None:
+    """The private attributes that a new instance has; they are not copied from one another."""
+    attributes = cls.__private_attributes__
+    if not attributes:
+        return None
+    given = {name: each.get_default() for name, each in attributes.items()}
+    return {name: value for name, value in given.items() if value is not PydanticUndefined}
 
 
 def _dataclass(cls: Any, names: list[str], values: dict[str, Any]) -> Any:

@@ -20,7 +20,19 @@ class _Mirror:
     restored container does not have, ABSENT the value of one which says that there is nothing.
     """
 
-    __slots__ = ("codec", "found", "listed", "names", "node", "place", "problems", "ready", "shape")
+    __slots__ = (
+        "codec",
+        "found",
+        "listed",
+        "names",
+        "node",
+        "open_inside",
+        "open_key",
+        "place",
+        "problems",
+        "ready",
+        "shape",
+    )
 
     def __init__(self, node: Any, codec: Codec, shape: Shape, place: Place) -> None:
         self.node = node
@@ -32,6 +44,15 @@ class _Mirror:
         self.found: list[Any] = []
         self.ready: dict[str | int, Any] = {}
         self.problems: list[tuple[int, Problem]] = []
+        self.open_key: str | int | None = None
+        self.open_inside: tuple[Codec, Shape] = (codec, shape)
+
+    def opened(self, key: str | int) -> tuple[Codec, Shape]:
+        """Codec and shape of the entry that is open, which stays so for many looks."""
+        if key != self.open_key:
+            self.open_key = key
+            self.open_inside = self.place.inside(key)
+        return self.open_inside
 
     def upto(self, size: int) -> None:
         """Read what was finished since, up to ``size`` entries in all."""
@@ -104,9 +125,9 @@ class _Fold:
             return self._rootless(snapshot)
         keys = snapshot.open_path or ()
         codec, shape = self._codec, self._shape
-        open_levels: list[tuple[_Mirror, int, Path]] = []
-        names: Path = ()
+        open_levels: list[tuple[_Mirror, int]] = []
         child: Any = ABSENT
+        depth = -1
         for depth, (node, size) in enumerate(levels):
             mirror = self._mirror(depth, node, codec, shape)
             place = mirror.place
@@ -114,19 +135,17 @@ class _Fold:
                 restored = place.codec.restore(snapshot.get(keys[:depth]))
                 child = restored if place.shape is PLAIN else ABSENT
                 break
-            is_open = depth < len(keys)
-            mirror.upto(size - is_open)
-            open_levels.append((mirror, size - is_open, names))
-            if is_open:
-                codec, shape = place.inside(keys[depth])
-                name = _name(mirror, keys[depth])
-                names = (*names, name) if name is not None and place.kind != "hull" else names
+            if depth < len(keys):
+                size -= 1
+                codec, shape = mirror.opened(keys[depth])
+            mirror.upto(size)
+            open_levels.append((mirror, size))
         else:
             grown = snapshot.grown
             if grown is not None:
                 child = growing(codec, shape, grown)
-        del self._mirrors[len(open_levels) :]
-        return _assemble(open_levels, keys, child), [*_problems(open_levels)]
+        del self._mirrors[depth + 1 :]
+        return _assemble(open_levels, keys, child), [*_problems(open_levels, keys)]
 
     def _rootless(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
         """A root that is no container."""
@@ -158,23 +177,20 @@ class _Fold:
         return made
 
 
-def _assemble(levels: list[tuple[_Mirror, int, Path]], keys: Path, child: Any) -> Any:
+def _assemble(levels: list[tuple[_Mirror, int]], keys: Path, child: Any) -> Any:
     """The value, from the innermost open container outwards."""
     for depth in range(len(levels) - 1, -1, -1):
-        mirror, size, _ = levels[depth]
-        place = mirror.place
-        if place.kind == "hull":
-            if child is ABSENT:
-                child = mirror.lone(size)
+        mirror, size = levels[depth]
+        if mirror.place.kind == "hull":
+            child = mirror.lone(size) if child is ABSENT else child
             continue
         parts = mirror.copy(size)
         if child is not ABSENT and depth < len(keys):
-            name = _name(mirror, keys[depth])
-            if isinstance(parts, list):
+            if mirror.listed:
                 parts.append(child)
-            elif name is not None:
+            elif (name := _name(mirror, keys[depth])) is not None:
                 parts[name] = child
-        child = place.shape.begun(parts)
+        child = mirror.place.shape.begun(parts)
     return None if child is ABSENT else child
 
 
@@ -185,12 +201,16 @@ def _name(mirror: _Mirror, key: str | int) -> str | int | None:
     return mirror.place.name_of(key)
 
 
-def _problems(levels: list[tuple[_Mirror, int, Path]]) -> Iterator[Problem]:
-    for mirror, size, names in levels:
-        for at, problem in mirror.problems:
-            if at < size:
-                where = pointer(names) + problem.pointer
-                yield Problem(where, problem.message, problem.kind, problem.value)
+def _problems(levels: list[tuple[_Mirror, int]], keys: Path) -> Iterator[Problem]:
+    for depth, (mirror, size) in enumerate(levels):
+        if mirror.problems:
+            opened = zip(levels[:depth], keys, strict=False)
+            names = [_name(outer, key) for (outer, _), key in opened if outer.place.kind != "hull"]
+            where = pointer(tuple(name for name in names if name is not None))
+            for at, problem in mirror.problems:
+                if at < size:
+                    place = where + problem.pointer
+                    yield Problem(place, problem.message, problem.kind, problem.value)
 
 
 class View:
