@@ -52,10 +52,18 @@ class Needs:
             (not self.providers or entry.provider in self.providers)
             and (self.deprecated or entry.status != "deprecated")
             and features.outputs in (None, ("text",))
+            and _talks(entry)
             and limits.output is not None
             and all(getattr(features, name) for name in self.abilities)
             and all(have is not None and have >= wanted for wanted, have in sizes if wanted)
         )
+
+
+def _talks(entry: Entry) -> bool:
+    """Whether it is a chat model: an embedding's output is listed as text, too."""
+    features = entry.features
+    known = features.tools or features.temperature or features.reasoning
+    return bool(known) and "embed" not in entry.id.lower()
 
 
 def parse_needs(wish: str) -> Needs:

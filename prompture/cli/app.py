@@ -14,6 +14,8 @@ COMMANDS = {
     "providers": ("providers", "List providers: key variables, capabilities."),
     "check": ("check", "Ask providers whether they answer and take the key."),
     "chat": ("chat", "Talk with a model in the terminal; it may call your tools."),
+    "costs": ("costs", "What the calls in the ledger cost, by model, day, label, ..."),
+    "estimate": ("estimate", "What extracting files would cost, by model; sends nothing."),
     "schema": ("schema", "Show what a provider would be sent for a schema."),
 }
 """Module and one-line help of each command, so that --help imports none of them."""

@@ -58,6 +58,7 @@ class Row:
 @click.option("--temperature", type=float)
 @click.option("--max-tokens", type=click.IntRange(1))
 @click.option("--timeout", type=float, help="Seconds to connect and between bytes.")
+@click.option("--budget", help="US dollars that all files together may cost.")
 @click.option("--quiet", is_flag=True, help="No bill, no progress.")
 def command(
     files: tuple[str, ...],
@@ -90,7 +91,7 @@ def command(
 
 
 def _models(model: str | None) -> str | list[str] | None:
-    if model is None or "," not in model:
+    if model is None or "," not in model or model.startswith("cheapest?"):
         return model
     return [m.strip() for m in model.split(",") if m.strip()]
 
@@ -102,7 +103,7 @@ def _default_style(names: list[str]) -> str:
 def _rows(extractor: Extractor[Any], names: Iterable[str]) -> Iterator[Row]:
     for name in names:
         try:
-            yield Row(name, extractor.extract_result(_text_of(name)), None)
+            yield Row(name, extractor.extract_result(text_of(name)), None)
         except BudgetExceeded as exc:
             yield Row(name, None, exc)
             return
@@ -110,7 +111,7 @@ def _rows(extractor: Extractor[Any], names: Iterable[str]) -> Iterator[Row]:
             yield Row(name, None, exc)
 
 
-def _text_of(name: str) -> Any:
+def text_of(name: str) -> Any:
     """The file's text; a PDF or a picture as a part for models that read those."""
     if name == "-":
         return sys.stdin.read()

@@ -18,18 +18,37 @@ from prompture.money import format_usd
 @click.argument("query", default="")
 @click.option("--provider", help="Only this provider's.")
 @click.option("--all", "everything", is_flag=True, help="Providers without a driver here, too.")
+@click.option("--cheapest", is_flag=True, help="Cheapest first, for a page in and a form out.")
+@click.option("--needs", default="", help="With --cheapest: json_schema&context>=200k, ...")
+@click.option("--ready", is_flag=True, help="Only of providers whose key is set.")
 @click.option("--refresh", is_flag=True, help="Fetch the catalog from models.dev first.")
 @click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
-def command(query: str, provider: str | None, everything: bool, refresh: bool, style: str) -> None:
+def command(
+    query: str,
+    provider: str | None,
+    everything: bool,
+    cheapest: bool,
+    needs: str,
+    ready: bool,
+    refresh: bool,
+    style: str,
+) -> None:
     """List models whose name holds QUERY: dollars per million tokens, context, capabilities."""
     if refresh:
         catalog.refresh()
     rows = {r.catalog: r for r in map(registry.find, registry.BUILTIN) if r.catalog}
     wanted = registry.find(provider).catalog if provider else None
+    if needs and not cheapest:
+        raise click.UsageError("--needs is of use only with --cheapest")
+    listed = catalog.search(query)
+    if cheapest:
+        listed = catalog.cheapest(f"cheapest?{needs}", among=listed)
     found = [
         e
-        for e in catalog.search(query)
-        if (everything or e.provider in rows) and wanted in (None, e.provider)
+        for e in listed
+        if (everything or e.provider in rows)
+        and wanted in (None, e.provider)
+        and (not ready or _is_ready(rows.get(e.provider)))
     ]
     records = [_record(e, rows.get(e.provider)) for e in found]
     if style == "json":
@@ -39,6 +58,10 @@ def command(query: str, provider: str | None, everything: bool, refresh: bool, s
     print_table(columns, [_cells(r) for r in records], right=(1, 2, 3))
     if not records:
         click.echo(f"no model matches {query!r}", err=True)
+
+
+def _is_ready(row: Any) -> bool:
+    return row is not None and (not row.key_required or row.key_is_set())
 
 
 def _record(entry: catalog.Entry, row: Any) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class _Sizer:
             return self._object(schema, depth)
         if kind == "array" or "items" in schema or "prefixItems" in schema:
             return self._array(schema, depth)
-        if kind in _NAMED_TYPES:
+        if isinstance(kind, str) and kind in _NAMED_TYPES:
             return Size(*_NAMED_TYPES[kind])
         return self._string(schema)
 
