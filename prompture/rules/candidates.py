@@ -103,6 +103,12 @@ def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | Non
         pair.relation in _APART and name.kind in _WHOLE and not _covers(reading, pair, page)
     ):
         return None
+    if (
+        name.kind in FREE_KINDS
+        and pair.relation in {"leader", "cell"}
+        and not any(c.isalpha() for c in str(reading.value))
+    ):
+        return None  # a page number of a table of contents
     distance = reading.start - pair.start
     if distance > 4 and name.kind in {"date", "datetime"} and pair.relation in {"below", "cell"}:
         return None

@@ -90,7 +90,7 @@ def _candidate(name: Field, page: Page, begin: int, end: int, score: float) -> C
         return None
     start = begin + passage.index(trimmed)
     value = " ".join(_TAG.sub(" ", trimmed).split())
-    if not value or not accepts(name.schema, value):
+    if not any(c.isalpha() for c in value) or not accepts(name.schema, value):
         return None
     kind = "exact" if value == trimmed else "normalised"
     return Candidate(value, (Span(start, start + len(trimmed), kind),), round(score * 0.98, 4))

@@ -50,6 +50,8 @@ _NOT_NAME = re.compile(
     re.IGNORECASE,
 )
 
+LONGEST_NAME = 9  # words; longer is a sentence
+
 
 def read_block(name: Field, page: Page, block: Block) -> list[Candidate]:
     if name.role == "name":
@@ -122,7 +124,7 @@ def _may_be_name(cells: tuple[Cell, ...], place: int) -> bool:
         return False
     if LABEL.match(text) or _NOT_NAME.search(text) or MARK.match(text) or _is_street(text):
         return False
-    return not any(form.search(text) for form in TOWNS)
+    return len(text.split()) <= LONGEST_NAME and not any(form.search(text) for form in TOWNS)
 
 
 def _town(name: Field, page: Page, block: Block) -> list[Candidate]:

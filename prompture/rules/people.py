@@ -16,7 +16,7 @@ _MARK = (
 _END_MARKS = re.compile(rf"[\s,]*{_MARK}\s*$")
 _START_MARKS = re.compile(rf"^\s*{_MARK}[\s,]*")
 _PART = re.compile(rf"(?:{_WORD})(?: (?:{_WORD}|{_PARTICLE})){{0,3}}")
-_SPLIT = re.compile(r"\s*(?:[,;|•·]|\band\b|&|\bund\b|\bet\b(?! al))\s*")
+_SPLIT = re.compile(r" {3,}|\s*(?:[,;|•·]|\band\b|&|\bund\b|\bet\b(?! al))\s*")
 _NOT_NAME = re.compile(
     r"(?<![\w-])(?:university|universit\w+|department|institute|institut\w*|laborator\w+|school|college|hospital|center|centre|faculty|academy|society|journal|research"
     r"|press|inc|ltd|gmbh|corporation|company|street|avenue|road|box|usa|germany|france|italy|japan|china|kingdom|states|abstract|introduction|received"

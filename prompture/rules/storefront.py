@@ -8,6 +8,7 @@ from prompture.rules.page import Candidate, Page
 from prompture.types import Span
 
 HEAD_LINES = 14
+LONGEST_NAME = 10  # words; a longer line is a sentence
 _LEGAL = re.compile(
     r"\bS[DO]N\.?\s?\.?\s?B[HN][D0]\b\.?|\bS/B\b|\bB[HN]D\b|\bENTERPRISES?\b|\bTRADING\b|\bLTD\b\.?|\bLIMITED\b|\bPLC\b|\bLLC\b|\bINC\b\.?|\bCORP\b\.?"
     r"|\bGMBH\b|\b(?:AG|KG|OHG|SARL|SAS|SRL|S\.R\.L\.|S\.A\.|BV|B\.V\.|PTE)\b|\bCO\b\.|& CO\b|\bCOMPANY\b|\bRESTAURANT\b|\bRESTORAN\b|\bKEDAI\b"
@@ -94,6 +95,7 @@ def _shop(lines: tuple[Line, ...]) -> int | None:
         for place, line in enumerate(head):
             if (
                 form.search(line.words)
+                and len(line.words.split()) <= LONGEST_NAME
                 and not _NOT_SHOP.search(line.words)
                 and not _address_like(line.words)
             ):
@@ -112,8 +114,11 @@ def _late_shop(page: Page) -> int | None:
     """A scan may begin with the end of the strip before: a legal form right above an address, further down."""
     lines = page.layout.lines
     for place in range(min(len(lines) - 3, 30)):
-        if _STRONG.search(lines[place].words) and any(
-            _address_like(line.words) for line in lines[place + 1 : place + 4]
+        short = len(lines[place].words.split()) <= LONGEST_NAME
+        if (
+            short
+            and _STRONG.search(lines[place].words)
+            and any(_address_like(line.words) for line in lines[place + 1 : place + 4])
         ):
             return place
     return None
