@@ -23,13 +23,13 @@ THINKING = "One word is wanted."
 SSE = {"content-type": "text/event-stream"}
 
 
-def answer(provider: str, asked: Asked) -> Reply:
-    """What the provider answers to this request."""
+def answer(provider: str, asked: Asked, *, said: str | dict[str, Any] | None = None) -> Reply:
+    """What the provider answers to this request; ``said`` is put in place of the words."""
     body = asked.json() if asked.body else {}
     key = " ".join(v for k, v in asked.headers.items() if "key" in k or k == "authorization")
     if WRONG_KEY in key or body.get("model") == NO_MODEL:
         return error(provider)
-    said = _said(body)
+    said = _said(body) if said is None else said
     path = asked.path.partition("?")[0]
     if path.endswith("/chat/completions"):
         return _chat(provider, body, said)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
@@ -51,6 +51,14 @@ class _Pool:
         self.opened = max(self.opened, self.in_flight)
 
 
+@dataclass(slots=True)
+class _Loop:
+    """Pools by origin, and the generator that closes them."""
+
+    pools: dict[str, list[_Pool]] = field(default_factory=dict)
+    ending: AsyncGenerator[None, None] | None = None
+
+
 class HttpxTransport:
     """Sends over pools of httpx2 connections, kept apart by event loop.
 
@@ -62,7 +70,7 @@ class HttpxTransport:
     def __init__(self, client: Any = None, *, max_bytes: int = MAX_RESPONSE_BYTES) -> None:
         self._client = client
         self._max_bytes = max_bytes
-        self._pools: WeakKeyDictionary[Any, dict[str, list[_Pool]]] = WeakKeyDictionary()
+        self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
         self._origins: dict[str, tuple[httpx2.URL, str]] = {}
 
     async def run(self, exchange: Exchange[T]) -> T:
@@ -82,7 +90,7 @@ class HttpxTransport:
 
     async def send(self, request: HTTPRequest) -> HTTPResponse:
         """One request, one response. Raises TransportError and ProtocolError."""
-        pool = None if self._client else self._pool(request.url)
+        pool = None if self._client else _pool((await self._loop()).pools, request.url)
         if pool:
             pool.take()
         handed_on = False
@@ -146,23 +154,25 @@ class HttpxTransport:
             found = self._origins[url] = (parsed, parsed.netloc.decode("ascii"))
         return found
 
-    def _pool(self, url: str) -> _Pool:
-        """A pool of this loop and origin: one that holds an idle connection, else one with room
-        for another, else a new one. So there are never more connections than calls at once."""
+    async def _loop(self) -> _Loop:
+        """The connections of the running loop, which are closed before it ends."""
         loop = asyncio.get_running_loop()
-        origins = self._pools.get(loop)
-        if origins is None:
-            origins = self._pools[loop] = {}
-        origin = "/".join(url.split("/", 3)[:3])
-        pools = origins.setdefault(origin, [])
-        for pool in pools:
-            if pool.in_flight < pool.opened:
-                return pool
-        for pool in pools:
-            if pool.in_flight < POOL_SIZE:
-                return pool
-        pools.append(_Pool(_transport(origin)))
-        return pools[-1]
+        found = self._loops.get(loop)
+        if found is None:
+            found = self._loops[loop] = _Loop()
+            found.ending = self._until_the_end(loop)
+            await anext(found.ending)
+        return found
+
+    async def _until_the_end(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+        # asyncio.run closes every async generator that was begun before it closes the loop:
+        # the last moment at which connections can be closed in it.
+        try:
+            yield
+        finally:
+            if found := self._loops.pop(loop, None):
+                for pool in [pool for pools in found.pools.values() for pool in pools]:
+                    await pool.transport.aclose()
 
     async def _body(self, response: Any) -> bytes:
         pieces, read = [], 0
@@ -192,9 +202,24 @@ class HttpxTransport:
 
     async def close(self) -> None:
         """Close the connections of the running loop; a client of the caller's own is left."""
-        for pools in self._pools.pop(asyncio.get_running_loop(), {}).values():
-            for pool in pools:
-                await pool.transport.aclose()
+        found = self._loops.get(asyncio.get_running_loop())
+        if found and found.ending:
+            await found.ending.aclose()
+
+
+def _pool(origins: dict[str, list[_Pool]], url: str) -> _Pool:
+    """A pool of the origin: one that holds an idle connection, else one with room for another,
+    else a new one. So there are never more connections than calls at once."""
+    origin = "/".join(url.split("/", 3)[:3])
+    pools = origins.setdefault(origin, [])
+    for pool in pools:
+        if pool.in_flight < pool.opened:
+            return pool
+    for pool in pools:
+        if pool.in_flight < POOL_SIZE:
+            return pool
+    pools.append(_Pool(_transport(origin)))
+    return pools[-1]
 
 
 def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
