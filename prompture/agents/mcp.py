@@ -10,8 +10,9 @@ import asyncio
 import base64
 import threading
 import weakref
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from prompture.agents.signatures import Signature
@@ -108,10 +109,12 @@ class MCPServer:
         if isinstance(given, str):
             headers = dict(self._headers or {})
 
-            def over_http() -> Any:
-                http = create_mcp_http_client(headers=headers)
-                transport = streamable_http_client(given, http_client=http)
-                return Client(transport, read_timeout_seconds=timeout)
+            @asynccontextmanager
+            async def over_http() -> AsyncIterator[Any]:
+                async with create_mcp_http_client(headers=headers) as http:
+                    transport = streamable_http_client(given, http_client=http)
+                    async with Client(transport, read_timeout_seconds=timeout) as client:
+                        yield client
 
             return over_http
         parameters = StdioServerParameters(

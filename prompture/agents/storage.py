@@ -55,7 +55,7 @@ def dump(state: Mapping[str, Any], messages: tuple[Message, ...], bill: Bill) ->
 
 
 def load(text: str | bytes) -> tuple[dict[str, Any], tuple[Message, ...], Bill]:
-    """What ``dump`` wrote. Raises ConfigurationError, which says where it is wrong."""
+    """What ``dump`` wrote; a charge's lines by bucket are not restored, its amount is. Raises ConfigurationError, which says where it is wrong."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError) as exc:
@@ -241,6 +241,7 @@ def _charge(row: Any, where: str) -> Charge:
         ),
         status=_str(row, "status", where),
         request_id=_maybe(row, "request_id", where),
+        seconds=_seconds(row, where),
         note=_maybe(row, "note", where) or "",
     )
 
@@ -250,6 +251,13 @@ def _count(row: Mapping[str, Any], key: str, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise _Bad(f"{where}/{key}", "must be a whole number")
     return value
+
+
+def _seconds(row: Mapping[str, Any], where: str) -> float:
+    value = row.get("seconds", 0.0)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise _Bad(f"{where}/seconds", "must be a number")
+    return float(value)
 
 
 def _amount(row: Mapping[str, Any], key: str, where: str) -> Decimal | None:

@@ -6,6 +6,7 @@ import base64
 import sys
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ImageContent
 
 server = MCPServer("tests")
@@ -21,7 +22,7 @@ def add(a: int, b: int) -> str:
 @server.tool()
 def fail(why: str) -> str:
     """Fail."""
-    raise ValueError(why)
+    raise ToolError(why)
 
 
 @server.tool()

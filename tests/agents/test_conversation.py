@@ -1,0 +1,521 @@
+"""Conversations: history, its limits, switching, forks, files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prompture.agents import storage
+from prompture.agents.conversation import Conversation
+from prompture.agents.events import Final, TextDelta
+from prompture.agents.history import TRANSCRIPT_CHARS, cut, exchanges, portable, size, transcript
+from prompture.catalog import Rates
+from prompture.drivers.meter import Meter
+from prompture.errors import BudgetExceeded, ConfigurationError, RateLimitError, StepLimitExceeded
+from prompture.money import Bill, Charge, Cost
+from prompture.testing import AsyncScriptedDriver, ScriptedDriver
+from prompture.types import (
+    Completion,
+    Document,
+    File,
+    Image,
+    Message,
+    Native,
+    Request,
+    Text,
+    ToolCall,
+    Usage,
+    user,
+)
+from tests.agents.both import Colour, call, colours
+
+RATES = Rates(input=Decimal(1), output=Decimal(2))
+PAID = Usage(input_tokens=1000, output_tokens=500, requests=1, reported=True)
+
+
+def paid(text: str) -> Completion:
+    return Completion(text=text, usage=PAID)
+
+
+def note(text: str) -> str:
+    """Note it down."""
+    return f"noted {text}"
+
+
+def talk(colour: Colour, answers: Any, **options: Any) -> Conversation:
+    given = {k: options.pop(k) for k in ("prices", "model_name") if k in options}
+    settings = {"prices": given.get("prices"), "model": given.get("model_name", "scripted")}
+    return Conversation(colour.drive(answers, **settings), **options)
+
+
+def said(colour: Colour) -> list[tuple[str, str]]:
+    return [(m.role, m.text) for m in colour.driver.requests[-1].messages]
+
+
+@colours
+def test_it_remembers(colour: Colour) -> None:
+    conversation = talk(
+        colour,
+        [paid("one"), [call("note", text="x")], paid("two")],
+        system="Be brief.",
+        tools=[note],
+        prices=RATES,
+    )
+    assert colour.say(conversation, "first") == "one"
+    assert colour.say(conversation, "second") == "two"
+    assert said(colour) == [
+        ("system", "Be brief."),
+        ("user", "first"),
+        ("assistant", "one"),
+        ("user", "second"),
+        ("assistant", ""),
+        ("tool", "noted x"),
+    ]
+    assert [m.role for m in conversation.messages][-1] == "assistant"
+    assert conversation.bill.total == Decimal("0.004")
+    assert conversation.last is not None and conversation.last.output == "two"
+    assert len(conversation.last.steps) == 2
+    assert conversation.usage.total_tokens == 3000
+
+
+@colours
+def test_it_streams(colour: Colour) -> None:
+    conversation = talk(colour, ["a longer answer"])
+    events = colour.look(conversation, "hi")
+    assert "".join(e.text for e in events if isinstance(e, TextDelta)) == "a longer answer"
+    assert isinstance(events[-1], Final)
+    assert [m.text for m in conversation.messages] == ["hi", "a longer answer"]
+
+
+@colours
+def test_parts_may_be_said(colour: Colour) -> None:
+    conversation = talk(colour, ["a cat"])
+    colour.say(conversation, ["What is it?", Image(url="https://x/y.png")])
+    assert conversation.messages[0].content == (Text("What is it?"), Image(url="https://x/y.png"))
+
+
+@colours
+def test_a_turn_that_fails_leaves_it_as_it_was(colour: Colour) -> None:
+    busy = RateLimitError("busy", provider="scripted", status=429)
+    calls = Completion(tool_calls=(call("note", text="x"),), stop_reason="tool_calls", usage=PAID)
+    conversation = talk(colour, [paid("one"), calls, busy, paid("two")], tools=[note], prices=RATES)
+    colour.say(conversation, "first")
+    before = conversation.messages
+    with pytest.raises(RateLimitError):
+        colour.say(conversation, "second")
+    assert conversation.messages == before
+    assert conversation.bill.known == Decimal("0.004")
+    assert colour.say(conversation, "again") == "two"
+    assert [m.text for m in conversation.messages] == ["first", "one", "again", "two"]
+
+
+@colours
+def test_limits_are_the_agents(colour: Colour) -> None:
+    def endless(request: Request) -> Any:
+        return [call("note", str(len(request.messages)), text="x")]
+
+    conversation = talk(colour, endless, tools=[note], max_steps=2)
+    with pytest.raises(StepLimitExceeded):
+        colour.say(conversation, "go")
+    assert conversation.messages == ()
+
+
+def turn(n: int) -> list[Message]:
+    made = ToolCall(id=f"c{n}", name="note", arguments={"text": "x"})
+    return [
+        user(f"question {n} " + "word " * 50),
+        Message(role="assistant", calls=(made,)),
+        Message(role="tool", call_id=f"c{n}", name="note", content="noted " * 50),
+        Message(role="assistant", content=f"answer {n}"),
+    ]
+
+
+@pytest.mark.parametrize("keep", [1, 100, 250, 10_000])
+def test_the_oldest_go_first_and_calls_keep_their_results(keep: int) -> None:
+    messages = [m for n in range(5) for m in turn(n)]
+    found = cut(messages, tokens=keep, model="openai/gpt-5")
+    assert [*found.dropped, *found.kept] == messages
+    assert found.kept[0].role == "user"
+    assert len(found.kept) % 4 == 0
+    kept = sum(size(m, "openai/gpt-5") for m in found.kept)
+    assert kept <= keep or len(found.kept) == 4
+    if found.dropped:
+        one_more = found.dropped[-4:]
+        assert kept + sum(size(m, "openai/gpt-5") for m in one_more) > keep
+
+
+roles = st.lists(st.sampled_from(["user", "assistant", "tool"]), max_size=20)
+
+
+@given(roles, st.integers(1, 200))
+@settings(max_examples=50)
+def test_cutting_loses_nothing(kinds: list[Any], tokens: int) -> None:
+    messages = [Message(role=k, content=f"{i} words") for i, k in enumerate(kinds)]
+    found = cut(messages, tokens=tokens, model="m")
+    assert [*found.dropped, *found.kept] == messages
+    assert [m for group in exchanges(messages) for m in group] == messages
+
+
+@colours
+def test_history_is_limited_by_tokens(colour: Colour) -> None:
+    conversation = talk(
+        colour, [f"answer {n} " + "word " * 40 for n in range(6)], max_history_tokens=150
+    )
+    for n in range(6):
+        colour.say(conversation, f"question {n}")
+    sent = [text for role, text in said(colour) if role == "user"]
+    assert sent[-1] == "question 5"
+    assert 1 < len(sent) < 5
+    assert conversation.messages[0].role == "user"
+    assert "old turns dropped" in conversation.notes[0]
+    assert len(conversation.messages) < 12
+
+
+@colours
+def test_what_is_dropped_may_be_summed_up(colour: Colour) -> None:
+    cheap = Colour(colour.name)
+    helper = cheap.drive([paid("They spoke of cats."), paid("Of cats and dogs.")], prices=RATES)
+    conversation = talk(
+        colour,
+        [f"answer {n} " + "word " * 60 for n in range(4)],
+        system="Be brief.",
+        max_history_tokens=120,
+        summary_model=helper,
+    )
+    for n in range(4):
+        colour.say(conversation, f"question {n}")
+    assert conversation.summary == "Of cats and dogs."
+    roles_and_texts = said(colour)
+    assert roles_and_texts[0] == ("system", "Be brief.")
+    assert "Of cats and dogs." in roles_and_texts[1][1]
+    first, second = cheap.driver.requests[:2]
+    assert "question 0" in first.messages[-1].text
+    assert "They spoke of cats." in second.messages[-1].text
+    assert conversation.bill.known == Decimal("0.004")
+    assert all(m.role != "system" for m in conversation.messages)
+
+
+@colours
+def test_a_summary_that_fails_is_noted(colour: Colour) -> None:
+    busy = RateLimitError("busy", provider="scripted", status=429)
+    helper = Colour(colour.name).drive([busy, busy, busy])
+    conversation = talk(colour, ["word " * 90] * 3, max_history_tokens=50, summary_model=helper)
+    for n in range(3):
+        colour.say(conversation, f"question {n}")
+    assert "without a summary (RateLimitError)" in conversation.notes[0]
+    assert conversation.summary == ""
+
+
+class Stop(Meter):
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def before(self, request: Request, driver: Any) -> tuple[Request, object]:
+        if not self.left:
+            raise BudgetExceeded("no more", spent=Decimal(0), asked=None)
+        self.left -= 1
+        return request, None
+
+
+@colours
+def test_the_budget_watches_summaries_too(colour: Colour) -> None:
+    helper = Colour(colour.name).drive(["short"])
+    conversation = talk(
+        colour, ["word " * 90] * 3, max_history_tokens=50, summary_model=helper, budget=Stop(1)
+    )
+    colour.say(conversation, "question")
+    with pytest.raises(BudgetExceeded):
+        colour.say(conversation, "question")
+    assert helper.requests == [] or len(conversation.messages) == 2
+
+
+def test_a_transcript_is_bounded() -> None:
+    text = transcript([user("x" * 150_000), user("y" * 150_000), *turn(1)])
+    assert len(text) < TRANSCRIPT_CHARS + 100
+    assert "the middle is left out" in text
+    short = transcript([*turn(1), user([Text("look"), Image(url="u")])])
+    assert "Assistant calls note(" in short and "Result of note: noted" in short
+    assert "[1 picture" in short
+
+
+NATIVE = Native("scripted", {"signature": "s=="})
+SIGNED = Completion(text="one", native=NATIVE)
+
+
+@colours
+def test_switching_drops_what_only_the_old_provider_understands(colour: Colour) -> None:
+    conversation = talk(colour, [SIGNED, SIGNED], model_name="old")
+    colour.say(conversation, [Text("read"), File(id="file-1", name="a.pdf")])
+    colour.say(conversation, "again")
+    assert colour.driver.requests[-1].messages[1].native == NATIVE
+    same = colour.drive([], model="old")
+    assert conversation.switch(same) == []
+    assert conversation.messages[1].native == NATIVE
+    notes = conversation.switch(colour.drive(["two"], model="new"))
+    assert "scripted/old -> scripted/new: 2 turns" in notes[0]
+    assert "1 turns lost files" in notes[1]
+    assert conversation.notes == notes
+    assert colour.say(conversation, "go on") == "two"
+    messages = colour.driver.requests[-1].messages
+    assert all(m.native is None for m in messages)
+    assert "'a.pdf' was uploaded to another provider" in messages[0].text
+
+
+def test_a_portable_turn_is_left_alone() -> None:
+    plain = (user("a"), Message(role="assistant", content="b", reasoning="c"))
+    found = portable(plain)
+    assert (found.messages, found.natives, found.files) == (plain, 0, 0)
+
+
+@colours
+def test_a_fork_goes_its_own_way(colour: Colour) -> None:
+    conversation = talk(colour, ["one", "two", "three"], system="s")
+    colour.say(conversation, "first")
+    other = conversation.fork()
+    colour.say(other, "second")
+    colour.say(conversation, "third")
+    assert [m.text for m in conversation.messages] == ["first", "one", "third", "three"]
+    assert [m.text for m in other.messages] == ["first", "one", "second", "two"]
+    assert (other.system, len(other.bill.charges)) == ("s", 1)
+
+
+@colours
+def test_clearing(colour: Colour) -> None:
+    conversation = talk(colour, ["one", "two"])
+    colour.say(conversation, "first")
+    conversation.clear()
+    colour.say(conversation, "second")
+    assert said(colour) == [("user", "second")]
+    assert len(conversation.bill.charges) == 2
+
+
+# Files
+
+
+@colours
+def test_saving_and_loading(colour: Colour, tmp_path: Path) -> None:
+    signed = Completion(
+        text="",
+        reasoning="hm",
+        native=Native("scripted", [{"type": "thinking", "signature": "s=="}]),
+        tool_calls=(call("note", text="é"),),
+        stop_reason="tool_calls",
+        usage=PAID,
+    )
+    conversation = talk(
+        colour, [signed, paid("one")], system="Be brief.", tools=[note], prices=RATES
+    )
+    colour.say(conversation, ["look", Image(data=b"\x89PNG", media_type="image/png")])
+    path = tmp_path / "talk.json"
+    conversation.save(path)
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    assert (saved["format"], saved["version"]) == ("prompture.conversation", 1)
+    assert [p.name for p in tmp_path.iterdir()] == ["talk.json"]
+    again = Conversation.load(path, model=colour.drive(["two"]), tools=[note])
+    assert again.messages == conversation.messages
+    assert again.system == "Be brief."
+    assert again.bill.total == conversation.bill.total == Decimal("0.004")
+    assert again.usage.total_tokens == 3000
+    kept = json.loads(again.to_json())
+    assert kept.pop("charges")[0]["seconds"] == saved.pop("charges")[0]["seconds"]
+    assert {**kept, "model": ""} == {**saved, "model": ""}
+    assert colour.say(again, "go on") == "two"
+    assert colour.driver.requests[-1].messages[2].native == signed.native
+
+
+def test_loading_for_another_model_switches() -> None:
+    conversation = Conversation(ScriptedDriver([SIGNED], model="old"))
+    conversation.say("hi")
+    again = Conversation.from_json(conversation.to_json(), model=ScriptedDriver([], model="new"))
+    assert [m.native for m in again.messages] == [None, None]
+    assert "scripted/old -> scripted/new" in again.notes[0]
+
+
+def test_a_saved_name_is_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    conversation = Conversation("openai/gpt-5", system="s")
+    text = conversation.to_json()
+    assert "sk-secret" not in text
+    assert Conversation.from_json(text).model == "openai/gpt-5"
+
+
+payloads = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=10)
+    | st.binary(max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["a", "b", "$bytes", "$native", "$object"]), inner, max_size=3
+        )
+        | st.builds(Native, st.just("inner"), inner)
+    ),
+    max_leaves=10,
+)
+parts = st.one_of(
+    st.builds(Text, st.text(max_size=10)),
+    st.builds(Document, st.text(max_size=10), st.text(max_size=5)),
+    st.builds(Image, data=st.binary(max_size=5), detail=st.sampled_from([None, "low"])),
+    st.builds(Image, url=st.just("https://x/y.png")),
+    st.builds(File, id=st.just("file-1")),
+    st.builds(File, data=st.binary(max_size=5), name=st.sampled_from(["a.pdf", "b.txt"])),
+)
+tool_calls = st.builds(
+    ToolCall,
+    id=st.text(max_size=5),
+    name=st.sampled_from(["a", "b"]),
+    arguments=st.none() | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+    raw_arguments=st.text(max_size=5),
+    problem=st.none() | st.text(max_size=5),
+)
+messages = st.builds(
+    Message,
+    role=st.sampled_from(["user", "assistant", "tool", "system"]),
+    content=st.text(max_size=10) | st.lists(parts, max_size=3).map(tuple),
+    calls=st.lists(tool_calls, max_size=2).map(tuple),
+    call_id=st.none() | st.text(min_size=1, max_size=5),
+    name=st.none() | st.text(min_size=1, max_size=5),
+    is_error=st.booleans(),
+    reasoning=st.text(max_size=5),
+    native=st.none() | st.builds(Native, st.just("d"), payloads),
+)
+
+
+@given(st.lists(messages, max_size=3))
+@settings(max_examples=100)
+def test_every_message_survives(rows: list[Message]) -> None:
+    text = storage.dump({"model": "m"}, tuple(rows), Bill())
+    state, found, bill = storage.load(text)
+    assert found == tuple(rows)
+    assert state["model"] == "m"
+    assert not bill
+
+
+def test_charges_survive() -> None:
+    unknown = Charge(
+        provider="p", model="m", usage=PAID, cost=Cost(usd=None, reason="no price"), status="error"
+    )
+    known = Charge(
+        provider="p",
+        model="m",
+        usage=PAID,
+        cost=Cost(usd=Decimal("0.000123"), source="live", saving=Decimal("-0.1")),
+        request_id="r",
+    )
+    _, _, bill = storage.load(storage.dump({}, (), Bill((unknown, known))))
+    assert [c.cost.usd for c in bill.charges] == [None, Decimal("0.000123")]
+    assert [c.cost.reason for c in bill.charges] == ["no price", ""]
+    assert bill.charges[1].cost.saving == Decimal("-0.1")
+    assert bill.usage.input_tokens == 2000
+
+
+def test_what_no_json_can_hold_is_refused() -> None:
+    odd = Message(role="assistant", native=Native("d", {"x": object()}))
+    with pytest.raises(ConfigurationError, match="object"):
+        storage.dump({}, (odd,), Bill())
+
+
+def _changed(change: Callable[[Any], Any]) -> str:
+    body = {
+        "format": "prompture.conversation",
+        "version": 1,
+        "model": "openai/gpt-5",
+        "system": "",
+        "summary": "",
+        "notes": [],
+        "messages": [{"role": "user", "content": "hi"}],
+        "charges": [],
+    }
+    change(body)
+    return json.dumps(body)
+
+
+def _set(*path: Any) -> Callable[[Any], Any]:
+    def change(body: Any) -> None:
+        *keys, last, value = path
+        for key in keys:
+            body = body[key]
+        body[last] = value
+
+    return change
+
+
+BAD_FILES: list[tuple[Any, str]] = [
+    ("", "not JSON"),
+    ("[]", "no saved conversation"),
+    ("{}", "no saved conversation"),
+    ("[" * 100_000, "not JSON"),
+    (b"\x80\x04K\x01.", "not JSON"),
+    (_changed(_set("version", 2)), "version 2"),
+    (_changed(_set("messages", {})), "/messages: must be a list"),
+    (_changed(_set("messages", [5])), "/messages/0: must be an object"),
+    (_changed(_set("messages", 0, "role", "robot")), "/messages/0/role"),
+    (_changed(_set("messages", 0, "content", 5)), "/messages/0/content"),
+    (_changed(_set("messages", 0, "content", [{"type": "sound"}])), "/messages/0/content/0/type"),
+    (
+        _changed(_set("messages", 0, "content", [{"type": "image", "media_type": "i"}])),
+        "exactly one",
+    ),
+    (
+        _changed(
+            _set("messages", 0, "content", [{"type": "image", "media_type": "i", "data": "?"}])
+        ),
+        "base64",
+    ),
+    (_changed(_set("messages", 0, "calls", [{"id": 1}])), "/messages/0/calls/0/id"),
+    (_changed(_set("messages", 0, "native", [])), "/messages/0/native"),
+    (_changed(_set("charges", [{}])), "/charges/0/usage"),
+    (_changed(_set("model", 5)), "/model: must be a string"),
+    (_changed(_set("notes", [5])), "/notes"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD_FILES)
+def test_bad_files_say_where(text: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        Conversation.from_json(text)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.json"):
+        Conversation.load(tmp_path / "none.json")
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(ConfigurationError, match="Agent"):
+        Conversation(ScriptedDriver([]), output=int)
+    with pytest.raises(ConfigurationError, match="max_history_tokens"):
+        Conversation(ScriptedDriver([]), max_history_tokens=0)
+
+
+def test_cancelling_leaves_it_as_it_was() -> None:
+    async def go() -> Conversation:
+        begun = asyncio.Event()
+
+        async def slow() -> None:
+            begun.set()
+            await asyncio.get_running_loop().create_future()
+
+        script = [Completion(tool_calls=(call("slow"),), stop_reason="tool_calls", usage=PAID)]
+        conversation = Conversation(AsyncScriptedDriver(script, prices=RATES), tools=[slow])
+        task = asyncio.create_task(conversation.asay("hi"))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return conversation
+
+    conversation = asyncio.run(go())
+    assert conversation.messages == ()
+    assert conversation.bill.total == Decimal("0.002")
