@@ -71,7 +71,7 @@ def serving(answers: Iterable[Reply] | Answerer) -> Iterator[Loopback]:
     class Handler(_Handler):
         reply_to = staticmethod(answer)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -81,6 +81,10 @@ def serving(answers: Iterable[Reply] | Answerer) -> Iterator[Loopback]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 512  # hundreds of clients may come at once
 
 
 class _Handler(BaseHTTPRequestHandler):

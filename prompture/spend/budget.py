@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -19,7 +20,7 @@ from prompture.spend.worst import UNLIMITED, Worst, unpriced, worst_of
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
-    from prompture.types import Request
+    from prompture.types import Request, Usage
 
 Amount: TypeAlias = "Decimal | str | int | float"
 OnUnknown = Literal["refuse", "allow"]
@@ -36,6 +37,29 @@ class _Token:
 
     key: str
     model: str
+    input_tokens: int
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a model's calls have shown: how far its input passed the ceiling at most (1: never),
+    and its shortest answer; to lower max_tokens below that would be paying for nothing."""
+
+    excess: Decimal = Decimal(1)
+    shortest: int | None = None
+
+    def corrected(self, worst: Worst, *, alone: bool) -> Worst:
+        """The worst case by what is known. Of several first calls at once, all but one count
+        each byte as a token, as an error of the ceiling would add up."""
+        if self.shortest is None and not alone and worst.input_tokens:
+            return worst.with_input(max(self.excess, Decimal(worst.bound) / worst.input_tokens))
+        return worst if self.excess == 1 else worst.with_input(self.excess)
+
+    def learn(self, usage: Usage, ceiling: int) -> None:
+        if ceiling and usage.input_tokens > ceiling * self.excess:
+            self.excess = Decimal(usage.input_tokens) / ceiling
+        if self.shortest is None or usage.output_tokens < self.shortest:
+            self.shortest = usage.output_tokens
 
 
 class Budget(Block):
@@ -85,6 +109,7 @@ class Budget(Block):
         self.name = name
         self._keeper: Keeper = Private() if ledger is None else _shared(ledger, name)
         self._measured: dict[int, tuple[Request, Worst | None]] = {}
+        self._seen: defaultdict[str, _Seen] = defaultdict(_Seen)
 
     @property
     def spent(self) -> Decimal:
@@ -126,12 +151,16 @@ class Budget(Block):
                     f" on_unknown='allow'"
                 )  # fmt: skip
             worst = unpriced(request, driver)
-        token = _Token(uuid4().hex, model)
+        token = _Token(uuid4().hex, model, worst.input_tokens)
+        seen = self._seen[model]
         with self._keeper.change() as account:
-            room = self._room(account, worst)
-            if self._keeper.shared and not self._fits(room, worst) and account.adopt_orphans():
-                room = self._room(account, worst)
-            answer = self._answer(account, request, worst, room)
+            sure = seen.corrected(worst, alone=not account.holds)
+            room = self._room(account, sure)
+            if self._keeper.shared and not self._fits(room, sure) and account.adopt_orphans():
+                sure = seen.corrected(worst, alone=not account.holds)
+                room = self._room(account, sure)
+            worst = sure
+            answer = self._answer(account, request, worst, room, seen)
             usd = _add(worst.usd, worst.rate, answer)
             held = worst.input_tokens + answer * worst.answers
             account.holds[token.key] = Hold(usd, held, me(), time.time())
@@ -143,6 +172,8 @@ class Budget(Block):
     def after(self, token: object, charge: Charge) -> None:
         """Spend what the call cost and give back the rest."""
         assert isinstance(token, _Token)
+        if charge.status == "ok" and charge.usage.reported:
+            self._seen[token.model].learn(charge.usage, token.input_tokens)
         with self._keeper.change() as account:
             hold = account.holds.pop(token.key, None)
             if hold is None:  # a process that took this one for dead has counted it already
@@ -218,7 +249,9 @@ class Budget(Block):
         wanted = worst.output_tokens
         return room is None or room >= (UNLIMITED if wanted is None else wanted)
 
-    def _answer(self, account: Account, request: Request, worst: Worst, room: int | None) -> int:
+    def _answer(
+        self, account: Account, request: Request, worst: Worst, room: int | None, seen: _Seen
+    ) -> int:
         """Output tokens to reserve."""
         wanted = UNLIMITED if worst.output_tokens is None else worst.output_tokens
         if room is None or room >= wanted:
@@ -226,10 +259,11 @@ class Budget(Block):
         if account.holds and not self._calls_are_up(account):
             raise Busy(random.uniform(*_WAIT))
         thinking = request.reasoning if isinstance(request.reasoning, int) else 0
-        if room >= min(wanted, SMALLEST_ANSWER + thinking) and not worst.fixed:
+        shortest = max(SMALLEST_ANSWER + thinking, seen.shortest or 0)
+        if room >= min(wanted, shortest) and not worst.fixed:
             return room
         self._measured.pop(id(request), None)
-        least = _add(worst.usd, worst.rate, wanted if worst.fixed else SMALLEST_ANSWER)
+        least = _add(worst.usd, worst.rate, wanted if worst.fixed else min(wanted, shortest))
         words = f"{worst.input_tokens} tokens of input and the shortest answer cost up to"
         if worst.fixed:
             words = f"{worst.input_tokens} tokens of input and {wanted} of output cost up to"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import ROUND_UP, Decimal
 from math import ceil
 from typing import Any
 
@@ -20,6 +21,7 @@ DENSE = 0.05
 UNLIMITED = 32_768
 """Output tokens that are reserved (and set as the limit) where nobody states one."""
 _MANY = 1_000_000
+_FINE = Decimal("1e-9")
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 _NESTED_LIMITS = (
     ("generationConfig", "maxOutputTokens"),
@@ -34,7 +36,8 @@ class Worst:
 
     ``input_tokens`` is a ceiling, ``output_tokens`` the limit that holds for the answer (None
     where there is none), ``fixed`` that it stands in ``extra`` and cannot be lowered.
-    ``answers`` is how many answers are asked for at once.
+    ``answers`` is how many answers are asked for at once. ``bound`` is a number of tokens that no
+    input can pass: one for each byte.
     """
 
     input_tokens: int
@@ -43,10 +46,17 @@ class Worst:
     output_tokens: int | None
     fixed: bool = False
     answers: int = 1
+    bound: int = 0
 
     @property
     def free(self) -> bool:
         return not self.usd and not self.rate
+
+    def with_input(self, times: Decimal) -> Worst:
+        """The same with so many times the input."""
+        tokens = int(self.input_tokens * times) + 1
+        usd = EXACT.multiply(self.usd, times).quantize(_FINE, ROUND_UP, EXACT)
+        return replace(self, input_tokens=tokens, usd=usd)
 
 
 def worst_of(request: Request, driver: BaseDriver) -> Worst | None:
@@ -72,6 +82,7 @@ def worst_of(request: Request, driver: BaseDriver) -> Worst | None:
         fixed or _limit(request, driver),
         fixed=fixed is not None,
         answers=answers,
+        bound=max(tokens, _bytes(request)),
     )
 
 
@@ -85,6 +96,7 @@ def unpriced(request: Request, driver: BaseDriver) -> Worst:
         fixed or _limit(request, driver),
         fixed=fixed is not None,
         answers=_answers(request.extra),
+        bound=_bytes(request),
     )
 
 
@@ -140,6 +152,12 @@ def _texts(request: Request) -> Iterator[str]:
             yield message.content
         else:
             yield from (p.text for p in message.content if isinstance(p, (Text, Document)))
+
+
+def _bytes(request: Request) -> int:
+    extras = [request.schema, *(t.parameters for t in request.tools)]
+    written = sum(len(json.dumps(part, default=str)) for part in extras if part)
+    return written + sum(len(text.encode()) for text in _texts(request)) + 200
 
 
 def _is_dense(text: str) -> bool:
