@@ -37,6 +37,7 @@ _WRAPPERS = {
 _OBJECTS = frozenset({"model", "dataclass", "typed-dict", "dict"})
 _LISTS = frozenset({"list", "tuple", "set", "frozenset"})
 Core = Mapping[str, Any]
+Values = dict[str, Any]
 
 
 def shape_of(core: Any, *, by_name: bool | None = None) -> Shape:
@@ -105,7 +106,7 @@ class _Compiler:
         if core.get("root_model"):
             held = self.shape(core["schema"], config)
             build = _model_builder(cls, ["root"])
-            return Rooted(reader, held, lambda root: build({"root": root}))
+            return Rooted(reader, held, lambda root: build({"root": root}, {}))
         if inner["type"] != "model-fields":
             return _leaf(inner, reader)
         names = list(inner["fields"])
@@ -128,14 +129,14 @@ class _Compiler:
         for field in inner["fields"]:
             _enter(fields, field["name"], field, _Later(self.later(field["schema"], config)))
         kept = [f["name"] for f in inner["fields"] if not f.get("init_only")]
-        return Named(reader, fields, lambda values: _dataclass(cls, kept, values))
+        return Named(reader, fields, lambda values, _: _dataclass(cls, kept, values))
 
     def typed_dict(self, core: Core, config: Any, reader: Reader) -> Shape:
         config = core.get("config") or config
         fields: dict[str, tuple[str, Shape]] = {}
         for name, field in core["fields"].items():
             _enter(fields, name, field, _Later(self.later(field["schema"], config)))
-        return Named(reader, fields, dict)
+        return Named(reader, fields, lambda values, extra: {**values, **extra})
 
     def listed(self, core: Core, config: Any, reader: Reader) -> Shape:
         items = core.get("items_schema")
@@ -236,20 +237,20 @@ def _looks_around(node: Core) -> bool:
     return node.get("type") == "with-info"
 
 
-def _model_builder(cls: Any, names: list[str]) -> Callable[[dict[str, Any]], Any]:
+def _model_builder(cls: Any, names: list[str]) -> Callable[[Values, Values], Any]:
     """Makes instances that were not validated: None for each field that is not there yet.
 
     Not ``model_construct``, which would put defaults where the document may yet say otherwise.
     """
     blank = dict.fromkeys(names)
-    extra: dict[str, Any] | None = {} if cls.model_config.get("extra") == "allow" else None
+    takes_more = cls.model_config.get("extra") == "allow"
     set_slot = object.__setattr__
 
-    def build(values: dict[str, Any]) -> Any:
+    def build(values: Values, extra: Values) -> Any:
         made = cls.__new__(cls)
         set_slot(made, "__dict__", {**blank, **values})
         set_slot(made, "__pydantic_fields_set__", set(values))
-        set_slot(made, "__pydantic_extra__", extra if extra is None else {})
+        set_slot(made, "__pydantic_extra__", extra if takes_more else None)
         set_slot(made, "__pydantic_private__", _private(cls))
         return made
 

@@ -12,10 +12,13 @@ from prompture.schema.lens.kinds import kind_of
 from prompture.schema.lens.pairs import KEY, Pairs, Values
 from prompture.schema.lens.pairs import VALUE as PAIRED
 from prompture.schema.lens.record import Record
-from prompture.schema.lens.rows import List
+from prompture.schema.lens.rows import List, Tuple
 from prompture.schema.lens.wrap import Wrap
 
+MERGED = "\0merged"
+"""Stands for the name of an entry that is a dict of entries, those which nobody named."""
 _MAPPED = (Record, List, Values)
+_OF_OBJECTS = (Record, Values, Tagged, Tuple)
 
 
 class Place:
@@ -59,10 +62,13 @@ class Place:
 
     def entry(self, key: str | int, value: Any) -> tuple[str | int | None, Any]:
         """A finished entry: its name, None if it has none, and its restored value, ABSENT if
-        it says that there is nothing."""
+        it says that there is nothing. Or MERGED and entries."""
         if self.kind == "pairs":
             said = name_of_pair(value)
             return (None, ABSENT) if said is None else (said, self._value_of(value))
+        codec = self.codec
+        if isinstance(codec, Record) and key == codec.apart:
+            return MERGED, codec.others(value)
         name = self.name_of(key)
         return name, ABSENT if name is None else self._finished(key, value)
 
@@ -116,6 +122,9 @@ class _Lone(Codec):
     def __init__(self, inner: Codec) -> None:
         self.inner = inner
 
+    def is_plain(self) -> bool:
+        return False
+
 
 class _Pair(_Lone):
     """A {key, value} of a dict."""
@@ -124,6 +133,7 @@ class _Pair(_Lone):
 
 
 _HULLS = (Wrap, Tagged, _Lone)
+_OF_LISTS = (List, Pairs)
 
 
 @lru_cache(maxsize=1024)
@@ -175,6 +185,8 @@ def _certain(codec: Codec, node: Any) -> Codec:
             isinstance(codec, Wrap) and node and not (isinstance(node, dict) and codec.name in node)
         ):
             codec = codec.inner  # a model that forgot the wrapping is understood
+        elif isinstance(codec, _OF_OBJECTS if isinstance(node, list) else _OF_LISTS):
+            return SAME  # carried as it is, for the check to refuse
         else:
             return SAME if _is_same(codec) else codec
 

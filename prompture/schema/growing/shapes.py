@@ -133,7 +133,7 @@ class Named(Typed):
     """An object of named fields: a model, a dataclass, a TypedDict.
 
     ``fields`` are by the keys of the JSON, aliases and names alike. ``build`` makes the object
-    out of the values by attribute.
+    out of the values by attribute, and of those under keys that are no field's.
     """
 
     __slots__ = ("_build", "fields")
@@ -142,7 +142,7 @@ class Named(Typed):
         self,
         reader: Reader,
         fields: Mapping[str, tuple[str, Shape]],
-        build: Callable[[dict[str, Any]], Any],
+        build: Callable[[dict[str, Any], dict[str, Any]], Any],
     ) -> None:
         super().__init__(reader)
         self.fields = fields
@@ -156,7 +156,13 @@ class Named(Typed):
         if not isinstance(parts, dict):
             return ABSENT
         fields = self.fields
-        return self._build({fields[k][0]: v for k, v in parts.items() if k in fields})
+        known, extra = {}, {}
+        for key, value in parts.items():
+            if key in fields:
+                known[fields[key][0]] = value
+            else:
+                extra[key] = value
+        return self._build(known, extra)
 
 
 class Member(Typed):

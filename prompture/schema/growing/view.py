@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from prompture.schema.check import InvalidValue, Problem, escape, pointer
-from prompture.schema.growing.places import Place, growing, name_of_pair
+from prompture.schema.growing.places import MERGED, Place, growing, name_of_pair
 from prompture.schema.growing.shapes import ABSENT, PLAIN, Shape
 from prompture.schema.lens.codec import Codec
 from prompture.schema.partial import Path, Snapshot
@@ -71,7 +71,10 @@ class _Mirror:
     def _read(self, key: str | int, value: Any) -> None:
         place = self.place
         name, found = place.entry(key, value)
-        if name is not None and found is not ABSENT:
+        if name is MERGED:
+            for each, inner in found.items():
+                self.ready.setdefault(each, inner)
+        elif name is not None and found is not ABSENT:
             shape = place.inside(key)[1]
             if shape is not PLAIN:
                 found = self._whole(shape, name, found)
@@ -101,8 +104,14 @@ class _Mirror:
             return self.found[:size]
         if size >= len(self.found):
             return self.ready.copy()
-        pairs = zip(self.names[:size], self.found, strict=False)
-        return {name: v for name, v in pairs if name is not None and v is not ABSENT}
+        parts: dict[str | int, Any] = {}
+        merged: dict[str | int, Any] = {}
+        for name, value in zip(self.names[:size], self.found, strict=False):
+            if name is MERGED:
+                merged |= value
+            elif name is not None and value is not ABSENT:
+                parts[name] = value
+        return {**merged, **parts} if merged else parts
 
     def lone(self, size: int) -> Any:
         """The finished entry that a hull stands around; ABSENT where it is not finished."""
@@ -226,6 +235,8 @@ class View:
 
     def plain(self, snapshot: Snapshot) -> Any:
         """The JSON so far, in the shape of the original schema; do not change it."""
+        if snapshot.complete:
+            return self._codec.restore(snapshot.value)
         return self._plain.value(snapshot)[0]
 
     def value(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:

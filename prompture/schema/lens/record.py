@@ -115,7 +115,7 @@ class Record(Codec):
                 if not field.is_absent(item):
                     found[field.name] = field.restore(item)
             elif key == self.apart:
-                others.update(self._read(item))
+                others.update(self.others(item))
             else:
                 others[key] = self.rest.restore(item) if self.apart is None else item
         for key, item in others.items():
@@ -134,7 +134,7 @@ class Record(Codec):
         tokens, codec, inner = self.rest.enter(token, part_of(wire, self.apart))
         return (self.apart, *tokens), codec, inner
 
-    def _read(self, item: Any) -> dict[str, Any]:
+    def others(self, item: Any) -> dict[str, Any]:
         """The keys in the field for the rest; what is unreadable keeps that field's name, and is not lost."""
         found = self.rest.restore(item)
         if isinstance(found, dict):

@@ -1,0 +1,332 @@
+"""Growing values in the shape of their schema, at every prefix of an answer."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+import enum
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypedDict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    RootModel,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from prompture.errors import SchemaError
+from prompture.schema.check import InvalidValue
+from prompture.schema.growing import PLAIN, View
+from prompture.schema.partial import PartialParser, Snapshot
+from prompture.schema.source import source
+from prompture.schema.strict import Rewrite, rewrite
+from tests.schema.strategies import pairs
+
+DIALECTS = ["openai", "anthropic", "gemini", "plain"]
+
+
+def snapshots(text: str, size: int = 1) -> Iterator[Snapshot]:
+    """The state after each piece of the text, from where the JSON begins."""
+    parser = PartialParser(events=False, tolerate=False)
+    for at in range(0, len(text), size):
+        parser.feed(text[at : at + size])
+        if parser.started:
+            yield parser.snapshot()
+    parser.close()
+    yield parser.snapshot()
+
+
+def written(rewritten: Rewrite, value: Any) -> str:
+    return json.dumps(rewritten.forward(value))
+
+
+def is_valid(schema: Any, value: Any) -> bool:
+    try:
+        source({"$defs": {}, **schema} if isinstance(schema, dict) else {}).validate(value)
+    except (InvalidValue, SchemaError, TypeError):  # TypeError: a mix of drafts, in jsonschema
+        return False
+    return True
+
+
+@settings(max_examples=150, deadline=None)
+@given(pairs(), st.sampled_from(DIALECTS), st.integers(1, 7))
+def test_what_is_complete_is_what_the_rewriting_restores(
+    pair: tuple[Any, Any], dialect: str, size: int
+) -> None:
+    schema, value = pair
+    try:
+        rewritten = rewrite(schema, dialect)
+    except SchemaError:
+        return
+    text = written(rewritten, value)
+    view = View(rewritten.codec, PLAIN)
+    shown = [(snap, view.plain(snap)) for snap in snapshots(text, size)]
+    kept = copy.deepcopy([plain for _, plain in shown])
+    whole = rewritten.restore(json.loads(text))
+    assert shown[-1][1] == whole
+    if is_valid(schema, value) and text[-1] in "}]":
+        parser = PartialParser(events=False, tolerate=False)
+        parser.feed(text[:-1] + " ")
+        assert View(rewritten.codec, PLAIN).plain(parser.snapshot()) == whole
+    # Later growth leaves what was seen as it was. Looking again shows the same, unless it is
+    # certain only by now which branch of a union it was.
+    assert [plain for _, plain in shown] == kept
+    if rewritten.identity:
+        assert [view.plain(snap) for snap, _ in shown] == kept
+
+
+class Line(BaseModel):
+    name: str
+    quantity: int = 1
+    due: datetime.date | None = None
+
+
+class Invoice(BaseModel):
+    number: str
+    date: datetime.date | None = None
+    currency: Literal["EUR", "USD"] = "EUR"
+    total: Decimal = Field(alias="Total")
+    lines: list[Line]
+    tags: dict[str, int] = {}
+    more: dict[str, Line] = {}
+
+
+INVOICE = {
+    "number": "A-1",
+    "date": "2024-02-03",
+    "currency": "USD",
+    "Total": 12.5,
+    "lines": [{"name": "bolt"}, {"name": "nut", "quantity": 2, "due": "2024-03-01"}],
+    "tags": {"x": 1, "y": 2},
+    "more": {"first": {"name": "gasket"}},
+}
+
+
+def looks(schema: Any, value: Any, dialect: str = "openai") -> list[tuple[Any, Any]]:
+    """Typed value and problems after each character, repeats left out."""
+    made = source(schema)
+    rewritten = rewrite(made.json_schema, dialect, exact=False)
+    view = View(rewritten.codec, made.shape)
+    found: list[tuple[Any, Any]] = []
+    for snap in snapshots(written(rewritten, value)):
+        look = view.value(snap)
+        if not found or look != found[-1]:
+            found.append(look)
+    return found
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_model_fills_up(dialect: str) -> None:
+    seen = looks(Invoice, INVOICE, dialect)
+    assert all(isinstance(value, Invoice) for value, _ in seen)
+    assert not any(problems for _, problems in seen)
+    assert seen[-1][0] == source(Invoice).validate(INVOICE)
+    numbers = [value.number for value, _ in seen]
+    assert numbers[:5] == [None, "", "A", "A-", "A-1"]
+    # What means something only as a whole is not there before it is whole.
+    assert {value.date for value, _ in seen} == {None, datetime.date(2024, 2, 3)}
+    assert {value.currency for value, _ in seen} == {None, "USD"}
+    assert {value.total for value, _ in seen} == {None, Decimal("12.5")}
+    lines = [value.lines for value, _ in seen]
+    assert Line.model_construct(name="bo", quantity=None, due=None) in [
+        line for each in lines if each for line in each
+    ]
+    assert {0, 1, 2} == {len(each) for each in lines if each is not None}
+
+
+def test_defaults_are_not_shown_before_the_field_has_come() -> None:
+    class Choice(BaseModel):
+        size: int = 7
+        name: str
+
+    seen = looks(Choice, {"size": 3, "name": "a"})
+    assert [value.size for value, _ in seen][0] is None
+    assert seen[-1][0] == Choice(size=3, name="a")
+
+
+def _even(number: int) -> int:
+    if number % 2:
+        raise ValueError("must be even")
+    return number
+
+
+class Checked(BaseModel):
+    start: int
+    end: Annotated[int, AfterValidator(_even)]
+    name: str
+
+    @field_validator("end")
+    @classmethod
+    def _after_start(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data["start"]:
+            raise ValueError("must not be before the start")
+        return value * 10
+
+    @field_validator("name")
+    @classmethod
+    def _no_blank(cls, name: str) -> str:
+        assert name, "must not be blank"
+        return name.upper()
+
+    @model_validator(mode="after")
+    def _never(self) -> Checked:
+        raise ValueError("the whole is validated at the end, by the reading of the answer")
+
+
+FIELDS = [
+    ({"start": 1, "end": 4, "name": "abc"}, (1, 40, "ABC"), []),
+    ({"start": 1, "end": 3, "name": "abc"}, (1, None, "ABC"), ["/end"]),
+    ({"start": 8, "end": 4, "name": "abc"}, (8, None, "ABC"), ["/end"]),
+    ({"start": "x", "end": 4, "name": "abc"}, (None, None, "ABC"), ["/start", "/end"]),
+    ({"start": 1, "end": 4, "name": ""}, (1, 40, None), ["/name"]),
+]
+
+
+@pytest.mark.parametrize(("plain", "typed", "wrong"), FIELDS)
+def test_validators_see_complete_fields_alone(plain: Any, typed: Any, wrong: list[str]) -> None:
+    seen = looks(Checked, plain, "plain")
+    last, problems = seen[-1]
+    assert (last.start, last.end, last.name) == typed
+    assert [p.pointer for p in problems] == wrong
+    if plain["name"]:
+        assert "ab" in [value.name for value, _ in seen]
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    barks: list[str]
+
+
+class Tagged(BaseModel):
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+
+
+class Untagged(BaseModel):
+    pet: Cat | Dog
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Point:
+    x: int
+    y: int = 0
+
+
+class Movie(TypedDict):
+    title: str
+    cast: list[str]
+
+
+class Size(enum.Enum):
+    SMALL = "small"
+
+
+class Points(RootModel[list[Point]]):
+    pass
+
+
+class Node(BaseModel):
+    name: str
+    children: list[Node] = []
+
+
+class Secret(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    name: str
+    born: datetime.date
+    _seen: int = PrivateAttr(default=3)
+
+
+DOG = {"kind": "dog", "barks": ["a", "b"]}
+TREE = {"name": "a", "children": [{"name": "b", "children": [{"name": "c", "children": []}]}]}
+SHAPES: list[tuple[Any, Any]] = [
+    (Tagged, {"pet": DOG}),
+    (Untagged, {"pet": DOG}),
+    (Point, {"x": 1, "y": 2}),
+    (Movie, {"title": "Alien", "cast": ["x", "y"]}),
+    (list[Point], [{"x": 1, "y": 2}, {"x": 3, "y": 0}]),
+    (Points, [{"x": 1, "y": 2}]),
+    (Node, TREE),
+    (Secret, {"name": "a", "born": "2024-01-01", "other": [1]}),
+    (dict[str, Point], {"a": {"x": 1, "y": 0}, "b": {"x": 2, "y": 0}}),
+    (list[Size], ["small", "small"]),
+    (list[tuple[int, str]], [[1, "a"], [2, "b"]]),
+    (list[set[int]], [[1, 2], [3]]),
+    (TypeAdapter(list[int | None]), [1, None]),
+    (Size, "small"),
+    (int, 7),
+    (str, "abc"),
+]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(("schema", "plain"), SHAPES, ids=[str(s) for s, _ in SHAPES])
+def test_every_shape_ends_as_the_validated_value(schema: Any, plain: Any, dialect: str) -> None:
+    seen = looks(schema, plain, dialect)
+    assert seen[-1] == (source(schema).validate(plain), [])
+    assert not any(problems for _, problems in seen)
+
+
+def test_a_branch_is_shown_once_it_is_certain() -> None:
+    pets = [value.pet for value, _ in looks(Tagged, {"pet": DOG}, "plain")]
+    assert [type(pet) for pet in pets[:2]] == [type(None), Dog]
+    assert pets[1].barks is None
+    assert [type(v.pet) for v, _ in looks(Untagged, {"pet": DOG}, "plain")] == [type(None), Dog]
+
+
+def test_what_is_wrong_is_none_and_is_said() -> None:
+    class Row(BaseModel):
+        rows: list[Point]
+
+    seen = looks(Row, {"rows": [{"x": 1}, {"x": "one"}, {"x": 3}]}, "plain")
+    last, problems = seen[-2]
+    assert last.rows[:2] == [Point(1), None]
+    assert [p.pointer for p in problems] == ["/rows/1/x"]
+
+
+def test_a_key_that_comes_twice_shows_what_it_was_then() -> None:
+    text = '{"number": "old", "lines": [], "number": "new"'
+    made = source(Invoice)
+    view = View(rewrite(made.json_schema, "plain", exact=False).codec, made.shape)
+    parser = PartialParser(events=False)
+    shown = []
+    for mark in text:
+        parser.feed(mark)
+        if parser.started:
+            shown.append(parser.snapshot())
+    numbers = [view.value(snap)[0].number for snap in shown]
+    assert numbers[-1] == "new"
+    assert "old" in numbers
+    assert [view.value(snap)[0].number for snap in shown] == numbers
+
+
+def test_a_long_list_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+
+    def count(value: int) -> int:
+        nonlocal calls
+        calls += 1
+        return value
+
+    class Numbers(BaseModel):
+        rows: list[Annotated[int, AfterValidator(count)]]
+
+    looks(Numbers, {"rows": list(range(50))}, "plain")
+    assert calls <= 2 * 50  # each when it is complete, and all when the list is
