@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, TypeVar, cast, overload
 
 from prompture.agents.arun import aiterate
@@ -232,9 +232,15 @@ def _result(last: AgentEvent | None) -> AgentResult[Any]:
 
 
 def _dollars(amount: Any) -> Decimal | None:
-    if isinstance(amount, float):
-        return Decimal(str(amount))
-    return None if amount is None else Decimal(amount)
+    if amount is None:
+        return None
+    try:
+        dollars = Decimal(str(amount))
+    except InvalidOperation:
+        dollars = Decimal("NaN")
+    if not dollars.is_finite():
+        raise ConfigurationError(f"max_usd must be a number of dollars, not {amount!r}")
+    return dollars
 
 
 def _base(options: Mapping[str, Any]) -> Request:

@@ -171,8 +171,9 @@ class Conversation:
     def switch(self, model: Any) -> list[str]:
         """Go on with another model. Gives (and puts into ``notes``) what that leaves out: items,
         signatures and uploaded files that only the old provider understands."""
-        old, self._agent = self._name(), self._made(model)
-        if self._name() == old:
+        old, new = self._name(), _name_of(model)
+        self._agent = self._made(model)
+        if new == old:
             return []
         plain = portable(self._messages)
         self._messages = plain.messages
@@ -263,19 +264,22 @@ class Conversation:
         return cls.from_json(text, model=model, **options)
 
     def _name(self) -> str:
-        """``"provider/model"`` of what answers."""
-        from prompture.drivers.registry import default_model, resolve
-
-        model = self.model
-        if model is None:
-            model = default_model()
-        if isinstance(model, str):
-            row, rest = resolve(model)
-            return f"{row.name}/{rest}"
-        return str(getattr(model, "name", type(model).__name__))
+        return _name_of(self.model)
 
     def __repr__(self) -> str:
         return f"Conversation({self._name()!r}, {len(self._messages)} turns)"
+
+
+def _name_of(model: Any) -> str:
+    """``"provider/model"`` of a model or a driver."""
+    from prompture.drivers.registry import default_model, resolve
+
+    if model is None:
+        model = default_model()
+    if isinstance(model, str):
+        row, rest = resolve(model)
+        return f"{row.name}/{rest}"
+    return str(getattr(model, "name", type(model).__name__))
 
 
 def _text(last: AgentEvent | None) -> str:

@@ -1132,6 +1132,8 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"temprature": 1}, UnknownOption, "temprature"),
     ({"max_steps": 0}, ConfigurationError, "steps"),
     ({"max_usd": -1}, ConfigurationError, "usd"),
+    ({"max_usd": "much"}, ConfigurationError, "max_usd"),
+    ({"max_usd": float("nan")}, ConfigurationError, "max_usd"),
     ({"max_retries": -1}, ConfigurationError, "max_retries"),
     ({"max_parallel": 0}, ConfigurationError, "max_parallel"),
     ({"tools": [double, double]}, ConfigurationError, "two tools"),
