@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check format lint types floors cov recordings bench docs clean
+.PHONY: demo test check format lint types floors cov recordings cassettes bench docs clean
 
 demo: $(VENV)/.local
 	@$(BIN)/python scripts/demo.py
@@ -39,6 +39,10 @@ cov: $(VENV)/.dev
 
 recordings: $(VENV)/.dev
 	$(BIN)/python scripts/recordings_table.py
+
+cassettes: $(VENV)/.dev
+	$(BIN)/python scripts/record_cassettes.py --local
+	$(BIN)/python scripts/record_cassettes.py --synthetic
 
 bench: $(VENV)/.dev
 	$(BIN)/python scripts/bench.py
