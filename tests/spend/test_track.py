@@ -1,0 +1,94 @@
+"""track(): totals of a block, over threads, tasks and nesting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from decimal import Decimal
+
+import pytest
+
+from prompture import Completion, Usage, track
+from prompture.catalog import Rates
+from prompture.errors import ServerError
+from prompture.testing import AsyncFunctionDriver, FunctionDriver
+from prompture.types import Request, user
+
+RATES = Rates(input=Decimal(1), output=Decimal(2))
+REQUEST = Request(model="m", messages=(user("x"),))
+ONE = Decimal("0.00012")
+
+
+def answer(request: Request) -> Completion:
+    return Completion(text="x", usage=Usage(input_tokens=100, output_tokens=10, reported=True))
+
+
+def unmeasured(request: Request) -> Completion:
+    return Completion(text="x")
+
+
+def test_blocks_nest_and_end() -> None:
+    driver = FunctionDriver(answer, prices=RATES)
+    with track() as outer:
+        driver.complete(REQUEST)
+        with track() as inner:
+            driver.complete(REQUEST)
+        driver.complete(REQUEST)
+    driver.complete(REQUEST)
+    assert (inner.cost, inner.calls, inner.usage.total_tokens) == (ONE, 1, 110)
+    assert (outer.cost, outer.calls) == (3 * ONE, 3)
+    assert len(outer.bill.charges) == 3
+    assert str(outer) == "$0.00036 (3 calls, 300 in, 30 out)"
+
+
+def test_threads_with_the_context_are_seen() -> None:
+    driver = FunctionDriver(answer, prices=RATES)
+    with track() as spent:
+        with_it = [contextvars.copy_context() for _ in range(4)]
+        threads = [threading.Thread(target=c.run, args=(driver.complete, REQUEST)) for c in with_it]
+        threads.append(threading.Thread(target=driver.complete, args=(REQUEST,)))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert spent.calls == 4
+
+
+def test_tasks_are_seen_and_kept_apart() -> None:
+    driver = AsyncFunctionDriver(answer, prices=RATES)
+
+    async def own(times: int) -> int:
+        with track() as mine:
+            for _ in range(times):
+                await driver.complete(REQUEST)
+                await asyncio.sleep(0)
+        return mine.calls
+
+    async def run() -> None:
+        with track() as spent:
+            counts = await asyncio.gather(own(1), own(2), own(3))
+            await asyncio.gather(*(driver.complete(REQUEST) for _ in range(4)))
+        assert counts == [1, 2, 3]
+        assert (spent.calls, spent.cost) == (10, 10 * ONE)
+
+    asyncio.run(run())
+
+
+def test_what_is_unknown_is_said() -> None:
+    with track() as spent:
+        FunctionDriver(answer, prices=RATES).complete(REQUEST)
+        FunctionDriver(unmeasured, prices=RATES).complete(REQUEST)
+    assert spent.cost is None
+    assert spent.bill.known == ONE
+    assert "no usage" in spent.bill.unknown[0]
+
+
+def test_failed_calls_count() -> None:
+    def fail(request: Request) -> Completion:
+        raise ServerError("broken", provider="x", status=500)
+
+    with track() as spent, pytest.raises(ServerError):
+        FunctionDriver(fail, prices=RATES).complete(REQUEST)
+    assert (spent.calls, spent.cost) == (1, 0)
+    assert spent.bill.charges[0].status == "error"
