@@ -313,3 +313,39 @@ def _streamed(
         with prompture.driver_for(**settings) as driver:
             pieces.extend(driver.generate_messages_stream(turn))
     return pieces, caught.value
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "reason"), [row[1:] for row in STREAMS], ids=[row[0] for row in STREAMS]
+)
+def test_cut_streams_of_an_extraction(
+    colour: str, reply: Reply, kind: type[errors.PromptureError], reason: str
+) -> None:
+    """``extract_stream`` shows what came, then raises; it asks no second time."""
+    with serving([reply]) as server:
+        url = server.url + "/v1"
+        settings = {"model": MODEL, "api_key": KEY, "base_url": url, "retry": Retry(base=0.0)}
+        shown, error = _snapshots(colour, settings)
+        assert len(server.asked) == 1
+    assert shown
+    assert type(error) is kind
+    assert error.bill is not None
+    assert [(c.status, c.cost.usd) for c in error.bill.charges] == [("error", None)]
+    assert re.search(reason, error.bill.unknown[0])
+    assert TEXT not in f"{error} {error!r}"
+
+
+def _snapshots(colour: str, settings: dict[str, Any]) -> tuple[list[Any], errors.PromptureError]:
+    shown: list[Any] = []
+
+    async def run() -> None:
+        async with prompture.async_driver_for(**settings) as driver:
+            async for snapshot in prompture.aextract_stream(Receipt, TEXT, model=driver):
+                shown.append(snapshot)
+
+    with pytest.raises(errors.PromptureError) as caught:
+        if colour == "async":
+            asyncio.run(run())
+        with prompture.driver_for(**settings) as driver:
+            shown.extend(prompture.extract_stream(Receipt, TEXT, model=driver))
+    return shown, caught.value
