@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from prompture.codecs.turns import only_said
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
@@ -17,9 +18,8 @@ Block = dict[str, Any]
 
 def system_blocks(messages: Iterable[Message]) -> list[Block]:
     """Every system turn, in order, as text blocks of the top-level ``system``."""
-    return [
-        {"type": "text", "text": m.text} for m in messages if m.role == "system" and m.text.strip()
-    ]
+    said = [only_said(m) for m in messages if m.role == "system"]
+    return [{"type": "text", "text": text} for text in said if text.strip()]
 
 
 def wire_messages(messages: Iterable[Message]) -> list[Block]:
@@ -57,8 +57,8 @@ def _blocks(message: Message) -> list[Block]:
     if native is not None and native.dialect == DIALECT:
         return [dict(b) for b in native.payload if b.get("type") != "text" or b.get("text")]
     blocks: list[Block] = []
-    if message.text.strip():
-        blocks.append({"type": "text", "text": message.text})
+    if (text := only_said(message)).strip():
+        blocks.append({"type": "text", "text": text})
     for call in message.calls:
         id = tool_id(call.id)
         blocks.append(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from prompture.codecs.anthropic_request import read_data_url, tool_id
+from prompture.codecs.turns import only_said, words
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
@@ -30,7 +31,8 @@ _DOCUMENTS = {
 
 def system_blocks(messages: Iterable[Message]) -> list[Block]:
     """Every system turn, in order."""
-    return [{"text": m.text} for m in messages if m.role == "system" and m.text.strip()]
+    said = [only_said(m) for m in messages if m.role == "system"]
+    return [{"text": text} for text in said if text.strip()]
 
 
 def wire_messages(messages: Iterable[Message]) -> list[Block]:
@@ -69,7 +71,8 @@ def _blocks(message: Message) -> list[Block]:
     native = message.native
     if native is not None and native.dialect == DIALECT:
         return [dict(b) for b in native.payload if b.get("text", "x").strip()]
-    blocks: list[Block] = [{"text": message.text}] if message.text.strip() else []
+    text = only_said(message)
+    blocks: list[Block] = [{"text": text}] if text.strip() else []
     for call in message.calls:
         use = {"toolUseId": tool_id(call.id), "name": call.name, "input": call.arguments or {}}
         blocks.append({"toolUse": use})
@@ -92,7 +95,7 @@ def _tool_result(message: Message) -> Block:
 
 def _part(part: Part) -> Block | None:
     if isinstance(part, (Text, Document)):
-        return {"text": part.text} if part.text.strip() else None
+        return {"text": words(part)} if part.text.strip() else None
     if isinstance(part, Image):
         source, media_type = _source(part.url, part.data, part.media_type)
         return {"image": {"format": _format(_IMAGES, media_type), "source": source}}

@@ -121,7 +121,7 @@ def _sampling(request: Request) -> Body:
 
 
 def _tools(request: Request) -> Body:
-    if request.parallel_tools is False:
+    if request.parallel_tools is False and request.tools:
         raise UnsupportedError("Cohere cannot be kept from calling several tools at once")
     tools, choice = request.tools, request.tool_choice
     if not tools:

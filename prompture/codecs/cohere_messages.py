@@ -8,6 +8,7 @@ from typing import Any
 
 from prompture.codecs.base import arguments_text
 from prompture.codecs.cohere_rules import sees
+from prompture.codecs.turns import is_plain, only_said, said, words
 from prompture.errors import UnsupportedError
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
@@ -36,10 +37,11 @@ def _assistant(message: Message) -> Body:
         kept = {key: native.payload[key] for key in _ECHOED if native.payload.get(key)}
         return {"role": "assistant", **kept}
     turn: Body = {"role": "assistant"}
+    text = only_said(message)
     if message.calls:
         # Words beside calls are a plan here; content beside calls is what no model writes.
-        if message.text:
-            turn["tool_plan"] = message.text
+        if text:
+            turn["tool_plan"] = text
         turn["tool_calls"] = [
             {
                 "id": call.id,
@@ -48,18 +50,18 @@ def _assistant(message: Message) -> Body:
             }
             for call in message.calls
         ]
-    elif message.text:
-        turn["content"] = message.text
+    elif text:
+        turn["content"] = text
     return turn
 
 
 def _result(message: Message) -> Body:
     """A tool's result. There is no mark for a failed one: its document says ``error``."""
-    if any(not isinstance(p, (Text, Document)) for p in message.parts):
+    if not is_plain(message):
         raise UnsupportedError("Cohere reads only text in a tool result: put images in a user turn")
-    content: Any = message.text
+    content: Any = said(message)
     if message.is_error:
-        content = [{"type": "document", "document": {"data": {"error": message.text}}}]
+        content = [{"type": "document", "document": {"data": {"error": content}}}]
     return {"role": "tool", "tool_call_id": message.call_id or "", "content": content}
 
 
@@ -71,13 +73,12 @@ def _content(message: Message, model: str) -> str | list[Body]:
 
 
 def _part(part: Part, message: Message, model: str) -> Body:
-    if isinstance(part, Text):
-        return {"type": "text", "text": part.text}
-    if isinstance(part, Document):
-        text = f"{part.name}\n\n{part.text}" if part.name else part.text
-        return {"type": "text", "text": text}
+    if isinstance(part, (Text, Document)):
+        return {"type": "text", "text": words(part)}
     if isinstance(part, File):
-        return {"type": "text", "text": _words_of(part)}
+        if not part.media_type.startswith("image/") or part.id is not None:
+            return {"type": "text", "text": _words_of(part)}
+        part = Image(data=part.data, url=part.url, media_type=part.media_type)
     if message.role == "system":
         raise UnsupportedError("Cohere's system turn is text only: put images in a user turn")
     if not sees(model):

@@ -198,7 +198,7 @@ def _generation_config(request: Request, *, stream: bool) -> Body:
 
 
 def _tools(request: Request) -> Body:
-    if request.parallel_tools is False:
+    if request.parallel_tools is False and request.tools:
         raise UnsupportedError("Gemini cannot be kept from calling several tools at once")
     if not request.tools:
         if request.tool_choice not in (None, "auto", "none"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prompture.codecs.gemini_rules import older_than_3
+from prompture.codecs.turns import only_said, said, words
 from prompture.errors import UnsupportedError
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
@@ -80,7 +81,8 @@ def _model_turn(message: Message, model: str) -> Body:
     native = message.native
     if native is not None and native.dialect == DIALECT:
         return {"role": "model", **native.payload}
-    parts: list[Body] = [text_part(p) for p in message.parts if isinstance(p, (Text, Document))]
+    text = only_said(message)
+    parts: list[Body] = [{"text": text}] if text else []
     for position, call in enumerate(message.calls):
         function: Body = {"name": call.name, "args": call.arguments or {}}
         if call.id:
@@ -115,7 +117,7 @@ def _result(
         )
     function: Body = {
         "name": name,
-        "response": {"error" if message.is_error else "output": message.text},
+        "response": {"error" if message.is_error else "output": said(message)},
     }
     if wire_id:
         function["id"] = wire_id
@@ -145,8 +147,7 @@ def _part(part: Part, root: str) -> Body:
 
 
 def text_part(part: Text | Document) -> Body:
-    name = part.name if isinstance(part, Document) else ""
-    return {"text": f"{name}\n\n{part.text}" if name else part.text}
+    return {"text": words(part)}
 
 
 def inline(media_type: str, data: bytes) -> Body:

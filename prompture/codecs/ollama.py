@@ -27,6 +27,7 @@ from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body
 from prompture.codecs.ollama_tools import parameters
 from prompture.codecs.shown import instruct, schema_words
+from prompture.codecs.turns import result, said
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import Completion, Document, Image, Message, ModelInfo, Request, Text, Tool
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -111,7 +112,7 @@ class Ollama:
 
 def _refuse_what_is_not_there(request: Request) -> None:
     offered = bool(request.tools) and request.tool_choice != "none"
-    if offered and request.tool_choice not in (None, "auto"):
+    if request.tool_choice not in (None, "auto", "none"):
         raise UnsupportedError(
             "ollama: a tool call cannot be forced; use tool_choice 'auto' or 'none', or a schema"
         )
@@ -200,14 +201,14 @@ def _message(message: Message, names: Mapping[str, str]) -> Body:
     native = message.native
     if native is not None and native.dialect == DIALECT:
         return dict(native.payload)
-    wire: Body = {"role": message.role, "content": message.text}
+    wire: Body = {"role": message.role, "content": said(message)}
     if images := list(_images(message)):
         wire["images"] = images
     if message.role == "tool":
         if name := message.name or names.get(message.call_id or ""):
             wire["tool_name"] = name
         if message.is_error:
-            wire["content"] = f"Error: {message.text}"
+            wire["content"] = result(message)
     if message.reasoning and native is None:
         wire["thinking"] = message.reasoning
     if message.calls:
@@ -222,7 +223,9 @@ def _images(message: Message) -> Iterable[str]:
         if isinstance(part, (Text, Document)):
             continue
         if not isinstance(part, Image):
-            raise UnsupportedError("ollama: takes no files; send the text or page images")
+            if part.id is not None or not part.media_type.startswith("image/"):
+                raise UnsupportedError("ollama: takes no files; send the text or page images")
+            part = Image(data=part.data, url=part.url, media_type=part.media_type)
         if part.data is not None:
             yield base64.b64encode(part.data).decode()
         elif part.url and part.url.startswith("data:") and ";base64," in part.url:

@@ -7,7 +7,7 @@ the rows in ``prompture.drivers`` name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from prompture.codecs.base import Endpoint, arguments_text, join_url
@@ -16,6 +16,7 @@ from prompture.codecs.openai_chat_answer import Quirks, read_body
 from prompture.codecs.openai_chat_parts import Files, mark_cached, part_of
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
+from prompture.codecs.turns import is_plain, only_said, result, said
 from prompture.errors import ProviderError, UnsupportedError
 from prompture.types import (
     Completion,
@@ -41,7 +42,8 @@ class OpenAIChat:
 
     ``tokens_param`` names the output limit, ``seed_param`` the seed. ``tool_choice`` says which
     forms are understood: ``"named"`` (all), ``"required"`` (strings only; a named tool becomes
-    the only one on offer), ``"auto"`` (that one only; no tools are sent where none may be called). ``strict_tools`` and ``strict_schema`` send ``strict``.
+    the only one on offer), ``"auto"`` (that one only: a call cannot be forced, and no tools are
+    sent where none may be called). ``strict_tools`` and ``strict_schema`` send ``strict``.
     ``files`` is how PDFs go: ``"data"`` (bytes), ``"url"`` (bytes or URL), ``"document_url"``
     (Mistral's part). ``image_urls`` is False where only bytes are taken. ``text_only`` flattens
     text parts to a string. ``reasoning`` is how an effort goes: ``"effort"``, ``"object"``
@@ -85,6 +87,8 @@ class OpenAIChat:
         return DIALECT
 
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
+        if request.reasoning == 0:
+            request = replace(request, reasoning="none")
         body: Body = {"model": request.model, "messages": self._messages(request)}
         self._sampling(request, body)
         self._tools(request, body)
@@ -137,9 +141,11 @@ class OpenAIChat:
                 body["top_logprobs"] = request.logprobs
 
     def _tools(self, request: Request, body: Body) -> None:
-        if not request.tools:
-            return
         tools, choice = request.tools, request.tool_choice
+        if not tools:
+            if choice not in (None, "auto", "none"):
+                raise UnsupportedError(f"tool_choice {choice!r} needs tools")
+            return
         if choice == "none" and self.tool_choice == "auto":
             return
         if choice not in (None, "auto", "none", "required"):
@@ -152,12 +158,19 @@ class OpenAIChat:
                 # Offering only that tool is what comes nearest where it cannot be named.
                 tools, choice = named, "required"
         if choice == "required" and self.tool_choice == "auto":
-            choice = "auto"
+            raise UnsupportedError(
+                f"{request.model}: this provider cannot be made to call a tool; use tool_choice"
+                f" 'auto' (or extra={{'tool_choice': ...}} if you know better)"
+            )
         if choice in ("auto", "none", "required"):
             body["tool_choice"] = choice
         body["tools"] = [self._tool(t) for t in tools]
-        if request.parallel_tools is not None and self.parallel_param:
+        if self.parallel_param and request.parallel_tools is not None:
             body["parallel_tool_calls"] = request.parallel_tools
+        elif request.parallel_tools is False:
+            raise UnsupportedError(
+                f"{request.model}: this provider cannot be kept from calling several tools at once"
+            )
 
     def _tool(self, tool: Tool) -> Body:
         function: Body = {"name": tool.name, "parameters": dict(tool.parameters)}
@@ -250,16 +263,13 @@ class OpenAIChat:
     def _content(self, message: Message) -> str | list[Body]:
         parts = message.content
         if isinstance(parts, str):
-            return parts
+            return result(message) if message.is_error else parts
         if message.role == "tool":
-            return message.text or "(see below)"
-        only_text = all(isinstance(p, (Text, Document)) for p in parts)
-        if message.role != "user" and not only_text:
-            raise UnsupportedError(
-                f"a {message.role} turn holds text only; put images into a user's"
-            )
-        if only_text and (self.text_only or message.role != "user"):
-            return message.text
+            return result(message) or "(see below)"
+        if message.role != "user":
+            return only_said(message)
+        if self.text_only and is_plain(message):
+            return said(message)
         return [self._part(p) for p in parts]
 
     def _part(self, part: Part) -> Body:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any, Literal, TypeAlias
 
+from prompture.codecs.turns import words
 from prompture.errors import UnsupportedError
 from prompture.types import Document, File, Image, Part, Text
 
@@ -16,9 +17,12 @@ def part_of(part: Part, *, files: Files, image_urls: bool) -> Body:
     """One part. ``files`` and ``image_urls`` are the knobs of ``OpenAIChat``. Raises
     UnsupportedError for what the provider cannot take."""
     if isinstance(part, (Text, Document)):
-        return {"type": "text", "text": part.text}
+        return {"type": "text", "text": words(part)}
     if isinstance(part, Image):
         return _image(part, urls=image_urls)
+    if part.id is None and part.media_type.startswith("image/"):
+        picture = Image(data=part.data, url=part.url, media_type=part.media_type)
+        return _image(picture, urls=image_urls)
     return _file(part, files)
 
 

@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/responses
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
@@ -54,6 +54,8 @@ class OpenAIResponses:
 
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
         """Raises UnsupportedError for what this API or the model's family has not."""
+        if request.reasoning == 0:
+            request = replace(request, reasoning="none")
         _refuse(request)
         stored = bool(request.extra.get("store", self.store))
         body: dict[str, Any] = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from prompture.codecs.base import arguments_text
 from prompture.codecs.openai_responses_rules import DIALECT
+from prompture.codecs.turns import is_plain, only_said, result, words
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.types import Document, File, Image, Message, Part, Text
 
@@ -31,8 +32,8 @@ def _items(message: Message, stored: bool) -> Iterator[Item]:
     if native is not None and native.dialect == DIALECT:
         yield from echoed(native.payload, stored)
         return
-    if message.text:
-        yield {"role": "assistant", "content": message.text}
+    if text := only_said(message):
+        yield {"role": "assistant", "content": text}
     for call in message.calls:
         yield {
             "type": "function_call",
@@ -68,21 +69,21 @@ def _content(message: Message) -> str | list[Item]:
     if isinstance(message.content, str):
         return message.content
     if message.role == "system":
-        return message.text
+        return only_said(message)
     return [_part(part) for part in message.content]
 
 
 def _result(message: Message) -> Item:
     if not message.call_id:
         raise ConfigurationError("a tool turn needs the call_id of the call it answers")
-    plain = all(isinstance(part, (Text, Document)) for part in message.parts)
-    output = message.text if plain else [_part(part) for part in message.parts]
+    plain = is_plain(message)
+    output = result(message) if plain else [_part(part) for part in message.parts]
     return {"type": "function_call_output", "call_id": message.call_id, "output": output}
 
 
 def _part(part: Part) -> Item:
     if isinstance(part, (Text, Document)):
-        return {"type": "input_text", "text": part.text}
+        return {"type": "input_text", "text": words(part)}
     return _image(part) if isinstance(part, Image) else _file(part)
 
 

@@ -22,6 +22,7 @@ def reasons(model: str, effort: str | int | None) -> bool:
     unless the effort is ``"none"``.
     """
     name = model.rpartition("/")[2].removeprefix("ft:")
+    effort = "none" if effort == 0 else effort
     if _CHAT.match(name):
         return False
     if _OPTIONAL.match(name) and not re.search(r"-(?:pro|codex|chat)", name):

@@ -18,6 +18,7 @@ from typing import Any
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder
 from prompture.codecs.prompted_calls import write_call
 from prompture.codecs.prompted_scan import CallScanner
+from prompture.codecs.turns import only_said, said
 from prompture.errors import PromptureError, ProviderError, UnsupportedError
 from prompture.types import (
     Completion,
@@ -164,8 +165,8 @@ def _instructed(messages: list[Message], words: str) -> list[Message]:
     at = next((i for i, m in enumerate(messages) if m.role == "system"), None)
     if at is None:
         return [Message(role="system", content=words), *messages]
-    turn = messages[at]
-    messages[at] = replace(turn, content=f"{turn.text}\n\n{words}" if turn.text else words)
+    turn, said_there = messages[at], only_said(messages[at])
+    messages[at] = replace(turn, content=f"{said_there}\n\n{words}" if said_there else words)
     return messages
 
 
@@ -187,7 +188,8 @@ def _turn(message: Message, dialect: str) -> Message:
     if not message.calls:
         return replace(message, native=native)
     blocks = [write_call(call) for call in message.calls]
-    words = "\n".join([message.text, *blocks] if message.text else blocks)
+    text = only_said(message)
+    words = "\n".join([text, *blocks] if text else blocks)
     return replace(message, content=words, calls=(), native=native)
 
 
@@ -202,9 +204,10 @@ def _results(turns: list[Message], names: Mapping[str, str]) -> Message:
 
 
 def _result(turn: Message, names: Mapping[str, str]) -> str:
-    content: Any = turn.text
+    text = said(turn)
+    content: Any = text
     with suppress(ValueError):
-        content = json.loads(turn.text)
+        content = json.loads(text)
     name = turn.name or names.get(turn.call_id or "", "")
     body = {"name": name, "error" if turn.is_error else "content": content}
     # A result that holds a closing tag must not end the block.
