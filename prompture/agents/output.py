@@ -53,7 +53,10 @@ class Output(Generic[T]):
 
     @property
     def tool(self) -> Tool | None:
-        return self.plan.template.tools[0] if self.plan.strategy == "tool" else None
+        if self.plan.strategy != "tool":
+            return None
+        said = self.source.description or "Give the final answer."
+        return replace(self.plan.template.tools[0], description=said)
 
     def calls(self, completion: Completion) -> tuple[ToolCall | None, tuple[ToolCall, ...]]:
         """The call that gives the value, and the calls of tools."""
@@ -74,9 +77,9 @@ class Output(Generic[T]):
     def ask(self, request: Request, *, tools: bool) -> Request:
         """The request that may be answered with the value."""
         template = self.plan.template
-        if self.plan.strategy == "tool":
+        if own := self.tool:
             choice = request.tool_choice if tools else template.tool_choice
-            return replace(request, tools=(*request.tools, *template.tools), tool_choice=choice)
+            return replace(request, tools=(*request.tools, own), tool_choice=choice)
         return replace(
             request,
             schema=template.schema,

@@ -57,7 +57,7 @@ ROW = Provider(
     key_required=False,
     default_model="",
     local=True,
-    features=Features(vision=True, schema_dialect="llamacpp"),
+    features=Features(vision=True, schema_with_tools=False, schema_dialect="llamacpp"),
     engine=_engine,
     in_process=is_file,
     docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",

@@ -123,3 +123,18 @@ def test_a_conversation(llama_server: Llama) -> None:
         assert again.messages == talk.messages
         assert again.say("And now?")
         assert len(again.messages) == 6
+
+
+def forgetful(request: Request) -> Request:
+    """The tiny model calls a tool only where it has seen no result; a named tool it must call."""
+    return replace(request, messages=request.messages[:2]) if request.tool_choice else request
+
+
+def test_tools_and_a_typed_end(way: str, llama_server: Llama) -> None:
+    """llama.cpp's grammar of a schema leaves no room for calls: the end is a call of its own.
+    The model answers in text first, and is then held to it."""
+    hooks = Hooks(before_request=forgetful)
+    result, _ = run(way, llama_server, "Save Ann.", output=Person, hooks=hooks)
+    assert isinstance(result.output, Person)
+    assert [use.status for use in result.tool_calls] == ["ok"]
+    assert [s.number for s in result.steps] == [1, 2, 3]
