@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,11 +45,11 @@ class Rewrite:
 
     def forward(self, value: Any) -> Any:
         """A value of the original schema as one of the rewritten schema. Total."""
-        return value if self.identity else self._codec.forward(value)
+        return value if self.identity else _carried(self._codec.forward, value)
 
     def restore(self, value: Any) -> Any:
         """The inverse. Total: what does not fit is carried as it is, for the check to refuse."""
-        return value if self.identity else self._codec.restore(value)
+        return value if self.identity else _carried(self._codec.restore, value)
 
     @property
     def codec(self) -> Codec:
@@ -75,6 +76,14 @@ class Rewrite:
     def unenforced(self) -> tuple[Change, ...]:
         """What the model is not made to obey."""
         return tuple(change for change in self.changes if change.unenforced)
+
+
+def _carried(codec: Callable[[Any], Any], value: Any) -> Any:
+    """The value through a codec; one that nests too deep for Python stays as it is, and no check takes it."""
+    try:
+        return codec(value)
+    except RecursionError:
+        return value
 
 
 def _unescaped(token: str) -> str:

@@ -80,7 +80,12 @@ _SKETCH = 1_000
 _INK = 60_000
 _CHANGES = 5_000
 _NODES = 60_000
+_CIRCLE = "a $ref leads to nothing but itself"
 _OBJECT = frozenset({"object"})
+
+
+class Crowded(Exception):
+    """Cycles of references, written out, take too much room: go round them less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +146,8 @@ class Compiler:
         self._kept: list[Any] = []
         self.spent = 0
         self.room = 3_000 + 2 * found.nodes
-        self.crowded = False
         self._ink = _INK
+        self._sketches: dict[tuple[int, ...], str] = {}
         limits = dialect.limits
         self._optionals = limits.optionals
         self._unions = limits.unions
@@ -252,7 +257,9 @@ class Compiler:
     def _root_node(self, spot: Spot) -> Node:
         """The root, a bare reference followed: a definition cannot be the root everywhere."""
         root, seen = self.root, set()
-        while isinstance(root, dict) and self._is_only(root, _REF) and id(root) not in seen:
+        while isinstance(root, dict) and self._is_only(root, _REF):
+            if id(root) in seen:
+                raise SchemaError(_CIRCLE)
             seen.add(id(root))
             target = self._resolver.target(root)
             spot = spot.at("$ref")
@@ -290,13 +297,15 @@ class Compiler:
 
     def node(self, conj: Conj, spot: Spot) -> Node:
         """What schemas that hold together become."""
+        self.spent += 1
+        if self.spent > _NODES:
+            raise SchemaError(f"the schema is larger than {_NODES:,} parts in {self.dialect.name}")
         conj = tuple(part for part in conj if part is not True and part != {})
         if len(conj) == 1 and isinstance(conj[0], dict):
             found = self._direct(conj[0], spot)
             if found is not None:
                 return self._described(found, conj)
         key = tuple(map(id, conj))
-        self.spent += 1
         if key in self.cut.texts:
             return self._described(
                 self.text(conj, spot, why=f"{self.dialect.name} {self.cut.limit}"), conj
@@ -357,7 +366,8 @@ class Compiler:
             return None  # the alternatives merge into one enum
         nodes = [self.node((part,), spot.at(word, str(i))) for i, part in enumerate(branches)]
         if word == "oneOf":
-            self.change(spot, "oneOf", "one of several becomes any of several", unenforced=True)
+            said = "one of several becomes any of several"
+            self.change(spot, "oneOf", said, unenforced="discriminator" not in schema)
         return choose(self, [node for node in nodes if node.kinds], spot)
 
     def alternative(self, alt: Alt, spot: Spot, conj: Conj = ANYTHING) -> Node:
@@ -389,8 +399,7 @@ class Compiler:
         """A string holding JSON."""
         note = "any JSON value, as JSON text"
         if conj:
-            sketch = _sketch(conj, _SKETCH if self._ink > 0 else 80)
-            self._ink -= len(sketch)
+            sketch = self._sketched(conj)
             note = f"JSON text of a value of this JSON Schema: {sketch}"
         reason = (
             "any value becomes JSON text" if why is None else f"becomes JSON text, because {why}"
@@ -398,6 +407,16 @@ class Compiler:
         self.change(spot, "text", reason, unenforced=True)
         schema: dict[str, Any] = {"type": "string", "description": note}
         return Node(schema, TEXT, kinds, label="json")
+
+    def _sketched(self, conj: Conj) -> str:
+        """The schema in short, in full only for the first few."""
+        key = tuple(map(id, conj))
+        known = self._sketches.get(key)
+        if known is None:
+            known = self._sketches[key] = _sketch(conj)
+        most = _SKETCH if self._ink > 0 else 80
+        self._ink -= len(known)
+        return known if len(known) <= most else known[: most - 1] + "…"
 
     def text_of(self, nodes: list[Node], spot: Spot, *, why: str) -> Node:
         """A union as a string holding JSON."""
@@ -449,7 +468,7 @@ class Compiler:
     # definitions
 
     def _referred(self, schema: dict[str, Any], spot: Spot) -> Node:
-        target = self._resolver.target(schema)
+        target = self._target(schema)
         if isinstance(target, bool):
             return self.node((target,), spot)
         conj = (target,)
@@ -465,6 +484,17 @@ class Compiler:
             return self._inline(conj, within)
         return self._define(conj, within, hint=schema["$ref"])
 
+    def _target(self, schema: dict[str, Any]) -> Any:
+        """What a reference means, references to references followed."""
+        seen: set[int] = set()
+        target = self._resolver.target(schema)
+        while isinstance(target, dict) and self._is_only(target, _REF):
+            if id(target) in seen:
+                raise SchemaError(_CIRCLE)
+            seen.add(id(target))
+            target = self._resolver.target(target)
+        return target
+
     def _turns(self, cycle: int) -> int:
         size = self._graph.cycle_size.get(cycle, 1) if self._graph else 1
         return self.cut.turns if size == 1 else min(size + 1, self.cut.turns + 2)
@@ -473,11 +503,8 @@ class Compiler:
         """More is written out than a schema of this size should need."""
         if self.spent <= self.room:
             return False
-        self.crowded = True
-        if self.spent > _NODES:
-            raise SchemaError(
-                f"the schema becomes larger than {_NODES:,} parts in {self.dialect.name}"
-            )
+        if self.cut.turns > 0 and not self.dialect.recursion:
+            raise Crowded
         return True
 
     def _inline(self, conj: Conj, spot: Spot) -> Node:
@@ -509,11 +536,11 @@ class Compiler:
         return Node({"$ref": f"#/$defs/{name}"}, later, kinds, null="null" in kinds, label=name)
 
 
-def _sketch(conj: Conj, most: int = _SKETCH) -> str:
+def _sketch(conj: Conj) -> str:
     """The schema itself, shortened, for the model to follow."""
     whole = conj[0] if len(conj) == 1 else {"allOf": list(conj)}
     text = json.dumps(_bare(whole), ensure_ascii=False, separators=(",", ":"))
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= _SKETCH else text[: _SKETCH - 1] + "…"
 
 
 def _bare(schema: Any, depth: int = 6) -> Any:

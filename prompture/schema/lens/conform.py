@@ -9,6 +9,8 @@ from prompture.schema.lens.kinds import EVERY, family, kind_of, same
 from prompture.schema.lens.patterns import finds
 
 _FUEL = 8
+_STEPS = 200_000
+_DEPTH = 120
 
 
 class Wire:
@@ -46,29 +48,45 @@ class Wire:
             return EVERY
         return found | {"null"} if schema.get("nullable") else found
 
-    def takes(self, schema: dict[str, Any], value: Any, fuel: int = 60) -> bool:
-        """The value is valid under the rewritten schema; formats are not looked at."""
+    def takes(self, schema: dict[str, Any], value: Any) -> bool:
+        """The value is valid under the rewritten schema; formats are not looked at.
+
+        An answer made to hurt, deep and full of near misses, is given up after a number of steps, and taken.
+        """
+        return self._takes(schema, value, [_STEPS, _DEPTH])
+
+    def _takes(self, schema: dict[str, Any], value: Any, left: list[int]) -> bool:
         schema = self.deref(schema)
-        if fuel == 0:
+        left[0] -= 1
+        if left[0] < 0 or left[1] < 0:
             return True
         if value is None and schema.get("nullable"):
             return True
+        left[1] -= 1
+        try:
+            return self._takes_all(schema, value, left)
+        finally:
+            left[1] += 1
+
+    def _takes_all(self, schema: dict[str, Any], value: Any, left: list[int]) -> bool:
         if "anyOf" in schema and not any(
-            self.takes(part, value, fuel - 1) for part in schema["anyOf"]
+            self._takes(part, value, left) for part in schema["anyOf"]
         ):
             return False
-        if not all(self.takes(part, value, fuel - 1) for part in schema.get("allOf", ())):
+        if "allOf" in schema and not all(
+            self._takes(part, value, left) for part in schema["allOf"]
+        ):
             return False
         kind = kind_of(value)
         if not _is_typed(schema, value, kind) or not _is_listed(schema, value):
             return False
         if kind == "object":
-            return self._takes_object(schema, value, fuel)
+            return self._takes_object(schema, value, left)
         if kind == "array":
-            return self._takes_array(schema, value, fuel)
+            return self._takes_array(schema, value, left)
         return _takes_scalar(schema, value, kind)
 
-    def _takes_object(self, schema: dict[str, Any], value: dict[str, Any], fuel: int) -> bool:
+    def _takes_object(self, schema: dict[str, Any], value: dict[str, Any], left: list[int]) -> bool:
         properties = schema.get("properties", {})
         if any(name not in value for name in schema.get("required", ())):
             return False
@@ -81,11 +99,11 @@ class Wire:
         rest = schema.get("additionalProperties", not (self._closed and "type" in schema))
         for name, item in value.items():
             sub = properties.get(name, rest)
-            if sub is False or (isinstance(sub, dict) and not self.takes(sub, item, fuel - 1)):
+            if sub is False or (isinstance(sub, dict) and not self._takes(sub, item, left)):
                 return False
         return True
 
-    def _takes_array(self, schema: dict[str, Any], value: list[Any], fuel: int) -> bool:
+    def _takes_array(self, schema: dict[str, Any], value: list[Any], left: list[int]) -> bool:
         if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
             return False
         if schema.get("uniqueItems") and _repeats(value):
@@ -94,7 +112,7 @@ class Wire:
         items = schema.get("items", True)
         for i, item in enumerate(value):
             sub = prefix[i] if i < len(prefix) else items
-            if sub is False or (isinstance(sub, dict) and not self.takes(sub, item, fuel - 1)):
+            if sub is False or (isinstance(sub, dict) and not self._takes(sub, item, left)):
                 return False
         return True
 
@@ -203,4 +221,16 @@ def _takes_number(schema: dict[str, Any], value: Any) -> bool:
 
 
 def _repeats(values: list[Any]) -> bool:
-    return any(same(a, b) for i, a in enumerate(values) for b in values[i + 1 :])
+    scalars: set[tuple[str, Any]] = set()
+    others: list[Any] = []
+    for value in values:
+        kind = kind_of(value)
+        if kind in ("object", "array"):
+            if any(same(value, other) for other in others):
+                return True
+            others.append(value)
+        elif (kind, value) in scalars:
+            return True
+        else:
+            scalars.add((kind, value))
+    return False

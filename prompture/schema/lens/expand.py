@@ -181,7 +181,11 @@ def _list(schema: dict[str, Any], word: str) -> list[Any]:
 
 def typed(word: str, schema: dict[str, Any], draft: int) -> Alt:
     """The alternative of one type, its words in the spelling of draft 2020-12."""
-    alt = Alt(word, {w: schema[w] for w in _WORDS[word] if w in schema})
+    alt = Alt(word, {w: schema[w] for w in _WORDS[word] if schema.get(w) is not None})
+    for w, value in alt.words.items():
+        expected = str if w in ("pattern", "format") else int | float
+        if not isinstance(value, expected):
+            raise SchemaError(f"{w} takes no {type(value).__name__}")
     if word in ("number", "integer"):
         _modern_bounds(alt.words, draft)
     elif word == "object":

@@ -12,7 +12,7 @@ from typing import Any
 from prompture.errors import SchemaError
 from prompture.schema.lens.change import Change
 from prompture.schema.lens.codec import Codec
-from prompture.schema.lens.compiler import Compiler, Cut
+from prompture.schema.lens.compiler import Compiler, Crowded, Cut
 from prompture.schema.lens.dialects import Dialect
 from prompture.schema.lens.guard import Survey, survey
 from prompture.schema.lens.limits import Excess, excesses, measure
@@ -39,13 +39,10 @@ def fit(
     compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
     if refuse and over:
         raise SchemaError(_too_large(dialect, over))
-    while compiler.crowded and not dialect.recursion and cut.turns > 0:
-        cut = replace(cut, turns=0 if cut.turns == 1 else 1)
-        compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
     for _ in range(_ROUNDS):
         if not over:
             return schema, codec, compiler.changes
-        cut = _less(compiler, cut, over, dialect)
+        cut = _less(compiler, compiler.cut, over, dialect)
         compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
     if over:
         raise SchemaError(_too_large(dialect, over))
@@ -67,7 +64,11 @@ def _attempt(
     root: Any, found: Survey, dialect: Dialect, *, exact: bool, cut: Cut
 ) -> tuple[Compiler, dict[str, Any], Codec, list[Excess]]:
     compiler = Compiler(root, found, dialect, exact=exact, cut=cut)
-    schema, codec = compiler.compile()
+    try:
+        schema, codec = compiler.compile()
+    except Crowded:
+        fewer = replace(cut, turns=0 if cut.turns == 1 else 1)
+        return _attempt(root, found, dialect, exact=exact, cut=fewer)
     limits = dialect.limits
     if limits.depth is None and limits.properties is None and limits.chars is None:
         return compiler, schema, codec, []

@@ -105,11 +105,12 @@ def _labelled(c: Compiler, alt: Alt, spot: Spot) -> Node:
     """Values of a kind that has no enum: strings stand for them."""
     codec = Labels(alt.values or [])
     labels = codec.labels()
-    c.change(
-        spot,
-        "literal",
-        f"{alt.kind} values stand as strings of their JSON: {c.dialect.name} has no such enum",
-    )
+    if alt.kind != "null":  # in a union it becomes nullable; alone it is told by the record
+        c.change(
+            spot,
+            "literal",
+            f"{alt.kind} values stand as strings of their JSON: {c.dialect.name} has no such enum",
+        )
     if not c.afford_enum(labels):
         node = Node({"type": "string"}, TEXT, alt.kinds(), label=alt.kind)
         annotate(node.schema, None, [_one_of(labels), *alt.notes])

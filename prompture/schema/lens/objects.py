@@ -136,6 +136,10 @@ def record(
             "required" if name in required else "optional" if name in native else "null"
         )
         node.schema, presence = _presence(c, node, presence, conj, within)
+        if node.kinds == {"null"} and c.dialect.null == "nullable":
+            c.change(
+                within, "literal", f"null stands as a string: {c.dialect.name} has no type for it"
+            )
         skips = presence == "optional" and not c.exact and _defaults_to_null(conj)
         if skips:
             node.schema = without_null(c, node.schema)

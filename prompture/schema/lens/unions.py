@@ -62,6 +62,8 @@ def nullable(c: Compiler, schema: dict[str, Any]) -> dict[str, Any]:
 
 def without_null(c: Compiler, schema: dict[str, Any]) -> dict[str, Any]:
     """The schema without its branch for null, for a place that may be left out instead."""
+    if schema.get("nullable"):
+        return {word: value for word, value in schema.items() if word != "nullable"}
     branches = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
     if "anyOf" not in schema or len(branches) == len(schema["anyOf"]) or not branches:
         return schema
