@@ -55,8 +55,25 @@ def _said(body: Mapping[str, Any]) -> str | dict[str, Any]:
         return CITY
     tools = body.get("tools") or body.get("toolConfig")
     if "ACME Ltd" in words:
-        return VALUE if tools else json.dumps(VALUE)
+        value = _fitting(body)
+        return value if tools else json.dumps(value)
     return WORD
+
+
+def _fitting(body: Any) -> dict[str, Any]:
+    """The receipt's values as the schema that was sent wants them: null, or left out."""
+    note = _property(body, "note")
+    if note is not None and "null" not in json.dumps(note):
+        return {name: value for name, value in VALUE.items() if value is not None}
+    return VALUE
+
+
+def _property(body: Any, name: str) -> Any:
+    """The schema of a property, wherever in the request it stands; None where it does not."""
+    inner = body.values() if isinstance(body, Mapping) else body if isinstance(body, list) else ()
+    if isinstance(body, Mapping) and name in (body.get("properties") or {}):
+        return body["properties"][name]
+    return next((found for each in inner if (found := _property(each, name)) is not None), None)
 
 
 def _tool(said: Mapping[str, Any]) -> str:
