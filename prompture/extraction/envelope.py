@@ -13,7 +13,7 @@ from prompture.schema.lens.codec import SAME, Codec, Later
 from prompture.schema.lens.record import Record
 from prompture.schema.lens.rows import List
 from prompture.schema.partial import Path
-from prompture.schema.repair import read_exactly
+from prompture.schema.repair import NotJSON, parse, read_exactly
 from prompture.schema.source import Source
 from prompture.schema.strict import Rewrite
 
@@ -94,6 +94,7 @@ class ItemReader:
 
     path: Path
     read: Callable[[str], Any]
+    """The value of an item's text, mended where it is nearly JSON. Raises InvalidValue."""
 
 
 def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
@@ -102,9 +103,30 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
     if place is None:
         return None
     path, item = place
-    if item is SAME:
-        return ItemReader(path, one.validate_json)
-    return ItemReader(path, lambda raw: one.validate(item.restore(read_exactly(raw))))
+    same = item is SAME
+
+    def read(raw: str) -> Any:
+        try:
+            return one.validate_json(raw) if same else _restored(one, item, raw)
+        except InvalidValue as exc:
+            if not exc.not_json:
+                raise
+        try:
+            mended = parse(raw).text
+        except NotJSON as exc:
+            message = f"must be JSON: {exc}"
+            raise InvalidValue([Problem("", message, "json_invalid")]) from exc
+        return one.validate_json(mended) if same else _restored(one, item, mended)
+
+    return ItemReader(path, read)
+
+
+def _restored(one: Source[Any], item: Codec, raw: str) -> Any:
+    try:
+        plain = read_exactly(raw)
+    except ValueError:
+        raise InvalidValue([Problem("", "must be JSON", "json_invalid")]) from None
+    return one.validate(item.restore(plain))
 
 
 def _list_codec(codec: Codec) -> tuple[Path, Codec] | None:
