@@ -3,7 +3,7 @@
 Facts, with where they were read: Anthropic's web search "about $10 per 1,000" (the project's
 wire digest); OpenAI's $10 per 1,000 for reasoning models, while others pay $10 or $25 by the
 tool's version; Perplexity's request fees by search context size (its recorded answers state
-0.005 for Sonar and 0.006 for Sonar Pro, both low). Where a provider charges for searches and no
+0.005 for Sonar and Sonar Reasoning, 0.006 for Sonar Pro, all low). Where a provider charges for searches and no
 fee is known here, the price of the call is unknown, not lower.
 """
 
@@ -29,6 +29,7 @@ FREE_SEARCH = frozenset({"groq", "zai", "moonshotai", "openrouter"})
 _PERPLEXITY: Mapping[str, Mapping[str, str]] = {
     "sonar": {"low": "5", "medium": "8", "high": "12"},
     "sonar-pro": {"low": "6", "medium": "10", "high": "14"},
+    "sonar-reasoning": {"low": "5", "medium": "8", "high": "12"},
     "sonar-reasoning-pro": {"low": "6", "medium": "10", "high": "14"},
 }
 

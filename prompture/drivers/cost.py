@@ -19,6 +19,8 @@ _APART = frozenset({"iterations", "speed", "inference_geo", "search_context_size
 """Fields of a raw usage that change the price beyond the tokens."""
 _PER_REQUEST = frozenset({"perplexity"})
 """Providers that charge for the request itself."""
+_STATES_ZERO = frozenset({"openrouter", "xai", "perplexity"})
+"""Providers whose word that a call cost nothing is taken. Azure passes on a field of xAI's, 0."""
 _US_FACTOR = Decimal("1.1")
 
 
@@ -59,6 +61,8 @@ def price_of(
         return LOCAL
     if provider.billed:
         usage = provider.billed(usage)
+    if usage.stated_cost == 0 and provider.catalog not in _STATES_ZERO:
+        usage = replace(usage, stated_cost=None)
     raw = usage.raw
     entry = _priced_entry(provider, answered, asked)
     if usage.searches or not _APART.isdisjoint(raw) or provider.catalog in _PER_REQUEST:
