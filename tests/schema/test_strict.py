@@ -327,6 +327,60 @@ def test_what_cannot_be_enforced_is_said(schema: dict[str, Any], note: str) -> N
     assert any(change.unenforced and change.pointer == "/properties/x" for change in found.changes)
 
 
+def test_words_without_a_type_are_kept_where_a_type_is_found() -> None:
+    schema = {"allOf": [INT, {"minimum": 12}, {"maximum": 14}]}
+    assert rewrite(obj(("x",), x=schema), "openai").schema["properties"]["x"] == {
+        "type": "integer",
+        "minimum": 12,
+        "maximum": 14,
+    }
+    alone = rewrite(obj(("x",), x={"minLength": 3}), "openai-compatible")
+    assert alone.schema["properties"]["x"] == {"description": "at least 3 characters"}
+    assert alone.unenforced
+
+
+def test_the_drafts_are_read_by_the_letter() -> None:
+    old = {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "minimum": 3,
+        "exclusiveMinimum": True,
+        **INT,
+    }
+    assert rewrite(old, "openai").schema["properties"]["value"]["exclusiveMinimum"] == 3
+    hidden = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "definitions": {"A": STR},
+        **obj(("x",), x={"$ref": "#/definitions/A", "maxLength": 0, "description": "d"}),
+    }
+    found = rewrite(hidden, "openai")
+    assert found.restore(found.forward({"x": "long"})) == {"x": "long"}
+    assert found.schema["properties"]["x"] == {"anyOf": [{"$ref": "#/$defs/A"}], "description": "d"}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "#/$defs/a~1b",
+        "#named",
+        "other.json#/$defs/inner",
+        "https://example.com/root.json#/$defs/a~1b",
+    ],
+)
+def test_references_of_every_sort_resolve(reference: str) -> None:
+    schema = {
+        "$id": "https://example.com/root.json",
+        **obj(("x",), x={"$ref": reference}),
+        "$defs": {
+            "a/b": INT,
+            "n": {"$anchor": "named", **INT},
+            "o": {"$id": "other.json", "$defs": {"inner": INT}},
+        },
+    }
+    found = rewrite(schema, "openai")
+    (definition,) = found.schema["$defs"].values()
+    assert definition == INT
+
+
 def test_an_identity_is_known_as_one() -> None:
     closed = obj(
         ("a", "b"),

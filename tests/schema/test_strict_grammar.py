@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +14,6 @@ from jsonschema.validators import validator_for
 from prompture.schema import rewrite
 from tests.llama.fixtures import Llama
 
-# One process for all: the converter is native code, and a fault in it must not end the tests.
-CONVERT = """
-import json, sys
-from xllamacpp import json_schema_to_grammar
-for line in sys.stdin:
-    try:
-        print(len(json_schema_to_grammar(json.loads(line))))
-    except Exception as error:
-        print(type(error).__name__, str(error).splitlines()[:1])
-"""
-
 
 def schemas(folder: Path, step: int = 1) -> dict[str, Any]:
     paths = sorted(folder.glob("*/*.json"))[::step]
@@ -35,21 +22,21 @@ def schemas(folder: Path, step: int = 1) -> dict[str, Any]:
     }
 
 
-def test_every_schema_becomes_a_grammar(shared: Path) -> None:
-    pytest.importorskip("xllamacpp")
-    found = schemas(shared / "schemas")
-    lines = "\n".join(json.dumps(rewrite(schema, "ollama").schema) for schema in found.values())
-    done = subprocess.run(
-        [sys.executable, "-c", CONVERT],
-        input=lines,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    sizes = done.stdout.splitlines()
-    assert len(sizes) == len(found)
-    assert [row for row in zip(found, sizes, strict=True) if not row[1].isdigit()] == []
+def test_schemas_become_grammars(llama_server: Llama, shared: Path) -> None:
+    """The server compiles the grammar before the first token, and refuses what it does not understand."""
+    refused = {}
+    found = schemas(shared / "schemas", step=5)
+    for name, schema in found.items():
+        answer = _answer(llama_server, rewrite(schema, "ollama").schema, tokens=1)
+        if "error" in answer:
+            refused[name] = answer["error"]
+    assert len(found) > 80
+    assert refused == {}
+
+
+def test_the_server_refuses_what_is_no_grammar(llama_server: Llama) -> None:
+    """So that the test above can fail."""
+    assert "error" in _answer(llama_server, {"type": "nonsense"}, tokens=1)
 
 
 def test_constrained_answers_restore_to_valid_values(llama_server: Llama, shared: Path) -> None:
@@ -106,16 +93,20 @@ def test_answers_in_other_dialects_restore_too(llama_server: Llama, dialect: str
 
 def _ask(server: Llama, schema: Any) -> str | None:
     """One answer under the grammar of the schema; None if it was cut off."""
+    answer = _answer(server, schema, tokens=700)
+    assert "error" not in answer, answer["error"]
+    choice = answer["choices"][0]
+    return choice["message"]["content"] if choice["finish_reason"] == "stop" else None
+
+
+def _answer(server: Llama, schema: Any, *, tokens: int) -> Any:
     asked = {"name": "answer", "strict": True, "schema": schema}
     body = {
         "model": server.model,
         "messages": [{"role": "user", "content": "go"}],
-        "max_tokens": 700,
+        "max_tokens": tokens,
         "seed": 1,
         "temperature": 0.6,
         "response_format": {"type": "json_schema", "json_schema": asked},
     }
-    answer = requests.post(f"{server.base_url}/chat/completions", json=body, timeout=60).json()
-    assert "error" not in answer, answer["error"]
-    choice = answer["choices"][0]
-    return choice["message"]["content"] if choice["finish_reason"] == "stop" else None
+    return requests.post(f"{server.base_url}/chat/completions", json=body, timeout=60).json()

@@ -14,6 +14,18 @@ from prompture.schema.lens.kinds import EVERY, family, kind_of, same
 Conj = tuple[Any, ...]
 """Raw schemas that hold together; the empty one allows anything."""
 
+_NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+WORDS: dict[str, tuple[str, ...]] = {
+    "string": ("minLength", "maxLength", "pattern", "format"),
+    "number": _NUMERIC,
+    "integer": _NUMERIC,
+    "array": ("minItems", "maxItems", "uniqueItems"),
+    "object": ("minProperties", "maxProperties"),
+    "boolean": (),
+    "null": (),
+}
+"""The assertions about values of a type, but for what they hold."""
+
 NOTHING: Conj = (False,)
 ANYTHING: Conj = ()
 
@@ -50,7 +62,10 @@ class Rows:
 
 @dataclass(slots=True)
 class Alt:
-    """Values of one kind. ``any`` is every kind but those in ``but``; ``values`` are the only ones, where known."""
+    """Values of one kind. ``any`` is every kind but those in ``but``; ``values`` are the only ones, where known.
+
+    The words of ``any`` hold for the kinds that they are about.
+    """
 
     kind: str
     words: dict[str, Any] = field(default_factory=dict)
@@ -86,18 +101,19 @@ def noted(alt: Alt, notes: tuple[str, ...]) -> Alt:
 
 
 def _is_free(alt: Alt) -> bool:
-    return alt.kind == "any" and not alt.but and alt.values is None
+    return alt.kind == "any" and not alt.but and not alt.words
 
 
 def meet(a: Alt, b: Alt) -> Alt | None:
     """Values of both; None where there are none."""
     notes = (*a.notes, *(note for note in b.notes if note not in a.notes))
     if a.kind == "any" and b.kind == "any":
-        return Alt("any", but=a.but | b.but, notes=notes)
+        words, extra = _meet_words(a.words, b.words)
+        return Alt("any", words, but=a.but | b.but, notes=notes + extra)
     if a.kind == "any":
-        return None if family(b.kind) in a.but else replace(b, notes=notes)
+        return _narrowed(b, a, notes)
     if b.kind == "any":
-        return None if family(a.kind) in b.but else replace(a, notes=notes)
+        return _narrowed(a, b, notes)
     if family(a.kind) != family(b.kind):
         return None
     if a.values is not None or b.values is not None:
@@ -112,6 +128,17 @@ def meet(a: Alt, b: Alt) -> Alt | None:
     if a.kind == "array":
         found.rows = _meet_rows(a.rows or Rows(), b.rows or Rows())
     return found
+
+
+def _narrowed(alt: Alt, free: Alt, notes: tuple[str, ...]) -> Alt | None:
+    """An alternative under the words that a schema without a type has for its kind."""
+    if family(alt.kind) in free.but:
+        return None
+    own = {word: free.words[word] for word in WORDS[alt.kind] if word in free.words}
+    if not own or alt.values is not None:
+        return replace(alt, notes=notes)
+    words, extra = _meet_words(alt.words, own)
+    return replace(alt, words=words, notes=notes + extra)
 
 
 def _meet_values(a: Alt, b: Alt, *, notes: tuple[str, ...]) -> Alt | None:

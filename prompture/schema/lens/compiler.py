@@ -21,7 +21,7 @@ from prompture.schema.lens.kinds import EVERY
 from prompture.schema.lens.leaves import literal, scalar
 from prompture.schema.lens.names import Names
 from prompture.schema.lens.node import Node, Spot
-from prompture.schema.lens.notes import annotate
+from prompture.schema.lens.notes import annotate, in_words
 from prompture.schema.lens.objects import obj
 from prompture.schema.lens.refs import RefGraph, Resolver
 from prompture.schema.lens.unions import choose
@@ -385,12 +385,17 @@ class Compiler:
 
     def _any(self, alt: Alt, spot: Spot) -> Node:
         kinds = alt.kinds()
+        notes = [in_words(word, value) for word, value in alt.words.items()] + list(alt.notes)
+        for said in notes[: len(alt.words)]:
+            self.change(
+                spot, "constraint", f'"{said}" is only said in the description', unenforced=True
+            )
         if self.dialect.any:
             schema: dict[str, Any] = {}
-            annotate(schema, None, alt.notes)
+            annotate(schema, None, notes)
             return Node(schema, SAME, kinds, null="null" in kinds, label="any")
         node = self.text(ANYTHING, spot, why=None, kinds=kinds)
-        annotate(node.schema, None, alt.notes)
+        annotate(node.schema, None, notes)
         return node
 
     def text(

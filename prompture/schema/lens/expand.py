@@ -8,6 +8,7 @@ from prompture.errors import SchemaError
 from prompture.schema.lens.alts import (
     ANYTHING,
     NOTHING,
+    WORDS,
     Alt,
     Conj,
     Rows,
@@ -18,20 +19,11 @@ from prompture.schema.lens.alts import (
 )
 from prompture.schema.lens.guard import Survey
 from prompture.schema.lens.kinds import EVERY, family, same
-from prompture.schema.lens.patterns import is_usable
 from prompture.schema.lens.refs import Resolver
 
 SCALARS = frozenset({"string", "number", "integer", "boolean", "null"})
 _TYPES = frozenset({*SCALARS, "object", "array"})
-_WORDS: dict[str, tuple[str, ...]] = {
-    "string": ("minLength", "maxLength", "pattern", "format"),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    "integer": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    "array": ("minItems", "maxItems", "uniqueItems"),
-    "object": ("minProperties", "maxProperties"),
-    "boolean": (),
-    "null": (),
-}
+_ALL_WORDS = tuple(dict.fromkeys(word for words in WORDS.values() for word in words))
 _OBJECT_SIGNS = ("properties", "required", "patternProperties", "additionalProperties")
 _ARRAY_SIGNS = ("items", "prefixItems")
 _JOINS = ("$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "if")
@@ -165,13 +157,17 @@ class Expander:
         if any(sign in schema for sign in _ARRAY_SIGNS):
             found.append(typed("array", schema, self._draft))
         if self._exact:
-            return [*found, Alt("any", but=frozenset(alt.kind for alt in found))]
+            words = _words(schema, _ALL_WORDS)
+            _modern_bounds(words, self._draft)
+            return [*found, Alt("any", words, but=frozenset(alt.kind for alt in found))]
         if found:
             return found
         hinted = dict.fromkeys(kind for word, kind in _HINTS if word in schema)
         if len(hinted) == 1 and schema.keys().isdisjoint(_JOINS):
             return [typed(next(iter(hinted)), schema, self._draft)]
-        return [Alt("any")]
+        words = _words(schema, _ALL_WORDS)
+        _modern_bounds(words, self._draft)
+        return [Alt("any", words)]
 
 
 def _list(schema: dict[str, Any], word: str) -> list[Any]:
@@ -181,20 +177,23 @@ def _list(schema: dict[str, Any], word: str) -> list[Any]:
 
 def typed(word: str, schema: dict[str, Any], draft: int) -> Alt:
     """The alternative of one type, its words in the spelling of draft 2020-12."""
-    alt = Alt(word, {w: schema[w] for w in _WORDS[word] if schema.get(w) is not None})
-    for w, value in alt.words.items():
-        expected = str if w in ("pattern", "format") else int | float
-        if not isinstance(value, expected):
-            raise SchemaError(f"{w} takes no {type(value).__name__}")
+    alt = Alt(word, _words(schema, WORDS[word]))
     if word in ("number", "integer"):
         _modern_bounds(alt.words, draft)
     elif word == "object":
         alt.shape = _shape(schema)
     elif word == "array":
         alt.rows = _rows(schema, draft)
-    elif word == "string" and "pattern" in alt.words and not is_usable(alt.words["pattern"]):
-        alt.notes = (f"pattern: {alt.words.pop('pattern')}",)
     return alt
+
+
+def _words(schema: dict[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
+    found = {word: schema[word] for word in wanted if schema.get(word) is not None}
+    for word, value in found.items():
+        expected = str if word in ("pattern", "format") else int | float
+        if not isinstance(value, expected):
+            raise SchemaError(f"{word} takes no {type(value).__name__}")
+    return found
 
 
 def _modern_bounds(words: dict[str, Any], draft: int) -> None:

@@ -9,7 +9,7 @@ from prompture.schema.lens.codec import SAME, TEXT
 from prompture.schema.lens.literals import Labels
 from prompture.schema.lens.node import Node, Spot
 from prompture.schema.lens.notes import annotate, in_words
-from prompture.schema.lens.patterns import looks_around, plain
+from prompture.schema.lens.patterns import is_usable, looks_around, plain
 
 if TYPE_CHECKING:
     from prompture.schema.lens.compiler import Compiler
@@ -63,6 +63,8 @@ def _refusal(c: Compiler, word: str, value: Any) -> str | None:
         return f"{dialect.name} has no {word}"
     if word == "format" and dialect.formats is not None and value not in dialect.formats:
         return f"{dialect.name} does not know this format"
+    if word == "pattern" and not is_usable(value):
+        return "it is no pattern that can be run safely"
     if word == "pattern" and dialect.closed != "open" and looks_around(value):
         return f"{dialect.name} refuses lookaround and back-references"
     if word == "pattern" and dialect.plain_patterns and plain(value) is None:
