@@ -61,7 +61,7 @@ def command(
 
 
 def _is_ready(row: Any) -> bool:
-    return row is not None and (not row.key_required or row.key_is_set())
+    return row is not None and row.key_is_set()
 
 
 def _record(entry: catalog.Entry, row: Any) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def named(model: str, document: Message | None = None) -> str:
     if document is not None:
         needs = _reading(needs, document)
     rows = {row.catalog: row for row in map(find, names()) if row.catalog and not row.local}
-    ready = [key for key, row in rows.items() if not row.key_required or row.key_is_set()]
+    ready = [key for key, row in rows.items() if row.key_is_set()]
     wanted = [key for key in ready if not needs.providers or key in needs.providers]
     if not wanted:
         whose = ", ".join(needs.providers) or "any provider"
