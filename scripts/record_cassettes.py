@@ -21,10 +21,9 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import handwritten_answers
-
 from prompture.drivers.provider import first_set
 from prompture.drivers.registry import driver_for, find
+from scripts import handwritten_answers
 from tests.cassette import FOLDER, how_made, recording
 from tests.cassette_cases import SETUPS, Setup, ask, cases_of, providers, settings_of
 from tests.llama import fixtures
