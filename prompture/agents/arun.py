@@ -6,10 +6,11 @@ import asyncio
 import inspect
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from prompture.agents.carry import Teller, allowed, watched
 from prompture.agents.events import AgentEvent, Final, ToolFinished, ToolStarted
@@ -23,6 +24,7 @@ from prompture.types import Completion
 from prompture.wire.steps import Done, advance
 
 T = TypeVar("T")
+Events: TypeAlias = AsyncGenerator[AgentEvent, None]
 GRACE_SECONDS = 1.0
 """How long a task that was cancelled may take to clean up before it is left behind."""
 
@@ -34,7 +36,7 @@ class _Reply:
     value: Completion | BaseException | None = None
 
 
-async def aiterate(flow: AgentFlow[AgentResult[T]], *, stream: bool) -> AsyncIterator[AgentEvent]:
+async def aiterate(flow: AgentFlow[AgentResult[T]], *, stream: bool) -> Events:
     """Carry a flow to its end with an async driver; the last event is Final.
 
     Leaving the iterator, or cancelling its task, cancels the async tools that are running.
@@ -46,24 +48,33 @@ async def aiterate(flow: AgentFlow[AgentResult[T]], *, stream: bool) -> AsyncIte
             if isinstance(step, Tell):
                 yield step.event
             else:
-                events = _ask(step, reply, stream=stream) if isinstance(step, AskModel) else None
-                events = events or _Tools(step).run()  # type: ignore[arg-type]
-                try:
+                done = (
+                    _ask(step, reply, stream=stream)
+                    if isinstance(step, AskModel)
+                    else _Tools(step).run()
+                )
+                async with aclosing(_caught(done, reply)) as events:
                     async for event in events:
                         yield event
-                except GeneratorExit:
-                    raise
-                except BaseException as exc:
-                    reply.value = exc
-                finally:
-                    await events.aclose()  # type: ignore[attr-defined]
             step = advance(flow, reply.value)
     finally:
         flow.close()
     yield Final(step.value)
 
 
-async def _ask(step: AskModel, reply: _Reply, *, stream: bool) -> AsyncIterator[AgentEvent]:
+async def _caught(events: AsyncGenerator[AgentEvent, None], reply: _Reply) -> Events:
+    """See ``run._caught``."""
+    async with aclosing(events):
+        try:
+            async for event in events:
+                yield event
+        except GeneratorExit:
+            raise
+        except BaseException as exc:
+            reply.value = exc
+
+
+async def _ask(step: AskModel, reply: _Reply, *, stream: bool) -> Events:
     teller = Teller(step)
     loop = asyncio.get_running_loop()
     until = None if step.seconds is None else loop.time() + step.seconds
@@ -121,7 +132,7 @@ class _Tools:
     running: dict[asyncio.Task[Outcome], _Running] = field(default_factory=dict)
     until: float | None = None
 
-    async def run(self) -> AsyncIterator[AgentEvent]:
+    async def run(self) -> Events:
         step = self.step
         if step.seconds is not None:
             self.until = time.monotonic() + step.seconds
@@ -176,6 +187,8 @@ class _Tools:
         events: list[AgentEvent] = []
         for task in sorted(done, key=lambda t: self.running[t].place):
             place = self.running.pop(task).place
+            if isinstance(task.result().error, KeyboardInterrupt):
+                raise KeyboardInterrupt
             events.append(self._end(place, self.step.jobs[place].settle(task.result())))
         return events
 
