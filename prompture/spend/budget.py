@@ -7,8 +7,8 @@ import random
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import uuid4
 
 from prompture.drivers.meter import Busy, Meter
@@ -16,13 +16,14 @@ from prompture.errors import BudgetExceeded, ConfigurationError
 from prompture.money import EXACT, ZERO, Charge, format_usd
 from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me
 from prompture.spend.base import Block
+from prompture.spend.limits import Amount, count_of, dollars_of
+from prompture.spend.seen import Seen
 from prompture.spend.worst import UNLIMITED, Worst, unpriced, worst_of
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
-    from prompture.types import Request, Usage
+    from prompture.types import Request
 
-Amount: TypeAlias = "Decimal | str | int | float"
 OnUnknown = Literal["refuse", "allow"]
 SMALLEST_ANSWER = 16
 """Output tokens below which asking is of no use; some providers take no lower limit either."""
@@ -38,28 +39,6 @@ class _Token:
     key: str
     model: str
     input_tokens: int
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What a model's calls have shown: how far its input passed the ceiling at most (1: never),
-    and its shortest answer; to lower max_tokens below that would be paying for nothing."""
-
-    excess: Decimal = Decimal(1)
-    shortest: int | None = None
-
-    def corrected(self, worst: Worst, *, alone: bool) -> Worst:
-        """The worst case by what is known. Of several first calls at once, all but one count
-        each byte as a token, as an error of the ceiling would add up."""
-        if self.shortest is None and not alone and worst.input_tokens:
-            return worst.with_input(max(self.excess, Decimal(worst.bound) / worst.input_tokens))
-        return worst if self.excess == 1 else worst.with_input(self.excess)
-
-    def learn(self, usage: Usage, ceiling: int) -> None:
-        if ceiling and usage.input_tokens > ceiling * self.excess:
-            self.excess = Decimal(usage.input_tokens) / ceiling
-        if self.shortest is None or usage.output_tokens < self.shortest:
-            self.shortest = usage.output_tokens
 
 
 class Budget(Block):
@@ -103,13 +82,13 @@ class Budget(Block):
         if (ledger is None) is not (name == ""):
             raise ConfigurationError("a Budget shared by processes needs both ledger= and name=")
         self.usd = None if usd is None else dollars_of(usd)
-        self.tokens = _count(tokens, "tokens")
-        self.calls = _count(calls, "calls")
+        self.tokens = count_of(tokens, "tokens")
+        self.calls = count_of(calls, "calls")
         self.on_unknown = on_unknown
         self.name = name
         self._keeper: Keeper = Private() if ledger is None else _shared(ledger, name)
         self._measured: dict[int, tuple[Request, Worst | None]] = {}
-        self._seen: defaultdict[str, _Seen] = defaultdict(_Seen)
+        self._seen: defaultdict[str, Seen] = defaultdict(Seen)
 
     @property
     def spent(self) -> Decimal:
@@ -250,7 +229,7 @@ class Budget(Block):
         return room is None or room >= (UNLIMITED if wanted is None else wanted)
 
     def _answer(
-        self, account: Account, request: Request, worst: Worst, room: int | None, seen: _Seen
+        self, account: Account, request: Request, worst: Worst, room: int | None, seen: Seen
     ) -> int:
         """Output tokens to reserve."""
         wanted = UNLIMITED if worst.output_tokens is None else worst.output_tokens
@@ -311,23 +290,6 @@ def budget_of(given: Any) -> Meter:
     raise ConfigurationError(
         f"budget must be a Budget or an amount of dollars, not {type(given).__name__}"
     )
-
-
-def dollars_of(amount: Amount) -> Decimal:
-    """US dollars; a float counts as the decimal it prints as."""
-    try:
-        usd = Decimal(str(amount).strip().removeprefix("$"))
-    except InvalidOperation:
-        usd = Decimal("NaN")
-    if isinstance(amount, bool) or not usd.is_finite() or usd < 0:
-        raise ConfigurationError(f"{amount!r} is not an amount of dollars")
-    return usd
-
-
-def _count(limit: int | None, name: str) -> int | None:
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise ConfigurationError(f"{name} must be a whole number, 0 or more, not {limit!r}")
-    return limit
 
 
 def _shared(ledger: str | os.PathLike[str], name: str) -> Shared:

@@ -27,7 +27,8 @@ from prompture.errors import (
 )
 from prompture.money import Charge, Cost
 from prompture.spend.account import Account, Hold
-from prompture.spend.budget import budget_of, dollars_of
+from prompture.spend.budget import budget_of
+from prompture.spend.limits import dollars_of
 from prompture.spend.worst import worst_of
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
 from prompture.types import Request, user
