@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, overload
 
 from prompture.agents.arun import aiterate
 from prompture.agents.events import AgentEvent, Final
@@ -214,8 +214,7 @@ class Agent(Generic[T]):
         async def aask(task: str) -> Any:
             return (await self.arun(task)).output
 
-        made = cast(FunctionTool, tool(name=name, description=description)(ask))
-        return replace(made, afunction=aask)
+        return replace(tool(ask, name=name, description=description), afunction=aask)
 
     def __repr__(self) -> str:
         return f"Agent({self.model!r}, tools={list(self.tools)})"

@@ -69,10 +69,8 @@ class FunctionTool:
 
 
 @overload
-def tool(function: Callable[..., Any], /) -> FunctionTool: ...
-@overload
 def tool(
-    function: Callable[..., Any] | None = None,
+    function: None = None,
     /,
     *,
     name: str | None = None,
@@ -84,7 +82,22 @@ def tool(
     strict: bool = False,
     max_chars: int = MAX_RESULT_CHARS,
     on_error: OnError = "tell",
-) -> Any: ...
+) -> Callable[[Callable[..., Any]], FunctionTool]: ...
+@overload
+def tool(
+    function: Callable[..., Any],
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    context: str | None = None,
+    timeout: float | None = None,
+    retries: int = 3,
+    approve: Approve | None = None,
+    strict: bool = False,
+    max_chars: int = MAX_RESULT_CHARS,
+    on_error: OnError = "tell",
+) -> FunctionTool: ...
 def tool(
     function: Callable[..., Any] | None = None,
     /,

@@ -416,6 +416,29 @@ def test_an_answer_with_thousands_of_calls(colour: Colour) -> None:
     assert statuses(result).count("not_run") == 3000 - 128
 
 
+def _deep(levels: int) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for _ in range(levels):
+        made = {"n": made}
+    return made
+
+
+@colours
+def test_arguments_nested_without_end(colour: Colour) -> None:
+    def takes(n: Any) -> str:
+        return "took it"
+
+    deep = ToolCall(id="1", name="takes", arguments=_deep(200_000))
+    strict = ToolCall(id="2", name="double", arguments=_deep(5_000))
+    result = colour.run([[deep, strict], "ok"], tools=[takes, tool(double.function, strict=True)])
+    assert statuses(result) == ["invalid", "invalid"]
+    # Such a dict is taken apart level by level, not by the stack.
+    for use in result.tool_calls:
+        inner: Any = use.call.arguments
+        while inner:
+            inner = inner.pop("n")
+
+
 @colours
 def test_pictures_go_to_the_model(colour: Colour) -> None:
     def look() -> Image:
