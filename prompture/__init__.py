@@ -31,19 +31,49 @@ if TYPE_CHECKING:
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
     from prompture.agents.trace import AgentResult as AgentResult
+    from prompture.drivers.anthropic import AsyncClaudeDriver as AsyncClaudeDriver
+    from prompture.drivers.anthropic import ClaudeDriver as ClaudeDriver
+    from prompture.drivers.azure import AsyncAzureDriver as AsyncAzureDriver
+    from prompture.drivers.azure import AzureDriver as AzureDriver
     from prompture.drivers.base import AsyncDriver as AsyncDriver
     from prompture.drivers.base import CostMixin as CostMixin
     from prompture.drivers.base import Driver as Driver
+    from prompture.drivers.cohere import AsyncCohereDriver as AsyncCohereDriver
+    from prompture.drivers.cohere import CohereDriver as CohereDriver
     from prompture.drivers.compatible import AsyncOpenAICompatible as AsyncOpenAICompatible
     from prompture.drivers.compatible import OpenAICompatible as OpenAICompatible
     from prompture.drivers.config import configure as configure
+    from prompture.drivers.deepseek import AsyncDeepSeekDriver as AsyncDeepSeekDriver
+    from prompture.drivers.deepseek import DeepSeekDriver as DeepSeekDriver
+    from prompture.drivers.google import AsyncGoogleDriver as AsyncGoogleDriver
+    from prompture.drivers.google import GoogleDriver as GoogleDriver
+    from prompture.drivers.groq import AsyncGroqDriver as AsyncGroqDriver
+    from prompture.drivers.groq import GroqDriver as GroqDriver
     from prompture.drivers.hooks import Hooks as Hooks
+    from prompture.drivers.lmstudio import AsyncLMStudioDriver as AsyncLMStudioDriver
+    from prompture.drivers.lmstudio import LMStudioDriver as LMStudioDriver
+    from prompture.drivers.mistral import AsyncMistralDriver as AsyncMistralDriver
+    from prompture.drivers.mistral import MistralDriver as MistralDriver
+    from prompture.drivers.modelscope import AsyncModelScopeDriver as AsyncModelScopeDriver
+    from prompture.drivers.modelscope import ModelScopeDriver as ModelScopeDriver
+    from prompture.drivers.moonshot import AsyncMoonshotDriver as AsyncMoonshotDriver
+    from prompture.drivers.moonshot import MoonshotDriver as MoonshotDriver
+    from prompture.drivers.ollama import AsyncOllamaDriver as AsyncOllamaDriver
+    from prompture.drivers.ollama import OllamaDriver as OllamaDriver
+    from prompture.drivers.openai import AsyncOpenAIDriver as AsyncOpenAIDriver
+    from prompture.drivers.openai import OpenAIDriver as OpenAIDriver
+    from prompture.drivers.openrouter import AsyncOpenRouterDriver as AsyncOpenRouterDriver
+    from prompture.drivers.openrouter import OpenRouterDriver as OpenRouterDriver
     from prompture.drivers.probe import Health as Health
     from prompture.drivers.provider import Features as Features
     from prompture.drivers.provider import Provider as Provider
     from prompture.drivers.registry import async_driver_for as async_driver_for
     from prompture.drivers.registry import driver_for as driver_for
     from prompture.drivers.registry import register as register
+    from prompture.drivers.xai import AsyncGrokDriver as AsyncGrokDriver
+    from prompture.drivers.xai import GrokDriver as GrokDriver
+    from prompture.drivers.zai import AsyncZaiDriver as AsyncZaiDriver
+    from prompture.drivers.zai import ZaiDriver as ZaiDriver
     from prompture.errors import *  # noqa: F403
     from prompture.extraction.estimate import Estimate as Estimate
     from prompture.extraction.estimate import aestimate as aestimate
@@ -79,6 +109,8 @@ if TYPE_CHECKING:
     from prompture.types import File as File
     from prompture.types import Image as Image
     from prompture.types import Message as Message
+    from prompture.types import ModelInfo as ModelInfo
+    from prompture.types import RateLimits as RateLimits
     from prompture.types import Request as Request
     from prompture.types import Span as Span
     from prompture.types import Text as Text
@@ -126,7 +158,8 @@ _HOMES = {
     "prompture.spend.ledger": "Ledger labels ledger",
     "prompture.spend.track": "track",
     "prompture.types": (
-        "Completion Delta Document File Image Message Request Span Text Tool ToolCall Usage"
+        "Completion Delta Document File Image Message ModelInfo RateLimits Request Span Text Tool"
+        " ToolCall Usage"
     ),
     "prompture.wire.retry": "Retry",
 }
@@ -157,15 +190,17 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = ["__version__", *sorted([*_HOME_OF, *_MODULES])]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"prompture.{name}")
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'prompture' has no attribute {name!r}")
-    found = getattr(import_module(home), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # a checker shall find a name that is not there
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"prompture.{name}")
+        home = _HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module 'prompture' has no attribute {name!r}")
+        found = getattr(import_module(home), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

@@ -48,7 +48,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prompture.agents.trace import Trace
+    from prompture.extraction.result import Attempt
     from prompture.money import Bill
+    from prompture.schema.check import Problem
     from prompture.types import Completion
 
 
@@ -231,7 +233,7 @@ class ExtractionError(PromptureError):
         attempts: what was tried, in order (``prompture.extraction.result.Attempt``).
     """
 
-    def __init__(self, message: str, *, attempts: Sequence[Any] = ()) -> None:
+    def __init__(self, message: str, *, attempts: Sequence[Attempt] = ()) -> None:
         super().__init__(message)
         self.attempts = tuple(attempts)
 
@@ -252,7 +254,7 @@ class Invalid(ExtractionError):
     """
 
     def __init__(
-        self, message: str, *, problems: Sequence[Any] = (), attempts: Sequence[Any] = ()
+        self, message: str, *, problems: Sequence[Problem] = (), attempts: Sequence[Attempt] = ()
     ) -> None:
         super().__init__(message, attempts=attempts)
         self.problems = tuple(problems)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from prompture.catalog.tokens import Count, count_request
 from prompture.codecs.counting import count_request as count_at_provider
@@ -18,6 +18,7 @@ from prompture.drivers.registry import default_model, resolve
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.extraction.inputs import content
 from prompture.extraction.models import chosen, named
+from prompture.extraction.options import Content, EstimateOptions, spelled
 from prompture.extraction.prompts import document_turn
 from prompture.extraction.sizes import answer_size
 from prompture.money import Cost, format_usd
@@ -66,9 +67,8 @@ class Estimate:
         return f"{self.model}: about ${format_usd(self.likely)} ({spread}); {tokens}"
 
 
-def estimate(
-    schema: Any, text: Any, *, model: Any = None, count: Counting = "local", **options: Any
-) -> Estimate:
+@spelled(EstimateOptions)
+def estimate(schema: Any, text: Content, **options: Unpack[EstimateOptions]) -> Estimate:
     """What extracting ``schema`` from ``text`` would cost; nothing is sent and no key is needed.
 
     ``options`` are those of ``extract``. ``count="provider"`` asks the provider to count the
@@ -77,22 +77,23 @@ def estimate(
     """
     from prompture.extraction.extractor import extractor_of
 
-    return extractor_of(schema, {"model": model, **options}).estimate(text, count=count)
+    count = options.pop("count", "local")
+    return extractor_of(schema, options).estimate(text, count=count)
 
 
-async def aestimate(
-    schema: Any, text: Any, *, model: Any = None, count: Counting = "local", **options: Any
-) -> Estimate:
+@spelled(EstimateOptions)
+async def aestimate(schema: Any, text: Content, **options: Unpack[EstimateOptions]) -> Estimate:
     """``estimate``, awaited."""
     from prompture.extraction.extractor import extractor_of
 
-    return await extractor_of(schema, {"model": model, **options}).aestimate(text, count=count)
+    count = options.pop("count", "local")
+    return await extractor_of(schema, options).aestimate(text, count=count)
 
 
 class Estimating:
     """The part of Extractor that foresees costs."""
 
-    def estimate(self: Any, text: Any, *, count: Counting = "local") -> Estimate:
+    def estimate(self: Any, text: Content, *, count: Counting = "local") -> Estimate:
         """What ``extract(text)`` would cost. See ``prompture.estimate``."""
         found = []
         for driver, request, size in _asked(self, text, asynchronous=False, count=count):
@@ -100,7 +101,7 @@ class Estimating:
             found.append(_estimate(self, driver, request, size, told))
         return replace(found[0], others=tuple(found[1:]))
 
-    async def aestimate(self: Any, text: Any, *, count: Counting = "local") -> Estimate:
+    async def aestimate(self: Any, text: Content, *, count: Counting = "local") -> Estimate:
         """``estimate``, awaited."""
         found = []
         for driver, request, size in _asked(self, text, asynchronous=True, count=count):

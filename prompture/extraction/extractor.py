@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 
@@ -16,6 +16,7 @@ from prompture.extraction.estimate import Estimating
 from prompture.extraction.flow import cascade
 from prompture.extraction.inputs import content
 from prompture.extraction.models import makers
+from prompture.extraction.options import Content, Models, Options, Strategy, spelled
 from prompture.extraction.preflight import check_fits
 from prompture.extraction.prompts import document_turn
 from prompture.extraction.result import Extraction
@@ -55,14 +56,23 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
     Raises SchemaError, UnknownModel, MissingKey and other ConfigurationErrors.
     """
 
+    if TYPE_CHECKING:  # what T is, to a type checker
+
+        @overload
+        def __init__(self, schema: type[T], **options: Unpack[Options]) -> None: ...
+        @overload
+        def __init__(self, schema: TypeAdapter[T], **options: Unpack[Options]) -> None: ...
+        @overload
+        def __init__(self: Extractor[Any], schema: Any, **options: Unpack[Options]) -> None: ...
+
     def __init__(
         self,
         schema: Any,
         *,
-        model: Any = None,
+        model: Models = None,
         instructions: str = "",
         examples: Sequence[tuple[str, Any]] = (),
-        strategy: str = "auto",
+        strategy: Strategy = "auto",
         max_retries: int = 2,
         budget: Meter | Decimal | str | float | None = None,
         temperature: float | None = None,
@@ -93,21 +103,21 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
         )
         self._plans: dict[BaseDriver, Plan] = {}
 
-    def extract(self, text: Any) -> T:
+    def extract(self, text: Content) -> T:
         """The validated value. Raises ExtractionError (Refused, Truncated, Invalid),
         ProviderError, TransportError, BudgetExceeded; each carries the bill so far."""
         return self.extract_result(text).value
 
-    async def aextract(self, text: Any) -> T:
+    async def aextract(self, text: Content) -> T:
         """``extract``, awaited."""
         return (await self.aextract_result(text)).value
 
-    def extract_result(self, text: Any) -> Extraction[T]:
+    def extract_result(self, text: Content) -> Extraction[T]:
         """The value with its bill, attempts and sources."""
         with self._metered():
             return run(self._flow(text, asynchronous=False))
 
-    async def aextract_result(self, text: Any) -> Extraction[T]:
+    async def aextract_result(self, text: Content) -> Extraction[T]:
         """``extract_result``, awaited."""
         with self._metered():
             return await arun(self._flow(text, asynchronous=True))
@@ -192,29 +202,17 @@ def extractor_of(schema: Any, options: Mapping[str, Any]) -> Extractor[Any]:
         ) from None
 
 
-_OPTIONS = (
-    "model",
-    "instructions",
-    "examples",
-    "strategy",
-    "max_retries",
-    "budget",
-    "temperature",
-    "max_tokens",
-    "reasoning",
-    "timeout",
-    "cache",
-    "extra",
-)
+_OPTIONS = tuple(Options.__annotations__)
 
 
 @overload
-def extract(schema: type[T], text: Any, **options: Any) -> T: ...
+def extract(schema: type[T], text: Content, **options: Unpack[Options]) -> T: ...
 @overload
-def extract(schema: TypeAdapter[T], text: Any, **options: Any) -> T: ...
+def extract(schema: TypeAdapter[T], text: Content, **options: Unpack[Options]) -> T: ...
 @overload
-def extract(schema: Any, text: Any, **options: Any) -> Any: ...
-def extract(schema: Any, text: Any, **options: Any) -> Any:
+def extract(schema: Any, text: Content, **options: Unpack[Options]) -> Any: ...
+@spelled(Options)
+def extract(schema: Any, text: Content, **options: Unpack[Options]) -> Any:
     """The value that ``text`` holds for ``schema``, validated.
 
     ``text`` is a string or a sequence of parts. Options, and what is raised: see Extractor.
@@ -223,33 +221,46 @@ def extract(schema: Any, text: Any, **options: Any) -> Any:
 
 
 @overload
-async def aextract(schema: type[T], text: Any, **options: Any) -> T: ...
+async def aextract(schema: type[T], text: Content, **options: Unpack[Options]) -> T: ...
 @overload
-async def aextract(schema: TypeAdapter[T], text: Any, **options: Any) -> T: ...
+async def aextract(schema: TypeAdapter[T], text: Content, **options: Unpack[Options]) -> T: ...
 @overload
-async def aextract(schema: Any, text: Any, **options: Any) -> Any: ...
-async def aextract(schema: Any, text: Any, **options: Any) -> Any:
+async def aextract(schema: Any, text: Content, **options: Unpack[Options]) -> Any: ...
+@spelled(Options)
+async def aextract(schema: Any, text: Content, **options: Unpack[Options]) -> Any:
     """``extract``, awaited."""
     return await extractor_of(schema, options).aextract(text)
 
 
 @overload
-def extract_result(schema: type[T], text: Any, **options: Any) -> Extraction[T]: ...
+def extract_result(schema: type[T], text: Content, **options: Unpack[Options]) -> Extraction[T]: ...
 @overload
-def extract_result(schema: TypeAdapter[T], text: Any, **options: Any) -> Extraction[T]: ...
+def extract_result(
+    schema: TypeAdapter[T], text: Content, **options: Unpack[Options]
+) -> Extraction[T]: ...
 @overload
-def extract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]: ...
-def extract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]:
+def extract_result(schema: Any, text: Content, **options: Unpack[Options]) -> Extraction[Any]: ...
+@spelled(Options)
+def extract_result(schema: Any, text: Content, **options: Unpack[Options]) -> Extraction[Any]:
     """The value with its bill, attempts, sources and changes. Options: see Extractor."""
     return extractor_of(schema, options).extract_result(text)
 
 
 @overload
-async def aextract_result(schema: type[T], text: Any, **options: Any) -> Extraction[T]: ...
+async def aextract_result(
+    schema: type[T], text: Content, **options: Unpack[Options]
+) -> Extraction[T]: ...
 @overload
-async def aextract_result(schema: TypeAdapter[T], text: Any, **options: Any) -> Extraction[T]: ...
+async def aextract_result(
+    schema: TypeAdapter[T], text: Content, **options: Unpack[Options]
+) -> Extraction[T]: ...
 @overload
-async def aextract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]: ...
-async def aextract_result(schema: Any, text: Any, **options: Any) -> Extraction[Any]:
+async def aextract_result(
+    schema: Any, text: Content, **options: Unpack[Options]
+) -> Extraction[Any]: ...
+@spelled(Options)
+async def aextract_result(
+    schema: Any, text: Content, **options: Unpack[Options]
+) -> Extraction[Any]:
     """``extract_result``, awaited."""
     return await extractor_of(schema, options).aextract_result(text)

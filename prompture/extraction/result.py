@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from prompture.money import Bill, Charge
 from prompture.schema.check import Problem
+from prompture.schema.lens.change import Change
 from prompture.types import Completion, Span, Usage
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class Extraction(Generic[T]):
     attempts: tuple[Attempt, ...]
     model: str
     strategy: str
-    changes: tuple[Any, ...] = ()
+    changes: tuple[Change, ...] = ()
     raw: Completion = field(repr=False)
     plain: Any = field(default=None, repr=False)
     text: str = field(default="", repr=False)

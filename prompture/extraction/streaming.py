@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 
+from prompture.extraction.options import Content, ItemsOptions, StreamOptions, spelled
 from prompture.flows.base import Flow
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Streaming(Generic[T]):
 
     def extract_stream(
         self,
-        text: Any,
+        text: Content,
         *,
         min_interval: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
@@ -47,7 +48,7 @@ class Streaming(Generic[T]):
 
     def aextract_stream(
         self,
-        text: Any,
+        text: Content,
         *,
         min_interval: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
@@ -60,7 +61,7 @@ class Streaming(Generic[T]):
             audience, lambda led: self._flow(text, asynchronous=True, ledger=led)
         )
 
-    def extract_items(self, text: Any, *, on_error: OnError = "raise") -> ItemStream[T]:
+    def extract_items(self, text: Content, *, on_error: OnError = "raise") -> ItemStream[T]:
         """Every value of the schema that the text holds, each as soon as it is complete.
 
         ``on_error`` says what becomes of an item that is not valid: ``"raise"`` ends it all with
@@ -71,7 +72,7 @@ class Streaming(Generic[T]):
 
         return ItemStream(self._items(on_error), self._items_flow(text, asynchronous=False))
 
-    def aextract_items(self, text: Any, *, on_error: OnError = "raise") -> AsyncItemStream[T]:
+    def aextract_items(self, text: Content, *, on_error: OnError = "raise") -> AsyncItemStream[T]:
         """``extract_items``, to be iterated with ``async for``."""
         from prompture.extraction.items import AsyncItemStream
 
@@ -103,7 +104,7 @@ class Streaming(Generic[T]):
         return other
 
 
-def _parts(options: dict[str, Any], *names: str) -> tuple[dict[str, Any], Any]:
+def _parts(options: Any, *names: str) -> tuple[dict[str, Any], Any]:
     """The options of the iteration, and the Extractor's class."""
     from prompture.extraction.extractor import extractor_of
 
@@ -111,12 +112,21 @@ def _parts(options: dict[str, Any], *names: str) -> tuple[dict[str, Any], Any]:
 
 
 @overload
-def extract_stream(schema: type[T], text: Any, **options: Any) -> PartialStream[T]: ...
+def extract_stream(
+    schema: type[T], text: Content, **options: Unpack[StreamOptions]
+) -> PartialStream[T]: ...
 @overload
-def extract_stream(schema: TypeAdapter[T], text: Any, **options: Any) -> PartialStream[T]: ...
+def extract_stream(
+    schema: TypeAdapter[T], text: Content, **options: Unpack[StreamOptions]
+) -> PartialStream[T]: ...
 @overload
-def extract_stream(schema: Any, text: Any, **options: Any) -> PartialStream[Any]: ...
-def extract_stream(schema: Any, text: Any, **options: Any) -> PartialStream[Any]:
+def extract_stream(
+    schema: Any, text: Content, **options: Unpack[StreamOptions]
+) -> PartialStream[Any]: ...
+@spelled(StreamOptions)
+def extract_stream(
+    schema: Any, text: Content, **options: Unpack[StreamOptions]
+) -> PartialStream[Any]:
     """Snapshots of the value while the model writes it; the last has the ``result``.
 
         for partial in extract_stream(Receipt, text):
@@ -130,12 +140,21 @@ def extract_stream(schema: Any, text: Any, **options: Any) -> PartialStream[Any]
 
 
 @overload
-def aextract_stream(schema: type[T], text: Any, **options: Any) -> AsyncPartialStream[T]: ...
+def aextract_stream(
+    schema: type[T], text: Content, **options: Unpack[StreamOptions]
+) -> AsyncPartialStream[T]: ...
 @overload
-def aextract_stream(schema: TypeAdapter[T], text: Any, **options: Any) -> AsyncPartialStream[T]: ...
+def aextract_stream(
+    schema: TypeAdapter[T], text: Content, **options: Unpack[StreamOptions]
+) -> AsyncPartialStream[T]: ...
 @overload
-def aextract_stream(schema: Any, text: Any, **options: Any) -> AsyncPartialStream[Any]: ...
-def aextract_stream(schema: Any, text: Any, **options: Any) -> AsyncPartialStream[Any]:
+def aextract_stream(
+    schema: Any, text: Content, **options: Unpack[StreamOptions]
+) -> AsyncPartialStream[Any]: ...
+@spelled(StreamOptions)
+def aextract_stream(
+    schema: Any, text: Content, **options: Unpack[StreamOptions]
+) -> AsyncPartialStream[Any]:
     """``extract_stream``, to be iterated with ``async for``."""
     own, extractor_of = _parts(options, "min_interval")
     found: AsyncPartialStream[Any] = extractor_of(schema, options).aextract_stream(text, **own)
@@ -143,12 +162,19 @@ def aextract_stream(schema: Any, text: Any, **options: Any) -> AsyncPartialStrea
 
 
 @overload
-def extract_items(schema: type[T], text: Any, **options: Any) -> ItemStream[T]: ...
+def extract_items(
+    schema: type[T], text: Content, **options: Unpack[ItemsOptions]
+) -> ItemStream[T]: ...
 @overload
-def extract_items(schema: TypeAdapter[T], text: Any, **options: Any) -> ItemStream[T]: ...
+def extract_items(
+    schema: TypeAdapter[T], text: Content, **options: Unpack[ItemsOptions]
+) -> ItemStream[T]: ...
 @overload
-def extract_items(schema: Any, text: Any, **options: Any) -> ItemStream[Any]: ...
-def extract_items(schema: Any, text: Any, **options: Any) -> ItemStream[Any]:
+def extract_items(
+    schema: Any, text: Content, **options: Unpack[ItemsOptions]
+) -> ItemStream[Any]: ...
+@spelled(ItemsOptions)
+def extract_items(schema: Any, text: Content, **options: Unpack[ItemsOptions]) -> ItemStream[Any]:
     """Every value of the schema that ``text`` holds, each as soon as it is complete.
 
         for item in extract_items(Line, text):
@@ -162,12 +188,21 @@ def extract_items(schema: Any, text: Any, **options: Any) -> ItemStream[Any]:
 
 
 @overload
-def aextract_items(schema: type[T], text: Any, **options: Any) -> AsyncItemStream[T]: ...
+def aextract_items(
+    schema: type[T], text: Content, **options: Unpack[ItemsOptions]
+) -> AsyncItemStream[T]: ...
 @overload
-def aextract_items(schema: TypeAdapter[T], text: Any, **options: Any) -> AsyncItemStream[T]: ...
+def aextract_items(
+    schema: TypeAdapter[T], text: Content, **options: Unpack[ItemsOptions]
+) -> AsyncItemStream[T]: ...
 @overload
-def aextract_items(schema: Any, text: Any, **options: Any) -> AsyncItemStream[Any]: ...
-def aextract_items(schema: Any, text: Any, **options: Any) -> AsyncItemStream[Any]:
+def aextract_items(
+    schema: Any, text: Content, **options: Unpack[ItemsOptions]
+) -> AsyncItemStream[Any]: ...
+@spelled(ItemsOptions)
+def aextract_items(
+    schema: Any, text: Content, **options: Unpack[ItemsOptions]
+) -> AsyncItemStream[Any]:
     """``extract_items``, to be iterated with ``async for``."""
     own, extractor_of = _parts(options, "on_error")
     found: AsyncItemStream[Any] = extractor_of(schema, options).aextract_items(text, **own)
