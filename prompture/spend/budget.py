@@ -61,7 +61,8 @@ class Budget(Block):
     Free and local models pass a limit in dollars whatever is left.
 
     With ``ledger`` (a path, or an SQLAlchemy URL) and ``name``, all processes that give the same
-    two share what is spent; what a killed process had reserved counts as spent. Raises
+    two share what is spent; what a killed process had reserved counts as spent. Each call then
+    writes to the database before and after, in the event loop too. Raises
     ConfigurationError for a limit that is none; calls raise BudgetExceeded.
     """
 

@@ -164,8 +164,7 @@ def test_what_may_have_been_billed_stays_spent(colour: str, error: Exception, sp
     def fail(request: Request) -> Completion:
         raise error
 
-    # In the async colour the function runs before the call; its error must be inside the call.
-    models, budget = Models("sync", fail), Budget(usd=1)
+    models, budget = Models(colour, fail), Budget(usd=1)
     with pytest.raises(type(error)), track() as spent:
         models.ask(budget=budget, max_tokens=100)
     assert budget.reserved == 0
