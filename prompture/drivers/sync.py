@@ -67,6 +67,7 @@ class RequestsTransport:
         self._session = session or _session()
         self._max_bytes = max_bytes
         self._proxies: dict[str, MutableMapping[str, str]] = {}
+        self._pools: dict[str, Any] = {}
 
     def run(self, exchange: Exchange[T]) -> T:
         """Carry ``exchange`` to its end."""
@@ -85,26 +86,70 @@ class RequestsTransport:
 
     def send(self, request: HTTPRequest) -> HTTPResponse:
         """One request, one response. Raises TransportError and ProtocolError."""
-        prepared = requests.PreparedRequest()
-        prepared.method = request.method
-        prepared.url = request.url
-        prepared.headers = requests.structures.CaseInsensitiveDict(self._headers(request))
-        prepared.body = request.body or None
-        prepared.hooks = {"response": []}
         timeout = request.timeout
         connect = min(timeout, CONNECT_SECONDS) if timeout else CONNECT_SECONDS
         try:
-            response = self._send(prepared, (connect, timeout))
+            response = self._response(request, (connect, timeout))
             headers = {name.lower(): value for name, value in response.headers.items()}
             if request.stream and response.status_code < 400:
                 return HTTPResponse(
                     response.status_code, headers, chunks=_chunks(response, self._max_bytes)
                 )
             return HTTPResponse(response.status_code, headers, _body(response, self._max_bytes))
-        except requests.RequestException as exc:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise _transport_error(exc, request.url) from exc
         except ValueError as exc:
             raise ConfigurationError(f"{request.url.partition('?')[0]!r} is no URL: {exc}") from exc
+
+    def _response(
+        self, request: HTTPRequest, timeout: tuple[float, float | None]
+    ) -> requests.Response | _Straight:
+        pool = self._pool(request.url) if self._own else None
+        if pool is None:
+            return self._send(self._prepared(request), timeout)
+        return self._straight(pool, request, timeout)
+
+    def _straight(
+        self, pool: Any, request: HTTPRequest, timeout: tuple[float, float | None]
+    ) -> _Straight:
+        """Send over a pool of the session's. What requests would put around it (cookies, other
+        kinds of headers, its own response) is not wanted, and costs as much again."""
+        url = request.url
+        raw = pool.urlopen(
+            request.method,
+            url[url.find("/", url.find("://") + 3) :],
+            body=request.body or None,
+            headers=self._headers(request),
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+            timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
+        )
+        return _Straight(raw, url)
+
+    def _pool(self, url: str) -> Any:
+        """The pool of a host that is reached without a proxy; None for others."""
+        origin = "/".join(url.split("/", 3)[:3])
+        if origin not in self._pools:
+            usual = url.startswith((f"{origin}/", f"{origin}/".lower())) and "@" not in origin
+            proxies = self._proxies_for(url)
+            adapter = self._session.get_adapter(url)
+            if not usual or requests.utils.select_proxy(url, proxies):
+                self._pools[origin] = None
+            else:
+                self._pools[origin] = adapter.poolmanager.connection_from_url(origin)  # type: ignore[attr-defined]
+        return self._pools[origin]
+
+    def _prepared(self, request: HTTPRequest) -> requests.PreparedRequest:
+        prepared = requests.PreparedRequest()
+        prepared.method = request.method
+        prepared.url = request.url
+        prepared.headers = requests.structures.CaseInsensitiveDict(self._headers(request))
+        prepared.body = request.body or None
+        prepared.hooks = {"response": []}
+        return prepared
 
     def _send(
         self, prepared: requests.PreparedRequest, timeout: tuple[float, float | None]
@@ -142,7 +187,27 @@ class RequestsTransport:
     def close(self) -> None:
         """Close the connections; a session of the caller's own is the caller's to close."""
         if self._own:
+            self._pools.clear()
             self._session.close()
+
+
+class _Straight:
+    """As much of a requests.Response as is read here, of what urllib3 gave."""
+
+    __slots__ = ("headers", "raw", "status_code", "url")
+
+    def __init__(self, raw: urllib3.HTTPResponse, url: str) -> None:
+        self.raw = raw
+        self.url = url
+        self.status_code: int = raw.status
+        self.headers = raw.headers
+
+    @property
+    def content(self) -> bytes:
+        return self.raw.read()
+
+    def close(self) -> None:
+        self.raw.close()
 
 
 def _session() -> requests.Session:
@@ -153,7 +218,7 @@ def _session() -> requests.Session:
     return session
 
 
-def _body(response: requests.Response, max_bytes: int) -> bytes:
+def _body(response: requests.Response | _Straight, max_bytes: int) -> bytes:
     """The whole body. Reading it to the end gives the connection back to the pool."""
     length = response.headers.get("content-length", "")
     if length.isdigit() and int(length) <= max_bytes and "content-encoding" not in response.headers:
@@ -161,7 +226,7 @@ def _body(response: requests.Response, max_bytes: int) -> bytes:
     return b"".join(_chunks(response, max_bytes))
 
 
-def _chunks(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
+def _chunks(response: requests.Response | _Straight, max_bytes: int) -> Iterator[bytes]:
     """The body as it arrives, each piece as soon as it is there."""
     read = 0
     try:
@@ -176,11 +241,14 @@ def _chunks(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
         response.close()
 
 
-def _pieces(response: requests.Response) -> Iterator[bytes]:
+def _pieces(response: requests.Response | _Straight) -> Iterator[bytes]:
     raw = response.raw
     if not isinstance(raw, urllib3.HTTPResponse):
         # A recorder's or a mock's stand-in, which has not all of the methods.
-        yield from response.iter_content(65536)
+        if isinstance(response, requests.Response):
+            yield from response.iter_content(65536)
+        else:
+            yield from raw.stream(65536, decode_content=True)
         return
     if _is_plainly_chunked(raw):
         yield from _unchunked(raw)
@@ -219,7 +287,9 @@ def _unchunked(raw: Any) -> Iterator[bytes]:
 
 def _transport_error(exc: Exception, url: str) -> PromptureError:
     host = url.split("/", 3)[2].rpartition("@")[2] if "://" in url else url
-    if isinstance(exc, (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)):
+    refused = isinstance(exc, urllib3.exceptions.NewConnectionError)  # it is a timeout to urllib3
+    timeouts = (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
+    if isinstance(exc, timeouts) and not refused:
         return ConnectTimeout(f"no connection to {host} in time")
     if isinstance(
         exc, (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import requests
 
+from prompture.drivers.sync import RequestsTransport
 from tests import server as on
 from tests.drivers.colours import ASK, Sync
 from tests.server import EVENTS, serving
@@ -50,3 +53,20 @@ def test_a_session_with_a_retrying_adapter_is_the_callers_affair() -> None:
     with serving(on.good()) as server, Sync() as colour:
         assert colour.complete(colour.driver(server.url, session=session)).text == "hello"
     session.close()
+
+
+def test_certificates_are_verified() -> None:
+    transport = RequestsTransport()
+    pool = transport._pool("https://api.example.com/v1/chat")
+    assert pool is transport._pool("https://api.example.com/v1/models")
+    context = pool.conn_kw["ssl_context"]
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    transport.close()
+
+
+def test_a_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server stands for the proxy: it is asked for the whole URL."""
+    with serving(on.good()) as server, Sync() as colour:
+        monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+        assert colour.complete(colour.driver("http://nowhere.example/v1")).text == "hello"
+        assert server.asked[0][0] == "http://nowhere.example/v1/chat/completions"
