@@ -88,6 +88,7 @@ class _Run(Generic[T]):
         self.force = ""
         self.said = ""
         self.retries_left = settings.max_retries if setup.driver.features.reasks else 0
+        self.has_no_tools = not setup.driver.features.tool_use
         seconds = settings.limits.seconds
         self.deadline = None if seconds is None else settings.now() + seconds
 
@@ -155,7 +156,7 @@ class _Run(Generic[T]):
         if left is not None:
             usual = request.timeout or getattr(self.setup.driver, "timeout", None) or left
             request = replace(request, timeout=max(min(usual, left), 0.001))
-        if self.setup.calls_in_text:
+        if self.setup.calls_in_text or (self.has_no_tools and _has_calls(request)):
             request = prompted_request(request, dialect=_IN_TEXT)
         return request
 
@@ -266,3 +267,7 @@ class _Run(Generic[T]):
 
     def _seconds_left(self) -> float | None:
         return None if self.deadline is None else self.deadline - self.settings.now()
+
+
+def _has_calls(request: Request) -> bool:
+    return any(turn.calls or turn.role == "tool" for turn in request.messages)

@@ -1102,6 +1102,16 @@ def test_calls_in_text_are_not_shown_as_text(colour: Colour) -> None:
 
 
 @colours
+def test_earlier_calls_are_words_to_a_model_without_tools(colour: Colour) -> None:
+    earlier = colour.run([[call("double", n=4)], "8"], tools=[double]).messages
+    result = colour.run(["ok"], messages=earlier, features=Features(tool_use=False))
+    assert result.output == "ok"
+    sent = colour.driver.requests[0].messages
+    assert [m.role for m in sent] == ["user", "assistant", "user", "assistant", "user"]
+    assert "<tool_call>" in sent[1].text and "<tool_response>" in sent[2].text
+
+
+@colours
 def test_calls_in_text_with_a_typed_end(colour: Colour) -> None:
     features = Features(tool_use=False)
     result = colour.run([WROTE, GOOD], tools=[double], output=Answer, features=features)

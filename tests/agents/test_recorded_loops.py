@@ -20,12 +20,14 @@ import requests
 import urllib3
 from requests.adapters import BaseAdapter
 
+from prompture.agents import storage
 from prompture.agents.agent import Agent
 from prompture.agents.signatures import Signature
 from prompture.agents.tools import FunctionTool
 from prompture.agents.trace import Trace
 from prompture.drivers.registry import async_driver_for, driver_for
 from prompture.errors import ExtractionError, PromptureError
+from prompture.money import Bill
 from prompture.schema.source import source
 from tests.playback import Speech, said_by, settings_for, speech_of
 from tests.readers import events
@@ -224,6 +226,8 @@ def test_a_recorded_loop(case: Case) -> None:
             assert said[0].stop in ("length", "content_filter"), ran.error
             assert isinstance(ran.error, ExtractionError)
             checked += 1
+        text = storage.dump({}, ran.trace.messages, Bill())
+        assert storage.load(text)[1] == ran.trace.messages
         used = 0
         for number, body in enumerate(ran.sent[1:]):
             used = number + 1
