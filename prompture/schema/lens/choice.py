@@ -22,6 +22,7 @@ from prompture.schema.lens.codec import (
 from prompture.schema.lens.conform import Wire
 from prompture.schema.lens.kinds import kind_of, same
 from prompture.schema.lens.literals import Labels
+from prompture.schema.lens.maybe import Maybe
 from prompture.schema.lens.pairs import Pairs, Values
 from prompture.schema.lens.record import Field, Record
 from prompture.schema.lens.rows import List, Tuple
@@ -216,6 +217,8 @@ def _agree_alike(a: Codec, b: Codec, seen: set[tuple[int, int]]) -> bool:
         return True
     if isinstance(a, Labels) and isinstance(b, Labels):
         return all(same(a.restore(x), b.restore(x)) for x in {*a.labels()} & {*b.labels()})
+    if isinstance(a, Maybe) and isinstance(b, Maybe):
+        return agree(a.inner, b.inner, seen)
     if isinstance(a, Pairs | Values) and isinstance(b, Pairs | Values):
         return agree(a.value, b.value, seen)
     if isinstance(a, List) and isinstance(b, List):

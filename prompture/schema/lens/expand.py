@@ -83,7 +83,8 @@ class Expander:
         found = self._base(schema)
         if found and not schema.keys().isdisjoint(_JOINS):
             found = self._joined(schema, found)
-        if schema.get("unevaluatedProperties") is False and self._is_conjunction(schema):
+        closes = self._draft >= 2019 and schema.get("unevaluatedProperties") is False
+        if closes and self._is_conjunction(schema):
             for alt in found:
                 if alt.shape is not None and alt.shape.rest is None:
                     alt.shape.rest = NOTHING

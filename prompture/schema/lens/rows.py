@@ -76,7 +76,8 @@ class Tuple(Codec):
 
     def restore(self, value: Any) -> Any:
         """The list; a gap before a later item is null, for items keep their places."""
-        if not isinstance(value, dict) or not value.keys() <= self.record.by_wire.keys():
+        known = self.record.by_wire.keys() | {self.record.apart}
+        if not isinstance(value, dict) or not value.keys() <= known:
             return value
         named = self.record.restore(value)
         last = max((i for i, name in enumerate(self.names) if name in named), default=-1)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from prompture.schema.lens.choice import Branch, Choice
 from prompture.schema.lens.codec import SAME
+from prompture.schema.lens.maybe import Maybe
 from prompture.schema.lens.node import Node, Spot
+from prompture.schema.lens.notes import annotate
 
 if TYPE_CHECKING:
     from prompture.schema.lens.compiler import Compiler
@@ -29,6 +31,9 @@ def choose(c: Compiler, nodes: list[Node], spot: Spot) -> Node:
             nullable(c, node.schema), node.codec, kinds, null=True, label=node.label, branches=None
         )
     if not c.afford_union():
+        others = [node for node in nodes if not _is_null(node)]
+        if len(others) < len(nodes):
+            return _maybe(c, choose(c, others, spot), spot)
         return c.text_of(nodes, spot, why=f"{c.dialect.name} takes only so many unions")
     branches = [branch for node in nodes for branch in _branches(c, node)]
     schema: dict[str, Any] = {
@@ -42,6 +47,19 @@ def choose(c: Compiler, nodes: list[Node], spot: Spot) -> Node:
     choice = Choice(branches, c.wire)
     c.pending.append((choice, spot))
     return Node(schema, choice, kinds, null=null, label="value", branches=branches)
+
+
+def _maybe(c: Compiler, node: Node, spot: Spot) -> Node:
+    c.change(
+        spot,
+        "list",
+        f"null or a value becomes a list of none or one: {c.dialect.name} takes no more unions",
+    )
+    schema: dict[str, Any] = {"type": "array", "items": node.schema}
+    if "maxItems" in c.dialect.words:
+        schema["maxItems"] = 1
+    annotate(schema, None, ["empty for null, else the one value"])
+    return Node(schema, Maybe(node.codec), node.kinds | {"null"}, label="array")
 
 
 def nullable(c: Compiler, schema: dict[str, Any]) -> dict[str, Any]:
