@@ -15,6 +15,7 @@ from prompture.errors import BudgetExceeded, ToolFailed
 from prompture.money import Bill
 from prompture.types import ToolCall
 
+FAILURES = frozenset({"invalid", "retry", "failed", "timeout"})
 MAX_CALLS = 128
 """Tool calls of one answer that are run."""
 
@@ -73,7 +74,7 @@ class Desk:
             mine = [use for use in uses if use.call.name == name]
             if any(use.ok for use in mine):
                 self.failures[name] = 0
-            elif any(use.status != "not_run" for use in mine):
+            elif any(use.status in FAILURES for use in mine):
                 self.failures[name] = self.failures.get(name, 0) + 1
         for use in uses:
             if isinstance(use.error, BudgetExceeded):

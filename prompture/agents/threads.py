@@ -63,6 +63,12 @@ class Busy:
         self.over = False
 
 
+def _forget() -> None:
+    """A forked child has none of these threads, and the lock may have been taken."""
+    global _lock
+    _lock = Lock()
+    _idle.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    # A forked child has none of these threads.
-    os.register_at_fork(after_in_child=_idle.clear)
+    os.register_at_fork(after_in_child=_forget)

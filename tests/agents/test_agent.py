@@ -53,6 +53,8 @@ from prompture.errors import (
     UnknownOption,
 )
 from prompture.money import Charge
+from prompture.spend.budget import Budget
+from prompture.spend.track import track
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import Completion, Image, Message, Native, Request, Tool, ToolCall, Usage
 from tests.agents.both import Colour, call, colours
@@ -289,6 +291,20 @@ def test_a_tool_that_keeps_failing_is_taken_out_of_use(colour: Colour) -> None:
     assert ran == 6  # three steps of two
     assert statuses(result) == ["retry"] * 6 + ["not_run"] * 4
     assert "Go on without it" in told(colour)[-1]
+
+
+@colours
+def test_calls_that_were_not_approved_are_no_failures(colour: Colour) -> None:
+    script: list[Any] = [[call("double", str(i), n=1)] for i in range(6)]
+    asked: list[str] = []
+
+    def approve(wanted: ToolCall, context: Context[Any]) -> bool:
+        asked.append(wanted.id)
+        return False
+
+    result = colour.run([*script, "end"], tools=[double], approve=approve)
+    assert statuses(result) == ["denied"] * 6
+    assert len(asked) == 6
 
 
 @colours
@@ -671,6 +687,25 @@ def test_a_budget_that_is_used_up_inside_a_tool_ends_the_run(colour: Colour) -> 
         colour.run([[call("ask")], "end"], tools=[ask], budget=Stop(1))
     assert caught.value.trace is not None
     assert statuses(caught.value.trace) == ["failed"]
+
+
+@colours
+def test_a_budget_in_dollars_holds(colour: Colour) -> None:
+    """Calls inside tools are reserved and counted too."""
+
+    def ask() -> str:
+        return ScriptedDriver([paid("inner")], prices=RATES).generate("q").text
+
+    def answer(request: Request) -> Any:
+        return paid([call("ask", str(len(request.messages)))])
+
+    with track() as tracked, pytest.raises(BudgetExceeded) as caught:
+        colour.run(answer, tools=[ask], prices=RATES, budget=Budget(usd="0.0085"), max_tokens=500)
+    trace = caught.value.trace
+    assert trace is not None
+    assert trace.bill.total == tracked.cost
+    assert Decimal("0.004") <= trace.bill.known <= Decimal("0.0085")
+    assert _is_whole(trace.messages)
 
 
 @colours
