@@ -21,7 +21,7 @@ class Endpoint:
     """
 
     provider: str
-    base_url: str
+    base_url: str = field(repr=False)
     api_key: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -19,6 +19,8 @@ from prompture.types import JSON
 from prompture.wire.http import HTTPResponse
 
 BODY_CHARS = 2000
+LEAST_SECRET = 16
+"""Characters of the shortest text that is taken for a key: names and versions are shorter."""
 
 
 def fault_of(body: Any) -> Fault:
@@ -86,13 +88,13 @@ def provider_error(
     hint = response.headers.get("x-should-retry")
     retryable = cls.retryable or status in (408, 409)
     return cls(
-        found.message[:500],
+        _without_key(found.message[:500], endpoint),
         provider=endpoint.provider,
         status=response.status,
         code=found.code,
         request_id=request_id(response.headers),
         retry_after=retry_after(response.headers, found.error),
-        body=response.body[:BODY_CHARS].decode(errors="replace"),
+        body=_without_key(response.body[:BODY_CHARS].decode(errors="replace"), endpoint),
         retryable=hint == "true" if hint in ("true", "false") else bool(retryable),
         details={
             key: found.error[key]
@@ -100,6 +102,15 @@ def provider_error(
             if found.error.get(key)
         },
     )
+
+
+def _without_key(text: str, endpoint: Endpoint) -> str:
+    """The text, without the key that some servers repeat in their complaint."""
+    secrets = (endpoint.api_key, *endpoint.headers.values(), *endpoint.options.values())
+    for secret in secrets:
+        if len(secret) >= LEAST_SECRET and secret in text:
+            text = text.replace(secret, "***")
+    return text
 
 
 def _used_up(headers: Mapping[str, str]) -> bool:

@@ -29,6 +29,11 @@ from prompture.wire.http import (
     HTTPRequest,
     HTTPResponse,
     Sleep,
+    bad_header,
+    host_of,
+    is_plain,
+    shown,
+    unsendable,
 )
 from prompture.wire.steps import Done, advance
 
@@ -106,7 +111,9 @@ class HttpxTransport:
                 await response.aclose()
             return HTTPResponse(response.status_code, _headers(response), body)
         except Exception as exc:
-            raise _transport_error(exc, request.url) from exc
+            if bad_header(request.headers) and not isinstance(exc, PromptureError):
+                raise unsendable(request) from None  # httpx's words would quote the key
+            raise _transport_error(exc, request.url) from (exc if is_plain(request.url) else None)
         finally:
             if pool and not handed_on:
                 pool.in_flight -= 1
@@ -192,7 +199,8 @@ class HttpxTransport:
                     raise ProtocolError(f"the response passes {self._max_bytes} bytes")
                 yield chunk
         except Exception as exc:
-            raise _transport_error(exc, str(response.request.url)) from exc
+            url = str(response.request.url)
+            raise _transport_error(exc, url) from (exc if is_plain(url) else None)
         finally:
             try:
                 await response.aclose()
@@ -253,14 +261,14 @@ def _transport_error(exc: Exception, url: str) -> Exception:
     """Ours for theirs. httpx's errors have the same names as httpx2's, and are matched so."""
     if isinstance(exc, PromptureError):
         return exc
-    host = url.split("/", 3)[2].rpartition("@")[2] if "://" in url else url
+    host = host_of(url)
     names = {cls.__name__ for cls in type(exc).__mro__}
     if names & {"ConnectTimeout", "PoolTimeout"}:
         return ConnectTimeout(f"no connection to {host} in time")
     if names & {"ReadTimeout", "WriteTimeout"}:
         return ReadTimeout(f"{host} sent nothing in time")
     if names & {"InvalidURL", "UnsupportedProtocol"}:
-        return ConfigurationError(f"cannot send to {url.partition('?')[0]!r}: {exc}")
+        return ConfigurationError(f"cannot send to {shown(url)!r}: {type(exc).__name__}")
     if not names & {"TransportError", "HTTPError", "StreamError", "OSError"}:
         return exc
     lost = ConnectionLost(f"connection to {host} failed: {str(exc) or type(exc).__name__}")

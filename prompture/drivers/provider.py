@@ -10,6 +10,7 @@ from typing import Protocol
 from prompture.codecs.base import Codec, Endpoint
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
+from prompture.wire.http import bad_header
 from prompture.wire.throttle import Throttle
 
 
@@ -94,9 +95,14 @@ class Provider:
         options: Mapping[str, str] | None = None,
     ) -> Endpoint:
         """Arguments, then environment, then the row. Raises MissingKey."""
-        key = api_key or first_set(self.key_env)
+        # Keys are pasted, and read from files that end in a line break.
+        key = (api_key or first_set(self.key_env) or "").strip()
         if not key and self.key_required:
             raise MissingKey(self._missing_key())
+        if bad_header({"key": key}):
+            raise ConfigurationError(
+                f"{self.name}: the API key holds a character that no header can carry"
+            )
         settings = self._settings(options or {})
         url = base_url or first_set(self.url_env) or self.base_url
         if "{base_url}" in url:
@@ -104,7 +110,7 @@ class Provider:
         if "{" in url:
             url = url.format(**settings)
         return Endpoint(
-            self.name, url.rstrip("/"), key or "", {**self.headers, **(headers or {})}, settings
+            self.name, url.rstrip("/"), key, {**self.headers, **(headers or {})}, settings
         )
 
     def _missing_key(self) -> str:

@@ -31,6 +31,10 @@ from prompture.wire.http import (
     HTTPRequest,
     HTTPResponse,
     Sleep,
+    host_of,
+    is_plain,
+    shown,
+    unsendable,
 )
 from prompture.wire.steps import Done, advance
 
@@ -97,9 +101,10 @@ class RequestsTransport:
                 )
             return HTTPResponse(response.status_code, headers, _body(response, self._max_bytes))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-            raise _transport_error(exc, request.url) from exc
-        except ValueError as exc:
-            raise ConfigurationError(f"{request.url.partition('?')[0]!r} is no URL: {exc}") from exc
+            raise _transport_error(exc, request.url) from (exc if is_plain(request.url) else None)
+        except ValueError:
+            # What is wrong is said without its words, which may quote the key.
+            raise unsendable(request) from None
 
     def _response(
         self, request: HTTPRequest, timeout: tuple[float, float | None]
@@ -236,7 +241,8 @@ def _chunks(response: requests.Response | _Straight, max_bytes: int) -> Iterator
                 raise ProtocolError(f"the response passes {max_bytes} bytes")
             yield chunk
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-        raise _transport_error(exc, response.url or "") from exc
+        url = response.url or ""
+        raise _transport_error(exc, url) from (exc if is_plain(url) else None)
     finally:
         response.close()
 
@@ -286,7 +292,7 @@ def _unchunked(raw: Any) -> Iterator[bytes]:
 
 
 def _transport_error(exc: Exception, url: str) -> PromptureError:
-    host = url.split("/", 3)[2].rpartition("@")[2] if "://" in url else url
+    host = host_of(url)
     refused = isinstance(exc, urllib3.exceptions.NewConnectionError)  # it is a timeout to urllib3
     timeouts = (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
     if isinstance(exc, timeouts) and not refused:
@@ -304,7 +310,7 @@ def _transport_error(exc: Exception, url: str) -> PromptureError:
             requests.exceptions.InvalidHeader,
         ),
     ):
-        return ConfigurationError(f"cannot send to {url.partition('?')[0]!r}: {type(exc).__name__}")
+        return ConfigurationError(f"cannot send to {shown(url)!r}: {type(exc).__name__}")
     lost = ConnectionLost(f"connection to {host} failed: {_reason(exc)}")
     lost.unsent = "NewConnectionError" in repr(exc) or "NameResolution" in repr(exc)
     return lost

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from prompture.errors import ProtocolError
+from prompture.errors import ConfigurationError, ProtocolError
 
 T = TypeVar("T")
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
@@ -22,7 +22,8 @@ class HTTPRequest:
     """A request to send. Header names are lower case.
 
     ``stream`` asks the transport to leave a good response's body unread. ``timeout`` is
-    seconds to connect and between bytes; None leaves it to the transport.
+    seconds to connect and between bytes; None leaves it to the transport. Its repr holds
+    neither the key nor the document.
     """
 
     method: str
@@ -31,6 +32,9 @@ class HTTPRequest:
     body: bytes = b""
     stream: bool = False
     timeout: float | None = None
+
+    def __repr__(self) -> str:
+        return f"HTTPRequest({self.method} {shown(self.url)}, {len(self.body)} bytes)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +51,22 @@ class HTTPResponse:
     chunks: Iterator[bytes] | None = field(default=None, compare=False)
     achunks: AsyncIterator[bytes] | None = field(default=None, compare=False)
 
+    def __repr__(self) -> str:
+        return f"HTTPResponse({self.status}, {len(self.body)} bytes)"
+
     def json(self) -> Any:
         """The body parsed. Raises ProtocolError where it is not JSON, naming what it is."""
         try:
             return json.loads(self.body)
         except ValueError as exc:
-            kind = self.headers.get("content-type", "no content type")
-            start = self.body[:200].decode(errors="replace").strip()
-            raise ProtocolError(
-                f"expected JSON, got {kind}, {len(self.body)} bytes, starting {start!r}"
-            ) from exc
+            raise ProtocolError(f"expected JSON, got {self._kind()}") from exc
+
+    def _kind(self) -> str:
+        kind = self.headers.get("content-type", "no content type")
+        start = self.body[:200].decode(errors="replace").strip()
+        # The start of a page tells what went wrong; the start of an answer is the document's.
+        told = f", starting {start!r}" if start[:1] not in ("", "{", "[") else ""
+        return f"{kind}, {len(self.body)} bytes{told}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +90,43 @@ def dump(body: Any) -> bytes:
     """Compact UTF-8 JSON; lone surrogates become U+FFFD, as no provider accepts them."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", errors="replace")
+
+
+def shown(url: str) -> str:
+    """A URL as it may be told: without user, password and query, any of which may be a key."""
+    scheme, mark, rest = url.partition("?")[0].partition("://")
+    if not mark:
+        return scheme
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL."""
+    return shown(url).partition("://")[2].partition("/")[0] or shown(url)
+
+
+def is_plain(url: str) -> bool:
+    """Whether a URL may stand in a traceback as it is."""
+    return shown(url) == url
+
+
+def bad_header(headers: Mapping[str, str]) -> str | None:
+    """The name of the first header whose value cannot be sent: line breaks, control characters,
+    blanks around it, letters outside Latin-1."""
+    return next((name for name, value in headers.items() if not _is_sendable(value)), None)
+
+
+def unsendable(request: HTTPRequest) -> ConfigurationError:
+    """The error of a request that no transport can write, in words that quote no header."""
+    if name := bad_header(request.headers):
+        why = f"the header {name!r} holds a character that cannot be sent (a line break, perhaps)"
+    else:
+        why = "that is no URL"
+    return ConfigurationError(f"cannot send to {shown(request.url)!r}: {why}")
+
+
+def _is_sendable(value: str) -> bool:
+    if value != value.strip() or any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in value):
+        return False
+    return all(ord(c) < 256 for c in value)

@@ -1,0 +1,142 @@
+"""No key and no document in what an error says, in its traceback, in a repr or in a log."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from prompture import driver_for
+from prompture.codecs.base import Endpoint
+from prompture.drivers import registry
+from prompture.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionLost,
+    ProtocolError,
+    ServerError,
+)
+from prompture.types import Request, user
+from prompture.wire.http import HTTPRequest, HTTPResponse, bad_header, host_of, is_plain, shown
+from tests.drivers.colours import COLOURS, KEY, Colour, quick
+from tests.loopback import Reply, json_reply, serving
+
+DOCUMENT = "the words of the document"
+ASK = Request(model="m", messages=(user(DOCUMENT),))
+CLOSED = "http://127.0.0.1:1/v1"
+
+
+@pytest.fixture(params=COLOURS, ids=lambda c: c.name)
+def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
+    with request.param() as found:
+        yield found
+
+
+def told(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)) + repr(error)
+
+
+@pytest.mark.parametrize(
+    ("url", "settings", "expected"),
+    [
+        (f"http://user:{KEY}@127.0.0.1:1/v1", {}, ConnectionLost),
+        (f"{CLOSED}?key={KEY}", {}, ConnectionLost),
+        (CLOSED, {"headers": {"x-extra": f"{KEY}\n"}}, ConfigurationError),
+        (CLOSED, {"headers": {"x-extra": f"{KEY}\r\nx-other: 1"}}, ConfigurationError),
+        (CLOSED, {"headers": {"x-extra": f"{KEY}\u20ac"}}, ConfigurationError),
+    ],
+)
+def test_what_cannot_be_sent(
+    colour: Colour,
+    url: str,
+    settings: Any,
+    expected: type[Exception],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    driver = colour.driver(url, **settings, retry=quick(1))
+    with pytest.raises(expected) as caught:
+        colour.complete(driver, ASK)
+    for words in (told(caught.value), caplog.text, repr(driver), repr(driver.endpoint)):
+        assert KEY not in words and DOCUMENT not in words
+
+
+def echo(asked: Any) -> Reply:
+    return json_reply({"error": {"message": f"no: {dict(asked.headers)}"}}, status=401)
+
+
+@pytest.mark.parametrize("name", ["openai", "claude", "google", "cohere", "ollama", "azure"])
+def test_a_server_that_repeats_the_key(name: str) -> None:
+    with (
+        serving(echo) as server,
+        driver_for(f"{name}/m", api_key=KEY, base_url=server.url, retry=quick(1)) as driver,
+        pytest.raises(AuthenticationError, match=r"\*\*\*") as caught,
+    ):
+        driver.complete(ASK)
+    assert KEY not in told(caught.value) + caught.value.body
+
+
+def test_secrets_beside_the_key() -> None:
+    codec, said = registry.find("openai").codec, HTTPResponse(500, {}, f'"{KEY}"'.encode())
+    for endpoint in (
+        Endpoint("p", "http://h", "", {"x-key": KEY}),
+        Endpoint("p", "http://h", "", {}, {"ad_token": KEY, "region": "us"}),
+    ):
+        error = codec.read_error(said, endpoint)
+        assert isinstance(error, ServerError) and KEY not in error.body + str(error)
+
+
+@pytest.mark.parametrize("name", ["openai", "google", "bedrock"])
+def test_keys_are_taken_as_they_are_pasted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"region": "us-east-1"} if name == "bedrock" else {}
+    row = registry.find(name)
+    assert row.endpoint(f" {KEY}\r\n", options=settings).api_key == KEY
+    monkeypatch.setenv(row.key_env[0], f"{KEY}\n")
+    assert row.endpoint(options=settings).api_key == KEY
+    for key in (f"{KEY}\n{KEY}", f"{KEY}\u2026", f"{KEY}\x00"):
+        with pytest.raises(ConfigurationError, match="character") as caught:
+            row.endpoint(key, options=settings)
+        assert KEY not in told(caught.value)
+
+
+def test_reprs() -> None:
+    endpoint = Endpoint("openai", f"http://u:{KEY}@h/v1?key={KEY}", KEY, {"k": KEY}, {"k": KEY})
+    sent = registry.find("openai").codec.encode(ASK, endpoint)
+    got = HTTPResponse(200, {"set-cookie": KEY}, DOCUMENT.encode())
+    assert KEY in str(dict(sent.headers)) and DOCUMENT in sent.body.decode()
+    for value in (endpoint, sent, got, ASK, ASK.messages[0]):
+        assert KEY not in repr(value) and DOCUMENT not in repr(value)
+    assert repr(HTTPRequest("GET", "http://h/x", {})) == "HTTPRequest(GET http://h/x, 0 bytes)"
+
+
+def test_half_an_answer_is_not_quoted() -> None:
+    cut = HTTPResponse(200, {"content-type": "application/json"}, f'{{"text": "{DOCUMENT}'.encode())
+    with pytest.raises(ProtocolError, match=r"got application/json, \d+ bytes$"):
+        cut.json()
+    page = HTTPResponse(200, {"content-type": "text/html"}, b"<html>Sign in</html>")
+    with pytest.raises(ProtocolError, match="starting '<html>Sign in"):
+        page.json()
+
+
+@pytest.mark.parametrize(
+    ("url", "safe", "host"),
+    [
+        ("https://h:8/v1/x", "https://h:8/v1/x", "h:8"),
+        ("https://u:p@h/v1?key=k", "https://h/v1", "h"),
+        ("https://u:p@h", "https://h", "h"),
+        ("https://h/a@b", "https://h/a@b", "h"),
+        ("nowhere", "nowhere", "nowhere"),
+        ("", "", ""),
+    ],
+)
+def test_urls(url: str, safe: str, host: str) -> None:
+    assert (shown(url), host_of(url), is_plain(url)) == (safe, host, safe == url)
+
+
+def test_headers() -> None:
+    assert bad_header({"a": "x y", "b": "tab\there", "c": "caf\u00e9", "d": ""}) is None
+    for value in ("x\n", " x", "a\rb", "\x00", "\u20ac", "\x7f"):
+        assert bad_header({"a": "fine", "b": value}) == "b"
