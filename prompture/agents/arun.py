@@ -19,7 +19,6 @@ from prompture.agents.steps import AgentFlow, AskModel, OutOfTime, RunTools, Tel
 from prompture.agents.threads import Busy, start
 from prompture.agents.tools import is_async
 from prompture.agents.trace import AgentResult, ToolUse
-from prompture.money import Charge
 from prompture.types import Completion
 from prompture.wire.steps import Done, advance
 
@@ -156,10 +155,7 @@ class _Tools:
         while self.waiting and len(self.running) < self.step.parallel:
             place = self.waiting.popleft()
             job = self.step.jobs[place]
-            use = job.too_many_hang()
-            if use is None and self.until is not None and time.monotonic() >= self.until:
-                use = job.use("not_run", "The call was not run: no time is left.")
-            if use is not None:
+            if use := job.stopped(self._left()):
                 events.append(self._end(place, use))
                 continue
             events.append(ToolStarted(job.call, self.step.number))
@@ -168,9 +164,9 @@ class _Tools:
 
     def _start(self, place: int, job: Job) -> None:
         now = time.monotonic()
-        timeout = allowed(job.timeout, None if self.until is None else self.until - now)
+        timeout = allowed(job.timeout, self._left())
         busy = Busy(None)
-        task = asyncio.create_task(_called(job, self.step, busy))
+        task = asyncio.create_task(_called(job, self.step, place, busy))
         self.running[task] = _Running(place, now, None if timeout is None else now + timeout, busy)
 
     async def _collect(self) -> list[AgentEvent]:
@@ -204,9 +200,13 @@ class _Tools:
             if job.tool is not None and not (task.done() and running.busy.over):
                 job.tool.hung.append(running.busy)
             had = (running.until or now) - running.started
-            outcome = Outcome(late=had, seconds=now - running.started)
+            spent = tuple(self.step.charges[running.place])
+            outcome = Outcome(late=had, seconds=now - running.started, charges=spent)
             events.append(self._end(running.place, job.settle(outcome)))
         return events
+
+    def _left(self) -> float | None:
+        return None if self.until is None else self.until - time.monotonic()
 
     def _end(self, place: int, use: ToolUse) -> ToolFinished:
         self.step.uses[place] = use
@@ -231,18 +231,17 @@ async def _asked(job: Job) -> ToolUse | None:
     return job.judged(verdict)
 
 
-async def _called(job: Job, step: RunTools, busy: Busy) -> Outcome:
+async def _called(job: Job, step: RunTools, place: int, busy: Busy) -> Outcome:
     """Call the function: in this task, or in a thread where it is sync. Raises nothing but a
     cancellation from outside."""
     started = time.perf_counter()
-    charges: list[Charge] = []
     value: Any = None
     error: BaseException | None = None
     try:
         assert job.tool is not None
         args, named = job.bound()
         function = job.tool.afunction or job.tool.function
-        with watched(step.budget, charges):
+        with watched(step.budget, step.charges[place]):
             if is_async(function):
                 value = await function(*args, **named)
             else:
@@ -265,7 +264,7 @@ async def _called(job: Job, step: RunTools, busy: Busy) -> Outcome:
         value=value,
         error=error,
         seconds=time.perf_counter() - started,
-        charges=tuple(charges),
+        charges=tuple(step.charges[place]),
     )
 
 

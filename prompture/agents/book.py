@@ -19,7 +19,7 @@ class OpenStep:
 
     ``completion`` is None until there is an answer. ``ends`` are those of its calls, by the place
     of the call in the answer; ``tools`` are the places of the calls that go to tools, and
-    ``uses`` (once they run) their ends as they come in.
+    ``uses`` (once they run) their ends and ``spent`` their model calls, as they come in.
     """
 
     number: int
@@ -30,6 +30,7 @@ class OpenStep:
     ends: dict[int, ToolUse] = field(default_factory=dict)
     tools: list[int] = field(default_factory=list)
     uses: list[ToolUse | None] | None = None
+    spent: tuple[list[Charge], ...] = ()
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
@@ -100,13 +101,16 @@ class Book:
 
     def _answered(self, step: OpenStep) -> tuple[ToolUse, ...]:
         """A turn for each call; those without an end get one. Gives the ends of the tools."""
-        begun = step.uses is not None
-        for place, use in zip(step.tools, step.uses or (), strict=False):
-            if use is not None:
-                step.ends[place] = use
+        for place, use, spent in zip(step.tools, step.uses or (), step.spent, strict=False):
+            step.ends[place] = use or ToolUse(
+                call=step.calls[place],
+                status="cancelled",
+                content=_CANCELLED,
+                bill=Bill(tuple(spent)),
+            )
         for place in range(len(step.calls)):
             if place not in step.ends:
-                step.end(place, *(("cancelled", _CANCELLED) if begun else ("not_run", _NOT_RUN)))
+                step.end(place, "not_run", _NOT_RUN)
             self.messages.append(step.ends[place].message())
         return tuple(step.ends[place] for place in step.tools)
 

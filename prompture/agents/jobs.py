@@ -94,9 +94,12 @@ class Job:
         why = f": {verdict[:MAX_SAID]}" if isinstance(verdict, str) and verdict else "."
         return self.use("denied", f"The call was not approved{why}")
 
-    def too_many_hang(self) -> ToolUse | None:
-        """The end of a call whose tool hangs too often to be called again; None otherwise."""
+    def stopped(self, left: float | None) -> ToolUse | None:
+        """The end of a call that is not begun: no time is left of the run (seconds, None for no
+        end), or its tool hangs too often to be called again. None otherwise."""
         assert self.tool is not None
+        if left is not None and left <= 0:
+            return self.use("not_run", "The call was not run: no time is left.")
         self.tool.hung[:] = [busy for busy in self.tool.hung if not busy.over]
         if len(self.tool.hung) < MAX_HUNG:
             return None

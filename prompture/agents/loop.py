@@ -184,8 +184,9 @@ class _Run(Generic[T]):
             budget=self.settings.budget,
             seconds=self._seconds_left(),
             uses=[None] * len(jobs),
+            charges=tuple([] for _ in jobs),
         )
-        step.uses = run.uses
+        step.uses, step.spent = run.uses, run.charges
         yield run
         self.desk.ended(self.setup, [use for use in run.uses if use is not None])
 

@@ -20,7 +20,6 @@ from prompture.agents.threads import Busy, start
 from prompture.agents.tools import is_async
 from prompture.agents.trace import AgentResult, ToolUse
 from prompture.errors import ConfigurationError
-from prompture.money import Charge
 from prompture.types import Completion
 from prompture.wire.steps import Done, advance
 
@@ -122,10 +121,7 @@ class _Tools:
         while self.waiting and len(self.running) < self.step.parallel:
             place = self.waiting.popleft()
             job = self.step.jobs[place]
-            use = job.too_many_hang()
-            if use is None and self.until is not None and time.monotonic() >= self.until:
-                use = job.use("not_run", "The call was not run: no time is left.")
-            if use is not None:
+            if use := job.stopped(self._left()):
                 yield self._end(place, use)
                 continue
             yield ToolStarted(job.call, self.step.number)
@@ -133,16 +129,18 @@ class _Tools:
 
     def _start(self, place: int, job: Job) -> None:
         now = time.monotonic()
-        timeout = allowed(job.timeout, None if self.until is None else self.until - now)
+        timeout = allowed(job.timeout, self._left())
         until = None if timeout is None else now + timeout
         assert job.tool is not None
         inline = self.step.parallel == 1 and timeout is None and not is_async(job.tool.function)
         if inline:
             self.running[place] = _Running(Busy(None), now, None)
-            self.done.put((place, _called(job, self.step, None)))
+            self.done.put((place, _called(job, self.step, place, None)))
             return
         context = copy_context()
-        busy = start(lambda: self.done.put((place, context.run(_called, job, self.step, timeout))))
+        busy = start(
+            lambda: self.done.put((place, context.run(_called, job, self.step, place, timeout)))
+        )
         self.running[place] = _Running(busy, now, until)
 
     def _collect(self) -> Iterator[AgentEvent]:
@@ -172,8 +170,15 @@ class _Tools:
             job = self.step.jobs[place]
             if job.tool is not None:
                 job.tool.hung.append(running.busy)
-            late = Outcome(late=running.until - running.started, seconds=now - running.started)
+            late = Outcome(
+                late=running.until - running.started,
+                seconds=now - running.started,
+                charges=tuple(self.step.charges[place]),
+            )
             yield self._end(place, job.settle(late))
+
+    def _left(self) -> float | None:
+        return None if self.until is None else self.until - time.monotonic()
 
     def _end(self, place: int, use: ToolUse) -> ToolFinished:
         self.step.uses[place] = use
@@ -192,17 +197,16 @@ def _asked(job: Job) -> ToolUse | None:
     return job.judged(verdict)
 
 
-def _called(job: Job, step: RunTools, timeout: float | None) -> Outcome:
+def _called(job: Job, step: RunTools, place: int, timeout: float | None) -> Outcome:
     """Call the function; never raises."""
     started = time.perf_counter()
-    charges: list[Charge] = []
     value: Any = None
     error: BaseException | None = None
     timed_out = False
     try:
         assert job.tool is not None
         args, named = job.bound()
-        with watched(step.budget, charges):
+        with watched(step.budget, step.charges[place]):
             value = job.tool.function(*args, **named)
             if inspect.isawaitable(value):
                 value, timed_out = asyncio.run(_awaited(value, timeout))
@@ -213,7 +217,7 @@ def _called(job: Job, step: RunTools, timeout: float | None) -> Outcome:
         error=error,
         late=timeout if timed_out else None,
         seconds=time.perf_counter() - started,
-        charges=tuple(charges),
+        charges=tuple(step.charges[place]),
     )
 
 

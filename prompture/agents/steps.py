@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from prompture.agents.events import StepFinished
@@ -40,15 +40,19 @@ class AskModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTools:
-    """Run the jobs side by side, at most ``parallel`` at a time; ``uses`` gets their ends in the
-    place of each. The flow is sent None."""
+    """Run the jobs side by side, at most ``parallel`` at a time. The flow is sent None.
+
+    ``uses`` gets the jobs' ends and ``charges`` those of the model calls that they make, in the
+    place of each: also for jobs that are broken off.
+    """
 
     jobs: tuple[Job, ...]
     number: int
     parallel: int
     budget: Meter | None = None
     seconds: float | None = None
-    uses: list[ToolUse | None] = field(default_factory=list)
+    uses: list[ToolUse | None]
+    charges: tuple[list[Charge], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -690,6 +690,42 @@ def test_a_budget_that_is_used_up_inside_a_tool_ends_the_run(colour: Colour) -> 
 
 
 @colours
+def test_what_a_hanging_tool_spent_is_on_the_bill(colour: Colour) -> None:
+    release = threading.Event()
+
+    def hangs() -> None:
+        ScriptedDriver([paid("inner")], prices=RATES).generate("q")
+        release.wait(30)
+
+    script = [[call("hangs")], paid("end")]
+    result = colour.run(script, tools=[tool(hangs, timeout=0.2)], prices=RATES)
+    release.set()
+    assert statuses(result) == ["timeout"]
+    assert result.bill.total == Decimal("0.004")
+
+
+def test_what_a_cancelled_tool_spent_is_on_the_bill() -> None:
+    async def go() -> Any:
+        begun = asyncio.Event()
+
+        async def slow() -> None:
+            await AsyncScriptedDriver([paid("inner")], prices=RATES).generate("q")
+            begun.set()
+            await asyncio.get_running_loop().create_future()
+
+        agent = Agent(AsyncScriptedDriver([[call("slow")]], prices=RATES), tools=[slow])
+        task = asyncio.create_task(agent.arun("hi"))
+        await begun.wait()
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError as exc:
+            return exc.trace  # type: ignore[attr-defined]
+
+    assert asyncio.run(go()).bill.total == Decimal("0.002")
+
+
+@colours
 def test_a_budget_in_dollars_holds(colour: Colour) -> None:
     """Calls inside tools are reserved and counted too."""
 
