@@ -12,7 +12,8 @@ from typing import Any
 from prompture.errors import SchemaError
 from prompture.schema.lens.change import Change
 from prompture.schema.lens.codec import Codec
-from prompture.schema.lens.compiler import Compiler, Crowded, Cut
+from prompture.schema.lens.compiler import Compiler
+from prompture.schema.lens.cut import Crowded, Cut
 from prompture.schema.lens.dialects import Dialect
 from prompture.schema.lens.guard import Survey, survey
 from prompture.schema.lens.limits import Excess, excesses, measure
@@ -86,7 +87,7 @@ def _less(compiler: Compiler, cut: Cut, over: list[Excess], dialect: Dialect) ->
     sizes = {
         key: size
         for key, size in compiler.sizes.items()
-        if key not in cut.texts and key != compiler.root_key
+        if key not in cut.texts and key != compiler.definitions.root_key
     }
     if not sizes or max(sizes.values()) < 2:
         room = dialect.limits.properties or 1_000

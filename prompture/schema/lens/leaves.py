@@ -93,7 +93,7 @@ def literal(c: Compiler, alt: Alt, spot: Spot) -> Node:
         return Node(schema, SAME, kinds, label="boolean")
     if alt.kind not in c.dialect.enums or _is_out_of_range(values):
         return _labelled(c, alt, spot)
-    if not c.afford_enum(values):
+    if not c.budget.enum(values):
         return _too_long(c, alt, spot)
     schema = {"type": _type_of(values)}
     schema |= (
@@ -113,7 +113,7 @@ def _labelled(c: Compiler, alt: Alt, spot: Spot) -> Node:
             "literal",
             f"{alt.kind} values stand as strings of their JSON: {c.dialect.name} has no such enum",
         )
-    if not c.afford_enum(labels):
+    if not c.budget.enum(labels):
         node = Node({"type": "string"}, TEXT, alt.kinds(), label=alt.kind)
         annotate(node.schema, None, [_one_of(labels), *alt.notes])
         return node

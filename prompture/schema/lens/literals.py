@@ -34,7 +34,8 @@ class Labels(Codec):
         return unfit(value, self._kinds, self.restore) if isinstance(value, str) else value
 
     def restore(self, value: Any) -> Any:
-        return self._table.get(value, value) if isinstance(value, str) else value
+        """The value, made anew: it may be an object, which the caller may change."""
+        return json.loads(value) if isinstance(value, str) and value in self._table else value
 
 
 def label_of(value: Any) -> str:

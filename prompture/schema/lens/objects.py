@@ -127,7 +127,7 @@ def record(
     is_open = is_open or bool(spilt)
     c.properties += len(names) + is_open
     wires = _wire_names(c, list(names), spot)
-    native = c.afford_optionals([name for name in names if name not in required])
+    native = c.budget.optionals([name for name in names if name not in required])
     fields, properties = [], {}
     for name, conj in names.items():
         within = spot.inside(*(tokens[name] if tokens else ("properties", name)))
@@ -202,7 +202,7 @@ def _others(
         properties[name], None, ["fields not named above, as the text of a JSON object; {} if none"]
     )
     if spilt:
-        annotate(properties[name], None, [c.sketch(spilt)])
+        annotate(properties[name], None, [c.sketches.of_properties(spilt)])
     c.change(
         spot,
         "others",
@@ -217,7 +217,7 @@ def _presence(
     """How the absence of a property is said, and its schema with that."""
     if presence != "null":
         return node.schema, presence
-    if not node.null and c.afford_union():
+    if not node.null and c.budget.union():
         c.change(
             spot, "optional", f"may be left out; {c.dialect.name} wants it, so null means absent"
         )

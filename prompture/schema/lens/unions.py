@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prompture.schema.lens.alts import ANYTHING, Conj
 from prompture.schema.lens.choice import Branch, Choice
 from prompture.schema.lens.codec import SAME
 from prompture.schema.lens.maybe import Maybe
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 _MOST_APART = 150
 
 
-def choose(c: Compiler, nodes: list[Node], spot: Spot) -> Node:
-    """One node for any of several; the nodes are taken over."""
+def choose(c: Compiler, nodes: list[Node], spot: Spot, conj: Conj = ANYTHING) -> Node:
+    """One node for any of several, which are taken over; ``conj`` is what they come from."""
     nodes = _unlike(nodes)
     if len(nodes) == 1:
         return nodes[0]
@@ -26,15 +27,15 @@ def choose(c: Compiler, nodes: list[Node], spot: Spot) -> Node:
     kinds: frozenset[str] = frozenset().union(*(node.kinds for node in nodes))
     if c.dialect.null == "nullable" and any(_is_null(node) for node in nodes):
         others = [node for node in nodes if not _is_null(node)]
-        node = choose(c, others, spot)
+        node = choose(c, others, spot, conj)
         return Node(
             nullable(c, node.schema), node.codec, kinds, null=True, label=node.label, branches=None
         )
-    if not c.afford_union():
+    if not c.budget.union():
         others = [node for node in nodes if not _is_null(node)]
         if len(others) < len(nodes):
-            return _maybe(c, choose(c, others, spot), spot)
-        return c.text_of(nodes, spot, why=f"{c.dialect.name} takes only so many unions")
+            return _maybe(c, choose(c, others, spot, conj), spot)
+        return c.text(conj, spot, why=f"{c.dialect.name} takes only so many unions", kinds=kinds)
     branches = [branch for node in nodes for branch in _branches(c, node)]
     schema: dict[str, Any] = {
         "anyOf": _grouped([branch.schema for branch in branches], c.dialect.limits.branches)
@@ -43,7 +44,9 @@ def choose(c: Compiler, nodes: list[Node], spot: Spot) -> Node:
     if all(branch.codec is SAME for branch in branches):
         return Node(schema, SAME, kinds, null=null, label="value", branches=branches)
     if len(branches) > _MOST_APART:
-        return c.text_of(nodes, spot, why=f"{len(branches)} branches are too many to tell apart")
+        return c.text(
+            conj, spot, why=f"{len(branches)} branches are too many to tell apart", kinds=kinds
+        )
     choice = Choice(branches, c.wire)
     c.pending.append((choice, spot))
     return Node(schema, choice, kinds, null=null, label="value", branches=branches)
@@ -92,7 +95,7 @@ def without_null(c: Compiler, schema: dict[str, Any]) -> dict[str, Any]:
         return {c.dialect.ref_note: branches, **outer}
     if "$ref" in branches[0]:
         outer.pop("title", None)
-    c.refund_union()
+    c.budget.refund_union()
     return {**branches[0], **outer}
 
 
