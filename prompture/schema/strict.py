@@ -10,6 +10,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -90,7 +91,7 @@ def _unescaped(token: str) -> str:
     return token.replace("~1", "/").replace("~0", "~")
 
 
-_cache: OrderedDict[tuple[str, Dialect, bool, str], Rewrite] = OrderedDict()
+_cache: OrderedDict[tuple[bytes, Dialect, bool, str], Rewrite] = OrderedDict()
 _lock = Lock()
 
 
@@ -162,14 +163,15 @@ def split(json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = 
     return plan(json_schema, row, exact=exact)
 
 
-def _canonical(schema: Any) -> str:
-    """The schema's text, order kept: models write keys in the order of the schema."""
+def _canonical(schema: Any) -> bytes:
+    """A digest of the schema's text, order kept: models write keys in the order of the schema."""
     from prompture.errors import SchemaError
 
     try:
-        return json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(schema, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise SchemaError(f"the schema is not JSON: {type(error).__name__}") from None
+    return sha256(text.encode()).digest()
 
 
 def _rewrite(schema: Any, dialect: Dialect, *, exact: bool, refuse: bool) -> Rewrite:

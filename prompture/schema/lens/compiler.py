@@ -15,7 +15,7 @@ from prompture.schema.lens.conform import Wire
 from prompture.schema.lens.cut import Crowded, Cut
 from prompture.schema.lens.definitions import Definitions
 from prompture.schema.lens.dialects import Dialect
-from prompture.schema.lens.expand import SCALARS, Expander, typed
+from prompture.schema.lens.expand import SCALARS, Expander
 from prompture.schema.lens.guard import Survey
 from prompture.schema.lens.kinds import EVERY
 from prompture.schema.lens.leaves import literal, scalar
@@ -24,6 +24,7 @@ from prompture.schema.lens.notes import annotate, in_words
 from prompture.schema.lens.objects import obj
 from prompture.schema.lens.refs import Resolver
 from prompture.schema.lens.sketches import Sketches
+from prompture.schema.lens.typed import typed
 from prompture.schema.lens.unions import choose
 from prompture.schema.lens.words import ASSERTIONS, JOINS, is_bare_ref
 from prompture.schema.lens.wrap import Wrap
