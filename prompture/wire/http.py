@@ -6,12 +6,17 @@ import json
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
+from uuid import uuid4
 
 from prompture.errors import ConfigurationError, ProtocolError
 
 T = TypeVar("T")
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """A response larger than this is refused; a transport may be given another limit."""
+LARGE_CHARS = 1_000_000
+"""A longer text is encoded in pieces of this length, a few milliseconds each."""
+_TURNS = ("messages", "input", "contents", "prompt")
+"""Where a body has its turns, in one dialect or another; long texts elsewhere are seldom."""
 CONNECT_SECONDS = 10.0
 """The longest wait for a connection; ``timeout`` shortens it."""
 USER_AGENT = "prompture"
@@ -87,9 +92,60 @@ def post_json(url: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> 
 
 
 def dump(body: Any) -> bytes:
-    """Compact UTF-8 JSON; lone surrogates become U+FFFD, as no provider accepts them."""
+    """Compact UTF-8 JSON; what UTF-8 cannot say (lone surrogates) becomes ``?``.
+
+    Large texts are encoded piece by piece: another thread may run in between.
+    """
+    large: list[str] = []
+    mark = ""
+    turns = [body.get(name) for name in _TURNS] if isinstance(body, dict) else ()
+    if any(map(_is_large, turns)):
+        mark = f"large-{uuid4().hex}-"
+        body = _marked(body, mark, large)
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", errors="replace")
+    if not large:
+        return text.encode("utf-8", errors="replace")
+    return b"".join(_unmarked(text, mark, large))
+
+
+def _is_large(value: Any) -> bool:
+    """Whether a long text lies in a list of turns, in a part of one, or in a part's source."""
+    if type(value) is str:
+        return len(value) > LARGE_CHARS
+    if type(value) is list:
+        return any(map(_is_large, value))
+    if type(value) is dict:
+        return any(
+            len(each) > LARGE_CHARS if type(each) is str else _is_large(each)
+            for each in value.values()
+        )
+    return False
+
+
+def _marked(value: Any, mark: str, large: list[str]) -> Any:
+    """The same with a mark for each long text, which goes into ``large``."""
+    if isinstance(value, str) and len(value) > LARGE_CHARS:
+        large.append(value)
+        return f"{mark}{len(large) - 1}"
+    if isinstance(value, Mapping):
+        return {key: _marked(each, mark, large) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_marked(each, mark, large) for each in value]
+    return value
+
+
+def _unmarked(text: str, mark: str, large: list[str]) -> Iterator[bytes]:
+    before, *rest = text.split(f'"{mark}')
+    yield before.encode("utf-8", errors="replace")
+    for each in rest:
+        number, _, after = each.partition('"')
+        found = large[int(number)]
+        yield b'"'
+        for at in range(0, len(found), LARGE_CHARS):
+            piece = json.dumps(found[at : at + LARGE_CHARS], ensure_ascii=False)
+            yield piece[1:-1].encode("utf-8", errors="replace")
+        yield b'"'
+        yield after.encode("utf-8", errors="replace")
 
 
 def shown(url: str) -> str:

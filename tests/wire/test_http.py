@@ -1,0 +1,54 @@
+"""Bodies as JSON, large texts in pieces."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prompture.wire import http
+from prompture.wire.http import dump
+
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=30)
+PARTS = st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}), max_size=3)
+TURNS = st.lists(st.fixed_dictionaries({"role": st.just("user"), "content": TEXTS | PARTS}))
+BODIES = st.fixed_dictionaries({"messages": TURNS, "model": TEXTS, "extra": st.just({"a": [1.5]})})
+
+
+def plainly(body: Any) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", errors="replace"
+    )
+
+
+@settings(max_examples=60)
+@given(BODIES, st.integers(1, 8))
+def test_pieces_make_the_same_body(body: Any, size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http, "LARGE_CHARS", size)
+        assert dump(body) == plainly(body)
+
+
+def test_a_long_text_is_never_encoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = 0
+    real = json.dumps
+
+    def watched(value: Any, **options: Any) -> str:
+        nonlocal longest
+        text = real(value, **options)
+        longest = max(longest, len(text))
+        return text
+
+    body = {"messages": [{"role": "user", "content": "Ä\n" * 2_000_000}]}
+    monkeypatch.setattr(http.json, "dumps", watched)
+    assert dump(body) == real(body, ensure_ascii=False, separators=(",", ":")).encode()
+    assert longest < 2 * http.LARGE_CHARS
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_json_cannot_say_is_refused(number: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        dump({"messages": [], "temperature": number})
