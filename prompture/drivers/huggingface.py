@@ -11,9 +11,10 @@ ROW = Provider(
     codec=OpenAIChat(quirks=Quirks(think_tags=True)),
     base_url="https://router.huggingface.co/v1",
     key_env=("HF_TOKEN", "HUGGINGFACE_API_KEY", "HUGGING_FACE_HUB_TOKEN"),
-    url_env=("HF_ENDPOINT",),
+    url_env=("HF_INFERENCE_BASE_URL",),  # HF_ENDPOINT is the hub's, or a mirror of it
     default_model="deepseek-ai/DeepSeek-V3.2",
     catalog="huggingface",
+    key_check="https://huggingface.co/api/whoami-v2",
     features=Features(vision=True, schema_dialect="openai-compatible"),
     docs="https://huggingface.co/docs/inference-providers/tasks/chat-completion",
 )

@@ -25,6 +25,7 @@ ROW = Provider(
     url_env=("OPENROUTER_BASE_URL",),
     default_model="openai/gpt-5-mini",
     catalog="openrouter",
+    key_check="/key",
     features=Features(vision=True, files=True),
     docs="https://openrouter.ai/docs/api-reference/overview",
 )

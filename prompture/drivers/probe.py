@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from prompture.codecs.base import Codec, Endpoint
 from prompture.drivers.limits import rate_limits
+from prompture.drivers.provider import Provider
 from prompture.errors import AuthenticationError, PermissionDenied, PromptureError, TransportError
 from prompture.types import ModelInfo, RateLimits
-from prompture.wire.http import Exchange, HTTPResponse
+from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
 from prompture.wire.retry import Retry, send
 
 T = TypeVar("T")
@@ -36,7 +38,8 @@ def models_exchange(codec: Codec, endpoint: Endpoint, retry: Retry) -> Exchange[
     found: list[ModelInfo] = []
     page: str | None = None
     for _ in range(MAX_PAGES):
-        response = yield from _ask(codec, endpoint, retry, page)
+        request = codec.models_request(endpoint, page)
+        response = yield from _ask(codec, endpoint, retry, request)
         models, page = codec.read_models(response)
         found += models
         if page is None:
@@ -45,37 +48,48 @@ def models_exchange(codec: Codec, endpoint: Endpoint, retry: Retry) -> Exchange[
 
 
 def _ask(
-    codec: Codec, endpoint: Endpoint, retry: Retry, page: str | None = None
+    codec: Codec, endpoint: Endpoint, retry: Retry, request: HTTPRequest
 ) -> Exchange[HTTPResponse]:
-    from dataclasses import replace
-    from datetime import UTC, datetime
-
-    request = replace(codec.models_request(endpoint, page), timeout=PROBE_SECONDS)
+    request = replace(request, timeout=PROBE_SECONDS)
     if sign := getattr(codec, "sign", None):
         request = sign(request, endpoint, datetime.now(UTC))
     response = yield from send(request, lambda r: codec.read_error(r, endpoint), retry)
     return response
 
 
-def credentials_exchange(codec: Codec, endpoint: Endpoint, retry: Retry) -> Exchange[bool]:
+def _key_request(row: Provider, endpoint: Endpoint) -> HTTPRequest | None:
+    """What only a good key may ask, where the list of models is for anybody."""
+    where = row.key_check
+    if not where or ("://" in where and endpoint.base_url != row.base_url):
+        return None
+    listing = row.codec.models_request(endpoint)
+    url = where if "://" in where else listing.url.replace("/models", where, 1)
+    return replace(listing, url=url)
+
+
+def credentials_exchange(row: Provider, endpoint: Endpoint, retry: Retry) -> Exchange[bool]:
     """Whether the provider takes the key. Raises what else may go wrong."""
+    request = _key_request(row, endpoint) or row.codec.models_request(endpoint)
     try:
-        yield from _ask(codec, endpoint, retry)
+        yield from _ask(row.codec, endpoint, retry, request)
     except (AuthenticationError, PermissionDenied):
         return False
     return True
 
 
-def health_exchange(codec: Codec, endpoint: Endpoint) -> Exchange[Health]:
+def health_exchange(row: Provider, endpoint: Endpoint) -> Exchange[Health]:
     """One try, never an error: what is wrong stands in the answer."""
-    started = time.perf_counter()
+    started, codec, once = time.perf_counter(), row.codec, Retry(attempts=1)
 
     def took() -> float:
         return time.perf_counter() - started
 
     try:
-        response = yield from _ask(codec, endpoint, Retry(attempts=1))
+        response = yield from _ask(codec, endpoint, once, codec.models_request(endpoint))
+        seconds = took()
         models, _ = codec.read_models(response)
+        if request := _key_request(row, endpoint):
+            yield from _ask(codec, endpoint, once, request)
     except TransportError as exc:
         return Health(reachable=False, authorised=None, seconds=took(), problem=str(exc))
     except (AuthenticationError, PermissionDenied) as exc:
@@ -85,7 +99,7 @@ def health_exchange(codec: Codec, endpoint: Endpoint) -> Exchange[Health]:
     return Health(
         reachable=True,
         authorised=True,
-        seconds=took(),
+        seconds=seconds,
         models=len(models),
         rate_limits=rate_limits(response.headers),
     )
@@ -111,12 +125,12 @@ class SyncProbes:
 
     def check_credentials(self: _Probed) -> bool:
         """Whether the provider takes the key; nothing is billed."""
-        return bool(self._run(credentials_exchange(self.provider.codec, self.endpoint, self.retry)))
+        return bool(self._run(credentials_exchange(self.provider, self.endpoint, self.retry)))
 
     def health(self: _Probed) -> Health:
         """Reachable, authorised, how fast, what is left of the limits. Never raises a
         PromptureError."""
-        found: Health = self._run(health_exchange(self.provider.codec, self.endpoint))
+        found: Health = self._run(health_exchange(self.provider, self.endpoint))
         return found
 
 
@@ -132,12 +146,10 @@ class AsyncProbes:
 
     async def check_credentials(self: _Probed) -> bool:
         """Whether the provider takes the key; nothing is billed."""
-        return bool(
-            await self._run(credentials_exchange(self.provider.codec, self.endpoint, self.retry))
-        )
+        return bool(await self._run(credentials_exchange(self.provider, self.endpoint, self.retry)))
 
     async def health(self: _Probed) -> Health:
         """Reachable, authorised, how fast, what is left of the limits. Never raises a
         PromptureError."""
-        found: Health = await self._run(health_exchange(self.provider.codec, self.endpoint))
+        found: Health = await self._run(health_exchange(self.provider, self.endpoint))
         return found

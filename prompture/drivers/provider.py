@@ -54,6 +54,8 @@ class Provider:
     ``endings`` which ends of a base URL ask for one (beyond the usual ``/responses`` and such).
     ``options`` are settings with their defaults, read from ``option_env``; a None is required.
     ``base_url`` may hold them as ``{name}``.
+    ``key_check`` is where a key is tried, for providers that list their models to anybody: a
+    path behind the base URL, or a whole URL, which is asked only where the base URL is the row's.
     ``max_tokens_required`` says that the API demands a limit. ``local`` rows cost nothing.
     ``billed`` turns the usage that was counted into that which is charged for, where they differ.
     ``engine`` makes the in-process model that answers instead of HTTP; ``in_process`` says for
@@ -79,6 +81,7 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str | None] = field(default_factory=dict)
     option_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    key_check: str = ""
     max_tokens_required: bool = False
     local: bool = False
     billed: Callable[[Usage], Usage] | None = None
