@@ -70,7 +70,7 @@ class Compiler:
         self._draft = found.draft if exact else 2020
         self._inside: list[tuple[int, ...]] = []
         self._kept: list[Any] = []
-        self._room = 3_000 + 2 * found.nodes
+        self._room = 1_000 + found.nodes
 
     # what the rewrites ask for
 
@@ -100,7 +100,7 @@ class Compiler:
             return True
         if self.spent <= self._room:
             return False
-        if self.cut.turns > 0 and not self.dialect.recursion:
+        if self.cut.less_written_out(self.dialect) is not None:
             raise Crowded
         return True
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from prompture.schema.lens.dialects import Dialect
 
 
 class Crowded(Exception):
-    """Cycles of references, written out, take too much room: go round them less often."""
+    """Cycles of references, written out, take too much room: see :meth:`Cut.less_written_out`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,14 @@ class Cut:
     fields: int | None = None
     turns: int = 3
     limit: str = ""
+
+    def less_written_out(self, dialect: Dialect) -> Cut | None:
+        """Fewer turns round cycles, or fewer levels of what is written out level by level; None at the least."""
+        if self.turns > 0 and not dialect.recursion:
+            return replace(self, turns=0 if self.turns == 1 else 1)
+        if self.depth is not None and self.depth > 2:
+            return replace(self, depth=max(2, self.depth * 2 // 3))
+        return None
 
     @property
     def is_none(self) -> bool:

@@ -68,7 +68,8 @@ def _attempt(
     try:
         schema, codec = compiler.compile()
     except Crowded:
-        fewer = replace(cut, turns=0 if cut.turns == 1 else 1)
+        fewer = cut.less_written_out(dialect)
+        assert fewer is not None
         return _attempt(root, found, dialect, exact=exact, cut=fewer)
     limits = dialect.limits
     if limits.depth is None and limits.properties is None and limits.chars is None:
