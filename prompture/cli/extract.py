@@ -14,10 +14,32 @@ from pydantic_core import to_jsonable_python
 
 from prompture.cli.exits import OK, SOME_FAILED, code_of
 from prompture.cli.schemas import schema_of
-from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
+from prompture.errors import (
+    AuthenticationError,
+    BudgetExceeded,
+    ConfigurationError,
+    MissingExtra,
+    MissingKey,
+    PromptureError,
+    QuotaExhausted,
+    SchemaError,
+    UnknownModel,
+)
 from prompture.extraction.extractor import Extractor
 from prompture.extraction.result import Extraction
 from prompture.money import Bill
+
+
+_FOR_ALL = (
+    AuthenticationError,
+    BudgetExceeded,
+    MissingExtra,
+    MissingKey,
+    QuotaExhausted,
+    SchemaError,
+    UnknownModel,
+)
+"""What fails one file for these reasons fails the others too: they are not tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +100,22 @@ def command(
     """
     extractor: Extractor[Any] = Extractor(schema_of(schema), model=_models(model), **options)
     names = list(files) or ["-"]
+    style = style or _default_style(names)
+    live = style == "jsonl" and output is None
     rows: list[Row] = []
-    for row in _progress(_rows(extractor, names), len(names), quiet=quiet):
-        rows.append(row)
-        if row.error:
-            click.echo(f"prompture: {row.name}: {row.error}", err=True)
-    text = _rendered(rows, style or _default_style(names), sources)
-    _write(text, output)
-    if not quiet:
-        click.echo(_bill_line(rows), err=True)
+    try:
+        for row in _progress(_rows(extractor, names), len(names), quiet=quiet):
+            rows.append(row)
+            if row.error:
+                click.echo(f"prompture: {row.name}: {row.error}", err=True)
+            if live:
+                _write(_rendered([row], style, sources=sources), None)
+    finally:  # what was paid for is written, though the rest is given up
+        if not live:
+            alone = len(names) == 1
+            _write(_rendered(rows, style, sources=sources, alone=alone), output)
+        if not quiet:
+            click.echo(_bill_line(rows, len(names)), err=True)
     return _exit_code(rows)
 
 
@@ -104,11 +133,10 @@ def _rows(extractor: Extractor[Any], names: Iterable[str]) -> Iterator[Row]:
     for name in names:
         try:
             yield Row(name, extractor.extract_result(text_of(name)), None)
-        except BudgetExceeded as exc:
-            yield Row(name, None, exc)
-            return
         except PromptureError as exc:
             yield Row(name, None, exc)
+            if isinstance(exc, _FOR_ALL):
+                return
 
 
 def text_of(name: str) -> Any:
@@ -161,17 +189,18 @@ def _record(row: Row, sources: bool) -> dict[str, Any]:
     return record
 
 
-def _rendered(rows: list[Row], style: str, sources: bool) -> str:
+def _rendered(rows: list[Row], style: str, *, sources: bool = False, alone: bool = False) -> str:
+    """``alone``: one file was asked for, and its value is the whole document."""
     if style == "jsonl":
         return "".join(json.dumps(_record(r, sources), ensure_ascii=False) + "\n" for r in rows)
     if style == "table":
         return _table(rows)
-    if len(rows) == 1 and not sources:
-        if rows[0].error:
+    if alone and not sources:
+        if not rows or rows[0].error:
             return ""
         return json.dumps(rows[0].value, ensure_ascii=False, indent=2) + "\n"
     records = [_record(r, sources) for r in rows]
-    shown = records[0] if len(records) == 1 else records
+    shown = records[0] if alone and records else records
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 
 
@@ -225,7 +254,7 @@ def _write(text: str, output: str | None) -> None:
         raise ConfigurationError(f"cannot write {output!r}: {exc.strerror or exc}") from exc
 
 
-def _bill_line(rows: list[Row]) -> str:
+def _bill_line(rows: list[Row], asked: int) -> str:
     bill = Bill()
     for row in rows:
         paid = row.found.cost if row.found else row.error.bill if row.error else None
@@ -234,7 +263,8 @@ def _bill_line(rows: list[Row]) -> str:
     by = f" by {', '.join(models)}" if models else ""
     failed = sum(row.error is not None for row in rows)
     lost = f", {failed} failed" if failed else ""
-    return f"{len(rows)} file{'s' * (len(rows) != 1)}{lost}{by}: {bill}"
+    lost += f", {asked - len(rows)} not tried" if asked > len(rows) else ""
+    return f"{asked} file{'s' * (asked != 1)}{lost}{by}: {bill}"
 
 
 def _exit_code(rows: list[Row]) -> int:

@@ -70,6 +70,35 @@ def test_several_files_as_lines_and_one_that_fails(run: Any, tmp_path: Path) -> 
     assert "1 failed" in done.err
 
 
+def test_what_fails_every_file_is_tried_once(run: Any) -> None:
+    done = run("extract", RECEIPT, RECEIPT, RECEIPT, "-s", "a", "-m", "openai/gpt-5-mini")
+    assert done.code == exits.CONFIGURATION
+    assert done.err.count("OPENAI_API_KEY") == 1
+    assert "3 files, 1 failed, 2 not tried" in done.err
+
+
+@pytest.mark.parametrize("style", ["json", "jsonl"])
+def test_an_interrupted_run_keeps_what_it_has(
+    run: Any, monkeypatch: pytest.MonkeyPatch, style: str
+) -> None:
+    pytest.importorskip("rapidfuzz")
+    from prompture.cli import extract
+
+    real = extract.text_of
+
+    def text_of(name: str) -> Any:
+        if name == "later.txt":
+            raise KeyboardInterrupt
+        return real(name)
+
+    monkeypatch.setattr(extract, "text_of", text_of)
+    done = run("extract", RECEIPT, "later.txt", "last.txt", "-s", "total: number", "-f", style)
+    assert done.code == exits.INTERRUPTED
+    found = json.loads(done.out)
+    assert (found[0] if style == "json" else found)["value"] == {"total": 25.1}
+    assert "2 not tried" in done.err
+
+
 def test_a_table(run: Any) -> None:
     pytest.importorskip("rapidfuzz")
     done = run("extract", RECEIPT, RECEIPT, "-s", FIELDS, "--format", "table")
