@@ -187,13 +187,15 @@ def split(model: str) -> tuple[str, str]:
     """Provider and model of ``"provider/model"`` or ``"provider:model"``.
 
     The first separator counts; the rest stays as it is (``ollama/llama3.1:8b``). A colon
-    separates only after the name of a provider. Raises UnknownModel where no provider is named.
+    separates only after the name of a provider; blanks around either part are dropped. Raises
+    UnknownModel where no provider is named.
     """
+    model = model.strip()
     slash, colon = model.find("/"), model.find(":")
     if colon >= 0 and (slash < 0 or colon < slash) and _is_name(model[:colon]):
-        return model[:colon], model[colon + 1 :]
+        return model[:colon].strip(), model[colon + 1 :].strip()
     if slash >= 0:
-        return model[:slash], model[slash + 1 :]
+        return model[:slash].strip(), model[slash + 1 :].strip()
     if _is_name(model):
         return model, ""
     raise UnknownModel(_which_provider(model))

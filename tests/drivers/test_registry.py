@@ -48,6 +48,8 @@ def mine() -> Iterator[Provider]:
         ("openai:ft/x", ("openai", "ft/x")),
         ("OpenAI/gpt-4o", ("OpenAI", "gpt-4o")),
         ("groq", ("groq", "")),
+        (" openai / gpt-4o\n", ("openai", "gpt-4o")),
+        ("ollama : llama3.1:8b ", ("ollama", "llama3.1:8b")),
         ("unknown/x", ("unknown", "x")),
         ("openai-compatible/a/b", ("openai-compatible", "a/b")),
     ],
