@@ -29,7 +29,6 @@ from prompture.extraction.extractor import Extractor
 from prompture.extraction.result import Extraction
 from prompture.money import Bill
 
-
 _FOR_ALL = (
     AuthenticationError,
     BudgetExceeded,
