@@ -466,6 +466,18 @@ def test_an_explicit_null_does_not_become_absent() -> None:
     assert not isinstance(back["a"], str)
 
 
+def test_what_no_branch_takes_goes_to_the_nearest() -> None:
+    schema = {
+        "anyOf": [
+            {"type": "array", "prefixItems": [STR], "items": False},
+            {"properties": {"a": STR}, "required": ["a"]},
+        ]
+    }
+    found = rewrite(schema, "openai")
+    assert found.restore(found.forward({})) == {}
+    assert found.restore({"value": {"a": 3, "other_fields": "{}"}}) == {"a": 3}
+
+
 def test_pointers_into_the_answer() -> None:
     schema = {
         "type": "array",
