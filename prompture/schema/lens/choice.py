@@ -129,7 +129,65 @@ class Choice(Codec):
                 return branch
         return self._nearest(found, value) if found else None
 
-    def _tag(branch: Branch, label: str, *, const: bool, closing: dict[str, Any]) -> None:
+    def _nearest(self, branches: list[Branch], value: Any) -> Branch:
+        """The branch of a value that none of them takes: by its tag, else the one that knows most of its keys."""
+        for branch in branches:
+            if isinstance(branch.codec, Tagged) and branch.codec.has_tagged(value):
+                return branch
+        plain = [branch for branch in branches if not isinstance(branch.codec, Tagged)] or branches
+        if not isinstance(value, dict):
+            return plain[0]
+        return max(plain, key=lambda branch: self._known_keys(branch, value))
+
+    def _known_keys(self, branch: Branch, value: dict[str, Any]) -> int:
+        named = self.wire.deref(branch.schema).get("properties", {})
+        return sum(1 if key in named else -1 for key in value)
+
+    def _by_kind(self) -> dict[str, list[Branch]]:
+        table: dict[str, list[Branch]] = {}
+        for branch in self.branches:
+            for kind in self.wire.kinds(branch.schema):
+                table.setdefault(kind, []).append(branch)
+        return table
+
+    def settle(self, *, const: bool, closing: dict[str, Any]) -> list[str]:
+        """Tag the branches that could be taken for one another; the labels of those that were."""
+        clash: set[int] = set()
+        for i, a in enumerate(self.branches):
+            for j in range(i):
+                b = self.branches[j]
+                if not agree(a.codec, b.codec) and not self.wire.apart(a.schema, b.schema):
+                    clash |= {i, j}
+        if not clash:
+            return []
+        clash |= self._like_tags(clash)
+        taken: set[str] = set()
+        for i in sorted(clash):
+            label = self.branches[i].label
+            count = 2
+            while label in taken:
+                label = f"{self.branches[i].label}_{count}"
+                count += 1
+            taken.add(label)
+            _tag(self.branches[i], label, const=const, closing=closing)
+        return sorted(taken)
+
+    def _like_tags(self, clash: set[int]) -> set[int]:
+        """Objects that could be taken for a tag itself."""
+        probe = {
+            "type": "object",
+            "properties": {KIND: {"type": "string"}, VALUE: {}},
+            "required": [KIND, VALUE],
+            "additionalProperties": False,
+        }
+        return {
+            i
+            for i, branch in enumerate(self.branches)
+            if i not in clash and not self.wire.apart(branch.schema, probe)
+        }
+
+
+def _tag(branch: Branch, label: str, *, const: bool, closing: dict[str, Any]) -> None:
     inner = dict(branch.schema)
     tag: dict[str, Any] = {"type": "string"} | ({"const": label} if const else {"enum": [label]})
     branch.schema.clear()
