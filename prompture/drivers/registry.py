@@ -217,11 +217,11 @@ def _which_provider(model: str) -> str:
 
 
 def default_model() -> str:
-    """``PROMPTURE_MODEL``, else the default model of the first provider whose key is set, else
-    ``local/rules``."""
+    """``PROMPTURE_MODEL``, else the default model of the first provider whose key is set (the
+    built-in ones in their order, then plugins and registered ones), else ``local/rules``."""
     if chosen := os.environ.get("PROMPTURE_MODEL"):
         return chosen
-    for name in BUILTIN:
+    for name in names():
         row = find(name)
         if row.key_required and row.key_is_set() and row.default_model:
             return f"{name}/{row.default_model}"

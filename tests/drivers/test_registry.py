@@ -70,6 +70,12 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in row.key_env:
             monkeypatch.delenv(name, raising=False)
     assert registry.default_model() == "local/rules"
+    monkeypatch.setenv("MINE_OWN_KEY", "k")
+    registry.register(
+        replace(registry.find("groq"), name="mine-own", key_env=("MINE_OWN_KEY",), aliases=())
+    )
+    assert registry.default_model().startswith("mine-own/")
+    registry.unregister("mine-own")
     monkeypatch.setenv("GROQ_API_KEY", "k")
     assert registry.default_model().startswith("groq/")
     monkeypatch.setenv("OPENAI_API_KEY", "k")
