@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from prompture.drivers.core import BaseDriver, Call, with_partial
+from prompture.drivers.core import BaseDriver, Call, is_long, with_partial
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.faces import AsyncFaces, SyncFaces
 from prompture.drivers.probe import AsyncProbes, SyncProbes
@@ -150,7 +150,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
 
         Raises ProviderError, TransportError, ProtocolError and ConfigurationError.
         """
-        call = Call(self, request)
+        call = await _call(self, request)
         try:
             return call.decoded(await self._transport.run(call.exchange()))
         except PromptureError as exc:
@@ -167,7 +167,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         before its first delta is tried again; later, the error carries ``partial``.
         """
         self.require("streaming")
-        call = Call(self, request, stream=True)
+        call = await _call(self, request, stream=True)
         attempt = 0
         while True:
             attempt += 1
@@ -217,3 +217,20 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
 async def _none() -> AsyncIterator[bytes]:
     for _ in ():
         yield b""
+
+
+async def _call(driver: BaseDriver, request: Request, *, stream: bool = False) -> Call:
+    """The call, begun. A long document is encoded in a thread, where it holds up no event loop."""
+    if not is_long(request):
+        return Call(driver, request, stream=stream)
+    made = asyncio.ensure_future(asyncio.to_thread(Call, driver, request, stream=stream))
+    try:
+        return await asyncio.shield(made)
+    except asyncio.CancelledError:
+        made.add_done_callback(_abandon)
+        raise
+
+
+def _abandon(made: asyncio.Future[Call]) -> None:
+    if not made.cancelled() and made.exception() is None:
+        made.result().abandoned()

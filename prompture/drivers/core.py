@@ -25,8 +25,8 @@ from prompture.errors import (
     UnsupportedError,
 )
 from prompture.money import ZERO, Bill, Charge, Cost
-from prompture.types import Completion, Delta, Request, Usage
-from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep
+from prompture.types import Completion, Delta, Document, Part, Request, Text, Usage
+from prompture.wire.http import LARGE_CHARS, Exchange, HTTPRequest, HTTPResponse, Sleep
 from prompture.wire.retry import Retry, send
 
 if TYPE_CHECKING:
@@ -358,3 +358,19 @@ def with_partial(error: PromptureError, decoder: StreamDecoder | None) -> Prompt
     if error.partial is None and decoder is not None:
         error.partial = decoder.partial()
     return error
+
+
+def is_long(request: Request) -> bool:
+    """Whether encoding the request takes long enough to be felt."""
+    for message in request.messages:
+        content = message.content
+        if isinstance(content, str):
+            if len(content) > LARGE_CHARS:
+                return True
+        elif any(_size(part) > LARGE_CHARS for part in content):
+            return True
+    return False
+
+
+def _size(part: Part) -> int:
+    return len(part.text if isinstance(part, (Text, Document)) else part.data or b"")

@@ -44,7 +44,7 @@ def content(text: Any) -> str | tuple[Part, ...]:
 
 
 def _check_text(text: str, *, allow_empty: bool = False) -> None:
-    if not text.strip() and not allow_empty:
+    if (not text or text.isspace()) and not allow_empty:
         raise ConfigurationError("text is empty: there is nothing to extract from")
     # A look at the start is enough to tell a binary file read as text from a document.
     start = text[:4096]

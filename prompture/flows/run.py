@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeVar
 
 from prompture.errors import PromptureError
-from prompture.flows.base import Flow
+from prompture.flows.base import Ask, Flow
 from prompture.types import Completion
 from prompture.wire.steps import Done, advance
 
@@ -25,6 +26,22 @@ def run(flow: Flow[T]) -> T:
     return step.value
 
 
+LARGE_CHARS = 1_000_000
+"""A longer answer is read in a thread of its own, where it holds up no event loop."""
+
+
+async def answered(flow: Flow[T], reply: Completion | PromptureError) -> Ask | Done[T]:
+    """``advance``, away from the event loop where it may take long."""
+    if isinstance(reply, Completion) and chars_of(reply) > LARGE_CHARS:
+        return await asyncio.to_thread(advance, flow, reply)
+    return advance(flow, reply)
+
+
+def chars_of(completion: Completion) -> int:
+    """How long an answer is."""
+    return len(completion.text) + sum(len(call.raw_arguments) for call in completion.tool_calls)
+
+
 async def arun(flow: Flow[T]) -> T:
     """Carry a flow to its end with async drivers."""
     step = advance(flow)
@@ -34,5 +51,5 @@ async def arun(flow: Flow[T]) -> T:
             reply = await step.driver.complete(step.request)
         except PromptureError as exc:
             reply = exc
-        step = advance(flow, reply)
+        step = await answered(flow, reply)
     return step.value

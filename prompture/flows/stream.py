@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from prompture.errors import PromptureError, ProtocolError
 from prompture.flows.base import Ask, Flow
+from prompture.flows.run import answered
 from prompture.types import Completion, Delta
 from prompture.wire.steps import Done, advance
 
@@ -22,7 +23,7 @@ Y = TypeVar("Y")
 Y_co = TypeVar("Y_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
 
-PIECE_CHARS = 262_144
+PIECE_CHARS = 65_536
 """The most that a listener is given at a time where it shares its thread with an event loop."""
 
 
@@ -117,7 +118,7 @@ async def astream(flow: Flow[T], audience: Audience[Y, T]) -> AsyncGenerator[Y, 
                 reply = None
             except PromptureError as exc:
                 reply = exc
-            step = advance(flow, reply or _unfinished(step))
+            step = await answered(flow, reply or _unfinished(step))
         for out in audience.result(step.value):
             yield out
 

@@ -13,10 +13,12 @@ from uuid import uuid4
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+from pydantic_core import SchemaValidator
 
 from prompture.errors import SchemaError
 from prompture.schema.blame import problems_of
 from prompture.schema.check import InvalidValue, Problem, pointer
+from prompture.schema.patient import LARGE_CHARS, no_collection, patient
 
 if TYPE_CHECKING:
     from prompture.schema.growing import Shape
@@ -31,12 +33,13 @@ _OPAQUE = frozenset({"any", "function-plain", "function-before", "function-wrap"
 class TypedChecker:
     """Validates JSON for one type; every call is one call of pydantic-core."""
 
-    __slots__ = ("_by_name", "_core", "_exact", "_shape", "_validator", "_withhold")
+    __slots__ = ("_by_name", "_core", "_exact", "_patient", "_shape", "_validator", "_withhold")
 
     def __init__(self, adapter: TypeAdapter[Any], json_schema: Mapping[str, Any]) -> None:
         traits = _Traits(adapter.core_schema)
         self._core = adapter.core_schema
         self._shape: Shape | None = None
+        self._patient: SchemaValidator | None = None
         self._validator = adapter.validator
         self._by_name = None if traits.names_clash else True
         self._exact = traits.decimals and not traits.opaque
@@ -52,8 +55,19 @@ class TypedChecker:
         return self._shape
 
     def validate_json(self, text: str | bytes) -> Any:
+        if len(text) > LARGE_CHARS:
+            with no_collection():
+                return self._checked(self._patiently(), text)
+        return self._checked(self._validator, text)
+
+    def _patiently(self) -> SchemaValidator:
+        if self._patient is None:
+            self._patient = patient(self._core)
+        return self._patient
+
+    def _checked(self, validator: Any, text: str | bytes) -> Any:
         try:
-            found = self._validator.validate_json(text, by_alias=True, by_name=self._by_name)
+            found = validator.validate_json(text, by_alias=True, by_name=self._by_name)
         except ValidationError as error:
             # `from None`: Pydantic's error prints the document.
             raise problems_of(error, lambda: json.loads(text), withhold=self._withhold) from None

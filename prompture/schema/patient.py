@@ -1,0 +1,83 @@
+"""Validating a long answer without holding up the other threads.
+
+pydantic-core keeps the interpreter's lock for as long as one call takes, half a second for ten
+megabytes. A validator that calls a Python function after each item of a list lets go of it
+whenever another thread, such as one that runs an event loop, waits for its turn.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+from pydantic_core import SchemaValidator
+
+LARGE_CHARS = 1_000_000
+"""A longer answer is validated patiently, and away from the event loop."""
+_BRANCHING = ("union", "tagged-union")
+_INNER = {"list": "items_schema", "dict": "values_schema"}
+
+
+def patient(core: Any) -> SchemaValidator:
+    """A validator that gives the same values and errors."""
+    try:
+        # A class's own validator must not stand in for the changed schema.
+        return SchemaValidator(_paused(core), None, _use_prebuilt=False)
+    except TypeError:  # a pydantic-core that has none of this
+        return SchemaValidator(core)
+
+
+def _pause(value: Any) -> Any:
+    """Being Python is enough: the interpreter looks for waiting threads on the way in."""
+    return value
+
+
+def _paused(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_paused(each) for each in node]
+    if not isinstance(node, Mapping) or node.get("type") in _BRANCHING:
+        return node  # a union weighs its branches by how they validate
+    copy = {key: value if key in _OPAQUE else _paused(value) for key, value in node.items()}
+    inner = _INNER.get(str(copy.get("type")), "")
+    if inner in copy:
+        function = {"type": "no-info", "function": _pause}
+        copy[inner] = {"type": "function-after", "function": function, "schema": copy[inner]}
+    return copy
+
+
+_OPAQUE = frozenset({"metadata", "cls", "default", "serialization", "config", "expected"})
+_lock = Lock()
+_quiet = 0
+_was_enabled = False
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Hold the cycle collector off while many objects are made, none of which is garbage.
+
+    It would look at all of them time and again: three quarters of what ten megabytes take.
+    """
+    global _quiet, _was_enabled
+    with _lock:
+        if not _quiet:
+            _was_enabled = gc.isenabled()
+            gc.disable()
+        _quiet += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _quiet -= 1
+            if not _quiet and _was_enabled:
+                _make_old()
+                gc.enable()
+
+
+def _make_old() -> None:
+    """Put the new objects to the old ones, or the collector would look at all of them at once."""
+    if not gc.get_freeze_count():  # else what the program itself has frozen would thaw
+        gc.freeze()
+        gc.unfreeze()
