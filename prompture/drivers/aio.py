@@ -140,11 +140,12 @@ class HttpxTransport:
             "content-length": str(len(request.body)),
             **request.headers,
         }
+        # The body as a stream: httpx2 then adds and looks up nothing of its own.
         built = httpx2.Request(
             request.method,
             url,
             headers=headers,
-            content=request.body,
+            stream=httpx2.ByteStream(request.body),
             extensions={"timeout": limits},
         )
         response = await pool.transport.handle_async_request(built)
@@ -183,7 +184,7 @@ class HttpxTransport:
 
     async def _body(self, response: Any) -> bytes:
         pieces, read = [], 0
-        async for chunk in _raw(response):
+        async for chunk in _raw(response, own=self._client is None):
             read += len(chunk)
             if read > self._max_bytes:
                 raise ProtocolError(f"the response passes {self._max_bytes} bytes")
@@ -193,7 +194,7 @@ class HttpxTransport:
     async def _chunks(self, response: Any, pool: _Pool | None) -> AsyncIterator[bytes]:
         read = 0
         try:
-            async for chunk in _raw(response):
+            async for chunk in _raw(response, own=self._client is None):
                 read += len(chunk)
                 if read > self._max_bytes:
                     raise ProtocolError(f"the response passes {self._max_bytes} bytes")
@@ -243,18 +244,24 @@ def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
     )
 
 
-def _raw(response: Any) -> AsyncIterator[bytes]:
+def _raw(response: Any, *, own: bool) -> AsyncIterator[bytes]:
     """The body's pieces as they arrive, decoded where they are compressed."""
     # A client of the caller's may have read the body already (a recorder, a mock transport).
     if "content-encoding" in response.headers or response.is_stream_consumed:
         pieces: AsyncIterator[bytes] = response.aiter_bytes()
+    elif own:
+        pieces = response.stream.__aiter__()
     else:
         pieces = response.aiter_raw()
     return pieces
 
 
 def _headers(response: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+    found: dict[str, str] = {}
+    for raw_name, raw_value in response.headers.raw:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def _transport_error(exc: Exception, url: str) -> Exception:
