@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from prompture.codecs.turns import is_plain
 from prompture.drivers.inprocess import NO_CODEC
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra, UnsupportedError
@@ -26,7 +27,8 @@ class Rules:
             raise ConfigurationError(f"local/{model}: there is only local/rules")
 
     def answer(self, request: Request) -> Completion:
-        """Raises UnsupportedError for a request without a schema, and MissingExtra."""
+        """Raises UnsupportedError for a request without a schema or with pictures, and
+        MissingExtra."""
         if request.schema is None:
             raise UnsupportedError(
                 "local/rules extracts to a schema and does nothing else; name a model, "
@@ -34,9 +36,11 @@ class Rules:
             )
         from prompture.rules import extract
 
-        text = next((m.text for m in reversed(request.messages) if m.role == "user"), "")
+        turn = next((m for m in reversed(request.messages) if m.role == "user"), None)
+        if turn and not is_plain(turn):
+            raise UnsupportedError("local/rules reads text only: no images, no files")
         try:
-            found = extract(request.schema, text)
+            found = extract(request.schema, turn.text if turn else "")
         except MissingExtra as exc:
             raise MissingExtra(extra=exc.extra, package=exc.package, otherwise=_OTHERWISE) from exc
         return Completion(

@@ -288,13 +288,15 @@ def cascade(
 ) -> Flow[Extraction[T]]:
     """Ask the models in order until one gives a valid value.
 
-    A model that fails in whatever way hands on to the next; only a budget that is used up ends
+    A model that fails in whatever way, or cannot be asked at all (no key), hands on to the next,
+    and stands among the attempts; only a budget that is used up ends
     the whole, or ``is_settled`` saying that a failure is final. The last error is raised,
     carrying every attempt and the whole bill. ``ask`` asks one model.
     """
     ledger = ledger or Ledger([], [])
     last: PromptureError | None = None
     for make in drivers:
+        driver, tried = None, len(ledger.attempts)
         try:
             driver = make()
             plan = planner(driver)
@@ -309,6 +311,8 @@ def cascade(
         except PromptureError as exc:
             if is_settled() or (isinstance(exc, ConfigurationError) and len(drivers) == 1):
                 raise ledger.onto(exc) from exc.__cause__
+            if len(ledger.attempts) == tried:
+                ledger.note_error(exc, name=driver.name if driver else "", strategy="")
             last = exc
     assert last is not None
     raise ledger.onto(last) from last.__cause__

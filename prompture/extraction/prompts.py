@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prompture.schema.check import Problem
-from prompture.types import Document, Message, Part, Text, ToolCall
+from prompture.types import Message, Part, ToolCall
 
 TASK = (
     "Extract the requested data from the document that the user gives. "
@@ -39,15 +39,9 @@ def system_text(
 
 
 def document_turn(content: str | Sequence[Part]) -> Message:
-    """The user turn with the document. A string is sent as it is, named documents with their
-    names."""
-    if isinstance(content, str):
-        return Message(role="user", content=content)
-    parts = tuple(
-        Text(f"Document {p.name!r}:\n{p.text}") if isinstance(p, Document) and p.name else p
-        for p in content
-    )
-    return Message(role="user", content=parts)
+    """The user turn with the document. The names of documents are shown by the codecs: in the
+    turn's text, where spans are counted, they would move every place."""
+    return Message(role="user", content=content if isinstance(content, str) else tuple(content))
 
 
 def json_only(schema: Any) -> str:

@@ -18,7 +18,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One question to a model. ``problems`` are what was wrong with its answer, with pointers
-    into the schema's own values; ``error`` is set where no answer came. ``asked_for`` names the
+    into the schema's own values; ``error`` is set where no answer came (``model`` is empty where
+    not even a driver could be made). ``asked_for`` names the
     parts that were asked for again, where it was not the whole."""
 
     model: str

@@ -21,6 +21,7 @@ from typing import Any
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
+from prompture.codecs.turns import said
 from prompture.drivers.engines import constrain
 from prompture.errors import (
     ConfigurationError,
@@ -305,7 +306,7 @@ def _grammar(request: Request, whole: Collection[str]) -> str | None:
 
 
 def _turn(message: Message) -> dict[str, str]:
-    return {"role": message.role, "content": message.text}
+    return {"role": message.role, "content": said(message)}
 
 
 @contextlib.contextmanager

@@ -1,0 +1,68 @@
+"""What is given is accounted for: named documents, pictures, models that could not be asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from prompture import Document, Image, Text, extract_result
+from prompture.errors import MissingKey, UnknownModel, UnsupportedError
+from prompture.testing import ScriptedDriver
+from prompture.types import Request
+
+TEXT = "ACME Ltd\nTotal: 12.50"
+
+
+class Receipt(BaseModel):
+    company: str
+    total: float
+
+
+ANSWER = json.dumps({"company": "ACME Ltd", "total": 12.5})
+
+
+@pytest.mark.parametrize(
+    "given", [TEXT, [Document(TEXT, name="a.txt")], [Document(TEXT)], Document(TEXT, name="a.txt")]
+)
+@pytest.mark.parametrize("rules", [True, False])
+def test_places_are_those_of_the_text_that_was_given(given: Any, rules: bool) -> None:
+    if rules:
+        pytest.importorskip("rapidfuzz")
+    model: Any = "local/rules" if rules else ScriptedDriver([ANSWER])
+    found = extract_result(Receipt, given, model=model)
+    assert found.text == TEXT
+    spans = {pointer: TEXT[s[0].start : s[0].end] for pointer, s in found.sources.items()}
+    assert spans == {"/company": "ACME Ltd", "/total": "12.50"}
+
+
+def test_a_document_keeps_its_name_on_the_way() -> None:
+    asked: list[Request] = []
+
+    class Listening(ScriptedDriver):
+        def complete(self, request: Request) -> Any:
+            asked.append(request)
+            return super().complete(request)
+
+    document = Document(TEXT, name="a.txt")
+    extract_result(Receipt, ["Read this:", document], model=Listening([ANSWER]))
+    assert asked[0].messages[-1].content == (Text("Read this:"), document)
+
+
+def test_rules_read_no_pictures() -> None:
+    with pytest.raises(UnsupportedError, match="text only"):
+        extract_result(Receipt, [Text(TEXT), Image(data=b"x")], model="local/rules")
+
+
+def test_models_that_could_not_be_asked_are_among_the_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    models: list[Any] = ["openai/gpt-5-mini", "nobody/x", ScriptedDriver([ANSWER])]
+    found = extract_result(Receipt, TEXT, model=models)
+    skipped, unknown, asked = found.attempts
+    assert skipped.error.startswith(MissingKey.__name__) and skipped.charge is None
+    assert unknown.error.startswith(UnknownModel.__name__)
+    assert not asked.error and found.cost.charges == (asked.charge,)
