@@ -39,13 +39,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
+def package() -> list[Path]:
+    """The files of the package, without compiled ones."""
+    found = (ROOT / "prompture").rglob("*")
+    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+
+
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     held = {Path(name) for name in wheel.namelist()}
-    there = {
-        path.relative_to(ROOT)
-        for path in (ROOT / "prompture").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    there = {path.relative_to(ROOT) for path in package()}
     assert {path for path in held if path.parts[0] == "prompture"} == there
     assert {path.parts[0].partition("-")[0] for path in held} == {"prompture"}
     assert Path("prompture/py.typed") in held
@@ -93,7 +95,7 @@ def test_the_core_is_small() -> None:
         for name, made in found.items()
         if name != "prompture"
     }
-    sizes["prompture"] = sum(p.stat().st_size for p in (ROOT / "prompture").rglob("*.[pj][ys]*"))
+    sizes["prompture"] = sum(path.stat().st_size for path in package())
     assert sum(sizes.values()) < 32_000_000, sizes
 
 
