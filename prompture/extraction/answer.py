@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prompture.errors import ExtractionError, Refused, Truncated
@@ -17,12 +17,16 @@ from prompture.types import Completion
 
 class Rejected(Exception):
     """An answer that does not satisfy the schema. ``plain`` is the JSON it gave, in the
-    schema's own shape, or UNREAD where there was none."""
+    schema's own shape, or UNREAD where there was none. ``shown`` are the problems with the
+    places they have in the answer itself, as the model wrote it."""
 
-    def __init__(self, problems: Sequence[Problem], plain: Any) -> None:
+    def __init__(
+        self, problems: Sequence[Problem], plain: Any, shown: Sequence[Problem] | None = None
+    ) -> None:
         super().__init__("; ".join(map(str, problems)))
         self.problems = tuple(problems)
         self.plain = plain
+        self.shown = self.problems if shown is None else tuple(shown)
 
 
 UNREAD = object()
@@ -74,14 +78,19 @@ def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
         if exc.truncated:
             raise _unreadable("must be whole: the JSON is cut off", CUT) from exc
         raise _unreadable(f"must be JSON: {exc}", "json_invalid") from exc
-    plain = read_exactly(parsed.text)
+    answer = read_exactly(parsed.text)
     try:
         if plan.rewrite.identity:
             return Reading(source.validate_json(parsed.text), None, parsed.repairs)
-        plain = plan.rewrite.restore(plain)
+    except InvalidValue as exc:
+        raise Rejected(exc.problems, answer) from exc
+    plain = plan.rewrite.restore(answer)
+    try:
         return Reading(source.validate(plain), plain, parsed.repairs)
     except InvalidValue as exc:
-        raise Rejected(exc.problems, plain) from exc
+        there = plan.rewrite.forward_pointer
+        shown = [replace(p, pointer=there(p.pointer, answer)) for p in exc.problems]
+        raise Rejected(exc.problems, plain, shown) from exc
 
 
 def _unreadable(message: str, kind: str) -> Rejected:

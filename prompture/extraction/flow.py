@@ -132,7 +132,7 @@ class _Question:
         try:
             part = read(self.source, self.plan, completion)
         except Rejected as exc:
-            raise Rejected(exc.problems, UNREAD) from exc
+            raise Rejected(exc.problems, UNREAD, exc.shown) from exc
         plain = self.patch.merged(part.value)
         try:
             return Reading(whole.validate(plain), plain, part.repairs)
@@ -239,12 +239,12 @@ def _again(
     if patch is None:
         # After a patch, the whole is asked for with the schema of the whole again.
         base = request if question.patch is None else plan.template
-        said = complaint(rejected.problems)
+        said = complaint(rejected.shown)
         turns = [*request.messages, *turns_after(completion, said)]
         return _Question(replace(base, messages=tuple(turns)), plan)
     parts = make_source(patch.schema)
     part_plan = plan.for_parts(parts)
-    said = complaint(rejected.problems, parts=tuple(patch.paths))
+    said = complaint(rejected.shown, parts=tuple(patch.paths))
     if part_plan.strategy in ("json_object", "prompt"):
         said = f"{said}\n\n{json_only(part_plan.rewrite.schema)}"
     turns = [*request.messages, *turns_after(completion, said)]

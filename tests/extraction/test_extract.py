@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import enum
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, NotRequired, TypedDict
@@ -150,6 +151,24 @@ def test_the_model_is_shown_its_answer_and_the_problems(colour: Colour) -> None:
     assert "/total" in complaint.text
     assert [p.pointer for p in result.attempts[0].problems] == ["/total"]
     assert [c.status for c in result.cost.charges] == ["invalid", "ok"]
+
+
+class Tagged(BaseModel):
+    tags: dict[str, int]
+
+
+def test_problems_are_shown_where_the_answer_has_them(colour: Colour) -> None:
+    from prompture.extraction.strategy import plan
+    from prompture.schema.source import source
+
+    base = prompture.Request(model="", messages=())
+    made = plan(source(Tagged), ScriptedDriver([]), base=base)
+    good = made.rewrite.forward({"tags": {"a": 1, "b": 2}})
+    bad = json.loads(json.dumps(good).replace("2", '"two"'))
+    result = colour.result(Tagged, [bad, good])
+    assert result.value == Tagged(tags={"a": 1, "b": 2})
+    assert result.attempts[0].problems[0].pointer == "/tags/b"
+    assert "/tags/1/value" in colour.driver.requests[1].messages[-1].text
 
 
 def test_a_tool_call_is_answered_as_one(colour: Colour) -> None:
