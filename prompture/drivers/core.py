@@ -18,6 +18,7 @@ from prompture.drivers.provider import Features, Provider
 from prompture.errors import (
     BudgetExceeded,
     ConfigurationError,
+    ModelNotFound,
     PromptureError,
     ProtocolError,
     ProviderError,
@@ -135,6 +136,16 @@ class BaseDriver:
             vision=found.vision and known.vision is not False,
         )
 
+    def near(self, model: str) -> list[str]:
+        """Listed models of this provider whose names look like this one, as they are typed."""
+        listed = self.provider.catalog
+        if not listed or self.entry(model) is not None:
+            return []
+        from prompture import catalog
+
+        found = (name.partition("/") for name in catalog.near(f"{listed}/{model}"))
+        return [f"{self.provider.name}/{id}" for key, _, id in found if key == listed]
+
     def require(self, feature: str) -> None:
         """Raise UnsupportedError where the model lacks a feature."""
         if not getattr(self.features, feature):
@@ -220,7 +231,13 @@ class Call:
         return response
 
     def _read_error(self, response: HTTPResponse) -> ProviderError:
-        return self.codec.read_error(response, self.driver.endpoint)
+        error = self.codec.read_error(response, self.driver.endpoint)
+        if isinstance(error, ModelNotFound):
+            near = self.driver.near(self.request.model)
+            error.args = (
+                (f"{error.args[0]}; listed there: {', '.join(near)}",) if near else error.args
+            )
+        return error
 
     def decoder(self) -> StreamDecoder:
         return self.codec.stream_decoder(self.driver.endpoint)

@@ -1,18 +1,21 @@
-"""Checks before a document is sent, where the catalog knows the model's limits."""
+"""Checks before a document is sent, where the catalog or the row knows what the model reads."""
 
 from __future__ import annotations
 
 from prompture.drivers.core import BaseDriver
 from prompture.errors import ContextWindowExceeded
-from prompture.types import Request
+from prompture.types import Image, Request
 
 
 def check_fits(driver: BaseDriver, request: Request) -> None:
-    """Raise ContextWindowExceeded where the request is surely longer than the model can read.
+    """Raise ContextWindowExceeded where the request is surely longer than the model can read,
+    UnsupportedError where it holds a picture and the model sees none.
 
-    Only a request that may be too long is counted: a token is seldom less than half a
+    Some servers drop a picture without a word, and the model then makes the answer up. Only a request that may be too long is counted: a token is seldom less than half a
     character.
     """
+    if any(isinstance(part, Image) for message in request.messages for part in message.parts):
+        driver.require("vision")
     entry = driver.entry(request.model or driver.model)
     if entry is None or not (entry.limits.context or entry.limits.input):
         return

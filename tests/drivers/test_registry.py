@@ -206,3 +206,25 @@ def test_azures_token_wins() -> None:
     assert "api-key" not in sent.headers
     with pytest.raises(ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
         registry.driver_for("azure/d", api_key="k").generate("x")
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("openai/gpt-5-mnii", "no such model; listed there: openai/gpt-5-mini"),
+        ("anthropic/claude-haiku-4.5x", "listed there: claude/claude-haiku-4-5"),
+        ("openai/gpt-5-mini", "no such model$"),
+        ("ollama/lama3", "no such model$"),
+    ],
+)
+def test_a_model_that_the_provider_does_not_have(model: str, said: str) -> None:
+    from prompture.errors import ModelNotFound
+    from tests.loopback import json_reply, serving
+
+    gone = json_reply({"error": {"message": "no such model"}}, status=404)
+    with (
+        serving([gone]) as server,
+        registry.driver_for(model, api_key="k", base_url=f"{server.url}/v1") as driver,
+        pytest.raises(ModelNotFound, match=said),
+    ):
+        driver.generate("hi")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from prompture import Document, Image, Text, extract_result
+from prompture import Document, File, Image, Text, extract_result
+from prompture.drivers.provider import Features
 from prompture.errors import MissingKey, UnknownModel, UnsupportedError
 from prompture.testing import ScriptedDriver
 from prompture.types import Request
@@ -52,8 +53,10 @@ def test_a_document_keeps_its_name_on_the_way() -> None:
 
 
 def test_rules_read_no_pictures() -> None:
-    with pytest.raises(UnsupportedError, match="text only"):
+    with pytest.raises(UnsupportedError, match="does not support vision"):
         extract_result(Receipt, [Text(TEXT), Image(data=b"x")], model="local/rules")
+    with pytest.raises(UnsupportedError, match="text only"):
+        extract_result(Receipt, [Text(TEXT), File(data=b"%PDF")], model="local/rules")
 
 
 def test_models_that_could_not_be_asked_are_among_the_attempts(
@@ -66,3 +69,15 @@ def test_models_that_could_not_be_asked_are_among_the_attempts(
     assert skipped.error.startswith(MissingKey.__name__) and skipped.charge is None
     assert unknown.error.startswith(UnknownModel.__name__)
     assert not asked.error and found.cost.charges == (asked.charge,)
+
+
+@pytest.mark.parametrize(
+    "content", [Image(data=b"x"), [Text("look"), Image(url="https://h/i.png")]]
+)
+def test_no_picture_goes_to_a_model_that_sees_none(content: Any) -> None:
+    blind = ScriptedDriver([ANSWER], features=Features(vision=False))
+    with pytest.raises(UnsupportedError, match=r"does not support vision.*features="):
+        extract_result(Receipt, content, model=blind)
+    seeing = ScriptedDriver([ANSWER], features=Features(vision=True))
+    found = extract_result(Receipt, content, model=[blind, seeing])
+    assert found.value.total == 12.5 and "vision" in found.attempts[0].error
