@@ -167,3 +167,16 @@ def test_a_command_line_runs(command: str, providers: list[Asked], tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def test_every_extra_and_variable_is_named() -> None:
+    import re
+    import tomllib
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    code = [p.read_text(encoding="utf-8") for p in (ROOT / "prompture").rglob("*.py")]
+    variables = {found for text in code for found in re.findall(r"\bPROMPTURE_[A-Z_]+\b", text)}
+    assert len(variables) > 5
+    for name in {*project["optional-dependencies"], *variables} - {"test", "dev"}:
+        assert f"`{name}`" in readme, name
