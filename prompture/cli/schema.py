@@ -20,13 +20,16 @@ def command(schema: str, dialect: str, changes_only: bool) -> None:
     model is no longer forced to obey and is only checked afterwards.
     """
     from prompture.schema.source import source
-    from prompture.schema.strict import rewrite
+    from prompture.schema import preflight, rewrite
 
-    made = rewrite(source(schema_of(schema)).json_schema, _dialect(dialect), exact=False)
+    given, name = source(schema_of(schema)).json_schema, _dialect(dialect)
+    made = rewrite(given, name, exact=False)
     if not changes_only:
         click.echo(json.dumps(made.schema, indent=2, ensure_ascii=False))
     for change in made.changes:
         click.echo(str(change), err=True)
+    for excess in preflight(given, name, exact=False):
+        click.echo(f"too large: {name} {excess}; the rest becomes JSON text", err=True)
     if not made.changes:
         click.echo("nothing was changed", err=True)
 
