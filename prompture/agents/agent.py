@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Generic, TypeVar, overload
 
 from prompture.agents.arun import aiterate
@@ -23,6 +23,8 @@ from prompture.errors import ConfigurationError, UnknownOption
 from prompture.extraction.inputs import content
 from prompture.extraction.models import makers
 from prompture.schema.source import Source, source
+from prompture.spend.budget import budget_of
+from prompture.spend.limits import dollars_of
 from prompture.types import Message, Part, Request
 
 T = TypeVar("T")
@@ -55,7 +57,8 @@ class Agent(Generic[T]):
         instructions: the system turn.
         max_steps: calls of the model in a run; ``max_tool_calls``, ``max_total_tokens``,
             ``max_usd`` and ``max_seconds`` limit the rest. Reaching one raises a LimitExceeded.
-        budget: a ``Budget`` (or any Meter) that watches every call, those inside tools included.
+        budget: a ``Budget`` (or any Meter) that watches every call, those inside tools included;
+            or an amount of US dollars for all runs together.
         context: handed to tools that ask for it; the model never sees it.
         approve: asked before each tool call; see ``tool``.
         tool_timeout: seconds that a call of a tool without its own ``timeout`` may take.
@@ -87,9 +90,9 @@ class Agent(Generic[T]):
         max_steps: int = 25,
         max_tool_calls: int | None = None,
         max_total_tokens: int | None = None,
-        max_usd: Decimal | int | str | None = None,
+        max_usd: Decimal | str | float | None = None,
         max_seconds: float | None = None,
-        budget: Meter | None = None,
+        budget: Meter | Decimal | str | float | None = None,
         context: Any = None,
         approve: Approve | None = None,
         tool_timeout: float | None = TOOL_SECONDS,
@@ -112,12 +115,12 @@ class Agent(Generic[T]):
                 steps=max_steps,
                 tool_calls=max_tool_calls,
                 tokens=max_total_tokens,
-                usd=_dollars(max_usd),
+                usd=None if max_usd is None else _dollars(max_usd),
                 seconds=max_seconds,
             ),
             now=time.monotonic,
             context=context,
-            budget=budget,
+            budget=None if budget is None else budget_of(budget),
             approve=approve,
             tool_timeout=tool_timeout,
             parallel=max_parallel,
@@ -230,16 +233,11 @@ def _result(last: AgentEvent | None) -> AgentResult[Any]:
     return last.result
 
 
-def _dollars(amount: Any) -> Decimal | None:
-    if amount is None:
-        return None
+def _dollars(amount: Any) -> Decimal:
     try:
-        dollars = Decimal(str(amount))
-    except InvalidOperation:
-        dollars = Decimal("NaN")
-    if not dollars.is_finite():
-        raise ConfigurationError(f"max_usd must be a number of dollars, not {amount!r}")
-    return dollars
+        return dollars_of(amount)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"max_usd: {exc}") from None
 
 
 def _base(options: Mapping[str, Any]) -> Request:

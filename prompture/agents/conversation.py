@@ -21,6 +21,7 @@ from prompture.drivers.core import charge_of
 from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
 from prompture.extraction.models import makers
 from prompture.money import Bill, Charge
+from prompture.spend.budget import budget_of
 from prompture.types import Message, Request, Usage, system, user
 
 _SUM_UP = (
@@ -69,6 +70,8 @@ class Conversation:
         self.bill = Bill()
         self.last: AgentResult[str] | None = None
         self._messages: tuple[Message, ...] = ()
+        if options.get("budget") is not None:  # one for all the agents that follow each other
+            options["budget"] = budget_of(options["budget"])
         self._options = {**options, "tools": tuple(tools)}
         self._agent = self._made(model)
 

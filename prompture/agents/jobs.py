@@ -108,11 +108,19 @@ class Job:
 
 def _told(tool: FunctionTool, error: BaseException) -> tuple[Status, str]:
     if isinstance(error, ToolRetry):
-        return "retry", str(error)[: tool.max_chars] or "Try again."
+        return "retry", _said(error)[: tool.max_chars] or "Try again."
     kind = type(error).__name__
     if tool.on_error != "tell":
         return "failed", f"{tool.name} failed ({kind})."
-    return "failed", f"{tool.name} failed: {kind}: {str(error)[:MAX_SAID]}".rstrip(": ")
+    return "failed", f"{tool.name} failed: {kind}: {_said(error)[:MAX_SAID]}".rstrip(": ")
+
+
+def _said(error: BaseException) -> str:
+    """An exception's message; one of a user's own may fail to give any."""
+    try:
+        return str(error)
+    except Exception as exc:
+        return f"(its message cannot be read: {type(exc).__name__})"
 
 
 def job_of(
@@ -140,7 +148,7 @@ def job_of(
         lines = "\n".join(f"- {problem}" for problem in exc.problems)
         return replace(job, settled=_invalid(job, lines))
     except Exception as exc:  # a user's validator may raise anything
-        said = f"- {type(exc).__name__}: {str(exc)[:MAX_SAID]}"
+        said = f"- {type(exc).__name__}: {_said(exc)[:MAX_SAID]}"
         return replace(job, settled=_invalid(job, said, exc))
     return replace(
         job,

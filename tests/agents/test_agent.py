@@ -198,6 +198,16 @@ class Odd(Exception):
     pass
 
 
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise Odd("no words")
+
+
+class MuteRetry(ToolRetry):
+    def __str__(self) -> str:
+        raise Odd("no words")
+
+
 def _boom(value: Any) -> Any:
     raise Odd("in a validator")
 
@@ -217,6 +227,8 @@ FAILING: list[tuple[Callable[..., Any], str, str]] = [
     (lambda: 1 / 0, "failed", "ZeroDivisionError: division by zero"),
     (lambda: _raise(KeyError("k")), "failed", "KeyError"),
     (lambda: _raise(Odd("x" * 5000)), "failed", "Odd: xxx"),
+    (lambda: _raise(Mute()), "failed", "Mute: (its message cannot be read: Odd)"),
+    (lambda: _raise(MuteRetry()), "retry", "cannot be read"),
     (lambda: _raise(StopIteration(5)), "failed", "StopIteration"),
     (lambda: _raise(StopAsyncIteration()), "failed", "StopAsyncIteration"),
     (lambda: _raise(TimeoutError("own")), "failed", "TimeoutError: own"),
@@ -745,6 +757,19 @@ def test_a_budget_in_dollars_holds(colour: Colour) -> None:
 
 
 @colours
+@pytest.mark.parametrize("amount", [Decimal("0.005"), "0.005", "$0.005", 0.005])
+def test_an_amount_is_a_budget_of_all_runs(colour: Colour, amount: Any) -> None:
+    agent = colour.agent(
+        [paid("one"), paid("two"), paid("three")], prices=RATES, budget=amount, max_tokens=500
+    )
+    colour.go(agent)
+    colour.go(agent)
+    with pytest.raises(BudgetExceeded):
+        colour.go(agent)
+    assert len(colour.driver.requests) == 2
+
+
+@colours
 def test_an_agent_as_a_tool(colour: Colour) -> None:
     inner = colour.agent([paid("forty-two")], prices=RATES)
     helper = inner.as_tool(name="helper", description="Knows things.")
@@ -1237,6 +1262,8 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_steps": 0}, ConfigurationError, "steps"),
     ({"max_usd": -1}, ConfigurationError, "usd"),
     ({"max_usd": "much"}, ConfigurationError, "max_usd"),
+    ({"budget": "much"}, ConfigurationError, "dollars"),
+    ({"budget": [1]}, ConfigurationError, "budget"),
     ({"max_usd": float("nan")}, ConfigurationError, "max_usd"),
     ({"max_retries": -1}, ConfigurationError, "max_retries"),
     ({"max_parallel": 0}, ConfigurationError, "max_parallel"),

@@ -237,6 +237,16 @@ def test_the_budget_watches_summaries_too(colour: Colour) -> None:
     assert helper.requests == [] or len(conversation.messages) == 2
 
 
+@colours
+def test_an_amount_of_dollars_outlives_a_switch(colour: Colour) -> None:
+    conversation = talk(colour, ["one", "two"], budget="0.5")
+    assert conversation._agent._settings.budget is conversation._options["budget"]
+    budget = conversation._agent._settings.budget
+    conversation.switch(colour.drive(["three"]))
+    assert conversation._agent._settings.budget is budget
+    assert conversation.fork()._agent._settings.budget is budget
+
+
 def test_a_transcript_is_bounded() -> None:
     text = transcript([user("x" * 150_000), user("y" * 150_000), *turn(1)])
     assert len(text) < TRANSCRIPT_CHARS + 100
