@@ -142,12 +142,14 @@ def _price(
 def _input_ceiling(request: Request) -> int:
     counted = count_request(request, exact=False)
     estimate = ceil(counted.high * MARGIN) + 16
-    dense = sum(len(text.encode()) for text in _texts(request) if _is_dense(text))
+    dense = sum(_size(text) for text in _texts(request) if _is_dense(text))
     return estimate + dense
 
 
 def _texts(request: Request) -> Iterator[str]:
     for message in request.messages:
+        yield message.reasoning
+        yield from (call.raw_arguments or str(call.arguments) for call in message.calls)
         if isinstance(message.content, str):
             yield message.content
         else:
@@ -155,9 +157,14 @@ def _texts(request: Request) -> Iterator[str]:
 
 
 def _bytes(request: Request) -> int:
-    extras = [request.schema, *(t.parameters for t in request.tools)]
+    extras = [request.schema, *((t.name, t.description, t.parameters) for t in request.tools)]
     written = sum(len(json.dumps(part, default=str)) for part in extras if part)
-    return written + sum(len(text.encode()) for text in _texts(request)) + 200
+    return written + sum(map(_size, _texts(request))) + 200
+
+
+def _size(text: str) -> int:
+    """Bytes; of half a surrogate pair too, which no codec sends as it is."""
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _is_dense(text: str) -> bool:

@@ -31,7 +31,7 @@ from prompture.spend.budget import budget_of
 from prompture.spend.limits import dollars_of
 from prompture.spend.worst import worst_of
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
-from prompture.types import Request, user
+from prompture.types import Message, Request, ToolCall, user
 from tests.spend.till import MODEL, OUTPUT, SCHEMA, Till, till
 
 RATES = Rates(input=Decimal(1), output=Decimal(2))
@@ -219,6 +219,57 @@ def test_worst_cases() -> None:
     assert ceiling is not None and ceiling.input_tokens >= 8000
     with pytest.raises(BudgetExceeded, match="77 of output"), metering(Budget(usd="0.0001")):
         driver.complete(Request(**{**_fields(plain), "extra": {"max_tokens": 77}}))
+
+
+def test_the_dearest_case_holds() -> None:
+    claude = prompture.driver_for("claude/claude-haiku-4-5", api_key="k")
+    entry = claude.entry()
+    assert entry is not None and entry.rates is not None and entry.rates.cache_write is not None
+    plain = worst_of(Request(model="", messages=(user("word " * 1000),)), claude)
+    assert plain is not None
+    assert plain.usd == plain.input_tokens * entry.rates.cache_write / 1_000_000
+    dear = Rates(input=Decimal(1), output=Decimal(2), reasoning=Decimal(5))
+    thinks = worst_of(Request(model="m", messages=(user("x"),)), Models("sync", prices=dear).driver)
+    assert thinks is not None and thinks.rate == Decimal(5) / 1_000_000
+    sonar = prompture.driver_for("perplexity/sonar", api_key="k")
+    fee = worst_of(Request(model="", messages=(user("x"),)), sonar)
+    assert fee is not None and fee.usd > Decimal(12) / 1000
+
+
+def test_the_ceiling_covers_calls_and_reasoning_and_broken_text() -> None:
+    driver = Models("sync").driver
+    code = "aGVsbG8x" * 1000
+    call = ToolCall(id="1", name="t", arguments={"a": code}, raw_arguments=code)
+    turns = {
+        "call": Message(role="assistant", calls=(call,)),
+        "reasoning": Message(role="assistant", reasoning=code),
+        "said": Message(role="assistant", content=code),
+    }
+    for name, turn in turns.items():
+        worst = worst_of(Request(model="m", messages=(user("x"), turn, user("y"))), driver)
+        assert worst is not None and worst.input_tokens >= len(code), name
+        assert worst.bound >= worst.input_tokens
+    assert worst_of(Request(model="m", messages=(user("half of a pair: \ud800"),)), driver)
+
+
+def test_several_answers_are_several_times_the_tokens() -> None:
+    request = Request(model="m", messages=(user("x"),), max_tokens=100, extra={"n": 3})
+    budget = Budget(tokens=100_000)
+    budget.before(request, Models("sync").driver)
+    assert 300 < budget._keeper.look().reserved_tokens < 400
+
+
+@COLOURS
+def test_nothing_is_paid_for_an_answer_that_would_be_cut(colour: str) -> None:
+    """What is left pays for some words, but no answer of this model was ever so short."""
+    long = Usage(input_tokens=10, output_tokens=200, requests=1, reported=True)
+    models = Models(colour, lambda r: Completion(text='{"total": 1}', usage=long))
+    budget = Budget(usd="0.0006")
+    models.ask(budget=budget, max_tokens=200)
+    assert budget.left is not None and budget.left > Decimal("0.00015")
+    with pytest.raises(BudgetExceeded, match="the shortest answer"):
+        models.ask(budget=budget, max_tokens=200)
+    assert len(models.driver.requests) == 1
 
 
 def _fields(request: Request) -> dict[str, Any]:
