@@ -31,7 +31,7 @@ COLUMNS: Mapping[str, str] = {
     "reasoning_tokens": "BIGINT NOT NULL",
     "reported": "INTEGER NOT NULL",
     "buckets": "TEXT NOT NULL",
-    "usage": "TEXT NOT NULL",
+    "more_usage": "TEXT NOT NULL",
     "seconds": "DOUBLE PRECISION NOT NULL",
     "request_id": "VARCHAR(200)",
     "note": "VARCHAR(200) NOT NULL",
@@ -42,7 +42,8 @@ COLUMNS: Mapping[str, str] = {
     "repriced_at": "VARCHAR(32)",
 }
 """``at`` is the UTC time at which the call ended; amounts are decimal text; ``buckets``
-(see ``buckets_of``), ``usage`` (what the columns lack) and ``labels`` are JSON."""
+(see ``buckets_of``), ``more_usage`` (what the columns lack) and ``labels`` are JSON. No name is a
+reserved word of the databases that SQLAlchemy reaches."""
 TABLE = f"CREATE TABLE IF NOT EXISTS calls ({', '.join(f'{n} {t}' for n, t in COLUMNS.items())})"
 LOSSES = "CREATE TABLE IF NOT EXISTS losses (id VARCHAR(64) PRIMARY KEY, calls BIGINT NOT NULL)"
 WRITTEN = tuple(name for name in COLUMNS if not name.startswith("repriced"))
@@ -151,7 +152,7 @@ def buckets_of(text: str) -> list[dict[str, Any]]:
 
 def usage_of(row: Mapping[str, Any]) -> Usage:
     """The usage that a row holds, as far as its price depends on it."""
-    more = json.loads(row["usage"])
+    more = json.loads(row["more_usage"])
     stated = more.pop("stated_cost", None)
     return Usage(
         **{name: row[name] for name in _COUNTS},

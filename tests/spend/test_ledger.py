@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +27,7 @@ from prompture.money import Charge, Cost
 from prompture.spend import journal
 from prompture.spend.book import since_of
 from prompture.spend.ledger import Ledger
-from prompture.spend.rows import WRITTEN, buckets_of, line_of, row_of, usage_of
+from prompture.spend.rows import COLUMNS, WRITTEN, buckets_of, line_of, row_of, usage_of
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
 from prompture.types import Request, user
 
@@ -256,6 +257,30 @@ def test_lines_and_rows() -> None:
     assert all(row_of(line[:cut]) is None for cut in range(line.rindex("\t")))
 
 
+def test_columns_are_no_reserved_words() -> None:
+    dialects = pytest.importorskip("sqlalchemy.dialects")
+    import sqlalchemy.dialects.mysql
+    import sqlalchemy.dialects.oracle
+    import sqlalchemy.dialects.postgresql
+
+    for name in ("mysql", "oracle", "postgresql"):
+        words = getattr(dialects, name).dialect.preparer.reserved_words
+        assert len(words) > 30
+        assert not words & {*COLUMNS, "name", "version", "state", "calls", "losses", "budgets"}
+
+
+def test_a_new_ledger_takes_over_what_a_killed_process_left(place: Path) -> None:
+    Ledger(place).close()
+    left = place.parent / "ledger.db.abc.journal"
+    left.write_text(f"k-1\t{line_of(CHARGE, '{}')}\n")
+    with ledger(place):
+        FunctionDriver(answer).complete(REQUEST)
+    assert not left.exists()
+    rows = sqlite3.connect(place)
+    assert rows.execute("SELECT COUNT(*) FROM calls").fetchone() == (2,)
+    rows.close()
+
+
 def test_torn_and_repeated_lines_are_left_out(place: Path) -> None:
     line = line_of(CHARGE, "{}")
     lines = [f"k-1\t{line}\n", "k-2\t12", "\n", f"k-1\t{line}\n", f"k-3\t{line}\n", f"k-4\t{line}"]
@@ -282,20 +307,23 @@ def test_reprice_keeps_both_figures(where: str, place: Path) -> None:
         writing.after(None, charge)
     unread = Charge(provider="openai", model="gpt-5-nano", usage=Usage(), cost=Cost(usd=None))
     writing.after(None, unread)
+    for status in ("cancelled", "error"):  # the part that arrived is not what it cost
+        cut = Cost(usd=None, reason="cut off; at least $0.00009")
+        writing.after(None, replace(unread, usage=plain, cost=cut, status=status))
     writing.close()
     book = Book(where)
     assert book.reprice().corrected == 0
     catalog.set_price("openai/gpt-5-nano", input=1, output=2)
     done = book.reprice()
     before, after = Decimal("0.00009"), Decimal("0.0012")
-    assert (done.calls, done.corrected, done.before, done.after) == (3, 1, before, after)
+    assert (done.calls, done.corrected, done.before, done.after) == (5, 1, before, after)
     assert book.reprice().corrected == 0
     row = next(book.rows())
     assert (Decimal(row["usd"]), row["source"]) == (before, "snapshot")
     assert (Decimal(row["repriced_usd"]), row["repriced_source"]) == (after, "user")
     (total,) = book.sums("provider")
     assert (total.usd, total.repriced_usd) == (before + Decimal("0.5"), after + Decimal("0.5"))
-    assert total.unknown == 1
+    assert total.unknown == 3
     book.close()
 
 
