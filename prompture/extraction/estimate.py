@@ -90,26 +90,23 @@ async def aestimate(schema: Any, text: Content, **options: Unpack[EstimateOption
     return await extractor_of(schema, options).aestimate(text, count=count)
 
 
-class Estimating:
-    """The part of Extractor that foresees costs."""
+def foresee(extractor: Extractor[Any], text: Any, *, count: Counting) -> Estimate:
+    """The Estimate of an Extractor; the provider is asked where ``count`` says so."""
+    found = []
+    for driver, request, size in _asked(extractor, text, asynchronous=False, count=count):
+        told = driver._run(_count_exchange(driver, request)) if count == "provider" else None
+        found.append(_estimate(extractor, driver, request, size, told))
+    return replace(found[0], others=tuple(found[1:]))
 
-    def estimate(self: Any, text: Content, *, count: Counting = "local") -> Estimate:
-        """What ``extract(text)`` would cost. See ``prompture.estimate``."""
-        found = []
-        for driver, request, size in _asked(self, text, asynchronous=False, count=count):
-            told = driver._run(_count_exchange(driver, request)) if count == "provider" else None
-            found.append(_estimate(self, driver, request, size, told))
-        return replace(found[0], others=tuple(found[1:]))
 
-    async def aestimate(self: Any, text: Content, *, count: Counting = "local") -> Estimate:
-        """``estimate``, awaited."""
-        found = []
-        for driver, request, size in _asked(self, text, asynchronous=True, count=count):
-            told = (
-                await driver._run(_count_exchange(driver, request)) if count == "provider" else None
-            )
-            found.append(_estimate(self, driver, request, size, told))
-        return replace(found[0], others=tuple(found[1:]))
+async def aforesee(extractor: Extractor[Any], text: Any, *, count: Counting) -> Estimate:
+    """``foresee``, awaited."""
+    found = []
+    for driver, request, size in _asked(extractor, text, asynchronous=True, count=count):
+        asked = count == "provider"
+        told = await driver._run(_count_exchange(driver, request)) if asked else None
+        found.append(_estimate(extractor, driver, request, size, told))
+    return replace(found[0], others=tuple(found[1:]))
 
 
 def _asked(

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ConfigurationError, UnknownOption
-from prompture.extraction.estimate import Estimating
+from prompture.extraction.estimating import Estimating
 from prompture.extraction.flow import cascade
 from prompture.extraction.inputs import content
 from prompture.extraction.models import makers
