@@ -223,7 +223,7 @@ class Overloaded(ServerError):
 
 
 class ProtocolError(PromptureError):
-    """An answer that breaks its own protocol: HTML for JSON, a stream that ends early."""
+    """An answer that breaks its own protocol: HTML for JSON, an event that is no JSON."""
 
 
 class ExtractionError(PromptureError):
