@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,7 @@ class SQLite:
                 made = sqlite3.connect(
                     self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
                 )
-                made.execute("PRAGMA journal_mode=WAL")
+                _to_wal(made)
                 made.execute("PRAGMA synchronous=NORMAL")
             except (sqlite3.Error, OSError) as exc:
                 raise ConfigurationError(f"cannot open the ledger {self.path}: {exc}") from exc
@@ -182,3 +183,17 @@ class SQLAlchemy:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """Turn on the write-ahead log. SQLite does not wait for another process that is doing the
+    same at this moment, as it does for every other lock: so it is asked again."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
