@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import click
 
 from prompture.cli.tables import print_table
-from prompture.money import format_usd
+from prompture.money import ZERO, format_usd
 from prompture.spend.book import Book, Sum, since_of
 
 _COLUMNS = ("calls", "failed", "input", "output", "cached", "seconds", "usd", "unknown")
@@ -44,7 +45,8 @@ def command(
     sums = book.sums(by, since=start)
     if plot:
         _plot(sums, by, Path(plot))
-    rows, columns = _table(sums, by)
+    # A spreadsheet adds up by itself; a line with the total would be counted again.
+    rows, columns = _table(sums, by, total=not as_csv)
     if as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
     else:
@@ -65,13 +67,14 @@ def _reprice(book: Book, since: datetime | None) -> None:
     )
 
 
-def _table(sums: Sequence[Sum], by: str) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+def _table(
+    sums: Sequence[Sum], by: str, *, total: bool
+) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
     repriced = any(s.repriced_usd is not None for s in sums)
     columns = (by.removeprefix("label:"), *_COLUMNS, *(("repriced usd",) if repriced else ()))
-    total = sum(sums[1:], sums[0]) if sums else Sum(key="")
     rows = [_cells(s, s.key or "(none)", repriced=repriced) for s in sums]
-    if len(sums) > 1:
-        rows.append(_cells(total, "total", repriced=repriced))
+    if total and len(sums) > 1:
+        rows.append(_cells(sum(sums[1:], sums[0]), "total", repriced=repriced))
     return rows, columns
 
 
@@ -95,9 +98,20 @@ def _cells(one: Sum, name: str, *, repriced: bool) -> tuple[str, ...]:
 def _plot(sums: Sequence[Sum], by: str, path: Path) -> None:
     from prompture.cli.plots import draw
 
+    bars = [(s.key or "(none)", s.usd if s.repriced_usd is None else s.repriced_usd) for s in sums]
     draw(
-        [(s.key or "(none)", s.usd if s.repriced_usd is None else s.repriced_usd) for s in sums],
+        _every_day(bars) if by == "day" else bars,
         title=f"US dollars by {by.removeprefix('label:')}",
         path=path,
         upright=by == "day",
     )
+
+
+def _every_day(bars: Sequence[tuple[str, Decimal]]) -> list[tuple[str, Decimal]]:
+    """With the days on which nothing was called, so that the axis is even."""
+    spent = dict(bars)
+    if not spent:
+        return []
+    first, last = date.fromisoformat(min(spent)), date.fromisoformat(max(spent))
+    days = ((first + timedelta(n)).isoformat() for n in range((last - first).days + 1))
+    return [(day, spent.get(day, ZERO)) for day in days]

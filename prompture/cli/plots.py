@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
@@ -14,6 +15,8 @@ from prompture.money import ZERO, format_usd
 
 MOST = 40
 """Bars; the cheapest of more than that are left out of a chart, and it says so."""
+LONGEST = 60
+"""Characters of a name in a picture."""
 _STYLE = (
     "body{font:15px system-ui,sans-serif;margin:2rem;max-width:60rem}"
     "table{border-collapse:collapse;width:100%}td{padding:.2rem .5rem;white-space:nowrap}"
@@ -64,19 +67,36 @@ def _picture(bars: Sequence[tuple[str, Decimal]], title: str, path: Path, *, upr
         raise MissingExtra(
             extra="plot", package="matplotlib", otherwise="; an .html chart needs nothing"
         ) from exc
-    names, amounts = [name for name, _ in bars], [float(usd) for _, usd in bars]
+    names = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name, _ in bars]
+    amounts = [float(usd) for _, usd in bars]
     length = max(4.0, 0.35 * len(bars) + 1.5)
     figure = Figure(figsize=(length, 4.5) if upright else (9.0, length), layout="constrained")
     axes = figure.subplots()
     places = list(range(len(bars)))
     if upright:
-        axes.bar(places, amounts, color="#3b6ea8")
-        axes.set_xticks(places, names, rotation=60, ha="right")
+        drawn = axes.bar(places, amounts, color="#3b6ea8")
+        axes.set_xticks(places, names, rotation=60, ha="right", parse_math=False)
         axes.set_ylabel("US dollars")
     else:
-        axes.barh(places, amounts, color="#3b6ea8")
-        axes.set_yticks(places, names)
+        drawn = axes.barh(places, amounts, color="#3b6ea8")
+        axes.set_yticks(places, names, parse_math=False)  # a $ is a dollar
         axes.invert_yaxis()
         axes.set_xlabel("US dollars")
-    axes.set_title(title)
-    figure.savefig(path, dpi=150)
+    said = [short(usd) for _, usd in bars]
+    axes.bar_label(drawn, labels=said, padding=3, fontsize=8, rotation=90 if upright else 0)
+    axes.margins(x=None if upright else 0.15, y=0.15 if upright else None)
+    axes.set_title(title, parse_math=False)
+    with warnings.catch_warnings(record=True) as missing:
+        warnings.filterwarnings("always", message="Glyph")
+        figure.savefig(path, dpi=150)
+    if any("Glyph" in str(warned.message) for warned in missing):
+        click.echo(
+            "the font lacks some of the names' characters; an .html chart shows them", err=True
+        )
+
+
+def short(usd: Decimal) -> str:
+    """Dollars for a glance: cents, or two digits of what is less."""
+    if not usd or abs(usd) >= 1:
+        return f"{usd:,.2f}"
+    return format_usd(usd.quantize(Decimal(1).scaleb(min(usd.adjusted() - 1, -2))))

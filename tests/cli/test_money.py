@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from prompture import Completion, Usage, labels, ledger
 from prompture.catalog import Rates
 from prompture.cli import exits
 from prompture.cli.app import app
-from prompture.cli.plots import page
+from prompture.cli.plots import draw, page, short
+from prompture.money import Charge, Cost
+from prompture.spend.ledger import Ledger
 from prompture.testing import FunctionDriver
 from prompture.types import Request, user
 
@@ -65,9 +69,7 @@ def test_costs_as_csv(run: Any, book: str, by: str) -> None:
     code, out, _ = run("costs", "--ledger", book, "--by", by, "--since", "2d", "--csv")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert code == exits.OK
-    assert sum(Decimal(r["usd"]) for r in rows if r[by.split(":")[-1]] != "total") == Decimal(
-        "0.0036"
-    )
+    assert sum(Decimal(r["usd"]) for r in rows) == Decimal("0.0036")
 
 
 @pytest.mark.parametrize("name", ["chart.html", "chart.png", "chart.svg"])
@@ -78,6 +80,56 @@ def test_plots(run: Any, book: str, tmp_path: Path, name: str) -> None:
     assert code == exits.OK
     assert (tmp_path / name).stat().st_size > 300
     assert "wrote" in err
+
+
+def test_a_chart_of_days_has_every_day(run: Any, tmp_path: Path) -> None:
+    place = tmp_path / "days.db"
+    opened = Ledger(place)
+    used = Charge(provider="p", model="m", usage=Usage(), cost=Cost(usd=Decimal("0.25")))
+    with pytest.MonkeyPatch.context() as patch:
+        for day in (1, 4):
+            at = datetime(2027, 1, day, 12, tzinfo=UTC).timestamp()
+            patch.setattr("time.time", lambda at=at: at)
+            opened.after(None, used)
+    opened.close()
+    chart = tmp_path / "days.html"
+    run("costs", "--ledger", str(place), "--by", "day", "--plot", str(chart))
+    shown = re.findall(r"<td>(2027-.*?)</td>.*?usd>(.*?)</td>", chart.read_text("utf-8"))
+    assert shown == [
+        ("2027-01-01", "$0.25"),
+        ("2027-01-02", "$0.00"),
+        ("2027-01-03", "$0.00"),
+        ("2027-01-04", "$0.25"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        ("0", "0.00"),
+        ("1234.567", "1,234.57"),
+        ("9.16437", "9.16"),
+        ("0.2738", "0.27"),
+        ("0.012345", "0.012"),
+        ("0.0000004567", "0.00000046"),
+    ],
+)
+def test_amounts_at_bars_are_short(usd: str, text: str) -> None:
+    assert short(Decimal(usd)) == text
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_names_are_no_formulas(tmp_path: Path, upright: bool) -> None:
+    pytest.importorskip("matplotlib")
+    bars = [("$\\no$", Decimal(1)), ("x" * 5000, Decimal("0.1"))]
+    draw(bars, title="$\\no$", path=tmp_path / "a.png", upright=upright)
+    assert (tmp_path / "a.png").stat().st_size < 200_000
+
+
+def test_names_that_the_font_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    draw([("\u0378", Decimal(1))], title="x", path=tmp_path / "a.png")
+    assert "the font lacks" in capsys.readouterr().err
 
 
 def test_pages_escape_names() -> None:
