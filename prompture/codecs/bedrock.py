@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +25,7 @@ from prompture.codecs.bedrock_request import (
     wire_messages,
 )
 from prompture.codecs.bedrock_stream import ConverseStream
+from prompture.codecs.prompted import in_words
 from prompture.errors import MissingKey, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import Completion, ModelInfo, Request, Tool
 from prompture.wire import aws
@@ -106,6 +107,7 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
 def encode_body(request: Request) -> dict[str, Any]:
     """The body of a request; the model stands in the URL."""
     _refuse(request)
+    request = _without_stray_calls(request)
     rules = claude(request.model) if "claude" in request.model else None
     plan = thinking(request, rules) if rules else None
     body: dict[str, Any] = {"messages": wire_messages(request.messages)}
@@ -125,6 +127,17 @@ def encode_body(request: Request) -> dict[str, Any]:
         mark_cached(body, point, tools="nova" not in request.model)
     body.update(request.extra)
     return body
+
+
+def _without_stray_calls(request: Request) -> Request:
+    """Calls and results are refused where no tools are declared, and no choice forbids those
+    that are ("The toolConfig field must be defined when using toolUse and toolResult content
+    blocks", HTTP 400). Where none may be called, earlier ones go as words."""
+    if request.tools and request.tool_choice != "none":
+        return request
+    if not any(m.calls or m.role == "tool" for m in request.messages):
+        return request
+    return replace(request, messages=in_words(request.messages))
 
 
 def _refuse(request: Request) -> None:
@@ -167,8 +180,6 @@ def _tools(request: Request, rules: Claude | None, plan: Thinking | None) -> dic
             raise UnsupportedError(f"tool_choice {choice!r} needs tools")
         return None
     if choice == "none":
-        if any(m.calls or m.role == "tool" for m in request.messages):
-            raise UnsupportedError("bedrock cannot forbid tools once the history holds calls")
         return None
     config: dict[str, Any] = {"tools": [_tool(tool, rules) for tool in request.tools]}
     if not forced:

@@ -120,6 +120,12 @@ def prompted_request(request: Request, *, dialect: str = "", json_mode: bool = F
     )
 
 
+def in_words(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The turns with their calls and results as text, and without what only a provider
+    understands."""
+    return tuple(_turns(messages, ""))
+
+
 def _instructions(request: Request) -> Iterator[str]:
     tools = request.tools if request.tool_choice != "none" else ()
     if tools:

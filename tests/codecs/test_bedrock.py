@@ -14,7 +14,7 @@ from prompture import errors
 from prompture.codecs.base import Endpoint
 from prompture.codecs.bedrock import BedrockConverse
 from prompture.errors import ConfigurationError, MissingKey, ProtocolError, UnsupportedError
-from prompture.types import Completion, File, Image, Message, Request, user
+from prompture.types import Completion, File, Image, Message, Native, Request, ToolCall, user
 from prompture.wire.eventstream import encode_message
 from prompture.wire.http import HTTPResponse
 from tests.codecs import replay
@@ -287,7 +287,7 @@ def test_refused(model: str, options: dict[str, Any]) -> None:
 )
 def test_bad_messages(messages: tuple[Message, ...], error: type[Exception]) -> None:
     with pytest.raises(error):
-        encode(Request(model="m", messages=messages))
+        encode(Request(model="m", messages=messages, **TOOLS))
 
 
 def test_turns_and_parts() -> None:
@@ -474,3 +474,25 @@ def test_citations_and_models() -> None:
     assert (models[0].id, models[0].owner, following) == ("a.b", "A", None)
     with pytest.raises(ProtocolError):
         CODEC.read_models(HTTPResponse(200, {}, b"{}"))
+
+
+@pytest.mark.parametrize("options", [{}, {**TOOLS, "tool_choice": "none"}])
+def test_earlier_calls_are_words_where_no_tool_may_be_called(options: Any) -> None:
+    """Converse refuses their blocks where no tools are declared, and knows no "none"."""
+    call = ToolCall(id="c1", name="look_up", arguments={"q": "Rome"})
+    thought = Native("bedrock", [{"reasoningContent": {}}, {"toolUse": {"toolUseId": "c1"}}])
+    turns = (
+        user("Where is it?"),
+        Message(role="assistant", content="I look.", calls=(call,), native=thought),
+        Message(role="tool", call_id="c1", content="In Italy."),
+        user("Thanks. And Bari?"),
+    )
+    request = Request(model=SONNET, messages=turns, **options)
+    body = json.loads(CODEC.encode(request, ENDPOINT).body)
+    assert "toolConfig" not in body
+    kinds = {kind for turn in body["messages"] for block in turn["content"] for kind in block}
+    assert kinds == {"text"}
+    assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
+    assert all(word in json.dumps(body) for word in ("I look.", "look_up", "Rome", "In Italy."))
+    declared = Request(model=SONNET, messages=turns, **TOOLS)
+    assert "toolResult" in str(CODEC.encode(declared, ENDPOINT).body)
