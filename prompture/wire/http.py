@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, TypeAlias, TypeVar
-from uuid import uuid4
 
 from prompture.errors import ConfigurationError, ProtocolError
 
@@ -96,16 +96,21 @@ def dump(body: Any) -> bytes:
 
     Large texts are encoded piece by piece: another thread may run in between.
     """
-    large: list[str] = []
-    mark = ""
     turns = [body.get(name) for name in _TURNS] if isinstance(body, dict) else ()
-    if any(map(_is_large, turns)):
-        mark = f"large-{uuid4().hex}-"
-        body = _marked(body, mark, large)
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    if not large:
-        return text.encode("utf-8", errors="replace")
-    return b"".join(_unmarked(text, mark, large))
+    if not any(map(_is_large, turns)):
+        return _json(body).encode("utf-8", errors="replace")
+    for salt in count():
+        large: list[str] = []
+        mark = f"large-text-{salt}-"
+        text = _json(_marked(body, mark, large))
+        # A body that holds the mark itself gets another one.
+        if text.count(f'"{mark}') == len(large):
+            return b"".join(_unmarked(text, mark, large))
+    raise AssertionError("unreachable")
+
+
+def _json(body: Any) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _is_large(value: Any) -> bool:
