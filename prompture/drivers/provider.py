@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from prompture.codecs.base import Codec, Endpoint
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
-from prompture.wire.http import bad_header
+from prompture.wire.http import bad_header, shown
 from prompture.wire.throttle import Throttle
 
 
@@ -112,6 +113,10 @@ class Provider:
             raise ConfigurationError(f"{self.name}: pass base_url=... or set {self.url_env[0]}")
         if "{" in url:
             url = url.format(**settings)
+        if "://" in url and not _is_url(url):
+            raise ConfigurationError(
+                f"{self.name}: the base URL must be http(s)://host..., not {shown(url)!r}"
+            )
         return Endpoint(
             self.name, url.rstrip("/"), key, {**self.headers, **(headers or {})}, settings
         )
@@ -174,6 +179,14 @@ _ENDINGS = {
     "openai": ("/chat/completions", "/openai"),
 }
 """Ends of base URLs that ask for another of a row's codecs, by its name."""
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def first_set(names: tuple[str, ...]) -> str | None:
