@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+from pydantic_core import SchemaError as CoreSchemaError
 from pydantic_core import SchemaValidator
 
 from prompture.errors import SchemaError
@@ -106,6 +107,9 @@ def adapter_of(schema: Any) -> TypeAdapter[Any]:
         ) from None
     except PydanticUserError as error:
         raise SchemaError(f"{_named(schema)} is no schema: {_first_line(error)}") from error
+    except CoreSchemaError as error:  # such as a pattern with look-around
+        why = " ".join(str(error).split())
+        raise SchemaError(f"{_named(schema)} is no schema: {why[:300]}") from error
     except (TypeError, NameError, AttributeError, ValueError, RecursionError) as error:
         raise SchemaError(
             f"{_named(schema)} is no schema: {_first_line(error) or type(error).__name__}"

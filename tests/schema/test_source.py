@@ -209,6 +209,7 @@ def test_what_the_json_schema_holds() -> None:
         (lambda x: x, "a function is no schema"),
         (json, "a module is no schema"),
         (object(), "is no schema"),
+        (Annotated[str, Field(pattern="a(?=b)")], "look-ahead"),
         (Callable[[int], int], "no JSON Schema"),
         ({"type": "strin"}, "at /type: it is 'strin'"),
         ({"properties": {"a": {"type": {1, 2}}}}, "holds a set"),
