@@ -699,6 +699,7 @@ def test_a_budget_that_is_used_up_inside_a_tool_ends_the_run(colour: Colour) -> 
         colour.run([[call("ask")], "end"], tools=[ask], budget=Stop(1))
     assert caught.value.trace is not None
     assert statuses(caught.value.trace) == ["failed"]
+    assert len(colour.driver.requests) == 1
 
 
 @colours
@@ -854,7 +855,7 @@ def test_what_the_provider_rejects_of_the_model_is_asked_for_again(colour: Colou
 
 
 def test_cancelling_stops_async_tools_and_carries_the_trace() -> None:
-    async def go() -> tuple[asyncio.CancelledError, list[str]]:
+    async def go() -> asyncio.CancelledError:
         begun, ended = asyncio.Event(), []
 
         async def slow() -> None:
@@ -872,11 +873,13 @@ def test_cancelling_stops_async_tools_and_carries_the_trace() -> None:
         try:
             await task
         except asyncio.CancelledError as exc:
-            return exc, ended
+            # Here, as the end of the loop would stop what was left over.
+            assert ended == ["stopped"]
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            return exc
         raise AssertionError("it was not cancelled")
 
-    error, ended = asyncio.run(go())
-    assert ended == ["stopped"]
+    error = asyncio.run(go())
     trace = error.trace  # type: ignore[attr-defined]
     assert statuses(trace)[:2] == ["ok", "cancelled"]
     assert _is_whole(trace.messages)
@@ -1153,6 +1156,22 @@ def test_schemas_are_rewritten_and_restored(colour: Colour) -> None:
     )
     assert seen == [{"a": 1}]
     assert result.output == VALUE
+
+
+@colours
+@pytest.mark.parametrize(
+    ("dialect", "kept"), [("gemini-openapi", False), ("moonshot", False), ("openai", True)]
+)
+def test_some_dialects_rules_hold_for_loose_tools_too(
+    colour: Colour, dialect: str, kept: bool
+) -> None:
+    def keep(pair: tuple[int, str]) -> None:
+        pass
+
+    colour.run(["ok"], tools=[keep], features=Features(schema_dialect=dialect))
+    (sent,) = colour.driver.requests[0].tools
+    assert ("prefixItems" in str(sent.parameters)) is kept
+    assert sent.strict is False
 
 
 @colours

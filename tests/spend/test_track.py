@@ -6,14 +6,19 @@ import asyncio
 import contextvars
 import threading
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from prompture import Completion, Usage, track
+from prompture import Book, Completion, Usage, async_driver_for, driver_for, ledger, track
 from prompture.catalog import Rates
 from prompture.errors import ServerError
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
 from prompture.types import Request, user
+from prompture.wire.retry import Retry
+from tests.loopback import Asked, Reply, json_reply, serving
+from tests.spend.till import MODEL, completion_body
 
 RATES = Rates(input=Decimal(1), output=Decimal(2))
 REQUEST = Request(model="m", messages=(user("x"),))
@@ -40,6 +45,35 @@ def test_blocks_nest_and_end() -> None:
     assert (outer.cost, outer.calls) == (3 * ONE, 3)
     assert len(outer.bill.charges) == 3
     assert str(outer) == "$0.00036 (3 calls, 300 in, 30 out)"
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_failed_tries_are_calls_too(colour: str, tmp_path: Path) -> None:
+    """On the totals and in the ledger, beside the answer that came in the end."""
+
+    def busy_once(asked: Asked) -> Reply:
+        if len(server.asked) == 1:
+            return json_reply({"error": {"message": "busy"}}, status=503)
+        return json_reply(completion_body(100, 10))
+
+    retry = Retry(jitter=lambda least, most: 0.0)
+    with serving(busy_once) as server, ledger(tmp_path / "ledger.db"), track() as spent:
+        given: Any = {"api_key": "k", "base_url": f"{server.url}/v1", "retry": retry}
+        if colour == "sync":
+            with driver_for(f"openai/{MODEL}", **given) as driver:
+                driver.generate("x")
+        else:
+            asyncio.run(_ask(given))
+    assert [c.status for c in spent.bill.charges] == ["error", "ok"]
+    assert spent.calls == 2
+    rows = list(Book(tmp_path / "ledger.db").rows())
+    assert [row["status"] for row in rows] == ["error", "ok"]
+    assert [row["note"] for row in rows] == ["Overloaded", ""]
+
+
+async def _ask(given: Any) -> None:
+    async with async_driver_for(f"openai/{MODEL}", **given) as driver:
+        await driver.generate("x")
 
 
 def test_threads_with_the_context_are_seen() -> None:
