@@ -274,7 +274,8 @@ class Completion:
     ``raw_stop`` is the provider's own word for ``stop_reason``. ``raw`` is its body (for a
     stream, what the decoder kept). ``native`` is the turn to echo; ``message()`` has it.
     ``spans`` is given by drivers that know where in the text they read each value
-    (JSON pointer to spans). ``retries`` are the failed tries before this answer, ``seconds`` the
+    (JSON pointer to spans). ``lowered_to`` is the ``max_tokens`` that a budget put in the place of
+    the request's (None: it did not). ``retries`` are the failed tries before this answer, ``seconds`` the
     wall time from the first to the end. It answers ``["text"]``, ``["meta"]``, ``["tool_calls"]`` and
     ``["stop_reason"]`` like the dict of a ``generate`` call.
     """
@@ -297,6 +298,7 @@ class Completion:
     raw: JSON = field(default_factory=dict, repr=False)
     retries: tuple[Charge, ...] = ()
     seconds: float = 0.0
+    lowered_to: int | None = None
 
     def message(self) -> Message:
         """The assistant turn to put into the history."""

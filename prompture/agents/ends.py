@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prompture.errors import PromptureError, ProtocolError, Refused, Truncated
+from prompture.extraction.answer import why_cut
 from prompture.types import Completion
 
 
@@ -16,8 +17,7 @@ def raise_if_stopped(completion: Completion, *, name: str, max_tokens: int | Non
     elif reason == "content_filter":
         error = Refused(f"{name}: a content filter stopped the answer")
     elif reason in ("length", "context_window"):
-        cut = f"max_tokens={max_tokens}" if max_tokens and reason == "length" else ""
-        why = cut or reason.replace("_", " ")
+        why = why_cut(completion, max_tokens)
         error = Truncated(
             f"{name}: the answer was cut off after {completion.usage.output_tokens} tokens ({why})"
         )

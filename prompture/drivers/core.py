@@ -165,6 +165,7 @@ class Call:
         self.wait = 0.0
         self._over = False
         self._paid: Charge | None = None
+        self._lowered: int | None = None
         self._streamed = stream
         self._tokens: list[tuple[meter.Meter, object]] = []
         self.request = self._prepared(request)
@@ -176,7 +177,10 @@ class Call:
         a meter wants to be asked again: the call may not be sent before."""
         self.started, self.at = time.perf_counter(), time.time()
         try:
-            self.request, self.wait = self._metered(self.request), 0.0
+            asked, self.wait = self.request.max_tokens, 0.0
+            self.request = self._metered(self.request)
+            left = self.request.max_tokens
+            self._lowered = None if left == asked else left
             self.http = self._encoded(self._streamed)
         except meter.Busy as busy:
             self._withdraw()
@@ -271,6 +275,7 @@ class Call:
             rate_limits=rate_limits(headers),
             retries=tuple(self.tries),
             seconds=time.perf_counter() - self.started,
+            lowered_to=self._lowered,
         )
         self._paid = charge_of(completion, driver.provider.name)
         self._settle(self._paid)

@@ -52,13 +52,29 @@ def blocked(completion: Completion, plan: Plan) -> ExtractionError | None:
     if reason == "content_filter":
         return Refused(f"{model}: a content filter stopped the answer")
     if reason in ("length", "context_window"):
-        limit = plan.template.max_tokens
-        why = f"max_tokens={limit}" if limit and reason == "length" else reason.replace("_", " ")
+        why = why_cut(completion, plan.template.max_tokens)
         return Truncated(
             f"{model}: the answer was cut off after {completion.usage.output_tokens} tokens ({why});"
-            f" raise max_tokens, or ask for less at a time"
+            f" {advice(completion)}"
         )
     return None
+
+
+def why_cut(completion: Completion, max_tokens: int | None) -> str:
+    """What cut an answer off, where the caller set ``max_tokens``."""
+    reason = completion.stop_reason
+    if reason == "length" and completion.lowered_to is not None:
+        return f"max_tokens={completion.lowered_to}, which is what the budget had left"
+    if reason == "length" and max_tokens:
+        return f"max_tokens={max_tokens}"
+    return reason.replace("_", " ")
+
+
+def advice(completion: Completion) -> str:
+    """What to do about an answer that was cut off."""
+    if completion.lowered_to is not None:
+        return "give the budget more, or ask for less at a time"
+    return "raise max_tokens, or ask for less at a time"
 
 
 def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:

@@ -22,6 +22,7 @@ from prompture.extraction.answer import (
     UNREAD,
     Reading,
     Rejected,
+    advice,
     answer_text,
     blocked,
     read,
@@ -193,7 +194,7 @@ def one_model(
         return _extraction(reading, completion, plan, document, ledger, name, saved)
     told = summary(name, rejected.problems, tries)
     if rejected.problems[0].kind == CUT:
-        raise Truncated(f"{told}; raise max_tokens, or ask for less at a time")
+        raise Truncated(f"{told}; {advice(completion)}")
     raise Invalid(told, problems=rejected.problems)
 
 

@@ -17,7 +17,7 @@ from prompture.errors import (
     ToolArgumentsInvalid,
     Truncated,
 )
-from prompture.extraction.answer import CUT, answer_text, blocked
+from prompture.extraction.answer import CUT, advice, answer_text, blocked
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
 from prompture.extraction.flow import Ledger, summary, turns_after
 from prompture.extraction.live import AsyncLive, Books, Live
@@ -233,7 +233,7 @@ class Items(Generic[T]):
             request = replace(request, messages=(*request.messages, *turns_after(completion, said)))
         told = summary(name, self.wrong, tries - left)
         if self.wrong[0].kind == CUT:
-            raise Truncated(f"{told}; raise max_tokens, or ask for less at a time")
+            raise Truncated(f"{told}; {advice(completion)}")
         raise Invalid(told, problems=self.wrong)
 
 

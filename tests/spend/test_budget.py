@@ -24,6 +24,7 @@ from prompture.errors import (
     ConfigurationError,
     ReadTimeout,
     ServerError,
+    Truncated,
 )
 from prompture.money import Charge, Cost
 from prompture.spend.account import Account, Hold
@@ -270,6 +271,38 @@ def test_nothing_is_paid_for_an_answer_that_would_be_cut(colour: str) -> None:
     with pytest.raises(BudgetExceeded, match="the shortest answer"):
         models.ask(budget=budget, max_tokens=200)
     assert len(models.driver.requests) == 1
+
+
+def cut(request: Request) -> Completion:
+    limit = request.max_tokens or 0
+    used = Usage(input_tokens=100, output_tokens=limit, requests=1, reported=True)
+    return Completion(text='{"total', usage=used, stop_reason="length" if limit < 500 else "stop")
+
+
+@COLOURS
+def test_an_answer_that_a_budget_cut_off_says_so(colour: str) -> None:
+    models = Models(colour, cut)
+    with pytest.raises(Truncated, match=r"max_tokens=\d+, which is what the budget had left\);"
+                       " give the budget more") as caught:  # fmt: skip
+        models.ask(budget="0.0009", max_tokens=600, max_retries=0)
+    sent = models.driver.requests[0].max_tokens
+    assert caught.value.partial is not None
+    assert caught.value.partial.lowered_to == sent < 500
+    with pytest.raises(Truncated, match=r"\(max_tokens=90\); raise max_tokens") as caught:
+        models.ask(budget=1, max_tokens=90)
+    assert caught.value.partial is not None and caught.value.partial.lowered_to is None
+    with pytest.raises(Truncated, match=r"JSON is cut off.*; raise max_tokens"):
+        models.ask(budget=1, max_tokens=600, max_retries=0)
+
+
+@COLOURS
+def test_an_agent_that_a_budget_cut_off_says_so(colour: str) -> None:
+    agent: Any = prompture.Agent(Models(colour, cut).driver, budget="0.0005", max_tokens=400)
+    with pytest.raises(Truncated, match="which is what the budget had left"):
+        if colour == "sync":
+            agent.run("x")
+        else:
+            asyncio.run(agent.arun("x"))
 
 
 def _fields(request: Request) -> dict[str, Any]:
