@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
+import httpcore2
 import httpx2
 
 from prompture.drivers import tls
+from prompture.drivers.asyncio_network import AsyncioBackend
 from prompture.errors import (
     ConfigurationError,
     ConnectionLost,
@@ -41,6 +44,10 @@ T = TypeVar("T")
 POOL_SIZE = 10
 """Requests in flight in one pool: a pool's work per request grows with its connections, so
 many small pools carry a thousand requests where one large one does not."""
+
+
+IDLE_SECONDS = 30.0
+"""An idle connection is not used after this: something on the way may have forgotten it."""
 
 
 @dataclass(slots=True)
@@ -231,12 +238,27 @@ def _pool(origins: dict[str, list[_Pool]], url: str) -> _Pool:
     return pools[-1]
 
 
+class _Straight(httpx2.AsyncHTTPTransport):
+    """httpx2's transport over asyncio's own connections, without a proxy."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=None,
+            max_keepalive_connections=None,
+            keepalive_expiry=IDLE_SECONDS,
+            network_backend=AsyncioBackend(),
+        )
+
+
 def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
     scheme, _, host = origin.partition("://")
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     if proxy and proxy_bypass(host.partition(":")[0]):
         proxy = None
+    if not proxy:
+        return _Straight(tls.context() if scheme == "https" else None)
     return httpx2.AsyncHTTPTransport(
         verify=tls.context() if scheme == "https" or proxy else tls.bare(),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
