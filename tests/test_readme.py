@@ -24,6 +24,7 @@ from jsonschema import Draft202012Validator
 
 import prompture
 from prompture.extraction import models
+from prompture.spend import ledger as ledgers
 from scripts import handwritten_answers
 from tests.loopback import Asked, Reply, json_reply, serving
 
@@ -124,6 +125,16 @@ def test_the_first_example_says_what_comes_of_it(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == ""
 
 
+@pytest.fixture
+def _folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For the ledger that an example opens, which must not go on for the rest of the tests."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    for opened in list(ledgers._open.values()):
+        opened.close()
+
+
+@pytest.mark.usefixtures("_folder_of_its_own")
 def test_the_other_examples_run(
     providers: list[Asked], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
