@@ -227,6 +227,16 @@ def format_usd(amount: Decimal) -> str:
     return f"{whole}.{cents.rstrip('0'):0<2}"
 
 
+def short_usd(amount: Decimal) -> str:
+    """Dollars for a glance, where they are an estimate or stand in a chart: cents, or two
+    digits of what is less than a dollar."""
+    if not amount or abs(amount) >= 1:
+        return f"{amount:,.2f}"
+    return format_usd(
+        amount.quantize(Decimal(1).scaleb(min(amount.adjusted() - 1, -2)), context=EXACT)
+    )
+
+
 def add_usd(amounts: Iterable[Decimal]) -> Decimal:
     """Exact sum, whatever precision the caller's decimal context has."""
     total = ZERO

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompture.money import Bill, Charge, Cost, Price, add_usd, bill_of, format_usd
+from prompture.money import Bill, Charge, Cost, Price, add_usd, bill_of, format_usd, short_usd
 from prompture.types import Usage
 
 D = Decimal
@@ -43,6 +43,23 @@ def charge(usd: str | None, *, tokens: int = 1000, **more: object) -> Charge:
 )
 def test_format_usd(amount: str, text: str) -> None:
     assert format_usd(D(amount)) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        ("0", "0.00"),
+        ("1234.567", "1,234.57"),
+        ("9.16437", "9.16"),
+        ("0.2738", "0.27"),
+        ("0.996", "1.00"),
+        ("-0.000519", "-0.00052"),
+        ("0.012345", "0.012"),
+        ("0.0000004567", "0.00000046"),
+    ],
+)
+def test_short_amounts(usd: str, text: str) -> None:
+    assert short_usd(D(usd)) == text
 
 
 @settings(max_examples=200, deadline=None)

@@ -14,7 +14,7 @@ from prompture.cli.schemas import schema_of
 from prompture.cli.tables import print_table
 from prompture.extraction.estimate import Estimate
 from prompture.extraction.extractor import Extractor
-from prompture.money import add_usd, format_usd
+from prompture.money import add_usd, format_usd, short_usd
 
 _COLUMNS = ("model", "files", "input", "output", "low $", "likely $", "high $", "price from")
 
@@ -90,6 +90,6 @@ def _cells(record: dict[str, Any]) -> tuple[str, ...]:
         str(record["files"]),
         str(record["input_tokens"]),
         str(record["output_tokens"]),
-        *("?" if usd is None else format_usd(usd) for usd in amounts),
+        *("?" if usd is None else short_usd(usd) for usd in amounts),
         record["source"],
     )

@@ -57,7 +57,8 @@ def command(
     columns = ("model", "in $/M", "out $/M", "context", "can", "key", "price from")
     print_table(columns, [_cells(r) for r in records], right=(1, 2, 3))
     if not records:
-        click.echo(f"no model matches {query!r}", err=True)
+        wished = [repr(query) if query else "", needs or "", "a key that is set" if ready else ""]
+        click.echo(f"no model matches {', '.join(filter(None, wished))}", err=True)
 
 
 def _is_ready(row: Any) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from prompture.errors import ConfigurationError, MissingExtra
-from prompture.money import ZERO, format_usd
+from prompture.money import ZERO, format_usd, short_usd
 
 MOST = 40
 """Bars; the cheapest of more than that are left out of a chart, and it says so."""
@@ -82,7 +82,7 @@ def _picture(bars: Sequence[tuple[str, Decimal]], title: str, path: Path, *, upr
         axes.set_yticks(places, names, parse_math=False)  # a $ is a dollar
         axes.invert_yaxis()
         axes.set_xlabel("US dollars")
-    said = [short(usd) for _, usd in bars]
+    said = [short_usd(usd) for _, usd in bars]
     axes.bar_label(drawn, labels=said, padding=3, fontsize=8, rotation=90 if upright else 0)
     axes.margins(x=None if upright else 0.15, y=0.15 if upright else None)
     axes.set_title(title, parse_math=False)
@@ -93,10 +93,3 @@ def _picture(bars: Sequence[tuple[str, Decimal]], title: str, path: Path, *, upr
         click.echo(
             "the font lacks some of the names' characters; an .html chart shows them", err=True
         )
-
-
-def short(usd: Decimal) -> str:
-    """Dollars for a glance: cents, or two digits of what is less."""
-    if not usd or abs(usd) >= 1:
-        return f"{usd:,.2f}"
-    return format_usd(usd.quantize(Decimal(1).scaleb(min(usd.adjusted() - 1, -2))))

@@ -21,7 +21,7 @@ from prompture.extraction.models import chosen, named
 from prompture.extraction.options import Content, EstimateOptions, spelled
 from prompture.extraction.prompts import document_turn
 from prompture.extraction.sizes import answer_size
-from prompture.money import Cost, format_usd
+from prompture.money import Cost, short_usd
 from prompture.types import Request, Usage
 from prompture.wire.http import Exchange
 from prompture.wire.retry import send
@@ -63,8 +63,8 @@ class Estimate:
         tokens = f"about {self.input.tokens:,} tokens in, {self.output.tokens:,} out"
         if self.low is None or self.likely is None or self.high is None:
             return f"{self.model}: price unknown ({self.reason}); {tokens}"
-        spread = f"${format_usd(self.low)} to ${format_usd(self.high)}"
-        return f"{self.model}: about ${format_usd(self.likely)} ({spread}); {tokens}"
+        spread = f"${short_usd(self.low)} to ${short_usd(self.high)}"
+        return f"{self.model}: about ${short_usd(self.likely)} ({spread}); {tokens}"
 
 
 @spelled(EstimateOptions)

@@ -18,7 +18,7 @@ from prompture import Completion, Usage, labels, ledger
 from prompture.catalog import Rates
 from prompture.cli import exits
 from prompture.cli.app import app
-from prompture.cli.plots import draw, page, short
+from prompture.cli.plots import draw, page
 from prompture.money import Charge, Cost
 from prompture.spend.ledger import Ledger
 from prompture.testing import FunctionDriver
@@ -101,21 +101,6 @@ def test_a_chart_of_days_has_every_day(run: Any, tmp_path: Path) -> None:
         ("2027-01-03", "$0.00"),
         ("2027-01-04", "$0.25"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("usd", "text"),
-    [
-        ("0", "0.00"),
-        ("1234.567", "1,234.57"),
-        ("9.16437", "9.16"),
-        ("0.2738", "0.27"),
-        ("0.012345", "0.012"),
-        ("0.0000004567", "0.00000046"),
-    ],
-)
-def test_amounts_at_bars_are_short(usd: str, text: str) -> None:
-    assert short(Decimal(usd)) == text
 
 
 @pytest.mark.parametrize("upright", [True, False])
