@@ -101,7 +101,7 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
                     call.failed(with_partial(exc, decoder))
                     raise
                 call.note_try(exc)
-            except GeneratorExit:
+            except (GeneratorExit, KeyboardInterrupt):
                 call.cancelled(decoder.partial())
                 raise
             except BaseException:
@@ -186,7 +186,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
                     call.failed(with_partial(exc, decoder))
                     raise
                 call.note_try(exc)
-            except (GeneratorExit, asyncio.CancelledError):
+            except (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError):
                 call.cancelled(decoder.partial())
                 raise
             except BaseException:
@@ -233,4 +233,4 @@ async def _call(driver: BaseDriver, request: Request, *, stream: bool = False) -
 
 def _abandon(made: asyncio.Future[Call]) -> None:
     if not made.cancelled() and made.exception() is None:
-        made.result().abandoned()
+        made.result().withdrawn()

@@ -311,6 +311,10 @@ class Call:
         cost = LOCAL if self.driver.provider.local else _UNANSWERED
         self._settle(self._charge(Completion(), status="cancelled", cost=cost))
 
+    def withdrawn(self) -> None:
+        """It was not sent, and will not be."""
+        self._withdraw()
+
     def delta(self, piece: Delta) -> Delta:
         hooks = self.driver._hooks
         return hooking.delta(hooks, piece) if hooks else piece

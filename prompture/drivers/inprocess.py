@@ -97,7 +97,7 @@ class InProcessBase(BaseDriver):
         except PromptureError as exc:
             call.failed(exc)
             raise
-        except GeneratorExit:
+        except (GeneratorExit, KeyboardInterrupt):
             call.cancelled(Completion(text="".join(said)))
             raise
         except BaseException:

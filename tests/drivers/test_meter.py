@@ -6,15 +6,22 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from prompture import Budget, track
 from prompture.drivers import meter
+from prompture.drivers.compatible import AsyncOpenAICompatible, OpenAICompatible
+from prompture.drivers.hooks import Hooks
 from prompture.drivers.meter import Busy, active, install, metering, uninstall
 from prompture.money import Charge
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
-from prompture.types import Request, user
+from prompture.types import Delta, Request, user
+from prompture.wire.http import LARGE_CHARS
+from tests import server as on
+from tests.server import EVENTS, serving
 
 ASK = Request(model="", messages=(user("hi"),))
 
@@ -141,3 +148,41 @@ def test_the_first_that_says_no_undoes_those_before() -> None:
 def test_busy_says_for_how_long() -> None:
     assert Busy(1.5).seconds == 1.5
     assert "1.5" in str(Busy(1.5))
+
+
+def test_an_interrupted_stream_keeps_what_had_come() -> None:
+    """Ctrl-C in its middle: an answer was arriving, and what it says of itself is on the bill."""
+
+    def interrupt(piece: Delta) -> Delta:
+        raise KeyboardInterrupt
+
+    with serving(on.streams(*EVENTS)) as server, track() as spent:
+        driver = OpenAICompatible("m", base_url=server.url, hooks=Hooks(on_delta=interrupt))
+        with driver, pytest.raises(KeyboardInterrupt):
+            list(driver.stream(ASK))
+    (charge,) = spent.bill.charges
+    assert (charge.status, charge.cost.usd) == ("cancelled", None)
+    assert "no answer arrived" not in charge.cost.reason
+
+
+def test_a_call_that_is_cancelled_before_it_is_sent_costs_nothing() -> None:
+    """Long documents are encoded in a thread, which goes on when its task is cancelled."""
+    budget = Budget(tokens=10_000_000, calls=5)
+    long = replace(ASK, messages=(user("x " * LARGE_CHARS),))
+
+    async def go() -> None:
+        with serving(on.good()) as server, budget:
+            driver = AsyncOpenAICompatible("m", base_url=server.url)
+            async with driver:
+                task = asyncio.create_task(driver.complete(long))
+                while not budget._keeper.look().holds:
+                    await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                while budget._keeper.look().holds:
+                    await asyncio.sleep(0.01)
+            assert not server.asked
+
+    asyncio.run(asyncio.wait_for(go(), 30))
+    assert (budget.calls_made, budget.tokens_spent) == (0, 0)
