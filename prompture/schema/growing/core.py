@@ -244,6 +244,7 @@ def _model_builder(cls: Any, names: list[str]) -> Callable[[Values, Values], Any
     """
     blank = dict.fromkeys(names)
     takes_more = cls.model_config.get("extra") == "allow"
+    has_private = bool(cls.__private_attributes__)
     set_slot = object.__setattr__
 
     def build(values: Values, extra: Values) -> Any:
@@ -251,18 +252,15 @@ def _model_builder(cls: Any, names: list[str]) -> Callable[[Values, Values], Any
         set_slot(made, "__dict__", {**blank, **values})
         set_slot(made, "__pydantic_fields_set__", set(values))
         set_slot(made, "__pydantic_extra__", extra if takes_more else None)
-        set_slot(made, "__pydantic_private__", _private(cls))
+        set_slot(made, "__pydantic_private__", _private(cls) if has_private else None)
         return made
 
     return build
 
 
-def _private(cls: Any) -> dict[str, Any] | None:
+def _private(cls: Any) -> dict[str, Any]:
     """The private attributes that a new instance has; they are not copied from one another."""
-    attributes = cls.__private_attributes__
-    if not attributes:
-        return None
-    given = {name: each.get_default() for name, each in attributes.items()}
+    given = {name: each.get_default() for name, each in cls.__private_attributes__.items()}
     return {name: value for name, value in given.items() if value is not PydanticUndefined}
 
 

@@ -136,7 +136,7 @@ class Named(Typed):
     out of the values by attribute, and of those under keys that are no field's.
     """
 
-    __slots__ = ("_build", "fields")
+    __slots__ = ("_build", "_plainly_named", "fields")
 
     def __init__(
         self,
@@ -147,6 +147,7 @@ class Named(Typed):
         super().__init__(reader)
         self.fields = fields
         self._build = build
+        self._plainly_named = all(key == name for key, (name, _) in fields.items())
 
     def inside(self, key: str | int) -> Shape:
         found = self.fields.get(str(key))
@@ -156,6 +157,8 @@ class Named(Typed):
         if not isinstance(parts, dict):
             return ABSENT
         fields = self.fields
+        if self._plainly_named and parts.keys() <= fields.keys():
+            return self._build(parts, {})
         known, extra = {}, {}
         for key, value in parts.items():
             if key in fields:

@@ -136,9 +136,13 @@ class _Fold:
         codec, shape = self._codec, self._shape
         open_levels: list[tuple[_Mirror, int]] = []
         child: Any = ABSENT
-        depth = -1
+        depth, mirrors = -1, self._mirrors
         for depth, (node, size) in enumerate(levels):
-            mirror = self._mirror(depth, node, codec, shape)
+            kept = mirrors[depth] if depth < len(mirrors) else None
+            if kept is not None and kept.node is node and kept.place.certain:
+                mirror = kept
+            else:
+                mirror = self._mirror(depth, node, codec, shape)
             place = mirror.place
             if place.kind == "opaque":
                 restored = place.codec.restore(snapshot.get(keys[:depth]))
@@ -147,14 +151,17 @@ class _Fold:
             if depth < len(keys):
                 size -= 1
                 codec, shape = mirror.opened(keys[depth])
-            mirror.upto(size)
+            if size > len(mirror.found):
+                mirror.upto(size)
             open_levels.append((mirror, size))
         else:
             grown = snapshot.grown
             if grown is not None:
                 child = growing(codec, shape, grown)
         del self._mirrors[depth + 1 :]
-        return _assemble(open_levels, keys, child), [*_problems(open_levels, keys)]
+        wrong = any([mirror.problems for mirror, _ in open_levels])
+        problems = [*_problems(open_levels, keys)] if wrong else []
+        return _assemble(open_levels, keys, child), problems
 
     def _rootless(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
         """A root that is no container."""

@@ -96,7 +96,7 @@ class Snapshot:
         been replaced since.
         """
         found = [*zip(self._stack[1:], self._sizes[1:], strict=True)]
-        if self.complete and isinstance(root := self.root, (dict, list)):
+        if not found and self.complete and isinstance(root := self.root, (dict, list)):
             return [(root, len(root))]
         if self._mark == len(self._replaced):
             return found
