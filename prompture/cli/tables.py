@@ -23,7 +23,11 @@ def print_table(
 
     table = Table()
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i in right else "left")
+        # A name that is cut off is no name: it goes on below. Numbers keep their width.
+        number = i in right
+        table.add_column(
+            column, justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
     for row in rows:
         table.add_row(*map(escape, row))
     Console().print(table)
