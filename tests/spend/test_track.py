@@ -13,7 +13,7 @@ import pytest
 
 from prompture import Book, Completion, Usage, async_driver_for, driver_for, ledger, track
 from prompture.catalog import Rates
-from prompture.errors import ServerError
+from prompture.errors import ConnectionLost, ServerError
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
 from prompture.types import Request, user
 from prompture.wire.retry import Retry
@@ -69,6 +69,31 @@ def test_failed_tries_are_calls_too(colour: str, tmp_path: Path) -> None:
     rows = list(Book(tmp_path / "ledger.db").rows())
     assert [row["status"] for row in rows] == ["error", "ok"]
     assert [row["note"] for row in rows] == ["Overloaded", ""]
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize(("raw_stop", "cost"), [(None, None), ("end_turn", ONE)])
+def test_an_answer_that_was_cut_off_cost_at_least(
+    colour: str, raw_stop: str | None, cost: Decimal | None
+) -> None:
+    """Usage that a stream had stated by then is not all; once its end was told it is."""
+
+    def lose(request: Request) -> Completion:
+        error = ConnectionLost("reset")
+        used = Usage(input_tokens=100, output_tokens=10, reported=True)
+        error.partial = Completion(text="x", usage=used, raw_stop=raw_stop)
+        raise error
+
+    with pytest.raises(ConnectionLost) as caught, track() as spent:
+        if colour == "sync":
+            FunctionDriver(lose, prices=RATES).complete(REQUEST)
+        else:
+            asyncio.run(AsyncFunctionDriver(lose, prices=RATES).complete(REQUEST))
+    assert spent.cost == cost
+    assert caught.value.bill == spent.bill
+    (charge,) = spent.bill.charges
+    assert ("at least $0.00012" in charge.cost.reason) is (cost is None)
+    assert spent.usage.total_tokens == 110
 
 
 async def _ask(given: Any) -> None:
