@@ -695,8 +695,18 @@ def test_a_budget_that_is_used_up_inside_a_tool_ends_the_run(colour: Colour) -> 
     def ask() -> str:
         return ScriptedDriver(["inner"]).generate("q").text
 
+    class StopSecond(Stop):
+        """What is left does not do for the second call, but would for the third."""
+
+        asked = 0
+
+        def before(self, request: Request, driver: Any) -> tuple[Request, object]:
+            self.asked += 1
+            self.left = self.asked != 2
+            return super().before(request, driver)
+
     with pytest.raises(BudgetExceeded) as caught:
-        colour.run([[call("ask")], "end"], tools=[ask], budget=Stop(1))
+        colour.run([[call("ask")], "end"], tools=[ask], budget=StopSecond(9))
     assert caught.value.trace is not None
     assert statuses(caught.value.trace) == ["failed"]
     assert len(colour.driver.requests) == 1
