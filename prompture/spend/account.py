@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
@@ -10,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, Protocol
 
-from prompture.money import ZERO, add_usd
+from prompture.money import ZERO, Charge, add_usd
 from prompture.spend.database import Database
 from prompture.spend.forks import renewed_at_fork
 
@@ -154,6 +155,24 @@ class Shared:
 def me() -> str:
     """This process, as the owner of reservations."""
     return f"{platform.node()}:{os.getpid()}"
+
+
+def who() -> tuple[int, int]:
+    """This thread, and this task where there is one."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return get_ident(), id(task) if task else 0
+
+
+def tokens_of(charge: Charge, hold: Hold) -> int:
+    """What a call used; all that it had reserved where nobody knows."""
+    if charge.cost.usd is not None and (charge.usage.reported or charge.status == "error"):
+        return charge.usage.total_tokens
+    if charge.usage.reported:
+        return max(charge.usage.total_tokens, hold.tokens)
+    return hold.tokens
 
 
 def _is_alive(pid: int) -> bool:

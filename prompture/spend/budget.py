@@ -13,10 +13,10 @@ from uuid import uuid4
 
 from prompture.drivers.meter import Busy, Meter
 from prompture.errors import BudgetExceeded, ConfigurationError
-from prompture.money import EXACT, ZERO, Charge, format_usd
-from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me
+from prompture.money import EXACT, ZERO, Charge
+from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me, tokens_of, who
 from prompture.spend.base import Block
-from prompture.spend.limits import Amount, count_of, dollars_of
+from prompture.spend.limits import Amount, count_of, dollars_of, refusal
 from prompture.spend.seen import Seen
 from prompture.spend.worst import UNLIMITED, Worst, unpriced, worst_of
 
@@ -90,6 +90,7 @@ class Budget(Block):
         self._keeper: Keeper = Private() if ledger is None else _shared(ledger, name)
         self._measured: dict[int, tuple[Request, Worst | None]] = {}
         self._seen: defaultdict[str, Seen] = defaultdict(Seen)
+        self._holders: dict[str, tuple[int, int]] = {}
 
     @property
     def spent(self) -> Decimal:
@@ -144,6 +145,7 @@ class Budget(Block):
             usd = _add(worst.usd, worst.rate, answer)
             held = worst.input_tokens + answer * worst.answers
             account.holds[token.key] = Hold(usd, held, me(), time.time())
+            self._holders[token.key] = who()
         self._measured.pop(id(request), None)
         if answer < (worst.output_tokens or UNLIMITED + 1) and self._limits(worst):
             request = replace(request, max_tokens=answer)
@@ -152,6 +154,7 @@ class Budget(Block):
     def after(self, token: object, charge: Charge) -> None:
         """Spend what the call cost and give back the rest."""
         assert isinstance(token, _Token)
+        self._holders.pop(token.key, None)
         if charge.status == "ok" and charge.usage.reported:
             self._seen[token.model].learn(charge.usage, token.input_tokens)
         with self._keeper.change() as account:
@@ -159,7 +162,7 @@ class Budget(Block):
             if hold is None:  # a process that took this one for dead has counted it already
                 return
             usd = charge.cost.usd
-            account.spend(hold.usd if usd is None else usd, _tokens(charge, hold))
+            account.spend(hold.usd if usd is None else usd, tokens_of(charge, hold))
             account.unknown += usd is None
 
     def again(self, token: object, charge: Charge) -> None:
@@ -172,7 +175,7 @@ class Budget(Block):
             if hold is None:
                 return
             usd = charge.cost.usd
-            account.spend(hold.usd if usd is None else usd, _tokens(charge, hold))
+            account.spend(hold.usd if usd is None else usd, tokens_of(charge, hold))
             account.unknown += usd is None
             over_usd = self.usd is not None and hold.usd and self._free_usd(account, self.usd) < 0
             over_tokens = self.tokens is not None and self._free_tokens(account, self.tokens) < 0
@@ -186,6 +189,7 @@ class Budget(Block):
     def withdraw(self, token: object) -> None:
         """Give a reservation back."""
         assert isinstance(token, _Token)
+        self._holders.pop(token.key, None)
         with self._keeper.change() as account:
             account.holds.pop(token.key, None)
 
@@ -236,7 +240,7 @@ class Budget(Block):
         wanted = UNLIMITED if worst.output_tokens is None else worst.output_tokens
         if room is None or room >= wanted:
             return wanted
-        if account.holds and not self._calls_are_up(account):
+        if self._others(account) and not self._calls_are_up(account):
             raise Busy(random.uniform(*_WAIT))
         thinking = request.reasoning if isinstance(request.reasoning, int) else 0
         shortest = max(SMALLEST_ANSWER + thinking, seen.shortest or 0)
@@ -248,6 +252,12 @@ class Budget(Block):
         if worst.fixed:
             words = f"{worst.input_tokens} tokens of input and {wanted} of output cost up to"
         raise self._refusal(account, least, words)
+
+    def _others(self, account: Account) -> bool:
+        """Whether calls are in flight that can end while this one waits. A stream that the same
+        thread or task has open cannot: it is not read meanwhile."""
+        own = who()
+        return any(self._holders.get(key) != own for key in account.holds)
 
     def _calls_are_up(self, account: Account) -> bool:
         return self.calls is not None and account.calls + len(account.holds) >= self.calls
@@ -261,19 +271,7 @@ class Budget(Block):
         return limit - account.tokens - account.reserved_tokens
 
     def _refusal(self, account: Account, asked: Decimal | None, why: str) -> BudgetExceeded:
-        spent = EXACT.add(account.spent, account.reserved)
-        limits = [f"${format_usd(self.usd)}"] if self.usd is not None else []
-        limits += [f"{self.tokens} tokens"] if self.tokens is not None else []
-        limits += [f"{self.calls} calls"] if self.calls is not None else []
-        amount = "" if asked is None else f" ${format_usd(asked)}"
-        return BudgetExceeded(
-            f"budget of {', '.join(limits)}: ${format_usd(spent)},"
-            f" {account.tokens + account.reserved_tokens} tokens and"
-            f" {account.calls + len(account.holds)} calls are spent or reserved; {why}{amount}",
-            spent=spent,
-            asked=asked,
-            limit=self.usd,
-        )
+        return refusal(account, asked, why, usd=self.usd, tokens=self.tokens, calls=self.calls)
 
     def __repr__(self) -> str:
         given = {"usd": self.usd, "tokens": self.tokens, "calls": self.calls}
@@ -301,12 +299,3 @@ def _shared(ledger: str | os.PathLike[str], name: str) -> Shared:
 
 def _add(base: Decimal, rate: Decimal, tokens: int) -> Decimal:
     return EXACT.add(base, EXACT.multiply(rate, Decimal(tokens))) if rate else base
-
-
-def _tokens(charge: Charge, hold: Hold) -> int:
-    """What a call used; all that it had reserved where nobody knows."""
-    if charge.cost.usd is not None and (charge.usage.reported or charge.status == "error"):
-        return charge.usage.total_tokens
-    if charge.usage.reported:
-        return max(charge.usage.total_tokens, hold.tokens)
-    return hold.tokens

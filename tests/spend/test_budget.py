@@ -196,11 +196,44 @@ def test_while_others_are_in_flight_a_call_waits() -> None:
     request = Request(model="m", messages=(user("Total"),), max_tokens=100)
     driver = Models("sync").driver
     budget = Budget(usd="0.0003")
-    _, token = budget.before(request, driver)
+    with ThreadPoolExecutor(1) as other:
+        _, token = other.submit(budget.before, request, driver).result()
     with pytest.raises(Busy):
         budget.before(request, driver)
     budget.withdraw(token)
     budget.before(request, driver)
+
+
+@COLOURS
+def test_a_call_does_not_wait_for_a_stream_of_its_own_task(colour: str) -> None:
+    """Nobody reads the stream while the call waits: it would wait forever."""
+    request = Request(model="m", messages=(user("Total"),), max_tokens=100)
+    budget = Budget(usd="0.0003")
+    driver = Models(colour).driver
+
+    async def go() -> None:
+        stream = driver.stream(request)
+        await anext(stream)
+        with pytest.raises(BudgetExceeded):
+            await driver.complete(request)
+        others = asyncio.create_task(driver.complete(request))
+        await asyncio.sleep(0)
+        assert not others.done()
+        async for _ in stream:
+            pass
+        await others
+
+    with budget:
+        if colour == "async":
+            asyncio.run(asyncio.wait_for(go(), 20))
+        else:
+            stream = driver.stream(request)
+            next(stream)
+            with pytest.raises(BudgetExceeded):
+                driver.complete(request)
+            list(stream)
+    assert budget.reserved == 0
+    assert not budget._holders
 
 
 def test_worst_cases() -> None:
