@@ -170,7 +170,8 @@ class Bill:
         """Every bucket of every attempt.
 
         An attempt whose price the provider stated has one more line, ``"stated by provider"``,
-        with the difference from the computed figure, so that the lines add up to ``total``.
+        with the difference from the computed figure, so that the lines add up to ``total``. One
+        that cost nothing for another reason than its rates has a line that says so.
         """
         return tuple(
             line
@@ -271,6 +272,8 @@ def _charge_lines(number: int, charge: Charge) -> Iterator[BillLine]:
         difference = EXACT.subtract(cost.usd, add_usd(line.usd for line in cost.lines))
         rule = f"the provider states ${format_usd(cost.usd)}"
         yield BillLine(number, charge, "stated by provider", 0, None, difference, rule)
+    elif not cost.counted:
+        yield BillLine(number, charge, "free", 0, None, cost.usd, cost.reason)
 
 
 def _line_dict(line: CostLine) -> dict[str, Any]:

@@ -155,3 +155,11 @@ def test_table() -> None:
 def test_str_of_a_cost() -> None:
     assert str(Cost(usd=D("1E-7"))) == "$0.0000001"
     assert str(Cost(usd=None, reason="why")) == "unknown (why)"
+
+
+def test_an_attempt_that_cost_nothing_has_a_line_too() -> None:
+    local = Cost(usd=D(0), source="local", reason="on your own machine")
+    bill = Bill((Charge(provider="a", model="m", usage=Usage(), cost=local, status="error"),))
+    (line,) = bill.lines
+    assert (line.bucket, line.usd, line.rule) == ("free", 0, "on your own machine")
+    assert "a/m" in bill.table().splitlines()[1]
