@@ -135,7 +135,13 @@ class SQLAlchemy:
         self._taken = sqlalchemy.exc.IntegrityError
         try:
             self._engine = sqlalchemy.create_engine(url)
-        except (sqlalchemy.exc.ArgumentError, ImportError) as exc:
+        except ImportError as exc:
+            scheme = url.partition("://")[0]
+            raise ConfigurationError(
+                f"a ledger at {scheme}:// needs the database's own package:"
+                f" pip install {exc.name or scheme.partition('+')[2]}"
+            ) from exc
+        except sqlalchemy.exc.ArgumentError as exc:
             raise ConfigurationError(
                 f"the ledger's URL does not work: {type(exc).__name__}"
             ) from exc

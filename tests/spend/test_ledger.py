@@ -341,7 +341,7 @@ def test_since(text: str, back: timedelta) -> None:
     assert since_of(text, now=now) == now - back
 
 
-def test_wrong_questions(place: Path) -> None:
+def test_wrong_questions(place: Path, monkeypatch: Any) -> None:
     Ledger(place).close()
     with pytest.raises(ConfigurationError, match="label:NAME"):
         Book(place).sums("colour")
@@ -349,7 +349,14 @@ def test_wrong_questions(place: Path) -> None:
         since_of("yesterday")
     with pytest.raises(ConfigurationError, match="does not work"):
         ledger("no-such-dialect://host/db")
+    monkeypatch.setattr("sqlalchemy.create_engine", _without_its_package)
+    with pytest.raises(ConfigurationError, match="pip install nowhere_db"):
+        ledger("postgresql+nowhere_db://user:pass@host/db")
     assert "pass" not in repr(Ledger.__repr__(_Shown("postgresql://user:pass@host/db")))
+
+
+def _without_its_package(url: str) -> None:
+    raise ModuleNotFoundError("No module named 'nowhere_db'", name="nowhere_db")
 
 
 class _Shown:
