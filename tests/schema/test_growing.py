@@ -330,3 +330,25 @@ def test_a_long_list_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     looks(Numbers, {"rows": list(range(50))}, "plain")
     assert calls <= 2 * 50  # each when it is complete, and all when the list is
+
+
+def test_a_list_that_was_kept_stays_and_one_that_was_not_is_made_longer() -> None:
+    view = View(rewrite({"type": "array", "items": {}}, "plain").codec, PLAIN)
+    parser = PartialParser(events=False)
+
+    def look(more: str) -> Any:
+        parser.feed(more)
+        return view.plain(parser.snapshot())
+
+    kept = look("[1, 2, [3")
+    assert kept == [1, 2, []]
+    dropped = id(look(", 4"))
+    assert kept == [1, 2, []]
+    again = look(", 5")
+    assert id(again) == dropped
+    assert again == [1, 2, [3, 4]]
+    walk = iter(again)
+    next(walk)
+    del again
+    assert look(" ], 6, 7") == [1, 2, [3, 4, 5], 6]
+    assert list(walk) == [2, [3, 4]]

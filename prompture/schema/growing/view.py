@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -11,6 +12,23 @@ from prompture.schema.growing.places import MERGED, Place, growing, name_of_pair
 from prompture.schema.growing.shapes import ABSENT, PLAIN, Shape
 from prompture.schema.lens.codec import Codec
 from prompture.schema.partial import Path, Snapshot
+
+_references: Callable[[Any], int] = getattr(sys, "getrefcount", lambda _: -1)
+
+
+def _references_alone() -> int:
+    """What is counted for a list that only an attribute and a local variable hold."""
+
+    class Holder:
+        lent: list[Any] | None = None
+
+    holder = Holder()
+    holder.lent = []
+    lent = holder.lent
+    return _references(lent) if hasattr(sys, "getrefcount") else 0
+
+
+_ALONE = _references_alone()
 
 
 class _Mirror:
@@ -23,6 +41,8 @@ class _Mirror:
     __slots__ = (
         "codec",
         "found",
+        "lent",
+        "lent_size",
         "listed",
         "names",
         "node",
@@ -44,6 +64,8 @@ class _Mirror:
         self.found: list[Any] = []
         self.ready: dict[str | int, Any] = {}
         self.problems: list[tuple[int, Problem]] = []
+        self.lent: list[Any] | None = None
+        self.lent_size = 0
         self.open_key: str | int | None = None
         self.open_inside: tuple[Codec, Shape] = (codec, shape)
 
@@ -101,7 +123,7 @@ class _Mirror:
     def copy(self, size: int) -> Any:
         """A container of the first ``size`` finished entries."""
         if self.listed:
-            return self.found[:size]
+            return self._list(size)
         if size >= len(self.found):
             return self.ready.copy()
         parts: dict[str | int, Any] = {}
@@ -112,6 +134,17 @@ class _Mirror:
             elif name is not None and value is not ABSENT:
                 parts[name] = value
         return {**merged, **parts} if merged else parts
+
+    def _list(self, size: int) -> list[Any]:
+        """The finished items. Where nobody has kept the list of the last look, it is that one,
+        made longer: else looking at every delta would copy the whole list each time."""
+        lent = self.lent
+        if lent is not None and size >= self.lent_size and _references(lent) == _ALONE:
+            lent[self.lent_size :] = self.found[self.lent_size : size]
+        else:
+            lent = self.lent = self.found[:size]
+        self.lent_size = size
+        return lent
 
     def lone(self, size: int) -> Any:
         """The finished entry that a hull stands around; ABSENT where it is not finished."""
