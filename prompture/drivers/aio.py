@@ -147,6 +147,8 @@ class HttpxTransport:
             "content-length": str(len(request.body)),
             **request.headers,
         }
+        if isinstance(pool.transport, _Straight) and pool.transport.is_untouched:
+            return await pool.transport.answer(request, url, headers, limits)
         # The body as a stream: httpx2 then adds and looks up nothing of its own.
         built = httpx2.Request(
             request.method,
@@ -238,6 +240,9 @@ def _pool(origins: dict[str, list[_Pool]], url: str) -> _Pool:
     return pools[-1]
 
 
+_HANDLE = httpx2.AsyncHTTPTransport.handle_async_request
+
+
 class _Straight(httpx2.AsyncHTTPTransport):
     """httpx2's transport over asyncio's own connections, without a proxy."""
 
@@ -249,6 +254,70 @@ class _Straight(httpx2.AsyncHTTPTransport):
             keepalive_expiry=IDLE_SECONDS,
             network_backend=AsyncioBackend(),
         )
+        self._urls: dict[str, httpcore2.URL] = {}
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no recorder or mock has put itself into httpx2's place."""
+        return httpx2.AsyncHTTPTransport.handle_async_request is _HANDLE
+
+    async def answer(
+        self, request: HTTPRequest, url: httpx2.URL, headers: dict[str, str], limits: Any
+    ) -> Any:
+        """Send over the pool itself: httpx2's own request and response cost as much as its work."""
+        sent = httpcore2.Request(
+            request.method,
+            self._url(request.url, url),
+            headers=[
+                (name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()
+            ],
+            content=request.body,
+            extensions={"timeout": limits},
+        )
+        found = await self._pool.handle_async_request(sent)
+        if any(name.lower() == b"content-encoding" for name, _ in found.headers):
+            return httpx2.Response(
+                found.status,
+                headers=found.headers,
+                stream=_Stream(found),
+                request=httpx2.Request(request.method, url),
+            )
+        return _Answer(found, url)
+
+    def _url(self, given: str, url: httpx2.URL) -> httpcore2.URL:
+        found = self._urls.get(given)
+        if found is None:
+            if len(self._urls) > 100:
+                self._urls.clear()
+            found = self._urls[given] = httpcore2.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            )
+        return found
+
+
+class _Stream(httpx2.AsyncByteStream):
+    def __init__(self, found: httpcore2.Response) -> None:
+        self._found = found
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._found.aiter_stream()
+
+    async def aclose(self) -> None:
+        await self._found.aclose()
+
+
+class _Answer:
+    """As much of an httpx2.Response as is read here, of what httpcore2 gave."""
+
+    __slots__ = ("aclose", "raw", "request", "status_code", "stream", "url")
+
+    def __init__(self, found: httpcore2.Response, url: httpx2.URL) -> None:
+        self.status_code = found.status
+        self.raw = found.headers
+        self.stream: Any = found.stream
+        self.aclose = found.aclose
+        self.url = url
+        self.request = self
 
 
 def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
@@ -268,6 +337,8 @@ def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
 
 def _raw(response: Any, *, own: bool) -> AsyncIterator[bytes]:
     """The body's pieces as they arrive, decoded where they are compressed."""
+    if isinstance(response, _Answer):
+        return response.stream.__aiter__()  # type: ignore[no-any-return]
     # A client of the caller's may have read the body already (a recorder, a mock transport).
     if "content-encoding" in response.headers or response.is_stream_consumed:
         pieces: AsyncIterator[bytes] = response.aiter_bytes()
@@ -280,10 +351,14 @@ def _raw(response: Any, *, own: bool) -> AsyncIterator[bytes]:
 
 def _headers(response: Any) -> dict[str, str]:
     found: dict[str, str] = {}
-    for raw_name, raw_value in response.headers.raw:
+    raw = response.raw if isinstance(response, _Answer) else response.headers.raw
+    for raw_name, raw_value in raw:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
+
+
+_OF_HTTPCORE = ("NetworkError", "ProtocolError", "TimeoutException", "ProxyError")
 
 
 def _transport_error(exc: Exception, url: str) -> Exception:
@@ -298,7 +373,7 @@ def _transport_error(exc: Exception, url: str) -> Exception:
         return ReadTimeout(f"{host} sent nothing in time")
     if names & {"InvalidURL", "UnsupportedProtocol"}:
         return ConfigurationError(f"cannot send to {shown(url)!r}: {type(exc).__name__}")
-    if not names & {"TransportError", "HTTPError", "StreamError", "OSError"}:
+    if not names & {"TransportError", "HTTPError", "StreamError", "OSError", *_OF_HTTPCORE}:
         return exc
     lost = ConnectionLost(f"connection to {host} failed: {str(exc) or type(exc).__name__}")
     lost.unsent = "ConnectError" in names
