@@ -19,8 +19,8 @@ def command(schema: str, dialect: str, changes_only: bool) -> None:
     The schema goes to stdout, the changes to stderr: what was rewritten, where, and what the
     model is no longer forced to obey and is only checked afterwards.
     """
-    from prompture.schema.source import source
     from prompture.schema import preflight, rewrite
+    from prompture.schema.source import source
 
     given, name = source(schema_of(schema)).json_schema, _dialect(dialect)
     made = rewrite(given, name, exact=False)

@@ -320,9 +320,16 @@ class Call:
         return hooking.delta(hooks, piece) if hooks else piece
 
     def _settle(self, charge: Charge) -> None:
+        """Tell every meter, also where telling one of them fails; the first failure is raised."""
+        failure: PromptureError | None = None
         while self._tokens:
             each, token = self._tokens.pop()
-            each.after(token, charge)
+            try:
+                each.after(token, charge)
+            except PromptureError as exc:
+                failure = failure or exc
+        if failure is not None:
+            raise failure
 
     def _withdraw(self) -> None:
         while self._tokens:

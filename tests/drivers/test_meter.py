@@ -16,6 +16,7 @@ from prompture.drivers import meter
 from prompture.drivers.compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.meter import Busy, active, install, metering, uninstall
+from prompture.errors import ConfigurationError
 from prompture.money import Charge
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import Delta, Request, user
@@ -186,3 +187,16 @@ def test_a_call_that_is_cancelled_before_it_is_sent_costs_nothing() -> None:
 
     asyncio.run(asyncio.wait_for(go(), 30))
     assert (budget.calls_made, budget.tokens_spent) == (0, 0)
+
+
+def test_one_that_fails_does_not_keep_the_bill_from_the_others() -> None:
+    class Broken(Book):
+        def after(self, token: object, charge: Charge) -> None:
+            raise ConfigurationError("the books are gone")
+
+    outer = Book()
+    charges: list[Charge] = []
+    outer.after = lambda token, charge: charges.append(charge)  # type: ignore[method-assign]
+    with metering(outer), metering(Broken()), pytest.raises(ConfigurationError, match="gone"):
+        call()
+    assert [c.status for c in charges] == ["ok"]
