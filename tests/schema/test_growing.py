@@ -346,6 +346,7 @@ def test_a_list_that_was_kept_stays_and_one_that_was_not_is_made_longer() -> Non
     assert kept == [1, 2, []]
     again = look(", 5")
     assert id(again) == dropped
+    assert look("") is not again
     assert again == [1, 2, [3, 4]]
     walk = iter(again)
     next(walk)

@@ -17,14 +17,9 @@ _references: Callable[[Any], int] = getattr(sys, "getrefcount", lambda _: -1)
 
 
 def _references_alone() -> int:
-    """What is counted for a list that only an attribute and a local variable hold."""
-
-    class Holder:
-        lent: list[Any] | None = None
-
-    holder = Holder()
-    holder.lent = []
-    lent = holder.lent
+    """What is counted for a list that only another list and a local variable hold."""
+    lists: list[list[Any]] = [[]]
+    lent = lists[0]
     return _references(lent) if hasattr(sys, "getrefcount") else 0
 
 
@@ -42,7 +37,7 @@ class _Mirror:
         "codec",
         "found",
         "lent",
-        "lent_size",
+        "lent_sizes",
         "listed",
         "names",
         "node",
@@ -64,8 +59,8 @@ class _Mirror:
         self.found: list[Any] = []
         self.ready: dict[str | int, Any] = {}
         self.problems: list[tuple[int, Problem]] = []
-        self.lent: list[Any] | None = None
-        self.lent_size = 0
+        self.lent: list[list[Any]] = []
+        self.lent_sizes: list[int] = []
         self.open_key: str | int | None = None
         self.open_inside: tuple[Codec, Shape] = (codec, shape)
 
@@ -136,14 +131,17 @@ class _Mirror:
         return {**merged, **parts} if merged else parts
 
     def _list(self, size: int) -> list[Any]:
-        """The finished items. Where nobody has kept the list of the last look, it is that one,
-        made longer: else looking at every delta would copy the whole list each time."""
-        lent = self.lent
-        if lent is not None and size >= self.lent_size and _references(lent) == _ALONE:
-            lent[self.lent_size :] = self.found[self.lent_size : size]
-        else:
-            lent = self.lent = self.found[:size]
-        self.lent_size = size
+        """The finished items. Where nobody has kept the list of an earlier look, it is that one,
+        made longer: else looking at every delta would copy the whole list each time. Two are
+        lent in turn, for a loop holds the last value while the next one is made."""
+        for at, known in enumerate(self.lent_sizes):
+            lent = self.lent[at]
+            if size >= known and _references(lent) == _ALONE:
+                lent[known:] = self.found[known:size]
+                self.lent_sizes[at] = size
+                return lent
+        lent = self.found[:size]
+        self.lent, self.lent_sizes = [*self.lent[-1:], lent], [*self.lent_sizes[-1:], size]
         return lent
 
     def lone(self, size: int) -> Any:
