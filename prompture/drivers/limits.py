@@ -8,6 +8,15 @@ from datetime import datetime
 from prompture.codecs.faults import duration
 from prompture.types import RateLimits
 
+_NAMES = {
+    f"{what}_{field}": (
+        f"x-ratelimit-{field}-{what}",
+        f"anthropic-ratelimit-{what}-{field}",
+        f"modelscope-ratelimit-{what}-{field}",
+    )
+    for what in ("requests", "tokens")
+    for field in ("limit", "remaining", "reset")
+}
 _PREFIXES = ("x-ratelimit", "anthropic-ratelimit", "modelscope-ratelimit")
 
 
@@ -15,11 +24,7 @@ def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """What the headers say, or None where they say nothing."""
     if not any(name.startswith(_PREFIXES) for name in headers):
         return None
-    found = {
-        f"{what}_{field}": _value(headers, field, what)
-        for what in ("requests", "tokens")
-        for field in ("limit", "remaining", "reset")
-    }
+    found = {key: _first(headers, names) for key, names in _NAMES.items()}
     if all(value is None for value in found.values()):
         return None
     return RateLimits(
@@ -32,13 +37,11 @@ def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     )
 
 
-def _value(headers: Mapping[str, str], field: str, what: str) -> str | None:
-    names = (
-        f"x-ratelimit-{field}-{what}",
-        f"anthropic-ratelimit-{what}-{field}",
-        f"modelscope-ratelimit-{what}-{field}",
-    )
-    return next((v for name in names if (v := headers.get(name)) is not None), None)
+def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        if (value := headers.get(name)) is not None:
+            return value
+    return None
 
 
 def _count(text: str | None) -> int | None:
