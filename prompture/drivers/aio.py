@@ -14,7 +14,7 @@ import httpcore2
 import httpx2
 
 from prompture.drivers import tls
-from prompture.drivers.asyncio_network import AsyncioBackend
+from prompture.drivers.asyncio_network import LoopBackend
 from prompture.errors import (
     ConfigurationError,
     ConnectionLost,
@@ -252,7 +252,7 @@ class _Straight(httpx2.AsyncHTTPTransport):
             max_connections=None,
             max_keepalive_connections=None,
             keepalive_expiry=IDLE_SECONDS,
-            network_backend=AsyncioBackend(),
+            network_backend=LoopBackend(),
         )
         self._urls: dict[str, httpcore2.URL] = {}
 
@@ -269,7 +269,7 @@ class _Straight(httpx2.AsyncHTTPTransport):
             request.method,
             self._url(request.url, url),
             headers=[
-                (name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()
+                (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
             ],
             content=request.body,
             extensions={"timeout": limits},

@@ -20,7 +20,7 @@ _EYEBALLS = 0.25
 Failure = type[Exception]
 
 
-class AsyncioStream(httpcore2.AsyncNetworkStream):
+class LoopStream(httpcore2.AsyncNetworkStream):
     """One connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,7 +83,7 @@ class AsyncioStream(httpcore2.AsyncNetworkStream):
         return bool(poll.poll(0))
 
 
-class AsyncioBackend(httpcore2.AsyncNetworkBackend):
+class LoopBackend(httpcore2.AsyncNetworkBackend):
     """Opens connections on the running asyncio loop."""
 
     async def connect_tcp(
@@ -96,7 +96,7 @@ class AsyncioBackend(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         async with _failing(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
             pair = await asyncio.open_connection(host, port, happy_eyeballs_delay=_EYEBALLS)
-        return AsyncioStream(*pair)
+        return LoopStream(*pair)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

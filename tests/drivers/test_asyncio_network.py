@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 import httpcore2
 import pytest
 
-from prompture.drivers.asyncio_network import AsyncioBackend, AsyncioStream
+from prompture.drivers.asyncio_network import LoopBackend, LoopStream
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Use = Callable[[AsyncioStream], Awaitable[None]]
+Use = Callable[[LoopStream], Awaitable[None]]
 
 
 def connected(serve: Serve, use: Use) -> None:
@@ -31,8 +31,8 @@ def connected(serve: Serve, use: Use) -> None:
         server = await asyncio.start_server(handled, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
-            stream = await AsyncioBackend().connect_tcp("127.0.0.1", port, timeout=5)
-            assert isinstance(stream, AsyncioStream)
+            stream = await LoopBackend().connect_tcp("127.0.0.1", port, timeout=5)
+            assert isinstance(stream, LoopStream)
             try:
                 await use(stream)
             finally:
@@ -58,7 +58,7 @@ async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 def test_what_is_written_comes_back() -> None:
-    async def use(stream: AsyncioStream) -> None:
+    async def use(stream: LoopStream) -> None:
         await stream.write(b"")
         await stream.write(b"hello", timeout=5)
         assert await stream.read(100, timeout=5) == b"hello"
@@ -75,7 +75,7 @@ def test_what_is_written_comes_back() -> None:
 
 
 def test_nothing_in_time() -> None:
-    async def use(stream: AsyncioStream) -> None:
+    async def use(stream: LoopStream) -> None:
         with pytest.raises(httpcore2.ReadTimeout):
             await stream.read(1, timeout=0.01)
         with pytest.raises(httpcore2.WriteTimeout):
@@ -91,7 +91,7 @@ def test_an_idle_connection_that_was_closed_is_noticed(
     if not poll:
         monkeypatch.delattr(select, "poll")
 
-    async def use(stream: AsyncioStream) -> None:
+    async def use(stream: LoopStream) -> None:
         assert not stream.get_extra_info("is_readable")
         await stream.write(b"x")
         while not stream.get_extra_info("is_readable"):
@@ -109,7 +109,7 @@ def test_nobody_there() -> None:
         server.close()
         await server.wait_closed()
         with pytest.raises(httpcore2.ConnectError):
-            await AsyncioBackend().connect_tcp("127.0.0.1", port, timeout=5)
+            await LoopBackend().connect_tcp("127.0.0.1", port, timeout=5)
 
     asyncio.run(connect())
 
@@ -117,7 +117,7 @@ def test_nobody_there() -> None:
 def test_no_tls_where_none_is_spoken() -> None:
     import ssl
 
-    async def use(stream: AsyncioStream) -> None:
+    async def use(stream: LoopStream) -> None:
         with pytest.raises((httpcore2.ConnectError, httpcore2.ConnectTimeout)):
             await stream.start_tls(ssl.create_default_context(), "localhost", timeout=1)
 
