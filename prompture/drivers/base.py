@@ -18,7 +18,7 @@ from prompture.drivers.probe import AsyncProbes, SyncProbes
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import PromptureError
 from prompture.types import Completion, Delta, Request
-from prompture.wire.http import Exchange
+from prompture.wire.http import LARGE_CHARS, Exchange
 
 if TYPE_CHECKING:
     import requests  # noqa: TID251 - a name for the type checker only
@@ -152,7 +152,10 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         """
         call = await _call(self, request)
         try:
-            return call.decoded(await self._transport.run(call.exchange()))
+            response = await self._transport.run(call.exchange())
+            if len(response.body) > LARGE_CHARS:
+                return await asyncio.to_thread(call.decoded, response)
+            return call.decoded(response)
         except PromptureError as exc:
             call.failed(exc)
             raise
