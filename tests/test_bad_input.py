@@ -22,7 +22,7 @@ from prompture.wire.retry import Retry
 from tests.loopback import Reply, json_reply, serving
 
 TEXT = "ACME Ltd, 3 May 2024. Total: 12.50"
-KEY = "sk-never-shown-0123456789abcdef"
+KEY = "never-shown-0123456789abcdef"
 MODEL = "openai/gpt-4o-mini"
 
 

@@ -69,6 +69,12 @@ class PlainChecker:
             ) from None
         except RecursionError:
             raise InvalidValue([Problem("", "is nested too deeply", "depth")]) from None
+        except TypeError as exc:
+            # A keyword has a form that jsonschema does not know from this draft.
+            raise SchemaError(
+                "the JSON Schema mixes the keywords of different drafts: write it for one, "
+                f"and name that one in $schema ({exc})"
+            ) from exc
         finally:
             _steps_left.reset(token)
         if problems:

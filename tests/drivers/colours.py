@@ -11,7 +11,7 @@ from prompture.drivers.compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.types import Completion, Delta, Request, user
 from prompture.wire.retry import Retry
 
-KEY = "sk-never-shown-0123456789abcdef"
+KEY = "never-shown-0123456789abcdef"
 ASK = Request(model="m", messages=(user("hi"),))
 
 

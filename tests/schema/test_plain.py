@@ -396,3 +396,13 @@ def test_agrees_with_the_labels_of_real_schemas(shared: Path) -> None:
     assert count > 1_600
     assert wrong == []
     assert refused == ["o65975.json", "aerleon-definitions.schema.json"]
+
+
+def test_drafts_that_are_mixed_are_said() -> None:
+    number = {"type": "number", "minimum": 0, "exclusiveMinimum": True}
+    schema = {
+        "type": "object",
+        "properties": {"a": number, "b": {"type": "array", "items": True}},
+    }
+    with pytest.raises(SchemaError, match="draft"):
+        source(schema).validate({"a": 1, "b": [1]})
