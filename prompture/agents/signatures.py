@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import getitem
 from types import FrameType
 from typing import Annotated, Any, get_args, get_origin
 
@@ -159,7 +160,8 @@ def _field(parameter: inspect.Parameter, hint: Any, said: Description) -> Any:
     shown = {} if required else _shown_default(parameter.default)
     if description or shown:
         extras.append(Field(description=description or None, json_schema_extra=shown or None))
-    made = Annotated.__class_getitem__((bare, *extras)) if extras else bare  # type: ignore[attr-defined]
+    form: Any = Annotated
+    made = getitem(form, (bare, *extras)) if extras else bare
     return made if required else typing_extensions.NotRequired[made]
 
 

@@ -36,7 +36,8 @@ def _modern(schema: Any, made: dict[Any, Any]) -> Any:
 def _with_args(schema: Any, args: tuple[Any, ...]) -> Any:
     origin: Any = get_origin(schema)
     if origin is Annotated:
-        return Annotated.__class_getitem__(args)
+        form: Any = Annotated
+        return form[args]
     if isinstance(schema, typing.types.UnionType) or origin is typing.Union:  # type: ignore[attr-defined]
         return typing.Union[args]  # noqa: UP007
     return origin[args]

@@ -120,6 +120,11 @@ class SQLite:
                 self._connection.close()
                 self._connection = None
 
+    def __del__(self) -> None:
+        # Whoever only looked into a ledger need not close it.
+        if connection := getattr(self, "_connection", None):
+            connection.close()
+
 
 class SQLAlchemy:
     """Whatever SQLAlchemy reaches: PostgreSQL, MySQL, ..."""
