@@ -71,16 +71,23 @@ class SQLite:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                made = sqlite3.connect(
-                    self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
-                )
-                _to_wal(made)
-                made.execute("PRAGMA synchronous=NORMAL")
+                self._connection = self._made()
             except (sqlite3.Error, OSError) as exc:
                 raise ConfigurationError(f"cannot open the ledger {self.path}: {exc}") from exc
-            self._connection = made
         return self._connection
+
+    def _made(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        made = sqlite3.connect(
+            self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _to_wal(made)
+            made.execute("PRAGMA synchronous=NORMAL")
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     @contextmanager
     def transaction(self) -> Iterator[Execute]:

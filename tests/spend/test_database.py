@@ -24,6 +24,9 @@ class Refusing:
             raise sqlite3.OperationalError(self._words)
         return self._real.execute(sql, *rest)
 
+    def close(self) -> None:
+        self._real.close()
+
 
 @pytest.mark.parametrize(
     ("times", "words", "opens"), [(3, "database is locked", True), (1, "disk I/O error", False)]
@@ -46,5 +49,7 @@ def test_another_process_that_opens_it_just_now(
     else:
         with pytest.raises(ConfigurationError, match=words):
             store.read("SELECT 1")
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            made[0].execute("SELECT 1")
     for each in made:
-        each._real.close()
+        each.close()
