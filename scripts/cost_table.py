@@ -23,7 +23,7 @@ decoded by the codecs and priced by the drivers, with the packaged snapshot of m
 ## Against independent figures
 
 Two others compute the same prices: fractions over the catalogue's raw JSON, and
-[genai-prices](https://pypi.org/project/genai-prices/) fed with the same rates. Equal means within 1e-9 dollars. Where one
+genai-prices (pydantic/genai-prices) fed with the same rates. Equal means within 1e-9 dollars. Where one
 of them lacks a bucket or a fee, the rest of the price is equal and the reason stands here.
 
 """

@@ -150,8 +150,12 @@ def fetch(
             done.set()
 
     Thread(target=work, name="prompture-catalog-get", daemon=True).start()
+    late = FetchFailed(f"no answer within {seconds:g} s")
     if not done.wait(seconds):
-        raise FetchFailed(f"no answer within {seconds:g} s")
+        raise late
+    # The socket's own limit may be the first to say that the time is up.
+    if isinstance(outcome[0], TimeoutError):
+        raise late from outcome[0]
     if isinstance(outcome[0], BaseException):
         raise FetchFailed(_words(outcome[0])) from outcome[0]
     return outcome[0]
