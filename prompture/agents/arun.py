@@ -69,7 +69,7 @@ async def _caught(events: AsyncGenerator[AgentEvent, None], reply: _Reply) -> Ev
                 yield event
         except GeneratorExit:
             raise
-        except BaseException as exc:
+        except BaseException as exc:  # thrown into the flow, which decides on it
             reply.value = exc
 
 
@@ -255,7 +255,7 @@ async def _called(job: Job, step: RunTools, place: int, busy: Busy) -> Outcome:
         if task is not None and task.cancelling():
             raise
         error = exc  # the tool's own
-    except BaseException as exc:
+    except BaseException as exc:  # a tool may raise anything; the loop decides on it
         error = exc
     finally:
         if busy.thread is None:
@@ -282,7 +282,7 @@ async def _in_thread(function: Any, busy: Busy) -> Any:
         result: tuple[Any, BaseException | None]
         try:
             result = (context.run(function), None)
-        except BaseException as exc:
+        except BaseException as exc:  # carried over to the waiting task
             result = (None, exc)
         busy.over = True
         try:

@@ -119,7 +119,7 @@ def _said(error: BaseException) -> str:
     """An exception's message; one of a user's own may fail to give any."""
     try:
         return str(error)
-    except Exception as exc:
+    except Exception as exc:  # a user's __str__ may raise anything
         return f"(its message cannot be read: {type(exc).__name__})"
 
 

@@ -133,7 +133,7 @@ class MCPServer:
             raise ReadTimeout(f"MCP server {self.name!r} gave no answer in time") from exc
         except PromptureError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # the package and its transports have errors of many kinds
             raise ConnectionLost(f"MCP server {self.name!r}: {_innermost(exc)}") from exc
 
     def _tool(self, line: _Line, row: Any) -> FunctionTool:
@@ -203,7 +203,7 @@ class _Line:
         except TimeoutError as exc:
             self.close()
             raise ReadTimeout(f"no connection to MCP server {name!r} in time") from exc
-        except Exception as exc:
+        except Exception as exc:  # a command or server may fail in any way; it is the cause
             self.close()
             why = _innermost(exc)
             raise ConnectionLost(f"no connection to MCP server {name!r}: {why}") from exc

@@ -55,7 +55,7 @@ def _caught(events: Events[T]) -> Events[T | BaseException]:
         return (yield from events)
     except GeneratorExit:
         raise
-    except BaseException as exc:
+    except BaseException as exc:  # thrown into the flow, which decides on it
         return exc
 
 
@@ -210,7 +210,7 @@ def _called(job: Job, step: RunTools, place: int, timeout: float | None) -> Outc
             value = job.tool.function(*args, **named)
             if inspect.isawaitable(value):
                 value, timed_out = asyncio.run(_awaited(value, timeout))
-    except BaseException as exc:
+    except BaseException as exc:  # a tool may raise anything; the loop decides on it
         error = exc
     return Outcome(
         value=value,

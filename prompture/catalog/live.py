@@ -144,7 +144,7 @@ def fetch(
     def work() -> None:
         try:
             outcome.append(_get(url, etag=etag, seconds=seconds, max_bytes=max_bytes))
-        except BaseException as error:
+        except BaseException as error:  # told by whoever waits
             outcome.append(error)
         finally:
             done.set()

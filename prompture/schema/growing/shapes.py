@@ -79,7 +79,7 @@ def checked(validate: Callable[[], Any], value: Any) -> Any:
         return validate()
     except ValidationError as error:
         raise problems_of(error, lambda: value) from None
-    except Exception as error:
+    except Exception as error:  # a user's validator may raise anything on half a value
         message = f"cannot be checked before the rest is there ({type(error).__name__})"
         raise InvalidValue([Problem("", message, "unchecked")]) from error
 
