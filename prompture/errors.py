@@ -44,7 +44,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from prompture import copying
 
 if TYPE_CHECKING:
     from prompture.agents.trace import Trace
@@ -62,12 +64,29 @@ class PromptureError(Exception):
         partial: the answer so far, where a stream was cut off.
         trace: an agent's run so far, where one ended with this error
             (``prompture.agents.trace.Trace``).
+
+    An error is copied and pickled with its attributes, its notes and its cause. What cannot be
+    pickled is left out, and a note says so.
     """
 
     bill: Bill | None = None
     partial: Completion | None = None
     trace: Trace | None = None
     retryable: bool = False
+    _carries_cause: ClassVar[bool] = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments, state = copying.packed(self, with_cause=self._carries_cause)
+        return (copying.blank, arguments, state)
+
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        copying.unpack(self, state or {})
+
+    def __copy__(self) -> Self:
+        return copying.copied(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return copying.deeply_copied(self, memo)
 
 
 class ConfigurationError(PromptureError):
@@ -114,6 +133,8 @@ class TransportError(PromptureError):
 
     retryable = True
     unsent: bool = False
+    # A transport's own exception holds the request that was sent, and so the key.
+    _carries_cause = False
 
 
 class ConnectTimeout(TransportError):
