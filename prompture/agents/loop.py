@@ -11,7 +11,6 @@ from typing import Any, Generic, TypeVar
 
 from prompture.agents.book import Book, OpenStep
 from prompture.agents.desk import Desk
-from prompture.agents.ends import raise_if_stopped
 from prompture.agents.events import StepFinished
 from prompture.agents.limits import Limits
 from prompture.agents.output import Output, blames_format, complaint
@@ -23,6 +22,7 @@ from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.core import charge_of
 from prompture.drivers.meter import Meter
 from prompture.errors import Invalid, InvalidRequest, ToolArgumentsInvalid, TransportError
+from prompture.flows.judge import stop_error
 from prompture.schema.check import InvalidValue
 from prompture.types import Completion, Message, Native, Request, ToolCall
 
@@ -99,7 +99,9 @@ class _Run(Generic[T]):
             step = self.book.begin(self.settings.now())
             completion = yield from self._ask(step)
             limit = self.setup.template.max_tokens
-            raise_if_stopped(completion, name=self.setup.name, max_tokens=limit)
+            error = stop_error(completion, name=self.setup.name, max_tokens=limit, may_pause=True)
+            if error:
+                raise error
             output = self.setup.output
             final, calls = output.calls(completion) if output else (None, completion.tool_calls)
             if calls:

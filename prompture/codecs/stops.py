@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from prompture.types import StopReason
 
 _RAW: Mapping[StopReason, str] = {
-    "stop": "stop end_turn complete completed eos",
+    "stop": "stop end_turn complete completed eos eos_token endoftext",
     "stop_sequence": "stop_sequence",
-    "length": "length max_tokens max_output_tokens max_completion_tokens",
+    "length": "length max_tokens max_output_tokens max_completion_tokens token_limit",
     "context_window": "model_context_window_exceeded model_length",
     "tool_calls": "tool_calls tool_use tool_call function_call",
     "content_filter": (
@@ -19,7 +19,7 @@ _RAW: Mapping[StopReason, str] = {
     ),
     "refusal": "refusal",
     "pause": "pause_turn continuation steered queued in_progress",
-    "cancelled": "cancelled",
+    "cancelled": "cancelled canceled abort aborted",
     "error": (
         "error timeout failed network_error insufficient_system_resource unexpected_tool_call"
         " too_many_tool_calls missing_thought_signature language other no_image image_other"

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prompture.errors import ExtractionError, Refused, Truncated
 from prompture.extraction.strategy import Plan
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.repair import NotJSON, parse, read_exactly
@@ -41,40 +40,6 @@ class Reading:
     value: Any
     plain: Any
     repairs: tuple[str, ...] = ()
-
-
-def blocked(completion: Completion, plan: Plan) -> ExtractionError | None:
-    """The error of an answer that is no answer: refused, filtered, cut off."""
-    reason, model = completion.stop_reason, completion.model
-    if completion.refusal or reason == "refusal":
-        said = f": {completion.refusal[:200]}" if completion.refusal else ""
-        return Refused(f"{model} declined to answer{said}")
-    if reason == "content_filter":
-        return Refused(f"{model}: a content filter stopped the answer")
-    if reason in ("length", "context_window"):
-        why = why_cut(completion, plan.template.max_tokens)
-        return Truncated(
-            f"{model}: the answer was cut off after {completion.usage.output_tokens} tokens ({why});"
-            f" {advice(completion)}"
-        )
-    return None
-
-
-def why_cut(completion: Completion, max_tokens: int | None) -> str:
-    """What cut an answer off, where the caller set ``max_tokens``."""
-    reason = completion.stop_reason
-    if reason == "length" and completion.lowered_to is not None:
-        return f"max_tokens={completion.lowered_to}, which is what the budget had left"
-    if reason == "length" and max_tokens:
-        return f"max_tokens={max_tokens}"
-    return reason.replace("_", " ")
-
-
-def advice(completion: Completion) -> str:
-    """What to do about an answer that was cut off."""
-    if completion.lowered_to is not None:
-        return "give the budget more, or ask for less at a time"
-    return "raise max_tokens, or ask for less at a time"
 
 
 def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:

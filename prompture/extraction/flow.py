@@ -22,9 +22,7 @@ from prompture.extraction.answer import (
     UNREAD,
     Reading,
     Rejected,
-    advice,
     answer_text,
-    blocked,
     read,
 )
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
@@ -32,6 +30,7 @@ from prompture.extraction.prompts import complaint, json_only, tool_complaints
 from prompture.extraction.result import Attempt, Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
+from prompture.flows.judge import advice, status_of, stop_error
 from prompture.money import Bill, Charge
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.source import Source
@@ -39,7 +38,6 @@ from prompture.schema.source import source as make_source
 from prompture.types import Completion, Message, Request
 
 T = TypeVar("T")
-_STATUS = {"Refused": "refused", "Truncated": "truncated"}
 
 
 @dataclass(slots=True)
@@ -164,12 +162,14 @@ def one_model(
             if left and isinstance(exc, ToolArgumentsInvalid):
                 continue
             raise
-        if error := blocked(completion, plan):
-            status = _STATUS[type(error).__name__]
+        if error := stop_error(completion, name=name, max_tokens=plan.template.max_tokens):
             ledger.note(
-                completion, name=name, strategy=plan.strategy, status=status, error=str(error)
+                completion,
+                name=name,
+                strategy=plan.strategy,
+                status=status_of(error),
+                error=str(error),
             )
-            error.partial = completion
             raise error
         asked = tuple(patch.paths) if patch else ()
         try:

@@ -11,13 +11,12 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from prompture.drivers.meter import Meter
 from prompture.errors import (
     ConfigurationError,
-    ExtractionError,
     Invalid,
     PromptureError,
     ToolArgumentsInvalid,
     Truncated,
 )
-from prompture.extraction.answer import CUT, advice, answer_text, blocked
+from prompture.extraction.answer import CUT, answer_text
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
 from prompture.extraction.flow import Ledger, summary, turns_after
 from prompture.extraction.live import AsyncLive, Books, Live
@@ -25,6 +24,7 @@ from prompture.extraction.partial import json_pieces
 from prompture.extraction.prompts import complaint
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
+from prompture.flows.judge import advice, status_of, stop_error
 from prompture.flows.stream import Listener, astream, stream
 from prompture.money import Bill
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
@@ -35,7 +35,6 @@ from prompture.types import Completion, Delta, Message
 
 T = TypeVar("T")
 OnError = Literal["raise", "skip", "collect"]
-_STATUS = {"Refused": "refused", "Truncated": "truncated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class _Reader(Generic[T]):
         scanner = self._scanner
         if not self._over and scanner.complete and scanner.found:
             return ()
-        if blocked(completion, self._plan):
+        if stop_error(completion, name="", max_tokens=None):
             return ()
         try:
             items = self._repaired(answer_text(audience.source, completion))
@@ -212,8 +211,8 @@ class Items(Generic[T]):
                 if left and isinstance(exc, ToolArgumentsInvalid) and not self.is_settled():
                     continue
                 raise
-            error: ExtractionError | None = blocked(completion, plan)
-            status = _STATUS[type(error).__name__] if error else "invalid" if self.wrong else "ok"
+            error = stop_error(completion, name=name, max_tokens=plan.template.max_tokens)
+            status = status_of(error) if error else "invalid" if self.wrong else "ok"
             ledger.note(
                 completion,
                 name=name,
@@ -223,7 +222,6 @@ class Items(Generic[T]):
                 error=str(error or ""),
             )
             if error:
-                error.partial = completion
                 raise error
             if not self.wrong:
                 return
