@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompture.codecs.anthropic_answer import UNPARSED, read_message
-from prompture.codecs.base import Endpoint
+from prompture.codecs.base import Endpoint, read_arguments
 from prompture.codecs.faults import stream_error
 from prompture.errors import ConnectionLost, ProtocolError
 from prompture.types import JSON, Completion, Delta
@@ -125,12 +125,10 @@ class AnthropicStream:
         raw = "".join(self._pieces.pop((index, "input"), ()))
         if not raw.strip():
             return
-        try:
-            block["input"] = json.loads(raw)
-        except ValueError:
-            block["input"] = None
-        if not isinstance(block["input"], dict):
-            block["input"], block[UNPARSED] = {}, raw
+        parsed, raw, _ = read_arguments(raw)
+        block["input"] = parsed or {}
+        if parsed is None:
+            block[UNPARSED] = raw
 
     def _amend(self, event: JSON) -> None:
         for key, value in _object(event, "delta").items():

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from prompture.errors import ProviderError
 from prompture.types import JSON, Completion, Delta, ModelInfo, Request, ToolCall
 from prompture.wire.http import HTTPRequest, HTTPResponse
+from prompture.wire.loading import UnreadableJSON, load_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +84,32 @@ def tool_call(*, id: str, name: str, arguments: Any) -> ToolCall:
             arguments=dict(arguments),
             raw_arguments=json.dumps(arguments, ensure_ascii=False),
         )
-    raw = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    if not raw.strip() or arguments is None:
+    if arguments is None:
         return ToolCall(id=id, name=name, arguments={}, raw_arguments="")
+    raw = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    parsed, raw, problem = read_arguments(raw)
+    return ToolCall(id=id, name=name, arguments=parsed, raw_arguments=raw, problem=problem)
+
+
+def read_arguments(raw: str) -> tuple[dict[str, Any] | None, str, str | None]:
+    """The object that a call's arguments are, their text, and what is wrong with them.
+
+    An object that was encoded twice is unwrapped, which is its one reading. Nothing at all, or
+    the word null, is what models write that call a tool without parameters.
+    """
+    if not raw.strip():
+        return {}, "", None
     try:
-        parsed = json.loads(raw)
-    except ValueError as exc:
-        return ToolCall(
-            id=id, name=name, arguments=None, raw_arguments=raw, problem=f"not JSON: {exc}"
-        )
+        parsed = load_json(raw, unique=True)
+        if isinstance(parsed, str) and parsed.lstrip().startswith("{"):
+            raw, parsed = parsed, load_json(parsed, unique=True)
+    except UnreadableJSON as exc:
+        return None, raw, f"not JSON: {exc}"
     if parsed is None:
-        # Models that call a tool without parameters may write the word null.
-        return ToolCall(id=id, name=name, arguments={}, raw_arguments=raw)
+        return {}, raw, None
     if isinstance(parsed, dict):
-        return ToolCall(id=id, name=name, arguments=parsed, raw_arguments=raw)
-    problem = f"expected a JSON object, got {type(parsed).__name__}"
-    return ToolCall(id=id, name=name, arguments=None, raw_arguments=raw, problem=problem)
+        return parsed, raw, None
+    return None, raw, f"expected a JSON object, got {type(parsed).__name__}"
 
 
 def arguments_text(call: ToolCall) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompture.codecs.anthropic_answer import UNPARSED
-from prompture.codecs.base import Endpoint, section
+from prompture.codecs.base import Endpoint, read_arguments, section
 from prompture.codecs.bedrock_answer import is_call, read_answer, read_failure
 from prompture.errors import ConnectionLost, ProtocolError
 from prompture.types import JSON, Completion, Delta
@@ -135,8 +134,5 @@ class ConverseStream:
 
 
 def _input(raw: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(raw) if raw.strip() else {}
-    except ValueError:
-        parsed = None
-    return {"input": parsed} if isinstance(parsed, dict) else {"input": {}, UNPARSED: raw}
+    parsed, raw, _ = read_arguments(raw)
+    return {"input": {}, UNPARSED: raw} if parsed is None else {"input": parsed}

@@ -17,6 +17,7 @@ from prompture.codecs.fault_classes import Fault, error_class
 from prompture.errors import ProviderError
 from prompture.types import JSON
 from prompture.wire.http import HTTPResponse
+from prompture.wire.loading import load_json
 
 BODY_CHARS = 2000
 LEAST_SECRET = 16
@@ -61,7 +62,7 @@ def _codes(inner: JSON, outer: JSON) -> Iterator[str]:
 def fault_of_response(response: HTTPResponse) -> Fault:
     """Read an error response; where its body is not JSON (a proxy's page), its start is all."""
     try:
-        body = json.loads(response.body)
+        body = load_json(response.body)
     except ValueError:
         kind = response.headers.get("content-type", "no content type")
         start = response.body[:300].decode(errors="replace").strip()

@@ -34,6 +34,7 @@ from prompture.types import (
     ToolCall,
 )
 from prompture.wire.http import HTTPRequest, HTTPResponse
+from prompture.wire.loading import load_json
 
 _FORMAT = '<tool_call>{"name": "...", "arguments": {...}}</tool_call>'
 
@@ -213,7 +214,7 @@ def _result(turn: Message, names: Mapping[str, str]) -> str:
     text = said(turn)
     content: Any = text
     with suppress(ValueError):
-        content = json.loads(text)
+        content = load_json(text)
     name = turn.name or names.get(turn.call_id or "", "")
     body = {"name": name, "error" if turn.is_error else "content": content}
     # A result that holds a closing tag must not end the block.

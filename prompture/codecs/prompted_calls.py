@@ -20,6 +20,7 @@ from typing import Any
 
 from prompture.codecs.base import arguments_text, tool_call
 from prompture.types import ToolCall
+from prompture.wire.loading import load_json
 
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
 _CALL_KEYS = {"name", "id", "type", *_ARGUMENTS}
@@ -47,7 +48,7 @@ def read_block(text: str, position: int) -> list[ToolCall] | None:
     """
     text = _unfenced(text.strip())
     try:
-        found = json.loads(text, strict=False)
+        found = load_json(text, strict=False)
     except ValueError:
         return _broken(text, position)
     rows = found if isinstance(found, list) else [found]
@@ -58,7 +59,7 @@ def read_block(text: str, position: int) -> list[ToolCall] | None:
 def read_object(text: str, position: int) -> list[ToolCall] | None:
     """The calls of an untagged object or list: only what has a call's keys and no others."""
     try:
-        found = json.loads(text, strict=False)
+        found = load_json(text, strict=False)
     except ValueError:
         return None
     rows = found if isinstance(found, list) else [found]

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
 from prompture.errors import ConfigurationError, ProtocolError
+from prompture.wire.loading import UnreadableJSON, load_json
 
 T = TypeVar("T")
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
@@ -62,9 +63,9 @@ class HTTPResponse:
     def json(self) -> Any:
         """The body parsed. Raises ProtocolError where it is not JSON, naming what it is."""
         try:
-            return json.loads(self.body)
-        except ValueError as exc:
-            raise ProtocolError(f"expected JSON, got {self._kind()}") from exc
+            return load_json(self.body)
+        except UnreadableJSON as exc:
+            raise ProtocolError(f"expected JSON, got {self._kind()} ({exc})") from None
 
     def _kind(self) -> str:
         kind = self.headers.get("content-type", "no content type")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from prompture.errors import ProtocolError
 from prompture.wire.lines import LineDecoder
+from prompture.wire.loading import UnreadableJSON, load_json
 
 
 @dataclass(slots=True)
@@ -26,8 +26,10 @@ class NDJSONDecoder:
 
 
 def parse_line(text: str) -> Any:
-    """One JSON value. Raises ProtocolError, with the start of what came instead."""
+    """One JSON value of a stream. Raises ProtocolError, which quotes none of it: a piece of the
+    document may be in it."""
     try:
-        return json.loads(text)
-    except ValueError as exc:
-        raise ProtocolError(f"expected JSON in the stream, got {text[:200]!r}") from exc
+        return load_json(text, halves=True)
+    except UnreadableJSON as exc:
+        kind = "HTML" if text.lstrip().startswith("<") else f"{len(text):,} characters"
+        raise ProtocolError(f"expected JSON in the stream, got {kind} ({exc})") from None

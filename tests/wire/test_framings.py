@@ -82,9 +82,12 @@ def test_ndjson_values_are_the_same(values: list[Any], places: list[int], ended:
     assert got + decoder.close() == values
 
 
-def test_what_is_no_json_is_said_with_its_start() -> None:
-    with pytest.raises(ProtocolError, match="<html>"):
-        NDJSONDecoder().feed(b"<html>\n")
+@pytest.mark.parametrize("line", ["<html>secret", "[" * 5000, '{"secret": NaN}', '{"secret'])
+def test_what_is_no_json_is_said_but_not_quoted(line: str) -> None:
+    with pytest.raises(ProtocolError, match="expected JSON") as caught:
+        NDJSONDecoder().feed(line.encode() + b"\n")
+    assert "secret" not in str(caught.value)
+    assert ("HTML" in str(caught.value)) == line.startswith("<")
 
 
 def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,156 @@
+"""JSON that somebody else wrote: one loader, with bounds.
+
+Python's own raises RecursionError for deep nesting, takes NaN, Infinity and 1e999 for numbers,
+and leaves halves of surrogate pairs in strings, which nothing can print, encode or store.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from json import JSONDecoder
+from typing import Any
+
+DEPTH_LIMIT = 200  # as in pydantic-core's parser
+"""Objects and lists within each other, at most."""
+DIGIT_LIMIT = 1000
+"""Digits of an integer, at most: reading takes the square of their number."""
+
+_HALF = re.compile("[\ud800-\udfff]")
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class UnreadableJSON(ValueError):
+    """The text is no JSON, or more than may be read. The message quotes none of it."""
+
+
+def load_json(
+    data: str | bytes | bytearray,
+    *,
+    number: Callable[[str], Any] | None = None,
+    unique: bool = False,
+    halves: bool = False,
+    strict: bool = True,
+) -> Any:
+    """The value that foreign JSON holds. Raises UnreadableJSON, and nothing else.
+
+    Bytes are UTF-8, or what their byte order mark (or their zeros) show. Numbers are finite;
+    ``number`` reads those with a point or an exponent (Decimal or str for money). Half a
+    surrogate pair becomes U+FFFD (``halves`` keeps it: a stream's next event may hold the other
+    half). Of a key that comes twice the last value is kept, as in every
+    other reader; ``unique`` refuses one with unlike values instead (a model's own
+    writing). ``strict=False`` takes line breaks and tabs in strings.
+    """
+    text = data if isinstance(data, str) else _decoded(bytes(data))
+    try:
+        value = _decoder(text, number=number, unique=unique, strict=strict).decode(
+            text.removeprefix("\ufeff")
+        )
+        if text.count("[") + text.count("{") > DEPTH_LIMIT:
+            _bound(value)
+    except RecursionError:
+        raise UnreadableJSON(f"it is nested more than {DEPTH_LIMIT} deep") from None
+    except UnreadableJSON:
+        raise
+    except json.JSONDecodeError as exc:
+        raise UnreadableJSON(f"{exc.msg} (line {exc.lineno}, column {exc.colno})") from None
+    except (ValueError, ArithmeticError):
+        raise UnreadableJSON("a number in it cannot be read") from None
+    return _whole(value) if not halves and _may_hold_halves(text) else value
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode(json.detect_encoding(data))
+    except UnicodeDecodeError as exc:
+        raise UnreadableJSON(f"it is not {exc.encoding.upper()} (byte {exc.start})") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise UnreadableJSON("a number in it is too large")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > DIGIT_LIMIT:
+        raise UnreadableJSON(f"a number in it has more than {DIGIT_LIMIT:,} digits")
+    return int(text)
+
+
+def _constant(name: str) -> Any:
+    raise UnreadableJSON(f"{name} is no number in JSON")
+
+
+def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found and not _same(found[key], value):
+            raise UnreadableJSON("it gives a key twice, with unlike values")
+        found[key] = value
+    return found
+
+
+def _same(one: Any, other: Any) -> bool:
+    """As JSON: 1 is not true."""
+    return bool(one == other and json.dumps(one) == json.dumps(other))
+
+
+_SHORT = JSONDecoder(parse_float=_finite, parse_constant=_constant)
+_LONG = JSONDecoder(parse_float=_finite, parse_int=_integer, parse_constant=_constant)
+
+
+def _decoder(
+    text: str, *, number: Callable[[str], Any] | None, unique: bool, strict: bool
+) -> JSONDecoder:
+    if number is None and strict and not unique:
+        # A text that is too short for a number too long is spared a call for each integer.
+        return _LONG if len(text) > DIGIT_LIMIT else _SHORT
+    return JSONDecoder(
+        parse_float=number or _finite,
+        parse_int=_integer,
+        parse_constant=_constant,
+        strict=strict,
+        object_pairs_hook=_unlike if unique else None,
+    )
+
+
+def _bound(value: Any) -> None:
+    """Raise where the value is nested too deeply for those who walk it after us."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > DEPTH_LIMIT:
+            raise UnreadableJSON(f"it is nested more than {DEPTH_LIMIT} deep")
+        level = [inner for each in level for inner in _members(each)]
+
+
+def _members(value: Any) -> Iterator[Any]:
+    """The objects and lists that are directly in one."""
+    held = value.values() if isinstance(value, dict) else value
+    return (each for each in held if isinstance(each, (dict, list)))
+
+
+def _may_hold_halves(text: str) -> bool:
+    if ("\\ud" in text or "\\uD" in text) and _ESCAPED_HALF.search(text):
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _whole(value: Any) -> Any:
+    """The value with U+FFFD for each half of a surrogate pair."""
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_HALF.sub("\ufffd", key): _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return value
