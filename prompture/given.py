@@ -1,0 +1,201 @@
+"""What callers give, checked where they give it: one place, one kind of error.
+
+Each check returns the value that is to be used, and None for None. It raises ConfigurationError,
+whose message begins with the name of what was given. Values of keys and headers are not quoted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+from prompture.errors import ConfigurationError, UnknownOption
+
+MAX_SECONDS = 1e8
+"""Three years. Sockets and locks overflow above 9e9, which nobody means."""
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """At most three known names that look like this one, the likest first."""
+    plain = {k.lower().replace("-", "_"): k for k in known}
+    wanted = name.lower().replace("-", "_")
+    found = difflib.get_close_matches(wanted, plain, n=3, cutoff=0.6)
+    inside = [p for p in plain if wanted and p not in found and wanted in p.split("_")]
+    return [plain[p] for p in [*found, *inside][:3]]
+
+
+def unknown(what: str, name: object, known: Iterable[str]) -> str:
+    """The words for a name that nobody knows: near ones, then all there are."""
+    known = list(known)
+    likely = near(name, known) if isinstance(name, str) else []
+    hint = f"did you mean {' or '.join(likely)}? " if likely else ""
+    return f"unknown {what} {shown(name)}; {hint}there are {', '.join(known) or 'none'}"
+
+
+def only_known(names: Iterable[object], known: Iterable[str], *, what: str = "option") -> None:
+    """Raise UnknownOption for the first of the names that is none of the known ones."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise UnknownOption(unknown(what, name, known))
+
+
+def shown(value: object) -> str:
+    """A value as a message may hold it: short, and no foreign repr that raises."""
+    try:
+        text = repr(value)
+    except Exception:  # a foreign repr may raise anything; ints of too many digits do
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def wrong(name: str, wanted: str, value: object) -> ConfigurationError:
+    """The error of a value that is not what was wanted."""
+    return ConfigurationError(
+        f"{name} must be {wanted}, not {shown(value)} ({type(value).__name__})"
+    )
+
+
+def number(
+    value: Any,
+    name: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    wanted: str = "a number",
+) -> float | None:
+    """A finite number: no boolean, no text, not NaN; ``above`` excludes its bound."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
+        raise wrong(name, wanted, value)
+    try:
+        found = float(value)
+    except (OverflowError, ValueError) as exc:
+        raise wrong(name, wanted, value) from exc
+    if (
+        not math.isfinite(found)
+        or (least is not None and found < least)
+        or (most is not None and found > most)
+        or (above is not None and found <= above)
+    ):
+        raise wrong(name, wanted, value)
+    return value if isinstance(value, (int, float)) else found
+
+
+def seconds(value: Any, name: str = "timeout") -> float | None:
+    """Seconds to wait: a finite number above 0."""
+    wanted = f"a number of seconds above 0 (at most {MAX_SECONDS:.0f})"
+    return number(value, name, above=0, most=MAX_SECONDS, wanted=wanted)
+
+
+def count(value: Any, name: str, *, least: int = 1, most: int | None = None) -> int | None:
+    """A whole number from ``least`` on; a float or a boolean is none."""
+    if value is None:
+        return None
+    wanted = f"a whole number of at least {least}" + (f" and at most {most}" if most else "")
+    if isinstance(value, bool):
+        raise wrong(name, wanted, value)
+    try:
+        found = operator.index(value)
+    except TypeError as exc:
+        raise wrong(name, wanted, value) from exc
+    if found < least or (most is not None and found > most):
+        raise wrong(name, wanted, value)
+    return found
+
+
+def temperature(value: Any, name: str = "temperature") -> float | None:
+    """A finite number from 0 on; what the provider allows at most is the provider's to say."""
+    return number(value, name, least=0, wanted="a number of at least 0")
+
+
+def share(value: Any, name: str = "top_p") -> float | None:
+    """A number from 0 to 1."""
+    return number(value, name, least=0, most=1, wanted="a number from 0 to 1")
+
+
+def flag(value: Any, name: str) -> bool | None:
+    """True or False; no 1, no "yes"."""
+    if value is None or isinstance(value, bool):
+        return value
+    raise wrong(name, "True or False", value)
+
+
+def words(value: Any, name: str, *, empty: bool = False) -> str | None:
+    """A text, not empty unless ``empty``."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise wrong(name, "a text", value)
+    if not empty and not value.strip():
+        raise ConfigurationError(f"{name} is empty")
+    return value
+
+
+def strings(value: Any, name: str) -> tuple[str, ...]:
+    """Texts: a sequence of them, or one alone; None gives none."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    raise wrong(name, "a text or a list of texts", value)
+
+
+def table(value: Any, name: str) -> Mapping[str, Any] | None:
+    """A mapping with texts as keys."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise wrong(name, "a dict", value)
+    for key in value:
+        if not isinstance(key, str):
+            raise wrong(f"a key of {name}", "a text", key)
+    return value
+
+
+def sendable(value: Any, name: str) -> Any:
+    """What JSON can say. Raises ConfigurationError with the place of what it cannot."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        place, why = _unsayable(value, name)
+        raise ConfigurationError(f"{place} cannot be sent as JSON: {why}") from exc
+    return value
+
+
+def _unsayable(value: Any, place: str, depth: int = 0) -> tuple[str, str]:
+    """The first place that JSON cannot say, and why."""
+    if depth > 50:
+        return place, "it is nested too deep, or holds itself"
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            inner = f"{place}[{shown(key)}]"
+            if not isinstance(key, str):
+                return place, f"the key {shown(key)} is no text"
+            if not _is_sayable(each):
+                return _unsayable(each, inner, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for index, each in enumerate(value):
+            if not _is_sayable(each):
+                return _unsayable(each, f"{place}[{index}]", depth + 1)
+    if isinstance(value, float):
+        return place, f"{value} is no number there"
+    return place, f"it has no form for type {type(value).__name__}"
+
+
+def _is_sayable(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
