@@ -8,12 +8,14 @@ whenever another thread, such as one that runs an event loop, waits for its turn
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
 from pydantic_core import SchemaValidator
+
+from prompture.schema.cores import Core, rebuilt
 
 LARGE_CHARS = 1_000_000
 """A longer answer is validated patiently, and away from the event loop."""
@@ -35,12 +37,10 @@ def _pause(value: Any) -> Any:
     return value
 
 
-def _paused(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_paused(each) for each in node]
-    if not isinstance(node, Mapping) or node.get("type") in _BRANCHING:
+def _paused(node: Core) -> Core:
+    if node.get("type") in _BRANCHING:
         return node  # a union weighs its branches by how they validate
-    copy = {key: value if key in _OPAQUE else _paused(value) for key, value in node.items()}
+    copy = rebuilt(node, _paused)
     inner = _INNER.get(str(copy.get("type")), "")
     if inner in copy:
         function = {"type": "no-info", "function": _pause}
@@ -48,7 +48,6 @@ def _paused(node: Any) -> Any:
     return copy
 
 
-_OPAQUE = frozenset({"metadata", "cls", "default", "serialization", "config", "expected"})
 _lock = Lock()
 _quiet = 0
 _was_enabled = False

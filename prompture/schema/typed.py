@@ -19,6 +19,7 @@ from pydantic_core import SchemaValidator
 from prompture.errors import SchemaError
 from prompture.schema.blame import problems_of
 from prompture.schema.check import InvalidValue, Problem, pointer
+from prompture.schema.cores import Core, nodes_of
 from prompture.schema.patient import LARGE_CHARS, no_collection, patient
 
 if TYPE_CHECKING:
@@ -223,39 +224,27 @@ class _Traits:
         self.decimals = False
         self.opaque = False
         self.hides_input = False
-        self._walk(core_schema)
+        for node in nodes_of(core_schema):
+            self._note(node)
 
-    def _walk(self, root: Any) -> None:
-        nodes = [root]
-        while nodes:
-            node = nodes.pop()
-            if isinstance(node, dict):
-                self._note(node)
-                nodes += [v for k, v in node.items() if k not in _NOT_SCHEMAS]
-            elif isinstance(node, (list, tuple)):
-                nodes += node
-
-    def _note(self, node: dict[str, Any]) -> None:
+    def _note(self, node: Core) -> None:
         kind = node.get("type")
         if kind == "decimal":
             self.decimals = True
         elif kind in _OPAQUE or (kind == "union" and _has_decimal(node)):
             self.opaque = True
-        fields = node.get("fields")
-        if fields:
-            self.names_clash |= _names_clash(fields)
+        elif kind in _NAMED:
+            self.names_clash |= _names_clash(node["fields"])
         config = node.get("config")
         if isinstance(config, dict) and config.get("hide_input_in_errors"):
             self.hides_input = True
 
 
-_NOT_SCHEMAS = frozenset({"default", "metadata", "expected", "cls", "serialization", "config"})
+_NAMED = frozenset({"model-fields", "typed-dict", "dataclass-args"})
 
 
-def _has_decimal(node: Any) -> bool:
-    if isinstance(node, dict):
-        return node.get("type") == "decimal" or any(map(_has_decimal, node.values()))
-    return isinstance(node, (list, tuple)) and any(map(_has_decimal, node))
+def _has_decimal(node: Core) -> bool:
+    return any(inner.get("type") == "decimal" for inner in nodes_of(node))
 
 
 def _names_clash(fields: Any) -> bool:
@@ -263,8 +252,8 @@ def _names_clash(fields: Any) -> bool:
 
     Reading by name as well as by alias would then put a value into the wrong field.
     """
-    keyed = isinstance(fields, dict)  # else a dataclass's arguments, or merely its names
-    named = fields.items() if keyed else ((f["name"], f) for f in fields if isinstance(f, dict))
+    keyed = isinstance(fields, dict)  # else a dataclass's arguments
+    named = fields.items() if keyed else ((f["name"], f) for f in fields)
     pairs = [(name, field.get("validation_alias")) for name, field in named]
     names = {name for name, _ in pairs}
     return any(alias != name and alias in names for name, a in pairs for alias in _first_keys(a))

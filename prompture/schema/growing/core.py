@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from prompture.schema.cores import Core, nodes_of
 from prompture.schema.growing.shapes import (
     PLAIN,
     Branched,
@@ -36,7 +37,6 @@ _WRAPPERS = {
 }
 _OBJECTS = frozenset({"model", "dataclass", "typed-dict", "dict"})
 _LISTS = frozenset({"list", "tuple", "set", "frozenset"})
-Core = Mapping[str, Any]
 Values = dict[str, Any]
 
 
@@ -95,7 +95,7 @@ class _Compiler:
 
     def _closed(self, core: Core) -> Any:
         """The schema with the definitions that it may refer to."""
-        if not self._defs or not _mentions(core, lambda node: node.get("type") == "definition-ref"):
+        if not self._defs or not _refers(core):
             return core
         others = [each for each in self._defs.values() if each is not core]
         return {"type": "definitions", "schema": core, "definitions": others}
@@ -114,7 +114,7 @@ class _Compiler:
         owner = self._reader(inner, config)
         for name, field in inner["fields"].items():
             shape: Shape = _Later(self.later(field["schema"], config))
-            if _mentions(field["schema"], _looks_around):
+            if _looks_around(field["schema"]):
                 own = self._reader(field["schema"], config)
                 shape = Member(own, shape, owner, name, fields)
             _enter(fields, name, field, shape)
@@ -218,23 +218,14 @@ def _enter(fields: dict[str, tuple[str, Shape]], name: str, field: Core, shape: 
     fields.setdefault(name, (name, shape))
 
 
-def _mentions(root: Any, test: Callable[[Core], bool]) -> bool:
-    """Whether a node of the core schema passes ``test``."""
-    nodes = [root]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, Mapping):
-            if test(node):
-                return True
-            nodes += [v for k, v in node.items() if k not in ("metadata", "cls", "serialization")]
-        elif isinstance(node, (list, tuple)):
-            nodes += node
-    return False
+def _refers(core: Core) -> bool:
+    return any(node.get("type") == "definition-ref" for node in nodes_of(core))
 
 
-def _looks_around(node: Core) -> bool:
-    """A validator that is handed the values of the fields before its own."""
-    return node.get("type") == "with-info"
+def _looks_around(core: Core) -> bool:
+    """Whether it has a validator that is handed the values of the fields before its own."""
+    functions = (node.get("function") for node in nodes_of(core))
+    return any(isinstance(one, Mapping) and one["type"] == "with-info" for one in functions)
 
 
 def _model_builder(cls: Any, names: list[str]) -> Callable[[Values, Values], Any]:
