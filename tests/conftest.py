@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,14 @@ for row in map(find, BUILTIN):
         os.environ.pop(name, None)
 for name in [n for n in os.environ if n.lower().endswith(("_api_key", "_api_token", "_proxy"))]:
     del os.environ[name]
+
+# `PROMPTURE_TEST_LOOP=uvloop pytest ...` runs every async test on uvloop's loop.
+if (loop := os.environ.get("PROMPTURE_TEST_LOOP", "")) == "uvloop":
+    import uvloop
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+elif loop not in ("", "asyncio"):
+    raise pytest.UsageError(f"PROMPTURE_TEST_LOOP is {loop!r}: it may be asyncio or uvloop")
 
 SHARED = Path(
     os.environ.get("PROMPTURE_SHARED") or Path(__file__).resolve().parents[1].parent / "shared"

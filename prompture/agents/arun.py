@@ -20,6 +20,7 @@ from prompture.agents.threads import Busy, start
 from prompture.agents.tools import is_async
 from prompture.agents.trace import AgentResult, ToolUse
 from prompture.types import Completion
+from prompture.wire.loops import require_asyncio
 from prompture.wire.steps import Done, advance
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ async def aiterate(flow: AgentFlow[AgentResult[T]], *, stream: bool) -> Events:
 
     Leaving the iterator, or cancelling its task, cancels the async tools that are running.
     """
+    require_asyncio()
     try:
         step = advance(flow)
         while not isinstance(step, Done):

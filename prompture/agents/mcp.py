@@ -27,6 +27,7 @@ from prompture.errors import (
 )
 from prompture.schema.source import source
 from prompture.types import Document, Image, Part, Text
+from prompture.wire.loops import require_asyncio
 
 T = TypeVar("T")
 MAX_TOOLS = 1000
@@ -84,6 +85,7 @@ class MCPServer:
 
     async def atools(self) -> tuple[FunctionTool, ...]:
         """``tools``, without holding up the event loop."""
+        require_asyncio()
         return await asyncio.to_thread(self.tools)
 
     def _wanted(self, row: Any) -> bool:
@@ -166,6 +168,7 @@ class MCPServer:
 
     async def aclose(self) -> None:
         """``close``, without holding up the event loop."""
+        require_asyncio()
         await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:

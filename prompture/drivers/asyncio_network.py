@@ -1,23 +1,28 @@
 """Connections for httpx2 by asyncio's own streams.
 
-httpx2 reaches the network through anyio, which serves other event loops, too, and takes a fifth
-of the time of a call for it. Only ``drivers/aio.py`` uses this.
+httpx2 reaches the network through anyio, which serves trio, too, and takes a fifth of the time
+of a call for it. Any loop that keeps asyncio's contract will do (uvloop, winloop, ...): nothing
+is asked of ``create_connection`` but a host and a port. Only ``drivers/aio.py`` uses this.
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from ipaddress import ip_address
+from itertools import zip_longest
+from typing import Any, TypeAlias
 
 import httpcore2
 
 _EYEBALLS = 0.25
 """Seconds after which the next of a host's addresses is tried beside the first (RFC 8305)."""
 Failure = type[Exception]
+Pair: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class LoopStream(httpcore2.AsyncNetworkStream):
@@ -95,11 +100,77 @@ class LoopBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         async with _failing(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
-            pair = await asyncio.open_connection(host, port, happy_eyeballs_delay=_EYEBALLS)
-        return LoopStream(*pair)
+            addresses = await _addresses(host, port)
+            if len(addresses) == 1:
+                return LoopStream(*await asyncio.open_connection(addresses[0], port))
+            return LoopStream(*await _first(addresses, port))
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """The addresses of a host, those of the first one's family and others in turn."""
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        pass
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if not found:
+        raise OSError(f"{host} has no address")
+    first = found[0][0]
+    same = [str(each[4][0]) for each in found if each[0] == first]
+    other = [str(each[4][0]) for each in found if each[0] != first]
+    turns = (each for pair in zip_longest(same, other) for each in pair if each)
+    return list(dict.fromkeys(turns))
+
+
+async def _first(addresses: list[str], port: int) -> Pair:
+    """The first connection that comes about; each address is begun a moment after the one
+    before it, or when that one has failed.
+
+    asyncio has this as ``happy_eyeballs_delay``, which other loops do not take.
+    """
+    tries: set[asyncio.Task[Pair]] = set()
+    failures: list[OSError] = []
+    left = iter(addresses)
+    try:
+        while True:
+            if address := next(left, None):
+                tries.add(asyncio.create_task(asyncio.open_connection(address, port)))
+            elif not tries:
+                raise failures[0]
+            done, tries = await asyncio.wait(
+                tries,
+                timeout=_EYEBALLS if address else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if won := _won(done, failures):
+                return won
+    finally:
+        for each in tries:
+            each.cancel()
+            each.add_done_callback(_close_late)
+
+
+def _won(done: set[asyncio.Task[Pair]], failures: list[OSError]) -> Pair | None:
+    """The pair of a task that has one; a second one is closed."""
+    won: Pair | None = None
+    for task in done:
+        if isinstance(error := task.exception(), OSError):
+            failures.append(error)
+        elif won is None:
+            won = task.result()
+        else:
+            _close_late(task)
+    return won
+
+
+def _close_late(task: asyncio.Task[Pair]) -> None:
+    """Close what a try that nobody waits for any more has opened."""
+    if not task.cancelled() and task.exception() is None:
+        task.result()[1].transport.abort()
 
 
 @asynccontextmanager

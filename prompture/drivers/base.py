@@ -19,6 +19,7 @@ from prompture.drivers.provider import Features, Provider
 from prompture.errors import PromptureError
 from prompture.types import Completion, Delta, Request
 from prompture.wire.http import LARGE_CHARS, Exchange
+from prompture.wire.loops import require_asyncio
 
 if TYPE_CHECKING:
     import requests  # noqa: TID251 - a name for the type checker only
@@ -150,6 +151,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
 
         Raises ProviderError, TransportError, ProtocolError and ConfigurationError.
         """
+        require_asyncio()
         call = await _call(self, request)
         try:
             response = await self._transport.run(call.exchange())
@@ -169,6 +171,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         Closing the iterator closes the connection and settles the bill. A stream that fails
         before its first delta is tried again; later, the error carries ``partial``.
         """
+        require_asyncio()
         self.require("streaming")
         call = await _call(self, request, stream=True)
         attempt = 0
@@ -202,10 +205,12 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         yield done
 
     async def _run(self, exchange: Exchange[T]) -> T:
+        require_asyncio()
         return await self._transport.run(exchange)
 
     async def close(self) -> None:
         """Close the running loop's connections."""
+        require_asyncio()
         await self._transport.close()
 
     aclose = close

@@ -23,6 +23,7 @@ from prompture.drivers.provider import Engine, Features
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.types import Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest
+from prompture.wire.loops import require_asyncio
 
 
 class InProcessBase(BaseDriver):
@@ -214,10 +215,12 @@ class AsyncInProcessDriver(AsyncFaces, InProcessBase):
 
     async def complete(self, request: Request) -> Completion:
         """Ask once and wait for the whole answer."""
+        require_asyncio()
         return await asyncio.to_thread(self._answer, request)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
         """Deltas, then the completion; one delta where the engine gives its answer whole."""
+        require_asyncio()
         pieces = self._streamed(request)
         step: asyncio.Future[Delta | Completion | None] | None = None
         try:
@@ -244,6 +247,7 @@ class AsyncInProcessDriver(AsyncFaces, InProcessBase):
 
     async def health(self) -> Health:
         """Whether the model can be loaded, and how long that took."""
+        require_asyncio()
         return await asyncio.to_thread(self._health)
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from prompture.errors import PromptureError
 from prompture.flows.base import Ask, Flow
 from prompture.types import Completion
+from prompture.wire.loops import require_asyncio
 from prompture.wire.steps import Done, advance
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ def chars_of(completion: Completion) -> int:
 
 async def arun(flow: Flow[T]) -> T:
     """Carry a flow to its end with async drivers."""
+    require_asyncio()
     step = advance(flow)
     while not isinstance(step, Done):
         reply: Completion | PromptureError

@@ -16,6 +16,7 @@ from prompture.errors import PromptureError, ProtocolError
 from prompture.flows.base import Ask, Flow
 from prompture.flows.run import answered
 from prompture.types import Completion, Delta
+from prompture.wire.loops import require_asyncio
 from prompture.wire.steps import Done, advance
 
 T = TypeVar("T")
@@ -92,6 +93,7 @@ def _heard(ask: Ask, audience: Audience[Y, Any]) -> Generator[Y, None, Completio
 
 async def astream(flow: Flow[T], audience: Audience[Y, T]) -> AsyncGenerator[Y, None]:
     """Carry a flow to its end with async drivers. Closing it closes the connection."""
+    require_asyncio()
     with closing(flow):
         step = advance(flow)
         while not isinstance(step, Done):
