@@ -4,13 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check format lint types floors cov recordings cassettes bench docs clean
+.PHONY: demo test test-alone test-random test-uvloop test-floor test-newest test-pythons fuzz check format lint types floors cov recordings cassettes bench docs clean
 
 demo: $(VENV)/.local
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The same tests in other ways: see scripts/suites.py.
+test-alone test-random test-uvloop test-floor test-newest test-pythons: $(VENV)/.dev
+	$(BIN)/python scripts/suites.py $(@:test-%=%)
+
+MINUTES ?= 2
+fuzz: $(VENV)/.dev
+	$(BIN)/python scripts/fuzz.py $(MINUTES)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,6 +22,7 @@ from prompture.agents.events import (
 )
 from prompture.agents.mcp import MCPServer
 from prompture.cli.exits import OK, code_of
+from prompture.cli.terminal import echo
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.money import Bill
 from prompture.types import ToolCall
@@ -89,7 +88,7 @@ def _server(text: str) -> str | list[str]:
 
 def _function(text: str) -> Callable[..., Any]:
     """The function that ``module:name`` or ``file.py:name`` names."""
-    from prompture.cli.schemas import _file_module
+    from prompture.cli.schemas import _file_module, imported
 
     home, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier():
@@ -97,13 +96,7 @@ def _function(text: str) -> Callable[..., Any]:
     if home.endswith(".py"):
         module = _file_module(home)
     else:
-        here = str(Path.cwd())
-        if here not in sys.path:
-            sys.path.insert(0, here)
-        try:
-            module = importlib.import_module(home)
-        except ImportError as exc:
-            raise ConfigurationError(f"cannot import {home!r}: {exc}") from exc
+        module = imported(home)
     found = getattr(module, name, None)
     if not callable(found):
         raise ConfigurationError(f"{home} has no function {name!r}")
@@ -112,8 +105,10 @@ def _function(text: str) -> Callable[..., Any]:
 
 
 def _approve(call: ToolCall, context: Context[Any]) -> bool | str:
-    click.echo(click.style(f"  {_shown(call)}", fg="yellow"), err=True)
-    return click.confirm("  run it?", default=True, err=True) or "the user said no"
+    # All of it: what is cut off is what somebody would hide.
+    arguments = call.raw_arguments or json.dumps(call.arguments, ensure_ascii=False)
+    echo(f"  {call.name}({arguments})", err=True, fg="yellow")
+    return click.confirm("  run it?", default=False, err=True) or "the user said no"
 
 
 def _shown(call: ToolCall) -> str:
@@ -140,7 +135,7 @@ class _Chat:
 
     def run(self) -> int:
         if self._terminal:
-            click.echo(f"{self._talk._name()}; /help lists the commands", err=True)
+            echo(f"{self._talk._name()}; /help lists the commands", err=True)
         while (line := self._line()) is not None:
             text = line.strip()
             if text in ("/quit", "/exit"):
@@ -148,7 +143,7 @@ class _Chat:
             if text:
                 self._do(text)
         if self._talk.bill:
-            click.echo(f"in all: {self._talk.bill}", err=True)
+            echo(f"in all: {self._talk.bill}", err=True)
         return OK if self._terminal else self._failed
 
     def _line(self) -> str | None:
@@ -172,7 +167,7 @@ class _Chat:
                 return
             self._answer(text)
         except PromptureError as exc:
-            click.echo(click.style(f"prompture: {exc}", fg="red"), err=True)
+            echo(f"prompture: {exc}", err=True, fg="red")
             self._failed = code_of(exc)
         except KeyboardInterrupt:
             if not self._terminal:
@@ -180,13 +175,13 @@ class _Chat:
             click.echo("\n(broken off)", err=True)
         spent = Bill(self._talk.bill.charges[before:])
         if spent:
-            click.echo(click.style(f"  {spent}", dim=True), err=True)
+            echo(f"  {spent}", err=True, dim=True)
 
     def _answer(self, text: str) -> None:
         said = False
         for event in self._talk.stream(text):
             if isinstance(event, TextDelta):
-                click.echo(event.text, nl=False)
+                echo(event.text, nl=False)
                 said = True
                 continue
             if said and isinstance(event, (ToolStarted, ToolFinished, StepFinished, Final)):
@@ -196,27 +191,27 @@ class _Chat:
 
     def _note(self, event: AgentEvent) -> None:
         if isinstance(event, ReasoningDelta) and self._reasoning:
-            click.echo(click.style(event.text, dim=True), nl=False, err=True)
+            echo(event.text, nl=False, err=True, dim=True)
         elif isinstance(event, ToolStarted):
-            click.echo(click.style(f"  → {_shown(event.call)}", fg="cyan"), err=True)
+            echo(f"  → {_shown(event.call)}", err=True, fg="cyan")
         elif isinstance(event, ToolFinished):
             use = event.use
             mark, colour = ("←", "cyan") if use.ok else ("✗", "red")
             line = (
                 f"  {mark} {use.call.name}: {_one_line(use.message().text)} ({use.seconds:.1f} s)"
             )
-            click.echo(click.style(line, fg=colour), err=True)
+            echo(line, err=True, fg=colour)
 
     def _command(self, text: str) -> None:
         name, _, rest = text.partition(" ")
         rest = rest.strip()
         if name == "/model" and rest:
             for note in self._talk.switch(rest):
-                click.echo(note, err=True)
+                echo(note, err=True)
         elif name == "/system":
-            click.echo(self._talk.system or "(none)", err=True)
+            echo(self._talk.system or "(none)", err=True)
         elif name == "/cost":
-            click.echo(self._talk.bill.table(), err=True)
+            echo(self._talk.bill.table(), err=True)
         elif name == "/save" and rest:
             try:
                 self._talk.save(rest)

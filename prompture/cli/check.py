@@ -29,6 +29,8 @@ def command(names: tuple[str, ...]) -> int:
         ("provider", "reachable", "key", "ms", "models", "requests left", "problem"),
         [_cells(n, h) for n, h in zip(chosen, found, strict=True)],
         right=(3, 4, 5),
+        folded=(6,),
+        least=(5, 4, 3),
     )
     return OK if all(h.reachable and h.authorised for h in found) else PROVIDER
 

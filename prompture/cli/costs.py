@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -48,14 +48,24 @@ def command(
     # A spreadsheet adds up by itself; a line with the total would be counted again.
     rows, columns = _table(sums, by, total=not as_csv)
     if as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+        csv.writer(sys.stdout, lineterminator="\n").writerows(_as_data([columns, *rows]))
     else:
-        print_table(columns, rows, right=range(1, len(columns)))
+        least = [columns.index(name) for name in ("seconds", "cached", "failed", "output", "input")]
+        print_table(columns, rows, right=range(1, len(columns)), least=least)
     if not sums:
         click.echo("no calls in the ledger" + (f" since {since}" if since else ""), err=True)
     if book.lost:
         click.echo(f"{book.lost} calls could not be noted and are missing", err=True)
     book.close()
+
+
+def _as_data(rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+    """Rows of which a spreadsheet computes nothing: a label may begin like a formula."""
+    for row in rows:
+        yield [
+            f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+            for cell in row
+        ]
 
 
 def _reprice(book: Book, since: datetime | None) -> None:

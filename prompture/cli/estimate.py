@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ import click
 from prompture.cli.extract import text_of
 from prompture.cli.schemas import schema_of
 from prompture.cli.tables import print_table
+from prompture.cli.terminal import echo, write_json
 from prompture.extraction.estimate import Estimate
 from prompture.extraction.extractor import Extractor
 from prompture.money import add_usd, format_usd, short_usd
@@ -51,11 +52,11 @@ def command(
     sums = [_of_all(made, texts, model, count, options) for model in models or (None,)]
     sums.sort(key=lambda r: (r["likely"] is None, r["likely"] or 0))
     if style == "json":
-        click.echo(json.dumps([_plain(r) for r in sums], indent=2, ensure_ascii=False))
+        write_json(sys.stdout, [_plain(r) for r in sums], indent=2)
         return
-    print_table(_COLUMNS, [_cells(r) for r in sums], right=range(1, 7))
+    print_table(_COLUMNS, [_cells(r) for r in sums], right=range(1, 7), least=(7, 3, 2, 1))
     for reason in sorted({r["reason"] for r in sums if r["reason"]}):
-        click.echo(reason, err=True)
+        echo(reason, err=True)
 
 
 def _of_all(

@@ -7,10 +7,12 @@ import sys
 
 import click
 
+from prompture.cli.terminal import echo, prepare_streams
 from prompture.errors import (
     BudgetExceeded,
     ConfigurationError,
     ExtractionError,
+    MissingKey,
     PromptureError,
     ProtocolError,
     ProviderError,
@@ -36,8 +38,16 @@ def code_of(error: PromptureError) -> int:
     return BUDGET if isinstance(error, BudgetExceeded) else SOME_FAILED
 
 
+def for_a_shell(error: PromptureError) -> str:
+    """The error's message in the words of a command line: there are no arguments in Python."""
+    if isinstance(error, MissingKey):
+        return str(error).replace("pass api_key=... or set", "set")
+    return str(error)
+
+
 def run(app: click.Command) -> int:
     """Run the command line; errors become a line on stderr and a code."""
+    prepare_streams()
     try:
         result = app.main(standalone_mode=False)
         return result if isinstance(result, int) else OK
@@ -54,7 +64,7 @@ def run(app: click.Command) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except PromptureError as exc:
-        click.echo(f"prompture: {exc}", err=True)
+        echo(f"prompture: {for_a_shell(exc)}", err=True)
         if exc.bill is not None:
-            click.echo(f"spent: {exc.bill}", err=True)
+            echo(f"spent: {exc.bill}", err=True)
         return code_of(exc)

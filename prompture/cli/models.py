@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 
 from prompture import catalog
 from prompture.cli.tables import print_table
+from prompture.cli.terminal import echo, write_json
 from prompture.drivers import registry
 from prompture.money import format_usd
 
@@ -52,13 +53,14 @@ def command(
     ]
     records = [_record(e, rows.get(e.provider)) for e in found]
     if style == "json":
-        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        write_json(sys.stdout, records, indent=2)
         return
     columns = ("model", "in $/M", "out $/M", "context", "can", "key", "price from")
-    print_table(columns, [_cells(r) for r in records], right=(1, 2, 3))
+    cells = [_cells(r) for r in records]
+    print_table(columns, cells, right=(1, 2, 3), folded=(4,), least=(6, 5, 4, 3))
     if not records:
         wished = [repr(query) if query else "", needs or "", "a key that is set" if ready else ""]
-        click.echo(f"no model matches {', '.join(filter(None, wished))}", err=True)
+        echo(f"no model matches {', '.join(filter(None, wished))}", err=True)
 
 
 def _is_ready(row: Any) -> bool:

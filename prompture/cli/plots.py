@@ -37,7 +37,7 @@ def draw(
         title += f" ({len(kept)} of {len(bars)})"
     try:
         if path.suffix.lower() in (".html", ".htm"):
-            path.write_text(page(kept, title), encoding="utf-8")
+            path.write_text(page(kept, title), encoding="utf-8", errors="backslashreplace")
         else:
             _picture(kept, title, path, upright=upright)
     except OSError as exc:

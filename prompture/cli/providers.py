@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from typing import Any
 
 import click
 
 from prompture.cli.tables import print_table
+from prompture.cli.terminal import write_json
 from prompture.drivers import registry
 
 
@@ -17,10 +18,10 @@ def command(style: str) -> None:
     """List providers: their key variables, what they can do, the default model."""
     records = [_record(name) for name in registry.names()]
     if style == "json":
-        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        write_json(sys.stdout, records, indent=2)
         return
     columns = ("provider", "key", "variable", "default model", "can", "docs")
-    print_table(columns, [_cells(r) for r in records])
+    print_table(columns, [_cells(r) for r in records], folded=(4,), least=(5, 4, 2))
 
 
 def _record(name: str) -> dict[str, Any]:

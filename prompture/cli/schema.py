@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import sys
 
 import click
 
 from prompture.cli.schemas import schema_of
+from prompture.cli.terminal import echo, write_json
 
 
 @click.command("schema")
@@ -25,9 +26,9 @@ def command(schema: str, dialect: str, changes_only: bool) -> None:
     given, name = source(schema_of(schema)).json_schema, _dialect(dialect)
     made = rewrite(given, name, exact=False)
     if not changes_only:
-        click.echo(json.dumps(made.schema, indent=2, ensure_ascii=False))
+        write_json(sys.stdout, made.schema, indent=2)
     for change in made.changes:
-        click.echo(str(change), err=True)
+        echo(str(change), err=True)
     for excess in preflight(given, name, exact=False):
         click.echo(f"too large: {name} {excess}; the rest becomes JSON text", err=True)
     if not made.changes:

@@ -46,14 +46,28 @@ def schema_of(text: str) -> Any:
     path, colon, name = text.rpartition(":")
     if colon and path.endswith(".py") and name.isidentifier():
         return _attribute(_file_module(path), name, path)
+    if text.endswith(".py"):
+        raise ConfigurationError(
+            f"say which class of {text}: {text}:NAME ({_classes(_file_module(text))})"
+        )
     if text.endswith((".json", ".schema")) or Path(text).is_file():
         return _json(_read(text), text)
     if colon and re.fullmatch(r"[\w.]+\.[\w.]+|\w+", path) and re.fullmatch(r"[A-Z]\w*", name):
-        try:
-            return _attribute(importlib.import_module(path), name, path)
-        except ImportError as exc:
-            raise ConfigurationError(f"cannot import {path!r}: {exc}") from exc
+        return _attribute(imported(path), name, path)
     return fields_of(text)
+
+
+def imported(module: str) -> Any:
+    """A module by its name, from the working directory as well. Raises ConfigurationError."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(module)
+    except ImportError as exc:
+        raise ConfigurationError(f"cannot import {module!r}: {exc}") from exc
+    except Exception as exc:  # the user's module may raise anything
+        raise ConfigurationError(f"{module} raised {type(exc).__name__}: {exc}") from exc
 
 
 def _read(path: str) -> str:
@@ -91,10 +105,14 @@ def _attribute(module: Any, name: str, where: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        known = [n for n, v in vars(module).items() if isinstance(v, type) and n[0] != "_"]
-        raise ConfigurationError(
-            f"{where} has no {name!r}; it has {', '.join(known) or 'no classes'}"
-        ) from None
+        raise ConfigurationError(f"{where} has no {name!r}; it has {_classes(module)}") from None
+
+
+def _classes(module: Any) -> str:
+    """The classes that are defined in the module, not those that it imports."""
+    mine = [n for n, v in vars(module).items() if isinstance(v, type) and n[0] != "_"]
+    own = [n for n in mine if getattr(vars(module)[n], "__module__", "") == module.__name__]
+    return ", ".join(own) or "no classes"
 
 
 def fields_of(text: str) -> dict[str, Any]:

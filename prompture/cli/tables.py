@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import click
 
+from prompture.cli.terminal import echo, plain
+
+FOLDED = 24
+"""Characters that a text which may be folded is given at least."""
+GAP = 3
+"""Blanks between two columns."""
+NAME = 12
+"""Characters of a name on a line, however narrow the terminal is."""
+
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[int] = (),
+    folded: Collection[int] = (),
+    least: Sequence[int] = (),
 ) -> None:
-    """Print rows under columns; ``right`` are the columns of numbers."""
+    """Print rows under columns.
+
+    ``right`` are the columns of numbers, ``folded`` those of texts that may go on below. Where a
+    terminal is too narrow, columns are left out in the order of ``least``, and it is said.
+    """
     if not sys.stdout.isatty():
-        click.echo("\t".join(columns))
-        for row in rows:
-            click.echo("\t".join(row))
+        for row in (columns, *rows):
+            click.echo("\t".join(re.sub(r"[\t\r\n]+", " ", cell) for cell in row))
         return
+    from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table()
-    for i, column in enumerate(columns):
-        # A name that is cut off is no name: it goes on below. Numbers keep their width.
-        number = i in right
+    console = Console()
+    shown = [[plain(cell) for cell in row] for row in rows]
+    widths = _widths([columns, *shown], folded)
+    kept = _fitting(widths, console.width, least)
+    left = console.width - sum(widths[k] + GAP for k in kept[1:])
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for i in kept:
+        # A number or a name that is cut is another one; only texts are folded, names last of all.
+        first = i == kept[0]
         table.add_column(
-            column, justify="right" if number else "left", no_wrap=number, overflow="fold"
+            columns[i],
+            justify="right" if i in right else "left",
+            no_wrap=i not in folded and not first,
+            overflow="fold",
+            min_width=min(widths[i], max(NAME, left)) if first else None,
         )
-    for row in rows:
-        table.add_row(*map(escape, row))
-    Console().print(table)
+    for row in shown:
+        table.add_row(*(escape(row[i]) for i in kept))
+    console.print(table)
+    if left_out := [columns[i] for i in range(len(columns)) if i not in kept]:
+        echo(f"left out, for want of width: {', '.join(left_out)}", err=True, dim=True)
+
+
+def _widths(rows: Sequence[Sequence[str]], folded: Collection[int]) -> list[int]:
+    from rich.cells import cell_len
+
+    widest = [max(cell_len(c) for c in column) for column in zip(*rows, strict=True)]
+    return [min(w, FOLDED) if i in folded else w for i, w in enumerate(widest)]
+
+
+def _fitting(widths: Sequence[int], room: int, least: Sequence[int]) -> list[int]:
+    """The columns that are shown."""
+    kept = list(range(len(widths)))
+    for i in least:
+        if sum(widths[k] + GAP for k in kept) - GAP <= room:
+            break
+        kept.remove(i)
+    return kept

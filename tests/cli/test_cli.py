@@ -74,7 +74,7 @@ def test_what_fails_every_file_is_tried_once(run: Any) -> None:
     done = run("extract", RECEIPT, RECEIPT, RECEIPT, "-s", "a", "-m", "openai/gpt-5-mini")
     assert done.code == exits.CONFIGURATION
     assert done.err.count("OPENAI_API_KEY") == 1
-    assert "3 files, 1 failed, 2 not tried" in done.err
+    assert "3 files, 1 failed, 2 not done" in done.err
 
 
 @pytest.mark.parametrize("style", ["json", "jsonl"])
@@ -96,7 +96,7 @@ def test_an_interrupted_run_keeps_what_it_has(
     assert done.code == exits.INTERRUPTED
     found = json.loads(done.out)
     assert (found[0] if style == "json" else found)["value"] == {"total": 25.1}
-    assert "2 not tried" in done.err
+    assert "2 not done" in done.err
 
 
 def test_a_table(run: Any) -> None:
@@ -109,7 +109,7 @@ def test_stdin_is_read(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rapidfuzz")
     import io
 
-    monkeypatch.setattr(sys, "stdin", io.StringIO("Total: 12.50"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Total: 12.50")))
     assert json.loads(run("extract", "-s", "total: number").out) == {"total": 12.5}
 
 
