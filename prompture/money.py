@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
+from prompture.types import EXACT as EXACT
 from prompture.types import Usage
 
 ZERO = Decimal(0)
-EXACT = Context(prec=100)
-"""Wide enough for any sum of dollars here; a caller's narrow context must not round a bill."""
 PER_MILLION = 1_000_000
 
 

@@ -7,13 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+)
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from prompture.money import Charge, Cost
 
 JSON: TypeAlias = Mapping[str, Any]
+EXACT = Context(
+    prec=100,
+    rounding=ROUND_HALF_EVEN,
+    Emin=-999_999,
+    Emax=999_999,
+    capitals=1,
+    clamp=0,
+    flags=[],
+    traps=[InvalidOperation, DivisionByZero, Overflow],
+)
+"""Wide enough for any sum of dollars here, and independent of the caller's decimal context and of
+decimal.DefaultContext: neither may round a bill, or raise in its middle."""
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 StopReason: TypeAlias = Literal[
     "stop",
@@ -196,7 +215,9 @@ class Usage:
     ``input_tokens`` includes cache reads and writes, ``output_tokens`` includes reasoning, and
     the audio and image counts are parts of those too. ``cache_writes`` splits
     ``cache_write_tokens`` by time to live (``{"5m": 10}``), as far as the provider does.
-    ``reported`` is False where the provider stated no usage at all: the zeros then mean unknown.
+    ``reported`` is False where the provider stated no usage, or one that cannot be read whole:
+    zeros then mean unknown. ``problem`` says what is wrong with what it stated, ``""`` if nothing
+    is; the price is then unknown.
     ``searches`` counts web searches that the provider made, for which it may charge apart.
     ``stated_cost`` is the price in US dollars that the provider itself put on the call.
     ``raw`` is the provider's own usage object.
@@ -217,6 +238,7 @@ class Usage:
     service_tier: str | None = None
     stated_cost: Decimal | None = None
     reported: bool = False
+    problem: str = ""
     raw: JSON = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -232,12 +254,19 @@ class Usage:
         return Usage(
             **sums,
             cache_writes=writes,
-            stated_cost=sum(stated, Decimal()) if stated else None,
+            stated_cost=_sum(stated) if stated else None,
             reported=self.reported or other.reported,
         )
 
 
 _COUNTS = tuple(f.name for f in fields(Usage) if f.type == "int")
+
+
+def _sum(amounts: list[Decimal]) -> Decimal:
+    total = Decimal()
+    for amount in amounts:
+        total = EXACT.add(total, amount)
+    return total
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from prompture.catalog.models import Entry, Rates
-from prompture.money import EXACT, PER_MILLION, ZERO, Cost, Price
+from prompture.money import EXACT, PER_MILLION, ZERO, Cost, Price, format_usd
 from prompture.types import Usage
 
 Counted: TypeAlias = tuple[tuple[str, int, Price], ...]
@@ -41,6 +41,9 @@ def cost_of(
     the moment of the call (now, if not given), for rates that change with hour or date; a
     naive one is UTC. ``model`` names the model in the reason where ``priced`` cannot.
 
+    Usage that could not be read, or not wholly, gives no price; what is known of it is then in
+    ``computed`` and the reason, as the least that the call cost.
+
     Rules, where the catalogue has no rate: cache reads and writes cost as much as plain input,
     reasoning as much as output, audio and images as much as text. Cache reads and writes come
     out of ``input_tokens``, reasoning out of ``output_tokens``.
@@ -60,11 +63,16 @@ def cost_of(
         if isinstance(chosen, str):
             return _without_rates(stated, reason=f"{chosen} of {_name(priced, model)}")
         plan = chosen
-    if not usage.reported and plan.charges:
-        reason = f"{_name(priced, model)}: the provider reported no usage"
-        return _without_rates(stated, reason=reason)
+    reason = ""
+    if plan.charges and (usage.problem or not usage.reported):
+        reason = f"{_name(priced, model)}: {usage.problem or 'the provider reported no usage'}"
+        if not usage.total_tokens or stated is not None:
+            return _without_rates(stated, reason=reason)
     total, saving, counted = plan.count(usage)
     usd = EXACT.scaleb(Decimal(total), plan.scale)
+    if reason:
+        least = f"{reason}; at least ${format_usd(usd)}"
+        return Cost(usd=None, reason=least, computed=usd, counted=counted)
     return Cost(
         usd=usd if stated is None else stated,
         source=source if stated is None else "provider",

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prompture.codecs.anthropic_request import DIALECT
-from prompture.codecs.base import count, request_id, section, tool_call
+from prompture.codecs.base import request_id, section, tool_call
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.usage import Counts
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 
@@ -71,30 +72,39 @@ def read_usage(usage: Any) -> Usage:
 
     ``iterations`` (compaction, advisors) are not in these totals: see ``nested_usage``.
     """
-    if not isinstance(usage, Mapping) or "input_tokens" not in usage:
-        return Usage(requests=1, raw=usage if isinstance(usage, Mapping) else {})
-    read = count(usage, "cache_read_input_tokens")
-    writes = _writes(usage)
-    written = count(usage, "cache_creation_input_tokens") or sum(writes.values())
+    if not isinstance(usage, Mapping) or not usage:
+        return Usage(requests=1)
+    counts = Counts()
+    part = counts.part
+    fresh = counts.total(usage, "input_tokens")
+    output = counts.total(usage, "output_tokens")
+    read = part(usage, "cache_read_input_tokens")
+    writes = _writes(usage, counts)
+    written = part(usage, "cache_creation_input_tokens") or sum(writes.values())
+    reasoning = part(section(usage, "output_tokens_details"), "thinking_tokens")
+    searches = part(section(usage, "server_tool_use"), "web_search_requests")
+    stated_cost = counts.dollars(usage)
     tier = usage.get("service_tier")
     return Usage(
-        input_tokens=count(usage, "input_tokens") + read + written,
-        output_tokens=count(usage, "output_tokens"),
+        input_tokens=fresh + read + written,
+        output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=written,
         cache_writes=writes,
-        reasoning_tokens=count(section(usage, "output_tokens_details"), "thinking_tokens"),
+        reasoning_tokens=reasoning,
         requests=1,
-        searches=count(section(usage, "server_tool_use"), "web_search_requests"),
+        searches=searches,
         service_tier=tier if isinstance(tier, str) else None,
-        reported=True,
+        stated_cost=stated_cost,
+        reported=counts.readable,
+        problem=counts.problem,
         raw=usage,
     )
 
 
-def _writes(usage: JSON) -> dict[str, int]:
+def _writes(usage: JSON, counts: Counts) -> dict[str, int]:
     by_ttl = section(usage, "cache_creation")
-    found = {ttl: count(by_ttl, f"ephemeral_{ttl}_input_tokens") for ttl in ("5m", "1h")}
+    found = {ttl: counts.part(by_ttl, f"ephemeral_{ttl}_input_tokens") for ttl in ("5m", "1h")}
     return {ttl: tokens for ttl, tokens in found.items() if tokens}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from prompture.codecs.anthropic_answer import UNPARSED, read_message
 from prompture.codecs.base import Endpoint, read_arguments
 from prompture.codecs.faults import stream_error
+from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.ndjson import parse_line
@@ -136,9 +137,12 @@ class AnthropicStream:
                 self._message[key] = value
         usage = event.get("usage")
         if isinstance(usage, Mapping):
-            known = dict(self._message.get("usage") or {})
-            known.update({k: v for k, v in usage.items() if v is not None})
-            self._message["usage"] = known
+            known = self._message.get("usage")
+            known = known if isinstance(known, Mapping) else {}
+            # After a compaction the totals are those of its last call: they may well fall to 0.
+            restated = {k: v for k, v in usage.items() if v is not None}
+            both = {**known, **restated} if usage.get("iterations") else merged(known, usage)
+            self._message["usage"] = both
 
     def _whole(self) -> dict[str, Any]:
         """The message so far; asking for it changes nothing."""

@@ -141,12 +141,6 @@ _REQUEST_ID_HEADERS = (
 )
 
 
-def count(source: JSON, key: str) -> int:
-    """A token count out of a usage object: absent, null and nonsense are 0."""
-    value = source.get(key)
-    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
-
-
 def section(source: JSON, key: str) -> JSON:
     """An inner object, empty where it is absent or null."""
     value = source.get(key)

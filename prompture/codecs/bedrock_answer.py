@@ -8,11 +8,12 @@ from typing import Any
 
 from prompture import errors
 from prompture.codecs.anthropic_answer import UNPARSED
-from prompture.codecs.base import Endpoint, count, request_id, section, tool_call
+from prompture.codecs.base import Endpoint, request_id, section, tool_call
 from prompture.codecs.bedrock_request import DIALECT
 from prompture.codecs.fault_classes import Fault
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.usage import Counts
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
@@ -77,30 +78,36 @@ def _citations(block: JSON) -> list[Any]:
 def read_usage(body: JSON) -> Usage:
     """Bedrock counts fresh, read and written input apart; we add them up."""
     usage = body.get("usage")
-    if not isinstance(usage, Mapping) or "inputTokens" not in usage:
+    if not isinstance(usage, Mapping) or not usage:
         return Usage(requests=1)
-    read = count(usage, "cacheReadInputTokens") or count(usage, "cacheReadInputTokenCount")
-    written = count(usage, "cacheWriteInputTokens") or count(usage, "cacheWriteInputTokenCount")
+    counts = Counts()
+    fresh, output = counts.total(usage, "inputTokens"), counts.total(usage, "outputTokens")
+    read = counts.part(usage, "cacheReadInputTokens", "cacheReadInputTokenCount")
+    written = counts.part(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
+    writes = _writes(usage, counts)
     tier = section(body, "serviceTier").get("type")
     return Usage(
-        input_tokens=count(usage, "inputTokens") + read + written,
-        output_tokens=count(usage, "outputTokens"),
+        input_tokens=fresh + read + written,
+        output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        cache_writes=_writes(usage),
+        cache_writes=writes,
         requests=1,
         service_tier=tier if isinstance(tier, str) else None,
-        reported=True,
+        reported=counts.readable,
+        problem=counts.problem,
         raw=usage,
     )
 
 
-def _writes(usage: JSON) -> dict[str, int]:
+def _writes(usage: JSON, counts: Counts) -> dict[str, int]:
     details = usage.get("cacheDetails")
     return {
-        str(one["ttl"]): count(one, "inputTokens")
+        str(one["ttl"]): tokens
         for one in (details if isinstance(details, list) else ())
-        if isinstance(one, Mapping) and one.get("ttl") and count(one, "inputTokens")
+        if isinstance(one, Mapping)
+        and one.get("ttl")
+        and (tokens := counts.part(one, "inputTokens"))
     }
 
 

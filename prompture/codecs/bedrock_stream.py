@@ -9,6 +9,7 @@ from typing import Any
 from prompture.codecs.anthropic_answer import UNPARSED
 from prompture.codecs.base import Endpoint, read_arguments, section
 from prompture.codecs.bedrock_answer import is_call, read_answer, read_failure
+from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.eventstream import EventMessage, EventStreamDecoder
@@ -64,7 +65,10 @@ class ConverseStream:
             case "contentBlockDelta":
                 return self._delta(index, section(event, "delta"))
             case "messageStop" | "metadata":
+                known, usage = self._body.get("usage"), section(event, "usage")
                 self._body.update({k: v for k, v in event.items() if k != "p"})
+                if known or usage:
+                    self._body["usage"] = merged(known or {}, usage)
         return []
 
     def _start(self, index: int, start: JSON) -> list[Delta]:

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prompture.codecs.base import Endpoint, count, section, tool_call
+from prompture.codecs.base import Endpoint, section, tool_call
 from prompture.codecs.cohere_messages import DIALECT
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.usage import Counts
 from prompture.errors import (
     ContentFiltered,
     ContextWindowExceeded,
@@ -79,28 +80,41 @@ def usage_of(body: JSON) -> Usage:
     raw = section(body, "usage")
     tokens, billed_units = section(raw, "tokens"), section(raw, "billed_units")
     stated = tokens or billed_units
-    entered = count(stated, "input_tokens")
+    if not stated:
+        return Usage(requests=1, raw=raw)
+    counts = Counts()
+    entered = counts.total(stated, "input_tokens")
+    made = counts.total(stated, "output_tokens")
+    read, reasoning = counts.part(raw, "cached_tokens"), counts.part(tokens, "reasoning_tokens")
+    if tokens and billed_units:
+        _charged(billed_units, counts)
     return Usage(
         input_tokens=entered,
-        output_tokens=count(stated, "output_tokens"),
-        cache_read_tokens=min(count(raw, "cached_tokens"), entered),
-        reasoning_tokens=count(tokens, "reasoning_tokens"),
+        output_tokens=made,
+        cache_read_tokens=min(read, entered),
+        reasoning_tokens=reasoning,
         requests=1,
-        reported=bool(stated),
+        reported=counts.readable,
+        problem=counts.problem,
         raw=raw,
     )
+
+
+def _charged(units: JSON, counts: Counts) -> tuple[int, int]:
+    """Input and output that are charged for; an embedding's or a search's units have neither."""
+    return counts.part(units, "input_tokens"), counts.part(units, "output_tokens")
 
 
 def billed(usage: Usage) -> Usage:
     """What is charged for: without Cohere's own prompt template, with the tokens of images.
     Cached tokens are not told apart there, and cost as much as others."""
     units = section(usage.raw, "billed_units")
-    if not units:
+    if not units.keys() & {"input_tokens", "output_tokens"}:
         return usage
-    made = count(units, "output_tokens")
+    entered, made = _charged(units, Counts())
     return replace(
         usage,
-        input_tokens=count(units, "input_tokens"),
+        input_tokens=entered,
         output_tokens=made,
         cache_read_tokens=0,
         reasoning_tokens=min(usage.reasoning_tokens, made),

@@ -9,6 +9,7 @@ from typing import Any
 
 from prompture.codecs.base import Endpoint, section
 from prompture.codecs.cohere_answer import objects, raise_error, read_answer, text_of
+from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.ndjson import parse_line
@@ -88,8 +89,8 @@ class CohereStream:
             case "message-end":
                 self._ended = True
                 self._body["finish_reason"] = delta.get("finish_reason")
-                if usage := delta.get("usage"):
-                    self._body["usage"] = usage
+                if usage := section(delta, "usage"):
+                    self._body["usage"] = merged(self._body.get("usage") or {}, usage)
 
     def _content(self, block: JSON, index: Any) -> Iterator[Delta]:
         place = index if isinstance(index, int) else max(self._blocks, default=0)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prompture.codecs.base import Endpoint, count, section, tool_call
+from prompture.codecs.base import Endpoint, section, tool_call
 from prompture.codecs.fault_classes import Fault
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.gemini_contents import DIALECT
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.usage import Counts
 from prompture.errors import (
     ContentFiltered,
     InvalidRequest,
@@ -125,23 +126,31 @@ def usage_of(body: JSON) -> Usage:
     raw = section(body, "usageMetadata")
     if not any(key.endswith("TokenCount") for key in raw):
         return Usage(requests=1, service_tier=_tier(raw), raw=raw)
-    prompt = count(raw, "promptTokenCount")
+    counts = Counts()
+    # Numbers of 0 are left out there, as in all of Google's JSON: what is there must be readable.
+    prompt = counts.total(raw, "promptTokenCount")
+    answered = counts.needed(raw, "candidatesTokenCount")
+    tools = counts.part(raw, "toolUsePromptTokenCount")
+    read = counts.part(raw, "cachedContentTokenCount")
     given = objects(raw.get("promptTokensDetails")) + objects(raw.get("toolUsePromptTokensDetails"))
     made = objects(raw.get("candidatesTokensDetails"))
-    thoughts = count(raw, "thoughtsTokenCount")
+    thoughts = counts.part(raw, "thoughtsTokenCount")
+    spoken, heard = _of_kind(made, _AUDIO, counts), _of_kind(given, _AUDIO, counts)
+    drawn, seen = _of_kind(made, _IMAGE, counts), _of_kind(given, _IMAGE, counts)
     return Usage(
-        input_tokens=prompt + count(raw, "toolUsePromptTokenCount"),
-        output_tokens=count(raw, "candidatesTokenCount") + thoughts,
-        cache_read_tokens=min(count(raw, "cachedContentTokenCount"), prompt),
+        input_tokens=prompt + tools,
+        output_tokens=answered + thoughts,
+        cache_read_tokens=min(read, prompt),
         reasoning_tokens=thoughts,
-        input_audio_tokens=_of_kind(given, _AUDIO),
-        output_audio_tokens=_of_kind(made, _AUDIO),
-        input_image_tokens=_of_kind(given, _IMAGE),
-        output_image_tokens=_of_kind(made, _IMAGE),
+        input_audio_tokens=heard,
+        output_audio_tokens=spoken,
+        input_image_tokens=seen,
+        output_image_tokens=drawn,
         requests=1,
         searches=_searches(body),
         service_tier=_tier(raw),
-        reported=True,
+        reported=counts.readable,
+        problem=counts.problem,
         raw=raw,
     )
 
@@ -153,8 +162,8 @@ def _searches(body: JSON) -> int:
     return sum(len(q) for q in queries if isinstance(q, list))
 
 
-def _of_kind(details: Sequence[JSON], kind: tuple[str, int]) -> int:
-    return sum(count(d, "tokenCount") for d in details if d.get("modality") in kind)
+def _of_kind(details: Sequence[JSON], kind: tuple[str, int], counts: Counts) -> int:
+    return sum(counts.part(d, "tokenCount") for d in details if d.get("modality") in kind)
 
 
 def _tier(raw: JSON) -> str | None:

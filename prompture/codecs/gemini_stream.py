@@ -19,6 +19,7 @@ from prompture.codecs.gemini_answer import (
     unfinished,
     words_of,
 )
+from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.lines import LineDecoder
@@ -120,7 +121,7 @@ class Fold:
             if value is None or key == "candidates":
                 continue
             if key == "usageMetadata" and isinstance(value, dict):
-                self._usage.update({k: v for k, v in value.items() if v is not None})
+                self._usage = merged(self._usage, value)
             else:
                 self._body[key] = value
         candidate = candidate_of(chunk)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompture import errors
-from prompture.codecs.base import Endpoint, count, request_id, tool_call
+from prompture.codecs.base import Endpoint, request_id, tool_call
 from prompture.codecs.faults import raise_if_error, stream_error
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.usage import Counts, merged
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
@@ -139,11 +140,15 @@ def _completion(
 def _usage(body: JSON) -> Usage:
     """``prompt_eval_count`` is left out where the whole prompt was in the server's cache."""
     raw = {name: body[name] for name in _COUNTS if name in body}
+    if not raw.keys() & {"prompt_eval_count", "eval_count"}:
+        return Usage(requests=1, raw=raw)
+    counts = Counts()
     return Usage(
-        input_tokens=count(body, "prompt_eval_count"),
-        output_tokens=count(body, "eval_count"),
+        input_tokens=counts.needed(body, "prompt_eval_count"),
+        output_tokens=counts.total(body, "eval_count"),
         requests=1,
-        reported="eval_count" in body or "prompt_eval_count" in body,
+        reported=counts.readable,
+        problem=counts.problem,
         raw=raw,
     )
 
@@ -170,6 +175,7 @@ class OllamaStream:
     _calls: list[ToolCall] = field(default_factory=list)
     _logprobs: list[Any] = field(default_factory=list)
     _last: JSON = field(default_factory=dict)
+    _usage: JSON = field(default_factory=dict)
     _done: bool = False
     _error: PromptureError | None = None
 
@@ -198,6 +204,8 @@ class OllamaStream:
         if message is None:
             raise ProtocolError(f"{self.endpoint.provider}: no message in {str(line)[:200]!r}")
         self._last = line
+        counted = {name: line[name] for name in _COUNTS if name in line}
+        self._usage = merged(self._usage, counted) if counted else self._usage
         self._done = bool(line.get("done"))
         self._logprobs += line.get("logprobs") or ()
         deltas = []
@@ -240,6 +248,7 @@ class OllamaStream:
         body = {
             k: v for k, v in self._last.items() if k not in ("response", "thinking", "logprobs")
         }
+        body |= self._usage
         body["message"] = _turn(text, reasoning, self._calls)
         whole = _completion(
             body,

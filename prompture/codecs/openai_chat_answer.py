@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from prompture.codecs.base import Endpoint, count, request_id, section, tool_call
+from prompture.codecs.base import Endpoint, request_id, section, tool_call
 from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
+from prompture.codecs.usage import Counts
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
@@ -173,57 +173,38 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
     usage = body.get("usage")
     if not isinstance(usage, Mapping) or not usage:
         return Usage(requests=1)
+    counts = Counts()
+    part = counts.part
     given = section(usage, "prompt_tokens_details")
     made = section(usage, "completion_tokens_details")
-    prompt, output = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
-    reasoning = count(made, "reasoning_tokens") or count(usage, "reasoning_tokens")
-    if quirks.reasoning_apart and count(usage, "total_tokens") != prompt + output:
+    prompt = counts.total(usage, "prompt_tokens", "input_tokens")
+    output = counts.total(usage, "completion_tokens", "output_tokens")
+    reasoning = part(made, "reasoning_tokens") or part(usage, "reasoning_tokens")
+    if quirks.reasoning_apart and part(usage, "total_tokens") != prompt + output:
         output += reasoning
-    read = (
-        count(given, "cached_tokens")
-        or count(usage, "cached_tokens")
-        or count(usage, "prompt_cache_hit_tokens")
-        or count(usage, "num_cached_tokens")
+    read = part(given, "cached_tokens") or part(
+        usage, "cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens"
     )
-    write = count(given, "cache_write_tokens") or count(given, "cache_creation_input_tokens")
+    write = part(given, "cache_write_tokens", "cache_creation_input_tokens")
+    stated_cost = counts.dollars(usage)
     return Usage(
         input_tokens=prompt,
         output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=write,
         reasoning_tokens=reasoning,
-        input_audio_tokens=count(given, "audio_tokens"),
-        output_audio_tokens=count(made, "audio_tokens"),
-        input_image_tokens=count(given, "image_tokens"),
-        output_image_tokens=count(made, "image_tokens"),
+        input_audio_tokens=part(given, "audio_tokens"),
+        output_audio_tokens=part(made, "audio_tokens"),
+        input_image_tokens=part(given, "image_tokens"),
+        output_image_tokens=part(made, "image_tokens"),
         requests=1,
         service_tier=_text(body.get("service_tier")) or _text(usage.get("service_tier")),
-        stated_cost=stated_cost(usage),
-        reported=True,
+        stated_cost=stated_cost,
+        reported=counts.readable,
+        problem=counts.problem,
         raw=usage,
     )
 
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-_TICKS = Decimal(10) ** 10
-
-
-def stated_cost(usage: JSON) -> Decimal | None:
-    """Dollars the provider states: OpenRouter's ``cost`` (plus the upstream's where the user's
-    own key paid there), xAI's ticks, Perplexity's ``cost.total_cost``."""
-    ticks = usage.get("cost_in_usd_ticks")
-    if isinstance(ticks, int) and not isinstance(ticks, bool):
-        return Decimal(ticks) / _TICKS
-    cost = usage.get("cost")
-    if isinstance(cost, Mapping):
-        cost = cost.get("total_cost")
-    if isinstance(cost, bool) or not isinstance(cost, (int, float)):
-        return None
-    total = Decimal(repr(cost))
-    upstream = section(usage, "cost_details").get("upstream_inference_cost")
-    if usage.get("is_byok") and isinstance(upstream, (int, float)):
-        total += Decimal(repr(upstream))
-    return total

@@ -20,6 +20,7 @@ from prompture.codecs.openai_chat_answer import (
 )
 from prompture.codecs.openai_chat_fast import TextTemplate
 from prompture.codecs.think import ThinkSplitter
+from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
 from prompture.wire.http import HTTPResponse
@@ -120,19 +121,23 @@ class OpenAIChatStream:
             if body.get(key):
                 self._body[key] = body[key]
         if usage := body.get("usage"):
-            self._body["usage"] = usage
+            self._count(usage)
         elif isinstance(groq := body.get("x_groq"), Mapping):
             if groq.get("usage"):
-                self._body["usage"] = groq["usage"]
+                self._count(groq["usage"])
             if groq.get("error"):
                 raise stream_error({"error": groq["error"]}, self._endpoint)
         for key in ("citations", "search_results"):
             if body.get(key):
                 self._body[key] = body[key]
 
+    def _count(self, usage: Any) -> None:
+        if isinstance(usage, Mapping):
+            self._body["usage"] = merged(self._body.get("usage") or {}, usage)
+
     def _choice(self, choice: JSON, deltas: list[Delta]) -> None:
         if choice.get("usage"):
-            self._body["usage"] = choice["usage"]
+            self._count(choice["usage"])
         if logprobs := choice.get("logprobs"):
             self._logprobs.extend(logprobs.get("content") or ())
         # A few providers send a whole message in a chunk of a stream.

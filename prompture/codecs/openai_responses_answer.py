@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prompture.codecs.base import Endpoint, count, request_id, section, tool_call
+from prompture.codecs.base import Endpoint, request_id, section, tool_call
 from prompture.codecs.faults import fault_of, provider_error, raise_if_error
-from prompture.codecs.openai_chat_answer import stated_cost
 from prompture.codecs.openai_responses_rules import DIALECT
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.usage import Counts
 from prompture.errors import InvalidRequest, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
@@ -102,36 +102,43 @@ def _raw_stop(body: JSON) -> str | None:
 def read_usage(body: JSON) -> Usage:
     """Cache reads and writes are parts of the input, reasoning is part of the output."""
     usage = body.get("usage")
-    if not isinstance(usage, Mapping) or "input_tokens" not in usage:
+    if not isinstance(usage, Mapping) or not usage:
         return Usage(requests=1)
+    counts = Counts()
+    part = counts.part
     given = section(usage, "input_tokens_details")
-    tokens = count(usage, "input_tokens")
-    read = min(count(given, "cached_tokens"), tokens)
-    written = min(count(given, "cache_write_tokens"), tokens - read)
+    tokens = counts.total(usage, "input_tokens", "prompt_tokens")
+    output = counts.total(usage, "output_tokens", "completion_tokens")
+    read = min(part(given, "cached_tokens"), tokens)
+    written = min(part(given, "cache_write_tokens"), tokens - read)
+    reasoning = part(section(usage, "output_tokens_details"), "reasoning_tokens")
+    writes, searches = _writes(usage, given, counts), _searches(body, usage, counts)
+    stated_cost = counts.dollars(usage)
     tier = body.get("service_tier")
     return Usage(
         input_tokens=tokens,
-        output_tokens=count(usage, "output_tokens"),
+        output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        cache_writes=_writes(usage, given),
-        reasoning_tokens=count(section(usage, "output_tokens_details"), "reasoning_tokens"),
+        cache_writes=writes,
+        reasoning_tokens=reasoning,
         requests=1,
-        searches=_searches(body, usage),
+        searches=searches,
         service_tier=tier if isinstance(tier, str) else None,
-        stated_cost=stated_cost(usage),
-        reported=True,
+        stated_cost=stated_cost,
+        reported=counts.readable,
+        problem=counts.problem,
         raw=usage,
     )
 
 
-def _searches(body: JSON, usage: JSON) -> int:
+def _searches(body: JSON, usage: JSON, counts: Counts) -> int:
     """Web searches as the provider counts them, else those among the output's items; opening a
     page and finding in one are no searches."""
     xai = section(usage, "server_side_tool_usage_details")
     stated = section(section(body, "tool_usage"), "web_search")
     if xai or "num_requests" in stated:
-        return count(xai, "web_search_calls") or count(stated, "num_requests")
+        return counts.part(xai, "web_search_calls") or counts.part(stated, "num_requests")
     items = body.get("output")
     calls = [
         one
@@ -141,8 +148,8 @@ def _searches(body: JSON, usage: JSON) -> int:
     return sum(section(one, "action").get("type", "search") == "search" for one in calls)
 
 
-def _writes(usage: JSON, given: JSON) -> dict[str, int]:
+def _writes(usage: JSON, given: JSON, counts: Counts) -> dict[str, int]:
     key = "cache_write_tokens_details"
     by_ttl = section(given, key) or section(usage, key)
-    found = {ttl: count(by_ttl, f"ttl_{ttl}_tokens") for ttl in ("30m", "12h")}
+    found = {ttl: counts.part(by_ttl, f"ttl_{ttl}_tokens") for ttl in ("30m", "12h")}
     return {ttl: tokens for ttl, tokens in found.items() if tokens}

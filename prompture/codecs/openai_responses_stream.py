@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from prompture.codecs.base import Endpoint
+from prompture.codecs.base import Endpoint, section
 from prompture.codecs.faults import stream_error
 from prompture.codecs.openai_responses_answer import completion, failure, thoughts
+from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.http import HTTPResponse
@@ -86,6 +87,9 @@ class ResponsesStream:
     def _state(self, kind: str, response: dict[str, Any]) -> list[Delta]:
         if kind == "response.failed" or response.get("status") == "failed":
             raise failure(response, HTTPResponse(200, {}), self.endpoint)
+        known, usage = self._response.get("usage"), section(response, "usage")
+        if isinstance(known, Mapping):
+            response = {**response, "usage": merged(known, usage)}
         self._response = response
         if kind not in _GOOD:
             return []
