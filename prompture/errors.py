@@ -252,7 +252,13 @@ class ExtractionError(PromptureError):
 
     Attributes:
         attempts: what was tried, in order (``prompture.extraction.result.Attempt``).
+        raw: the last answer as the model wrote it. In no message and no repr.
+        value: plain JSON: that answer in the shape of the schema, as far as it could be read;
+            None where it could not.
     """
+
+    raw: str = ""
+    value: Any = None
 
     def __init__(self, message: str, *, attempts: Sequence[Attempt] = ()) -> None:
         super().__init__(message)

@@ -28,6 +28,7 @@ from prompture.extraction.answer import (
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
 from prompture.extraction.prompts import complaint, json_only, tool_complaints
 from prompture.extraction.result import Attempt, Extraction
+from prompture.extraction.salvage import cause_of, raw_of, with_rest
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
 from prompture.flows.judge import advice, status_of, stop_error
@@ -75,6 +76,7 @@ class Ledger:
                 charge=charge,
                 repairs=repairs,
                 asked_for=asked,
+                raw=raw_of(completion),
             )
         )
 
@@ -88,6 +90,7 @@ class Ledger:
                 request_id=getattr(error, "request_id", None),
                 error=f"{type(error).__name__}: {error}",
                 charge=charges[-1] if charges else None,
+                raw=raw_of(error.partial) if error.partial else "",
             )
         )
 
@@ -162,6 +165,7 @@ def one_model(
             if left and isinstance(exc, ToolArgumentsInvalid):
                 continue
             raise
+        so_far = patch.plain if patch else UNREAD
         if error := stop_error(completion, name=name, max_tokens=plan.template.max_tokens):
             ledger.note(
                 completion,
@@ -170,12 +174,11 @@ def one_model(
                 status=status_of(error),
                 error=str(error),
             )
-            raise error
+            raise with_rest(error, completion, plan=plan, source=source, plain=so_far)
         asked = tuple(patch.paths) if patch else ()
         try:
             reading = question.read(source, completion)
         except Rejected as exc:
-            rejected = exc
             ledger.note(
                 completion,
                 name=name,
@@ -184,6 +187,11 @@ def one_model(
                 problems=exc.problems,
                 asked=asked,
             )
+            if not left:
+                failure = failed(name, exc.problems, tries, completion)
+                plain = so_far if exc.plain is UNREAD else exc.plain
+                with_rest(failure, completion, plan=plan, source=source, plain=plain)
+                raise failure from cause_of(exc)
             whole_tokens = whole_tokens if patch else completion.usage.output_tokens
             question = _again(question, source, driver, plan, completion, exc)
             continue
@@ -192,10 +200,7 @@ def one_model(
             completion, name=name, strategy=plan.strategy, repairs=reading.repairs, asked=asked
         )
         return _extraction(reading, completion, plan, document, ledger, name, saved)
-    told = summary(name, rejected.problems, tries)
-    if rejected.problems[0].kind == CUT:
-        raise Truncated(f"{told}; {advice(completion)}")
-    raise Invalid(told, problems=rejected.problems)
+    raise AssertionError("the last try ends in a value or an error")
 
 
 def _extraction(
@@ -262,12 +267,17 @@ def turns_after(completion: Completion, said: str) -> list[Message]:
     return [Message(role="user", content=said)]
 
 
-def summary(name: str, problems: Sequence[Problem], tries: int) -> str:
-    """What came of asking a model so often."""
+def failed(
+    name: str, problems: Sequence[Problem], tries: int, completion: Completion
+) -> ExtractionError:
+    """What came of asking a model so often: Invalid, or Truncated where the JSON broke off."""
     shown = "; ".join(str(p) for p in problems[:5])
     more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
     times = "once" if tries == 1 else f"{tries} times"
-    return f"{name} was asked {times} and gave no valid value: {shown}{more}"
+    told = f"{name} was asked {times} and gave no valid value: {shown}{more}"
+    if problems[0].kind == CUT:
+        return Truncated(f"{told}; {advice(completion)}")
+    return Invalid(told, problems=problems)
 
 
 Planner = Callable[[Any], Plan]

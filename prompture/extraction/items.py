@@ -14,17 +14,17 @@ from prompture.errors import (
     Invalid,
     PromptureError,
     ToolArgumentsInvalid,
-    Truncated,
 )
 from prompture.extraction.answer import CUT, answer_text
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
-from prompture.extraction.flow import Ledger, summary, turns_after
+from prompture.extraction.flow import Ledger, failed, turns_after
 from prompture.extraction.live import AsyncLive, Books, Live
 from prompture.extraction.partial import json_pieces
 from prompture.extraction.prompts import complaint
+from prompture.extraction.salvage import cause_of, with_rest
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
-from prompture.flows.judge import advice, status_of, stop_error
+from prompture.flows.judge import status_of, stop_error
 from prompture.flows.stream import Listener, astream, stream
 from prompture.money import Bill
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
@@ -181,7 +181,8 @@ class Items(Generic[T]):
             return Item(index, None, error.problems, raw)
         shown = "; ".join(str(p) for p in placed[:3])
         self._stopped = Invalid(f"item {index} is not valid: {shown}", problems=placed)
-        raise self._stopped from error
+        self._stopped.raw = raw
+        raise self._stopped from cause_of(error)
 
     def is_settled(self) -> bool:
         """Whether a failure is final: items are out that another answer would repeat."""
@@ -222,17 +223,15 @@ class Items(Generic[T]):
                 error=str(error or ""),
             )
             if error:
-                raise error
+                raise with_rest(error, completion, plan=plan, source=source)
             if not self.wrong:
                 return
             if self.is_settled():
                 break
             said = complaint(self.wrong)
             request = replace(request, messages=(*request.messages, *turns_after(completion, said)))
-        told = summary(name, self.wrong, tries - left)
-        if self.wrong[0].kind == CUT:
-            raise Truncated(f"{told}; {advice(completion)}")
-        raise Invalid(told, problems=self.wrong)
+        failure = failed(name, self.wrong, tries - left, completion)
+        raise with_rest(failure, completion, plan=plan, source=source)
 
 
 Run = Callable[[Items[T]], Flow[Any]]

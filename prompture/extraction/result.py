@@ -20,7 +20,8 @@ class Attempt:
     """One question to a model. ``problems`` are what was wrong with its answer, with pointers
     into the schema's own values; ``error`` is set where no answer came (``model`` is empty where
     not even a driver could be made). ``asked_for`` names the
-    parts that were asked for again, where it was not the whole."""
+    parts that were asked for again, where it was not the whole. ``raw`` is the answer as the
+    model wrote it."""
 
     model: str
     strategy: str
@@ -31,6 +32,7 @@ class Attempt:
     charge: Charge | None = None
     repairs: tuple[str, ...] = ()
     asked_for: tuple[str, ...] = ()
+    raw: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import threading
 import typing
 import unicodedata
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType, UnionType
 from typing import (
@@ -79,6 +79,13 @@ class Source(Generic[T]):
         """
         checked: T = self._checker.validate_json(text)
         return checked
+
+    def bound(self, context: Any) -> Source[T]:
+        """The same schema, whose validators see ``context`` (Pydantic's validation context).
+        A JSON Schema has no validators."""
+        if context is None or not self.typed:
+            return self
+        return replace(self, _checker=self._checker.bound(context))  # type: ignore[attr-defined]
 
     @property
     def shape(self) -> Shape:

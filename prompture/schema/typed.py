@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import sys
@@ -18,6 +19,7 @@ from pydantic_core import SchemaValidator
 
 from prompture.errors import SchemaError
 from prompture.schema.blame import problems_of
+from prompture.schema.blunders import blunder
 from prompture.schema.check import InvalidValue, Problem, pointer
 from prompture.schema.cores import Core, nodes_of
 from prompture.schema.patient import LARGE_CHARS, no_collection, patient
@@ -35,11 +37,21 @@ _OPAQUE = frozenset({"any", "function-plain", "function-before", "function-wrap"
 class TypedChecker:
     """Validates JSON for one type; every call is one call of pydantic-core."""
 
-    __slots__ = ("_by_name", "_core", "_exact", "_patient", "_shape", "_validator", "_withhold")
+    __slots__ = (
+        "_by_name",
+        "_context",
+        "_core",
+        "_exact",
+        "_patient",
+        "_shape",
+        "_validator",
+        "_withhold",
+    )
 
     def __init__(self, adapter: TypeAdapter[Any], json_schema: Mapping[str, Any]) -> None:
         traits = _Traits(adapter.core_schema)
         self._core = adapter.core_schema
+        self._context: Any = None
         self._shape: Shape | None = None
         self._patient: SchemaValidator | None = None
         self._validator = adapter.validator
@@ -47,13 +59,19 @@ class TypedChecker:
         self._exact = traits.decimals and not traits.opaque
         self._withhold = traits.hides_input or _mentions_secret(json_schema)
 
+    def bound(self, context: Any) -> TypedChecker:
+        """The same, for validators that are to see this context."""
+        other = copy.copy(self)
+        other._context, other._shape = context, None
+        return other
+
     @property
     def shape(self) -> Shape:
         """What unfinished values look like; its validators are made when first needed."""
         if self._shape is None:
             from prompture.schema.growing import shape_of
 
-            self._shape = shape_of(self._core, by_name=self._by_name)
+            self._shape = shape_of(self._core, by_name=self._by_name, context=self._context)
         return self._shape
 
     def validate_json(self, text: str | bytes) -> Any:
@@ -69,10 +87,16 @@ class TypedChecker:
 
     def _checked(self, validator: Any, text: str | bytes) -> Any:
         try:
-            found = validator.validate_json(text, by_alias=True, by_name=self._by_name)
+            found = validator.validate_json(
+                text, by_alias=True, by_name=self._by_name, context=self._context
+            )
         except ValidationError as error:
             # `from None`: Pydantic's error prints the document.
             raise problems_of(error, lambda: json.loads(text), withhold=self._withhold) from None
+        except MemoryError:
+            raise
+        except Exception as error:  # a user's validator may raise anything
+            raise blunder(error, withhold=self._withhold) from error
         if self._exact:
             return self._exactly(text, found)
         return found
@@ -86,8 +110,10 @@ class TypedChecker:
             return found
         quoted = json.dumps(json.loads(plain, parse_float=_long_as_text))
         try:
-            return self._validator.validate_json(quoted, by_alias=True, by_name=self._by_name)
-        except ValidationError:  # a strict field refuses numbers in quotes; `found` stands
+            return self._validator.validate_json(
+                quoted, by_alias=True, by_name=self._by_name, context=self._context
+            )
+        except Exception:  # a strict field, or a user's validator, that wants no numbers in quotes
             return found
 
 
@@ -111,7 +137,9 @@ def adapter_of(schema: Any) -> TypeAdapter[Any]:
     except CoreSchemaError as error:  # such as a pattern with look-around
         why = " ".join(str(error).split())
         raise SchemaError(f"{_named(schema)} is no schema: {why[:300]}") from error
-    except (TypeError, NameError, AttributeError, ValueError, RecursionError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # hooks of the user's own types may raise anything
         raise SchemaError(
             f"{_named(schema)} is no schema: {_first_line(error) or type(error).__name__}"
         ) from error
@@ -131,6 +159,13 @@ def json_schema_of(adapter: TypeAdapter[Any], schema: Any) -> dict[str, Any]:
             f"{_named(schema)} has no JSON Schema{f' at {where}' if where else ''}: "
             f"{_first_line(error)}; annotate it with a type that JSON can carry, or with "
             "pydantic.WithJsonSchema"
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # hooks of the user's own types may raise anything
+        raise SchemaError(
+            f"the JSON Schema of {_named(schema)} cannot be made:"
+            f" {_first_line(error) or type(error).__name__}"
         ) from error
 
 

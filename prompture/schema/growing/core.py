@@ -40,19 +40,21 @@ _LISTS = frozenset({"list", "tuple", "set", "frozenset"})
 Values = dict[str, Any]
 
 
-def shape_of(core: Any, *, by_name: bool | None = None) -> Shape:
+def shape_of(core: Any, *, by_name: bool | None = None, context: Any = None) -> Shape:
     """The shape that a core schema (``TypeAdapter.core_schema``) describes.
 
     ``by_name``: whether fields may go by their names beside their aliases (Pydantic's switch).
+    ``context`` is what validators see.
     """
-    return _Compiler(by_name).shape(core, None)
+    return _Compiler(by_name, context).shape(core, None)
 
 
 class _Compiler:
     """Walks a core schema as far as values lead it; definitions are looked up on the way."""
 
-    def __init__(self, by_name: bool | None) -> None:
+    def __init__(self, by_name: bool | None, context: Any) -> None:
         self._by_name = by_name
+        self._context = context
         self._defs: dict[str, Any] = {}
         self._known: dict[str, Shape] = {}
 
@@ -91,7 +93,7 @@ class _Compiler:
                 return core
 
     def _reader(self, core: Core, config: Any) -> Reader:
-        return Reader(lambda: self._closed(core), config, self._by_name)
+        return Reader(lambda: self._closed(core), config, self._by_name, self._context)
 
     def _closed(self, core: Core) -> Any:
         """The schema with the definitions that it may refer to."""

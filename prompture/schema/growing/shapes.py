@@ -50,10 +50,13 @@ PLAIN = Shape()
 class Reader:
     """One part of a core schema, as a validator that is made when first needed."""
 
-    __slots__ = ("_by_name", "_config", "_made", "_schema")
+    __slots__ = ("_by_name", "_config", "_made", "_schema", "context")
 
-    def __init__(self, schema: Callable[[], Any], config: Any, by_name: bool | None) -> None:
+    def __init__(
+        self, schema: Callable[[], Any], config: Any, by_name: bool | None, context: Any
+    ) -> None:
         self._schema = schema
+        self.context = context
         self._config = config
         self._by_name = by_name
         self._made: SchemaValidator | None = None
@@ -66,8 +69,10 @@ class Reader:
 
     def read(self, value: Any) -> Any:
         """Read as JSON is: a date is a string. Raises InvalidValue."""
-        read, by_name = self.validator.validate_json, self._by_name
-        return checked(lambda: read(_text(value), by_alias=True, by_name=by_name), value)
+        read, by_name, context = self.validator.validate_json, self._by_name, self.context
+        return checked(
+            lambda: read(_text(value), by_alias=True, by_name=by_name, context=context), value
+        )
 
 
 def checked(validate: Callable[[], Any], value: Any) -> Any:
@@ -197,10 +202,9 @@ class Member(Typed):
     def whole(self, value: Any, siblings: Siblings) -> Any:
         names = self._names
         known = {names[key][0]: found for key, found in siblings().items() if key in names}
+        assign, context = self._owner.validator.validate_assignment, self._owner.context
         try:
-            found = checked(
-                lambda: self._owner.validator.validate_assignment(known, self._name, value), value
-            )
+            found = checked(lambda: assign(known, self._name, value, context=context), value)
         except InvalidValue:
             # Assignment takes Python values; a strict field wants to see JSON.
             return self._reader.read(value)
