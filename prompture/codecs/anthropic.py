@@ -66,7 +66,7 @@ class Anthropic:
         return {"anthropic-version": version, **(auth if key else {}), **endpoint.headers}
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        body = response.json()
+        body = response.json(endpoint.secrets())
         raise_if_error(body, response, endpoint)
         return read_message(body, response.headers)
 

@@ -11,14 +11,14 @@ from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
+from prompture.wire.loading import shape
 
 
 def read_message(body: Any, headers: Mapping[str, str]) -> Completion:
     """Raises ProtocolError where the body is no message."""
     blocks = body.get("content") if isinstance(body, Mapping) else None
     if not isinstance(blocks, list) or not all(isinstance(b, Mapping) for b in blocks):
-        start = str(body)[:200]
-        raise ProtocolError(f"anthropic: expected a message with content, got {start!r}")
+        raise ProtocolError(f"anthropic: expected a message with content, got {shape(body)}")
     calls = tuple(_call(b) for b in blocks if b.get("type") == "tool_use")
     raw_stop = body.get("stop_reason")
     text = "".join(_texts(blocks, "text"))

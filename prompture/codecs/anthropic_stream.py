@@ -14,7 +14,7 @@ from prompture.codecs.faults import stream_error
 from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, ProtocolError
 from prompture.types import JSON, Completion, Delta
-from prompture.wire.ndjson import parse_line
+from prompture.wire.ndjson import parse_object
 from prompture.wire.sse import SSEDecoder
 
 _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "compaction_delta": "content"}
@@ -54,9 +54,7 @@ class AnthropicStream:
         return found if found.raw_stop else replace(found, stop_reason="unknown")
 
     def _event(self, data: str) -> list[Delta]:
-        event = parse_line(data)
-        if not isinstance(event, dict):
-            raise ProtocolError(f"expected an object in the stream, got {data[:200]!r}")
+        event = parse_object(data)
         match event.get("type"):
             case "message_start":
                 self._message = dict(_object(event, "message"))

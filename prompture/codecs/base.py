@@ -11,6 +11,7 @@ from prompture.errors import ProviderError
 from prompture.types import JSON, Completion, Delta, ModelInfo, Request, ToolCall
 from prompture.wire.http import HTTPRequest, HTTPResponse
 from prompture.wire.loading import UnreadableJSON, load_json
+from prompture.wire.secrets import is_secret_name, keys_of_url, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,19 @@ class Endpoint:
     api_key: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def secrets(self) -> tuple[str, ...]:
+        """The keys that no error, log or ledger may hold: see ``prompture.wire.secrets``."""
+        found = [self.api_key, *keys_of_url(self.base_url)]
+        for name, value in self.headers.items():
+            if is_secret_name(name) or len(value) >= LEAST_SECRET:
+                found += words_of(value)
+        found += [value for name, value in self.options.items() if is_secret_name(name)]
+        return tuple(dict.fromkeys(filter(None, found)))
+
+
+LEAST_SECRET = 16
+"""Characters of the shortest header that may hold a key under a name that does not say so."""
 
 
 class StreamDecoder(Protocol):
@@ -126,8 +140,12 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     """The provider's id of the request, out of its response headers."""
     for name in _REQUEST_ID_HEADERS:
         if value := headers.get(name):
-            return value
+            return value[:ID_CHARS]
     return None
+
+
+ID_CHARS = 200
+"""Characters of an id that are kept."""
 
 
 _REQUEST_ID_HEADERS = (

@@ -71,7 +71,7 @@ class BedrockConverse:
         return aws.sign(request, keys, region=region, service="bedrock", now=now)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        body = response.json()
+        body = response.json(endpoint.secrets())
         if isinstance(body, Mapping) and "output" not in body and "message" in body:
             raise read_failure(response, endpoint)
         return read_answer(body, response.headers)

@@ -10,13 +10,14 @@ from prompture import errors
 from prompture.codecs.anthropic_answer import UNPARSED
 from prompture.codecs.base import Endpoint, request_id, section, tool_call
 from prompture.codecs.bedrock_request import DIALECT
-from prompture.codecs.fault_classes import Fault
+from prompture.codecs.fault_classes import Fault, is_too_long
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
+from prompture.wire.loading import shape
 
 
 def read_answer(body: Any, headers: Mapping[str, str]) -> Completion:
@@ -24,7 +25,7 @@ def read_answer(body: Any, headers: Mapping[str, str]) -> Completion:
     message = section(section(body, "output"), "message") if isinstance(body, Mapping) else {}
     blocks = message.get("content")
     if not isinstance(blocks, list) or not all(isinstance(b, Mapping) for b in blocks):
-        raise ProtocolError(f"bedrock: expected output.message.content, got {str(body)[:200]!r}")
+        raise ProtocolError(f"bedrock: expected output.message.content, got {shape(body)}")
     calls = tuple(_call(use) for b in blocks if is_call(use := section(b, "toolUse")))
     raw_stop = body.get("stopReason")
     return Completion(
@@ -129,7 +130,6 @@ _CLASSES: Mapping[str, type[ProviderError]] = {
     "internalserver": errors.ServerError,
 }
 _NO_MODEL = re.compile(r"model identifier is invalid", re.IGNORECASE)
-_TOO_LONG = re.compile(r"too long|too many input tokens|expected maxLength", re.IGNORECASE)
 
 
 def read_failure(response: HTTPResponse, endpoint: Endpoint, name: str = "") -> ProviderError:
@@ -147,4 +147,4 @@ def read_failure(response: HTTPResponse, endpoint: Endpoint, name: str = "") -> 
 def _invalid(message: str) -> type[ProviderError]:
     if _NO_MODEL.search(message):
         return errors.ModelNotFound
-    return errors.ContextWindowExceeded if _TOO_LONG.search(message) else errors.InvalidRequest
+    return errors.ContextWindowExceeded if is_too_long(message) else errors.InvalidRequest

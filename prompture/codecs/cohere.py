@@ -25,6 +25,7 @@ from prompture.codecs.cohere_stream import CohereStream
 from prompture.errors import ProtocolError, ProviderError, UnsupportedError
 from prompture.types import Completion, ModelInfo, Request, Tool
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
+from prompture.wire.loading import shape
 
 _VERSIONED = re.compile(r"(/v\d+)?(/chat|/models)?$")
 
@@ -58,9 +59,9 @@ class Cohere:
         return post_json(_url(endpoint, "/v2/chat"), _headers(endpoint), body)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        body = response.json()
+        body = response.json(endpoint.secrets())
         if not isinstance(body, Mapping):
-            raise ProtocolError(f"expected an object, got {str(body)[:200]!r}")
+            raise ProtocolError(f"expected an object, got {shape(body)}")
         raise_error(body, endpoint, response.headers)
         if not isinstance(body.get("message"), Mapping):
             raise ProtocolError(f"no message in an answer with {list(body)[:8]}")
@@ -82,7 +83,7 @@ class Cohere:
     def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
         body = response.json()
         if not isinstance(body, Mapping):
-            raise ProtocolError(f"expected an object, got {str(body)[:200]!r}")
+            raise ProtocolError(f"expected an object, got {shape(body)}")
         found = [
             ModelInfo(
                 id=str(m["name"]),

@@ -12,7 +12,7 @@ from prompture.codecs.cohere_answer import objects, raise_error, read_answer, te
 from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta
-from prompture.wire.ndjson import parse_line
+from prompture.wire.ndjson import parse_object
 from prompture.wire.sse import SSEDecoder
 
 
@@ -52,9 +52,7 @@ class CohereStream:
     def _data(self, data: str) -> Iterator[Delta]:
         if data.startswith("[DONE]"):
             return
-        event = parse_line(data)
-        if not isinstance(event, dict):
-            raise ProtocolError(f"expected an object in the stream, got {data[:200]!r}")
+        event = parse_object(data)
         delta = section(event, "delta")
         for source in (event, delta):
             self._check(source)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prompture import errors
@@ -17,11 +17,13 @@ from prompture.types import JSON
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What an error body says. ``error`` is its inner object, empty where it has none."""
+    """What an error body says. ``error`` is its inner object, empty where it has none; ``told``
+    is False where the body says nothing in JSON, and ``message`` is ours."""
 
     message: str
     codes: tuple[str, ...]
     error: JSON
+    told: bool = True
 
     @property
     def code(self) -> str | None:
@@ -29,14 +31,34 @@ class Fault:
 
 
 _CONTEXT = re.compile(
-    r"maximum context length|prompt is too long|exceeds? (?:the )?context limit"
-    r"|exceeds the maximum number of tokens|input is too long|too many input tokens"
-    r"|longer than the model's context length|exceeds the available context size"
-    r"|too large for model with|exceeded model token limit|maximum prompt length"
-    r"|`max_new_tokens` must be|tokens to keep from the initial prompt"
-    r"|context length of only|input token count .{0,40}exceeds|model_max_prompt_tokens_exceeded"
-    r"|exceeds? the (?:model's )?(?:maximum )?context (?:window|length)|context size has been exceeded"
-    r"|trying to keep the first \d+ tokens",
+    # What is too long, then that it is; the limits' names; and what to do about it.
+    r"(?:prompt|input|context|messages?|request|sequence|conversation)s?\b[^.:]{0,80}"
+    r"\b(?:is|are|was|were|too) (?:way |far |much )?too (?:long|large|big)"
+    r"|(?:prompt|input|messages?|context|conversation|sequence)s? too (?:long|large)"
+    r"|too many (?:input |prompt )tokens|input tokens? exceed"
+    r"|(?:prompt|input|context|messages|token count|tokens|request)\b[^.]{0,80}\bexceed(?:s|ed|ing)?\b"
+    r"[^.]{0,60}(?:maximum length|context|maximum number of tokens|token limit|tokens allowed"
+    r"|configured limit|max(?:imum)? (?:message |input |prompt )?tokens|model'?s limit|input limit|model length)"
+    r"|exceed(?:s|ed|ing)? (?:the |this |your )?(?:model'?s? )?(?:available |max(?:imum)? |input )*"
+    r"(?:context|prompt length|sequence length|token limit)"
+    r"|(?:context|prompt) (?:window|length|size|limit) (?:has been |was |is )?exceed"
+    r"|context (?:window|length|limit)[^.]{0,20} exceeds"
+    r"|maximum (?:context|prompt|input|model|sequence) (?:length|size|tokens)"
+    r"|max(?:imum)? context (?:length|size|window)|model'?s context (?:length|window|size)"
+    r"|longer than the (?:model|maximum|context|allowed)"
+    r"|context length of only|context_length_exceeded|model_max_prompt_tokens_exceeded"
+    r"|too large for model with|exceeded model token limit|exceeds the maximum number of tokens"
+    r"|`max_new_tokens` must be|range of input length should be|expected max_?length"
+    r"|tokens to keep from the initial prompt|trying to keep the first \d+ tokens"
+    r"|reduce the (?:length|size|number) of (?:the |your )?(?:messages|prompt|input|context)"
+    r"|tokens? exceeds? (?:the )?max(?:imum)?\b"
+    r"|n_ctx|input length \(?\d* ?(?:tokens )?\)?(?:exceeds|is longer)",
+    re.IGNORECASE,
+)
+_OTHER_LIMIT = re.compile(
+    r"rate limit|per (?:minute|day|hour|second)|quota|try again (?:later|in)|please wait"
+    r"|max(?:_completion|_output)?_tokens(?: is| value)? (?:is )?too|string too long|string_above_max"
+    r"|\b(?:image|picture|audio|video|file)s? (?:size )?(?:is|are|exceeds?)\b|\bbytes\b|\d ?[MK]i?B\b",
     re.IGNORECASE,
 )
 _BY_CODE: Mapping[type[ProviderError], str] = {
@@ -103,12 +125,16 @@ def error_class(status: int, fault: Fault) -> type[ProviderError]:
             return errors.QuotaExhausted
         if cls in _SPECIFIC or (cls and status < 400):
             return cls
-    if status in (200, 400, 413, 422, 429, 500) and _CONTEXT.search(fault.message):
+    if status in (200, 400, 413, 422, 429, 500) and is_too_long(fault.message):
         return errors.ContextWindowExceeded
     if status == 400 and _KEY.search(fault.message):
         return errors.AuthenticationError
     if status == 429 and _CAPACITY.search(fault.message):
         return errors.Overloaded
+    if status == 404 and fault.told and not _MODEL.search(fault.message):
+        # A file, an earlier response, a cache: what the request names, but not the model.
+        named = (_class_of(code, fault) for code in fault.codes)
+        return next((cls for cls in named if cls), errors.InvalidRequest)
     if cls := _BY_STATUS.get(status):
         return _by_details(cls, fault)
     if status >= 500:
@@ -119,10 +145,48 @@ def error_class(status: int, fault: Fault) -> type[ProviderError]:
     return next((cls for cls in named if cls), errors.InvalidRequest)
 
 
+def is_too_long(message: str) -> bool:
+    """Whether the words say that the prompt does not fit into the model's window."""
+    return bool(_CONTEXT.search(message)) and not _OTHER_LIMIT.search(message)
+
+
+_MODEL = re.compile(
+    r"model|deployment|engine\b|no endpoints found|function '[^']*': not found", re.IGNORECASE
+)
+_ADDRESS = re.compile(
+    r"no route|route (?:not found|for)|unknown (?:route|endpoint|path|url|method)|url was not found"
+    r"|invalid url|no such (?:endpoint|route|path|url)|unexpected endpoint|cannot (?:get|post) /"
+    r"|page not found|file not found|resource not found|(?:endpoint|path|url|route) not found"
+    r"|no handler|no static resource|method not allowed|unrecognized request url"
+    r"|^\W*(?:404\W*)?not found\W*$",
+    re.IGNORECASE,
+)
+_OF_MODELS = re.compile(
+    r"/models/[\w.:-]+ (?:is|was) not found|model [`'\"\w].* not|pull", re.IGNORECASE
+)
+
+
+def is_wrong_address(status: int, fault: Fault) -> bool:
+    """Whether the server does not know the path, rather than what was asked for there: a page,
+    no body, or words of routes and not of models."""
+    if status == 200 and fault.message.startswith("Unexpected endpoint"):
+        return True  # LM Studio
+    if status not in (404, 405) or any(_class_of(c, fault) in _SPECIFIC for c in _sure(fault)):
+        return False
+    if _ADDRESS.search(fault.message):
+        return not _OF_MODELS.search(fault.message)
+    return not fault.told
+
+
+def _sure(fault: Fault) -> Iterator[str]:
+    """Codes that name a missing model; those that name a missing anything do not count."""
+    return (code for code in fault.codes if "not_found_error" not in code and code != "404")
+
+
 def _class_of(code: str, fault: Fault) -> type[ProviderError] | None:
     """By the tables. Z.ai's business codes are numbers, as other providers' with other meanings
     are; those name a ``type`` beside them."""
-    if code.isdigit() and fault.error.get("type"):
+    if code.isdecimal() and fault.error.get("type"):
         return None
     if code.endswith("_spend_limit_reached"):
         return errors.QuotaExhausted

@@ -8,65 +8,108 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from prompture import errors
 from prompture.codecs.base import Endpoint, request_id
-from prompture.codecs.fault_classes import Fault, error_class
+from prompture.codecs.fault_classes import Fault, error_class, is_wrong_address
 from prompture.errors import ProviderError
 from prompture.types import JSON
-from prompture.wire.http import HTTPResponse
-from prompture.wire.loading import load_json
+from prompture.wire.http import PAGE_BYTES, HTTPResponse, shown
+from prompture.wire.loading import UnreadableJSON, load_json, shape
+from prompture.wire.secrets import excerpt, scrub, scrub_value
 
 BODY_CHARS = 2000
-LEAST_SECRET = 16
-"""Characters of the shortest text that is taken for a key: names and versions are shorter."""
+MESSAGE_CHARS = 500
+CODE_CHARS = 100
+_WRAPPED = 3
+"""Errors within errors that are looked into: a gateway puts the upstream's body into its own
+message, as text."""
 
 
 def fault_of(body: Any) -> Fault:
     """Read an error body: ``error`` may be an object, a string or a list, or the body may have
-    ``detail``, ``message`` or ``errors`` instead."""
+    ``detail``, ``message`` or ``errors`` instead; any of them may be JSON in a string."""
+    fault = _fault_of(body)
+    for _ in range(_WRAPPED):
+        inner = _wrapped(fault.message)
+        if inner is None:
+            break
+        fault = replace(inner, codes=(*inner.codes, *fault.codes), error=inner.error or fault.error)
+    return fault
+
+
+def _wrapped(message: str) -> Fault | None:
+    """The fault that a message holds as JSON."""
+    if message.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        body = load_json(message)
+    except UnreadableJSON:
+        return None
+    found = _fault_of(body)
+    return found if found.message and found.message != message and found.told else None
+
+
+def _fault_of(body: Any) -> Fault:
     inner = body
     if isinstance(inner, list) and inner:
         inner = inner[0]
+    outer = inner if isinstance(inner, Mapping) else {}
     if isinstance(inner, Mapping):
         inner = next((inner[k] for k in ("error", "errors", "detail") if inner.get(k)), inner)
     if isinstance(inner, list) and inner:
+        if all(isinstance(each, Mapping) for each in inner) and len(inner) > 1:
+            outer = {"message": "; ".join(_one_of_many(each) for each in inner), **outer}
+            return Fault(outer["message"], tuple(_codes(inner[0], outer)), inner[0])
         inner = inner[0] if isinstance(inner[0], Mapping) else str(inner[0])
-    outer = body if isinstance(body, Mapping) else {}
     if isinstance(inner, Mapping):
-        return Fault(_message(inner, outer), tuple(_codes(inner, outer)), inner)
+        message = _message(inner, outer)
+        told = message if message is not None else f"the body is {shape(body)}"
+        return Fault(told, tuple(_codes(inner, outer)), inner, told=message is not None)
     return Fault(str(inner), tuple(_codes({}, outer)), {})
 
 
-def _message(inner: JSON, outer: JSON) -> str:
+def _message(inner: JSON, outer: JSON) -> str | None:
     for source in (inner, outer):
-        for key in ("message", "msg", "detail", "Message"):
+        for key in ("message", "msg", "detail", "Message", "title", "reason", "description"):
             if value := source.get(key):
-                return value if isinstance(value, str) else json.dumps(value)
-    return json.dumps(inner)[:500]
+                return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return None
+
+
+def _one_of_many(each: JSON) -> str:
+    """One of a list of errors, with its place where it names one (FastAPI, Mistral)."""
+    words = _message(each, {}) or shape(each)
+    place = each.get("loc")
+    where = ".".join(map(str, place)) + ": " if isinstance(place, list) else ""
+    return where + words
 
 
 def _codes(inner: JSON, outer: JSON) -> Iterator[str]:
     for source in (inner, outer):
         for key in ("code", "type", "status", "__type"):
             value = source.get(key)
-            if isinstance(value, (str, int)) and not isinstance(value, bool):
+            if isinstance(value, str) and value:
+                yield value[:CODE_CHARS]
+            elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
                 yield str(value)
     nested = inner.get("innererror") or inner.get("inner_error")
     if isinstance(nested, Mapping) and isinstance(nested.get("code"), str):
-        yield nested["code"]
+        yield nested["code"][:CODE_CHARS]
 
 
 def fault_of_response(response: HTTPResponse) -> Fault:
     """Read an error response; where its body is not JSON (a proxy's page), its start is all."""
     try:
         body = load_json(response.body)
-    except ValueError:
+    except UnreadableJSON:
+        start = response.body[:PAGE_BYTES].decode(errors="replace").strip()
         kind = response.headers.get("content-type", "no content type")
-        start = response.body[:300].decode(errors="replace").strip()
-        return Fault(f"answered with {kind}: {start!r}" if start else "empty answer", (), {})
+        told = f"answered with {kind}: {start!r}" if start else "empty answer"
+        return Fault(told, (), {}, told=False)
     return fault_of(body)
 
 
@@ -78,7 +121,7 @@ def provider_error(
     kind: type[ProviderError] | None = None,
 ) -> ProviderError:
     """The error of a response, classified. ``fault`` is given where it came inside a stream,
-    ``kind`` where the dialect knows the class better."""
+    ``kind`` where the dialect knows the class better. No key of the endpoint is left in it."""
     found = fault or fault_of_response(response)
     status = response.status
     if status < 400 and (said := _stated_status(found)):
@@ -86,32 +129,38 @@ def provider_error(
     cls = kind or error_class(status, found)
     if cls is errors.RateLimitError and _used_up(response.headers):
         cls = errors.QuotaExhausted
+    keys = endpoint.secrets()
+    message = excerpt(found.message, keys, MESSAGE_CHARS)
+    if kind is None and is_wrong_address(status, found):
+        cls, message = errors.InvalidRequest, _address(message, endpoint, keys)
     hint = response.headers.get("x-should-retry")
     retryable = cls.retryable or status in (408, 409)
+    code = next((c for c in found.codes if c != str(response.status)), None)
+    id = request_id(response.headers)
     return cls(
-        _without_key(found.message[:500], endpoint),
+        message,
         provider=endpoint.provider,
         status=response.status,
-        code=found.code,
-        request_id=request_id(response.headers),
+        code=code and excerpt(code, keys, CODE_CHARS),
+        request_id=id and scrub(id, keys),
         retry_after=retry_after(response.headers, found.error),
-        body=_without_key(response.body[:BODY_CHARS].decode(errors="replace"), endpoint),
+        body=excerpt(response.body[:PAGE_BYTES].decode(errors="replace"), keys, BODY_CHARS),
         retryable=hint == "true" if hint in ("true", "false") else bool(retryable),
         details={
-            key: found.error[key]
+            key: scrub_value(found.error[key], keys)
             for key in ("failed_generation", "metadata", "param", "innererror", "details")
             if found.error.get(key)
         },
     )
 
 
-def _without_key(text: str, endpoint: Endpoint) -> str:
-    """The text, without the key that some servers repeat in their complaint."""
-    secrets = (endpoint.api_key, *endpoint.headers.values(), *endpoint.options.values())
-    for secret in secrets:
-        if len(secret) >= LEAST_SECRET and secret in text:
-            text = text.replace(secret, "***")
-    return text
+def _address(message: str, endpoint: Endpoint, keys: tuple[str, ...]) -> str:
+    """What to do about a path that the server does not have."""
+    base = scrub(shown(endpoint.base_url), keys)
+    return (
+        f"there is nothing at this address under base_url {base!r}: is a path missing or one too"
+        f" many (often /v1)? The server said: {message[:200]}"
+    )
 
 
 def _used_up(headers: Mapping[str, str]) -> bool:
@@ -120,10 +169,13 @@ def _used_up(headers: Mapping[str, str]) -> bool:
     return any(headers.get(f"modelscope-ratelimit-{name}") == "0" for name in remaining)
 
 
+_STATUS = re.compile(r"[45][0-9][0-9]")
+
+
 def _stated_status(fault: Fault) -> int | None:
-    for code in (fault.error.get("status_code"), *fault.codes):
-        if str(code).isdigit() and 400 <= int(str(code)) < 600:
-            return int(str(code))
+    for code in (fault.error.get("status_code"), fault.error.get("http_code"), *fault.codes):
+        if isinstance(code, (str, int)) and _STATUS.fullmatch(str(code)[:4]):
+            return int(code)
     return None
 
 
@@ -135,7 +187,7 @@ def raise_if_error(body: Any, response: HTTPResponse, endpoint: Endpoint) -> Non
 
 def stream_error(body: Any, endpoint: Endpoint) -> ProviderError:
     """The error that a stream's event holds; its status is 200, as the HTTP answer had."""
-    text = json.dumps(body)[:BODY_CHARS].encode()
+    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return provider_error(HTTPResponse(200, {}, text), endpoint, fault_of(body))
 
 

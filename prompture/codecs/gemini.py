@@ -20,6 +20,7 @@ from prompture.codecs.gemini_stream import Fold, GeminiStream
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
+from prompture.wire.loading import shape
 
 _API_KEY = re.compile(r"AIza|AQ\.")
 _MODELS = re.compile(r"/models(/[^/]*)?$")
@@ -65,7 +66,7 @@ class Gemini:
         return post_json(url, self._headers(endpoint), body)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        body = response.json()
+        body = response.json(endpoint.secrets())
         if isinstance(body, list):
             # A stream without alt=sse that was read whole.
             fold = Fold()
@@ -74,7 +75,7 @@ class Gemini:
                 fold.add(chunk)
             body = fold.body()
         if not isinstance(body, Mapping):
-            raise ProtocolError(f"expected an object, got {str(body)[:200]!r}")
+            raise ProtocolError(f"expected an object, got {shape(body)}")
         raise_error(body, endpoint, response)
         if not any(key in body for key in ("candidates", "promptFeedback", "usageMetadata")):
             raise ProtocolError(f"no candidates in an answer with {list(body)[:8]}")
@@ -100,7 +101,7 @@ class Gemini:
     def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
         body = response.json()
         if not isinstance(body, Mapping):
-            raise ProtocolError(f"expected an object, got {str(body)[:200]!r}")
+            raise ProtocolError(f"expected an object, got {shape(body)}")
         listed = objects(body.get("models")) + objects(body.get("publisherModels"))
         return [_model_info(m) for m in listed if m.get("name")], body.get("nextPageToken") or None
 

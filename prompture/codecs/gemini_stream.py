@@ -23,6 +23,7 @@ from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.lines import LineDecoder
+from prompture.wire.loading import shape
 from prompture.wire.ndjson import parse_line
 
 _MARKS = re.compile(r'["\\{}]')
@@ -218,7 +219,7 @@ class GeminiStream:
 
     def _chunk(self, value: Any) -> list[Delta]:
         if not isinstance(value, dict):
-            raise ProtocolError(f"expected an object in the stream, got {str(value)[:200]!r}")
+            raise ProtocolError(f"expected an object in the stream, got {shape(value)}")
         try:
             raise_error(value, self._endpoint)
         except ProviderError as error:

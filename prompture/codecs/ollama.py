@@ -31,6 +31,7 @@ from prompture.codecs.turns import result, said
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import Completion, Document, Image, Message, ModelInfo, Request, Text, Tool
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
+from prompture.wire.loading import shape
 
 Body = dict[str, Any]
 
@@ -106,7 +107,7 @@ class Ollama:
         body = response.json()
         rows = body.get("models") if isinstance(body, Mapping) else None
         if not isinstance(rows, list):
-            raise ProtocolError(f"no list of models in {str(body)[:200]!r}")
+            raise ProtocolError(f"no list of models in {shape(body)}")
         return [_model(row) for row in rows if isinstance(row, Mapping)], None
 
 

@@ -19,6 +19,7 @@ from prompture.errors import ConnectionLost, PromptureError, ProtocolError, Prov
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
 from prompture.wire.lines import LineDecoder
+from prompture.wire.loading import shape
 from prompture.wire.ndjson import parse_line
 
 DIALECT = "ollama"
@@ -41,14 +42,14 @@ _IN_STREAM: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
 
 def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
     """The Completion of a whole response, of ``/api/chat`` or ``/api/generate``."""
-    body = response.json()
+    body = response.json(endpoint.secrets())
     try:
         raise_if_error(body, response, endpoint)
     except ProviderError as error:
         raise mend(error) from None
     message = _message(body)
     if message is None:
-        raise ProtocolError(f"{endpoint.provider}: no message in {str(body)[:200]!r}")
+        raise ProtocolError(f"{endpoint.provider}: no message in {shape(body)}")
     calls = _calls(message, body, 0)
     return _completion(
         body,
@@ -95,7 +96,7 @@ def _message(body: Any) -> JSON | None:
 def _calls(message: JSON, body: JSON, start: int) -> list[ToolCall]:
     found = message.get("tool_calls") or ()
     if not isinstance(found, Sequence) or not all(isinstance(c, Mapping) for c in found):
-        raise ProtocolError(f"tool_calls are not a list of objects: {str(found)[:200]!r}")
+        raise ProtocolError(f"tool_calls are not a list of objects: {shape(found)}")
     return [_call(c, body, start + i) for i, c in enumerate(found)]
 
 
@@ -104,7 +105,7 @@ def _call(wire: JSON, body: JSON, position: int) -> ToolCall:
     call's own words and the answer's date, so that the same answer gives the same id."""
     function = wire.get("function")
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise ProtocolError(f"a tool call without a function's name: {str(dict(wire))[:200]!r}")
+        raise ProtocolError(f"a tool call without a function's name: {shape(wire)}")
     id = wire.get("id")
     if not id:
         seed = json.dumps([function, body.get("created_at"), position], sort_keys=True)
@@ -202,7 +203,7 @@ class OllamaStream:
             raise mend(stream_error(line, self.endpoint))
         message = _message(line)
         if message is None:
-            raise ProtocolError(f"{self.endpoint.provider}: no message in {str(line)[:200]!r}")
+            raise ProtocolError(f"{self.endpoint.provider}: no message in {shape(line)}")
         self._last = line
         counted = {name: line[name] for name in _COUNTS if name in line}
         self._usage = merged(self._usage, counted) if counted else self._usage

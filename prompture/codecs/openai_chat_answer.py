@@ -15,6 +15,7 @@ from prompture.codecs.usage import Counts
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
+from prompture.wire.loading import shape
 
 DIALECT = "openai_chat"
 
@@ -35,9 +36,9 @@ class Quirks:
 
 def read_body(response: HTTPResponse, endpoint: Endpoint, quirks: Quirks) -> Completion:
     """The Completion of a whole response."""
-    body = response.json()
+    body = response.json(endpoint.secrets())
     if not isinstance(body, Mapping):
-        raise ProtocolError(f"expected an object, got {str(body)[:200]!r}")
+        raise ProtocolError(f"expected an object, got {shape(body)}")
     choices = body.get("choices")
     if not choices:
         raise_if_error(body, response, endpoint)
@@ -47,7 +48,7 @@ def read_body(response: HTTPResponse, endpoint: Endpoint, quirks: Quirks) -> Com
             raise_if_error(choice, response, endpoint)
         return _read_choice(body, choice, response, quirks)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as exc:
-        raise ProtocolError(f"no choices[0].message in {str(dict(body))[:200]!r}") from exc
+        raise ProtocolError(f"no choices[0].message in {shape(body)}") from exc
 
 
 def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirks) -> Completion:
@@ -127,7 +128,7 @@ def split_content(content: Any) -> tuple[str, str]:
     if isinstance(content, Mapping):
         return json.dumps(content, ensure_ascii=False), ""
     if not isinstance(content, Sequence):
-        raise ProtocolError(f"content is neither text nor a list: {str(content)[:200]!r}")
+        raise ProtocolError(f"content is neither text nor a list: {shape(content)}")
     text, thoughts = [], []
     for chunk in content:
         if isinstance(chunk, str):

@@ -24,7 +24,8 @@ from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
 from prompture.wire.http import HTTPResponse
-from prompture.wire.ndjson import parse_line
+from prompture.wire.loading import shape
+from prompture.wire.ndjson import parse_object
 from prompture.wire.sse import SSEDecoder
 
 
@@ -102,9 +103,7 @@ class OpenAIChatStream:
         if data.startswith("[DONE]"):
             self._done = True
             return
-        body = parse_line(data)
-        if not isinstance(body, dict):
-            raise ProtocolError(f"expected an object in the stream, got {data[:200]!r}")
+        body = parse_object(data)
         try:
             self._template.learn(data, body)
             self._top(body)
@@ -114,7 +113,7 @@ class OpenAIChatStream:
                 if not choice.get("index"):
                     self._choice(choice, deltas)
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
-            raise ProtocolError(f"an event that is no chunk of a chat: {data[:200]!r}") from exc
+            raise ProtocolError(f"an event that is no chunk of a chat: {shape(body)}") from exc
 
     def _top(self, body: JSON) -> None:
         for key in ("id", "model", "created", "service_tier", "system_fingerprint", "provider"):

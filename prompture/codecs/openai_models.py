@@ -8,6 +8,7 @@ from typing import Any
 from prompture.errors import ProtocolError
 from prompture.types import JSON, ModelInfo
 from prompture.wire.http import HTTPResponse
+from prompture.wire.loading import shape
 
 _CONTEXT = ("context_length", "context_window", "max_context_length", "max_model_len")
 _OUTPUT = ("max_completion_tokens", "max_output_tokens")
@@ -18,7 +19,7 @@ def read_models(response: HTTPResponse) -> list[ModelInfo]:
     body = response.json()
     rows = body.get("data", body.get("models")) if isinstance(body, Mapping) else body
     if not isinstance(rows, list):
-        raise ProtocolError(f"no list of models in {str(body)[:200]!r}")
+        raise ProtocolError(f"no list of models in {shape(body)}")
     return [_model(row) for row in rows if isinstance(row, Mapping)]
 
 

@@ -105,7 +105,7 @@ class OpenAIResponses:
         return {self.key_header: endpoint.api_key, **endpoint.headers}
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        return read_response(response.json(), response, endpoint)
+        return read_response(response.json(endpoint.secrets()), response, endpoint)
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return ResponsesStream(endpoint)

@@ -14,6 +14,7 @@ from prompture.codecs.usage import Counts
 from prompture.errors import InvalidRequest, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
+from prompture.wire.loading import shape
 
 _YOURS = re.compile(
     r"(?:invalid|unsupported|empty|failed_to_download)_(?:base64_)?image|image_(?:too|content|parse|file)"
@@ -41,7 +42,7 @@ def completion(body: Any, headers: Mapping[str, str]) -> Completion:
     """Raises ProtocolError where the body has no output."""
     items = body.get("output") if isinstance(body, Mapping) else None
     if not isinstance(items, list) or not all(isinstance(i, Mapping) for i in items):
-        raise ProtocolError(f"expected a response with output, got {str(body)[:200]!r}")
+        raise ProtocolError(f"expected a response with output, got {shape(body)}")
     parts = [part for item in items for part in _parts(item, "message")]
     calls = tuple(_call(item) for item in items if item.get("type") == "function_call")
     refusal = "".join(str(p.get("refusal") or "") for p in parts if p.get("type") == "refusal")

@@ -14,7 +14,7 @@ from prompture.codecs.usage import merged
 from prompture.errors import ConnectionLost, ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.http import HTTPResponse
-from prompture.wire.ndjson import parse_line
+from prompture.wire.ndjson import parse_object
 from prompture.wire.sse import SSEDecoder
 
 _GOOD = ("response.completed", "response.incomplete", "response.cancelled")
@@ -73,9 +73,7 @@ class ResponsesStream:
     def _event(self, data: str) -> list[Delta]:
         if data.startswith("[DONE]"):
             return []
-        event = parse_line(data)
-        if not isinstance(event, dict):
-            raise ProtocolError(f"expected an object in the stream, got {data[:200]!r}")
+        event = parse_object(data)
         kind = str(event.get("type"))
         response = event.get("response")
         if kind == "error" or (event.get("error") and not isinstance(response, dict)):

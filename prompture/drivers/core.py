@@ -29,6 +29,7 @@ from prompture.money import ZERO, Bill, Charge, Cost
 from prompture.types import Completion, Delta, Document, Part, Request, Text, Usage
 from prompture.wire.http import LARGE_CHARS, Exchange, HTTPRequest, HTTPResponse, Sleep
 from prompture.wire.retry import Retry, send
+from prompture.wire.secrets import scrub
 
 if TYPE_CHECKING:
     from prompture.catalog.models import Entry
@@ -271,7 +272,7 @@ class Call:
             completion,
             cost=cost,
             model=completion.model or self.request.model,
-            request_id=request_id(headers) or completion.request_id,
+            request_id=self._known_id(request_id(headers) or completion.request_id),
             rate_limits=rate_limits(headers),
             retries=tuple(self.tries),
             seconds=time.perf_counter() - self.started,
@@ -282,6 +283,11 @@ class Call:
         if driver._hooks:
             completion = hooking.after(driver._hooks, self.request, completion)
         return completion
+
+    def _known_id(self, id: str | None) -> str | None:
+        """The request's id, which goes to the ledger, without a key that a server put there."""
+        keys = self.driver.endpoint.secrets() if id else ()
+        return scrub(id, keys) if id and any(key in id for key in keys) else id
 
     def cancelled(self, partial: Completion) -> None:
         """The caller left a stream in its middle: what came by then is on the bill."""

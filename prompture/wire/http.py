@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+import re
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
 from prompture.errors import ConfigurationError, ProtocolError
 from prompture.wire.loading import UnreadableJSON, load_json
+from prompture.wire.secrets import excerpt, scrub
 
 T = TypeVar("T")
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """A response larger than this is refused; a transport may be given another limit."""
+PAGE_BYTES = 16_384
+"""Bytes of a body that is no JSON that are looked at for what it is."""
 LARGE_CHARS = 1_000_000
 """A longer text is encoded in pieces of this length, a few milliseconds each."""
 _TURNS = ("messages", "input", "contents", "prompt")
@@ -60,19 +64,30 @@ class HTTPResponse:
     def __repr__(self) -> str:
         return f"HTTPResponse({self.status}, {len(self.body)} bytes)"
 
-    def json(self) -> Any:
-        """The body parsed. Raises ProtocolError where it is not JSON, naming what it is."""
+    def json(self, keys: Iterable[str] | None = None) -> Any:
+        """The body parsed. Raises ProtocolError where it is not JSON, naming what it is.
+
+        The start of a page is quoted where the ``keys`` are known that must not be in it.
+        """
         try:
             return load_json(self.body)
         except UnreadableJSON as exc:
-            raise ProtocolError(f"expected JSON, got {self._kind()} ({exc})") from None
+            raise ProtocolError(f"expected JSON, got {self.kind(keys)} ({exc})") from None
 
-    def _kind(self) -> str:
-        kind = self.headers.get("content-type", "no content type")
-        start = self.body[:200].decode(errors="replace").strip()
+    def kind(self, keys: Iterable[str] | None = None) -> str:
+        """What the body is, in words."""
+        said = self.headers.get("content-type", "no content type").partition(";")[0]
+        name = said if _MEDIA_TYPE(said) else "an odd content type"
+        kind = f"{name}, {len(self.body):,} bytes"
+        start = self.body[:PAGE_BYTES].decode(errors="replace").strip()
         # The start of a page tells what went wrong; the start of an answer is the document's.
-        told = f", starting {start!r}" if start[:1] not in ("", "{", "[") else ""
-        return f"{kind}, {len(self.body)} bytes{told}"
+        if keys is None or start[:1] in ("", "{", "[", '"'):
+            return kind
+        known = tuple(keys)
+        return f"{scrub(kind, known)}, starting {excerpt(start, known, 200)!r}"
+
+
+_MEDIA_TYPE = re.compile(r"[a-z]+/[\w.+-]{1,60}|no content type").fullmatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from json import JSONDecoder
 from typing import Any
 
@@ -154,3 +154,18 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list):
         return [_whole(each) for each in value]
     return value
+
+
+def shape(value: Any) -> str:
+    """What a JSON value is, for an error that may quote neither a document nor a key."""
+    if isinstance(value, Mapping):
+        names = [key for key in value if isinstance(key, str) and _PLAIN_NAME(key)]
+        return f"an object with {', '.join(names[:8])}" if names else "an object"
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}"
+    return _JSON_NAMES.get(type(value), type(value).__name__)
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_]{1,24}").fullmatch
+_JSON_NAMES = {str: "a string", int: "a number", float: "a number", bool: "a boolean"}
+_JSON_NAMES[type(None)] = "null"

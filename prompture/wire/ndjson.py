@@ -7,7 +7,7 @@ from typing import Any
 
 from prompture.errors import ProtocolError
 from prompture.wire.lines import LineDecoder
-from prompture.wire.loading import UnreadableJSON, load_json
+from prompture.wire.loading import UnreadableJSON, load_json, shape
 
 
 @dataclass(slots=True)
@@ -33,3 +33,11 @@ def parse_line(text: str) -> Any:
     except UnreadableJSON as exc:
         kind = "HTML" if text.lstrip().startswith("<") else f"{len(text):,} characters"
         raise ProtocolError(f"expected JSON in the stream, got {kind} ({exc})") from None
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """One JSON object of a stream. Raises ProtocolError for anything else."""
+    value = parse_line(text)
+    if not isinstance(value, dict):
+        raise ProtocolError(f"expected an object in the stream, got {shape(value)}")
+    return value

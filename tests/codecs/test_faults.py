@@ -68,7 +68,25 @@ def coded(code: Any, message: str = "m", **more: Any) -> dict[str, Any]:
             coded(403, metadata={"reasons": ["x"], "flagged_input": "y"}),
             errors.ContentFiltered,
         ),
-        (404, {"detail": "Not Found"}, errors.ModelNotFound),
+        (404, coded(404, "The model `m` does not exist"), errors.ModelNotFound),
+        (404, {"error": "model 'm' not found"}, errors.ModelNotFound),
+        (
+            404,
+            {"error": {"message": "No endpoints found for m", "code": 404}},
+            errors.ModelNotFound,
+        ),
+        (
+            404,
+            coded("DeploymentNotFound", "The API deployment does not exist"),
+            errors.ModelNotFound,
+        ),
+        (
+            404,
+            {"type": "error", "error": {"type": "not_found_error", "message": "model: m"}},
+            errors.ModelNotFound,
+        ),
+        (404, {"detail": "Function 'f': Not found for account 'a'"}, errors.ModelNotFound),
+        (404, coded(None, "Previous response with id 'r' not found."), errors.InvalidRequest),
         (422, {"detail": [{"loc": ["a"], "msg": "field required"}]}, errors.InvalidRequest),
         (429, coded("rate_limit_exceeded"), errors.RateLimitError),
         (429, coded("x", type="insufficient_quota"), errors.QuotaExhausted),
@@ -106,6 +124,122 @@ def test_classes(status: int, body: Any, expected: type[Exception]) -> None:
     assert error.status == status
     assert error.provider == "zai"
     assert str(error).startswith(f"zai: HTTP {status}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><h1>404 Not Found</h1></html>",
+        b"404 page not found",
+        b"",
+        {},
+        {"detail": "Not Found"},
+        {"error": {"message": "File Not Found", "type": "not_found_error", "code": 404}},
+        {"type": "error", "error": {"type": "not_found_error", "message": "Not Found"}},
+        {"error": {"code": "404", "message": "Resource not found"}},
+        {"message": "no Route matched with those values"},
+        {"error": {"message": "Invalid URL (POST /v1/v1/models)", "type": "invalid_request_error"}},
+        {"error": "Unknown endpoint: POST /api/chat/completions"},
+        {"message": "Cannot POST /api/models", "statusCode": 404},
+        {"path": "/x", "error": "Not Found", "status": 404},
+    ],
+)
+def test_a_wrong_address_is_no_missing_model(body: Any) -> None:
+    error = read(404, body)
+    assert type(error) is errors.InvalidRequest
+    assert "https://example.com" in str(error)
+    assert "/v1" in str(error)
+    assert str(error).count("404 404") == 0
+    assert not error.retryable
+
+
+TOO_LONG = [
+    "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 5 tokens.",
+    "The total length of all messages is too long.",
+    "The decoder prompt (length 40960) is longer than the maximum model length of 32768.",
+    "invalid params, context window exceeds limit (2013)",
+    "Input Tokens Exceeded: Number of input tokens exceeds maximum length.",
+    "prompt too long; exceeded max context length by 300 tokens",
+    "Range of input length should be [1, 129024]",
+    "This model's maximum context length is 4 tokens",
+    "Requested token count exceeds the model's maximum context length of 8192 tokens.",
+    "The input (9000 tokens) is longer than the model's context length (8192 tokens).",
+    "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000",
+    "Please reduce the length of the messages or completion.",
+    "the request exceeds the available context size, try increasing it",
+    "Your input exceeds the context window of this model. Please adjust your input.",
+    "The prompt is too long: 140000, model maximum context length: 131071",
+    "request (5000 tokens) exceeds the available context size (4096 tokens)",
+    "Total tokens of image and text exceed max message tokens",
+    "Input prompt exceeds the model's limit of 8192 tokens",
+]
+OTHER_LIMITS = [
+    "max_tokens is too large: 100000. This model supports at most 32768 completion tokens.",
+    "This request would exceed your organization's rate limit of 40,000 input tokens per minute."
+    " Please reduce the prompt length or try again later.",
+    "Too many tokens, please wait before trying again.",
+    "Invalid 'tools[0].function.name': string too long. Expected a string with maximum length 64",
+    "Request exceeds the maximum size of 32 MB",
+    "The input image is too large",
+    "The messages field is required",
+    "context is required",
+]
+
+
+@pytest.mark.parametrize("status", [200, 400, 413, 422])
+def test_the_words_for_a_prompt_that_is_too_long(status: int) -> None:
+    for words in TOO_LONG:
+        assert type(read(status, coded(None, words))) is errors.ContextWindowExceeded, words
+    for words in OTHER_LIMITS:
+        assert type(read(status, coded(None, words))) is not errors.ContextWindowExceeded, words
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "code"),
+    [
+        ({"error": [{"message": "a", "code": "x"}]}, "a", "x"),
+        ([{"error": {"message": "a", "status": "X"}}], "a", "X"),
+        ({"error": "a"}, "a", None),
+        ({"error": '{"error": {"message": "a", "type": "x"}}'}, "a", "x"),
+        (coded(400, '{"message": "a", "type": "x"}'), "a", "x"),
+        ({"detail": [{"loc": ["body", "n"], "msg": "a"}, {"msg": "b"}]}, "body.n: a; b", None),
+        ({"detail": {"message": "a"}}, "a", None),
+        ({"errors": ["a"]}, "a", None),
+        (coded("4" * 5000, "a"), "a", "4" * 100),
+        (coded(10**400, "a"), "a", None),
+        (coded("\u00b2", "a"), "a", "\u00b2"),
+        (coded(400, "{not json"), "{not json", None),
+        ({"private": "words"}, "the body is an object with private", None),
+    ],
+)
+def test_shapes(body: Any, message: str, code: str | None) -> None:
+    error = read(400, body)
+    assert (error.args[0], error.code) == (message, code)
+    if code != "4" * 100:
+        assert stream_error(body, HERE).args[0] == message
+
+
+def test_no_key_is_left_in_any_field() -> None:
+    key = "CANARY-sk-Zq7xv9PL2mN4-abcdef"
+    here = Endpoint("zai", "https://example.com", key, {"x-team": "team-secret-0123456789"})
+    for said in (key, key.upper(), f"{key[:6]}...{key[-4:]}", "team-secret-0123456789"):
+        for before in range(480, 502):
+            body = {
+                "error": {
+                    "message": "x " * (before // 2) + said,
+                    "code": said,
+                    "metadata": {said: [said]},
+                    "param": said,
+                }
+            }
+            raw = json.dumps(body).encode()
+            headers = {"x-request-id": said, "content-type": f"text/{said}"}
+            error = provider_error(HTTPResponse(401, headers, raw), here)
+            told = f"{error} {error!r} {vars(error)}"
+            assert said not in told
+            assert "CANARY" not in told.upper()
+    page = provider_error(HTTPResponse(500, {"content-type": f"x/{key}"}, key.encode()), here)
+    assert "CANARY" not in f"{page} {vars(page)}"
 
 
 @pytest.mark.parametrize(

@@ -529,7 +529,7 @@ def test_no_answer(body: bytes) -> None:
     [
         ({"error": {"message": "m", "code": 429}}, errors.RateLimitError),
         ({"error": {"message": "m", "code": 502}}, errors.ServerError),
-        ({"error": "Unexpected endpoint or method"}, errors.ServerError),
+        ({"error": "Unexpected endpoint or method"}, errors.InvalidRequest),
         ({"error": {"message": "m", "type": "invalid_request_error"}}, errors.InvalidRequest),
         (
             {"error": {"message": "m", "code": "context_length_exceeded"}},
@@ -682,7 +682,7 @@ def test_no_stream(line: str) -> None:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b'{"error": "Unexpected endpoint or method"}', errors.ServerError),
+        (b'{"error": "Unexpected endpoint or method"}', errors.InvalidRequest),
         (b'\n {"error": {"message": "m", "code": 402}}', errors.QuotaExhausted),
         (b"<html>Sign in</html>", ProtocolError),
         (b"{", ProtocolError),

@@ -1,0 +1,163 @@
+"""Keys out of text that others wrote: servers repeat them in their complaints, whole, masked,
+encoded, or cut off.
+
+Scrub before cutting: of a key that a cut goes through, most stays. ``excerpt`` does both.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+MASK = "***"
+LEAST_PIECE = 12
+"""Characters in a row of a key that are taken for a piece of it: shorter ones stand in words."""
+_MARGIN = 8192
+"""Characters behind a cut that are looked at too: a key may begin before it."""
+_TOLD = re.compile(r"[*•·●∙#]{2,}|\.{2,}|…|[xX]{3,}")
+"""What servers write in the place of a key's middle."""
+_LOWER = str.maketrans({chr(65 + n): chr(97 + n) for n in range(26)})
+_NAMED = re.compile(r"key|token|secret|passw|auth|credential|cookie|signature|sig$", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:bearer|basic|key|token|apikey|api-key)", re.IGNORECASE)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a header, an option or a query's parameter of this name holds a key."""
+    return bool(_NAMED.search(name))
+
+
+def words_of(value: str) -> Iterator[str]:
+    """The keys in a header's value: what follows its scheme, and a Basic login's password."""
+    for word in value.split():
+        if _SCHEME.fullmatch(word):
+            continue
+        yield word
+    scheme, _, login = value.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            yield base64.b64decode(login, validate=True).decode().partition(":")[2]
+        except ValueError:
+            return
+
+
+def keys_of_url(url: str) -> Iterator[str]:
+    """The password of a URL, and the parameters of its query that hold keys."""
+    try:
+        parts = urlsplit(url)
+        password = parts.password
+    except ValueError:
+        return
+    if password:
+        yield password
+        yield unquote(password)
+    for name, value in parse_qsl(parts.query):
+        if is_secret_name(name):
+            yield value
+
+
+def scrub(text: str, keys: Iterable[str]) -> str:
+    """The text with ``***`` for each of the keys, for what a server writes for one (encoded,
+    or with its middle left out), and for pieces of it."""
+    if not text:
+        return text
+    for key in sorted(filter(None, map(str.strip, keys)), key=len, reverse=True):
+        for form in dict.fromkeys(_forms(key)):
+            text = _without(text, form)
+        text = _unmasked(text, key)
+    return text
+
+
+def excerpt(text: str, keys: Iterable[str], limit: int) -> str:
+    """The first ``limit`` characters, scrubbed before they are cut."""
+    return scrub(text[: limit + _MARGIN], keys)[:limit]
+
+
+def scrub_value(value: Any, keys: Iterable[str]) -> Any:
+    """The same for JSON: its texts and the names in it."""
+    known = tuple(keys)
+    if isinstance(value, str):
+        return scrub(value, known)
+    if isinstance(value, Mapping):
+        return {scrub(str(k), known): scrub_value(each, known) for k, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [scrub_value(each, known) for each in value]
+    return value
+
+
+def _forms(key: str) -> Iterator[str]:
+    """A key as it stands, and as it may be written elsewhere."""
+    yield key
+    if len(key) < 4:
+        return
+    yield quote(key, safe="")
+    yield quote(key)
+    yield quote_plus(key)
+    yield json.dumps(key)[1:-1]
+    yield json.dumps(key, ensure_ascii=False)[1:-1].replace("/", "\\/")
+    yield html.escape(key)
+    raw = key.encode("utf-8", "replace")
+    yield raw.hex()
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + raw).decode()
+        # The first and the last characters also hold bits of what stands beside the key.
+        first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
+        if last - first >= LEAST_PIECE:
+            yield whole[first:last]
+            yield whole[first:last].replace("+", "-").replace("/", "_")
+
+
+def _without(text: str, form: str) -> str:
+    if len(form) < LEAST_PIECE:
+        # A short key is only taken for one where it stands by itself: "test" is in "latest".
+        edge = r"(?<![A-Za-z0-9]){}(?![A-Za-z0-9])"
+        return re.sub(edge.format(re.escape(form)), MASK, text, flags=re.IGNORECASE)
+    low, key = text.translate(_LOWER), form.translate(_LOWER)
+    size = LEAST_PIECE
+    pieces = {key[n : n + size] for n in range(len(key) - size + 1)}
+    kept: list[str] = []
+    at = done = 0
+    while at + size <= len(low):
+        if low[at : at + size] not in pieces:
+            at += 1
+            continue
+        end = at + size
+        while low[end - size + 1 : end + 1] in pieces and end < len(low):
+            end += 1
+        kept += [text[done:at], MASK]
+        at = done = end
+    return "".join([*kept, text[done:]]) if kept else text
+
+
+def _unmasked(text: str, key: str) -> str:
+    """The text without the ends of a key whose middle the server has masked."""
+    if len(key) < 8:
+        return text
+    low = key.translate(_LOWER)
+    kept: list[str] = []
+    done = 0
+    for found in _TOLD.finditer(text):
+        if found.start() < done:
+            continue
+        start = found.start() - _common_end(text[done : found.start()], low)
+        end = found.end() + _common_start(text[found.end() :], low)
+        if end - start > found.end() - found.start():
+            kept += [text[done:start], MASK]
+            done = end
+    return "".join([*kept, text[done:]]) if kept else text
+
+
+def _common_end(text: str, key: str) -> int:
+    """How many of the text's last characters are the key's first; at least 3, or none."""
+    tail = text[-len(key) :].translate(_LOWER)
+    return next((n for n in range(len(tail), 2, -1) if tail.endswith(key[:n])), 0)
+
+
+def _common_start(text: str, key: str) -> int:
+    """How many of the text's first characters are the key's last; at least 3, or none."""
+    head = text[: len(key)].translate(_LOWER)
+    return next((n for n in range(len(head), 2, -1) if head.startswith(key[-n:])), 0)
