@@ -131,10 +131,8 @@ def error_class(status: int, fault: Fault) -> type[ProviderError]:
         return errors.AuthenticationError
     if status == 429 and _CAPACITY.search(fault.message):
         return errors.Overloaded
-    if status == 404 and fault.told and not _MODEL.search(fault.message):
-        # A file, an earlier response, a cache: what the request names, but not the model.
-        named = (_class_of(code, fault) for code in fault.codes)
-        return next((cls for cls in named if cls), errors.InvalidRequest)
+    if status == 404 and _NAMED.search(fault.message):
+        return errors.InvalidRequest
     if cls := _BY_STATUS.get(status):
         return _by_details(cls, fault)
     if status >= 500:
@@ -150,9 +148,12 @@ def is_too_long(message: str) -> bool:
     return bool(_CONTEXT.search(message)) and not _OTHER_LIMIT.search(message)
 
 
-_MODEL = re.compile(
-    r"model|deployment|engine\b|no endpoints found|function '[^']*': not found", re.IGNORECASE
+_NAMED = re.compile(
+    r"\b(?:response|item|file|cache|cached ?content|batch|container|conversation|vector store|skill)"
+    r"s?\b[^.]{0,60}(?:not found|does not exist)|no such (?:file|batch|item|response)",
+    re.IGNORECASE,
 )
+"""What a request names besides the model."""
 _ADDRESS = re.compile(
     r"no route|route (?:not found|for)|unknown (?:route|endpoint|path|url|method)|url was not found"
     r"|invalid url|no such (?:endpoint|route|path|url)|unexpected endpoint|cannot (?:get|post) /"
