@@ -120,7 +120,7 @@ def test_half_an_answer_is_not_quoted() -> None:
         cut.json()
     page = HTTPResponse(200, {"content-type": "text/html"}, b"<html>Sign in</html>")
     with pytest.raises(ProtocolError, match="starting '<html>Sign in"):
-        page.json()
+        page.json(())
 
 
 @pytest.mark.parametrize(
