@@ -26,8 +26,14 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     plain = {k.lower().replace("-", "_"): k for k in known}
     wanted = name.lower().replace("-", "_")
     found = difflib.get_close_matches(wanted, plain, n=3, cutoff=0.6)
-    inside = [p for p in plain if wanted and p not in found and wanted in p.split("_")]
-    return [plain[p] for p in [*found, *inside][:3]]
+    words = [w for w in wanted.split("_") if len(w) > 2]
+    partly = [
+        p
+        for p in plain
+        if p not in found
+        and any(difflib.get_close_matches(w, p.split("_"), 1, 0.65) for w in words)
+    ]
+    return [plain[p] for p in [*found, *partly][:3]]
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:

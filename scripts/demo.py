@@ -1,25 +1,43 @@
 """`make demo`: three documents through the command line, as a user would run it.
 
-Without a key the embedded rules answer; with one (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...) the
-same commands use that provider's default model.
+The embedded rules answer, whatever keys are set: nothing leaves this machine.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+LOCAL = ["--model", "local/rules"]
+ENV = {
+    **{k: v for k, v in os.environ.items() if k not in ("PROMPTURE_CONFIG", "PROMPTURE_MODEL")},
+    "PROMPTURE_OFFLINE": "1",
+}
 ROOT = Path(__file__).resolve().parents[1]
 JOBS = [
-    ["extract", "examples/documents/receipt.txt", "--schema", "examples/receipt.py:Receipt"],
-    ["extract", "examples/documents/invoice.txt", "--schema", "examples/invoice.py:Invoice"],
+    [
+        "extract",
+        "examples/documents/receipt.txt",
+        "--schema",
+        "examples/receipt.py:Receipt",
+        *LOCAL,
+    ],
+    [
+        "extract",
+        "examples/documents/invoice.txt",
+        "--schema",
+        "examples/invoice.py:Invoice",
+        *LOCAL,
+    ],
     [
         "extract",
         "examples/documents/notice.txt",
         "--schema",
         "case_name, case_number, document_number: integer, date_filed: date",
         "--sources",
+        *LOCAL,
     ],
 ]
 
@@ -29,9 +47,10 @@ def main() -> int:
     for job in JOBS:
         shown = " ".join(f'"{word}"' if " " in word else word for word in job)
         print(f"\n$ prompture {shown}", flush=True)
-        failed |= subprocess.run([sys.executable, "-m", "prompture", *job], cwd=ROOT).returncode
+        done = subprocess.run([sys.executable, "-m", "prompture", *job], cwd=ROOT, env=ENV)
+        failed |= done.returncode
     print("\nEach --sources entry is [start, end) in the document: where the value was read.")
-    print("Set a key (OPENAI_API_KEY=...) and run it again: the same commands then ask a model.")
+    print("To ask a model instead, name it: --model openai/gpt-5-mini (with OPENAI_API_KEY set).")
     return failed
 
 

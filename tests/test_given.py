@@ -81,6 +81,7 @@ def test_the_place_of_what_json_cannot_say() -> None:
         ("max_token", ["max_tokens"]),
         ("Max-Tokens", ["max_tokens"]),
         ("tokens", ["max_tokens"]),
+        ("output_token_limit", ["max_tokens"]),
         ("temprature", ["temperature"]),
         ("zzz", []),
         ("", []),

@@ -37,16 +37,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def made_up(folder: Path, *, provider: str = "", hooks: str = "", **modules: str) -> Path:
+def made_up(
+    folder: Path, *, provider: str = "", hooks: str = "", name: str = "made-up", **modules: str
+) -> Path:
     """A folder with a distribution that has these entry points and modules."""
-    info = folder / "made_up-1.dist-info"
+    info = folder / f"{name.replace('-', '_')}-1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: made-up\nVersion: 1\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
     points = [("prompture.providers", provider), ("prompture.hooks", hooks)]
     text = "".join(f"[{group}]\n{point}\n" for group, point in points if point)
     (info / "entry_points.txt").write_text(text)
-    for name, code in modules.items():
-        (folder / f"{name}.py").write_text(code)
+    for module, code in modules.items():
+        (folder / f"{module}.py").write_text(code)
     return folder
 
 
@@ -137,16 +139,24 @@ except prompture.ConfigurationError as exc:
     print(exc)
 """
 BAD = [
-    ("mine = mine:ROW", "", "ROW = 5", "mine/x", "int, not a Provider"),
-    ("", "h = mine:HOOKS", "HOOKS = 5", "openai/x", "int, not prompture.Hooks"),
+    ("mine = mine:ROW", "", "ROW = 5", "mine/x", "int, not a prompture.Provider"),
+    ("", "h = mine:HOOKS", "HOOKS = 5", "openai/x", "int, not a prompture.Hooks"),
     ("openai = mine:ROW", "", ROW, "openai/x", "made"),
-]
+    ("mine = mine:ROW", "", ROW, "mine/x", "a row called 'openai'"),
+    ("mine = mine:ROW", "", "ROW = __import__('none_such')", "mine/x", "ModuleNotFoundError"),
+    ("mine = mine:ROW", "", "raise SystemExit(3)", "mine/x", "made-up 1 (prompture.providers"),
+    ("mine = mine:NONE", "", "", "mine/x", "AttributeError"),
+    ("mine = mine:ROW", "", ROW.replace('"openai"', '"mine", key_env="MINE_KEY"'), "mine/x",
+     "Provider.key_env must be a tuple of texts, not 'MINE_KEY'"),
+    ("mine = mine:ROW", "", ROW.replace('"openai"', '"mine/one"'), "mine/x", "without '/'"),
+    ("", "h = mine:HOOKS", "raise ImportError('needs a package')", "openai/x",
+     "the plugin 'h' of made-up 1 (prompture.hooks: mine:HOOKS) cannot be loaded: ImportError"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("provider", "hooks", "code", "model", "said"),
     BAD,
-    ids=["no provider", "no hooks", "a built-in name"],
 )
 def test_what_is_no_plugin(
     tmp_path: Path, provider: str, hooks: str, code: str, model: str, said: str
@@ -177,3 +187,46 @@ print(testing.ScriptedDriver(["said"], hooks=own).complete(ask).text)
 print(asyncio.run(testing.AsyncScriptedDriver(["said"], hooks=own).complete(ask)).text)
 """
     assert run(code, path).splitlines() == ["said one two own"] * 2
+
+
+SURVEY = """
+import logging, prompture
+from prompture.drivers import registry
+logging.basicConfig(format="LOG %(message)s", level="WARNING", stream=__import__("sys").stdout)
+print(prompture.extract({"type": "object", "properties": {"a": {"type": "string"}}}, "a: x"))
+print([r.name for r in registry.rows()] == [n for n in registry.names() if n != "mine"])
+for _ in range(2):
+    try: prompture.driver_for("mine/x")
+    except prompture.ConfigurationError as exc: print(str(exc)[:60])
+prompture.driver_for("openai/x", api_key="k")
+"""
+
+
+@pytest.mark.parametrize("code", ["raise ImportError('none')", "raise SystemExit", "ROW = 3"])
+def test_a_broken_provider_stops_nobody_else(tmp_path: Path, code: str) -> None:
+    """It is left out of lists, with one line of log, and named where it is asked for."""
+    path = made_up(tmp_path, provider="mine = mine:ROW", mine=f"print('loaded')\n{code}")
+    out = run(SURVEY, path, PROMPTURE_OFFLINE="1").splitlines()
+    assert out[0] == "loaded"
+    assert out[1].startswith("LOG left out: the plugin 'mine' of made-up 1")
+    assert out[2:] == ["{'a': 'x'}", "True", *[out[1].removeprefix("LOG left out: ")[:60]] * 2]
+
+
+def test_two_plugins_of_one_name(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        made_up(tmp_path / name, name=name, provider=f"mine = {name}:ROW")
+    both = os.pathsep.join([str(tmp_path / "one"), str(tmp_path / "two")])
+    said = run(PRINT_ERROR.format(model="mine/x"), Path(both))
+    assert "several plugins bring a provider 'mine': one:ROW" in said
+
+
+def test_the_list_of_providers_survives_a_broken_one(tmp_path: Path) -> None:
+    path = made_up(tmp_path, provider="mine = mine:ROW", mine="raise ImportError('none')")
+    code = "import sys; sys.argv = ['prompture', 'providers', '-f', 'json'];"
+    names = [
+        r["provider"]
+        for r in json.loads(run(code + "from prompture.cli import main; main()", path))
+    ]
+    assert "openai" in names
+    assert "mine" not in names

@@ -10,26 +10,28 @@ import click
 from prompture.cli.tables import print_table
 from prompture.cli.terminal import write_json
 from prompture.drivers import registry
+from prompture.drivers.provider import Provider
 
 
 @click.command("providers")
 @click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
 def command(style: str) -> None:
     """List providers: their key variables, what they can do, the default model."""
-    records = [_record(name) for name in registry.names()]
+    records = [_record(row) for row in registry.rows()]
     if style == "json":
         write_json(sys.stdout, records, indent=2)
         return
     columns = ("provider", "key", "variable", "default model", "can", "docs")
     print_table(columns, [_cells(r) for r in records], folded=(4,), least=(5, 4, 2))
+    model, why, _ = registry.default_choice()
+    click.echo(f"Where no model is named, {model} is used, {why}.", err=True)
 
 
-def _record(name: str) -> dict[str, Any]:
-    row = registry.find(name)
+def _record(row: Provider) -> dict[str, Any]:
     can = ("json_schema", "tool_use", "json_mode", "vision", "files", "streaming")
     return {
-        "provider": name,
-        "title": row.title or name,
+        "provider": row.name,
+        "title": row.title or row.name,
         "key": row.key_is_set() if row.key_required else None,
         "variables": list(row.key_env),
         "default_model": row.default_model,

@@ -53,6 +53,7 @@ class OpenAIChatStream:
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._reasoning_key = "reasoning_content"
+        self._thoughts: list[str] = []
         self._think = ThinkSplitter() if quirks.think_tags else None
         self._calls: dict[int, _Call] = {}
         self._current: dict[int, int] = {}
@@ -148,7 +149,9 @@ class OpenAIChatStream:
 
     def _delta(self, delta: JSON, deltas: list[Delta]) -> None:
         key, thought = reasoning_of(delta)
-        self._reasoning_key = key or self._reasoning_key
+        if key:
+            self._reasoning_key = key
+            self._thoughts.append(thought)
         text = ""
         if content := delta.get("content"):
             text, chunk_thought = split_content(content)
@@ -261,8 +264,9 @@ class OpenAIChatStream:
 
     def _native(self) -> Native | None:
         payload: dict[str, Any] = {key: list(items) for key, items in self._kept.items()}
-        if self._reasoning and "content" not in payload and not self._think:
-            payload[self._reasoning_key] = "".join(self._reasoning)
+        # What stood in tags is no field, and does not go back as one.
+        if self._thoughts and "content" not in payload:
+            payload[self._reasoning_key] = "".join(self._thoughts)
         return Native(DIALECT, payload) if payload else None
 
     def close(self) -> Completion:

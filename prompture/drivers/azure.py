@@ -24,6 +24,7 @@ ROW = Provider(
     },
     default_model="",
     catalog="azure",
+    json_word=True,
     features=Features(vision=True),
     docs="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
 )

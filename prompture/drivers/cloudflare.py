@@ -9,6 +9,7 @@ ROW = Provider(
     codec=OpenAIChat(root="", reasoning=""),
     base_url="https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1",
     key_env=("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"),
+    shared_env=("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"),
     options={"account": None},
     option_env={"account": ("CLOUDFLARE_ACCOUNT_ID",)},
     default_model="@cf/openai/gpt-oss-20b",

@@ -7,6 +7,8 @@
     default_model = "acme-large"
     aliases = ["ac"]
     headers = { x-team = "documents" }
+    stream_usage = false                  # leaves stream_options out, where a server refuses it
+    echo = ["reasoning_content"]          # fields of an answer to send back in the next request
 
     [providers.acme.capabilities]         # of every model; see Features
     vision = false
@@ -42,8 +44,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompture.drivers import registry
+from prompture.drivers.address import check_url, checked_headers
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra
+from prompture.given import unknown
 from prompture.wire.throttle import Throttle
 
 _FLAGS = tuple(f.name for f in fields(Features))
@@ -64,7 +68,7 @@ class _Model(_Table):
 
 
 class _Provider(_Table):
-    base_url: str = Field(pattern=r"^https?://")
+    base_url: str
     key_env: list[str] = []
     like: str = "openai-compatible"
     title: str = ""
@@ -74,6 +78,8 @@ class _Provider(_Table):
     capabilities: dict[str, bool | str] = {}
     rate_limits: _Limits = _Limits()
     models: dict[str, _Model] = {}
+    stream_usage: bool | None = None
+    echo: list[str] | None = None
     docs: str = ""
 
 
@@ -119,6 +125,8 @@ def _read(path: Path) -> Any:
         return tomllib.loads(text, parse_float=Decimal)
     except ValueError as exc:
         raise ConfigurationError(f"{path.name}: {exc}") from exc
+    except RecursionError as exc:
+        raise ConfigurationError(f"{path.name}: nested too deep to be read") from exc
 
 
 def _yaml(text: str) -> Any:
@@ -136,9 +144,7 @@ def _checked(data: Any, where: str) -> tuple[list[Provider], dict[str, Any]]:
     try:
         file = _File.model_validate(data)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        path = ".".join(map(str, first["loc"])) or "the file"
-        raise ConfigurationError(f"{where}: {path}: {first['msg']}") from exc
+        raise ConfigurationError(f"{where}: {_told(exc)}") from exc
     rows = [_row(name, made, where) for name, made in file.providers.items()]
     prices = dict(file.pricing)
     for name, made in file.providers.items():
@@ -146,6 +152,29 @@ def _checked(data: Any, where: str) -> tuple[list[Provider], dict[str, Any]]:
             if facts.pricing is not None:
                 prices[f"{name}/{model}"] = facts.pricing
     return rows, prices
+
+
+def _told(error: ValidationError) -> str:
+    """The first fault, an unknown key before all others: it may be why another is missing."""
+    faults = error.errors(include_url=False, include_input=False)
+    first = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
+    *parents, last = first["loc"] or ("the file",)
+    if first["type"] != "extra_forbidden":
+        return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+    inside = f"{'.'.join(map(str, parents))}: " if parents else ""
+    return inside + unknown("key", last, _keys_at(parents))
+
+
+def _keys_at(path: list[int | str]) -> list[str]:
+    """The keys of the table at this place."""
+    table: type[BaseModel] = _File
+    for model in path:
+        field = table.model_fields.get(str(model))
+        inner = getattr(field and field.annotation, "__args__", None) or (
+            field and field.annotation,
+        )
+        table = next((t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), table)
+    return list(table.model_fields)
 
 
 def _row(name: str, made: _Provider, where: str) -> Provider:
@@ -158,15 +187,19 @@ def _row(name: str, made: _Provider, where: str) -> Provider:
         model: _features(features, facts.capabilities, f"{entry}.models.{model}.capabilities")
         for model, facts in made.models.items()
     }
+    check_url(made.base_url, f"{entry}.base_url")
+    checked_headers(made.headers, f"{entry}.headers")
     limits = made.rate_limits
     throttled = limits.requests_per_minute or limits.tokens_per_minute
+    wired = like.wired(stream_usage=made.stream_usage, echo=made.echo)
     return replace(
-        like,
+        wired,
         name=name,
         title=made.title or name,
         aliases=tuple(made.aliases),
         base_url=made.base_url,
         key_env=tuple(made.key_env),
+        shared_env=(),
         key_required=bool(made.key_env),
         url_env=(),
         default_model=made.default_model or next(iter(made.models), ""),
@@ -187,7 +220,7 @@ def _row(name: str, made: _Provider, where: str) -> Provider:
 def _features(base: Features, said: Mapping[str, bool | str], where: str) -> Features:
     for flag, value in said.items():
         if flag not in _FLAGS:
-            raise ConfigurationError(f"{where}: unknown {flag!r}; there are {', '.join(_FLAGS)}")
+            raise ConfigurationError(f"{where}: {unknown('flag', flag, _FLAGS)}")
         if isinstance(value, str) is not (flag == "schema_dialect"):
             raise ConfigurationError(f"{where}.{flag}: must be true or false")
     changes: dict[str, Any] = dict(said)

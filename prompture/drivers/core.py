@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping
-from dataclasses import replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from prompture import given
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
 from prompture.drivers import hooks as hooking
 from prompture.drivers import meter
@@ -35,10 +36,32 @@ if TYPE_CHECKING:
     from prompture.catalog.models import Entry
     from prompture.drivers.hooks import Hooks
 
+T = TypeVar("T")
 DEFAULT_TIMEOUT = 600.0
 _UNBILLED = Cost(usd=ZERO, source="provider", reason="an error answer is not billed")
 _UNREADABLE = Cost(usd=None, reason="the answer could not be read; it may have been billed")
 _UNANSWERED = Cost(usd=None, reason="no answer arrived; the provider may have billed it")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a driver was made with; its repr tells no key."""
+
+    api_key: str | None = field(repr=False)
+    base_url: str | None = field(repr=False)
+    headers: Mapping[str, str] | None = field(repr=False)
+    settings: Mapping[str, Any] = field(repr=False)
+
+    def endpoint(self, row: Provider) -> Endpoint:
+        return row.endpoint(
+            self.api_key, self.base_url, headers=self.headers, options=self.settings
+        )
+
+
+def _a(kind: type[T], value: T | None, name: str) -> T | None:
+    if value is not None and not isinstance(value, kind):
+        raise given.wrong(name, f"a prompture.{kind.__name__}(...)", value)
+    return value
 
 
 class Flag:
@@ -58,7 +81,10 @@ class BaseDriver:
 
     ``timeout`` is seconds to connect and between bytes. ``api`` picks another of the row's
     wire formats (``"responses"``). ``features`` replaces what the row and the catalog say the
-    model can do. Other keywords are the provider's own settings (``api_version``, ...).
+    model can do. ``stream_usage=False`` leaves ``stream_options`` out of streams, for servers
+    that refuse it (their tokens are then unknown); ``echo`` names the fields of an answer that
+    are sent back in the next request (``"reasoning_content"``; ``()`` for none); both are of
+    Chat Completions. Other keywords are the provider's own settings (``api_version``, ...).
     Raises MissingKey, and ConfigurationError for a setting that the row does not know.
     """
 
@@ -88,30 +114,35 @@ class BaseDriver:
         timeout: float | None = None,
         retry: Retry | None = None,
         headers: Mapping[str, str] | None = None,
-        hooks: Hooks | tuple[Hooks, ...] = (),
+        hooks: Hooks | Sequence[Hooks] = (),
         features: Features | None = None,
-        **settings: str,
+        stream_usage: bool | None = None,
+        echo: str | Sequence[str] | None = None,
+        **settings: Any,
     ) -> None:
         row = type(self).provider
-        self.endpoint: Endpoint = row.endpoint(api_key, base_url, headers=headers, options=settings)
-        self.provider = row.for_endpoint(self.endpoint.base_url, api)
-        self.model = model or row.default_model
-        self.timeout = timeout or DEFAULT_TIMEOUT
-        self.retry = retry or Retry()
-        given = hooks if isinstance(hooks, tuple) else (hooks,)
-        self._hooks: tuple[Hooks, ...] = (*hooking.plugin_hooks(), *given)
-        self._features = features
-        self._given = (api_key, base_url, headers, settings)
+        self._given = _Given(api_key, base_url, headers, settings)
+        self.endpoint: Endpoint = self._given.endpoint(row)
+        self.provider = row.for_endpoint(
+            self.endpoint.base_url, given.words(api, f"{row.name}: api", empty=True)
+        ).wired(stream_usage=stream_usage, echo=echo)
+        self.model = given.words(model, f"{row.name}: model", empty=True) or row.default_model
+        self.timeout = given.seconds(timeout, f"{row.name}: timeout") or DEFAULT_TIMEOUT
+        self.retry = _a(Retry, retry, f"{row.name}: retry") or Retry()
+        self._hooks: tuple[Hooks, ...] = (
+            *hooking.plugin_hooks(),
+            *hooking.given_hooks(hooks, f"{row.name}: hooks"),
+        )
+        self._features = _a(Features, features, f"{row.name}: features")
         self.plans: dict[Hashable, Any] = {}
 
     def is_current(self) -> bool:
         """Whether the environment still says what it said when this driver was made."""
-        api_key, base_url, headers, settings = self._given
-        row = type(self).provider
-        return row.endpoint(api_key, base_url, headers=headers, options=settings) == self.endpoint
+        return self._given.endpoint(type(self).provider) == self.endpoint
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.model!r})"
+        # One that could not be made is shown in tracebacks, too.
+        return f"{type(self).__name__}({getattr(self, 'model', None)!r})"
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ ROW = Provider(
     url_env=("DASHSCOPE_BASE_URL",),
     default_model="qwen3.6-flash",
     catalog="alibaba",
+    json_word=True,
     features=Features(json_schema=False, vision=True, schema_dialect="openai-compatible"),
     docs="https://www.alibabacloud.com/help/en/model-studio/qwen-api-reference",
 )

@@ -21,6 +21,7 @@ ROW = Provider(
     url_env=("DEEPSEEK_BASE_URL",),
     default_model="deepseek-v4-flash",
     catalog="deepseek",
+    json_word=True,
     features=Features(json_schema=False, forced_tool=False, schema_dialect="deepseek"),
     docs="https://api-docs.deepseek.com/api/create-chat-completion",
 )

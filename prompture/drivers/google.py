@@ -23,6 +23,7 @@ ROW = Provider(
     codecs={"openai": OpenAIChat()},
     base_url="https://generativelanguage.googleapis.com/v1beta",
     key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    shared_env=("GOOGLE_API_KEY",),  # of Maps, YouTube and the rest as well
     url_env=("GOOGLE_GEMINI_BASE_URL",),
     default_model="gemini-3.5-flash",
     docs="https://ai.google.dev/api/generate-content",

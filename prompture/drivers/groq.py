@@ -21,6 +21,7 @@ ROW = Provider(
     url_env=("GROQ_BASE_URL",),
     default_model="openai/gpt-oss-20b",
     catalog="groq",
+    json_word=True,
     features=Features(vision=True, schema_with_tools=False, schema_dialect="groq"),
     narrow=groq_narrow,
     docs="https://console.groq.com/docs/api-reference",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
 
 from prompture.errors import ConfigurationError, PromptureError
+from prompture.given import wrong
 from prompture.types import Completion, Delta, Request
 
 GROUP = "prompture.hooks"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +26,50 @@ class Hooks:
     on_error: Callable[[Request, PromptureError], None] | None = None
     on_delta: Callable[[Delta], Delta | None] | None = None
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None and not callable(value):
+                raise wrong(f"Hooks.{each.name}", "a function", value)
+
 
 @cache
 def plugin_hooks() -> tuple[Hooks, ...]:
-    """Hooks of installed plugins (entry points of the group ``prompture.hooks``)."""
-    found = []
-    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
-        hooks = point.load()
-        if not isinstance(hooks, Hooks):
-            raise ConfigurationError(
-                f"entry point {point.value!r} is a {type(hooks).__name__}, not prompture.Hooks"
-            )
-        found.append(hooks)
-    return tuple(found)
+    """Hooks of installed plugins (entry points of the group ``prompture.hooks``).
+
+    Raises ConfigurationError for one that cannot be loaded: it may be there to keep something
+    from being sent, so that going on without it is not ours to choose.
+    """
+    return tuple(
+        loaded(point, Hooks) for point in sorted(entry_points(group=GROUP), key=lambda p: p.name)
+    )
+
+
+def loaded(point: EntryPoint, kind: type[T]) -> T:
+    """What an entry point names. Raises ConfigurationError, naming the package, whatever the
+    package raises."""
+    package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package"
+    told = f"the plugin {point.name!r} of {package} ({point.group}: {point.value})"
+    try:
+        found = point.load()
+    except (Exception, SystemExit) as exc:  # a plugin runs its own code, which may raise anything
+        raise ConfigurationError(
+            f"{told} cannot be loaded: {type(exc).__name__}: {exc}; repair or uninstall it"
+        ) from exc
+    if not isinstance(found, kind):
+        raise ConfigurationError(
+            f"{told} is a {type(found).__name__}, not a prompture.{kind.__name__}"
+        )
+    return found
+
+
+def given_hooks(hooks: object, name: str) -> tuple[Hooks, ...]:
+    """One Hooks or a sequence of them, as a tuple. Raises ConfigurationError."""
+    found = tuple(hooks) if isinstance(hooks, (tuple, list)) else (hooks,)
+    for each in found:
+        if not isinstance(each, Hooks):
+            raise wrong(name, "a prompture.Hooks(...) or a list of them", each)
+    return found
 
 
 def before(hooks: Iterable[Hooks], request: Request) -> Request:

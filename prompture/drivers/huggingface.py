@@ -11,6 +11,7 @@ ROW = Provider(
     codec=OpenAIChat(quirks=Quirks(think_tags=True)),
     base_url="https://router.huggingface.co/v1",
     key_env=("HF_TOKEN", "HUGGINGFACE_API_KEY", "HUGGING_FACE_HUB_TOKEN"),
+    shared_env=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
     url_env=("HF_INFERENCE_BASE_URL",),  # HF_ENDPOINT is the hub's, or a mirror of it
     default_model="deepseek-ai/DeepSeek-V3.2",
     catalog="huggingface",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property, partial
+from inspect import signature
 from threading import Lock
 from typing import Any, Self, cast
 
@@ -19,11 +20,23 @@ from prompture.drivers.core import BaseDriver, Call
 from prompture.drivers.faces import AsyncFaces, SyncFaces
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.probe import Health
-from prompture.drivers.provider import Engine, Features
+from prompture.drivers.provider import Engine, Features, Provider
 from prompture.errors import ConfigurationError, PromptureError
+from prompture.given import unknown
 from prompture.types import Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest
 from prompture.wire.loops import require_asyncio
+
+_HERE = ("hooks", "features", "timeout")
+
+
+def _settings_of(row: Provider) -> list[str]:
+    """The settings that the row's engine names, and those of every driver in this process;
+    none where the engine takes any."""
+    parameters = list(signature(row.engine).parameters.values())[1:] if row.engine else []
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return []
+    return [*(p.name for p in parameters), *_HERE]
 
 
 class InProcessBase(BaseDriver):
@@ -33,17 +46,23 @@ class InProcessBase(BaseDriver):
         self,
         model: str | None = None,
         *,
-        hooks: Hooks | tuple[Hooks, ...] = (),
+        hooks: Hooks | Sequence[Hooks] = (),
         features: Features | None = None,
         timeout: float | None = None,
         **settings: Any,
     ) -> None:
-        for name in ("api_key", "base_url", "api", "retry", "headers"):
+        row = type(self).provider
+        for name in ("api_key", "base_url", "api", "retry", "headers", "stream_usage", "echo"):
             if settings.pop(name, None) is not None:
                 raise ConfigurationError(
-                    f"{type(self).provider.name}/{model}: {name} means nothing to a model "
-                    f"that runs in this process"
+                    f"{row.name}/{model}: {name} means nothing to a model that runs in this process"
                 )
+        if known := _settings_of(row):
+            for name in settings:
+                if name not in known:
+                    raise ConfigurationError(
+                        f"{row.name}/{model}: {unknown('setting', name, known)}"
+                    )
         super().__init__(model, hooks=hooks, features=features, timeout=timeout)
         self._settings: Mapping[str, Any] = settings
         self._lock = Lock()

@@ -10,6 +10,7 @@ ROW = Provider(
     codec=OpenAIChat(text_only=True, tool_choice="auto", rule=modelscope_rule),
     base_url="https://api-inference.modelscope.cn/v1",
     key_env=("MODELSCOPE_API_KEY", "MODELSCOPE_API_TOKEN", "MODELSCOPE_SDK_TOKEN"),
+    shared_env=("MODELSCOPE_API_TOKEN", "MODELSCOPE_SDK_TOKEN"),  # of the hub
     url_env=("MODELSCOPE_BASE_URL",),
     default_model="Qwen/Qwen3-235B-A22B-Instruct-2507",
     catalog="modelscope",

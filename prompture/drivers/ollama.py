@@ -48,6 +48,7 @@ ROW = Provider(
     base_url="http://127.0.0.1:11434",
     key_env=("OLLAMA_API_KEY",),
     url_env=("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_ENDPOINT"),
+    bare_hosts=True,  # OLLAMA_HOST=127.0.0.1:11434
     key_required=False,
     default_model="llama3.1:8b",
     local=True,

@@ -23,6 +23,7 @@ ROW = Provider(
     url_env=("OPENAI_BASE_URL",),
     default_model="gpt-5-mini",
     catalog="openai",
+    json_word=True,
     features=Features(vision=True, files=True),
     docs="https://platform.openai.com/docs/api-reference/chat",
 )

@@ -8,7 +8,13 @@ from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Pro
 ROW = Provider(
     name="openai-compatible",
     title="OpenAI-compatible",
-    codec=OpenAIChat(strict_tools=True, files="url", metadata=True, quirks=Quirks(think_tags=True)),
+    codec=OpenAIChat(
+        strict_tools=True,
+        files="url",
+        metadata=True,
+        echo=("reasoning_content",),
+        quirks=Quirks(think_tags=True),
+    ),
     codecs={"responses": OpenAIResponses()},
     base_url="{base_url}",
     key_env=("OPENAI_COMPATIBLE_API_KEY",),

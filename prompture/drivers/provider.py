@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
 
+from prompture import given as given_by
 from prompture.codecs.base import Codec, Endpoint
+from prompture.drivers.address import check_url, checked_headers, filled, is_url
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
-from prompture.wire.http import bad_header, shown
+from prompture.wire.http import bad_header
 from prompture.wire.throttle import Throttle
+
+COMMON = (
+    "api_key", "base_url", "api", "timeout", "retry", "headers", "hooks", "features",
+    "stream_usage", "echo",
+)  # fmt: skip
+"""Settings of every driver; ``session`` (sync) and ``client`` (async) come on top."""
+ECHOED = ("reasoning_content", "reasoning", "reasoning_details", "content")
+"""Fields of a Chat Completions answer that a turn keeps, and that ``echo`` may name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +58,10 @@ class Provider:
     """One row.
 
     ``key_env`` and ``url_env`` name variables, read when a driver is built; the first that is
-    set wins. ``catalog`` is the provider's key in models.dev ("" where it has none).
+    set wins. ``shared_env`` are those of ``key_env`` whose credentials serve other ends as well
+    (a hub, a cloud): they serve a model that is named, and choose none. ``bare_hosts`` says that
+    a base URL may lack its scheme, as the provider's own programs take it.
+    ``catalog`` is the provider's key in models.dev ("" where it has none).
     ``narrow`` adjusts the features for a model. ``route`` names the
     codec in ``codecs`` that a request needs instead of ``codec`` (None for the usual one), and
     ``endings`` which ends of a base URL ask for one (beyond the usual ``/responses`` and such).
@@ -57,7 +69,8 @@ class Provider:
     ``base_url`` may hold them as ``{name}``.
     ``key_check`` is where a key is tried, for providers that list their models to anybody: a
     path behind the base URL, or a whole URL, which is asked only where the base URL is the row's.
-    ``max_tokens_required`` says that the API demands a limit. ``local`` rows cost nothing.
+    ``max_tokens_required`` says that the API demands a limit. ``json_word`` says that the API
+    refuses JSON mode where no message holds the word JSON. ``local`` rows cost nothing.
     ``billed`` turns the usage that was counted into that which is charged for, where they differ.
     ``engine`` makes the in-process model that answers instead of HTTP; ``in_process`` says for
     which models (all, where it is None). ``throttle`` holds requests back on this side.
@@ -72,6 +85,8 @@ class Provider:
     aliases: tuple[str, ...] = ()
     key_env: tuple[str, ...] = ()
     url_env: tuple[str, ...] = ()
+    shared_env: tuple[str, ...] = ()
+    bare_hosts: bool = False
     key_required: bool = True
     catalog: str = ""
     features: Features = Features()
@@ -84,11 +99,25 @@ class Provider:
     option_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     key_check: str = ""
     max_tokens_required: bool = False
+    json_word: bool = False
     local: bool = False
     billed: Callable[[Usage], Usage] | None = None
     engine: Callable[..., Engine] | None = None
     in_process: Callable[[str], bool] | None = None
     throttle: Throttle | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError where a field is of the wrong kind (in a plugin, say)."""
+        for kind, names in _KINDS.items():
+            for name in names:
+                if not _is(getattr(self, name), kind):
+                    raise given_by.wrong(f"Provider.{name}", kind, getattr(self, name))
+        if not self.name.strip() or set(self.name) & set("/:"):
+            raise ConfigurationError(
+                f"Provider.name must be a name without '/' and ':', not {self.name!r}"
+            )
+        if not hasattr(self.codec, "dialect"):
+            raise given_by.wrong("Provider.codec", "a codec", self.codec)
 
     def endpoint(
         self,
@@ -96,53 +125,99 @@ class Provider:
         base_url: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        options: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Endpoint:
-        """Arguments, then environment, then the row. Raises MissingKey."""
-        # Keys are pasted, and read from files that end in a line break.
-        key = (api_key or first_set(self.key_env) or "").strip()
+        """Arguments, then environment, then the row; what is given and empty is not looked up
+        elsewhere. Raises MissingKey and ConfigurationError."""
+        key, settings = self._key(api_key), self._settings(options or {})
+        url = self._url(base_url, settings)
+        return Endpoint(
+            self.name,
+            url,
+            key,
+            {**self.headers, **checked_headers(headers, f"{self.name}: headers")},
+            settings,
+        )
+
+    def _key(self, given: str | None) -> str:
+        if given is not None and not isinstance(given, str):
+            raise ConfigurationError(
+                f"{self.name}: api_key must be a text, not {type(given).__name__}"
+            )
+        # An empty key of one customer must not be replaced by the house's own. Keys are pasted,
+        # and read from files that end in a line break.
+        key = ((first_set(self.key_env) or "") if given is None else given).strip()
         if not key and self.key_required:
-            raise MissingKey(self._missing_key())
+            where = " or ".join(self.key_env) or "nothing (this provider reads no variable)"
+            if given is None:
+                raise MissingKey(f"{self.name}: no API key; pass api_key=... or set {where}")
+            raise MissingKey(
+                f"{self.name}: api_key is empty; leave it out (None) to use the key in {where}"
+            )
         if bad_header({"key": key}):
             raise ConfigurationError(
                 f"{self.name}: the API key holds a character that no header can carry"
             )
-        settings = self._settings(options or {})
-        url = base_url or first_set(self.url_env) or self.base_url
-        if "{base_url}" in url:
-            raise ConfigurationError(f"{self.name}: pass base_url=... or set {self.url_env[0]}")
-        if "{" in url:
-            url = url.format(**settings)
-        if "://" in url and not _is_url(url):
-            raise ConfigurationError(
-                f"{self.name}: the base URL must be http(s)://host..., not {shown(url)!r}"
-            )
-        return Endpoint(
-            self.name, url.rstrip("/"), key, {**self.headers, **(headers or {})}, settings
-        )
+        return key
 
-    def _missing_key(self) -> str:
-        where = " or ".join(self.key_env) or "nothing (this provider reads no variable)"
-        return f"{self.name}: no API key; pass api_key=... or set {where}"
-
-    def _settings(self, given: Mapping[str, str]) -> dict[str, str]:
-        if unknown := given.keys() - self.options.keys():
-            known = ", ".join(sorted(self.options)) or "none"
-            raise ConfigurationError(
-                f"{self.name}: unknown setting {sorted(unknown)[0]!r}; it knows {known}"
-            )
+    def _settings(self, given: Mapping[str, Any]) -> dict[str, str]:
+        if unknown := sorted(str(n) for n in given.keys() - self.options.keys()):
+            raise ConfigurationError(self.unknown_setting(unknown[0], self.options))
         settings = {}
         for name, default in self.options.items():
-            value = given.get(name) or first_set(self.option_env.get(name, ())) or default
+            value = given.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                value = str(value)
+            if value is not None and not isinstance(value, str):
+                # Some of these are secrets: the value is not told.
+                raise ConfigurationError(
+                    f"{self.name}: {name} must be a text, not {type(value).__name__}"
+                )
             if value is None:
+                value = first_set(self.option_env.get(name, ())) or default
+            if value is None or (default is None and not value):
                 where = " or ".join(self.option_env.get(name, ()))
                 raise ConfigurationError(f"{self.name}: pass {name}=... or set {where}")
-            settings[name] = value
+            settings[name] = value.strip()
         return settings
+
+    def unknown_setting(self, name: str, own: Iterable[str]) -> str:
+        """The words for a setting that neither this provider nor any driver knows."""
+        if name in ("session", "client", "transport"):
+            return (
+                f"{self.name}: {name} means nothing here; session=... is for a Driver "
+                f"(driver_for) and client=... for an AsyncDriver (async_driver_for)"
+            )
+        return f"{self.name}: {given_by.unknown('setting', name, [*own, *COMMON])}"
+
+    def _url(self, given: str | None, settings: Mapping[str, str]) -> str:
+        told, url = f"{self.name}: base_url", given
+        if given is None:
+            variable = next((n for n in self.url_env if first_set((n,))), None)
+            told = f"{self.name}: {variable}" if variable else told
+            url = first_set(self.url_env) or self.base_url
+        elif not isinstance(given, str):
+            raise given_by.wrong(told, "a text", given)
+        elif not given.strip():
+            raise ConfigurationError(f"{told} is empty; leave it out (None) for the usual one")
+        url = filled((url or "").strip(), settings, told)
+        if "{base_url}" in url or (not url and self.codec.dialect != "none"):
+            names = (*self.url_env, *self.option_env.get("endpoint", ()))
+            raise ConfigurationError(f"{self.name}: pass base_url=... or set {' or '.join(names)}")
+        if url and not (self.bare_hosts and "://" not in url and is_url(f"http://{url}")):
+            check_url(url, told)
+        return url.rstrip("/")
 
     def key_is_set(self) -> bool:
         """Whether one of the key variables is set."""
         return bool(first_set(self.key_env))
+
+    def chosen_by(self) -> str | None:
+        """The variable whose key lets this provider be chosen where no model is named."""
+        if not self.key_required or not self.default_model:
+            return None
+        mine = (name for name in self.key_env if name not in self.shared_env)
+        return next((name for name in mine if first_set((name,))), None)
 
     def features_of(self, model: str) -> Features:
         """The row's features, narrowed by its own rule for the model."""
@@ -152,6 +227,30 @@ class Provider:
         """The codec that this request needs."""
         name = self.route(request) if self.route else None
         return self.codecs[name] if name else self.codec
+
+    def wired(
+        self, *, stream_usage: bool | None = None, echo: str | Iterable[str] | None = None
+    ) -> Provider:
+        """The same row with knobs of its Chat Completions codec turned; see BaseDriver."""
+        changes: dict[str, Any] = {}
+        if (said := given_by.flag(stream_usage, f"{self.name}: stream_usage")) is not None:
+            changes["stream_usage"] = said
+        if echo is not None:
+            changes["echo"] = given_by.strings(tuple(_listed(echo)), f"{self.name}: echo")
+            for name in changes["echo"]:
+                if name not in ECHOED:
+                    raise ConfigurationError(
+                        f"{self.name}: echo: {given_by.unknown('field', name, ECHOED)}"
+                    )
+        if not changes:
+            return self
+        codecs = {name: _turned(codec, changes) for name, codec in self.codecs.items()}
+        codec = _turned(self.codec, changes)
+        if codec is self.codec:
+            raise ConfigurationError(
+                f"{self.name}: {next(iter(changes))} means nothing to this wire format"
+            )
+        return replace(self, codec=codec, codecs=codecs)
 
     def for_endpoint(self, base_url: str, api: str | None = None) -> Provider:
         """The row as this endpoint wants it: by ``api``, else by what its URL ends in."""
@@ -181,14 +280,46 @@ _ENDINGS = {
 """Ends of base URLs that ask for another of a row's codecs, by its name."""
 
 
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return False
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "a text": ("name", "base_url", "default_model", "docs", "title", "catalog", "key_check"),
+    "a tuple of texts": ("aliases", "key_env", "url_env", "shared_env"),
+    "a mapping": ("codecs", "endings", "headers", "options", "option_env"),
+    "True or False": (
+        "bare_hosts", "key_required", "max_tokens_required", "json_word", "local",
+    ),
+    "Features": ("features",),
+    "a function": ("narrow", "route", "billed", "engine", "in_process"),
+}  # fmt: skip
+
+
+def _is(value: Any, kind: str) -> bool:
+    match kind:
+        case "a text":
+            return isinstance(value, str)
+        case "a tuple of texts":
+            return isinstance(value, tuple) and all(isinstance(v, str) for v in value)
+        case "a mapping":
+            return isinstance(value, Mapping)
+        case "True or False":
+            return isinstance(value, bool)
+        case "Features":
+            return isinstance(value, Features)
+    return value is None or callable(value)
+
+
+def _listed(value: object) -> Iterable[Any]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _turned(codec: Codec, changes: Mapping[str, Any]) -> Codec:
+    known = {f.name for f in fields(codec)} if hasattr(codec, "__dataclass_fields__") else set()
+    if not changes.keys() <= known:
+        return codec
+    made: Codec = replace(codec, **changes)  # type: ignore[type-var]
+    return made
 
 
 def first_set(names: tuple[str, ...]) -> str | None:
-    """The value of the first of these environment variables that is set and not empty."""
-    return next((value for name in names if (value := os.environ.get(name))), None)
+    """The value of the first of these environment variables that is set and not blank."""
+    found = (os.environ.get(name) for name in names)
+    return next((value for value in found if value and not value.isspace()), None)

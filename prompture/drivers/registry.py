@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from prompture.drivers.provider import Provider
+from prompture import given
+from prompture.drivers.hooks import loaded
+from prompture.drivers.provider import Provider, first_set
 from prompture.errors import ConfigurationError, UnknownModel
 
 if TYPE_CHECKING:
     from prompture.drivers.base import AsyncDriver, Driver
     from prompture.drivers.inprocess import AsyncInProcessDriver, InProcessDriver
 
+_log = logging.getLogger("prompture")
 GROUP = "prompture.providers"
 DEFAULT_MODEL = "local/rules"
 
@@ -100,6 +104,8 @@ _registered: dict[str, Provider] = {}
 
 def register(provider: Provider) -> None:
     """Add a row at run time. Raises ConfigurationError where its name or an alias is taken."""
+    if not isinstance(provider, Provider):
+        raise given.wrong("register: the row", "a prompture.Provider(...)", provider)
     taken = {*BUILTIN, *ALIASES, *_registered, *_plugins()}
     taken |= {alias for row in _registered.values() for alias in row.aliases}
     for name in (provider.name, *provider.aliases):
@@ -120,32 +126,65 @@ def names() -> list[str]:
     return [*BUILTIN, *(n for n in _plugins() if n not in BUILTIN), *_registered]
 
 
+def rows() -> Iterator[Provider]:
+    """The row of every provider there is; a plugin that cannot be loaded is named in the log,
+    once, and left out."""
+    for name in names():
+        try:
+            yield find(name)
+        except ConfigurationError as exc:
+            _say(logging.WARNING, f"left out: {exc}")
+
+
 def find(name: str) -> Provider:
     """The row of a name or alias; only that row's module is imported.
 
-    Raises UnknownModel, which lists near names.
+    Raises UnknownModel, which lists near names, and ConfigurationError for a plugin that cannot
+    be loaded.
     """
     _configured()
     known = _lookup(name.strip().lower()) or _lookup(name)
     if known:
         return known
-    everything = [*names(), *ALIASES]
-    near = difflib.get_close_matches(name.lower(), everything, n=3, cutoff=0.6)
+    near = given.near(name, [*names(), *ALIASES])
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}"
     raise UnknownModel(f"no provider {name!r}; {hint}")
 
 
+_said: set[str] = set()
+
+
+def _say(level: int, text: str) -> None:
+    """Log a line once in this process."""
+    if text not in _said:
+        _said.add(text)
+        _log.log(level, text)
+
+
 _config_read: list[str] = []
+_config_lock = RLock()
 
 
 def _configured() -> None:
-    """Read the file that ``PROMPTURE_CONFIG`` names, once."""
+    """Read the file that ``PROMPTURE_CONFIG`` names, once; one that fails, fails each time."""
     path = os.environ.get("PROMPTURE_CONFIG")
-    if path and path not in _config_read:
-        _config_read.append(path)
-        from prompture.drivers.config import configure
+    if not path or path in _config_read:
+        return
+    from prompture.drivers.config import configure
 
-        configure(path)
+    with _config_lock:  # another thread waits until all of its providers are there
+        if path in _config_read:
+            return
+        _config_reading.append(path)
+        try:
+            if _config_reading.count(path) == 1:  # reading it asks for rows itself
+                configure(path)
+                _config_read.append(path)
+        finally:
+            _config_reading.pop()
+
+
+_config_reading: list[str] = []
 
 
 def _lookup(name: str) -> Provider | None:
@@ -162,25 +201,53 @@ def _lookup(name: str) -> Provider | None:
 
 
 @cache
-def _plugins() -> dict[str, Any]:
-    return {point.name: _Plugin(point) for point in entry_points(group=GROUP)}
+def _plugins() -> dict[str, _Plugin]:
+    found: dict[str, _Plugin] = {}
+    for point in entry_points(group=GROUP):
+        if point.name in found:
+            found[point.name].rivals.append(point)
+        else:
+            found[point.name] = _Plugin(point)
+    return found
 
 
 class _Plugin:
-    """A row of an installed package, loaded when it is asked for."""
+    """A row of an installed package, loaded when it is first asked for."""
 
-    def __init__(self, point: Any) -> None:
+    def __init__(self, point: EntryPoint) -> None:
         self._point = point
+        self._row: Provider | None = None
+        self._problem: str | None = None
+        self.rivals: list[EntryPoint] = []
 
     def __call__(self) -> Provider:
-        if self._point.name in BUILTIN or self._point.name in ALIASES:
-            raise ConfigurationError(f"a plugin's provider {self._point.name!r} is built in")
-        loaded = self._point.load()
-        if not isinstance(loaded, Provider):
+        """Raises ConfigurationError, alike each time."""
+        if self._problem is not None:
+            raise ConfigurationError(self._problem)
+        if self._row is None:
+            try:
+                self._row = self._load()
+            except ConfigurationError as exc:
+                self._problem = str(exc)
+                raise
+        return self._row
+
+    def _load(self) -> Provider:
+        name = self._point.name
+        if name in BUILTIN or name in ALIASES:
+            raise ConfigurationError(f"a plugin's provider {name!r} is built in")
+        if self.rivals:
+            values = ", ".join(p.value for p in (self._point, *self.rivals))
+            raise ConfigurationError(f"several plugins bring a provider {name!r}: {values}")
+        row = loaded(self._point, Provider)
+        if name not in (row.name, *row.aliases):
             raise ConfigurationError(
-                f"entry point {self._point.value!r} is a {type(loaded).__name__}, not a Provider"
+                f"the plugin {name!r} ({self._point.value}) brings a row called {row.name!r}: "
+                f"its entry point must have the row's name"
             )
-        return loaded
+        if row.name in BUILTIN or row.name in ALIASES:
+            raise ConfigurationError(f"a plugin's provider {row.name!r} is built in")
+        return row
 
 
 def split(model: str) -> tuple[str, str]:
@@ -190,6 +257,8 @@ def split(model: str) -> tuple[str, str]:
     separates only after the name of a provider; blanks around either part are dropped. Raises
     UnknownModel where no provider is named.
     """
+    if not isinstance(model, str):
+        raise given.wrong("model", "a text such as 'openai/gpt-5-mini'", model)
     model = model.strip()
     slash, colon = model.find("/"), model.find(":")
     if colon >= 0 and (slash < 0 or colon < slash) and _is_name(model[:colon]):
@@ -218,14 +287,26 @@ def _which_provider(model: str) -> str:
 
 def default_model() -> str:
     """``PROMPTURE_MODEL``, else the default model of the first provider whose key is set (the
-    built-in ones in their order, then plugins and registered ones), else ``local/rules``."""
-    if chosen := os.environ.get("PROMPTURE_MODEL"):
-        return chosen
-    for name in names():
-        row = find(name)
-        if row.key_required and row.key_is_set() and row.default_model:
-            return f"{name}/{row.default_model}"
-    return DEFAULT_MODEL
+    built-in ones in their order, then plugins and registered ones), else ``local/rules``.
+
+    Keys that serve other ends as well (``HF_TOKEN``, ...; ``Provider.shared_env``) choose none.
+    The choice and its reason are logged once; as a warning where documents go to a provider
+    that nobody named.
+    """
+    model, why, named = default_choice()
+    _say(logging.INFO if named else logging.WARNING, f"no model is named: {model} is used, {why}")
+    return model
+
+
+def default_choice() -> tuple[str, str, bool]:
+    """The default model, why it is that one, and whether somebody named it (or it stays here)."""
+    if chosen := first_set(("PROMPTURE_MODEL",)):
+        return chosen.strip(), "which PROMPTURE_MODEL names", True
+    for row in rows():
+        if variable := row.chosen_by():
+            why = f"since {variable} is set; name another with model=... or PROMPTURE_MODEL"
+            return f"{row.name}/{row.default_model}", why, False
+    return DEFAULT_MODEL, "since no provider's key is set; nothing leaves this machine", True
 
 
 @cache

@@ -17,6 +17,7 @@ ROW = Provider(
     codec=Gemini(vertex=True),
     base_url="https://aiplatform.googleapis.com/v1beta1",
     key_env=("GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_VERTEX_API_KEY"),
+    shared_env=("GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"),
     url_env=("GOOGLE_VERTEX_BASE_URL",),
     default_model="gemini-3.5-flash",
     docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",

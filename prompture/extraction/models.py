@@ -12,9 +12,8 @@ from prompture.drivers.registry import (
     async_driver_for,
     default_model,
     driver_for,
-    find,
-    names,
     resolve,
+    rows,
 )
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.types import File, Image, Message, Request
@@ -59,8 +58,8 @@ def chosen(model: Any, *, asynchronous: bool, document: Message | None = None) -
             f"not {type(model).__name__}"
         )
     if is_async(model) is not asynchronous:
-        right = "AsyncDriver (async_driver_for)" if asynchronous else "Driver (driver_for)"
-        raise ConfigurationError(f"this call needs an {right}, not {type(model).__name__}")
+        right = "an AsyncDriver (async_driver_for)" if asynchronous else "a Driver (driver_for)"
+        raise ConfigurationError(f"this call needs {right}, not {type(model).__name__}")
     return lambda: model
 
 
@@ -79,9 +78,12 @@ def named(model: str, document: Message | None = None) -> str:
     needs = parse_needs(model)
     if document is not None:
         needs = _reading(needs, document)
-    rows = {row.catalog: row for row in map(find, names()) if row.catalog and not row.local}
-    ready = [key for key, row in rows.items() if row.key_is_set()]
-    wanted = [key for key in ready if not needs.providers or key in needs.providers]
+    listed = {row.catalog: row for row in rows() if row.catalog and not row.local}
+    if needs.providers:
+        wanted = [k for k, row in listed.items() if k in needs.providers and row.key_is_set()]
+    else:
+        # A key that serves other ends as well chooses no provider that nobody named.
+        wanted = [k for k, row in listed.items() if row.chosen_by()]
     if not wanted:
         whose = ", ".join(needs.providers) or "any provider"
         raise UnknownModel(f'"{model}": no key of {whose} is set; see: prompture providers')
@@ -92,7 +94,7 @@ def named(model: str, document: Message | None = None) -> str:
             f'"{model}": no listed model of {", ".join(wanted)} has all that{also}; '
             f"see: prompture models --cheapest"
         )
-    return f"{rows[found[0].provider].name}/{found[0].id}"
+    return f"{listed[found[0].provider].name}/{found[0].id}"
 
 
 def _reading(needs: Needs, document: Message) -> Needs:

@@ -93,7 +93,25 @@ BAD = [
     ),
     ('[pricing."openai/x"]\ninput = "cheap"\noutput = 1\n', "input"),
     ("not toml", "prompture.toml"),
-]
+    ("providrs = {}", "unknown key 'providrs'; did you mean providers"),
+    ('[providers.acme-x]\nbase_ur = "https://x"\n', r"providers\.acme-x: unknown key 'base_ur'; did"),
+    ('[providers.acme-x]\nbase_url = "https://x"\nlike = "opnai"\n', "did you mean openai"),
+    ('[providers.acme-x]\nbase_url = "x.example/v1"\n', "base_url needs http:// or https://"),
+    ('[providers.acme-x]\nbase_url = "https://x:99999"\n', "base_url must be"),
+    ('[providers.acme-x]\nbase_url = "https://x"\nheaders = {"a b" = "c"}\n', "headers"),
+    ('[providers.acme-x]\nbase_url = "https://x"\ncapabilities = {visin = true}\n', "mean vision"),
+    (
+        '[providers.acme-x]\nbase_url = "https://x"\n[providers.acme-x.rate_limits]\nper_minute = 1\n',
+        "acme-x.rate_limits: unknown key 'per_minute'; did you mean .*requests_per_minute",
+    ),
+    (
+        '[providers.acme-x]\nbase_url = "https://x"\n[providers.acme-x.models.m]\nprice = 1\n',
+        "models.m: unknown key 'price'; .*there are capabilities, pricing",
+    ),
+    ('[providers.acme-x]\nbase_url = "https://x"\nlike = "google"\nstream_usage = false\n',
+     "stream_usage means nothing"),
+    (f"a = {'[' * 10_000}{']' * 10_000}", "nested too deep"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "words"), BAD)
@@ -113,3 +131,40 @@ def test_the_environment_names_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot read"):
         configure(tmp_path / "nothing.toml")
+
+
+DEEP = [
+    ("prompture.json", "[" * 100_000),
+    ("prompture.json", '{"a":' * 100_000),
+    ("prompture.yaml", "[" * 3_000),
+    ("prompture.yaml", "a: [}"),
+    ("prompture.yaml", "!!python/object:os.system {}"),
+    ("prompture.json", "{"),
+    ("prompture.json", ""),
+    ("prompture.yaml", ""),
+    ("prompture.toml", "\x00"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), DEEP)
+def test_damaged_files_are_errors_of_ours(tmp_path: Path, name: str, text: str) -> None:
+    if name.endswith("yaml"):
+        pytest.importorskip("yaml")
+    with pytest.raises(ConfigurationError, match=name):
+        configure(_file(tmp_path, text, name))
+
+
+def test_a_file_that_fails_fails_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTURE_CONFIG", str(_file(tmp_path, "providrs = {}", "bad.toml")))
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="providrs"):
+            registry.find("openai")
+
+
+def test_what_a_server_refuses_is_left_out(tmp_path: Path) -> None:
+    text = (
+        '[providers.acme-x]\nbase_url = "https://x"\nstream_usage = false\necho = ["reasoning"]\n'
+    )
+    configure(_file(tmp_path, text))
+    codec = registry.find("acme-x").codec
+    assert (codec.stream_usage, codec.echo) == (False, ("reasoning",))

@@ -231,9 +231,10 @@ def test_settings_of_http_are_refused(
 
 
 def test_a_setting_that_the_engine_does_not_know(colour: Colour) -> None:
-    driver = colour.driver("echo/small", volume=11)
-    with pytest.raises(errors.ConfigurationError, match="volume"):
-        colour.run(driver.complete(ASK))
+    with pytest.raises(
+        errors.ConfigurationError, match="unknown setting 'loudd'; did you mean loud"
+    ):
+        colour.driver("echo/small", loudd=11)
 
 
 def test_a_model_that_cannot_be_loaded(colour: Colour) -> None:

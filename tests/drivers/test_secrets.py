@@ -57,10 +57,11 @@ def test_what_cannot_be_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    driver = colour.driver(url, **settings, retry=quick(1))
     with pytest.raises(expected) as caught:
-        colour.complete(driver, ASK)
-    for words in (told(caught.value), caplog.text, repr(driver), repr(driver.endpoint)):
+        colour.complete(colour.driver(url, **settings, retry=quick(1)), ASK)
+    driver = colour.driver(url)
+    shown = (repr(driver), repr(driver.endpoint), repr(vars(driver)))
+    for words in (told(caught.value), caplog.text, *shown):
         assert KEY not in words and DOCUMENT not in words
 
 
