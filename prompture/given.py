@@ -10,13 +10,15 @@ import difflib
 import json
 import math
 import operator
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from numbers import Real
 from typing import Any
 
 from prompture.errors import ConfigurationError, UnknownOption
 
+_NUMBERS: tuple[type, ...] = (Real, Decimal)
 MAX_SECONDS = 1e8
 """Three years. Sockets and locks overflow above 9e9, which nobody means."""
 
@@ -80,7 +82,7 @@ def number(
     """A finite number: no boolean, no text, not NaN; ``above`` excludes its bound."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise wrong(name, wanted, value)
     try:
         found = float(value)
@@ -205,3 +207,102 @@ def _is_sayable(value: Any) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
+
+
+# Options of a request, the same for extract, agents and a driver's own faces.
+
+_TTL = re.compile(r"\d+(?:\.\d+)?[smh]|-1")
+_EFFORT = re.compile(r"[a-z]+")
+_OF_DRIVERS = {
+    "api_key": "api_key",
+    "apikey": "api_key",
+    "key": "api_key",
+    "token": "api_key",
+    "base_url": "base_url",
+    "api_base": "base_url",
+    "endpoint": "base_url",
+    "url": "base_url",
+    "api": "api",
+    "api_version": "api_version",
+    "headers": "headers",
+    "extra_headers": "headers",
+    "retry": "retry",
+    "retries": "retry",
+    "hooks": "hooks",
+    "features": "features",
+    "session": "session",
+    "client": "client",
+    "transport": "transport",
+}
+"""What a driver is given, under the names that other libraries have for it."""
+_NOT_EXTRA = ("api_key", "apikey", "base_url", "api_base", "extra_headers", "headers")
+
+
+def cache(value: Any, name: str = "cache") -> bool | str | None:
+    """True, False, or how long to keep it: ``"5m"``."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _TTL.fullmatch(value):
+        return value
+    raise wrong(name, "True, False, or a time to live such as '5m' or '1h'", value)
+
+
+def reasoning(value: Any, name: str = "reasoning") -> str | int | None:
+    """An effort (a word), or a budget in tokens."""
+    if isinstance(value, str) and _EFFORT.fullmatch(value):
+        return value
+    if isinstance(value, str):
+        raise wrong(name, "an effort ('low', 'medium', 'high', ...) or tokens to think", value)
+    return count(value, name, least=0)
+
+
+def extra(value: Any, name: str = "extra") -> Mapping[str, Any] | None:
+    """What goes into the body as it stands: JSON, and no key or URL, which are a driver's."""
+    found = table(value, name)
+    for key in found or ():
+        if key.lower().replace("-", "_") in _NOT_EXTRA:
+            raise ConfigurationError(
+                f"{name} goes into the body that the provider gets, where {key!r} has no place;"
+                f" {for_driver(key)}"
+            )
+        if key in ("extra_body", "extra_query"):
+            raise ConfigurationError(
+                f"{name} is itself what goes into the body: put what {key!r} holds into it"
+            )
+    return found and sendable(found, name)
+
+
+def for_driver(name: str) -> str:
+    """Where a setting of a driver belongs."""
+    plain = name.lower().replace("-", "_")
+    return (
+        "it is the driver's, so give it there:"
+        f" model=driver_for('provider/model', {_OF_DRIVERS.get(plain, plain)}=...)"
+        " (async_driver_for for awaited calls)"
+    )
+
+
+def request_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a Request, checked; those of None are left out."""
+    return {name: _CHECKS[name](value, name) for name, value in values.items() if value is not None}
+
+
+def refuse_settings(names: Iterable[str]) -> None:
+    """Raise UnknownOption for a setting of a driver that was given as an option of a call."""
+    for name in names:
+        if name.lower() in _OF_DRIVERS:
+            raise UnknownOption(f"{name} is no option of a call: {for_driver(name)}")
+
+
+_CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
+    "temperature": temperature,
+    "max_tokens": count,
+    "top_p": share,
+    "seed": lambda value, name: count(value, name, least=-(2**63)),
+    "reasoning": reasoning,
+    "timeout": seconds,
+    "cache": cache,
+    "parallel_tools": flag,
+    "metadata": table,
+    "extra": extra,
+}

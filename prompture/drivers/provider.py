@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Protocol
 
 from prompture import given as given_by
@@ -312,11 +312,12 @@ def _listed(value: object) -> Iterable[Any]:
 
 
 def _turned(codec: Codec, changes: Mapping[str, Any]) -> Codec:
-    known = {f.name for f in fields(codec)} if hasattr(codec, "__dataclass_fields__") else set()
+    made: Any = codec
+    known = {f.name for f in fields(made)} if is_dataclass(made) else set()
     if not changes.keys() <= known:
         return codec
-    made: Codec = replace(codec, **changes)  # type: ignore[type-var]
-    return made
+    turned: Codec = replace(made, **changes)
+    return turned
 
 
 def first_set(names: tuple[str, ...]) -> str | None:
