@@ -64,6 +64,8 @@ class PromptureError(Exception):
         partial: the answer so far, where a stream was cut off.
         trace: an agent's run so far, where one ended with this error
             (``prompture.agents.trace.Trace``).
+        attempts: what an extraction had tried, in order, over all its models
+            (``prompture.extraction.result.Attempt``).
 
     An error is copied and pickled with its attributes, its notes and its cause. What cannot be
     pickled is left out, and a note says so.
@@ -72,6 +74,7 @@ class PromptureError(Exception):
     bill: Bill | None = None
     partial: Completion | None = None
     trace: Trace | None = None
+    attempts: tuple[Attempt, ...] = ()
     retryable: bool = False
     _carries_cause: ClassVar[bool] = True
 
@@ -251,7 +254,6 @@ class ExtractionError(PromptureError):
     """The model answered, and no valid value came of it.
 
     Attributes:
-        attempts: what was tried, in order (``prompture.extraction.result.Attempt``).
         raw: the last answer as the model wrote it. In no message and no repr.
         value: plain JSON: that answer in the shape of the schema, as far as it could be read;
             None where it could not.

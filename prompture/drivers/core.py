@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -344,9 +346,16 @@ class Call:
         hooking.failed(self.driver._hooks, self.request, error)
 
     def abandoned(self) -> None:
-        """Something that is no error of ours ended the call (a cancelled task, a bug)."""
+        """Something that is no error of ours ended the call (a cancelled task, a bug). The
+        exception being handled carries the bill, where it takes an attribute."""
         cost = LOCAL if self.driver.provider.local else _UNANSWERED
-        self._settle(self._charge(Completion(), status="cancelled", cost=cost))
+        # A hook may raise after the answer has been paid for.
+        charge = self._paid or self._charge(Completion(), status="cancelled", cost=cost)
+        exc: Any = sys.exception()
+        if exc is not None:
+            with suppress(AttributeError):
+                exc.bill = Bill((*self.tries, charge))
+        self._settle(charge)
 
     def withdrawn(self) -> None:
         """It was not sent, and will not be."""

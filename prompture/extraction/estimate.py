@@ -17,8 +17,8 @@ from prompture.drivers.cost import CostMixin
 from prompture.drivers.registry import default_model, resolve
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.extraction.inputs import content
-from prompture.extraction.models import chosen, named
-from prompture.extraction.options import Content, EstimateOptions, spelled
+from prompture.extraction.models import chosen, listed, named
+from prompture.extraction.options import Content, EstimateOptions, refuse_unknown, spelled
 from prompture.extraction.prompts import document_turn
 from prompture.extraction.sizes import answer_size
 from prompture.money import Cost, short_usd
@@ -77,6 +77,7 @@ def estimate(schema: Any, text: Content, **options: Unpack[EstimateOptions]) -> 
     """
     from prompture.extraction.extractor import extractor_of
 
+    refuse_unknown(options, ("count",))
     count = options.pop("count", "local")
     return extractor_of(schema, options).estimate(text, count=count)
 
@@ -86,6 +87,7 @@ async def aestimate(schema: Any, text: Content, **options: Unpack[EstimateOption
     """``estimate``, awaited."""
     from prompture.extraction.extractor import extractor_of
 
+    refuse_unknown(options, ("count",))
     count = options.pop("count", "local")
     return await extractor_of(schema, options).aestimate(text, count=count)
 
@@ -131,9 +133,7 @@ def _asked(
 
 
 def _models(model: Any) -> list[Any]:
-    if model is None:
-        return [default_model()]
-    return list(model) if isinstance(model, (list, tuple)) else [model]
+    return [default_model()] if model is None else list(listed(model))
 
 
 class _Offline(CostMixin, BaseDriver):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
@@ -11,12 +12,11 @@ from pydantic import TypeAdapter
 
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
-from prompture.errors import ConfigurationError, UnknownOption
 from prompture.extraction.estimating import Estimating
 from prompture.extraction.flow import cascade
-from prompture.extraction.inputs import content
+from prompture.extraction.inputs import content, notes_of
 from prompture.extraction.models import makers
-from prompture.extraction.options import Content, Models, Options, Strategy, spelled
+from prompture.extraction.options import Content, Models, Options, Strategy, checked, spelled
 from prompture.extraction.preflight import check_fits
 from prompture.extraction.prompts import document_turn
 from prompture.extraction.result import Extraction
@@ -43,7 +43,7 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
             order. None:
             ``PROMPTURE_MODEL``, else the first provider whose key is set, else ``local/rules``.
         instructions: words of yours, added to what the model is told.
-        examples: pairs of text and value.
+        examples: pairs of text and value, or dicts ``{"text": ..., "value": ...}``.
         strategy: ``"auto"``, ``"json_schema"``, ``"tool"``, ``"json_object"`` or ``"prompt"``.
         max_retries: how often an invalid answer is asked for again.
         budget: a ``Budget`` (or any Meter) that watches the calls, or an amount of US dollars
@@ -52,8 +52,11 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
         timeout: seconds to connect and between bytes.
         cache: ask the provider to cache the prompt's stable part (True, ``"5m"``, ``"1h"``).
         extra: passed to the wire as it stands.
+        context: what Pydantic validators see as ``info.context`` (a JSON Schema has none).
 
-    Raises SchemaError, UnknownModel, MissingKey and other ConfigurationErrors.
+    Raises SchemaError, UnknownModel, MissingKey and other ConfigurationErrors. Options are
+    checked here. A pickled Extractor has the schema and the options; a driver goes along as far
+    as it can be pickled itself.
     """
 
     if TYPE_CHECKING:  # what T is, to a type checker
@@ -65,42 +68,20 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
         @overload
         def __init__(self: Extractor[Any], schema: Any, **options: Unpack[Options]) -> None: ...
 
-    def __init__(
-        self,
-        schema: Any,
-        *,
-        model: Models = None,
-        instructions: str = "",
-        examples: Sequence[tuple[str, Any]] = (),
-        strategy: Strategy = "auto",
-        max_retries: int = 2,
-        budget: Meter | Decimal | str | float | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        reasoning: str | int | None = None,
-        timeout: float | None = None,
-        cache: bool | str = False,
-        extra: Mapping[str, Any] | None = None,
-    ) -> None:
-        if max_retries < 0:
-            raise ConfigurationError(f"max_retries must be 0 or more, not {max_retries}")
+    @spelled(Options)
+    def __init__(self, schema: Any, **options: Unpack[Options]) -> None:
+        given = checked(options)
         self.source: Source[T] = source(schema)
-        self.model = model
-        self.instructions = instructions
-        self.examples = tuple(examples)
-        self.strategy = strategy
-        self.max_retries = max_retries
-        self.budget = _budget(budget)
-        self._base = Request(
-            model="",
-            messages=(),
-            temperature=temperature,
-            max_tokens=max_tokens,
-            reasoning=reasoning,
-            timeout=timeout,
-            cache=cache,
-            extra=extra or {},
-        )
+        self.model: Models = given["model"]
+        self.instructions: str = given["instructions"]
+        self.examples: tuple[tuple[Any, Any], ...] = given["examples"]
+        self.strategy: Strategy = given["strategy"]
+        self.max_retries: int = given["max_retries"]
+        self.budget = _budget(given["budget"])
+        self.context = given["context"]
+        self._base = Request(model="", messages=(), **given["request"])
+        self._schema = schema
+        self._reads: Source[T] = self.source.bound(self.context)
         self._plans: dict[BaseDriver, Plan] = {}
 
     def extract(self, text: Content) -> T:
@@ -130,16 +111,33 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
         return found
 
     def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Extraction[T]]:
-        document = document_turn(content(text))
+        read = content(text)
+        document = document_turn(read)
         return cascade(
-            self.source,
+            self._reads,
             makers(self.model, asynchronous=asynchronous, document=document),
             self.plan_for,
             document,
             check=check_fits,
             max_retries=self.max_retries,
+            notes=notes_of(text) if read is not text else (),
             **rules,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it was made of; the rest is made again."""
+        made = ("source", "_reads", "_plans", "_of_items")
+        return {name: value for name, value in self.__dict__.items() if name not in made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, source=source(state["_schema"]), _plans={})
+        self._reads = self.source.bound(self.context)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Extractor[T]:
+        memo[id(self._schema)] = self._schema
+        other: Extractor[T] = object.__new__(type(self))
+        other.__setstate__(deepcopy(self.__getstate__(), memo))
+        return other
 
     def _metered(self) -> AbstractContextManager[None]:
         return metering(self.budget) if self.budget is not None else nullcontext()
@@ -190,19 +188,7 @@ def _budget(given: Meter | Decimal | str | float | None) -> Meter | None:
 
 def extractor_of(schema: Any, options: Mapping[str, Any]) -> Extractor[Any]:
     """An Extractor of a function's options. Raises UnknownOption."""
-    try:
-        return Extractor(schema, **options)
-    except TypeError:
-        unknown = [name for name in options if name not in _OPTIONS]
-        if not unknown:
-            raise
-        raise UnknownOption(
-            f"unknown option {unknown[0]!r}; there are {', '.join(_OPTIONS)}. "
-            f"What only the provider knows goes into extra={{...}}"
-        ) from None
-
-
-_OPTIONS = tuple(Options.__annotations__)
+    return Extractor(schema, **options)
 
 
 @overload

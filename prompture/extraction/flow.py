@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from prompture.extraction.answer import (
     answer_text,
     read,
 )
+from prompture.extraction.inputs import path_hint
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
 from prompture.extraction.prompts import complaint, json_only, tool_complaints
 from prompture.extraction.result import Attempt, Extraction
@@ -33,6 +35,7 @@ from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
 from prompture.flows.judge import advice, status_of, stop_error
 from prompture.money import Bill, Charge
+from prompture.schema.blunders import NO_CONTEXT
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.source import Source
 from prompture.schema.source import source as make_source
@@ -47,6 +50,8 @@ class Ledger:
 
     attempts: list[Attempt]
     charges: list[Charge]
+    notes: tuple[str, ...] = ()
+    """What was changed in the text before it was sent."""
 
     def bill(self) -> Bill:
         return Bill(tuple(self.charges))
@@ -113,9 +118,15 @@ class Ledger:
         """The error, carrying the bill and the attempts."""
         if self.charges:
             error.bill = self.bill()
-        if isinstance(error, ExtractionError):
-            error.attempts = tuple(self.attempts)
+        error.attempts = tuple(self.attempts)
         return error
+
+    def carried_by(self, exc: BaseException) -> None:
+        """Put the bill onto what is no error of ours (an interrupt, a cancelled task); what the
+        call that it ended was charged is there already."""
+        last: Bill | None = getattr(exc, "bill", None)
+        with suppress(AttributeError):
+            exc.bill = Bill((*self.charges, *(last.charges if last else ())))  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +198,8 @@ def one_model(
                 problems=exc.problems,
                 asked=asked,
             )
-            if not left:
-                failure = failed(name, exc.problems, tries, completion)
+            if not left or exc.problems[0].kind == NO_CONTEXT:
+                failure = failed(name, exc.problems, tries - left, completion)
                 plain = so_far if exc.plain is UNREAD else exc.plain
                 with_rest(failure, completion, plan=plan, source=source, plain=plain)
                 raise failure from cause_of(exc)
@@ -223,6 +234,7 @@ def _extraction(
         plain=reading.plain,
         text=document.text,
         output_tokens_saved=saved,
+        notes=ledger.notes,
     )
 
 
@@ -296,6 +308,7 @@ def cascade(
     ledger: Ledger | None = None,
     ask: OneModel = one_model,
     is_settled: Callable[[], bool] = lambda: False,
+    notes: tuple[str, ...] = (),
 ) -> Flow[Extraction[T]]:
     """Ask the models in order until one gives a valid value.
 
@@ -305,11 +318,12 @@ def cascade(
     carrying every attempt and the whole bill. ``ask`` asks one model.
     """
     ledger = ledger or Ledger([], [])
+    ledger.notes = notes
     last: PromptureError | None = None
     for make in drivers:
         driver, tried = None, len(ledger.attempts)
         try:
-            driver = make()
+            driver = _made(make)
             plan = planner(driver)
             check(driver, plan.request(document))
             return (
@@ -325,8 +339,39 @@ def cascade(
             if len(ledger.attempts) == tried:
                 ledger.note_error(exc, name=driver.name if driver else "", strategy="")
             last = exc
+        except GeneratorExit:
+            raise
+        except BaseException as exc:
+            ledger.carried_by(exc)
+            raise
     assert last is not None
+    _explain(last, ledger, document, models=len(drivers))
     raise ledger.onto(last) from last.__cause__
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """A driver. A plugin's row may raise anything."""
+    try:
+        return make()
+    except (PromptureError, AssertionError, MemoryError):
+        raise
+    except Exception as exc:
+        raise ConfigurationError(
+            f"the driver could not be made: {type(exc).__name__} (the cause of this error)"
+        ) from exc
+
+
+def _explain(error: PromptureError, ledger: Ledger, document: Message, *, models: int) -> None:
+    """Say what the message of the last error cannot know: a likely cause, and how the other
+    models of the cascade failed (as notes, which a traceback shows)."""
+    hint = path_hint(document) if isinstance(error, ExtractionError) else ""
+    if hint and error.args:
+        error.args = (f"{error.args[0]}; {hint}", *error.args[1:])
+    if models == 1:
+        return
+    for attempt in ledger.attempts[:-1]:
+        why = attempt.error or "; ".join(map(str, attempt.problems[:3]))
+        error.add_note(f"tried before: {attempt.model or 'a model'}: {why}")
 
 
 def _with_fallback(
@@ -340,6 +385,7 @@ def _with_fallback(
     ledger: Ledger,
 ) -> Flow[Extraction[T]]:
     """``ask``, in the next looser way where the provider refuses the schema itself."""
+    before = len(ledger.attempts)
     try:
         return (
             yield from ask(source, driver, plan, document, max_retries=max_retries, ledger=ledger)
@@ -348,9 +394,10 @@ def _with_fallback(
         looser = plan.looser() if _blames_format(exc) else None
         if looser is None:
             raise
-    return (
-        yield from ask(source, driver, looser, document, max_retries=max_retries, ledger=ledger)
-    )
+    # The refused request is no attempt of the model's; those before it were.
+    answered = max(0, len(ledger.attempts) - before - 1)
+    left = max(0, max_retries - answered)
+    return (yield from ask(source, driver, looser, document, max_retries=left, ledger=ledger))
 
 
 def _blames_format(error: InvalidRequest) -> bool:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar, get_args
 
+from prompture import given
 from prompture.drivers.meter import Meter
 from prompture.errors import (
     ConfigurationError,
@@ -132,9 +133,7 @@ class Items(Generic[T]):
         self, source: Source[Any], one: Source[T], *, on_error: OnError, budget: Meter | None
     ) -> None:
         if on_error not in get_args(OnError):
-            raise ConfigurationError(
-                f"on_error must be one of {', '.join(get_args(OnError))}, not {on_error!r}"
-            )
+            raise ConfigurationError(given.unknown("on_error", on_error, get_args(OnError)))
         self.source = source
         self.one = one
         self.books = Books(budget)

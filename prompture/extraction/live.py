@@ -89,6 +89,11 @@ class Progress:
         """Every call that ended."""
         return tuple(self._books.ledger.attempts)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was changed in the text before it was sent; known once the iteration begins."""
+        return self._books.ledger.notes
+
 
 class Live(Progress, Generic[Y]):
     """Iterate over it once. Leaving the loop closes the connection and settles the bill.

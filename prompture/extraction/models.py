@@ -36,30 +36,52 @@ def makers(
     ``document`` is what ``"cheapest"`` must be able to read.
     Raises ConfigurationError for what names no model and is no driver.
     """
-    given: Sequence[Any]
-    if model is None:
-        given = [default_model()]
-    elif isinstance(model, (list, tuple)):
-        given = model
-    else:
-        given = [model]
-    if not given:
-        raise ConfigurationError("model is an empty sequence: name at least one model")
+    given = [default_model()] if model is None else listed(model)
     return [chosen(each, asynchronous=asynchronous, document=document) for each in given]
+
+
+def listed(model: Any) -> Sequence[Any]:
+    """The models of a cascade, each a name or a driver. Raises ConfigurationError."""
+    if isinstance(model, str) or not isinstance(model, (list, tuple)):
+        _check_one(model, "model")
+        return (model,)
+    if not model:
+        raise ConfigurationError("model is an empty sequence: name at least one model")
+    for at, each in enumerate(model):
+        _check_one(each, f"model[{at}]")
+        first = next(i for i, other in enumerate(model) if other is each or other == each)
+        if first < at:
+            raise ConfigurationError(
+                f"model[{at}] is the same as model[{first}]: a cascade asks each model once"
+                " (max_retries asks one again)"
+            )
+    return model
+
+
+def _check_one(model: Any, place: str) -> None:
+    if isinstance(model, str):
+        if not model.strip():
+            raise ConfigurationError(f"{place} is empty: write 'provider/model'")
+    elif isinstance(model, type) and hasattr(model, "complete"):
+        raise ConfigurationError(
+            f"{place} is the class {model.__name__}: give a driver, {model.__name__}('...')"
+        )
+    elif not hasattr(model, "complete") or not hasattr(model, "provider"):
+        raise ConfigurationError(
+            f"{place} must be 'provider/model', a driver, or a sequence of these,"
+            f" not {type(model).__name__}"
+        )
 
 
 def chosen(model: Any, *, asynchronous: bool, document: Message | None = None) -> Callable[[], Any]:
     """A function that gives the driver of one model."""
     if isinstance(model, str):
         return lambda: kept_driver(named(model, document), asynchronous=asynchronous)
-    if not hasattr(model, "complete") or not hasattr(model, "provider"):
-        raise ConfigurationError(
-            f"model must be 'provider/model', a driver, or a sequence of these, "
-            f"not {type(model).__name__}"
-        )
+    _check_one(model, "model")
     if is_async(model) is not asynchronous:
         right = "an AsyncDriver (async_driver_for)" if asynchronous else "a Driver (driver_for)"
-        raise ConfigurationError(f"this call needs {right}, not {type(model).__name__}")
+        call = "an awaited call" if asynchronous else "a call that is not awaited"
+        raise ConfigurationError(f"{call} needs {right}, not {type(model).__name__}")
     return lambda: model
 
 

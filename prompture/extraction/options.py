@@ -5,8 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, get_args
 
+from prompture import given
+from prompture.errors import ConfigurationError, UnknownOption
+from prompture.extraction.inputs import content
+from prompture.extraction.models import listed
 from prompture.types import Document, File, Image, Text
 
 if TYPE_CHECKING:
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 Strategy: TypeAlias = Literal["auto", "json_schema", "tool", "json_object", "prompt"]
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
 Content: TypeAlias = (
     str | Text | Document | Image | File | Sequence[str | Text | Document | Image | File]
 )
@@ -28,7 +33,7 @@ class Options(TypedDict, total=False):
 
     model: Models
     instructions: str
-    examples: Sequence[tuple[str, Any]]
+    examples: Sequence[tuple[str, Any] | Mapping[str, Any]]
     strategy: Strategy
     max_retries: int
     budget: Meter | Decimal | str | float | None
@@ -38,6 +43,7 @@ class Options(TypedDict, total=False):
     timeout: float | None
     cache: bool | str
     extra: Mapping[str, Any] | None
+    context: Any
 
 
 class StreamOptions(Options, total=False):
@@ -71,6 +77,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "timeout": None,
     "cache": False,
     "extra": None,
+    "context": None,
     "min_interval": 0.0,
     "on_error": "raise",
     "count": "local",
@@ -103,3 +110,96 @@ def spelled(options: type[Options]) -> Callable[[F], F]:
 def _annotations(options: type[Options]) -> dict[str, Any]:
     """What is written behind each keyword."""
     return {k: getattr(v, "__forward_arg__", v) for k, v in options.__annotations__.items()}
+
+
+_OPTIONS = tuple(Options.__annotations__)
+_KNOWN = frozenset(_OPTIONS)
+_REQUEST = ("temperature", "max_tokens", "reasoning", "timeout", "cache", "extra")
+_MEANT = {
+    "system": "instructions",
+    "system_prompt": "instructions",
+    "prompt": "instructions",
+    "response_model": "schema",
+    "retries": "max_retries",
+    "models": "model",
+    "fallbacks": "model",
+    "mode": "strategy",
+    "method": "strategy",
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "validation_context": "context",
+    "few_shot": "examples",
+}
+"""What other libraries call it."""
+
+
+def checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of an Extractor, those that were not given by their defaults; those of the
+    request under ``"request"``.
+
+    Raises UnknownOption and ConfigurationError, before anything is sent.
+    """
+    if not options.keys() <= _KNOWN:
+        refuse_unknown(options)
+    found = {name: options.get(name, _DEFAULTS[name]) for name in _OPTIONS}
+    found["request"] = given.request_options({name: found.pop(name) for name in _REQUEST})
+    retries = given.count(found["max_retries"], "max_retries", least=0)
+    found["max_retries"] = _DEFAULTS["max_retries"] if retries is None else retries
+    found["instructions"] = given.words(found["instructions"], "instructions", empty=True) or ""
+    found["strategy"] = check_strategy(found["strategy"])
+    if found["model"] is not None:
+        listed(found["model"])
+    if found["examples"]:
+        found["examples"] = _examples(found["examples"])
+    else:
+        found["examples"] = ()
+    return found
+
+
+def check_strategy(strategy: Any) -> Any:
+    """The strategy, ``"auto"`` for None. Raises ConfigurationError for one there is not."""
+    if strategy is None:
+        return "auto"
+    if strategy not in STRATEGIES:
+        raise ConfigurationError(given.unknown("strategy", strategy, STRATEGIES))
+    return strategy
+
+
+def refuse_unknown(options: Mapping[str, Any], own: Sequence[str] = ()) -> None:
+    """Raise UnknownOption for what is none of an Extractor's options, nor of the call's own."""
+    names = [name for name in options if name not in _KNOWN and name not in own]
+    for name in names:
+        if name in _MEANT:
+            raise UnknownOption(f"unknown option {name!r}; here it is called {_MEANT[name]}")
+    given.refuse_settings(names)
+    try:
+        given.only_known(names, (*own, *_OPTIONS))
+    except UnknownOption as exc:
+        advice = "What only the provider knows goes into extra={...}"
+        raise UnknownOption(f"{exc}. {advice}") from None
+
+
+def _examples(examples: Any) -> tuple[tuple[Any, Any], ...]:
+    """Pairs of content and value. The values are checked where they are put into a request."""
+    wanted = "a list of (text, value) pairs, or of dicts {'text': ..., 'value': ...}"
+    if isinstance(examples, (str, bytes, Mapping)) or not isinstance(examples, Sequence):
+        raise given.wrong("examples", wanted, examples)
+    return tuple(_example(each, f"examples[{i}]") for i, each in enumerate(examples))
+
+
+def _example(example: Any, place: str) -> tuple[Any, Any]:
+    if isinstance(example, Mapping):
+        if example.keys() != {"text", "value"}:
+            keys = ", ".join(map(str, example))
+            raise ConfigurationError(f"{place} must have the keys text and value; it has {keys}")
+        example = (example["text"], example["value"])
+    if not isinstance(example, (tuple, list)) or len(example) != 2:
+        raise ConfigurationError(
+            f"{place} must be a (text, value) pair or a dict with text and value,"
+            f" not {type(example).__name__}"
+        )
+    text, value = example
+    try:
+        return content(text), value
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{place}: {exc}") from None

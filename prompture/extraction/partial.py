@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar, cast
 
+from prompture import given
 from prompture.drivers.meter import Meter
 from prompture.extraction.flow import Ledger
 from prompture.extraction.live import AsyncLive, Books, Live
@@ -245,7 +246,7 @@ class Snapshots(Generic[T]):
         self.books = Books(budget)
         self.last: Extraction[T] | None = None
         self._source = source
-        self._interval = interval
+        self._interval = given.number(interval, "min_interval", least=0) or 0.0
         self._clock = clock
         self._next = float("-inf")
         self._attempt = 0

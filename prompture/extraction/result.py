@@ -42,7 +42,8 @@ class Extraction(Generic[T]):
     ``cost`` is the bill of every attempt, failed ones included. ``sources`` maps JSON pointers
     of the value to the places in the text that say it (made when first asked for). ``changes``
     is what the schema's rewriting altered for the provider. ``raw`` is the last Completion.
-    ``output_tokens_saved`` is what asking for the failing parts alone saved.
+    ``output_tokens_saved`` is what asking for the failing parts alone saved. ``notes`` say what
+    was changed in the text before it was sent.
     """
 
     value: T
@@ -55,6 +56,7 @@ class Extraction(Generic[T]):
     plain: Any = field(default=None, repr=False)
     text: str = field(default="", repr=False)
     output_tokens_saved: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def usage(self) -> Usage:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.provider import Features
 from prompture.errors import ConfigurationError, SchemaError, UnsupportedError
+from prompture.extraction.options import check_strategy
 from prompture.extraction.prompts import system_text
+from prompture.schema.check import InvalidValue
 from prompture.schema.source import Source
 from prompture.schema.strict import Rewrite
 from prompture.types import Message, Request, Tool
 
-Strategy = Literal["auto", "json_schema", "tool", "json_object", "prompt"]
-STRATEGIES: tuple[str, ...] = get_args(Strategy)
 _LOOSE = "openai-compatible"
 
 
@@ -31,13 +31,42 @@ class Plan:
     rewrite: Rewrite
     template: Request
     turns: tuple[Message, ...]
-    looser: Callable[[], Plan | None]
-    """The plan to fall back on where the provider refuses this one; None where there is none."""
-    for_parts: Callable[[Source[Any]], Plan]
-    """The plan, by the same strategy, for a source made of parts of this one's."""
+    asked: _Asked = field(repr=False)
 
     def request(self, document: Message) -> Request:
         return replace(self.template, messages=(*self.turns, document))
+
+    def looser(self) -> Plan | None:
+        """The plan to fall back on where the provider refuses this one; None where there is
+        none."""
+        asked = self.asked
+        if asked.strategy != "auto" or self.strategy != "json_schema":
+            return None
+        features = _features(asked.driver, asked.base)
+        return plan(
+            asked.source,
+            asked.driver,
+            strategy=choose(replace(features, json_schema=False)),
+            instructions=asked.instructions,
+            examples=asked.examples,
+            base=asked.base,
+        )
+
+    def for_parts(self, parts: Source[Any]) -> Plan:
+        """The plan, by the same strategy, for a source made of parts of this one's."""
+        return plan(parts, self.asked.driver, strategy=self.strategy, base=self.asked.base)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a plan was made of."""
+
+    source: Source[Any]
+    driver: BaseDriver
+    strategy: str
+    instructions: str
+    examples: Sequence[tuple[Any, Any]]
+    base: Request
 
 
 def choose(features: Features) -> str:
@@ -66,11 +95,8 @@ def plan(
     next looser way. Raises UnsupportedError where the named strategy is not to be had,
     SchemaError where the schema is beyond it, ConfigurationError for an unknown strategy.
     """
-    if strategy not in STRATEGIES:
-        raise ConfigurationError(
-            f"unknown strategy {strategy!r}; there are {', '.join(STRATEGIES)}"
-        )
-    features = driver.features_of(base.model) if base.model else driver.features
+    check_strategy(strategy)
+    features = _features(driver, base)
     chosen = choose(features) if strategy == "auto" else strategy
     _check(chosen, features, driver)
     try:
@@ -82,31 +108,19 @@ def plan(
         rewritten = _rewritten(source, chosen, features)
     turns = _turns(source, chosen, rewritten, instructions, examples, features)
     template = _template(source, chosen, rewritten, base, features)
-
-    def looser() -> Plan | None:
-        if strategy != "auto" or chosen != "json_schema":
-            return None
-        without = replace(features, json_schema=False)
-        return plan(
-            source,
-            driver,
-            strategy=choose(without),
-            instructions=instructions,
-            examples=examples,
-            base=base,
-        )
-
-    def for_parts(parts: Source[Any]) -> Plan:
-        return plan(parts, driver, strategy=chosen, base=base)
-
-    return Plan(
-        strategy=chosen,
-        rewrite=rewritten,
-        template=template,
-        turns=turns,
-        looser=looser,
-        for_parts=for_parts,
+    asked = _Asked(
+        source=source,
+        driver=driver,
+        strategy=strategy,
+        instructions=instructions,
+        examples=examples,
+        base=base,
     )
+    return Plan(strategy=chosen, rewrite=rewritten, template=template, turns=turns, asked=asked)
+
+
+def _features(driver: BaseDriver, base: Request) -> Features:
+    return driver.features_of(base.model) if base.model else driver.features
 
 
 def _check(strategy: str, features: Features, driver: BaseDriver) -> None:
@@ -151,19 +165,27 @@ def _turns(
     )
     role: Literal["system", "user"] = "system" if features.messages else "user"
     turns = [Message(role=role, content=text)]
-    for document, value in examples:
+    for at, (document, value) in enumerate(examples):
         turns.append(Message(role="user", content=document))
-        turns.append(Message(role="assistant", content=_example(source, rewritten, value)))
+        text = _example(source, rewritten, value, place=f"examples[{at}]")
+        turns.append(Message(role="assistant", content=text))
     return tuple(turns)
 
 
-def _example(source: Source[Any], rewritten: Rewrite, value: Any) -> str:
+def _example(source: Source[Any], rewritten: Rewrite, value: Any, *, place: str) -> str:
     import json
 
-    from pydantic_core import to_jsonable_python
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-    plain = to_jsonable_python(value, by_alias=True)
-    source.validate(plain)
+    try:
+        plain = to_jsonable_python(value, by_alias=True)
+        source.validate(plain)
+    except InvalidValue as exc:
+        raise ConfigurationError(
+            f"the value of {place} is not valid under the schema: {exc}"
+        ) from exc.__cause__
+    except PydanticSerializationError as exc:
+        raise ConfigurationError(f"the value of {place} is none that JSON can carry") from exc
     return json.dumps(rewritten.forward(plain), ensure_ascii=False)
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 
-from prompture.extraction.options import Content, ItemsOptions, StreamOptions, spelled
+from prompture.extraction.options import (
+    Content,
+    ItemsOptions,
+    StreamOptions,
+    refuse_unknown,
+    spelled,
+)
 from prompture.flows.base import Flow
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ class Streaming(Generic[T]):
 
     if TYPE_CHECKING:
         source: Source[T]
+        _reads: Source[T]
         budget: Meter | None
         examples: tuple[tuple[str, Any], ...]
 
@@ -43,7 +49,7 @@ class Streaming(Generic[T]):
         the last has the ``result``. Raises what ``extract`` raises, on the way."""
         from prompture.extraction.partial import PartialStream, Snapshots
 
-        audience = Snapshots(self.source, budget=self.budget, interval=min_interval, clock=clock)
+        audience = Snapshots(self._reads, budget=self.budget, interval=min_interval, clock=clock)
         return PartialStream(audience, lambda led: self._flow(text, asynchronous=False, ledger=led))
 
     def aextract_stream(
@@ -56,7 +62,7 @@ class Streaming(Generic[T]):
         """``extract_stream``, to be iterated with ``async for``."""
         from prompture.extraction.partial import AsyncPartialStream, Snapshots
 
-        audience = Snapshots(self.source, budget=self.budget, interval=min_interval, clock=clock)
+        audience = Snapshots(self._reads, budget=self.budget, interval=min_interval, clock=clock)
         return AsyncPartialStream(
             audience, lambda led: self._flow(text, asynchronous=True, ledger=led)
         )
@@ -81,7 +87,7 @@ class Streaming(Generic[T]):
     def _items(self, on_error: OnError) -> Items[T]:
         from prompture.extraction.items import Items
 
-        return Items(self._of_items.source, self.source, on_error=on_error, budget=self.budget)
+        return Items(self._of_items.source, self._reads, on_error=on_error, budget=self.budget)
 
     def _items_flow(self, text: Any, *, asynchronous: bool) -> Callable[[Items[T]], Flow[Any]]:
         return lambda items: self._of_items._flow(
@@ -97,8 +103,9 @@ class Streaming(Generic[T]):
         """The same extractor, for a list of what this one extracts."""
         from prompture.extraction.envelope import KEY, envelope_of
 
-        other: Any = copy(self)
-        other.source = envelope_of(self.source)
+        other: Any = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.source = other._reads = envelope_of(self.source)
         other.examples = tuple((given, {KEY: values}) for given, values in self.examples)
         other._plans = {}
         return other
@@ -108,6 +115,7 @@ def _parts(options: Any, *names: str) -> tuple[dict[str, Any], Any]:
     """The options of the iteration, and the Extractor's class."""
     from prompture.extraction.extractor import extractor_of
 
+    refuse_unknown(options, names)
     return {name: options.pop(name) for name in names if name in options}, extractor_of
 
 

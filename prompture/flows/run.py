@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, TypeVar
 
-from prompture.errors import PromptureError
+from prompture.drivers import hooks
+from prompture.errors import PromptureError, ProtocolError
 from prompture.flows.base import Ask, Flow
 from prompture.types import Completion
 from prompture.wire.loops import require_asyncio
@@ -18,20 +20,48 @@ def run(flow: Flow[T]) -> T:
     """Carry a flow to its end with sync drivers."""
     step = advance(flow)
     while not isinstance(step, Done):
-        reply: Completion | PromptureError
+        reply: Completion | BaseException
         try:
             reply = step.driver.complete(step.request)
-        except PromptureError as exc:
-            reply = exc
+        except BaseException as exc:  # whatever it is, the flow adds its bill
+            reply = told(exc, step.driver)
         step = advance(flow, reply)
     return step.value
+
+
+def told(exc: BaseException, driver: Any) -> BaseException:
+    """What a driver raised, as an error of ours.
+
+    A driver may be somebody else's and raise anything; its exception is then the cause of a
+    ProtocolError, so that another model may be asked. Not so what ends a program (an interrupt, a
+    cancelled task), an assertion, and what a hook raised to end the call: they stay what they are.
+    """
+    ends = not isinstance(exc, Exception) or isinstance(exc, (AssertionError, MemoryError))
+    if ends or isinstance(exc, PromptureError) or _is_of_a_hook(exc.__traceback__):
+        return exc
+    name = getattr(driver, "name", type(driver).__name__)
+    error = ProtocolError(
+        f"{name}: the driver raised {type(exc).__name__} (the cause of this error), which no"
+        " driver should"
+    )
+    error.__cause__ = exc
+    error.bill = getattr(exc, "bill", None)
+    return error
+
+
+def _is_of_a_hook(tb: TracebackType | None) -> bool:
+    while tb is not None:
+        if tb.tb_frame.f_globals.get("__name__") == hooks.__name__ and tb.tb_next is not None:
+            return True
+        tb = tb.tb_next
+    return False
 
 
 LARGE_CHARS = 1_000_000
 """A longer answer is read in a thread of its own, where it holds up no event loop."""
 
 
-async def answered(flow: Flow[T], reply: Completion | PromptureError) -> Ask | Done[T]:
+async def answered(flow: Flow[T], reply: Completion | BaseException) -> Ask | Done[T]:
     """``advance``, away from the event loop where it may take long."""
     if isinstance(reply, Completion) and chars_of(reply) > LARGE_CHARS:
         return await asyncio.to_thread(advance, flow, reply)
@@ -48,10 +78,12 @@ async def arun(flow: Flow[T]) -> T:
     require_asyncio()
     step = advance(flow)
     while not isinstance(step, Done):
-        reply: Completion | PromptureError
+        reply: Completion | BaseException
         try:
             reply = await step.driver.complete(step.request)
-        except PromptureError as exc:
-            reply = exc
+        except GeneratorExit:
+            raise
+        except BaseException as exc:  # whatever it is, the flow adds its bill
+            reply = told(exc, step.driver)
         step = await answered(flow, reply)
     return step.value

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, aclosing, closing
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from prompture.errors import PromptureError, ProtocolError
+from prompture.errors import ProtocolError
 from prompture.flows.base import Ask, Flow
-from prompture.flows.run import answered
+from prompture.flows.run import answered, told
 from prompture.types import Completion, Delta
 from prompture.wire.loops import require_asyncio
 from prompture.wire.steps import Done, advance
@@ -61,11 +61,11 @@ def stream(flow: Flow[T], audience: Audience[Y, T]) -> Generator[Y, None, None]:
     with closing(flow):
         step = advance(flow)
         while not isinstance(step, Done):
-            reply: Completion | PromptureError
+            reply: Completion | BaseException
             try:
                 reply = yield from _heard(step, audience)
-            except PromptureError as exc:
-                reply = exc
+            except Exception as exc:  # a driver may raise anything
+                reply = told(exc, step.driver)
             step = advance(flow, reply)
         yield from audience.result(step.value)
 
@@ -98,7 +98,7 @@ async def astream(flow: Flow[T], audience: Audience[Y, T]) -> AsyncGenerator[Y, 
         step = advance(flow)
         while not isinstance(step, Done):
             listener = audience.listen(step)
-            reply: Completion | PromptureError | None = None
+            reply: Completion | BaseException | None = None
             try:
                 async with aclosing(_pieces(step)) as pieces:
                     with audience.metered():
@@ -118,8 +118,8 @@ async def astream(flow: Flow[T], audience: Audience[Y, T]) -> AsyncGenerator[Y, 
                 reply = piece
             except StopAsyncIteration:
                 reply = None
-            except PromptureError as exc:
-                reply = exc
+            except Exception as exc:  # a driver may raise anything
+                reply = told(exc, step.driver)
             step = await answered(flow, reply or _unfinished(step))
         for out in audience.result(step.value):
             yield out

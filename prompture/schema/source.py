@@ -217,7 +217,8 @@ def _refuse_what_is_no_type(schema: Any) -> None:
         raise SchemaError("None is no schema: there is nothing to extract")
     if isinstance(schema, (str, bytes)):
         raise SchemaError(
-            "a string is no schema; give a type, or a JSON Schema as a dict (json.loads its text)"
+            "a string is no schema; give a type, or a JSON Schema as a dict (json.loads its text);"
+            " the schema comes before the text: extract(schema, text)"
         )
     if isinstance(schema, list):
         of = _type_name(schema[0]) if len(schema) == 1 else "T"

@@ -44,5 +44,5 @@ def test_every_function_shows_the_keywords(colour: str, name: str, own: dict[str
 
 @pytest.mark.parametrize("name", OWN)
 def test_unknown_ones_are_refused(name: str) -> None:
-    with pytest.raises(prompture.UnknownOption, match=r"'temprature'; there are model, .*extra"):
+    with pytest.raises(prompture.UnknownOption, match=r"'temprature'; .*temperature\?.*extra"):
         getattr(prompture, name)(int, "1", model="local/rules", temprature=0)
