@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from types import NoneType
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from prompture.schema.check import (
     Problem,
     Segment,
     excerpt,
+    kind_of,
     pointer,
 )
 
@@ -41,8 +43,10 @@ _PHRASES = (
     (re.compile(r"^[A-Z]\w*(?: input)? should (?!be able)"), "must "),
 )
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_JSON_KINDS = (NoneType, bool, int, float, str, list, dict)
 _TEXTS = 10_000
 _NAME = re.compile(r"[A-Za-z_][\w.]*(?:\[[\w., ]+\])?")
+_FUNCTION = re.compile(r"function-\w+\[[^\[\],]*\(\), ([^\[\]]*(?:\[[^\[\]]*\])?)\]")
 _ABSENT = object()
 
 
@@ -71,6 +75,8 @@ def _problem(line: Any, value: Any, *, withhold: bool) -> Problem:
         path, message, given = _tag_problem(path, ctx, given)
     else:
         message = _message(line["msg"], given, withhold=withhold)
+        if kind.endswith("_type") and kind not in _MISSING:
+            message += _but_not(given)
     shown = None if withhold or kind in _MISSING else excerpt(given)
     return Problem(pointer(path), message + _as_what(labels), kind, shown)
 
@@ -145,6 +151,11 @@ def _message(text: str, given: Any, *, withhold: bool) -> str:
     return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - 1] + "…"
 
 
+def _but_not(given: Any) -> str:
+    """``", not null"``: Pydantic says what is wanted, and not what there is."""
+    return f", not {kind_of(given)}" if isinstance(given, _JSON_KINDS) else ""
+
+
 def _texts(value: Any) -> Iterator[str]:
     pending = [value]
     while pending:
@@ -159,5 +170,12 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _as_what(labels: Sequence[str]) -> str:
     """``" (as Cat)"`` where the problem is one of a branch of a union."""
-    names = [label for label in labels if _NAME.fullmatch(label)]
+    names = [name for name in map(_bare, labels) if _NAME.fullmatch(name)]
     return f" (as {names[-1]})" if names else ""
+
+
+def _bare(label: str) -> str:
+    """``int`` of ``function-before[guard(), int]``: what is validated, not how."""
+    while (bare := _FUNCTION.sub(r"\1", label)) != label:
+        label = bare
+    return label

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from pydantic_core import SchemaValidator
-
 from prompture.schema.cores import Core, rebuilt
 
 LARGE_CHARS = 1_000_000
@@ -23,13 +21,9 @@ _BRANCHING = ("union", "tagged-union")
 _INNER = {"list": "items_schema", "dict": "values_schema"}
 
 
-def patient(core: Any) -> SchemaValidator:
-    """A validator that gives the same values and errors."""
-    try:
-        # A class's own validator must not stand in for the changed schema.
-        return SchemaValidator(_paused(core), None, _use_prebuilt=False)
-    except TypeError:  # a pydantic-core that has none of this
-        return SchemaValidator(core)
+def patient(core: Core) -> Core:
+    """A core schema that gives the same values and errors."""
+    return _paused(core)
 
 
 def _pause(value: Any) -> Any:

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 from prompture.errors import SchemaError
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
+from prompture.schema.finite import refuse_infinite_in
 from prompture.schema.meta import understand
 
 STEPS = 50_000
@@ -126,11 +128,14 @@ class _Exhausted(Exception):
 
 
 def _count_nodes(value: Any) -> int:
-    """The members of a value. Raises InvalidValue where it is nested too deeply."""
+    """The members of a value. Raises InvalidValue where it is nested too deeply, or holds a
+    number that JSON does not have."""
     count = 0
     level = [value]
     for _ in range(VALUE_DEPTH + 1):
         count += len(level)
+        if any(type(node) is float and not isfinite(node) for node in level):
+            refuse_infinite_in(value)
         level = [
             inner
             for node in level

@@ -1,12 +1,12 @@
-"""Values of Python types: one Pydantic validator per type, its errors told in JSON pointers."""
+"""Values of Python types: Pydantic's validators, their errors told in JSON pointers."""
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from copy import copy
 from decimal import Decimal
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from prompture.schema.blame import problems_of
 from prompture.schema.blunders import blunder
 from prompture.schema.check import InvalidValue, Problem, pointer
 from prompture.schema.cores import Core, nodes_of
+from prompture.schema.finite import refuse_infinite
+from prompture.schema.held import MENDABLE, compiled, full, quick
 from prompture.schema.patient import LARGE_CHARS, no_collection, patient
 
 if TYPE_CHECKING:
@@ -34,34 +36,58 @@ _LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\
 _OPAQUE = frozenset({"any", "function-plain", "function-before", "function-wrap", "json"})
 
 
+class _Validators:
+    """The validators of one type, each made when first needed; ``config`` is that of the type."""
+
+    __slots__ = ("_config", "_core", "_made")
+
+    def __init__(self, core: Core, config: Any) -> None:
+        self._core = core
+        self._config = config
+        self._made: dict[tuple[bool, bool], SchemaValidator] = {}
+
+    def get(self, *, mending: bool, patiently: bool) -> SchemaValidator:
+        """``mending``: the full one, not the quick one (see ``held``). ``patiently``: for a long
+        answer."""
+        made = self._made.get((mending, patiently))
+        if made is None:
+            core = full(self._core) if mending else quick(self._core)
+            made = compiled(patient(core) if patiently else core, self._config)
+            self._made[mending, patiently] = made
+        return made
+
+
 class TypedChecker:
-    """Validates JSON for one type; every call is one call of pydantic-core."""
+    """Validates JSON for one type: one call of pydantic-core, two where something is mended."""
 
     __slots__ = (
         "_by_name",
+        "_config",
         "_context",
         "_core",
         "_exact",
-        "_patient",
+        "_open",
         "_shape",
-        "_validator",
+        "_validators",
         "_withhold",
     )
 
     def __init__(self, adapter: TypeAdapter[Any], json_schema: Mapping[str, Any]) -> None:
         traits = _Traits(adapter.core_schema)
         self._core = adapter.core_schema
+        self._config = config = config_of(adapter)
         self._context: Any = None
         self._shape: Shape | None = None
-        self._patient: SchemaValidator | None = None
-        self._validator = adapter.validator
+        self._validators = _Validators(adapter.core_schema, config)
         self._by_name = None if traits.names_clash else True
         self._exact = traits.decimals and not traits.opaque
-        self._withhold = traits.hides_input or _mentions_secret(json_schema)
+        self._open = traits.opaque
+        hides = bool(config and config.get("hide_input_in_errors"))
+        self._withhold = hides or traits.hides_input or _mentions_secret(json_schema)
 
     def bound(self, context: Any) -> TypedChecker:
         """The same, for validators that are to see this context."""
-        other = copy.copy(self)
+        other = copy(self)
         other._context, other._shape = context, None
         return other
 
@@ -71,38 +97,56 @@ class TypedChecker:
         if self._shape is None:
             from prompture.schema.growing import shape_of
 
-            self._shape = shape_of(self._core, by_name=self._by_name, context=self._context)
+            self._shape = shape_of(
+                full(self._core),
+                config=self._config,
+                by_name=self._by_name,
+                context=self._context,
+            )
         return self._shape
 
     def validate_json(self, text: str | bytes) -> Any:
         if len(text) > LARGE_CHARS:
             with no_collection():
-                return self._checked(self._patiently(), text)
-        return self._checked(self._validator, text)
+                return self._checked(text, patiently=True)
+        return self._checked(text, patiently=False)
 
-    def _patiently(self) -> SchemaValidator:
-        if self._patient is None:
-            self._patient = patient(self._core)
-        return self._patient
+    def validate(self, value: Any) -> Any:
+        return self.validate_json(to_json(value))
 
-    def _checked(self, validator: Any, text: str | bytes) -> Any:
+    def _checked(self, text: str | bytes, *, patiently: bool) -> Any:
         try:
-            found = validator.validate_json(
-                text, by_alias=True, by_name=self._by_name, context=self._context
-            )
+            found = self._read(text, mending=False, patiently=patiently)
         except ValidationError as error:
-            # `from None`: Pydantic's error prints the document.
-            raise problems_of(error, lambda: json.loads(text), withhold=self._withhold) from None
+            found = self._mended(text, error, patiently=patiently)
         except MemoryError:
             raise
         except Exception as error:  # a user's validator may raise anything
             raise blunder(error, withhold=self._withhold) from error
-        if self._exact:
-            return self._exactly(text, found)
-        return found
+        if self._open:
+            refuse_infinite(text)
+        return self._exactly(text, found) if self._exact else found
 
-    def validate(self, value: Any) -> Any:
-        return self.validate_json(to_json(value))
+    def _read(self, text: str | bytes, *, mending: bool, patiently: bool) -> Any:
+        validator = self._validators.get(mending=mending, patiently=patiently)
+        return validator.validate_json(
+            text, by_alias=True, by_name=self._by_name, context=self._context
+        )
+
+    def _mended(self, text: str | bytes, refusal: ValidationError, *, patiently: bool) -> Any:
+        """What the answer is once mended, if mending may help. Raises InvalidValue."""
+        kinds = {line["type"] for line in refusal.errors(include_url=False, include_input=False)}
+        if kinds & MENDABLE:
+            try:
+                return self._read(text, mending=True, patiently=patiently)
+            except ValidationError as error:
+                refusal = error
+            except MemoryError:
+                raise
+            except Exception as error:  # as above
+                raise blunder(error, withhold=self._withhold) from error
+        # `from None`: Pydantic's error prints the document.
+        raise problems_of(refusal, lambda: _loaded(text), withhold=self._withhold) from None
 
     def _exactly(self, text: str | bytes, found: Any) -> Any:
         plain = text.decode() if isinstance(text, bytes) else text
@@ -110,11 +154,25 @@ class TypedChecker:
             return found
         quoted = json.dumps(json.loads(plain, parse_float=_long_as_text))
         try:
-            return self._validator.validate_json(
-                quoted, by_alias=True, by_name=self._by_name, context=self._context
-            )
+            return self._read(quoted, mending=True, patiently=False)
         except Exception:  # a strict field, or a user's validator, that wants no numbers in quotes
             return found
+
+
+def _loaded(text: str | bytes) -> Any:
+    return json.loads(text)
+
+
+def config_of(adapter: TypeAdapter[Any]) -> Any:
+    """The configuration that was given with the type itself (``TypeAdapter(..., config=...)``)."""
+    given = getattr(adapter, "_config", None)
+    if not given:
+        return None
+    try:
+        from pydantic._internal._config import ConfigWrapper
+    except ImportError:  # a Pydantic that keeps it elsewhere
+        return None
+    return ConfigWrapper(given).core_config(title=None)
 
 
 def adapter_of(schema: Any) -> TypeAdapter[Any]:

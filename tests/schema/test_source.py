@@ -380,7 +380,7 @@ CAT = {"kind": "cat", "lives": 9}
             {
                 "/any_pet/kind": "must be 'cat' (as Cat)",
                 "/any_pet/lives": "is required (as Cat)",
-                "/any_pet/good": "must be a valid boolean, unable to interpret input (as Dog)",
+                "/any_pet/good": "must be a valid boolean, not an integer (as Dog)",
             },
         ),
         (
@@ -392,7 +392,7 @@ CAT = {"kind": "cat", "lives": 9}
             Choosy,
             {"pet": CAT, "mixed": [1, ["a"]]},
             {
-                "/mixed/1": "must be a valid integer (as int)",
+                "/mixed/1": "must be a valid integer, not an array (as int)",
                 "/mixed/1/0": "must be a valid integer, unable to parse string as an integer (as list[int])",
             },
         ),
@@ -406,11 +406,11 @@ CAT = {"kind": "cat", "lives": 9}
             Receipt,
             {"vendorName": 5, "day": "2024-13-01"},
             {
-                "/vendorName": "must be a valid string",
+                "/vendorName": "must be a valid string, not an integer",
                 "/day": "must be a valid date or datetime, month value is outside expected range of 1-12",
             },
         ),
-        (Receipt, {"vendor": 5}, {"/vendor": "must be a valid string"}),
+        (Receipt, {"vendor": 5}, {"/vendor": "must be a valid string, not an integer"}),
         (
             Strict,
             {"day": "2024-01-02", "tag": str(uuid.UUID(int=1)), "a/b": 1},
@@ -420,8 +420,8 @@ CAT = {"kind": "cat", "lives": 9}
         (Point, [], {"/0": "is required"}),
         (Point, {"y": 1}, {"/x": "is required"}),
         (tuple[int, int], [1], {"/1": "is required"}),
-        (Names, [1], {"/0": "must be a valid string"}),
-        (Line, {"qty": 1, "tags": ["a", None]}, {"/tags/1": "must be a valid string"}),
+        (Names, [1], {"/0": "must be a valid string, not an integer"}),
+        (Line, {"qty": 1, "tags": ["a", None]}, {"/tags/1": "must be a valid string, not null"}),
         (dict[Literal["cat"], int], {"dog": 1}, {"/dog": "must be 'cat'"}),
     ],
 )

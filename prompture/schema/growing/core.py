@@ -40,13 +40,15 @@ _LISTS = frozenset({"list", "tuple", "set", "frozenset"})
 Values = dict[str, Any]
 
 
-def shape_of(core: Any, *, by_name: bool | None = None, context: Any = None) -> Shape:
+def shape_of(
+    core: Any, *, config: Any = None, by_name: bool | None = None, context: Any = None
+) -> Shape:
     """The shape that a core schema (``TypeAdapter.core_schema``) describes.
 
     ``by_name``: whether fields may go by their names beside their aliases (Pydantic's switch).
     ``context`` is what validators see.
     """
-    return _Compiler(by_name, context).shape(core, None)
+    return _Compiler(by_name, context).shape(core, config)
 
 
 class _Compiler:
@@ -99,8 +101,9 @@ class _Compiler:
         """The schema with the definitions that it may refer to."""
         if not self._defs or not _refers(core):
             return core
-        others = [each for each in self._defs.values() if each is not core]
-        return {"type": "definitions", "schema": core, "definitions": others}
+        if self._defs.get(core.get("ref", "")) is core:  # which it may refer to as well
+            core = {"type": "definition-ref", "schema_ref": core["ref"]}
+        return {"type": "definitions", "schema": core, "definitions": [*self._defs.values()]}
 
     def model(self, core: Core, config: Any, reader: Reader) -> Shape:
         cls, config = core["cls"], core.get("config")

@@ -10,6 +10,7 @@ from pydantic_core import SchemaValidator, to_json
 
 from prompture.schema.blame import problems_of
 from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.held import compiled
 
 Siblings: TypeAlias = Callable[[], Mapping[str, Any]]
 """The complete values of the container so far, by their keys in the JSON."""
@@ -64,7 +65,7 @@ class Reader:
     @property
     def validator(self) -> SchemaValidator:
         if self._made is None:
-            self._made = SchemaValidator(self._schema(), self._config)
+            self._made = compiled(self._schema(), self._config)
         return self._made
 
     def read(self, value: Any) -> Any:
