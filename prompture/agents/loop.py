@@ -13,7 +13,7 @@ from prompture.agents.book import Book, OpenStep
 from prompture.agents.desk import Desk
 from prompture.agents.events import StepFinished
 from prompture.agents.limits import Limits
-from prompture.agents.output import Output, blames_format, complaint
+from prompture.agents.output import Output, complaint
 from prompture.agents.setup import Setup
 from prompture.agents.steps import AgentFlow, AskModel, OutOfTime, RunTools, Tell
 from prompture.agents.tools import Approve
@@ -22,7 +22,7 @@ from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.core import charge_of
 from prompture.drivers.meter import Meter
 from prompture.errors import Invalid, InvalidRequest, ToolArgumentsInvalid, TransportError
-from prompture.flows.judge import stop_error
+from prompture.flows.judge import blames_format, stop_error
 from prompture.schema.check import InvalidValue
 from prompture.types import Completion, Message, Native, Request, ToolCall
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from prompture.drivers.core import BaseDriver
-from prompture.errors import InvalidRequest, SchemaError
+from prompture.errors import SchemaError
 from prompture.extraction.answer import Reading, Rejected, read
 from prompture.extraction.strategy import Plan, plan
 from prompture.schema.check import InvalidValue, Problem
@@ -28,13 +28,6 @@ _UNLESS = " and call no tool"
 _WRONG = (
     "That is no valid final answer:\n{lines}\n"
     "Give the whole final answer again, corrected. Do not invent values to satisfy the schema."
-)
-_FORMAT_WORDS = (
-    "response_format",
-    "json_schema",
-    "json schema",
-    "responsejsonschema",
-    "output_config",
 )
 
 
@@ -146,9 +139,3 @@ def _words(source: Source[Any], made: Plan, tools: bool) -> str:
 def complaint(problems: Sequence[Problem]) -> str:
     """What is wrong with a final answer, for the model that gave it."""
     return _WRONG.format(lines="\n".join(f"- {p}" for p in problems))
-
-
-def blames_format(error: InvalidRequest) -> bool:
-    """Whether a provider refuses the way a value was asked for, not the request as such."""
-    said = f"{error} {error.details.get('param', '')}".lower()
-    return error.status in (400, 404, 422) and any(word in said for word in _FORMAT_WORDS)

@@ -28,7 +28,9 @@ ROW = Provider(
     default_model="claude-sonnet-5",
     docs="https://platform.claude.com/docs/en/api/messages",
     catalog="anthropic",
-    features=Features(json_mode=False, vision=True, files=True, schema_dialect="anthropic"),
+    features=Features(
+        json_mode=False, vision=True, files=True, schema_dialect="anthropic", one_call=True
+    ),
     narrow=narrow,
     max_tokens_required=True,
 )

@@ -12,7 +12,7 @@ ROW = Provider(
     url_env=("FIREWORKS_BASE_URL",),
     default_model="accounts/fireworks/models/gpt-oss-20b",
     catalog="fireworks-ai",
-    features=Features(vision=True, schema_dialect="openai-compatible"),
+    features=Features(vision=True, schema_dialect="openai-compatible", one_call=True),
     docs="https://docs.fireworks.ai/api-reference/post-chatcompletions",
 )
 

@@ -22,7 +22,7 @@ ROW = Provider(
     default_model="openai/gpt-oss-20b",
     catalog="groq",
     json_word=True,
-    features=Features(vision=True, schema_with_tools=False, schema_dialect="groq"),
+    features=Features(vision=True, schema_with_tools=False, schema_dialect="groq", one_call=True),
     narrow=groq_narrow,
     docs="https://console.groq.com/docs/api-reference",
 )

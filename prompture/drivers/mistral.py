@@ -22,7 +22,7 @@ ROW = Provider(
     url_env=("MISTRAL_BASE_URL",),
     default_model="mistral-small-latest",
     catalog="mistral",
-    features=Features(vision=True, files=True, schema_dialect="mistral"),
+    features=Features(vision=True, files=True, schema_dialect="mistral", one_call=True),
     docs="https://docs.mistral.ai/api/",
 )
 

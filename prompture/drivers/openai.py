@@ -1,9 +1,20 @@
 """OpenAI."""
 
+import re
+from dataclasses import replace
+
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses, needs_responses
 from prompture.codecs.openai_rules import chat_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
+
+_ONE_BY_ONE = re.compile(r"(?:ft:)?o\d")
+
+
+def narrow(model: str, features: Features) -> Features:
+    """The o-series refuses ``parallel_tool_calls``; it calls one tool at a time anyway."""
+    return replace(features, one_call=not _ONE_BY_ONE.match(model))
+
 
 ROW = Provider(
     name="openai",
@@ -24,7 +35,8 @@ ROW = Provider(
     default_model="gpt-5-mini",
     catalog="openai",
     json_word=True,
-    features=Features(vision=True, files=True),
+    features=Features(vision=True, files=True, one_call=True),
+    narrow=narrow,
     docs="https://platform.openai.com/docs/api-reference/chat",
 )
 

@@ -26,7 +26,7 @@ ROW = Provider(
     default_model="openai/gpt-5-mini",
     catalog="openrouter",
     key_check="/key",
-    features=Features(vision=True, files=True),
+    features=Features(vision=True, files=True, one_call=True),
     docs="https://openrouter.ai/docs/api-reference/overview",
 )
 

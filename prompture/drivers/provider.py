@@ -31,7 +31,8 @@ class Features:
     The first six become ``supports_*`` flags of the drivers. ``files`` says that PDFs can be
     sent, ``forced_tool`` that one tool can be demanded by name, ``schema_with_tools`` that a
     schema and tools may be combined, ``schema_dialect`` which rules a strict schema obeys
-    (a name of ``prompture.schema``'s dialects), ``reasks`` that asking again may help.
+    (a name of ``prompture.schema``'s dialects), ``reasks`` that asking again may help, ``one_call`` that the API can be told
+    to call one tool at a time.
     """
 
     json_mode: bool = True
@@ -45,6 +46,7 @@ class Features:
     schema_with_tools: bool = True
     schema_dialect: str = "openai"
     reasks: bool = True
+    one_call: bool = False
 
 
 class Engine(Protocol):

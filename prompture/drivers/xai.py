@@ -17,7 +17,7 @@ ROW = Provider(
     url_env=("XAI_BASE_URL",),
     default_model="grok-4.3",
     catalog="xai",
-    features=Features(vision=True, schema_dialect="xai"),
+    features=Features(vision=True, schema_dialect="xai", one_call=True),
     docs="https://docs.x.ai/docs/api-reference",
 )
 

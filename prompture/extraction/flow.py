@@ -33,7 +33,7 @@ from prompture.extraction.result import Attempt, Extraction
 from prompture.extraction.salvage import cause_of, raw_of, with_rest
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
-from prompture.flows.judge import advice, status_of, stop_error
+from prompture.flows.judge import advice, blames_format, status_of, stop_error
 from prompture.money import Bill, Charge
 from prompture.schema.blunders import NO_CONTEXT
 from prompture.schema.check import InvalidValue, Problem
@@ -391,7 +391,7 @@ def _with_fallback(
             yield from ask(source, driver, plan, document, max_retries=max_retries, ledger=ledger)
         )
     except InvalidRequest as exc:
-        looser = plan.looser() if _blames_format(exc) else None
+        looser = _looser(plan, exc)
         if looser is None:
             raise
     # The refused request is no attempt of the model's; those before it were.
@@ -400,7 +400,8 @@ def _with_fallback(
     return (yield from ask(source, driver, looser, document, max_retries=left, ledger=ledger))
 
 
-def _blames_format(error: InvalidRequest) -> bool:
-    said = f"{error} {error.details.get('param', '')}".lower()
-    words = ("response_format", "json_schema", "json schema", "responsejsonschema", "output_config")
-    return error.status in (400, 404, 422) and any(word in said for word in words)
+def _looser(plan: Plan, error: InvalidRequest) -> Plan | None:
+    """The plan without what the provider refuses, None where it refuses something else."""
+    if plan.template.parallel_tools is False and "parallel_tool" in str(error):
+        return replace(plan, template=replace(plan.template, parallel_tools=None))
+    return plan.looser() if blames_format(error) else None

@@ -205,4 +205,5 @@ def _template(
         strict=features.schema_dialect != _LOOSE,
     )
     choice = source.name if features.forced_tool else "auto"
-    return replace(base, tools=(tool,), tool_choice=choice)
+    one = False if features.one_call else None
+    return replace(base, tools=(tool,), tool_choice=choice, parallel_tools=one)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from prompture.errors import PromptureError, ProtocolError, Refused, Truncated
+from prompture.errors import InvalidRequest, PromptureError, ProtocolError, Refused, Truncated
 from prompture.types import Completion
 
 _ENDS = frozenset({"stop", "stop_sequence", "tool_calls"})
 """The ends of a whole answer. Every other one is a failure, those of later days included."""
 _STATUS: dict[type[PromptureError], str] = {Refused: "refused", Truncated: "truncated"}
 _WORD_CHARS = 60
+_FORMAT_WORDS = (
+    "response_format",
+    "json_schema",
+    "json schema",
+    "responsejsonschema",
+    "output_config",
+)
 
 
 def stop_error(
@@ -75,3 +82,9 @@ def advice(completion: Completion) -> str:
     if completion.lowered_to is not None:
         return "give the budget more, or ask for less at a time"
     return "raise max_tokens, or ask for less at a time"
+
+
+def blames_format(error: InvalidRequest) -> bool:
+    """Whether a provider refuses the way a value was asked for, not the request as such."""
+    said = f"{error} {error.details.get('param', '')}".lower()
+    return error.status in (400, 404, 422) and any(word in said for word in _FORMAT_WORDS)
