@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prompture.errors import UnsupportedError
 from prompture.types import Request
 
+if TYPE_CHECKING:
+    from prompture.drivers.provider import Features
+
+F = TypeVar("F", bound="Features")
 _ALWAYS = re.compile(
     r"o[134](?:-|$)|gpt-5(?:-(?:mini|nano|pro|codex|\d{4}))?(?:-|$)|gpt-5\.[5-9]|gpt-[6-9]|codex"
 )
 _OPTIONAL = re.compile(r"gpt-5\.[1-4](?!\d)")
 _CHAT = re.compile(r"gpt-5-chat")
+_ONE_BY_ONE = re.compile(r"(?:ft:)?o\d")
+
+
+def openai_narrow(model: str, features: F) -> F:
+    """The o-series refuses ``parallel_tool_calls``; it calls one tool at a time anyway."""
+    return replace(features, one_call=not _ONE_BY_ONE.match(model))
 
 
 def reasons(model: str, effort: str | int | None) -> bool:

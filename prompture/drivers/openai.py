@@ -1,20 +1,9 @@
 """OpenAI."""
 
-import re
-from dataclasses import replace
-
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses, needs_responses
-from prompture.codecs.openai_rules import chat_rule
+from prompture.codecs.openai_rules import chat_rule, openai_narrow
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
-
-_ONE_BY_ONE = re.compile(r"(?:ft:)?o\d")
-
-
-def narrow(model: str, features: Features) -> Features:
-    """The o-series refuses ``parallel_tool_calls``; it calls one tool at a time anyway."""
-    return replace(features, one_call=not _ONE_BY_ONE.match(model))
-
 
 ROW = Provider(
     name="openai",
@@ -36,7 +25,7 @@ ROW = Provider(
     catalog="openai",
     json_word=True,
     features=Features(vision=True, files=True, one_call=True),
-    narrow=narrow,
+    narrow=openai_narrow,
     docs="https://platform.openai.com/docs/api-reference/chat",
 )
 
