@@ -51,7 +51,8 @@ class Cost:
     """The price of one call.
 
     ``usd`` is None where it is unknown, and ``reason`` then says why. ``source`` is
-    ``"provider"``, ``"user"``, ``"live"``, ``"snapshot"``, ``"built-in"`` or ``"local"``;
+    ``"provider"`` (which stated it), ``"user"``, ``"live"``, ``"snapshot"``, ``"built-in"`` or
+    ``"local"``, ``""`` where it has no price or was not billed;
     ``as_of`` is the date (ISO) of the price. ``computed`` is our own figure, kept beside the
     one that the provider stated. ``saving`` is what the prompt cache saved: reads below the
     input rate, less what writes cost above it; a first call may well have a negative one.
@@ -272,7 +273,8 @@ def _charge_lines(number: int, charge: Charge) -> Iterator[BillLine]:
         rule = f"the provider states ${format_usd(cost.usd)}"
         yield BillLine(number, charge, "stated by provider", 0, None, difference, rule)
     elif not cost.counted:
-        yield BillLine(number, charge, "free", 0, None, cost.usd, cost.reason)
+        bucket = "free" if cost.source else "not billed"
+        yield BillLine(number, charge, bucket, 0, None, cost.usd, cost.reason)
 
 
 def _line_dict(line: CostLine) -> dict[str, Any]:

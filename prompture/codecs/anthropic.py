@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from prompture.codecs.anthropic_answer import read_message
+from prompture.codecs.anthropic_answer import read_message, read_usage
 from prompture.codecs.anthropic_models import Claude, claude
 from prompture.codecs.anthropic_request import (
     DIALECT,
@@ -27,7 +27,7 @@ from prompture.codecs.anthropic_thinking import Thinking, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.faults import fault_of_response, provider_error, raise_if_error
 from prompture.errors import ProtocolError, ProviderError, QuotaExhausted, UnsupportedError
-from prompture.types import Completion, ModelInfo, Request
+from prompture.types import JSON, Completion, ModelInfo, Request, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
 VERSION = "2026-10-21"
@@ -72,6 +72,9 @@ class Anthropic:
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return AnthropicStream(endpoint)
+
+    def read_usage(self, body: JSON) -> Usage:
+        return read_usage(body.get("usage"))
 
     def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
         fault = fault_of_response(response)

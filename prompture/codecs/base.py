@@ -63,6 +63,9 @@ class Codec(Protocol):
     ``decode`` raises ProviderError for an error inside a good response and ProtocolError where
     the body is none of the dialect's. It leaves ``cost`` None, and sets ``request_id`` where
     the body or its headers have one.
+
+    ``read_usage(body) -> Usage``, where a codec has it, is asked for the usage that the body of an
+    error states.
     """
 
     @property

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from prompture.codecs.anthropic_models import Claude, claude
 from prompture.codecs.anthropic_thinking import Thinking, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder
-from prompture.codecs.bedrock_answer import read_answer, read_failure
+from prompture.codecs.bedrock_answer import read_answer, read_failure, read_usage
 from prompture.codecs.bedrock_request import (
     DIALECT,
     cache_point,
@@ -27,7 +27,7 @@ from prompture.codecs.bedrock_request import (
 from prompture.codecs.bedrock_stream import ConverseStream
 from prompture.codecs.prompted import in_words
 from prompture.errors import MissingKey, ProtocolError, ProviderError, UnsupportedError
-from prompture.types import Completion, ModelInfo, Request, Tool
+from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire import aws
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
@@ -78,6 +78,9 @@ class BedrockConverse:
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return ConverseStream(endpoint)
+
+    def read_usage(self, body: JSON) -> Usage:
+        return read_usage(body)
 
     def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
         return read_failure(response, endpoint)

@@ -18,12 +18,13 @@ from prompture.codecs.cohere_answer import (
     raise_error,
     read_answer,
     read_fault,
+    usage_of,
 )
 from prompture.codecs.cohere_messages import DIALECT, Body, messages
 from prompture.codecs.cohere_rules import can_be_forced, thinking
 from prompture.codecs.cohere_stream import CohereStream
 from prompture.errors import ProtocolError, ProviderError, UnsupportedError
-from prompture.types import Completion, ModelInfo, Request, Tool
+from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 from prompture.wire.loading import shape
 
@@ -69,6 +70,9 @@ class Cohere:
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return CohereStream(endpoint)
+
+    def read_usage(self, body: JSON) -> Usage:
+        return usage_of(body)
 
     def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
         return read_fault(response, endpoint)

@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from prompture.codecs.base import Endpoint, StreamDecoder
-from prompture.codecs.gemini_answer import objects, raise_error, read_answer, read_fault
+from prompture.codecs.gemini_answer import objects, raise_error, read_answer, read_fault, usage_of
 from prompture.codecs.gemini_contents import DIALECT, Body, contents, system_instruction
 from prompture.codecs.gemini_rules import older_than_3, thinking_config, version
 from prompture.codecs.gemini_stream import Fold, GeminiStream
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
-from prompture.types import JSON, Completion, ModelInfo, Request, Tool
+from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 from prompture.wire.loading import shape
 
@@ -83,6 +83,9 @@ class Gemini:
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return GeminiStream(endpoint)
+
+    def read_usage(self, body: JSON) -> Usage:
+        return usage_of(body)
 
     def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
         return read_fault(response, endpoint)

@@ -223,6 +223,7 @@ class GeminiStream:
         try:
             raise_error(value, self._endpoint)
         except ProviderError as error:
+            self._fold.add({"usageMetadata": value.get("usageMetadata")})
             error.partial = self.partial()
             raise
         return self._fold.add(value)

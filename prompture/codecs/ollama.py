@@ -24,12 +24,23 @@ from typing import Any
 
 from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import fault_of_response, provider_error
-from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body
+from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body, usage_of
 from prompture.codecs.ollama_tools import parameters
 from prompture.codecs.shown import instruct, schema_words
 from prompture.codecs.turns import result, said
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
-from prompture.types import Completion, Document, Image, Message, ModelInfo, Request, Text, Tool
+from prompture.types import (
+    JSON,
+    Completion,
+    Document,
+    Image,
+    Message,
+    ModelInfo,
+    Request,
+    Text,
+    Tool,
+    Usage,
+)
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 from prompture.wire.loading import shape
 
@@ -96,6 +107,9 @@ class Ollama:
 
     def stream_decoder(self, endpoint: Endpoint) -> OllamaStream:
         return OllamaStream(endpoint)
+
+    def read_usage(self, body: JSON) -> Usage:
+        return usage_of(body)
 
     def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
         return mend(provider_error(response, endpoint, fault_of_response(response)))

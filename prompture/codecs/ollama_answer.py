@@ -129,7 +129,7 @@ def _completion(
         tool_calls=tuple(calls),
         stop_reason=stop_reason(raw_stop, called=bool(calls)),
         raw_stop=raw_stop,
-        usage=_usage(body),
+        usage=usage_of(body),
         model=str(body.get("model") or ""),
         request_id=request_id(headers),
         logprobs=logprobs,
@@ -138,7 +138,7 @@ def _completion(
     )
 
 
-def _usage(body: JSON) -> Usage:
+def usage_of(body: JSON) -> Usage:
     """``prompt_eval_count`` is left out where the whole prompt was in the server's cache."""
     raw = {name: body[name] for name in _COUNTS if name in body}
     if not raw.keys() & {"prompt_eval_count", "eval_count"}:

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from prompture.codecs.base import Endpoint, arguments_text, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
-from prompture.codecs.openai_chat_answer import Quirks, read_body
+from prompture.codecs.openai_chat_answer import Quirks, read_body, usage_of
 from prompture.codecs.openai_chat_parts import Files, mark_cached, part_of
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
 from prompture.codecs.turns import is_plain, only_said, result, said
 from prompture.errors import ProviderError, UnsupportedError
 from prompture.types import (
+    JSON,
     Completion,
     Document,
     Message,
@@ -27,6 +28,7 @@ from prompture.types import (
     Request,
     Text,
     Tool,
+    Usage,
 )
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
@@ -280,6 +282,9 @@ class OpenAIChat:
 
     def stream_decoder(self, endpoint: Endpoint) -> OpenAIChatStream:
         return OpenAIChatStream(endpoint, self.quirks)
+
+    def read_usage(self, body: JSON) -> Usage:
+        return usage_of(body, self.quirks)
 
     def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
         return provider_error(response, endpoint, fault_of_response(response))

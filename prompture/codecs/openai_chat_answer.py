@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
 from prompture.codecs.usage import Counts
-from prompture.errors import ProtocolError
+from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
 from prompture.wire.loading import shape
@@ -45,10 +46,22 @@ def read_body(response: HTTPResponse, endpoint: Endpoint, quirks: Quirks) -> Com
     try:
         choice = body["choices"][0]
         if choice.get("error"):
-            raise_if_error(choice, response, endpoint)
+            _raise_half(body, choice, response, endpoint, quirks)
         return _read_choice(body, choice, response, quirks)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as exc:
         raise ProtocolError(f"no choices[0].message in {shape(body)}") from exc
+
+
+def _raise_half(
+    body: JSON, choice: JSON, response: HTTPResponse, endpoint: Endpoint, quirks: Quirks
+) -> None:
+    """Raise the error of a choice, with the answer as far as it came, and its usage."""
+    try:
+        raise_if_error(choice, response, endpoint)
+    except ProviderError as error:
+        with suppress(KeyError, TypeError, AttributeError, ValueError):
+            error.partial = _read_choice(body, choice, response, quirks)
+        raise
 
 
 def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirks) -> Completion:

@@ -109,6 +109,7 @@ class OpenAIChatStream:
             self._template.learn(data, body)
             self._top(body)
             if body.get("error"):
+                self._ended_by(body)
                 raise stream_error(body, self._endpoint)
             for choice in body.get("choices") or ():
                 if not choice.get("index"):
@@ -130,6 +131,12 @@ class OpenAIChatStream:
         for key in ("citations", "search_results"):
             if body.get(key):
                 self._body[key] = body[key]
+
+    def _ended_by(self, body: JSON) -> None:
+        """An error ends the stream; the usage that it states is then the whole of it."""
+        stops = (c.get("finish_reason") for c in body.get("choices") or ())
+        told = "error" if body.get("usage") else None
+        self._finish = self._finish or next(filter(None, stops), told)
 
     def _count(self, usage: Any) -> None:
         if isinstance(usage, Mapping):

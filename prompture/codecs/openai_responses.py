@@ -12,7 +12,7 @@ from typing import Any
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.openai_models import read_models
-from prompture.codecs.openai_responses_answer import read_response
+from prompture.codecs.openai_responses_answer import read_response, read_usage
 from prompture.codecs.openai_responses_items import input_items
 from prompture.codecs.openai_responses_rules import (
     DIALECT,
@@ -23,7 +23,7 @@ from prompture.codecs.openai_responses_rules import (
 from prompture.codecs.openai_responses_stream import ResponsesStream
 from prompture.codecs.openai_rules import reasons
 from prompture.errors import ModelNotFound, ProviderError, UnsupportedError
-from prompture.types import Completion, ModelInfo, Request, Tool
+from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
 __all__ = ["OpenAIResponses", "needs_responses"]
@@ -109,6 +109,9 @@ class OpenAIResponses:
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return ResponsesStream(endpoint)
+
+    def read_usage(self, body: JSON) -> Usage:
+        return read_usage(body)
 
     def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
         fault = fault_of_response(response)

@@ -83,12 +83,13 @@ class ResponsesStream:
         return self._progress(kind, event)
 
     def _state(self, kind: str, response: dict[str, Any]) -> list[Delta]:
-        if kind == "response.failed" or response.get("status") == "failed":
-            raise failure(response, HTTPResponse(200, {}), self.endpoint)
         known, usage = self._response.get("usage"), section(response, "usage")
         if isinstance(known, Mapping):
             response = {**response, "usage": merged(known, usage)}
         self._response = response
+        if kind == "response.failed" or response.get("status") == "failed":
+            self._ended = True
+            raise failure(response, HTTPResponse(200, {}), self.endpoint)
         if kind not in _GOOD:
             return []
         self._ended = True

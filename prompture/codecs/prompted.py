@@ -21,6 +21,7 @@ from prompture.codecs.prompted_scan import CallScanner
 from prompture.codecs.turns import only_said, said
 from prompture.errors import PromptureError, ProviderError, UnsupportedError
 from prompture.types import (
+    JSON,
     Completion,
     Delta,
     Document,
@@ -32,6 +33,7 @@ from prompture.types import (
     Text,
     Tool,
     ToolCall,
+    Usage,
 )
 from prompture.wire.http import HTTPRequest, HTTPResponse
 from prompture.wire.loading import load_json
@@ -77,6 +79,10 @@ class Prompted:
     def stream_decoder(self, endpoint: Endpoint) -> PromptedStream:
         scanner = CallScanner() if self.calls else None
         return PromptedStream(self, self.inner.stream_decoder(endpoint), scanner)
+
+    def read_usage(self, body: JSON) -> Usage:
+        read = getattr(self.inner, "read_usage", None)
+        return read(body) if read else Usage()
 
     def read_error(self, response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
         return self.inner.read_error(response, endpoint)

@@ -15,6 +15,7 @@ import httpx2
 
 from prompture.drivers import tls
 from prompture.drivers.asyncio_network import LoopBackend
+from prompture.drivers.threads import finish_in_thread
 from prompture.errors import (
     ConfigurationError,
     ConnectionLost,
@@ -32,6 +33,7 @@ from prompture.wire.http import (
     HTTPRequest,
     HTTPResponse,
     Sleep,
+    Work,
     bad_header,
     host_of,
     is_plain,
@@ -91,6 +93,10 @@ class HttpxTransport:
         while not isinstance(step, Done):
             if isinstance(step, Sleep):
                 await asyncio.sleep(step.seconds)
+                step = advance(exchange)
+                continue
+            if isinstance(step, Work):
+                await finish_in_thread(step.do)
                 step = advance(exchange)
                 continue
             try:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from prompture import given
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
 from prompture.drivers import hooks as hooking
 from prompture.drivers import meter
+from prompture.drivers.charges import (
+    UNANSWERED,
+    believed,
+    cost_of_failure,
+    has_come,
+    stated_usage,
+)
 from prompture.drivers.cost import LOCAL, at_least
 from prompture.drivers.limits import rate_limits
 from prompture.drivers.provider import Features, Provider
@@ -23,14 +31,12 @@ from prompture.errors import (
     ConfigurationError,
     ModelNotFound,
     PromptureError,
-    ProtocolError,
     ProviderError,
-    TransportError,
     UnsupportedError,
 )
-from prompture.money import ZERO, Bill, Charge, Cost
+from prompture.money import Bill, Charge, Cost
 from prompture.types import Completion, Delta, Document, Part, Request, Text, Usage
-from prompture.wire.http import LARGE_CHARS, Exchange, HTTPRequest, HTTPResponse, Sleep
+from prompture.wire.http import LARGE_CHARS, Exchange, HTTPRequest, HTTPResponse, Sleep, Work
 from prompture.wire.retry import Retry, send
 from prompture.wire.secrets import scrub
 
@@ -40,9 +46,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 600.0
-_UNBILLED = Cost(usd=ZERO, source="provider", reason="an error answer is not billed")
-_UNREADABLE = Cost(usd=None, reason="the answer could not be read; it may have been billed")
-_UNANSWERED = Cost(usd=None, reason="no answer arrived; the provider may have billed it")
+log = logging.getLogger("prompture")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,11 @@ class Call:
                 self.failed(exc)
             raise
 
+    @property
+    def blocks(self) -> bool:
+        """Whether telling its meters may wait: an event loop must not do that itself."""
+        return any(getattr(each, "blocks", False) for each, _ in self._tokens)
+
     def _codec(self) -> Codec:
         return self.driver.provider.codec_of(self.request)
 
@@ -258,18 +267,22 @@ class Call:
         """Send, and send again where that may help; the good response."""
         while self.wait:
             yield Sleep(self.wait)
-            self.begin()
+            # By now the tokens were given back, so that nothing tells whose meters they were.
+            if meter.blocks():
+                yield Work(self.begin)
+            else:
+                self.begin()
         if throttle := self.driver.provider.throttle:
             wait = throttle.reserve(len(self.http.body) // 4 + (self.request.max_tokens or 0))
             if wait > 0:
                 yield Sleep(wait)
         response = yield from send(
-            self.http, self._read_error, self.driver.retry, on_retry=self.note_try
+            self.http, self._read_error, self.driver.retry, on_retry=self._to_note
         )
         return response
 
     def _read_error(self, response: HTTPResponse) -> ProviderError:
-        error = self.codec.read_error(response, self.driver.endpoint)
+        error = self._stating(self.codec.read_error(response, self.driver.endpoint), response)
         if isinstance(error, ModelNotFound):
             near = self.driver.near(self.request.model)
             error.args = (
@@ -281,7 +294,47 @@ class Call:
         return self.codec.stream_decoder(self.driver.endpoint)
 
     def decoded(self, response: HTTPResponse) -> Completion:
-        return self.finished(self.codec.decode(response, self.driver.endpoint), response)
+        try:
+            completion = self.codec.decode(response, self.driver.endpoint)
+        except ProviderError as exc:
+            self._stating(exc, response)
+            raise
+        return self.finished(completion, response)
+
+    def answered(self, response: HTTPResponse) -> Completion:
+        """``decoded``, where nobody may be left to settle a failure: it settles its own."""
+        return self._settling(self.decoded, response)
+
+    def concluded(self, completion: Completion, response: HTTPResponse | None) -> Completion:
+        """``finished``, in the same way."""
+        return self._settling(self.finished, completion, response)
+
+    def _settling(self, work: Callable[..., Completion], *args: Any) -> Completion:
+        try:
+            return work(*args)
+        except PromptureError as exc:
+            self.failed(exc)
+            raise
+        except BaseException:
+            self.abandoned()
+            raise
+
+    def _stating(self, error: ProviderError, response: HTTPResponse) -> ProviderError:
+        """The error with the usage that its body states, if it does."""
+        read = getattr(self.codec, "read_usage", None)
+        if error.partial is None and read is not None:
+            usage, model = stated_usage(response.body, read)
+            if usage is not None:
+                error.partial = Completion(
+                    usage=usage, model=model, stop_reason="error", raw_stop="error"
+                )
+        return error
+
+    def _to_note(self, error: PromptureError) -> Work | None:
+        if self.blocks:
+            return Work(partial(self.note_try, error))
+        self.note_try(error)
+        return None
 
     def note_try(self, error: PromptureError) -> None:
         """Put a failed try, which another will follow, on the bill."""
@@ -289,7 +342,12 @@ class Call:
         self.tries.append(charge)
         try:
             for each, token in self._tokens:
-                each.again(token, charge)
+                try:
+                    each.again(token, charge)
+                except PromptureError:
+                    raise
+                except Exception as exc:
+                    _not_told(each, exc)
         except PromptureError as stop:
             self.failed(stop)
             raise
@@ -297,12 +355,13 @@ class Call:
     def finished(self, completion: Completion, response: HTTPResponse | None) -> Completion:
         """Price the completion, tell hooks and meters, and hand it over."""
         driver = self.driver
-        cost = driver.price(
-            completion.usage, answered=completion.model, asked=self.request.model, at=self.at
-        )
+        # A model in this process is its own master: what it counts is so.
+        usage = completion.usage if response is None else believed(completion)
+        cost = driver.price(usage, answered=completion.model, asked=self.request.model, at=self.at)
         headers = response.headers if response else {}
         completion = replace(
             completion,
+            usage=usage,
             cost=cost,
             model=completion.model or self.request.model,
             request_id=self._known_id(request_id(headers) or completion.request_id),
@@ -312,7 +371,11 @@ class Call:
             lowered_to=self._lowered,
         )
         self._paid = charge_of(completion, driver.provider.name)
-        self._settle(self._paid)
+        try:
+            self._settle(self._paid)
+        except PromptureError as exc:
+            exc.partial = exc.partial or completion
+            raise
         if driver._hooks:
             completion = hooking.after(driver._hooks, self.request, completion)
         return completion
@@ -345,13 +408,13 @@ class Call:
             error.bill = Bill((*self.tries, charge) if sent else tuple(self.tries))
         hooking.failed(self.driver._hooks, self.request, error)
 
-    def abandoned(self) -> None:
+    def abandoned(self, cause: BaseException | None = None) -> None:
         """Something that is no error of ours ended the call (a cancelled task, a bug). The
         exception being handled carries the bill, where it takes an attribute."""
-        cost = LOCAL if self.driver.provider.local else _UNANSWERED
+        cost = LOCAL if self.driver.provider.local else UNANSWERED
         # A hook may raise after the answer has been paid for.
         charge = self._paid or self._charge(Completion(), status="cancelled", cost=cost)
-        exc: Any = sys.exception()
+        exc: Any = cause or sys.exception()
         if exc is not None:
             with suppress(AttributeError):
                 exc.bill = Bill((*self.tries, charge))
@@ -366,7 +429,9 @@ class Call:
         return hooking.delta(hooks, piece) if hooks else piece
 
     def _settle(self, charge: Charge) -> None:
-        """Tell every meter, also where telling one of them fails; the first failure is raised."""
+        """Tell every meter, also where telling one of them fails. The first failure of ours is
+        raised; others (a full disk, a fault of the meter) are logged: the answer was paid for,
+        and is not lost for them."""
         failure: PromptureError | None = None
         while self._tokens:
             each, token = self._tokens.pop()
@@ -374,22 +439,25 @@ class Call:
                 each.after(token, charge)
             except PromptureError as exc:
                 failure = failure or exc
+            except Exception as exc:
+                _not_told(each, exc)
         if failure is not None:
             raise failure
 
     def _withdraw(self) -> None:
         while self._tokens:
             each, token = self._tokens.pop()
-            each.withdraw(token)
+            try:
+                each.withdraw(token)
+            except Exception as exc:
+                _not_told(each, exc)
 
     def _charge_of(self, error: PromptureError) -> Charge:
-        if error.partial is not None:
+        """What a failed try costs: what it states or had given; nothing where the provider
+        refused it before the model began; else nobody knows."""
+        if error.partial is not None and has_come(error.partial):
             return self._charge(error.partial, status="error", note=type(error).__name__)
-        cost = _UNBILLED
-        if isinstance(error, TransportError) and not error.unsent:
-            cost = _UNANSWERED
-        elif isinstance(error, ProtocolError):
-            cost = _UNREADABLE
+        cost = cost_of_failure(error, self.driver.provider)
         return self._charge(
             Completion(request_id=getattr(error, "request_id", None)),
             status="error",
@@ -400,23 +468,30 @@ class Call:
     def _charge(
         self, completion: Completion, *, status: str, note: str = "", cost: Cost | None = None
     ) -> Charge:
-        asked = self.request.model
+        asked, usage = self.request.model, completion.usage
         if cost is None:
-            cost = self.driver.price(
-                completion.usage, answered=completion.model, asked=asked, at=self.at
-            )
+            usage = believed(completion)
+            cost = self.driver.price(usage, answered=completion.model, asked=asked, at=self.at)
             # Usage that is counted as a stream goes on is not the whole of it.
             cost = cost if completion.raw_stop else at_least(cost)
         return Charge(
             provider=self.driver.provider.name,
             model=completion.model or asked,
-            usage=completion.usage,
+            usage=usage,
             cost=cost,
             status=status,
             request_id=completion.request_id,
             seconds=time.perf_counter() - self.started,
             note=note,
         )
+
+
+def _not_told(each: meter.Meter, error: Exception) -> None:
+    log.warning(
+        "%s could not be told of a call and its price: %s",
+        type(each).__name__,
+        type(error).__name__,
+    )
 
 
 def charge_of(completion: Completion, provider: str, *, status: str = "ok") -> Charge:

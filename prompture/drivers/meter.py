@@ -5,11 +5,13 @@ The drivers ask every active meter before a call and tell it after. Nothing here
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
+from threading import get_ident
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -29,8 +31,13 @@ class Busy(Exception):
 class Meter(Protocol):
     """Watches calls. It may be called from several threads and tasks at once.
 
-    A meter that names this class as its base need not write ``again`` and ``withdraw``.
+    A meter that names this class as its base need not write ``again`` and ``withdraw``. One whose
+    methods may wait (for a disk, for another process) sets ``blocks``: async calls then ask and
+    tell it in a thread. What ``after`` raises is logged and keeps no answer back, unless it is
+    a PromptureError: that one is raised, with the bill and the answer (``partial``) on it.
     """
+
+    blocks: bool = False
 
     def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
         """Called before sending. Returns the request to send (its ``max_tokens`` may shrink)
@@ -51,6 +58,8 @@ class Meter(Protocol):
         return
 
 
+asking: ContextVar[tuple[int, int] | None] = ContextVar("prompture_asking", default=None)
+"""The thread and the task that a call was made in, where a meter is asked in another thread."""
 _active: ContextVar[tuple[Meter, ...]] = ContextVar("prompture_meters", default=())
 _everywhere: list[Meter] = []
 _started = False
@@ -62,6 +71,24 @@ def active() -> tuple[Meter, ...]:
         _start()
     local = _active.get()
     return (*_everywhere, *local) if _everywhere else local
+
+
+def blocks() -> bool:
+    """Whether asking the meters of this context may wait."""
+    if not _started and os.environ.get("PROMPTURE_LEDGER"):
+        return True  # the ledger will be opened
+    return any(getattr(each, "blocks", False) for each in active())
+
+
+def who() -> tuple[int, int]:
+    """The thread, and the task where there is one, that a call is made in."""
+    if (told := asking.get()) is not None:
+        return told
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return get_ident(), id(task) if task else 0
 
 
 @contextmanager
@@ -79,10 +106,10 @@ def metering(meter: Meter) -> Iterator[None]:
 def _start() -> None:
     """Turn on the ledger that ``PROMPTURE_LEDGER`` names, at the first call of the process."""
     global _started
-    _started = True
     if os.environ.get("PROMPTURE_LEDGER"):
         # By name: the ledger lives a floor above, and nobody else may have imported it.
         import_module("prompture.spend.ledger").from_environment()
+    _started = True  # one that cannot be opened says so at every call
 
 
 def install(meter: Meter) -> None:

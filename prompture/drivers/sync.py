@@ -31,6 +31,7 @@ from prompture.wire.http import (
     HTTPRequest,
     HTTPResponse,
     Sleep,
+    Work,
     host_of,
     is_plain,
     shown,
@@ -79,6 +80,10 @@ class RequestsTransport:
         while not isinstance(step, Done):
             if isinstance(step, Sleep):
                 time.sleep(step.seconds)
+                step = advance(exchange)
+                continue
+            if isinstance(step, Work):
+                step.do()
                 step = advance(exchange)
                 continue
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import platform
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from threading import Lock, get_ident
+from threading import Lock
 from typing import Any, Protocol
 
 from prompture.money import ZERO, Charge, add_usd
@@ -155,15 +154,6 @@ class Shared:
 def me() -> str:
     """This process, as the owner of reservations."""
     return f"{platform.node()}:{os.getpid()}"
-
-
-def who() -> tuple[int, int]:
-    """This thread, and this task where there is one."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    return get_ident(), id(task) if task else 0
 
 
 def tokens_of(charge: Charge, hold: Hold) -> int:

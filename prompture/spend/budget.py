@@ -11,10 +11,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import uuid4
 
-from prompture.drivers.meter import Busy, Meter
+from prompture.drivers.meter import Busy, Meter, who
 from prompture.errors import BudgetExceeded, ConfigurationError
 from prompture.money import EXACT, ZERO, Charge
-from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me, tokens_of, who
+from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me, tokens_of
 from prompture.spend.base import Block
 from prompture.spend.limits import Amount, count_of, dollars_of, refusal
 from prompture.spend.seen import Seen

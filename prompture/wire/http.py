@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
@@ -97,8 +97,16 @@ class Sleep:
     seconds: float
 
 
-Exchange: TypeAlias = Generator[HTTPRequest | Sleep, HTTPResponse | None, T]
-"""A conversation with a provider: yields requests to send and pauses to keep, is sent
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Do this before the next step. It may wait for a disk or for another process, so an event
+    loop does it in a thread; what it raises ends the exchange."""
+
+    do: Callable[[], object]
+
+
+Exchange: TypeAlias = Generator[HTTPRequest | Sleep | Work, HTTPResponse | None, T]
+"""A conversation with a provider: yields requests to send, pauses to keep and work to do, is sent
 each response (or thrown a TransportError), and returns what it was for."""
 
 

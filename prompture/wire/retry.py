@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prompture.errors import Overloaded, PromptureError, ProviderError, TransportError
-from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep
+from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ def send(
     read_error: Callable[[HTTPResponse], ProviderError],
     retry: Retry,
     *,
-    on_retry: Callable[[PromptureError], None] | None = None,
+    on_retry: Callable[[PromptureError], Work | None] | None = None,
 ) -> Exchange[HTTPResponse]:
     """Send ``request`` until it succeeds or ``retry`` gives up; return the good response.
 
-    ``on_retry`` is told of each error that another try follows.
+    ``on_retry`` is told of each error that another try follows; it may give work to be done first.
     """
     attempt = 0
     while True:
@@ -62,6 +62,6 @@ def send(
         delay = retry.delay(attempt, error)
         if delay is None:
             raise error
-        if on_retry:
-            on_retry(error)
+        if on_retry and (work := on_retry(error)):
+            yield work
         yield Sleep(delay)
