@@ -88,7 +88,8 @@ class ResponsesStream:
             response = {**response, "usage": merged(known, usage)}
         self._response = response
         if kind == "response.failed" or response.get("status") == "failed":
-            self._ended = True
+            # With its usage it is the provider's last word: the price is that of all of it.
+            self._ended = bool(section(response, "usage"))
             raise failure(response, HTTPResponse(200, {}), self.endpoint)
         if kind not in _GOOD:
             return []

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from prompture.drivers import meter
 from prompture.drivers.core import BaseDriver, Call, is_long, with_partial
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.faces import AsyncFaces, SyncFaces
 from prompture.drivers.probe import AsyncProbes, SyncProbes
 from prompture.drivers.provider import Features, Provider
+from prompture.drivers.threads import finish_in_thread
 from prompture.errors import PromptureError
 from prompture.types import Completion, Delta, Request
 from prompture.wire.http import LARGE_CHARS, Exchange
@@ -97,9 +101,10 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
                 done = call.finished(decoder.close(), response)
                 break
             except PromptureError as exc:
+                exc = with_partial(exc, decoder if response else None)
                 delay = None if emitted or not response else self.retry.delay(attempt, exc)
                 if delay is None:
-                    call.failed(with_partial(exc, decoder))
+                    call.failed(exc)
                     raise
                 call.note_try(exc)
             except (GeneratorExit, KeyboardInterrupt):
@@ -152,17 +157,19 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         Raises ProviderError, TransportError, ProtocolError and ConfigurationError.
         """
         require_asyncio()
-        call = await _call(self, request)
+        call, handed_on = await _call(self, request), False
         try:
             response = await self._transport.run(call.exchange())
-            if len(response.body) > LARGE_CHARS:
-                return await asyncio.to_thread(call.decoded, response)
+            if call.blocks or len(response.body) > LARGE_CHARS:
+                handed_on = True
+                return await finish_in_thread(call.answered, response)
             return call.decoded(response)
         except PromptureError as exc:
-            call.failed(exc)
+            await _settle(call, call.failed, exc)
             raise
         except BaseException:
-            call.abandoned()
+            if not handed_on:  # else the thread settles it
+                await _settle(call, call.abandoned)
             raise
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
@@ -173,7 +180,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         """
         require_asyncio()
         self.require("streaming")
-        call = await _call(self, request, stream=True)
+        call, handed_on = await _call(self, request, stream=True), False
         attempt = 0
         while True:
             attempt += 1
@@ -184,19 +191,27 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
                     for delta in decoder.feed(chunk):
                         emitted = True
                         yield call.delta(delta)
-                done = call.finished(decoder.close(), response)
+                whole = decoder.close()
+                if call.blocks:
+                    handed_on = True
+                    done = await finish_in_thread(call.concluded, whole, response)
+                else:
+                    done = call.finished(whole, response)
                 break
             except PromptureError as exc:
+                exc = with_partial(exc, decoder if response else None)
                 delay = None if emitted or not response else self.retry.delay(attempt, exc)
                 if delay is None:
-                    call.failed(with_partial(exc, decoder))
+                    await _settle(call, call.failed, exc)
                     raise
-                call.note_try(exc)
+                await _settle(call, call.note_try, exc)
             except (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError):
-                call.cancelled(decoder.partial())
+                if not handed_on:
+                    await _settle(call, call.cancelled, decoder.partial())
                 raise
             except BaseException:
-                call.abandoned()
+                if not handed_on:
+                    await _settle(call, call.abandoned)
                 raise
             finally:
                 if response and response.achunks:
@@ -228,10 +243,12 @@ async def _none() -> AsyncIterator[bytes]:
 
 
 async def _call(driver: BaseDriver, request: Request, *, stream: bool = False) -> Call:
-    """The call, begun. A long document is encoded in a thread, where it holds up no event loop."""
-    if not is_long(request):
+    """The call, begun: in a thread where a long document is encoded, or a meter may wait for a
+    disk, as neither may hold up the event loop."""
+    if not is_long(request) and not meter.blocks():
         return Call(driver, request, stream=stream)
-    made = asyncio.ensure_future(asyncio.to_thread(Call, driver, request, stream=stream))
+    begun = partial(Call, driver, request, stream=stream)
+    made = asyncio.ensure_future(finish_in_thread(begun))
     try:
         return await asyncio.shield(made)
     except asyncio.CancelledError:
@@ -240,5 +257,19 @@ async def _call(driver: BaseDriver, request: Request, *, stream: bool = False) -
 
 
 def _abandon(made: asyncio.Future[Call]) -> None:
-    if not made.cancelled() and made.exception() is None:
-        made.result().withdrawn()
+    if made.cancelled() or made.exception() is not None:
+        return
+    call = made.result()
+    if not call.blocks:
+        call.withdrawn()
+        return
+    with suppress(RuntimeError):  # the loop is closing: a reservation that stays counts as spent
+        made.get_loop().run_in_executor(None, call.withdrawn)
+
+
+async def _settle(call: Call, work: Callable[..., None], *args: Any) -> None:
+    """Tell the call's meters, in a thread where that may wait."""
+    if call.blocks:
+        await finish_in_thread(work, *args)
+    else:
+        work(*args)

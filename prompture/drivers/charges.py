@@ -56,8 +56,11 @@ def cost_of_failure(error: PromptureError, provider: Provider) -> Cost:
 
 def believed(completion: Completion) -> Usage:
     """The usage, unless its zeros cannot be: every call has input, and an answer that is not
-    empty has output. Then it is unknown, with what is left of it as the least."""
+    empty has output. Then it is unknown, with what is left of it as the least. Where the provider
+    states a price, its counts are its own affair."""
     usage = completion.usage
+    if usage.stated_cost:
+        return usage
     written = completion.text or completion.reasoning or completion.tool_calls
     if not usage.reported or (usage.input_tokens and (usage.output_tokens or not written)):
         return usage

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from decimal import Decimal
-from threading import Lock
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from threading import Lock, RLock
 from typing import Any, Protocol
 
+from prompture.errors import ConfigurationError, PromptureError
 from prompture.money import ZERO, Charge, add_usd
 from prompture.spend.database import Database
 from prompture.spend.forks import renewed_at_fork
+from prompture.wire.loading import load_json
 
+log = logging.getLogger("prompture")
 STALE = 3600.0
 """Seconds after which a reservation made on another machine counts as spent."""
 
@@ -62,6 +67,18 @@ class Account:
         self.tokens += tokens
         self.calls += 1
 
+    def settle(self, key: str, charge: Charge | None, *, over: bool) -> Hold | None:
+        """Spend what a call, or a failed try of one that goes on (not ``over``), has cost, and
+        return its reservation. None where a process that took this one for dead has counted it
+        already. Without a charge the reservation is given back."""
+        hold = self.holds.pop(key, None) if over else self.holds.get(key)
+        if hold is None or charge is None:
+            return hold
+        usd = charge.cost.usd
+        self.spend(hold.usd if usd is None else usd, tokens_of(charge, hold))
+        self.unknown += usd is None
+        return hold
+
     def adopt_orphans(self) -> bool:
         """Count what killed processes had reserved as spent, and say whether there was any."""
         gone = [key for key, hold in self.holds.items() if hold.orphaned]
@@ -77,19 +94,49 @@ class Account:
 
     @classmethod
     def from_json(cls, text: str) -> Account:
-        spent, tokens, calls, unknown, holds = json.loads(text)
-        kept = {k: Hold(Decimal(usd), n, owner, at) for k, (usd, n, owner, at) in holds.items()}
-        return cls(Decimal(spent), tokens, calls, unknown, kept)
+        """Raises ValueError where the text is none of ``to_json``'s."""
+        try:
+            spent, tokens, calls, unknown, holds = load_json(text)
+            kept = {k: _hold(*parts) for k, parts in holds.items()}
+        except (TypeError, ValueError, AttributeError) as exc:
+            raise ValueError("not an account") from exc
+        return cls(_usd(spent), _count(tokens), _count(calls), _count(unknown), kept)
+
+
+def _hold(usd: Any, tokens: Any, owner: Any, since: Any) -> Hold:
+    _host, colon, pid = owner.rpartition(":")
+    if not colon or not pid.isdecimal():
+        raise ValueError("no owner")
+    return Hold(_usd(usd), _count(tokens), owner, float(since))
+
+
+def _usd(text: Any) -> Decimal:
+    try:
+        found = Decimal(text) if isinstance(text, str) and len(text) < 300 else None
+    except InvalidOperation:
+        found = None
+    if found is None or not found.is_finite() or found < 0:
+        raise ValueError("not an amount")
+    return found
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("not a count")
+    return value
 
 
 class Keeper(Protocol):
-    """Where an account lies. ``change`` gives it to one thread of one process at a time."""
+    """Where an account lies. ``change`` gives it to one thread of one process at a time;
+    ``settle`` is ``Account.settle``, and is done later where the account is out of reach."""
 
     shared: bool
 
     def change(self) -> AbstractContextManager[Account]: ...
 
     def look(self) -> Account: ...
+
+    def settle(self, key: str, charge: Charge | None, *, over: bool = True) -> None: ...
 
 
 class Private:
@@ -99,11 +146,12 @@ class Private:
 
     def __init__(self) -> None:
         self._account = Account()
-        self._renew_lock()
-        renewed_at_fork(self, "_renew_lock")
-
-    def _renew_lock(self) -> None:
         self._lock = Lock()
+        renewed_at_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        self._lock = Lock()
+        self._account.holds.clear()  # calls in flight are the parent's
 
     @contextmanager
     def change(self) -> Iterator[Account]:
@@ -112,11 +160,20 @@ class Private:
 
     def look(self) -> Account:
         with self._lock:
-            return Account.from_json(self._account.to_json())
+            return replace(self._account, holds=dict(self._account.holds))
+
+    def settle(self, key: str, charge: Charge | None, *, over: bool = True) -> None:
+        with self._lock:
+            self._account.settle(key, charge, over=over)
 
 
 class Shared:
-    """An account in a database, which other processes use under the same name."""
+    """An account in a database, which other processes use under the same name.
+
+    What cannot be written of a call that was paid for (the disk is full, the database locked) is
+    kept and written with the next change; until then its reservation stands. Raises
+    ConfigurationError, never the database's own errors.
+    """
 
     shared = True
     _TABLE = (
@@ -131,24 +188,91 @@ class Shared:
     def __init__(self, database: Database, name: str) -> None:
         self._database = database
         self._name: dict[str, Any] = {"name": name}
-        database.run(self._TABLE)
-        if not database.read(self._READ, self._name):
-            # Another process may be faster: the first one's row stays.
-            database.run(
-                self._OPEN, {**self._name, "state": Account().to_json()}, taken_is_fine=True
-            )
+        self._late: list[tuple[str, Charge | None, bool]] = []
+        self._warned = False
+        self._lock = RLock()
+        renewed_at_fork(self, "_renew")
+        with self._said_plainly():
+            database.run(self._TABLE)
+            if not database.read(self._READ, self._name):
+                # Another process may be faster: the first one's row stays.
+                opened = {**self._name, "state": Account().to_json()}
+                database.run(self._OPEN, opened, taken_is_fine=True)
+
+    def _renew(self) -> None:
+        self._lock, self._late = RLock(), []  # the parent writes its own
 
     @contextmanager
     def change(self) -> Iterator[Account]:
-        with self._database.transaction() as execute:
+        with self._lock:
+            late = len(self._late)
+            with self._changed() as account:
+                for key, charge, over in self._late[:late]:
+                    account.settle(key, charge, over=over)
+                yield account
+            del self._late[:late]
+
+    @contextmanager
+    def _changed(self) -> Iterator[Account]:
+        theirs = False
+        with self._said_plainly(lambda: theirs), self._database.transaction() as execute:
             # The row is locked by writing to it, which every database understands.
             execute(self._LOCK, self._name)
-            account = Account.from_json(execute(self._READ, self._name)[0][0])
-            yield account
+            account = self._read(execute(self._READ, self._name))
+            try:
+                yield account
+            except BaseException:
+                theirs = True
+                raise
             execute(self._WRITE, {**self._name, "state": account.to_json()})
 
     def look(self) -> Account:
-        return Account.from_json(self._database.read(self._READ, self._name)[0][0])
+        with self._said_plainly():
+            account = self._read(self._database.read(self._READ, self._name))
+        for key, charge, over in [*self._late]:
+            account.settle(key, charge, over=over)
+        return account
+
+    def settle(self, key: str, charge: Charge | None, *, over: bool = True) -> None:
+        try:
+            with self.change() as account:
+                account.settle(key, charge, over=over)
+        except ConfigurationError as exc:
+            self._late.append((key, charge, over))
+            if not self._warned:
+                log.warning("%s; what a call cost is written when that works again", exc)
+            self._warned = True
+        else:
+            self._warned = False
+
+    def _read(self, rows: Any) -> Account:
+        try:
+            return Account.from_json(rows[0][0])
+        except (ValueError, IndexError) as exc:
+            raise ConfigurationError(
+                f"{self._called} cannot be read: its row is damaged or gone; delete the row of"
+                f" the table budgets, and the budget begins at 0"
+            ) from exc
+
+    @property
+    def _called(self) -> str:
+        return f"the budget {self._name['name']!r}"
+
+    @contextmanager
+    def _said_plainly(self, theirs: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Errors of the database as ours; those of the caller's block (``theirs``) as they are."""
+        try:
+            yield
+        except PromptureError:
+            raise
+        except Exception as exc:
+            if theirs():
+                raise
+            # Other databases' errors quote the statement, and their address.
+            words = f": {exc}" if isinstance(exc, sqlite3.Error) else ""
+            raise ConfigurationError(
+                f"{self._called} cannot be kept, its database fails: {type(exc).__name__}{words}"
+            ) from exc
 
 
 def me() -> str:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from prompture.drivers.meter import Busy, Meter, who
 from prompture.errors import BudgetExceeded, ConfigurationError
 from prompture.money import EXACT, ZERO, Charge
-from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me, tokens_of
+from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me
 from prompture.spend.base import Block
 from prompture.spend.limits import Amount, count_of, dollars_of, refusal
 from prompture.spend.seen import Seen
@@ -62,8 +62,10 @@ class Budget(Block):
 
     With ``ledger`` (a path, or an SQLAlchemy URL) and ``name``, all processes that give the same
     two share what is spent; what a killed process had reserved counts as spent. Each call then
-    writes to the database before and after, in the event loop too. Raises
-    ConfigurationError for a limit that is none; calls raise BudgetExceeded.
+    writes to the database before and after, async ones in a thread. Where that cannot be
+    read, calls raise ConfigurationError before they are sent; what one that was answered has cost
+    is written as soon as it can be. Raises ConfigurationError for a limit that is none; calls
+    raise BudgetExceeded.
     """
 
     def __init__(
@@ -91,6 +93,11 @@ class Budget(Block):
         self._measured: dict[int, tuple[Request, Worst | None]] = {}
         self._seen: defaultdict[str, Seen] = defaultdict(Seen)
         self._holders: dict[str, tuple[int, int]] = {}
+
+    @property
+    def blocks(self) -> bool:  # type: ignore[override]
+        """Whether asking it may wait for a database."""
+        return self._keeper.shared
 
     @property
     def spent(self) -> Decimal:
@@ -157,29 +164,21 @@ class Budget(Block):
         self._holders.pop(token.key, None)
         if charge.status == "ok" and charge.usage.reported:
             self._seen[token.model].learn(charge.usage, token.input_tokens)
-        with self._keeper.change() as account:
-            hold = account.holds.pop(token.key, None)
-            if hold is None:  # a process that took this one for dead has counted it already
-                return
-            usd = charge.cost.usd
-            account.spend(hold.usd if usd is None else usd, tokens_of(charge, hold))
-            account.unknown += usd is None
+        self._keeper.settle(token.key, charge)
 
     def again(self, token: object, charge: Charge) -> None:
         """Count a failed try. Raises BudgetExceeded where the next one is not covered."""
         assert isinstance(token, _Token)
         if charge.cost.usd == 0:
             return
-        with self._keeper.change() as account:
-            hold = account.holds.get(token.key)
-            if hold is None:
-                return
-            usd = charge.cost.usd
-            account.spend(hold.usd if usd is None else usd, tokens_of(charge, hold))
-            account.unknown += usd is None
-            over_usd = self.usd is not None and hold.usd and self._free_usd(account, self.usd) < 0
-            over_tokens = self.tokens is not None and self._free_tokens(account, self.tokens) < 0
-            over_calls = self.calls is not None and account.calls >= self.calls
+        self._keeper.settle(token.key, charge, over=False)
+        account = self._keeper.look()
+        hold = account.holds.get(token.key)
+        if hold is None:
+            return
+        over_usd = self.usd is not None and hold.usd and self._free_usd(account, self.usd) < 0
+        over_tokens = self.tokens is not None and self._free_tokens(account, self.tokens) < 0
+        over_calls = self.calls is not None and account.calls >= self.calls
         if over_usd or over_tokens or over_calls:
             raise self._refusal(
                 account, hold.usd, f"no answer came from {token.model}, which may have been"
@@ -190,8 +189,7 @@ class Budget(Block):
         """Give a reservation back."""
         assert isinstance(token, _Token)
         self._holders.pop(token.key, None)
-        with self._keeper.change() as account:
-            account.holds.pop(token.key, None)
+        self._keeper.settle(token.key, None)
 
     def _worst(self, request: Request, driver: BaseDriver) -> Worst | None:
         """The worst case, kept while the call waits; measuring a long text takes a while."""
