@@ -167,9 +167,9 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         except PromptureError as exc:
             await _settle(call, call.failed, exc)
             raise
-        except BaseException:
+        except BaseException as exc:
             if not handed_on:  # else the thread settles it
-                await _settle(call, call.abandoned)
+                await _settle(call, call.abandoned, exc)
             raise
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
@@ -209,9 +209,9 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
                 if not handed_on:
                     await _settle(call, call.cancelled, decoder.partial())
                 raise
-            except BaseException:
+            except BaseException as exc:
                 if not handed_on:
-                    await _settle(call, call.abandoned)
+                    await _settle(call, call.abandoned, exc)
                 raise
             finally:
                 if response and response.achunks:
