@@ -1,0 +1,1 @@
+"""What `scripts/fuzz.py` draws and holds to be true."""
