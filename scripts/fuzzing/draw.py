@@ -254,8 +254,7 @@ def sentence(rng: Random) -> str:
 
 def slip(rng: Random, answer: str) -> str:
     """The answer with one structural character deleted, doubled, or replaced by a neighbour."""
-    places = [i for i, c in enumerate(answer) if c in '{}[]",:']
-    at = rng.choice(places)
+    at = rng.choice(structure(answer))
     how = rng.choice(["delete", "double", "replace", "move"])
     if how == "delete":
         return answer[:at] + answer[at + 1 :]
@@ -264,6 +263,20 @@ def slip(rng: Random, answer: str) -> str:
     if how == "replace":
         return answer[:at] + rng.choice("{}[]\",:;'()") + answer[at + 1 :]
     return answer[:at] + answer[at + 1 : at + 2] + answer[at] + answer[at + 2 :]
+
+
+def structure(answer: str) -> list[int]:
+    """Where JSON has its brackets, commas, colons and the quotes around its strings."""
+    places, inside, escaped = [], False, False
+    for i, c in enumerate(answer):
+        if inside and (escaped or c == "\\"):
+            escaped = not escaped
+        elif c == '"':
+            inside = not inside
+            places.append(i)
+        elif not inside and c in "{}[],:":
+            places.append(i)
+    return places
 
 
 def wrapped(rng: Random, answer: str) -> str:
