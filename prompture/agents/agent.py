@@ -6,8 +6,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
+from prompture import given
 from prompture.agents.arun import aiterate
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.limits import Limits
@@ -18,8 +19,9 @@ from prompture.agents.steps import AgentFlow
 from prompture.agents.tools import Approve, FunctionTool, by_name, tool
 from prompture.agents.trace import AgentResult
 from prompture.drivers.core import BaseDriver
+from prompture.drivers.faces import message_of
 from prompture.drivers.meter import Meter
-from prompture.errors import ConfigurationError, UnknownOption
+from prompture.errors import ConfigurationError
 from prompture.extraction.inputs import content
 from prompture.extraction.models import makers
 from prompture.schema.source import Source, source
@@ -43,6 +45,26 @@ _REQUEST = (
     "extra",
 )
 """Options that go into the request as they are."""
+_OWN = (
+    "model",
+    "tools",
+    "output",
+    "instructions",
+    "max_steps",
+    "max_tool_calls",
+    "max_total_tokens",
+    "max_usd",
+    "max_seconds",
+    "budget",
+    "context",
+    "approve",
+    "tool_timeout",
+    "max_parallel",
+    "max_retries",
+    "strategy",
+)
+"""What an agent knows besides: the parameters of Agent."""
+Messages: TypeAlias = Sequence[Message | Mapping[str, Any]]
 Prompt = str | Part | Sequence[str | Part] | None
 
 
@@ -101,8 +123,10 @@ class Agent(Generic[T]):
         strategy: str = "auto",
         **options: Any,
     ) -> None:
-        if max_retries < 0 or max_parallel < 1:
-            raise ConfigurationError("max_retries must be 0 or more, max_parallel 1 or more")
+        given.count(max_retries, "max_retries", least=0)
+        given.count(max_parallel, "max_parallel")
+        given.seconds(tool_timeout, "tool_timeout")
+        given.words(instructions, "instructions", empty=True)
         if isinstance(model, (list, tuple)):
             raise ConfigurationError("an agent has one model, not a sequence")
         self.model = model
@@ -130,12 +154,12 @@ class Agent(Generic[T]):
         self._setups: dict[BaseDriver, Setup[Any]] = {}
 
     def run(
-        self, prompt: Prompt = None, *, messages: Sequence[Message] = (), context: Any = _UNSET
+        self, prompt: Prompt = None, *, messages: Messages = (), context: Any = _UNSET
     ) -> AgentResult[T]:
         """The final answer, with all that led to it.
 
-        ``messages`` is the conversation so far (another result's ``messages``); without a
-        ``prompt`` it must end in a turn that the model is to answer.
+        ``messages`` is the conversation so far (another result's ``messages``, or dicts as
+        drivers take them); without a ``prompt`` it must end in a turn that the model is to answer.
 
         Raises LimitExceeded, BudgetExceeded, Refused, Truncated, Invalid, ToolFailed,
         ProviderError, TransportError; each carries ``trace`` and ``bill``.
@@ -145,7 +169,7 @@ class Agent(Generic[T]):
         return _result(last)
 
     async def arun(
-        self, prompt: Prompt = None, *, messages: Sequence[Message] = (), context: Any = _UNSET
+        self, prompt: Prompt = None, *, messages: Messages = (), context: Any = _UNSET
     ) -> AgentResult[T]:
         """``run``, awaited. When its task is cancelled, so are running async tools, and the
         CancelledError has the ``trace``."""
@@ -156,7 +180,7 @@ class Agent(Generic[T]):
         return _result(last)
 
     def stream(
-        self, prompt: Prompt = None, *, messages: Sequence[Message] = (), context: Any = _UNSET
+        self, prompt: Prompt = None, *, messages: Messages = (), context: Any = _UNSET
     ) -> Iterator[AgentEvent]:
         """Events as they happen (see ``prompture.agents.events``); the last is Final.
 
@@ -166,7 +190,7 @@ class Agent(Generic[T]):
         return iterate(flow, stream=True)
 
     def astream(
-        self, prompt: Prompt = None, *, messages: Sequence[Message] = (), context: Any = _UNSET
+        self, prompt: Prompt = None, *, messages: Messages = (), context: Any = _UNSET
     ) -> AsyncIterator[AgentEvent]:
         """``stream``, awaited."""
         flow = self.flow(prompt, messages=messages, context=context, asynchronous=True)
@@ -176,12 +200,12 @@ class Agent(Generic[T]):
         self,
         prompt: Prompt,
         *,
-        messages: Sequence[Message] = (),
+        messages: Messages = (),
         context: Any = _UNSET,
         asynchronous: bool,
     ) -> AgentFlow[AgentResult[Any]]:
         """A run as a flow, for a runner of the colour."""
-        history = tuple(messages)
+        history = _history(messages)
         turns = history if prompt is None else (*history, user_turn(prompt))
         if not turns or turns[-1].role == "assistant":
             raise ConfigurationError("there is nothing to answer: give a prompt")
@@ -204,6 +228,10 @@ class Agent(Generic[T]):
                 base=self._base,
             )
         return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle and copy by what was given; how each driver is asked is made again."""
+        return {**self.__dict__, "_setups": {}}
 
     def as_tool(self, *, name: str, description: str) -> FunctionTool:
         """This agent as a tool of another one: it is given a task and gives its output.
@@ -233,6 +261,13 @@ def _result(last: AgentEvent | None) -> AgentResult[Any]:
     return last.result
 
 
+def _history(messages: Messages) -> tuple[Message, ...]:
+    if isinstance(messages, (str, Mapping, Message)) or not isinstance(messages, Iterable):
+        kind = type(messages).__name__
+        raise ConfigurationError(f"messages must be a sequence of turns, not a {kind}")
+    return tuple(map(message_of, messages))
+
+
 def _dollars(amount: Any) -> Decimal:
     try:
         return dollars_of(amount)
@@ -241,10 +276,6 @@ def _dollars(amount: Any) -> Decimal:
 
 
 def _base(options: Mapping[str, Any]) -> Request:
-    if unknown := [name for name in options if name not in _REQUEST]:
-        raise UnknownOption(
-            f"unknown option {unknown[0]!r}; besides an agent's own there are"
-            f" {', '.join(_REQUEST)}. What only the provider knows goes into extra={{...}}"
-        )
-    given = {name: value for name, value in options.items() if value is not None}
-    return Request(model="", messages=(), **given)
+    given.refuse_settings(options)
+    given.only_known(options, (*_OWN, *_REQUEST))
+    return Request(model="", messages=(), **given.request_options(options))

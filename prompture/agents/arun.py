@@ -143,6 +143,7 @@ class _Tools:
                 if use is None:
                     self.waiting.append(place)
                 else:
+                    yield ToolStarted(job.call, step.number)
                     yield self._end(place, use)
             while self.waiting or self.running:
                 for started in self._begin():
@@ -158,7 +159,7 @@ class _Tools:
             place = self.waiting.popleft()
             job = self.step.jobs[place]
             if use := job.stopped(self._left()):
-                events.append(self._end(place, use))
+                events += [ToolStarted(job.call, self.step.number), self._end(place, use)]
                 continue
             events.append(ToolStarted(job.call, self.step.number))
             self._start(place, job)

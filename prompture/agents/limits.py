@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from prompture import given
 from prompture.errors import (
     CallLimitExceeded,
-    ConfigurationError,
     CostLimitExceeded,
     StepLimitExceeded,
     TimeLimitExceeded,
@@ -31,10 +31,11 @@ class Limits:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "tool_calls", "tokens", "usd", "seconds"):
-            value = getattr(self, name)
-            if value is not None and value < (1 if name == "steps" else 0):
-                raise ConfigurationError(f"the limit on {name.replace('_', ' ')} is {value}")
+        given.count(self.steps, "max_steps")
+        given.count(self.tool_calls, "max_tool_calls", least=0)
+        given.count(self.tokens, "max_total_tokens", least=0)
+        given.number(self.usd, "max_usd", least=0, wanted="US dollars, 0 or more")
+        given.number(self.seconds, "max_seconds", least=0, wanted="seconds, 0 or more")
 
     def check_steps(self, taken: int) -> None:
         """Raise where no step is left."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import shutil
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
@@ -31,6 +33,7 @@ from prompture.wire.loops import require_asyncio
 
 T = TypeVar("T")
 MAX_TOOLS = 1000
+METHOD_NOT_FOUND = -32601  # JSON-RPC 2.0, section 5.1
 CLOSE_SECONDS = 10.0
 
 
@@ -119,6 +122,11 @@ class MCPServer:
                         yield client
 
             return over_http
+        path = (self._env or {}).get("PATH")
+        if not shutil.which(os.path.join(self._cwd or "", given[0]), path=path) and not (
+            shutil.which(given[0], path=path)
+        ):
+            raise ConfigurationError(f"MCP server: there is no command {given[0]!r}")
         parameters = StdioServerParameters(
             command=given[0],
             args=list(given[1:]),
@@ -256,7 +264,12 @@ async def _listed(line: _Line) -> list[Any]:
     rows: list[Any] = []
     cursor = None
     while True:
-        page = await line.client.list_tools(cursor=cursor)
+        try:
+            page = await line.client.list_tools(cursor=cursor)
+        except Exception as exc:  # the package's class of it differs between versions
+            if getattr(getattr(exc, "error", exc), "code", None) == METHOD_NOT_FOUND:
+                return rows  # a server of resources or prompts alone has no tools
+            raise
         rows += page.tools
         cursor = page.next_cursor
         if not cursor:

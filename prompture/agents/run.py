@@ -112,6 +112,7 @@ class _Tools:
             if use is None:
                 self.waiting.append(place)
             else:
+                yield ToolStarted(job.call, step.number)
                 yield self._end(place, use)
         while self.waiting or self.running:
             yield from self._begin()
@@ -122,6 +123,7 @@ class _Tools:
             place = self.waiting.popleft()
             job = self.step.jobs[place]
             if use := job.stopped(self._left()):
+                yield ToolStarted(job.call, self.step.number)
                 yield self._end(place, use)
                 continue
             yield ToolStarted(job.call, self.step.number)

@@ -23,6 +23,7 @@ from prompture.types import (
     ToolCall,
     Usage,
 )
+from prompture.wire.loading import UnreadableJSON, load_json
 
 FORMAT = "prompture.conversation"
 VERSION = 1
@@ -57,8 +58,8 @@ def dump(state: Mapping[str, Any], messages: tuple[Message, ...], bill: Bill) ->
 def load(text: str | bytes) -> tuple[dict[str, Any], tuple[Message, ...], Bill]:
     """What ``dump`` wrote; a charge's lines by bucket are not restored, its amount is. Raises ConfigurationError, which says where it is wrong."""
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError) as exc:
+        body = load_json(text)
+    except UnreadableJSON as exc:
         raise ConfigurationError(f"the saved conversation is not JSON: {exc}") from exc
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise ConfigurationError("this JSON is no saved conversation")
@@ -248,24 +249,30 @@ def _charge(row: Any, where: str) -> Charge:
 
 def _count(row: Mapping[str, Any], key: str, where: str) -> int:
     value = row.get(key, 0)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _Bad(f"{where}/{key}", "must be a whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _Bad(f"{where}/{key}", "must be a whole number of at least 0")
     return value
 
 
 def _seconds(row: Mapping[str, Any], where: str) -> float:
     value = row.get("seconds", 0.0)
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise _Bad(f"{where}/seconds", "must be a number")
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
+        raise _Bad(f"{where}/seconds", "must be a number of at least 0")
     return float(value)
 
 
 def _amount(row: Mapping[str, Any], key: str, where: str) -> Decimal | None:
     text = _maybe(row, key, f"{where}/cost")
+    if text is None:
+        return None
     try:
-        return None if text is None else Decimal(text)
+        amount = Decimal(text)
     except InvalidOperation:
-        raise _Bad(f"{where}/cost/{key}", "must be a decimal number in quotes") from None
+        amount = Decimal("NaN")
+    # A saving is less than nothing where a cache cost more to write than it spared.
+    if not amount.is_finite() or abs(amount.adjusted()) > 50 or (amount < 0 and key == "usd"):
+        raise _Bad(f"{where}/cost/{key}", "must be a decimal number in quotes, dollars from 0 on")
+    return amount
 
 
 def _bytes(text: Any, where: str) -> bytes:

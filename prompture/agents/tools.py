@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeAlias, overload
@@ -194,6 +194,12 @@ def by_name(given: Any) -> dict[str, FunctionTool]:
     Raises ConfigurationError where two have the same name.
     """
     found: dict[str, FunctionTool] = {}
+    if isinstance(given, FunctionTool) or callable(given) or hasattr(given, "tools"):
+        given = (given,)  # one alone is meant as it stands
+    if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
+        raise ConfigurationError(
+            f"tools must be functions, FunctionTools or MCP servers, not a {type(given).__name__}"
+        )
     for each in given:
         holds = getattr(each, "tools", None)
         for one in holds() if callable(holds) and not callable(each) else (as_tool(each),):

@@ -461,6 +461,11 @@ def _set(*path: Any) -> Callable[[Any], Any]:
     return change
 
 
+def _charged(*, usd: str = "0.1", tokens: int = 1) -> dict[str, Any]:
+    named = {"provider": "openai", "model": "gpt-5", "status": "ok", "seconds": 1.0}
+    return {**named, "usage": {"input_tokens": tokens}, "cost": {"usd": usd}}
+
+
 BAD_FILES: list[tuple[Any, str]] = [
     ("", "not JSON"),
     ("[]", "no saved conversation"),
@@ -486,6 +491,11 @@ BAD_FILES: list[tuple[Any, str]] = [
     (_changed(_set("messages", 0, "calls", [{"id": 1}])), "/messages/0/calls/0/id"),
     (_changed(_set("messages", 0, "native", [])), "/messages/0/native"),
     (_changed(_set("charges", [{}])), "/charges/0/usage"),
+    (_changed(_set("charges", [_charged(usd="NaN")])), "/charges/0/cost/usd"),
+    (_changed(_set("charges", [_charged(usd="-5")])), "/charges/0/cost/usd"),
+    (_changed(_set("charges", [_charged(usd="1E+999")])), "/charges/0/cost/usd"),
+    (_changed(_set("charges", [_charged(tokens=-1)])), "/charges/0/usage/input_tokens"),
+    ('{"format": "prompture.conversation", "version": 1, "notes": NaN}', "not JSON"),
     (_changed(_set("model", 5)), "/model: must be a string"),
     (_changed(_set("notes", [5])), "/notes"),
 ]

@@ -107,8 +107,9 @@ def test_a_call_after_the_end_is_told_to_the_model(colour: Colour) -> None:
 
 
 def test_servers_that_are_not_there() -> None:
-    with pytest.raises(ConnectionLost, match="no connection to MCP server"):
-        MCPServer(["/no/such/command"]).tools()
+    for command in ("/no/such/command", "no-such-command"):
+        with pytest.raises(ConfigurationError, match=f"there is no command '{command}'"):
+            MCPServer([command]).tools()
     with pytest.raises(ConnectionLost, match="no connection to MCP server"):
         MCPServer("http://127.0.0.1:9/mcp", timeout=10).tools()
     began = time.monotonic()
