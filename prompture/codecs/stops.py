@@ -35,8 +35,11 @@ def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False)
     it holds a refusal: several providers then still report an ordinary stop. An empty or absent
     reason is a stop; a word that nobody knows is ``"unknown"``, never an error.
     """
-    word = (raw or "stop").lower()
-    reason = _BY_RAW.get(word) or ("error" if word.startswith("malformed_") else "unknown")
+    word = str(raw or "stop").lower()
+    # Gemini's compatible endpoint: "content_filter: RECITATION", "function_call_filter: ...".
+    kind = word.partition(":")[0]
+    is_broken = word.startswith("malformed_") or kind == "function_call_filter"
+    reason = _BY_RAW.get(word) or _BY_RAW.get(kind) or ("error" if is_broken else "unknown")
     if reason in ("stop", "tool_calls") and refused:
         return "refusal"
     if reason == "stop" and called:

@@ -44,7 +44,7 @@ def status_of(error: PromptureError) -> str:
 
 def _error(completion: Completion, name: str, max_tokens: int | None) -> PromptureError:
     reason = completion.stop_reason
-    word = repr((completion.raw_stop or reason)[:_WORD_CHARS])
+    word = repr(str(completion.raw_stop or reason)[:_WORD_CHARS])
     if completion.refusal or reason == "refusal":
         said = f": {completion.refusal[:200]}" if completion.refusal else ""
         return Refused(f"{name} declined to answer{said}")

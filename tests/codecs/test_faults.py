@@ -369,8 +369,14 @@ def test_any_bytes_give_an_error(body: bytes) -> None:
         ("network_error", {}, "error"),
         ("model_length", {}, "context_window"),
         ("malformed_tool_use", {}, "error"),
+        ("content_filter: RECITATION", {}, "content_filter"),
+        ("function_call_filter: UNEXPECTED_TOOL_CALL", {}, "error"),
+        ("eos_token", {}, "stop"),
+        ("abort", {}, "cancelled"),
+        (0, {}, "stop"),
+        (7, {}, "unknown"),
         ("a word of tomorrow", {}, "unknown"),
     ],
 )
-def test_stops(raw: str | None, options: dict[str, bool], expected: str) -> None:
+def test_stops(raw: Any, options: dict[str, bool], expected: str) -> None:
     assert stop_reason(raw, **options) == expected
