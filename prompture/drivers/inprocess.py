@@ -172,6 +172,8 @@ class _NoCodec:
     dialect = "none"
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what copy and pickle look for
+            raise AttributeError(name)
         raise ConfigurationError("this model runs in this process; it has no wire format")
 
 

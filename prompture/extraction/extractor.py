@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter
 
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
+from prompture.errors import ConfigurationError
 from prompture.extraction.estimating import Estimating
 from prompture.extraction.flow import cascade
 from prompture.extraction.inputs import content, notes_of
@@ -133,8 +135,25 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
         self.__dict__.update(state, source=source(state["_schema"]), _plans={})
         self._reads = self.source.bound(self.context)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.budget is not None:
+            try:
+                pickle.dumps(self.budget, protocol)
+            except Exception as exc:  # a meter of the caller's own may raise anything
+                raise ConfigurationError(
+                    "an Extractor with a budget that cannot be pickled stays in its process: make"
+                    " the other one with a budget of its own"
+                ) from exc
+        return super().__reduce_ex__(protocol)
+
+    def __copy__(self) -> Extractor[T]:
+        other: Extractor[T] = object.__new__(type(self))
+        other.__setstate__(self.__getstate__())
+        return other
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Extractor[T]:
-        memo[id(self._schema)] = self._schema
+        # A budget is one limit, however many Extractors spend from it.
+        memo[id(self._schema)], memo[id(self.budget)] = self._schema, self.budget
         other: Extractor[T] = object.__new__(type(self))
         other.__setstate__(deepcopy(self.__getstate__(), memo))
         return other

@@ -68,12 +68,18 @@ def _advice(text: Any) -> str:
 
 
 def notes_of(given: Any) -> tuple[str, ...]:
-    """What ``content`` changes in a text that it takes."""
-    texts = (given,) if isinstance(given, (str, Text, Document, Image, File)) else given
-    found = sum(_text_of(each).count(NUL) for each in texts)
-    if not found:
-        return ()
-    return (f"{found} NUL character{'s' * (found > 1)} of the text became U+FFFD",)
+    """What ``content`` changes in a text that it takes, and what the caller may not have meant."""
+    is_one = isinstance(given, (str, Text, Document, Image, File))
+    parts = (given,) if is_one else tuple(given)
+    notes = []
+    if len(parts) > 1 and all(isinstance(part, str) for part in parts):
+        notes.append(
+            f"the {len(parts)} strings were read as one document;"
+            " for one answer each, extract from each of them"
+        )
+    if found := sum(_text_of(part).count(NUL) for part in parts):
+        notes.append(f"{found} NUL character{'s' * (found > 1)} of the text became U+FFFD")
+    return tuple(notes)
 
 
 def _text_of(part: Any) -> str:

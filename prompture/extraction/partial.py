@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from prompture import given
@@ -25,6 +26,15 @@ T = TypeVar("T")
 _ABSENT: Any = object()
 
 
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """What a Partial that was copied shows."""
+
+    plain: Any
+    open_path: str | None
+    final: tuple[str, ...]
+
+
 class Partial(Generic[T]):
     """The value as far as it has come. Taking one is cheap; looking into it costs what is new.
 
@@ -33,7 +43,7 @@ class Partial(Generic[T]):
     model is asked again, the value starts anew. The last of all has the ``result``.
     """
 
-    __slots__ = ("_looked", "_snapshot", "_view", "attempt", "result")
+    __slots__ = ("_fixed", "_looked", "_snapshot", "_view", "attempt", "result")
 
     def __init__(
         self,
@@ -45,6 +55,7 @@ class Partial(Generic[T]):
         self._snapshot = snapshot
         self._view = view
         self._looked: tuple[Any, tuple[Problem, ...]] | None = None
+        self._fixed: _Fixed | None = None
         self.attempt = attempt
         self.result = result
 
@@ -66,6 +77,8 @@ class Partial(Generic[T]):
     @property
     def plain(self) -> Any:
         """The same as plain JSON, in the shape of the schema; what is missing is not there."""
+        if self._fixed is not None:
+            return self._fixed.plain
         if self._snapshot is not None and self._view is not None:
             return self._view.plain(self._snapshot)
         return _plain_of(self.result) if self.result else None
@@ -78,6 +91,8 @@ class Partial(Generic[T]):
     @property
     def open_path(self) -> str | None:
         """The JSON pointer of the innermost object, list or text that is growing."""
+        if self._fixed is not None:
+            return self._fixed.open_path
         snapshot = self._snapshot
         if self.result or snapshot is None or self._view is None:
             return None
@@ -89,6 +104,8 @@ class Partial(Generic[T]):
         """JSON pointers of the largest parts that will not change; "" is the whole."""
         if self.result:
             return ("",)
+        if self._fixed is not None:
+            return self._fixed.final
         if self._snapshot is None or self._view is None:
             return ()
         root = self._snapshot.root
@@ -99,6 +116,9 @@ class Partial(Generic[T]):
         """Whether the value at a JSON pointer is there and will not change in this answer."""
         if self.result:
             return _find(self.plain, _segments(where)) is not _ABSENT
+        if self._fixed is not None:
+            is_inside = any(where == f or where.startswith(f"{f}/") for f in self._fixed.final)
+            return is_inside and _find(self.plain, _segments(where)) is not _ABSENT
         if self._snapshot is None or self._view is None:
             return False
         path = self._view.keys(_segments(where), self._snapshot.root)
@@ -125,9 +145,20 @@ class Partial(Generic[T]):
                 self._looked = value, tuple(problems)
         return self._looked
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is seen now: what reads more of the answer stays in this process."""
+        fixed = None if self.result else _Fixed(self.plain, self.open_path, self.final)
+        return _as_seen, (self._look(), fixed, self.attempt, self.result)
+
     def __repr__(self) -> str:
         state = "last" if self.is_last else f"open at {self.open_path!r}"
         return f"Partial({state}, attempt={self.attempt})"
+
+
+def _as_seen(looked: Any, fixed: _Fixed | None, attempt: int, result: Any) -> Partial[Any]:
+    made: Partial[Any] = Partial(None, None, attempt, result)
+    made._looked, made._fixed = looked, fixed
+    return made
 
 
 def _plain_of(result: Extraction[Any]) -> Any:

@@ -273,3 +273,38 @@ def test_a_plan_is_data() -> None:
     assert not [f.name for f in dataclasses.fields(plan) if callable(getattr(plan, f.name))]
     looser = plan.looser()
     assert looser is not None and looser.strategy == "tool" and looser.looser() is None
+
+
+def test_a_budget_is_shared_by_copies_and_stays_in_its_process() -> None:
+    made = Extractor(Receipt, model="openai/gpt-5-mini", budget="1")
+    assert copy.deepcopy(made).budget is made.budget is copy.copy(made).budget
+    with pytest.raises(ConfigurationError, match="budget of its own"):
+        pickle.dumps(made)
+
+
+def test_several_strings_are_one_document_and_that_is_noted() -> None:
+    driver = ScriptedDriver([VALUE])
+    found = prompture.extract_result(Receipt, ["ACME", "1.5"], model=driver)
+    assert found.notes[0].startswith("the 2 strings were read as one document")
+    assert found.text == "ACME\n\n1.5"
+
+
+def test_snapshots_and_items_are_pickled_as_they_are_seen() -> None:
+    driver = ScriptedDriver(['{"company": "ACME", "total": 1.5}'], chunk_chars=9)
+    for partial in prompture.extract_stream(Receipt, "t", model=driver):
+        for again in (pickle.loads(pickle.dumps(partial)), copy.deepcopy(partial)):
+            for name in ("value", "problems", "plain", "open_path", "final", "is_last", "attempt"):
+                assert getattr(again, name) == getattr(partial, name)
+            assert again.is_final("/company") == partial.is_final("/company")
+            assert again.get("/total") == partial.get("/total")
+    text = '{"items": [{"company": "A", "total": 1}, {"company": 2}]}'
+    items = list(
+        prompture.extract_items(Receipt, "t", model=ScriptedDriver([text]), on_error="collect")
+    )
+    assert pickle.loads(pickle.dumps(items)) == items
+
+
+def test_a_plan_of_a_scripted_driver_is_copied() -> None:
+    driver = ScriptedDriver([])
+    plan = Extractor(Receipt, model=driver).plan_for(driver)
+    assert copy.copy(plan).strategy == plan.strategy
