@@ -32,7 +32,11 @@ def _problem(error: Any, message: str) -> Problem:
 def _of_union(error: Any) -> Iterator[Problem]:
     branches: dict[Any, list[Any]] = defaultdict(list)
     for inner in error.context:
-        branches[inner.schema_path[0]].append(inner)
+        if inner.schema_path:  # a branch that is `false` has none, and cannot be meant
+            branches[inner.schema_path[0]].append(inner)
+    if not branches:
+        yield _problem(error, "is not allowed")
+        return
     meant = [found for found in branches.values() if not any(map(_misfits, found))]
     if len(meant) == 1 or len(branches) == 1:
         for inner in (meant or list(branches.values()))[0]:

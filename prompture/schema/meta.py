@@ -56,10 +56,15 @@ def understand(schema: dict[str, Any]) -> Understood:
     scoped = _within_limits(schema)
     refusal: SchemaError | None = None
     for draft in _candidates(schema):
+        reading = _Reading(schema, draft, scoped=scoped)
         try:
-            return _Reading(schema, draft, scoped=scoped).run()
+            understood = reading.run()
         except SchemaError as error:
             refusal = refusal or error
+        else:
+            # An older draft that would ignore a keyword of the schema is not what it means.
+            if not (refusal and reading.ignores):
+                return understood
     assert refusal is not None
     raise refusal
 
@@ -139,6 +144,8 @@ class _Reading:
         self._patterns: list[Path] = []
         self._declaring: list[int] = []
         self._unevaluated = False
+        self.ignores = False
+        """Whether a keyword means nothing in this draft."""
         self._root = schema
         self._scope = Scope.of(schema, draft, scoped=scoped)
 
@@ -161,6 +168,7 @@ class _Reading:
 
     def _check(self, here: Subschema) -> None:
         for keyword, value in here.node.items():
+            self.ignores |= SINCE.get(keyword, 0) > self._draft and keyword != "$defs"
             rule = self._rules.get(keyword)
             fault = rule(value) if rule else ""
             if fault:

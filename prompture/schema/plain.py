@@ -42,6 +42,11 @@ def plain_copy(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _as_dict(found: Any) -> dict[str, Any]:
     if isinstance(found, Mapping):
         return dict(found)
+    if isinstance(found, type):
+        raise TypeError(
+            f"it holds the type {found.__name__}; for fields of such types give a TypedDict or a "
+            "Pydantic model"
+        )
     raise TypeError(f"it holds a {type(found).__name__}")
 
 

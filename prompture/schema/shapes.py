@@ -98,10 +98,31 @@ def _name_lists(value: Any) -> str:
     return _an_object(value) or next(filter(None, map(_names, value.values())), "")
 
 
+_NEAR = {
+    **{name.upper(): name for name in TYPES},
+    "str": "string",
+    "text": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "double": "number",
+    "list": "array",
+    "dict": "object",
+    "none": "null",
+    "date": "string",
+}
+"""Types by the names that they have elsewhere, in Python and at Gemini."""
+
+
+def _near(name: str) -> str:
+    found = _NEAR.get(name) or _NEAR.get(name.lower()) or _NEAR.get(name.upper())
+    return f"{found!r} is meant" if found else f"there are {', '.join(TYPES)}"
+
+
 def _a_type(value: Any) -> str:
     known = ", ".join(TYPES)
     if isinstance(value, str):
-        return "" if value in TYPES else f"is {value[:40]!r}, which is no type; there are {known}"
+        return "" if value in TYPES else f"is {value[:40]!r}, which is no type; {_near(value)}"
     if not isinstance(value, list) or not value:
         return f"must be a type or a list of types; there are {known}"
     for one in value:

@@ -108,14 +108,14 @@ def source(schema: TypeAdapter[T]) -> Source[T]: ...
 def source(schema: Any) -> Source[Any]: ...
 def source(schema: Any) -> Source[Any]:
     """The Source of a Pydantic model, dataclass, TypedDict, NamedTuple, Enum, Literal, union,
-    scalar, ``list[T]``, generic, TypeAdapter, or JSON Schema (a dict).
+    scalar, ``list[T]``, generic, TypeAdapter, or JSON Schema (a dict; true or false).
 
     Raises SchemaError, which says what is wrong, where, and what to do.
     """
     if isinstance(schema, type):
         return _TYPES.get(schema) or _TYPES.put(schema, _typed(schema))
-    if isinstance(schema, Mapping):
-        return _of_mapping(schema)
+    if isinstance(schema, (Mapping, bool)):
+        return _of_mapping(_WHOLE[schema] if isinstance(schema, bool) else schema)
     try:
         key = _key(schema)
         found = _TYPES.get(key)
@@ -156,6 +156,8 @@ class _Identity:
         return isinstance(other, _Identity) and other._held is self._held
 
 
+_WHOLE: dict[bool, dict[str, Any]] = {True: {}, False: {"not": {}}}
+"""JSON Schema's ``true`` (anything) and ``false`` (nothing), as dicts."""
 _TYPES = _Cache(CACHE_SIZE)
 _SCHEMAS = _Cache(CACHE_SIZE)
 
@@ -192,8 +194,10 @@ def _of_mapping(schema: Any) -> Source[Any]:
 
 
 def _untyped(schema: dict[str, Any]) -> Source[Any]:
+    from prompture.schema.meant import refuse_what_says_nothing
     from prompture.schema.plain import PlainChecker
 
+    refuse_what_says_nothing(schema)
     checker = PlainChecker(schema)
     title = schema.get("title")
     name = _safe(title if isinstance(title, str) else "") or "extraction"
@@ -225,7 +229,7 @@ def _refuse_what_is_no_type(schema: Any) -> None:
         raise SchemaError(f"a list is no schema; for a list of values give list[{of}]")
     if isinstance(schema, (FunctionType, BuiltinFunctionType, MethodType, ModuleType)):
         raise SchemaError(f"a {type(schema).__name__} is no schema; give a type or a JSON Schema")
-    if isinstance(schema, (bool, int, float, tuple, set, frozenset)):
+    if isinstance(schema, (int, float, tuple, set, frozenset)):
         raise SchemaError(f"a value of type {type(schema).__name__} is no schema; give its type")
     if not isinstance(schema, type) and hasattr(type(schema), "__pydantic_validator__"):
         raise SchemaError(f"{type(schema).__name__}(...) is an instance; give the class itself")

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+from pydantic.errors import (
+    PydanticSchemaGenerationError,
+    PydanticUndefinedAnnotation,
+    PydanticUserError,
+)
 from pydantic_core import SchemaError as CoreSchemaError
 from pydantic_core import SchemaValidator
 
@@ -190,6 +194,8 @@ def adapter_of(schema: Any) -> TypeAdapter[Any]:
             f"{_named(schema)} mentions {error.name!r}, which is not defined where the schema is "
             "used; define it first, or pass a TypeAdapter that is complete"
         ) from None
+    except PydanticSchemaGenerationError as error:
+        raise SchemaError(f"{_named(schema)} is no schema: {_unknown_type(error)}") from error
     except PydanticUserError as error:
         raise SchemaError(f"{_named(schema)} is no schema: {_first_line(error)}") from error
     except CoreSchemaError as error:  # such as a pattern with look-around
@@ -301,6 +307,23 @@ def _named(schema: Any) -> str:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
+
+
+_UNKNOWN_TYPE = re.compile(r"schema for (?:<class '([^']+)'>|([\w.\[\], ]+?))\. ")
+
+
+def _unknown_type(error: Exception) -> str:
+    """Pydantic's own advice is to allow any instance, which a model cannot give."""
+    found = _UNKNOWN_TYPE.search(str(error))
+    if not found:
+        return _first_line(error)
+    name = (found[1] or found[2]).rpartition(".")[2]
+    if "Iterator" in name or "Generator" in name:
+        return f"{name} is read once and lazily; give list[...], whose items are checked"
+    return (
+        f"{name} is a class whose fields Pydantic does not know; make it a Pydantic model, a "
+        "dataclass or a TypedDict, or annotate the field with a type that JSON can carry"
+    )
 
 
 def _mentions_secret(node: Any) -> bool:

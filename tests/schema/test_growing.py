@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import enum
 import json
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypedDict
@@ -353,3 +354,75 @@ def test_a_list_that_was_kept_stays_and_one_that_was_not_is_made_longer() -> Non
     del again
     assert look(" ], 6, 7") == [1, 2, [3, 4, 5], 6]
     assert list(walk) == [2, [3, 4]]
+
+
+_GROWN = st.recursive(
+    st.sampled_from([1, "abc", None, True]),
+    lambda inner: (
+        st.lists(inner, max_size=6) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
+    max_leaves=20,
+)
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """The value, what it holds, and iterators over its lists that have begun."""
+    yield value
+    if isinstance(value, list):
+        for inner in value:
+            yield from _parts(inner)
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _parts(inner)
+
+
+def _watching(kept: list[Any]) -> Any:
+    """A tracer that, like a debugger, keeps the local variables of every frame."""
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        if "growing" in frame.f_code.co_filename:
+            kept.append(dict(frame.f_locals))
+            del kept[:-3]
+        return trace
+
+    return trace
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@settings(max_examples=60, deadline=None)
+@given(value=_GROWN, size=st.integers(1, 4), choices=st.randoms(use_true_random=False))
+def test_what_was_handed_out_never_changes(
+    watched: bool, value: Any, size: int, choices: Any
+) -> None:
+    """Whatever part of it is kept, and under a debugger that keeps things of its own."""
+    view = View(rewrite({}, "plain").codec, PLAIN)
+    parser = PartialParser(events=False)
+    text = json.dumps({"rows": [value, [value, value]]})
+    kept: list[tuple[Any, Any]] = []
+    before = sys.gettrace()
+    if watched:
+        sys.settrace(_watching([]))
+    try:
+        for start in range(0, len(text), size):
+            parser.feed(text[start : start + size])
+            shown = view.plain(parser.snapshot())
+            for part in _parts(shown):
+                if choices.random() < 0.2:
+                    kept.append((part, copy.deepcopy(part)))
+            del shown
+    finally:
+        sys.settrace(before)
+    for part, was in kept:
+        assert part == was
+
+
+def test_lists_are_copied_where_references_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prompture.schema.growing.view._COUNTED", False)
+    view = View(rewrite({"type": "array", "items": {}}, "plain").codec, PLAIN)
+    parser = PartialParser(events=False)
+    lent = []
+    for more in ("[1", ", 2", ", 3", ", 4"):
+        parser.feed(more)
+        view.plain(parser.snapshot())
+        lent.append(view._plain._mirrors[0].lent[-1])
+    assert lent == [[], [1], [1, 2], [1, 2, 3]]

@@ -406,3 +406,73 @@ def test_drafts_that_are_mixed_are_said() -> None:
     }
     with pytest.raises(SchemaError, match="draft"):
         source(schema).validate({"a": 1, "b": [1]})
+
+
+def _applied(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    lists = st.sampled_from(["anyOf", "oneOf", "allOf", "prefixItems"])
+    ones = st.sampled_from(
+        [
+            *("not", "contains", "propertyNames", "items", "additionalProperties"),
+            *("unevaluatedProperties", "unevaluatedItems"),
+        ]
+    )
+    maps = st.sampled_from(["properties", "patternProperties", "dependentSchemas"])
+    return st.one_of(
+        st.builds(lambda k, v: {k: v}, lists, st.lists(inner, min_size=1, max_size=3)),
+        st.builds(lambda k, v: {k: v}, ones, inner),
+        st.builds(lambda k, v: {k: {"a": v}}, maps, inner),
+        st.builds(lambda a, b, c: {"if": a, "then": b, "else": c}, inner, inner, inner),
+        st.builds(lambda a, b: {**a, **b} if isinstance(a, dict) else b, inner, _DICTS),
+    )
+
+
+_DICTS = st.sampled_from(
+    [{}, {"type": "string"}, {"type": "integer"}, {"const": 1}, {"minimum": 1}]
+)
+_BOOLEAN_SCHEMAS = st.recursive(
+    st.sampled_from([True, False, False]) | _DICTS, _applied, max_leaves=6
+)
+_FEW = st.recursive(
+    st.sampled_from([None, 1, 0, "a", "", True, 1.5]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(RELAXED, max_examples=400)
+@given(_BOOLEAN_SCHEMAS, _FEW)
+def test_booleans_in_the_place_of_schemas(schema: Any, value: Any) -> None:
+    """``false`` among the branches of a union, too: a verdict as jsonschema's, and problems."""
+    wanted = jsonschema.Draft202012Validator(schema).is_valid(value)
+    try:
+        source(schema).validate(value)
+    except InvalidValue as error:
+        assert not wanted
+        assert all(problem.message for problem in error.problems)
+    else:
+        assert wanted
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        ({"oneOf": [{"type": "string"}, False]}, 1, {"": "must be a string, not an integer"}),
+        ({"anyOf": [False, {"type": "string"}]}, 1, {"": "must be a string, not an integer"}),
+        ({"anyOf": [False, False]}, 1, {"": "is not allowed"}),
+        ({"properties": {"a": {"anyOf": [False]}}}, {"a": 1}, {"/a": "is not allowed"}),
+        ({"type": "number"}, float("inf"), {"": "must be a finite number"}),
+        ({}, {"a": [1, float("nan")]}, {"/a/1": "must be a finite number"}),
+    ],
+)
+def test_unions_with_false_and_numbers_that_are_none(
+    schema: Any, value: Any, expected: dict[str, str]
+) -> None:
+    assert problems(schema, value) == expected
+
+
+def test_an_older_draft_does_not_hide_a_fault() -> None:
+    schema = {"if": True, "then": {"$ref": "#/$defs/nowhere"}}
+    with pytest.raises(SchemaError, match="/then/\\$ref"):
+        source(schema)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import sysconfig
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -13,17 +14,8 @@ from prompture.schema.growing.shapes import ABSENT, PLAIN, Shape
 from prompture.schema.lens.codec import Codec
 from prompture.schema.partial import Path, Snapshot
 
-_references: Callable[[Any], int] = getattr(sys, "getrefcount", lambda _: -1)
-
-
-def _references_alone() -> int:
-    """What is counted for a list that only another list and a local variable hold."""
-    lists: list[list[Any]] = [[]]
-    lent = lists[0]
-    return _references(lent) if hasattr(sys, "getrefcount") else 0
-
-
-_ALONE = _references_alone()
+_COUNTED = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+"""Whether the references to a list are counted exactly, at all times."""
 
 
 class _Mirror:
@@ -135,8 +127,8 @@ class _Mirror:
         made longer: else looking at every delta would copy the whole list each time. Two are
         lent in turn, for a loop holds the last value while the next one is made."""
         for at, known in enumerate(self.lent_sizes):
-            lent = self.lent[at]
-            if size >= known and _references(lent) == _ALONE:
+            if size >= known and _is_returned(self.lent, at):
+                lent = self.lent[at]
                 lent[known:] = self.found[known:size]
                 self.lent_sizes[at] = size
                 return lent
@@ -148,6 +140,20 @@ class _Mirror:
         """The finished entry that a hull stands around; ABSENT where it is not finished."""
         pairs = zip(self.names[:size], self.found, strict=False)
         return next((v for name, v in pairs if name is not None), ABSENT)
+
+
+def _is_returned(lent: list[list[Any]], at: int) -> bool:
+    """Whether nobody else can see ``lent[at]``, so that it may change: it has no more references
+    than a new list in the same place.
+
+    The new one is counted here and now, in the same line of the same frame. A debugger or tracer
+    that keeps what it sees keeps both, and never makes a list look forgotten that is not.
+    """
+    if not _COUNTED:
+        return False
+    new: list[list[Any]] = [[]]
+    ours, theirs = sys.getrefcount(new[0]), sys.getrefcount(lent[at])
+    return theirs <= ours
 
 
 class _Fold:
