@@ -30,3 +30,28 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if not link.startswith("https://"):
             assert (page.parent / link).exists(), link
+
+
+BLOCKS = re.findall(
+    r"```python\n(.*?)```", (ROOT / "docs" / "extraction.md").read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_the_blocks_on_extraction_can_be_pasted(
+    block: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("rapidfuzz")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "docs/extraction.md", "exec"), {"__name__": "pasted"})
+    assert capsys.readouterr().out
+
+
+def test_every_option_is_on_the_page() -> None:
+    from prompture.extraction.options import Options
+
+    page = (ROOT / "docs" / "extraction.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in Options.__annotations__)
