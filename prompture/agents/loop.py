@@ -22,7 +22,9 @@ from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.core import charge_of
 from prompture.drivers.meter import Meter
 from prompture.errors import Invalid, InvalidRequest, ToolArgumentsInvalid, TransportError
+from prompture.extraction.salvage import cause_of, with_rest
 from prompture.flows.judge import blames_format, stop_error
+from prompture.flows.run import told
 from prompture.schema.check import InvalidValue
 from prompture.types import Completion, Message, Native, Request, ToolCall
 
@@ -132,6 +134,11 @@ class _Run(Generic[T]):
                     raise
                 self.setup = self.setup.looser()
                 continue
+            except OutOfTime:
+                raise
+            except Exception as exc:  # a driver may raise anything
+                error = told(exc, self.setup.driver)
+                raise error from error.__cause__
             assert completion is not None
             step.completion = completion = self._read(completion)
             if not step.charges:  # a driver of somebody else's, which tells no meter
@@ -208,7 +215,7 @@ class _Run(Generic[T]):
         try:
             value = output.read(completion, call).value
         except InvalidValue as exc:
-            self._use_retry(exc)
+            self._use_retry(exc, replace(completion, tool_calls=(call,)), output)
             self._end(step, call, "invalid", complaint(exc.problems))
             return False, None
         self._end(step, call, "ok", "Accepted.")
@@ -221,7 +228,7 @@ class _Run(Generic[T]):
         try:
             value = output.read(whole, None).value
         except InvalidValue as exc:
-            self._use_retry(exc)
+            self._use_retry(exc, whole, output)
             self.said = ""
             self._say(step, completion)
             # Some models do not think when a tool is forced, or refuse to be.
@@ -233,15 +240,16 @@ class _Run(Generic[T]):
         self._say(step, completion)
         return True, value
 
-    def _use_retry(self, error: InvalidValue) -> None:
-        """Raise Invalid where the answer may not be asked for again."""
+    def _use_retry(self, error: InvalidValue, answer: Completion, output: Output[T]) -> None:
+        """Raise Invalid, which carries the answer, where it may not be asked for again."""
         if self.retries_left:
             self.retries_left -= 1
             return
         shown = "; ".join(str(p) for p in error.problems[:5])
-        raise Invalid(
-            f"{self.setup.name} gave no valid final answer: {shown}", problems=error.problems
-        )
+        said = f"{self.setup.name} gave no valid final answer: {shown}"
+        failure = Invalid(said, problems=error.problems)
+        with_rest(failure, answer, plan=output.plan, source=output.source)
+        raise failure from cause_of(error)
 
     def _say(self, step: OpenStep, completion: Completion) -> None:
         """Most providers refuse an empty turn."""

@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 import prompture
-from prompture import Completion, Hooks, Request, Usage
+from prompture import Agent, Completion, Hooks, Request, Usage
 from prompture.catalog import Rates
 from prompture.errors import (
     ConfigurationError,
@@ -221,3 +221,24 @@ def test_a_cancelled_task_carries_the_bill() -> None:
         return caught.value
 
     assert [c.status for c in asyncio.run(run()).bill.charges] == ["invalid", "cancelled"]
+
+
+def test_an_agent_tells_it_in_the_same_way() -> None:
+    class Known(BaseModel):
+        name: Annotated[str, AfterValidator(lambda name: {"Ann": name}[name])]
+
+    calls: list[Any] = [
+        lambda: Agent(FunctionDriver(raising(KeyError("k")))).run("t"),
+        lambda: asyncio.run(Agent(AsyncFunctionDriver(raising(KeyError("k")))).arun("t")),
+        lambda: list(Agent(FunctionDriver(raising(KeyError("k")))).stream("t")),
+    ]
+    for call in calls:
+        with pytest.raises(ProtocolError, match="the driver raised KeyError") as caught:
+            call()
+        assert isinstance(caught.value.__cause__, KeyError) and caught.value.trace
+    for strategy in ("tool", "prompt"):
+        driver = ScriptedDriver([{"name": "Bob"}], prices=RATES)
+        with pytest.raises(prompture.Invalid) as invalid:
+            Agent(driver, output=Known, strategy=strategy, max_retries=0).run("t")
+        assert isinstance(invalid.value.__cause__, KeyError)
+        assert invalid.value.value == {"name": "Bob"} and invalid.value.raw == '{"name": "Bob"}'
