@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +17,9 @@ from prompture.drivers.cost import price_of
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.money import ZERO, Cost, add_usd, format_usd
 from prompture.spend.database import Database, is_url
-from prompture.spend.ledger import default_place, journals_of, opened, take_over
-from prompture.spend.rows import COLUMNS, usage_of
+from prompture.spend.ledger import default_place, journals_of, log, opened, said_plainly, take_over
+from prompture.spend.rows import COLUMNS, clean, usage_of
+from prompture.wire.loading import load_json
 
 BY = ("provider", "model", "day", "status")
 _PAGE = 20_000
@@ -87,8 +87,12 @@ class Book:
                 f"there is no ledger {str(place)!r}; calls are noted once PROMPTURE_LEDGER names"
                 f" a path, or prompture.ledger(path) was called"
             )
+        self._place = place
         self._database: Database = opened(place)
-        take_over(self._database, *journals_of(place))
+        try:
+            take_over(self._database, *journals_of(place))
+        except Exception as exc:  # a ledger that cannot be written can be read all the same
+            log.warning("rows in journals of the ledger wait on: %s", type(exc).__name__)
 
     def rows(
         self, *, since: datetime | None = None, columns: Iterable[str] = COLUMNS
@@ -101,7 +105,8 @@ class Book:
         )
         at, key = since.astimezone(UTC).isoformat(timespec="milliseconds") if since else "", ""
         while True:
-            page = self._database.read(sql, {"at": at, "id": key})
+            with said_plainly(self._place, "read"):
+                page = self._database.read(sql, {"at": at, "id": key})
             yield from (dict(zip(wanted, row, strict=True)) for row in page)
             if len(page) < _PAGE:
                 return
@@ -123,7 +128,9 @@ class Book:
     @property
     def lost(self) -> int:
         """Calls that their processes could not note."""
-        return int(self._database.read("SELECT COALESCE(SUM(calls), 0) FROM losses", {})[0][0])
+        with said_plainly(self._place, "read"):
+            found = self._database.read("SELECT COALESCE(SUM(calls), 0) FROM losses", {})
+        return int(found[0][0])
 
     def reprice(self, *, since: datetime | None = None) -> Repriced:
         """Price the calls again by the present catalogue, with your own prices in it.
@@ -144,7 +151,7 @@ class Book:
             before = add_usd((before, Decimal(row["usd"] or 0)))
             after = add_usd((after, cost.usd))
             changes.append(_correction(row["id"], cost))
-        with self._database.transaction() as execute:
+        with said_plainly(self._place), self._database.transaction() as execute:
             for change in changes:
                 execute(_CORRECT, change)
         return Repriced(calls, corrected, before, after)
@@ -193,8 +200,15 @@ def _key(row: Mapping[str, Any], by: str) -> str:
     if by == "model":
         return f"{row['provider']}/{row['model']}"
     if by.startswith("label:"):
-        return str(json.loads(row["labels"]).get(by.removeprefix("label:"), ""))
+        return clean(_label(row["labels"], by.removeprefix("label:")))
     return str(row[by])
+
+
+def _label(labels: str, name: str) -> str:
+    try:
+        return str(load_json(labels).get(name, ""))
+    except (ValueError, AttributeError):
+        return ""  # damaged by another hand
 
 
 def _sum_of(row: Mapping[str, Any], key: str) -> Sum:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 OnUnknown = Literal["refuse", "allow"]
 SMALLEST_ANSWER = 16
 """Output tokens below which asking is of no use; some providers take no lower limit either."""
+MOST_NAME = 200
 _WAIT = (0.05, 0.25)
 _MEASURED = 4096
 _FREE = Worst(0, ZERO, ZERO, None)
@@ -84,6 +85,11 @@ class Budget(Block):
             raise ConfigurationError(f"on_unknown must be 'refuse' or 'allow', not {on_unknown!r}")
         if (ledger is None) is not (name == ""):
             raise ConfigurationError("a Budget shared by processes needs both ledger= and name=")
+        if len(name) > MOST_NAME or not name.isprintable():
+            raise ConfigurationError(
+                f"the name of a Budget has at most {MOST_NAME} characters, printable ones"
+            )
+        self._given = (ledger, name)
         self.usd = None if usd is None else dollars_of(usd)
         self.tokens = count_of(tokens, "tokens")
         self.calls = count_of(calls, "calls")
@@ -271,10 +277,31 @@ class Budget(Block):
     def _refusal(self, account: Account, asked: Decimal | None, why: str) -> BudgetExceeded:
         return refusal(account, asked, why, usd=self.usd, tokens=self.tokens, calls=self.calls)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A shared one goes to other processes by its ledger and name; one of this process alone
+        would be spent twice there."""
+        ledger, name = self._given
+        if ledger is None:
+            raise ConfigurationError(
+                "a Budget of one process cannot be copied to another: give it ledger= and name="
+            )
+        return _budget, (self.usd, self.tokens, self.calls, self.on_unknown, ledger, name)
+
     def __repr__(self) -> str:
         given = {"usd": self.usd, "tokens": self.tokens, "calls": self.calls}
         limits = ", ".join(f"{k}={v}" for k, v in given.items() if v is not None)
         return f"Budget({limits}{f', name={self.name!r}' if self.name else ''})"
+
+
+def _budget(
+    usd: Decimal | None,
+    tokens: int | None,
+    calls: int | None,
+    on_unknown: OnUnknown,
+    ledger: str | os.PathLike[str],
+    name: str,
+) -> Budget:
+    return Budget(usd, tokens=tokens, calls=calls, on_unknown=on_unknown, ledger=ledger, name=name)
 
 
 def budget_of(given: Any) -> Meter:

@@ -48,7 +48,8 @@ def is_url(where: str | os.PathLike[str]) -> bool:
 
 def database(where: str | os.PathLike[str]) -> Database:
     """The database at a path or URL. Raises MissingExtra without SQLAlchemy for a URL."""
-    return SQLAlchemy(str(where)) if is_url(where) else SQLite(Path(where).expanduser())
+    # Absolute, as a forked child may open it again elsewhere, and ":memory:" is a file here.
+    return SQLAlchemy(str(where)) if is_url(where) else SQLite(Path(where).expanduser().absolute())
 
 
 class SQLite:
@@ -77,10 +78,12 @@ class SQLite:
         return self._connection
 
     def _made(self) -> sqlite3.Connection:
+        if self.path.exists() and not os.access(self.path, os.W_OK):
+            return self._to_read()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        made = sqlite3.connect(
-            self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
-        )
+        # Names of customers are nobody else's business; SQLite gives its other files this mode too.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        made = self._connected(str(self.path))
         try:
             _to_wal(made)
             made.execute("PRAGMA synchronous=NORMAL")
@@ -88,6 +91,24 @@ class SQLite:
             made.close()
             raise
         return made
+
+    def _to_read(self) -> sqlite3.Connection:
+        """A file that may only be read. In a folder that may only be read too there is no place
+        for a lock, and nobody who writes."""
+        for mode in ("mode=ro", "mode=ro&immutable=1"):
+            made = self._connected(f"{self.path.as_uri()}?{mode}", uri=True)
+            try:
+                made.execute("SELECT name FROM sqlite_master").fetchone()
+                return made
+            except sqlite3.OperationalError as exc:
+                made.close()
+                failed = exc
+        raise failed
+
+    def _connected(self, name: str, *, uri: bool = False) -> sqlite3.Connection:
+        return sqlite3.connect(
+            name, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=uri
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Execute]:

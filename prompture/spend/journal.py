@@ -7,6 +7,8 @@ returned is never lost; and it takes a few microseconds, whatever the database i
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
@@ -21,6 +23,9 @@ else:
     fcntl = _fcntl
 
 SUFFIX = ".journal"
+_OPENING = ".opening"
+_REST = re.compile(r"[0-9a-f]+(\.journal|\.journal\.opening)")
+_MINUTE = 60.0
 LIMIT = 64_000_000
 """Bytes that may wait for the database; what comes then is lost, and counted."""
 
@@ -28,8 +33,8 @@ LIMIT = 64_000_000
 class Journal:
     """The journal of this process for one ledger: ``<stem>.<id>.journal`` in ``folder``.
 
-    It is locked while the process lives, so that others can tell which ones are left over.
-    ``id`` is unique; it numbers the rows.
+    It is locked while the process lives, so that others can tell which ones are left over: it gets
+    its name only when it is locked. ``id`` is unique; it numbers the rows.
     """
 
     def __init__(self, folder: Path, stem: str) -> None:
@@ -41,9 +46,18 @@ class Journal:
         self._size = self._taken = self._rows = 0
         folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        self._file = os.open(self.path, flags, 0o600)
-        if fcntl:
+        if fcntl is None:  # an open file can neither be renamed nor be taken from its process
+            self._file = os.open(self.path, flags, 0o600)
+            return
+        opening = self.path.with_name(self.path.name + _OPENING)
+        self._file = os.open(opening, flags, 0o600)
+        try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
+            opening.rename(self.path)
+        except BaseException:
+            os.close(self._file)
+            opening.unlink(missing_ok=True)
+            raise
 
     def append(self, line: str) -> bool:
         """Write a line, with its number and a tab before it; False where it is lost. It must
@@ -51,7 +65,8 @@ class Journal:
         with self._lock:
             self._rows += 1
             # A line that the full disk tore must not take this one with it.
-            data = f"{self._torn}{self.id}-{self._rows}\t{line}\n".encode()
+            numbered = f"{self._torn}{self.id}-{self._rows}\t{line}\n"
+            data = numbered.encode("utf-8", "replace")  # half a surrogate pair is a "?"
             if self._size - self._taken + len(data) > LIMIT:
                 self.lost += 1
                 return False
@@ -61,8 +76,8 @@ class Journal:
                 self.lost += 1
                 return False
             self._size += written
+            # Whether the torn line was whole but for its end is seen when it is read.
             self._torn = "" if written == len(data) else "\n"
-            self.lost += written < len(data)
             return written == len(data)
 
     @property
@@ -81,7 +96,7 @@ class Journal:
         if not whole and more:  # one line is longer than that
             return self.take(limit * 8)
         whole = whole or data
-        return whole.decode(errors="replace").splitlines(), start + len(whole)
+        return whole.decode(errors="replace").rstrip("\n").split("\n"), start + len(whole)
 
     def taken(self, mark: int) -> None:
         """Everything up to the mark is in the database."""
@@ -105,7 +120,7 @@ class Journal:
 def left_over(folder: Path, stem: str) -> Iterator[tuple[list[str], Path]]:
     """Lines of each journal whose process is gone, and its path, to be deleted when they are
     saved. A torn last line is left out."""
-    for path in sorted(folder.glob(f"{stem}.*{SUFFIX}")):
+    for path in _journals(folder, stem):
         try:
             file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         except OSError:
@@ -113,6 +128,9 @@ def left_over(folder: Path, stem: str) -> Iterator[tuple[list[str], Path]]:
         try:
             if fcntl:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Between the opening and the lock another process may have taken it over.
+            if os.fstat(file).st_nlink == 0:
+                continue
             with os.fdopen(os.dup(file), "rb") as stream:
                 lines = [x.decode(errors="replace") for x in stream if x.endswith(b"\n")]
             yield [x.rstrip("\n") for x in lines], path
@@ -120,3 +138,28 @@ def left_over(folder: Path, stem: str) -> Iterator[tuple[list[str], Path]]:
             continue
         finally:
             os.close(file)
+
+
+def _journals(folder: Path, stem: str) -> Iterator[Path]:
+    """The journals of this very ledger: another's name may begin with this one's. Files whose
+    process was killed before it could name them are deleted."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return
+    for name in names:
+        found = _REST.fullmatch(name.removeprefix(f"{stem}."))
+        if found is None or not name.startswith(f"{stem}."):
+            continue
+        if found[1] == SUFFIX:
+            yield folder / name
+        else:
+            _forget(folder / name)
+
+
+def _forget(opening: Path) -> None:
+    try:
+        if time.time() - opening.stat().st_mtime > _MINUTE:
+            opening.unlink()
+    except OSError:
+        return

@@ -12,9 +12,11 @@ import atexit
 import contextlib
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -22,11 +24,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from prompture.drivers.meter import Meter, install, uninstall
-from prompture.errors import ConfigurationError
+from prompture.errors import ConfigurationError, PromptureError
 from prompture.spend.database import Database, database, is_url
 from prompture.spend.forks import renewed_at_fork
 from prompture.spend.journal import Journal, left_over
-from prompture.spend.rows import LOSSES, TABLE, WRITTEN, labels_of, line_of, row_of
+from prompture.spend.rows import LOSSES, TABLE, WRITTEN, clean, labels_of, line_of, row_of
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
@@ -46,7 +48,7 @@ def labels(**values: object) -> Iterator[None]:
 
     with labels(customer="acme", job="invoices"): ...
     """
-    merged = {**_labels.get(), **{name: str(value) for name, value in values.items()}}
+    merged = {**_labels.get(), **{clean(n): clean(str(v)) for n, v in values.items()}}
     token = _labels.set(merged)
     try:
         yield
@@ -85,7 +87,7 @@ class Ledger(Meter):
 
     def label(self, values: Mapping[str, object]) -> None:
         """Put more labels on every row from now on."""
-        self.labels |= {name: str(value) for name, value in values.items()}
+        self.labels |= {clean(str(name)): clean(str(value)) for name, value in values.items()}
         self._labels = labels_of(self.labels)
 
     def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
@@ -118,12 +120,14 @@ class Ledger(Meter):
         return self._lost + (self._journal.lost if self._journal else 0)
 
     def flush(self) -> None:
-        """Move everything noted so far into the database. Raises the database's errors."""
-        with self._writing:
+        """Move everything noted so far into the database. Raises ConfigurationError where that
+        cannot be written now; the rows then wait."""
+        with self._writing, said_plainly(self.where):
             while (journal := self._journal) is not None and journal.pending:
                 lines, mark = journal.take()
-                save(self._database, lines)
+                saved = save(self._database, lines)
                 journal.taken(mark)
+                self._lose(saved.torn + saved.refused)
 
     def close(self) -> None:
         """Write what is left, and note no more calls. What the database does not take stays in
@@ -141,7 +145,7 @@ class Ledger(Meter):
             self.flush()
             self._note_losses()
         except Exception as exc:  # the program is over; it must not fail for its ledger
-            log.warning("the ledger's last rows wait in a journal: %s", type(exc).__name__)
+            log.warning("the ledger's last rows wait in a journal: %s", _named(exc))
         if self._journal is not None:
             self._journal.close()
             self._journal = None
@@ -178,8 +182,13 @@ class Ledger(Meter):
                 warned = False
             except Exception as exc:  # it may be locked or away for a while; the rows are kept
                 if not warned:
-                    log.warning("the ledger cannot be written now: %s", type(exc).__name__)
+                    log.warning("the ledger cannot be written now: %s", _named(exc))
                 warned = True
+
+    def _lose(self, rows: int) -> None:
+        if rows:
+            self._lost += rows
+            log.warning("%d rows of the ledger are torn or wrong; they are left out", rows)
 
     def _note_losses(self) -> None:
         if self.lost:
@@ -188,8 +197,21 @@ class Ledger(Meter):
             self._database.insert("losses", ("id", "calls"), [(key, self.lost)])
 
 
+def _named(exc: Exception) -> str:
+    return type(exc.__cause__ or exc).__name__
+
+
 _open: dict[str, Ledger] = {}
 _opening = Lock()
+
+
+def _renew_opening() -> None:
+    global _opening
+    _opening = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_opening)
 
 
 def ledger(
@@ -231,16 +253,25 @@ def default_place() -> str | Path:
 def opened(where: str | os.PathLike[str]) -> Database:
     """The database of a ledger, with its tables. Raises ConfigurationError."""
     found = database(where)
-    try:
+    with said_plainly(where, "open"):
         found.run(TABLE)
         found.run(LOSSES)
-    except ConfigurationError:
-        raise
-    except Exception as exc:  # each database has errors of its own
-        raise ConfigurationError(
-            f"cannot open the ledger {_shown(where)}: {type(exc).__name__}"
-        ) from exc
     return found
+
+
+@contextmanager
+def said_plainly(where: Any, what: str = "write") -> Iterator[None]:
+    """Errors of the ledger's database, of which each kind has its own, as ConfigurationError."""
+    try:
+        yield
+    except PromptureError:
+        raise
+    except Exception as exc:
+        # Other databases' errors quote the statement, and their address.
+        words = f": {exc}" if isinstance(exc, (sqlite3.Error, OSError)) else ""
+        raise ConfigurationError(
+            f"cannot {what} the ledger {_shown(where)}: {type(exc).__name__}{words}"
+        ) from exc
 
 
 def journals_of(where: str | os.PathLike[str]) -> tuple[Path, str]:
@@ -255,18 +286,63 @@ def journals_of(where: str | os.PathLike[str]) -> tuple[Path, str]:
     return user_state_path("prompture", appauthor=False), f"ledger-{digest}"
 
 
-def save(into: Database, lines: list[str]) -> None:
-    """Write journal lines; those that are in the database already, or torn, are left out."""
-    rows = [row for row in map(row_of, lines) if row is not None]
-    into.insert("calls", WRITTEN, rows)
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """``torn`` lines were none, ``refused`` rows the database takes for wrong."""
+
+    torn: int
+    refused: int
+
+
+def save(into: Database, lines: list[str]) -> Saved:
+    """Write journal lines; those that are in the database already are left out. One row that is
+    wrong does not keep the others back. Raises the database's errors where it cannot be written."""
+    rows = [row_of(line) for line in lines if line]
+    good = [row for row in rows if row is not None]
+    refused = 0
+    try:
+        into.insert("calls", WRITTEN, good)
+    except Exception as failed:
+        _raise_unless_of_a_row(failed, into)
+        for row in good:
+            try:
+                into.insert("calls", WRITTEN, [row])
+            except Exception as exc:
+                _raise_unless_of_a_row(exc, into)
+                refused += 1
+    return Saved(torn=len(rows) - len(good), refused=refused)
+
+
+def _raise_unless_of_a_row(exc: Exception, into: Database) -> None:
+    """Each database has errors of its own, with names in common. A table that is gone has the name
+    of a wrong row: so the database must take another statement."""
+    if not isinstance(exc, (ValueError, TypeError, OverflowError)) and (
+        type(exc).__name__ not in _OF_A_ROW
+    ):
+        raise exc
+    into.run(_TOUCH)
+
+
+_OF_A_ROW = (
+    "DataError",
+    "IntegrityError",
+    "InterfaceError",
+    "ProgrammingError",
+    "StatementError",
+)
+_TOUCH = "DELETE FROM losses WHERE id = ''"
 
 
 def take_over(into: Database, folder: Path, stem: str) -> int:
-    """Save what killed processes left in their journals; how many lines that was."""
+    """Save what killed processes left in their journals; how many lines that was. Lines that
+    cannot be saved are counted as lost."""
     found = 0
     for lines, path in left_over(folder, stem):
-        save(into, lines)
-        path.unlink(missing_ok=True)
+        saved = save(into, lines)
+        if lost := saved.torn + saved.refused:
+            into.insert("losses", ("id", "calls"), [(f"{path.suffixes[-2][1:]}+", lost)])
+        with contextlib.suppress(OSError):  # on Windows its process may be there still
+            path.unlink(missing_ok=True)
         found += len(lines)
     return found
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -77,15 +79,15 @@ def line_of(charge: Charge, labels: str) -> str:
     return "\t".join(
         (
             repr(time.time()),
-            _clean(charge.provider),
-            _clean(charge.model),
-            charge.status,
+            clean(charge.provider),
+            clean(charge.model),
+            clean(charge.status),
             "" if cost.usd is None else f"{cost.usd:f}",
             "" if cost.computed is None else f"{cost.computed:f}",
             f"{cost.saving:f}",
-            cost.source,
-            _clean(cost.as_of),
-            _clean(cost.reason),
+            clean(cost.source),
+            clean(cost.as_of),
+            clean(cost.reason),
             str(usage.input_tokens),
             str(usage.output_tokens),
             str(usage.cache_read_tokens),
@@ -95,8 +97,8 @@ def line_of(charge: Charge, labels: str) -> str:
             _DUMP([(bucket, n, str(p.rate), p.per, p.rule) for bucket, n, p in cost.counted]),
             _DUMP(_more(usage)),
             f"{charge.seconds:.6f}",
-            _clean(charge.request_id or ""),
-            _clean(charge.note),
+            clean(charge.request_id or ""),
+            clean(charge.note),
             labels,
         )
     )
@@ -108,26 +110,55 @@ def row_of(line: str) -> tuple[Any, ...] | None:
     fields = line.split("\t")
     if len(fields) != len(WRITTEN):
         return None
-    key, at = fields[:2]
     try:
-        moment = datetime.fromtimestamp(float(at), UTC).isoformat(timespec="milliseconds")
-        counts = tuple(map(int, fields[11:17]))
-        seconds = float(fields[19])
-    except ValueError:
+        return tuple(read(text) for read, text in zip(_READERS, fields, strict=True))
+    except (ValueError, OverflowError, OSError):
         return None
-    return (
-        key,
-        moment,
-        *(text[:300] for text in fields[2:5]),
-        *(text or None for text in fields[5:8]),
-        *fields[8:11],
-        *counts,
-        *fields[17:19],
-        seconds,
-        fields[20][:200] or None,
-        fields[21][:200],
-        fields[22],
-    )
+
+
+def _moment(text: str) -> str:
+    return datetime.fromtimestamp(float(text), UTC).isoformat(timespec="milliseconds")
+
+
+def _count(text: str) -> int:
+    return max(-_LARGEST, min(int(text), _LARGEST))
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    return seconds if math.isfinite(seconds) else 0.0
+
+
+def _money(text: str) -> str | None:
+    """Dollars; a figure that passes the column is wrong, and cut it would be another."""
+    if len(text) > _AMOUNT_CHARS:
+        raise ValueError("an amount that is too long")
+    return text or None
+
+
+def _up_to(most: int) -> Callable[[str], str]:
+    return lambda text: text[:most]
+
+
+def _reader(name: str, kind: str) -> Callable[[str], Any]:
+    """How a column's text is read, so that it fits every database."""
+    if name == "at":
+        return _moment
+    if name.endswith("usd"):
+        return _money
+    if kind.startswith(("BIGINT", "INTEGER")):
+        return _count
+    if kind.startswith("DOUBLE"):
+        return _seconds
+    width = re.search(r"VARCHAR\((\d+)\)", kind)
+    cut = _up_to(int(width[1]) if width else _LONGEST)
+    return cut if "NOT NULL" in kind or "KEY" in kind else lambda text: cut(text) or None
+
+
+_LARGEST = 2**63 - 1
+_AMOUNT_CHARS = 60
+_LONGEST = 100_000
+_READERS = tuple(_reader(name, COLUMNS[name]) for name in WRITTEN)
 
 
 def labels_of(values: Mapping[str, str]) -> str:
@@ -177,6 +208,10 @@ def _more(usage: Usage) -> dict[str, Any]:
     return found
 
 
-def _clean(text: str) -> str:
-    """Without tabs and line breaks, which end a field and a line."""
-    return text if text.isprintable() else " ".join(text.split())
+def clean(text: str) -> str:
+    """On one line, without what commands a terminal, and without half characters: a tab or a
+    break would end a field or a line, and some databases refuse the others."""
+    if text.isprintable():
+        return text
+    plain = text.encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() else " " for c in " ".join(plain.split()))
