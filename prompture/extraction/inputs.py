@@ -11,7 +11,7 @@ from typing import Any
 from prompture.errors import ConfigurationError
 from prompture.types import Document, File, Image, Message, Part, Text
 
-_BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_BINARY = bytes(byte for byte in range(32) if byte not in b"\t\n\x0b\x0c\r\x1b")
 _STRAY = 2
 """As many such characters are no sign of a binary file, in however short a text."""
 _MAGIC = ("%PDF-", "PK\x03\x04", "\x89PNG", "\xff\xd8\xff", "GIF8")
@@ -120,8 +120,14 @@ def _clean(text: str, *, allow_empty: bool = False) -> str:
         raise ConfigurationError("text is empty: there is nothing to extract from")
     # A look at the start is enough to tell a binary file read as text from a document.
     start = text[:4096]
-    if start.startswith(_MAGIC) or len(_BINARY.findall(start)) > max(_STRAY, len(start) // 20):
+    if start.startswith(_MAGIC) or _binary_in(start) > max(_STRAY, len(start) // 20):
         raise ConfigurationError(
             "text is binary, not words: extract its text first, or send it as prompture.File"
         )
     return text.replace(NUL, UNREADABLE) if NUL in text else text
+
+
+def _binary_in(text: str) -> int:
+    """How many control characters a text has. Bytes below 32 are in no other UTF-8 sequence."""
+    data = text.encode("utf-8", "replace")
+    return len(data) - len(data.translate(None, _BINARY))

@@ -134,32 +134,27 @@ _MEANT = {
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of an Extractor, those that were not given by their defaults; those of the
-    request under ``"request"``.
+    """All options of an Extractor, those that were not given (or are None) by their defaults;
+    those of the request under ``"request"``.
 
     Raises UnknownOption and ConfigurationError, before anything is sent.
     """
     if not options.keys() <= _KNOWN:
         refuse_unknown(options)
-    found = {name: options.get(name, _DEFAULTS[name]) for name in _OPTIONS}
-    found["request"] = given.request_options({name: found.pop(name) for name in _REQUEST})
-    retries = given.count(found["max_retries"], "max_retries", least=0)
-    found["max_retries"] = _DEFAULTS["max_retries"] if retries is None else retries
-    found["instructions"] = given.words(found["instructions"], "instructions", empty=True) or ""
-    found["strategy"] = check_strategy(found["strategy"])
-    if found["model"] is not None:
-        listed(found["model"])
-    if found["examples"]:
-        found["examples"] = _examples(found["examples"])
-    else:
-        found["examples"] = ()
+    found = {**_OWN_DEFAULTS, "request": {}}
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name in _REQUEST:
+            found["request"] |= given.request_options({name: value})
+        else:
+            check = _CHECKS.get(name)
+            found[name] = value if check is None else check(value)
     return found
 
 
 def check_strategy(strategy: Any) -> Any:
-    """The strategy, ``"auto"`` for None. Raises ConfigurationError for one there is not."""
-    if strategy is None:
-        return "auto"
+    """The strategy. Raises ConfigurationError for one there is not."""
     if strategy not in STRATEGIES:
         raise ConfigurationError(given.unknown("strategy", strategy, STRATEGIES))
     return strategy
@@ -203,3 +198,18 @@ def _example(example: Any, place: str) -> tuple[Any, Any]:
         return content(text), value
     except ConfigurationError as exc:
         raise ConfigurationError(f"{place}: {exc}") from None
+
+
+def _models(model: Any) -> Any:
+    listed(model)
+    return model
+
+
+_OWN_DEFAULTS = {name: _DEFAULTS[name] for name in _OPTIONS if name not in _REQUEST}
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "model": _models,
+    "instructions": lambda value: given.words(value, "instructions", empty=True),
+    "examples": _examples,
+    "strategy": check_strategy,
+    "max_retries": lambda value: given.count(value, "max_retries", least=0),
+}
