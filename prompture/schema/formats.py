@@ -29,7 +29,10 @@ _TEMPLATE = re.compile(
 _POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
 _RELATIVE_POINTER = re.compile(r"(?:0|[1-9]\d*)(?:#|(?:/(?:[^~/]|~[01])*)*)", re.ASCII)
 _DURATION = re.compile(
-    r"P(?!$)(?:\d+W|(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?)", re.ASCII
+    # RFC 3339, appendix A: units follow one another without a gap.
+    r"P(?:\d+W|(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)?(?:T"
+    r"(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S))?)(?<!P)",
+    re.ASCII,
 )
 
 
@@ -98,26 +101,44 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _is_uri(text: str) -> bool:
-    return bool(_SCHEME.match(text) and _URI_TEXT.fullmatch(text)) and _brackets_fit(text)
+    return bool(_SCHEME.match(text)) and _is_uri_reference(text)
 
 
 def _is_iri(text: str) -> bool:
-    return bool(_SCHEME.match(text) and _IRI_TEXT.fullmatch(text)) and _brackets_fit(text)
-
-
-def _brackets_fit(text: str) -> bool:
-    """Square brackets stand around an IPv6 address and nowhere else; there is one fragment."""
-    authority = re.match(r"[^/?#]*//(?:[^/?#@]*@)?\[[^\]/?#]*\]", text)
-    rest = text[authority.end() :] if authority else text
-    return "[" not in rest and "]" not in rest and text.count("#") <= 1
+    return bool(_SCHEME.match(text)) and _is_iri_reference(text)
 
 
 def _is_uri_reference(text: str) -> bool:
-    return bool(_URI_TEXT.fullmatch(text)) and _brackets_fit(text)
+    return bool(_URI_TEXT.fullmatch(text)) and _parts_fit(text)
 
 
 def _is_iri_reference(text: str) -> bool:
-    return bool(_IRI_TEXT.fullmatch(text)) and _brackets_fit(text)
+    return bool(_IRI_TEXT.fullmatch(text)) and _parts_fit(text)
+
+
+_REFERENCE = re.compile(
+    r"(?P<scheme>[^:/?#]*:)?(?://(?P<authority>[^/?#]*))?(?P<rest>.*)", re.DOTALL
+)
+_AUTHORITY = re.compile(r"(?:[^@\[\]]*@)?(?:\[(?P<literal>[^\]]*)\]|[^:@\[\]]*)(?::[0-9]*)?")
+_FUTURE = re.compile(r"[vV][0-9a-fA-F]+\.[\w.~!$&'()*+,;=:-]+", re.ASCII)
+
+
+def _parts_fit(text: str) -> bool:
+    """A colon in the first segment ends a scheme, a port is a number, square brackets stand
+    around an address and nowhere else, and there is one fragment."""
+    found = _REFERENCE.fullmatch(text)
+    assert found is not None
+    scheme, authority, rest = found.group("scheme", "authority", "rest")
+    if scheme is not None and not _SCHEME.fullmatch(scheme):
+        return False
+    if authority is not None:
+        host = _AUTHORITY.fullmatch(authority)
+        if not host:
+            return False
+        literal = host["literal"]
+        if literal is not None and not (_is_ipv6(literal) or _FUTURE.fullmatch(literal)):
+            return False
+    return "[" not in rest and "]" not in rest and rest.count("#") <= 1
 
 
 def _is_regex(text: str) -> bool:

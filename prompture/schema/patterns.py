@@ -19,7 +19,7 @@ PATTERN_LENGTH = 5_000
 WEIGHT_LIMIT = 100_000
 """Bound on the length of a pattern after its counted repeats are written out."""
 
-_LARGE = frozenset({"\\p", "\\P", "\\w", "\\W", "\\D", "\\S"})  # many ranges of characters
+_LARGE = frozenset({"\\p", "\\P"})  # many ranges of characters
 _MANY = 1_000_000_000
 _STEPS = 20_000_000  # rough bound on the steps of one search with ``re``
 
@@ -66,7 +66,7 @@ _TOKEN = re.compile(
 
 
 def translated(pattern: str) -> str:
-    """The ECMA-262 pattern in Rust's syntax; ``\\d`` and ``\\w`` are Unicode's, as in Python."""
+    """The ECMA-262 pattern in Rust's syntax; ``\\d`` and ``\\w`` are ASCII's, unlike in Python."""
     out: list[str] = []
     inside = False
     for found in _TOKEN.finditer(pattern):
@@ -95,17 +95,29 @@ def _in_class(piece: str) -> str:
     return f"{piece[0]}\\{piece[1]}" if piece in ("&&", "--", "~~") else piece
 
 
+_BLANK = "\\t\\n\\v\\f\\r \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
+_CLASSES = {
+    "\\d": "[0-9]",
+    "\\D": "[^0-9]",
+    "\\w": "[A-Za-z0-9_]",
+    "\\W": "[^A-Za-z0-9_]",
+    "\\s": f"[{_BLANK}]",
+    "\\S": f"[^{_BLANK}]",
+}
+"""As ECMA-262 has them."""
+
+
 def _escape(piece: str, *, inside: bool) -> str:
     name = piece[1:2]  # nothing after a backslash at the end, which no engine takes
     if len(piece) == 12:
         return chr(int(piece[2:6], 16) - 0xD800 << 10 | int(piece[8:], 16) - 0xDC00 + 0x10000)
-    if inside and piece in ("\\d", "\\D", "\\w", "\\W", "\\s", "\\S"):
-        return f"[{piece}]"  # so that a hyphen after it is one, as in ECMA-262
+    if piece in _CLASSES:
+        return _CLASSES[piece]  # in brackets, so that a hyphen after it is one, as in ECMA-262
     if name == "c" and len(piece) == 3:
         return f"\\x{ord(piece[2]) % 32:02x}"
     plain = {"/": "/", "0": "\\x00", "Z": "\\z", "'": "'", '"': '"', "<": "<", ">": ">", " ": " "}
-    if inside and piece == "\\b":
-        return "\\x08"
+    if piece == "\\b":
+        return "\\x08" if inside else "(?-u:\\b)"
     return plain.get(name, piece) if len(piece) == 2 else piece
 
 
@@ -254,7 +266,7 @@ def _repeat(piece: str, after: str) -> tuple[int, int] | None:
 
 def _backtracking(pattern: str, shape: _Shape) -> Matcher:
     try:
-        compiled = re.compile(_for_re(pattern))
+        compiled = re.compile(_for_re(pattern), re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise BadPattern(f"it is no regular expression: {error}") from None
     if shape.nested:

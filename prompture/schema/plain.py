@@ -134,13 +134,16 @@ class _Exhausted(Exception):
 
 def _count_nodes(value: Any) -> int:
     """The members of a value. Raises InvalidValue where it is nested too deeply, or holds a
-    number that JSON does not have."""
+    number or a text that is none."""
     count = 0
     level = [value]
     for _ in range(VALUE_DEPTH + 1):
         count += len(level)
         if any(type(node) is float and not isfinite(node) for node in level):
             refuse_infinite_in(value)
+        if any(isinstance(node, str) and not node.isascii() and _is_broken(node) for node in level):
+            message = "holds a string with half a character (a surrogate without its other half)"
+            raise InvalidValue([Problem("", message, "surrogate")])
         level = [
             inner
             for node in level
@@ -150,6 +153,14 @@ def _count_nodes(value: Any) -> int:
         if not level:
             return count
     raise InvalidValue([Problem("", f"is nested more than {VALUE_DEPTH} deep", "depth")])
+
+
+def _is_broken(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 @cache

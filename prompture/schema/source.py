@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import marshal
 import re
 import threading
@@ -63,6 +64,20 @@ class Source(Generic[T]):
     json_schema: Mapping[str, Any]
     typed: bool
     _checker: Checker
+    _made_of: tuple[Any, ...] = ()
+    """The schema, and the context if there is one; empty where it was not made by ``source``."""
+
+    def __copy__(self) -> Source[T]:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Source[T]:
+        return self  # it never changes, and its validators cannot be copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by what it was made of: another process makes its own validators."""
+        if self._made_of:
+            return _again, self._made_of
+        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
 
     def validate(self, value: Any) -> T:
         """The typed value of a JSON value (dicts, lists, str, ...; Decimals are numbers).
@@ -85,7 +100,9 @@ class Source(Generic[T]):
         A JSON Schema has no validators."""
         if context is None or not self.typed:
             return self
-        return replace(self, _checker=self._checker.bound(context))  # type: ignore[attr-defined]
+        checker = self._checker.bound(context)  # type: ignore[attr-defined]
+        made_of = (*self._made_of[:1], context) if self._made_of else ()
+        return replace(self, _checker=checker, _made_of=made_of)
 
     @property
     def shape(self) -> Shape:
@@ -123,6 +140,10 @@ def source(schema: Any) -> Source[Any]:
         key = _Identity(schema)
         found = _TYPES.get(key)
     return found or _TYPES.put(key, _typed(schema))
+
+
+def _again(schema: Any, context: Any = None) -> Source[Any]:
+    return source(schema).bound(context)
 
 
 class _Cache:
@@ -201,7 +222,8 @@ def _untyped(schema: dict[str, Any]) -> Source[Any]:
     checker = PlainChecker(schema)
     title = schema.get("title")
     name = _safe(title if isinstance(title, str) else "") or "extraction"
-    return Source(name, _text(schema.get("description")), schema, typed=False, _checker=checker)
+    description = _text(schema.get("description"))
+    return Source(name, description, schema, typed=False, _checker=checker, _made_of=(schema,))
 
 
 def _typed(schema: Any) -> Source[Any]:
@@ -213,7 +235,8 @@ def _typed(schema: Any) -> Source[Any]:
     json_schema = json_schema_of(adapter, schema)
     name = _safe(_type_name(schema)) or "extraction"
     checker = TypedChecker(adapter, json_schema)
-    return Source(name, _description(json_schema), json_schema, typed=True, _checker=checker)
+    description = _description(json_schema)
+    return Source(name, description, json_schema, typed=True, _checker=checker, _made_of=(schema,))
 
 
 def _refuse_what_is_no_type(schema: Any) -> None:

@@ -464,6 +464,11 @@ def test_booleans_in_the_place_of_schemas(schema: Any, value: Any) -> None:
         ({"properties": {"a": {"anyOf": [False]}}}, {"a": 1}, {"/a": "is not allowed"}),
         ({"type": "number"}, float("inf"), {"": "must be a finite number"}),
         ({}, {"a": [1, float("nan")]}, {"/a/1": "must be a finite number"}),
+        (
+            {"type": "object"},
+            {"a": "é\ud800"},
+            {"": "holds a string with half a character (a surrogate without its other half)"},
+        ),
     ],
 )
 def test_unions_with_false_and_numbers_that_are_none(

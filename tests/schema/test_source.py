@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime as dt
 import enum
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -493,3 +495,18 @@ def test_a_value_that_json_cannot_carry(schema: Any) -> None:
     if schema is int:
         with pytest.raises(InvalidValue, match="is a set"):
             source(schema).validate({1})
+
+
+@pytest.mark.parametrize(
+    "schema", [Receipt, int, list[Receipt], Cat | Dog, {"type": "string"}, True], ids=str
+)
+def test_a_source_is_copied_and_pickled(schema: Any) -> None:
+    made = source(schema)
+    assert made.shape is not None  # with its validators made
+    assert copy.copy(made) is made
+    assert copy.deepcopy(made) is made
+    assert pickle.loads(pickle.dumps(made)) is made
+    bound = made.bound({"a": 1})
+    again = pickle.loads(pickle.dumps(bound))
+    assert again.json_schema == made.json_schema
+    assert (again is made) is (bound is made)

@@ -19,6 +19,7 @@ from prompture.errors import SchemaError, UnsupportedError
 from prompture.schema import preflight, rewrite, split
 from prompture.schema.lens.dialects import DIALECTS, Dialect, Limits, dialect_named
 from prompture.schema.lens.kinds import same
+from prompture.schema.source import source
 from tests.schema.dialect_rules import RULES, broken, native
 from tests.schema.strategies import documents
 
@@ -380,6 +381,27 @@ def test_references_of_every_sort_resolve(reference: str) -> None:
     found = rewrite(schema, "openai")
     (definition,) = found.schema["$defs"].values()
     assert definition == INT
+
+
+def test_a_fragment_is_read_in_a_resource_that_is_named_by_a_urn() -> None:
+    inner = {"$id": "urn:uuid:y", **obj(("x",), x={"$ref": "#/$defs/n"}), "$defs": {"n": INT}}
+    found = rewrite({"$defs": {"inner": inner}, **obj(("a",), a={"$ref": "urn:uuid:y"})}, "openai")
+    assert INT in found.schema["$defs"].values()
+
+
+def test_before_2019_an_id_beside_a_reference_is_not_read() -> None:
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": "http://a.example/base/",
+        "definitions": {
+            "other": {"$id": "http://a.example/foo.json", "type": "string"},
+            "meant": {"$id": "foo.json", **INT},
+        },
+        "allOf": [{"$id": "http://a.example/", "$ref": "foo.json"}],
+    }
+    (definition,) = rewrite(schema, "openai").schema["$defs"].values()
+    assert definition == INT
+    assert source(schema).validate(1) == 1
 
 
 def test_beyond_the_unions_of_a_dialect_null_is_an_empty_list() -> None:

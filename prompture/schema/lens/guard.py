@@ -103,7 +103,8 @@ def _role(key: Any, role: str) -> str:
 
 
 def _enter(node: dict[str, Any], base: str, *, found: Survey, is_root: bool) -> str:
-    own = None if is_root else _identity(node, found.alone)
+    unread = is_root or (found.alone and isinstance(node.get("$ref"), str))
+    own = None if unread else _identity(node, found.alone)
     if own is not None and not own.startswith("#"):
         from urllib.parse import urljoin
 

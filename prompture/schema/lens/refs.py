@@ -39,7 +39,8 @@ class Resolver:
     def _find(self, ref: str, base: str) -> Any:
         if ref.startswith("#") and base == self._base:
             return self._within(self._root, ref, base=base)
-        whole = urljoin(base, ref) if base else ref
+        # urljoin knows no URNs: a mere fragment would lose them.
+        whole = base + ref if ref.startswith("#") else urljoin(base, ref) if base else ref
         document, _, fragment = whole.partition("#")
         if document in ("", self._base):
             return self._within(self._root, "#" + fragment, base=self._base)
