@@ -14,9 +14,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prompture.errors import ConfigurationError, UnknownOption
+
+if TYPE_CHECKING:
+    from prompture.types import Request
 
 _NUMBERS: tuple[type, ...] = (Real, Decimal)
 MAX_SECONDS = 1e8
@@ -287,6 +290,13 @@ def request_options(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _CHECKS[name](value, name) for name, value in values.items() if value is not None}
 
 
+def check_request(request: Request) -> None:
+    """Raise ConfigurationError where a field of a Request is none. Absent ones are skipped."""
+    for value, (name, plain) in zip(_values(request), _PLAIN, strict=True):
+        if value is not plain and value != {}:
+            _CHECKS[name](value, name)
+
+
 def refuse_settings(names: Iterable[str]) -> None:
     """Raise UnknownOption for a setting of a driver that was given as an option of a call."""
     for name in names:
@@ -294,7 +304,7 @@ def refuse_settings(names: Iterable[str]) -> None:
             raise UnknownOption(f"{name} is no option of a call: {for_driver(name)}")
 
 
-_CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
+_CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "temperature": temperature,
     "max_tokens": count,
     "top_p": share,
@@ -303,6 +313,17 @@ _CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "timeout": seconds,
     "cache": cache,
     "parallel_tools": flag,
+    "logprobs": lambda value, name: count(value, name, least=0),
+    "json_mode": flag,
+    "strict": flag,
+    "schema_name": words,
+    "model": lambda value, name: words(value, name, empty=True),
+    "tool_choice": words,
+    "schema": lambda value, name: table(value, f"json_schema ({name})"),
     "metadata": table,
     "extra": extra,
 }
+_USUAL = {"json_mode": False, "cache": False, "strict": True, "schema_name": "answer"}
+_PLAIN = tuple((name, _USUAL.get(name)) for name in _CHECKS)
+"""Each field with the value that needs no look."""
+_values = operator.attrgetter(*_CHECKS)

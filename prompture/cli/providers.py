@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from textwrap import fill
 from typing import Any
 
 import click
@@ -24,7 +25,7 @@ def command(style: str) -> None:
     columns = ("provider", "key", "variable", "default model", "can", "docs")
     print_table(columns, [_cells(r) for r in records], folded=(4,), least=(5, 4, 2))
     model, why, _ = registry.default_choice()
-    click.echo(f"Where no model is named, {model} is used, {why}.", err=True)
+    click.echo(fill(f"Where no model is named, {model} is used, {why}.", 80), err=True)
 
 
 def _record(row: Provider) -> dict[str, Any]:

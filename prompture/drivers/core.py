@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from prompture import given
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
+from prompture.drivers import asked, meter
 from prompture.drivers import hooks as hooking
-from prompture.drivers import meter
 from prompture.drivers.charges import (
     UNANSWERED,
     believed,
@@ -206,7 +206,14 @@ class Call:
         self._lowered: int | None = None
         self._streamed = stream
         self._tokens: list[tuple[meter.Meter, object]] = []
-        self.request = self._prepared(request)
+        self.started, self.at = time.perf_counter(), time.time()
+        self.request = request
+        try:
+            self.request = self._prepared(request)
+        except PromptureError as exc:
+            if isinstance(request, Request):
+                self.failed(exc)
+            raise
         self.codec: Codec = self._codec()
         self.begin()
 
@@ -215,10 +222,10 @@ class Call:
         a meter wants to be asked again: the call may not be sent before."""
         self.started, self.at = time.perf_counter(), time.time()
         try:
-            asked, self.wait = self.request.max_tokens, 0.0
+            wanted, self.wait = self.request.max_tokens, 0.0
             self.request = self._metered(self.request)
             left = self.request.max_tokens
-            self._lowered = None if left == asked else left
+            self._lowered = None if left == wanted else left
             self.http = self._encoded(self._streamed)
         except meter.Busy as busy:
             self._withdraw()
@@ -239,10 +246,11 @@ class Call:
 
     def _prepared(self, request: Request) -> Request:
         driver = self.driver
-        if not request.model:
+        if not getattr(request, "model", "?"):
             request = replace(request, model=driver.model)
         if driver._hooks:
             request = hooking.before(driver._hooks, request)
+        request = asked.fitted(driver, asked.checked(request))
         if request.max_tokens is None and driver.provider.max_tokens_required:
             entry = driver.entry(request.model)
             if entry and entry.limits.output:
@@ -257,7 +265,11 @@ class Call:
 
     def _encoded(self, stream: bool) -> HTTPRequest:
         driver = self.driver
-        http = self.codec.encode(self.request, driver.endpoint, stream=stream)
+        try:
+            http = self.codec.encode(self.request, driver.endpoint, stream=stream)
+        except (TypeError, ValueError, RecursionError):
+            asked.refuse_unwritable(self.request)
+            raise
         # A signature covers the moment of sending, which a codec must not look up itself.
         if sign := getattr(self.codec, "sign", None):
             http = sign(http, driver.endpoint, datetime.now(UTC))
@@ -515,7 +527,15 @@ def with_partial(error: PromptureError, decoder: StreamDecoder | None) -> Prompt
 
 
 def is_long(request: Request) -> bool:
-    """Whether encoding the request takes long enough to be felt."""
+    """Whether encoding the request takes long enough to be felt. One that is no request is not:
+    ``Call`` says what is wrong with it."""
+    try:
+        return _is_long(request)
+    except (AttributeError, TypeError):
+        return False
+
+
+def _is_long(request: Request) -> bool:
     for message in request.messages:
         content = message.content
         if isinstance(content, str):

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from prompture import given
+from prompture.drivers.turns import content_of, message_of, tool_of
 from prompture.errors import ConfigurationError, UnknownOption
-from prompture.types import (
-    Completion,
-    Delta,
-    Document,
-    File,
-    Image,
-    Message,
-    Part,
-    Request,
-    Text,
-    Tool,
-    ToolCall,
-)
+from prompture.types import Completion, Delta, Message, Request, Tool
 
 Options = Mapping[str, Any]
 _PLAIN = {
@@ -48,101 +38,58 @@ def request_of(
     messages: Sequence[Mapping[str, Any] | Message],
     options: Options | None = None,
     tools: Sequence[Mapping[str, Any] | Tool] = (),
+    more: Options | None = None,
 ) -> Request:
-    """A Request out of role/content dicts, tools and an options dict.
+    """A Request out of role/content dicts, tools, an options dict and options as keywords.
 
     Raises UnknownOption, with the options there are, and ConfigurationError for a message or a
     tool of no known shape. An option of None counts as not given.
     """
-    given = {key: value for key, value in (options or {}).items() if value is not None}
-    if unknown := [key for key in (options or {}) if key not in OPTIONS]:
-        raise UnknownOption(
-            f"unknown option {unknown[0]!r}; there are {', '.join(OPTIONS)}. "
-            f"What only this provider knows goes into extra={{...}}"
-        )
-    fields: dict[str, Any] = {_PLAIN[key]: given[key] for key in given if key in _PLAIN}
+    found = _options(options, more or {})
+    fields: dict[str, Any] = {_PLAIN[key]: found[key] for key in found if key in _PLAIN}
     fields.setdefault("model", model)
-    stop = given.get("stop", ())
-    turns = [message_of(m) for m in messages]
-    if "system" in given:
-        turns.insert(0, Message(role="system", content=given["system"]))
+    turns = _messages(messages)
+    if "system" in found:
+        turns.insert(
+            0, Message(role="system", content=given.words(found["system"], "system") or "")
+        )
     return Request(
         messages=tuple(turns),
-        tools=tuple(tool_of(t) for t in tools),
-        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        tools=_tools(tools),
+        stop=given.strings(found.get("stop"), "stop"),
         **fields,
     )
 
 
-def message_of(message: Mapping[str, Any] | Message) -> Message:
-    """A Message out of a dict in OpenAI's shape; a Message is given back."""
-    if isinstance(message, Message):
-        return message
-    role = message.get("role")
-    if role == "developer":
-        role = "system"
-    if role not in ("system", "user", "assistant", "tool"):
+def _options(options: Options | None, more: Mapping[str, Any]) -> dict[str, Any]:
+    first = given.table(options, "options") or {}
+    for key in (*first, *more):
+        if key in first and key in more:
+            raise ConfigurationError(
+                f"the option {key!r} is given twice, in options and by keyword"
+            )
+        if key not in OPTIONS:
+            given.refuse_settings((key,))
+            raise UnknownOption(
+                f"{given.unknown('option', key, OPTIONS)}. "
+                f"What only this provider knows goes into extra={{...}}"
+            )
+    return {key: value for key, value in {**first, **more}.items() if value is not None}
+
+
+def _messages(messages: Any) -> list[Message]:
+    if isinstance(messages, (str, bytes, Mapping, Message)) or not isinstance(messages, Iterable):
         raise ConfigurationError(
-            f"a message needs a role of system, user, assistant or tool: {role!r}"
+            f"messages must be a list of {{'role': ..., 'content': ...}}, not "
+            f"{type(messages).__name__}; generate(prompt) takes a text"
         )
-    return Message(
-        role=role,
-        content=_content(message.get("content")),
-        calls=tuple(_call(c) for c in message.get("tool_calls") or ()),
-        call_id=message.get("tool_call_id"),
-        name=message.get("name"),
-        is_error=bool(message.get("is_error")),
-    )
+    return [message_of(m, f"messages[{i}]") for i, m in enumerate(messages)]
 
 
-def _content(content: Any) -> str | tuple[Part, ...]:
-    if content is None or isinstance(content, str):
-        return content or ""
-    return tuple(_part(p) for p in content)
-
-
-def _part(part: Any) -> Part:
-    if isinstance(part, (Text, Document, Image, File)):
-        return part
-    if isinstance(part, str):
-        return Text(part)
-    kind = part.get("type") if isinstance(part, Mapping) else None
-    if kind == "text":
-        return Text(part["text"])
-    if kind == "image_url":
-        from prompture.media import image
-
-        url = part["image_url"]
-        inner = url if isinstance(url, Mapping) else {"url": url}
-        return image(inner["url"], detail=inner.get("detail"))
-    raise ConfigurationError(
-        f"a message part must be text, image_url, or a prompture part; got {kind or type(part).__name__!r}"
-    )
-
-
-def _call(call: Mapping[str, Any] | ToolCall) -> ToolCall:
-    if isinstance(call, ToolCall):
-        return call
-    from prompture.codecs.base import tool_call
-
-    function = call.get("function", call)
-    return tool_call(id=call.get("id", ""), name=function["name"], arguments=function["arguments"])
-
-
-def tool_of(tool: Mapping[str, Any] | Tool) -> Tool:
-    """A Tool out of a dict: OpenAI's shape, or name, description and parameters."""
-    if isinstance(tool, Tool):
-        return tool
-    function = tool.get("function", tool)
-    if not isinstance(function, Mapping) or not function.get("name"):
-        raise ConfigurationError("a tool needs a name, a description and parameters")
-    parameters = function.get("parameters") or function.get("input_schema")
-    return Tool(
-        name=function["name"],
-        description=function.get("description") or "",
-        parameters=parameters or {"type": "object", "properties": {}},
-        strict=bool(function.get("strict")),
-    )
+def _tools(tools: Any) -> tuple[Tool, ...]:
+    if isinstance(tools, (str, bytes, Mapping, Tool)) or not isinstance(tools, Iterable):
+        raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}")
+    return tuple(tool_of(t) for t in tools)
 
 
 class _Sync(Protocol):
@@ -154,31 +101,38 @@ class _Sync(Protocol):
 
 
 class SyncFaces:
-    """``options`` of every face: see OPTIONS; any other key raises UnknownOption."""
+    """Options of every face, in a dict or as keywords: see OPTIONS; any other raises
+    UnknownOption, and one given both ways ConfigurationError."""
 
-    def generate(self: _Sync, prompt: str, options: Options | None = None) -> Completion:
+    def generate(
+        self: _Sync, prompt: str, options: Options | None = None, **more: Any
+    ) -> Completion:
         """One prompt, one answer."""
-        turn = Message(role="user", content=prompt)
-        return self.complete(request_of(self.model, [turn], options))
+        turn = Message(role="user", content=content_of(prompt, "prompt"))
+        return self.complete(request_of(self.model, [turn], options, more=more))
 
     def generate_messages(
-        self: _Sync, messages: Sequence[Any], options: Options | None = None
+        self: _Sync, messages: Sequence[Any], options: Options | None = None, **more: Any
     ) -> Completion:
         """A conversation, one answer."""
-        return self.complete(request_of(self.model, messages, options))
+        return self.complete(request_of(self.model, messages, options, more=more))
 
     def generate_messages_with_tools(
-        self: _Sync, messages: Sequence[Any], tools: Sequence[Any], options: Options | None = None
+        self: _Sync,
+        messages: Sequence[Any],
+        tools: Sequence[Any],
+        options: Options | None = None,
+        **more: Any,
     ) -> Completion:
         """A conversation and tools; the answer may hold tool calls."""
         self.require("tool_use")
-        return self.complete(request_of(self.model, messages, options, tools))
+        return self.complete(request_of(self.model, messages, options, tools, more))
 
     def generate_messages_stream(
-        self: _Sync, messages: Sequence[Any], options: Options | None = None
+        self: _Sync, messages: Sequence[Any], options: Options | None = None, **more: Any
     ) -> Iterator[Delta | Completion]:
         """Deltas as they come, and the Completion at the end."""
-        return self.stream(request_of(self.model, messages, options))
+        return self.stream(request_of(self.model, messages, options, more=more))
 
 
 class _Async(Protocol):
@@ -192,26 +146,32 @@ class _Async(Protocol):
 class AsyncFaces:
     """The faces of SyncFaces, awaited."""
 
-    async def generate(self: _Async, prompt: str, options: Options | None = None) -> Completion:
+    async def generate(
+        self: _Async, prompt: str, options: Options | None = None, **more: Any
+    ) -> Completion:
         """One prompt, one answer."""
-        turn = Message(role="user", content=prompt)
-        return await self.complete(request_of(self.model, [turn], options))
+        turn = Message(role="user", content=content_of(prompt, "prompt"))
+        return await self.complete(request_of(self.model, [turn], options, more=more))
 
     async def generate_messages(
-        self: _Async, messages: Sequence[Any], options: Options | None = None
+        self: _Async, messages: Sequence[Any], options: Options | None = None, **more: Any
     ) -> Completion:
         """A conversation, one answer."""
-        return await self.complete(request_of(self.model, messages, options))
+        return await self.complete(request_of(self.model, messages, options, more=more))
 
     async def generate_messages_with_tools(
-        self: _Async, messages: Sequence[Any], tools: Sequence[Any], options: Options | None = None
+        self: _Async,
+        messages: Sequence[Any],
+        tools: Sequence[Any],
+        options: Options | None = None,
+        **more: Any,
     ) -> Completion:
         """A conversation and tools; the answer may hold tool calls."""
         self.require("tool_use")
-        return await self.complete(request_of(self.model, messages, options, tools))
+        return await self.complete(request_of(self.model, messages, options, tools, more))
 
     def generate_messages_stream(
-        self: _Async, messages: Sequence[Any], options: Options | None = None
+        self: _Async, messages: Sequence[Any], options: Options | None = None, **more: Any
     ) -> AsyncIterator[Delta | Completion]:
         """Deltas as they come, and the Completion at the end."""
-        return self.stream(request_of(self.model, messages, options))
+        return self.stream(request_of(self.model, messages, options, more=more))

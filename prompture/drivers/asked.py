@@ -1,0 +1,200 @@
+"""What is asked of a driver, checked before a meter is told or a byte is sent.
+
+Every face, ``complete`` and ``stream`` come through here, and so do extract and agents.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_args
+
+from prompture import given
+from prompture.errors import ConfigurationError, UnsupportedError
+from prompture.types import Document, File, Image, Message, Request, Role, Text, Tool
+
+if TYPE_CHECKING:
+    from prompture.drivers.core import BaseDriver
+
+_log = logging.getLogger("prompture")
+_ROLES = frozenset(get_args(Role))
+_PARTS = (Text, Document, Image, File)
+_CHOICES = ("auto", "none", "required")
+JSON_WORDS = "Answer in JSON."
+_WORDS = {
+    "json_schema": "JSON schemas",
+    "json_mode": "JSON mode",
+    "tool_use": "tools",
+    "vision": "images",
+}
+
+
+def checked(request: Any) -> Request:
+    """The request, if all that it holds is what it should be. Raises ConfigurationError."""
+    if not isinstance(request, Request):
+        raise ConfigurationError(
+            f"a driver is asked with a prompture.Request, not {type(request).__name__}; "
+            f"generate(prompt) takes a text, generate_messages(messages) a list"
+        )
+    given.check_request(request)
+    if type(request.messages) is not tuple or type(request.tools) is not tuple:
+        request = replace(
+            request,
+            messages=_tuple(request.messages, "messages", Message),
+            tools=_tuple(request.tools, "tools", Tool),
+        )
+    if not request.messages:
+        raise ConfigurationError("messages is empty: there is nothing to answer")
+    for number, message in enumerate(request.messages):
+        _check_message(message, number)
+    if request.tools or request.tool_choice:
+        _check_tools(request)
+    if not isinstance(request.stop, tuple) or not all(isinstance(s, str) for s in request.stop):
+        raise given.wrong("stop", "a tuple of texts", request.stop)
+    return request
+
+
+def _tuple(value: Any, name: str, kind: type) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise given.wrong(name, f"a tuple of prompture.{kind.__name__}", value)
+    return tuple(value)
+
+
+def _check_message(message: Any, number: int) -> None:
+    if type(message) is not Message and not isinstance(message, Message):
+        raise ConfigurationError(
+            f"messages[{number}] must be a prompture.Message, not {type(message).__name__}; "
+            f"generate_messages takes dicts"
+        )
+    if message.role not in _ROLES:
+        raise ConfigurationError(
+            f"messages[{number}]: {given.unknown('role', message.role, _ROLES)}"
+        )
+    if isinstance(message.content, str):
+        return
+    if not isinstance(message.content, tuple):
+        raise ConfigurationError(
+            f"messages[{number}].content must be a text or a tuple of parts, "
+            f"not {type(message.content).__name__}"
+        )
+    for part in message.content:
+        _check_part(part, f"messages[{number}].content")
+
+
+def _check_part(part: Any, place: str) -> None:
+    if not isinstance(part, _PARTS):
+        raise ConfigurationError(
+            f"{place} holds a {type(part).__name__}; a part is a Text, Document, Image or File"
+        )
+    if isinstance(part, (Text, Document)):
+        if not isinstance(part.text, str):
+            raise ConfigurationError(f"{place}: the text of a part must be a text")
+    elif part.url is not None:
+        check_url(part.url, place)
+
+
+def check_url(url: object, place: str) -> str:
+    """A URL of an image or a file. Nothing on this machine is read for it: the provider fetches
+    it. Raises ConfigurationError for a path or a ``file:`` URL."""
+    scheme = url.partition(":")[0].lower() if isinstance(url, str) and ":" in url else ""
+    if not isinstance(url, str) or scheme == "file" or not ("://" in url or scheme == "data"):
+        what = f"a {scheme}: URL" if scheme == "file" else f"a {type(url).__name__} that is none"
+        raise ConfigurationError(
+            f"{place}: a URL must begin with https://, http://, data: or a storage scheme "
+            f"(gs://, s3://), and this is {what}; a file of yours is read by "
+            f"prompture.image(path) or prompture.file(path)"
+        )
+    return url
+
+
+def _check_tools(request: Request) -> None:
+    names: set[str] = set()
+    for tool in request.tools:
+        if not isinstance(tool, Tool):
+            raise ConfigurationError(
+                f"tools must be prompture.Tool, not {type(tool).__name__}; "
+                f"generate_messages_with_tools takes dicts"
+            )
+        if not isinstance(tool.name, str) or not tool.name.strip():
+            raise given.wrong("the name of a tool", "a text", tool.name)
+        if tool.name in names:
+            raise ConfigurationError(f"two tools are called {tool.name!r}")
+        names.add(tool.name)
+        given.table(tool.parameters, f"the parameters of the tool {tool.name!r}")
+    choice = request.tool_choice
+    if request.tools and choice is not None and choice not in _CHOICES and choice not in names:
+        raise UnsupportedError(
+            f"tool_choice {choice!r} is not among the tools: "
+            f"{given.unknown('tool', choice, [*sorted(names), *_CHOICES])}"
+        )
+
+
+def fitted(driver: BaseDriver, request: Request) -> Request:
+    """The request, if the model can do what it asks for; where the API refuses JSON mode without
+    the word JSON in a message, with that word. Raises UnsupportedError."""
+    wanted = [
+        feature
+        for feature, asked in (
+            ("json_schema", request.schema is not None),
+            ("json_mode", request.json_mode and request.schema is None),
+            ("tool_use", bool(request.tools)),
+            ("vision", _shows(request.messages)),
+        )
+        if asked
+    ]
+    if not wanted:
+        return request
+    features = driver.features
+    if request.model != driver.model and driver._features is None:
+        features = driver.features_of(request.model)
+    for feature in wanted:
+        if not getattr(features, feature):
+            raise UnsupportedError(
+                f"{driver.provider.name}/{request.model} does not support {_WORDS[feature]}"
+                f"{_instead(feature)}; if you know better, pass features=... to the driver"
+            )
+    if "json_mode" in wanted and driver.provider.json_word:
+        request = _with_word(driver, request)
+    return request
+
+
+def _instead(feature: str) -> str:
+    if feature == "json_schema":
+        return " (extract(schema, ...) finds another way; json_mode=True asks for any object)"
+    return ""
+
+
+def _shows(messages: Iterable[Message]) -> bool:
+    return any(
+        isinstance(part, Image)
+        for message in messages
+        if not isinstance(message.content, str)
+        for part in message.content
+    )
+
+
+def _with_word(driver: BaseDriver, request: Request) -> Request:
+    if any("json" in message.text.lower() for message in request.messages):
+        return request
+    _log.info(
+        "%s: JSON mode needs the word JSON in a message; a system turn %r was added",
+        driver.provider.name,
+        JSON_WORDS,
+    )
+    first = next((i for i, m in enumerate(request.messages) if m.role != "system"), 0)
+    word = Message(role="system", content=JSON_WORDS)
+    messages = request.messages
+    return replace(request, messages=(*messages[:first], word, *messages[first:]))
+
+
+def refuse_unwritable(request: Request) -> None:
+    """Raise ConfigurationError for the first value of the caller's that JSON cannot say."""
+    given.sendable(request.extra, "extra")
+    given.sendable(request.metadata, "metadata")
+    given.sendable(request.schema, "json_schema")
+    for tool in request.tools:
+        given.sendable(tool.parameters, f"the parameters of the tool {tool.name!r}")
+    for message in request.messages:
+        for call in message.calls:
+            given.sendable(call.arguments, f"the arguments of the call of {call.name!r}")
