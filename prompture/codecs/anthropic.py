@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from prompture.codecs.anthropic_answer import read_message, read_usage
+from prompture.codecs.anthropic_answer import read_body, read_usage
 from prompture.codecs.anthropic_models import Claude, claude
 from prompture.codecs.anthropic_request import (
     DIALECT,
@@ -25,7 +25,7 @@ from prompture.codecs.anthropic_request import (
 from prompture.codecs.anthropic_stream import AnthropicStream
 from prompture.codecs.anthropic_thinking import Thinking, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
-from prompture.codecs.faults import fault_of_response, provider_error, raise_if_error
+from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.errors import ProtocolError, ProviderError, QuotaExhausted, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -66,9 +66,7 @@ class Anthropic:
         return {"anthropic-version": version, **(auth if key else {}), **endpoint.headers}
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        body = response.json(endpoint.secrets())
-        raise_if_error(body, response, endpoint)
-        return read_message(body, response.headers)
+        return read_body(response, endpoint)
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return AnthropicStream(endpoint)

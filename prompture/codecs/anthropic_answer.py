@@ -6,12 +6,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prompture.codecs.anthropic_request import DIALECT
-from prompture.codecs.base import request_id, section, tool_call
+from prompture.codecs.base import Endpoint, request_id, section, tool_call
+from prompture.codecs.calls import named
+from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
+from prompture.wire.http import HTTPResponse
 from prompture.wire.loading import shape
+
+
+def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
+    """The Completion of a whole response. Raises ProviderError where it is an error."""
+    body = response.json(endpoint.secrets())
+    raise_if_error(body, response, endpoint)
+    return named(read_message(body, response.headers))
 
 
 def read_message(body: Any, headers: Mapping[str, str]) -> Completion:
@@ -19,6 +29,7 @@ def read_message(body: Any, headers: Mapping[str, str]) -> Completion:
     blocks = body.get("content") if isinstance(body, Mapping) else None
     if not isinstance(blocks, list) or not all(isinstance(b, Mapping) for b in blocks):
         raise ProtocolError(f"anthropic: expected a message with content, got {shape(body)}")
+    blocks = list(_told_apart(blocks))
     calls = tuple(_call(b) for b in blocks if b.get("type") == "tool_use")
     raw_stop = body.get("stop_reason")
     text = "".join(_texts(blocks, "text"))
@@ -36,6 +47,20 @@ def read_message(body: Any, headers: Mapping[str, str]) -> Completion:
         native=Native(DIALECT, [_echo(b) for b in blocks]) if blocks else None,
         raw=body,
     )
+
+
+def _told_apart(blocks: list[Any]) -> Iterator[JSON]:
+    """The blocks, with an id for a call that has none, or that of another call: each must be
+    answered by its id."""
+    taken: set[str] = set()
+    for block in blocks:
+        if block.get("type") != "tool_use":
+            yield block
+            continue
+        id = str(block.get("id") or f"call_{len(taken)}")
+        id = f"{id}_{len(taken)}" if id in taken else id
+        taken.add(id)
+        yield block if block.get("id") == id else {**block, "id": id}
 
 
 UNPARSED = "_unparsed"

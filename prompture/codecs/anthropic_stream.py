@@ -2,126 +2,131 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-from prompture.codecs.anthropic_answer import UNPARSED, read_message
-from prompture.codecs.base import Endpoint, read_arguments
-from prompture.codecs.faults import stream_error
+from prompture.codecs.anthropic_answer import UNPARSED, read_body, read_message
+from prompture.codecs.base import Endpoint, read_arguments, section
+from prompture.codecs.calls import Calls, answered, arguments_of
+from prompture.codecs.faults import is_error, stream_error
+from prompture.codecs.folding import EventFolding
 from prompture.codecs.usage import merged
-from prompture.errors import ConnectionLost, ProtocolError
+from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
-from prompture.wire.ndjson import parse_object
-from prompture.wire.sse import SSEDecoder
 
 _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "compaction_delta": "content"}
 
 
-@dataclass(slots=True)
-class AnthropicStream:
+class AnthropicStream(EventFolding):
     """Unknown events, blocks and deltas are passed over; ``usage`` values overwrite earlier ones
-    (they are running totals)."""
+    (they are running totals). Servers that copy the API number their blocks anew, or not at
+    all: a block begins where its start comes."""
 
-    endpoint: Endpoint
-    _sse: SSEDecoder = field(default_factory=SSEDecoder)
-    _message: dict[str, Any] = field(default_factory=dict)
-    _blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
-    _pieces: dict[tuple[int, str], list[str]] = field(default_factory=dict)
-    _calls: dict[int, int] = field(default_factory=dict)
-    _ended: bool = False
+    last = "its last event, message_stop"
 
-    def feed(self, chunk: bytes) -> list[Delta]:
-        return [d for event in self._sse.feed(chunk) for d in self._event(event.data)]
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint, read_body)
+        self._message: dict[str, Any] = {}
+        self._blocks: list[dict[str, Any]] = []
+        self._pieces: dict[tuple[int, str], list[str]] = {}
+        self._slots: dict[int, int] = {}
+        self._calls = Calls()
+        self._ended = False
 
-    def close(self) -> Completion:
-        with suppress(ProtocolError):  # half an event is what a cut leaves
-            for event in self._sse.close():
-                self._event(event.data)
-        if not self._ended:
-            lost = ConnectionLost(
-                f"{self.endpoint.provider}: the stream ended before its last event, message_stop"
-            )
-            lost.partial = self.partial()
-            raise lost
-        return read_message(self._whole(), {})
-
-    def partial(self) -> Completion:
-        """What came so far; its stop reason is unknown until the provider states one."""
-        found = read_message(self._whole(), {})
-        return found if found.raw_stop else replace(found, stop_reason="unknown")
-
-    def _event(self, data: str) -> list[Delta]:
-        event = parse_object(data)
+    def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
         match event.get("type"):
             case "message_start":
                 self._message = dict(_object(event, "message"))
             case "content_block_start":
-                return self._start(_index(event), dict(_object(event, "content_block")))
+                self._start(event, dict(_object(event, "content_block")), deltas)
             case "content_block_delta":
-                return self._delta(_index(event), _object(event, "delta"))
+                self._delta(event, _object(event, "delta"), deltas)
             case "content_block_stop":
-                self._stop(_index(event))
+                self._stop(event, deltas)
             case "message_delta":
                 self._amend(event)
             case "message_stop":
                 self._ended = True
-            case kind if kind == "error" or event.get("error"):
+                self._end(deltas)
+            case kind if kind == "error" or is_error(event):
                 raise stream_error(event, self.endpoint)
-        return []
 
-    def _start(self, index: int, block: dict[str, Any]) -> list[Delta]:
-        self._blocks[index] = block
+    def _start(self, event: JSON, block: dict[str, Any], deltas: list[Delta]) -> None:
+        slot = len(self._blocks)
+        self._blocks.append(block)
+        self._slots[_index(event, slot)] = slot
         kind = block.get("type")
         if kind == "tool_use":
-            call = self._calls.setdefault(index, len(self._calls))
-            whole = block.get("input")
-            return [
-                Delta(
-                    tool_index=call,
-                    tool_id=str(block.get("id") or ""),
-                    tool_name=str(block.get("name") or ""),
-                    tool_arguments=json.dumps(whole, ensure_ascii=False) if whole else "",
-                )
-            ]
-        if kind == "text" and block.get("text"):
-            return [Delta(text=str(block["text"]))]
-        if kind == "thinking" and block.get("thinking"):
-            return [Delta(reasoning=str(block["thinking"]))]
-        return []
+            made = sum(one.get("type") == "tool_use" for one in self._blocks)
+            block["id"] = str(block.get("id") or f"call_{made - 1}")
+            name = str(block.get("name") or "")
+            self._calls.begin(deltas, place=slot, id=block["id"], name=name)
+        elif kind == "text" and block.get("text"):
+            deltas.append(Delta(text=str(block["text"])))
+        elif kind == "thinking" and block.get("thinking"):
+            deltas.append(Delta(reasoning=str(block["thinking"])))
 
-    def _delta(self, index: int, delta: JSON) -> list[Delta]:
+    def _slot(self, event: JSON, kind: str) -> int:
+        """The block that a delta belongs to; one that never began, begins here."""
+        latest = len(self._blocks) - 1
+        slot = self._slots.get(_index(event, latest))
+        if slot is not None:
+            return slot
+        if latest >= 0 and self._blocks[latest].get("type") == kind:
+            return latest
+        self._blocks.append({"type": kind})
+        self._slots[_index(event, latest + 1)] = latest + 1
+        return latest + 1
+
+    def _delta(self, event: JSON, delta: JSON, deltas: list[Delta]) -> None:
         kind = str(delta.get("type"))
         if key := _TEXTS.get(kind):
             piece = str(delta.get(key) or "")
-            self._pieces.setdefault((index, key), []).append(piece)
-            if not piece or key == "content":
-                return []
-            return [Delta(text=piece) if key == "text" else Delta(reasoning=piece)]
-        if kind == "input_json_delta":
-            piece = str(delta.get("partial_json") or "")
-            self._pieces.setdefault((index, "input"), []).append(piece)
-            call = self._calls.get(index)
-            return [] if call is None or not piece else [_arguments(call, piece)]
-        block = self._blocks.get(index, {})
-        if kind == "signature_delta":
+            slot = self._slot(event, key if key != "content" else "compaction")
+            self._pieces.setdefault((slot, key), []).append(piece)
+            if piece and key != "content":
+                deltas.append(Delta(text=piece) if key == "text" else Delta(reasoning=piece))
+        elif kind == "input_json_delta":
+            self._input(self._slot(event, "tool_use"), delta.get("partial_json"), deltas)
+        elif kind == "signature_delta":
+            block = self._blocks[self._slot(event, "thinking")]
             block["signature"] = (block.get("signature") or "") + str(delta.get("signature") or "")
         elif kind == "citations_delta" and "citation" in delta:
+            block = self._blocks[self._slot(event, "text")]
             block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
-        return []
 
-    def _stop(self, index: int) -> None:
-        if block := self._blocks.get(index):
-            self._fill(index, block)
+    def _input(self, slot: int, said: Any, deltas: list[Delta]) -> None:
+        piece = arguments_of(said)
+        self._pieces.setdefault((slot, "input"), []).append(piece)
+        if self._blocks[slot].get("type") == "tool_use":
+            self._calls.add(deltas, place=slot, arguments=piece)
 
-    def _fill(self, index: int, block: dict[str, Any]) -> None:
+    def _stop(self, event: JSON, deltas: list[Delta]) -> None:
+        slot = self._slots.get(_index(event, len(self._blocks) - 1))
+        if slot is None:
+            return
+        block = self._blocks[slot]
+        self._tell_whole(slot, deltas)
+        self._fill(slot, block)
+
+    def _tell_whole(self, slot: int, deltas: list[Delta]) -> None:
+        """Tell the input that stood in the block's start, where no piece of it came."""
+        block = self._blocks[slot]
+        whole = block.get("input") if block.get("type") == "tool_use" else None
+        if whole and not block.get(UNPARSED) and not any(self._pieces.get((slot, "input"), ())):
+            self._calls.add(deltas, place=slot, arguments=whole)
+
+    def _end(self, deltas: list[Delta]) -> None:
+        for slot in self._slots.values():
+            self._tell_whole(slot, deltas)
+        self._calls.flush(deltas, final=True)
+
+    def _fill(self, slot: int, block: dict[str, Any]) -> None:
         """Put the pieces that came for a block into it."""
         for key in ("text", "thinking", "content"):
-            if pieces := self._pieces.pop((index, key), None):
+            if pieces := self._pieces.pop((slot, key), None):
                 block[key] = (block.get(key) or "") + "".join(pieces)
-        raw = "".join(self._pieces.pop((index, "input"), ()))
+        raw = "".join(self._pieces.pop((slot, "input"), ()))
         if not raw.strip():
             return
         parsed, raw, _ = read_arguments(raw)
@@ -130,7 +135,7 @@ class AnthropicStream:
             block[UNPARSED] = raw
 
     def _amend(self, event: JSON) -> None:
-        for key, value in _object(event, "delta").items():
+        for key, value in section(event, "delta").items():
             if value is not None or key not in self._message:
                 self._message[key] = value
         usage = event.get("usage")
@@ -145,18 +150,27 @@ class AnthropicStream:
     def _whole(self) -> dict[str, Any]:
         """The message so far; asking for it changes nothing."""
         blocks = []
-        for index, block in sorted(self._blocks.items()):
+        for slot, block in enumerate(self._blocks):
             copy = dict(block)
             pieces = dict(self._pieces)
-            self._fill(index, copy)
+            self._fill(slot, copy)
             self._pieces = pieces
             blocks.append(copy)
         return {**self._message, "content": blocks}
 
+    def _so_far(self) -> Completion:
+        return read_message(self._whole(), {})
 
-def _index(event: JSON) -> int:
+    def _finished(self) -> Completion:
+        return answered(self._so_far(), self.endpoint.provider)
+
+    def _terminated(self) -> bool:
+        return self._ended or (self._done and bool(self._message.get("stop_reason")))
+
+
+def _index(event: JSON, otherwise: int) -> int:
     index = event.get("index")
-    return index if isinstance(index, int) else 0
+    return index if isinstance(index, int) else otherwise
 
 
 def _object(event: JSON, key: str) -> JSON:
@@ -164,7 +178,3 @@ def _object(event: JSON, key: str) -> JSON:
     if isinstance(value, Mapping):
         return value
     raise ProtocolError(f"anthropic: a {event.get('type')} event has no {key}")
-
-
-def _arguments(call: int, piece: str) -> Delta:
-    return Delta(tool_index=call, tool_arguments=piece)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from prompture.codecs.anthropic_models import Claude, claude
 from prompture.codecs.anthropic_thinking import Thinking, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder
-from prompture.codecs.bedrock_answer import read_answer, read_failure, read_usage
+from prompture.codecs.bedrock_answer import read_body, read_failure, read_usage
 from prompture.codecs.bedrock_request import (
     DIALECT,
     cache_point,
@@ -71,10 +71,7 @@ class BedrockConverse:
         return aws.sign(request, keys, region=region, service="bedrock", now=now)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        body = response.json(endpoint.secrets())
-        if isinstance(body, Mapping) and "output" not in body and "message" in body:
-            raise read_failure(response, endpoint)
-        return read_answer(body, response.headers)
+        return read_body(response, endpoint)
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return ConverseStream(endpoint)

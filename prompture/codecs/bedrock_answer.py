@@ -10,6 +10,7 @@ from prompture import errors
 from prompture.codecs.anthropic_answer import UNPARSED
 from prompture.codecs.base import Endpoint, request_id, section, tool_call
 from prompture.codecs.bedrock_request import DIALECT
+from prompture.codecs.calls import named
 from prompture.codecs.fault_classes import Fault, is_too_long
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
@@ -20,13 +21,22 @@ from prompture.wire.http import HTTPResponse
 from prompture.wire.loading import shape
 
 
+def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
+    """The Completion of a whole response. Raises ProviderError where it is an error."""
+    body = response.json(endpoint.secrets())
+    if isinstance(body, Mapping) and "output" not in body and "message" in body:
+        raise read_failure(response, endpoint)
+    return named(read_answer(body, response.headers))
+
+
 def read_answer(body: Any, headers: Mapping[str, str]) -> Completion:
     """Raises ProtocolError where the body is no answer of Converse."""
     message = section(section(body, "output"), "message") if isinstance(body, Mapping) else {}
     blocks = message.get("content")
     if not isinstance(blocks, list) or not all(isinstance(b, Mapping) for b in blocks):
         raise ProtocolError(f"bedrock: expected output.message.content, got {shape(body)}")
-    calls = tuple(_call(use) for b in blocks if is_call(use := section(b, "toolUse")))
+    uses = (use for b in blocks if is_call(use := section(b, "toolUse")))
+    calls = tuple(_call(use, position) for position, use in enumerate(uses))
     raw_stop = body.get("stopReason")
     return Completion(
         text="".join(text for b in blocks for text in _texts(b)),
@@ -50,9 +60,9 @@ def is_call(use: JSON) -> bool:
     return bool(use) and use.get("type") != "server_tool_use"
 
 
-def _call(use: JSON) -> ToolCall:
+def _call(use: JSON, position: int) -> ToolCall:
     return tool_call(
-        id=str(use.get("toolUseId") or ""),
+        id=str(use.get("toolUseId") or f"call_{position}"),
         name=str(use.get("name") or ""),
         arguments=use.get(UNPARSED, use.get("input")),
     )

@@ -3,50 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompture.codecs.anthropic_answer import UNPARSED
 from prompture.codecs.base import Endpoint, read_arguments, section
-from prompture.codecs.bedrock_answer import is_call, read_answer, read_failure
+from prompture.codecs.bedrock_answer import is_call, read_answer, read_body, read_failure
+from prompture.codecs.calls import Calls, answered, arguments_of
+from prompture.codecs.folding import Folding
 from prompture.codecs.usage import merged
-from prompture.errors import ConnectionLost, ProtocolError
+from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.eventstream import EventMessage, EventStreamDecoder
 from prompture.wire.http import HTTPResponse
-from prompture.wire.ndjson import parse_line
+from prompture.wire.ndjson import parse_object
 
 
-@dataclass(slots=True)
-class ConverseStream:
+class ConverseStream(Folding):
     """Unknown events, blocks and deltas are passed over. The answer has ended well once
     ``messageStop`` came."""
 
-    endpoint: Endpoint
-    _frames: EventStreamDecoder = field(default_factory=EventStreamDecoder)
-    _body: dict[str, Any] = field(default_factory=dict)
-    _blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
-    _pieces: dict[tuple[int, str], list[str]] = field(default_factory=dict)
-    _calls: dict[int, int] = field(default_factory=dict)
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint, read_body)
+        self._frames = EventStreamDecoder()
+        self._body: dict[str, Any] = {}
+        self._blocks: dict[int, dict[str, Any]] = {}
+        self._pieces: dict[tuple[int, str], list[str]] = {}
+        self._calls = Calls()
 
-    def feed(self, chunk: bytes) -> list[Delta]:
-        return [d for message in self._frames.feed(chunk) for d in self._event(message)]
+    def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
+        for message in self._frames.feed(chunk):
+            self._event(message, deltas)
 
-    def close(self) -> Completion:
-        if "stopReason" not in self._body or self._frames.pending():
-            lost = ConnectionLost(
-                f"{self.endpoint.provider}: the stream ended before its last event"
-            )
-            lost.partial = self.partial()
-            raise lost
-        return read_answer(self._whole(), {})
+    def _flush(self) -> None:
+        if self._frames.pending():
+            raise ProtocolError("bedrock: the stream ended within an event")
 
-    def partial(self) -> Completion:
-        """What came so far; its stop reason is unknown until the provider states one."""
-        found = read_answer(self._whole(), {})
-        return found if found.raw_stop else replace(found, stop_reason="unknown")
-
-    def _event(self, message: EventMessage) -> list[Delta]:
+    def _event(self, message: EventMessage, deltas: list[Delta]) -> None:
         kind = message.headers.get(":event-type", "")
         if message.headers.get(":message-type") in ("exception", "error"):
             name = message.headers.get(":exception-type") or message.headers.get(":error-code")
@@ -54,62 +46,72 @@ class ConverseStream:
             raise read_failure(
                 HTTPResponse(200, {}, message.payload or told), self.endpoint, name or "error"
             )
-        event = parse_line(message.payload.decode("utf-8", "replace") or "{}")
-        if not isinstance(event, dict):
-            raise ProtocolError(f"bedrock: expected an object in a {kind} event")
+        event = parse_object(message.payload.decode("utf-8", "replace") or "{}")
         index = event.get("contentBlockIndex")
         index = index if isinstance(index, int) else 0
         match kind:
             case "contentBlockStart":
-                return self._start(index, section(event, "start"))
+                self._start(index, section(event, "start"), deltas)
             case "contentBlockDelta":
-                return self._delta(index, section(event, "delta"))
+                self._delta(index, section(event, "delta"), deltas)
             case "messageStop" | "metadata":
                 known, usage = self._body.get("usage"), section(event, "usage")
                 self._body.update({k: v for k, v in event.items() if k != "p"})
                 if known or usage:
                     self._body["usage"] = merged(known or {}, usage)
-        return []
+                self._calls.flush(deltas, final=True)
 
-    def _start(self, index: int, start: JSON) -> list[Delta]:
-        self._blocks[index] = {k: dict(v) for k, v in start.items() if isinstance(v, Mapping)}
-        use = section(start, "toolUse")
-        if not is_call(use):
-            return []
-        call = self._calls.setdefault(index, len(self._calls))
-        id, name = str(use.get("toolUseId") or ""), str(use.get("name") or "")
-        return [Delta(tool_index=call, tool_id=id, tool_name=name)]
+    def _start(self, index: int, start: JSON, deltas: list[Delta]) -> None:
+        block = {k: dict(v) for k, v in start.items() if isinstance(v, Mapping)}
+        self._blocks[index] = block
+        use = block.get("toolUse", {})
+        if is_call(use):
+            made = sum(is_call(b.get("toolUse", {})) for b in self._blocks.values())
+            use["toolUseId"] = str(use.get("toolUseId") or f"call_{made - 1}")
+            name = str(use.get("name") or "")
+            self._calls.begin(deltas, place=index, id=use["toolUseId"], name=name)
 
-    def _delta(self, index: int, delta: JSON) -> list[Delta]:
+    def _delta(self, index: int, delta: JSON, deltas: list[Delta]) -> None:
         block = self._blocks.setdefault(index, {})
         if isinstance(text := delta.get("text"), str):
             self._add(index, "text", text)
-            return [Delta(text=text)] if text else []
-        if isinstance(piece := section(delta, "toolUse").get("input"), str):
+            if text:
+                deltas.append(Delta(text=text))
+            return
+        if "input" in (use := section(delta, "toolUse")):
+            piece = arguments_of(use["input"])
             self._add(index, "toolUse", piece)
-            call = self._calls.get(index)
-            told = call is not None and piece
-            return [Delta(tool_index=call, tool_arguments=piece)] if told else []
+            if is_call(block.get("toolUse", {"name": ""})):
+                self._calls.add(deltas, place=index, arguments=piece)
+            return
         if isinstance(results := delta.get("toolResult"), list):
             result = block.setdefault("toolResult", {})
             result["content"] = [*result.get("content", ()), *results]
         if isinstance(delta.get("citation"), Mapping):
             cited = block.setdefault("citationsContent", {"citations": []})
             cited["citations"].append(delta["citation"])
-        return self._thought(index, section(delta, "reasoningContent"))
+        self._thought(index, section(delta, "reasoningContent"), deltas)
 
-    def _thought(self, index: int, thought: JSON) -> list[Delta]:
+    def _thought(self, index: int, thought: JSON, deltas: list[Delta]) -> None:
         for key in ("signature", "redactedContent"):
             if isinstance(value := thought.get(key), str):
                 self._add(index, key, value)
         text = thought.get("text")
-        if not isinstance(text, str) or not text:
-            return []
-        self._add(index, "thought", text)
-        return [Delta(reasoning=text)]
+        if isinstance(text, str) and text:
+            self._add(index, "thought", text)
+            deltas.append(Delta(reasoning=text))
 
     def _add(self, index: int, key: str, piece: str) -> None:
         self._pieces.setdefault((index, key), []).append(piece)
+
+    def _terminated(self) -> bool:
+        return "stopReason" in self._body
+
+    def _so_far(self) -> Completion:
+        return read_answer(self._whole(), {})
+
+    def _finished(self) -> Completion:
+        return answered(self._so_far(), self.endpoint.provider)
 
     def _whole(self) -> dict[str, Any]:
         blocks = [self._block(index, block) for index, block in sorted(self._blocks.items())]
@@ -120,8 +122,8 @@ class ConverseStream:
         """A block with the pieces that came for it."""
         said = {key: "".join(pieces) for (i, key), pieces in self._pieces.items() if i == index}
         block = dict(started)
-        if "toolUse" in started:
-            block["toolUse"] = {**started["toolUse"], **_input(said.get("toolUse", ""))}
+        if "toolUse" in started or "toolUse" in said:
+            block["toolUse"] = {**started.get("toolUse", {}), **_input(said.get("toolUse", ""))}
         elif "citationsContent" in started:
             content = [{"text": said.get("text", "")}]
             block["citationsContent"] = {**started["citationsContent"], "content": content}

@@ -15,8 +15,7 @@ from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.cohere_answer import (
     model_names,
     objects,
-    raise_error,
-    read_answer,
+    read_body,
     read_fault,
     usage_of,
 )
@@ -60,13 +59,7 @@ class Cohere:
         return post_json(_url(endpoint, "/v2/chat"), _headers(endpoint), body)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        body = response.json(endpoint.secrets())
-        if not isinstance(body, Mapping):
-            raise ProtocolError(f"expected an object, got {shape(body)}")
-        raise_error(body, endpoint, response.headers)
-        if not isinstance(body.get("message"), Mapping):
-            raise ProtocolError(f"no message in an answer with {list(body)[:8]}")
-        return read_answer(body)
+        return read_body(response, endpoint)
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return CohereStream(endpoint)

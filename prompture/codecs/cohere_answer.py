@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from prompture.codecs.base import Endpoint, section, tool_call
+from prompture.codecs.calls import distinct
 from prompture.codecs.cohere_messages import DIALECT
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
@@ -17,6 +18,7 @@ from prompture.errors import (
     ContentFiltered,
     ContextWindowExceeded,
     InvalidRequest,
+    ProtocolError,
     ProviderError,
     QuotaExhausted,
     ServerError,
@@ -24,9 +26,22 @@ from prompture.errors import (
 )
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
+from prompture.wire.loading import shape
 
 _MONTHLY = re.compile(r"calls? ?/ ?month|per month|monthly", re.IGNORECASE)
 _INVALID_TOOLS = re.compile(r"invalid.tool.generation", re.IGNORECASE)
+
+
+def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
+    """The Completion of a whole response. Raises ProviderError where it is an error."""
+    body = response.json(endpoint.secrets())
+    if not isinstance(body, Mapping):
+        raise ProtocolError(f"expected an object, got {shape(body)}")
+    raise_error(body, endpoint, response.headers)
+    if not isinstance(body.get("message"), Mapping):
+        raise ProtocolError(f"no message in {shape(body)}")
+    found = read_answer(body)
+    return replace(found, tool_calls=distinct(found.tool_calls))
 
 
 def read_answer(body: JSON) -> Completion:

@@ -2,70 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from prompture.codecs.base import Endpoint, section
-from prompture.codecs.cohere_answer import objects, raise_error, read_answer, text_of
+from prompture.codecs.calls import Calls, answered
+from prompture.codecs.cohere_answer import objects, raise_error, read_answer, read_body, text_of
+from prompture.codecs.folding import EventFolding
 from prompture.codecs.usage import merged
-from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta
-from prompture.wire.ndjson import parse_object
-from prompture.wire.sse import SSEDecoder
 
 
-class CohereStream:
+class CohereStream(EventFolding):
     """Folds a stream; ``message-end`` is its last event. Events of other types are passed over.
 
     Usage stands in the last event only, and is empty where the answer failed.
     """
 
+    last = "message-end"
+
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._sse = SSEDecoder()
+        super().__init__(endpoint, read_body)
         self._body: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, list[str]]] = {}
         self._plan: list[str] = []
-        self._calls: dict[int, dict[str, Any]] = {}
+        self._calls = Calls()
         self._citations: list[Any] = []
         self._logprobs: list[Any] = []
         self._ended = False
-        self._error: PromptureError | None = None
 
-    def feed(self, chunk: bytes) -> list[Delta]:
-        """An error that follows deltas in the same chunk is raised by the next call, so that
-        the deltas are not lost."""
-        if self._error:
-            raise self._error
-        deltas: list[Delta] = []
-        try:
-            for event in self._sse.feed(chunk):
-                deltas.extend(self._data(event.data))
-        except PromptureError as error:
-            if not deltas:
-                raise
-            self._error = error
-        return deltas
-
-    def _data(self, data: str) -> Iterator[Delta]:
-        if data.startswith("[DONE]"):
-            return
-        event = parse_object(data)
+    def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
         delta = section(event, "delta")
         for source in (event, delta):
-            self._check(source)
-        yield from self._event(event, delta)
-
-    def _check(self, source: JSON) -> None:
-        try:
-            raise_error(source, self._endpoint)
-        except ProviderError as error:
-            error.partial = self.partial()
-            raise
-
-    def _event(self, event: JSON, delta: JSON) -> Iterator[Delta]:
+            raise_error(source, self.endpoint)
         message = section(delta, "message")
         index = event.get("index")
         match event.get("type"):
@@ -74,21 +43,22 @@ class CohereStream:
             case "content-start" | "content-delta":
                 if event.get("logprobs"):
                     self._logprobs.append(event["logprobs"])
-                yield from self._content(section(message, "content"), index)
+                deltas.extend(self._content(section(message, "content"), index))
             case "tool-plan-delta":
                 if plan := text_of(message, "tool_plan"):
                     self._plan.append(plan)
-                    yield Delta(reasoning=plan)
+                    deltas.append(Delta(reasoning=plan))
             case "tool-call-start" | "tool-call-delta":
                 for call in _one_or_many(message.get("tool_calls")):
-                    yield self._call(call, index)
+                    self._call(call, index, deltas)
             case "citation-start":
                 self._citations += _one_or_many(message.get("citations"))
             case "message-end":
                 self._ended = True
+                self._calls.flush(deltas, final=True)
                 self._body["finish_reason"] = delta.get("finish_reason")
                 if usage := section(delta, "usage"):
-                    self._body["usage"] = merged(self._body.get("usage") or {}, usage)
+                    self._body["usage"] = merged(section(self._body, "usage"), usage)
 
     def _content(self, block: JSON, index: Any) -> Iterator[Delta]:
         place = index if isinstance(index, int) else max(self._blocks, default=0)
@@ -100,27 +70,25 @@ class CohereStream:
             if piece:
                 yield Delta(text=piece) if kind == "text" else Delta(reasoning=piece)
 
-    def _call(self, call: JSON, index: Any) -> Delta:
-        place = index if isinstance(index, int) else max(self._calls, default=0)
-        known = self._calls.get(place)
-        if known is None:
-            position = len(self._calls)
-            known = {"id": f"call_{position}", "name": "", "arguments": [], "index": position}
-            self._calls[place] = known
+    def _call(self, call: JSON, index: Any, deltas: list[Delta]) -> None:
         function = section(call, "function")
-        fresh_id, fresh_name = text_of(call, "id"), text_of(function, "name")
-        known["id"] = fresh_id or known["id"]
-        known["name"] = fresh_name or known["name"]
-        piece = function.get("arguments") or ""
-        if not isinstance(piece, str):
-            piece = json.dumps(piece, ensure_ascii=False)
-        known["arguments"].append(piece)
-        return Delta(
-            tool_index=known["index"],
-            tool_id=known["id"] if fresh_name else fresh_id,
-            tool_name=fresh_name,
-            tool_arguments=piece,
+        self._calls.add(
+            deltas,
+            place=index,
+            id=text_of(call, "id"),
+            name=text_of(function, "name"),
+            arguments=function.get("arguments"),
         )
+
+    def _terminated(self) -> bool:
+        return self._ended
+
+    def _so_far(self) -> Completion:
+        return read_answer(self._whole())
+
+    def _finished(self) -> Completion:
+        self._calls.check()
+        return answered(self._so_far(), self.endpoint.provider)
 
     def _whole(self) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant"}
@@ -131,11 +99,11 @@ class CohereStream:
         ]
         calls = [
             {
-                "id": call["id"],
+                "id": call.id,
                 "type": "function",
-                "function": {"name": call["name"], "arguments": "".join(call["arguments"])},
+                "function": {"name": call.name, "arguments": call.raw_arguments},
             }
-            for call in self._calls.values()
+            for call in self._calls.so_far()
         ]
         found = {
             "content": content,
@@ -148,27 +116,6 @@ class CohereStream:
         if self._logprobs:
             body["logprobs"] = list(self._logprobs)
         return body
-
-    def partial(self) -> Completion:
-        found = read_answer(self._whole())
-        return found if self._ended else replace(found, stop_reason="unknown")
-
-    def close(self) -> Completion:
-        if self._error:
-            raise self._error
-        cut: ProtocolError | None = None
-        try:
-            for event in self._sse.close():
-                for _ in self._data(event.data):
-                    pass
-        except ProtocolError as exc:
-            # What is left at the end and no JSON is an event that was cut off.
-            cut = exc
-        if not self._ended:
-            lost = ConnectionLost(f"{self._endpoint.provider}: the stream ended before message-end")
-            lost.partial = self.partial()
-            raise lost from cut
-        return read_answer(self._whole())
 
 
 def _one_or_many(value: Any) -> list[JSON]:

@@ -179,9 +179,18 @@ def _stated_status(fault: Fault) -> int | None:
     return None
 
 
+def is_error(body: JSON) -> bool:
+    """Whether an object is an error: it has an ``error`` (object or text), says that it is one
+    (vLLM, Mistral), or is nothing but a message with a code."""
+    if body.get("error") or body.get("object") == "error":
+        return True
+    coded = body.get("code") or body.get("type") or body.get("status")
+    return bool(coded and isinstance(body.get("message"), str) and "choices" not in body)
+
+
 def raise_if_error(body: Any, response: HTTPResponse, endpoint: Endpoint) -> None:
-    """Raise where a good response holds an ``error`` (object or text) all the same."""
-    if isinstance(body, Mapping) and body.get("error"):
+    """Raise where a good response holds an error all the same."""
+    if isinstance(body, Mapping) and is_error(body):
         raise provider_error(response, endpoint, fault_of(body))
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from prompture.codecs.base import Endpoint, StreamDecoder
-from prompture.codecs.gemini_answer import objects, raise_error, read_answer, read_fault, usage_of
+from prompture.codecs.gemini_answer import objects, read_fault, usage_of
 from prompture.codecs.gemini_contents import DIALECT, Body, contents, system_instruction
 from prompture.codecs.gemini_rules import older_than_3, thinking_config, version
-from prompture.codecs.gemini_stream import Fold, GeminiStream
+from prompture.codecs.gemini_stream import GeminiStream, read_body
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -66,20 +66,7 @@ class Gemini:
         return post_json(url, self._headers(endpoint), body)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        body = response.json(endpoint.secrets())
-        if isinstance(body, list):
-            # A stream without alt=sse that was read whole.
-            fold = Fold()
-            for chunk in objects(body):
-                raise_error(chunk, endpoint, response)
-                fold.add(chunk)
-            body = fold.body()
-        if not isinstance(body, Mapping):
-            raise ProtocolError(f"expected an object, got {shape(body)}")
-        raise_error(body, endpoint, response)
-        if not any(key in body for key in ("candidates", "promptFeedback", "usageMetadata")):
-            raise ProtocolError(f"no candidates in an answer with {list(body)[:8]}")
-        return read_answer(body)
+        return read_body(response, endpoint)
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return GeminiStream(endpoint)

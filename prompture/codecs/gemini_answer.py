@@ -214,8 +214,3 @@ def raise_error(body: JSON, endpoint: Endpoint, response: HTTPResponse | None = 
     if response is None:
         response = HTTPResponse(200, {}, json.dumps(body).encode())
     raise read_fault(response, endpoint, fault_of(body))
-
-
-def unfinished(completion: Completion) -> Completion:
-    """A partial answer: it has not stopped as long as no reason was given."""
-    return completion if completion.raw_stop else replace(completion, stop_reason="unknown")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from prompture.codecs.base import Endpoint
+from prompture.codecs.calls import named
+from prompture.codecs.folding import Folding
 from prompture.codecs.gemini_answer import (
     call_id,
     calls_of,
@@ -16,12 +18,12 @@ from prompture.codecs.gemini_answer import (
     objects,
     raise_error,
     read_answer,
-    unfinished,
     words_of,
 )
 from prompture.codecs.usage import merged
-from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
+from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
+from prompture.wire.http import HTTPResponse
 from prompture.wire.lines import LineDecoder
 from prompture.wire.loading import shape
 from prompture.wire.ndjson import parse_line
@@ -65,7 +67,8 @@ class Frames:
             self._hold(self._data, line[5:].removeprefix(" "))
         elif not line and self._data:
             data, self._data, self._held = "\n".join(self._data), [], 0
-            if not data.startswith("[DONE]"):
+            # A frame with nothing in it only keeps the connection alive.
+            if data.strip() and not data.startswith("[DONE]"):
                 yield parse_line(data)
 
     def _objects(self, line: str) -> Iterator[Any]:
@@ -193,58 +196,61 @@ class Fold:
         return bool(finish_of(self._candidate) or blocked)
 
 
-class GeminiStream:
+def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
+    """The Completion of a whole response. Raises ProviderError where it is an error."""
+    body = response.json(endpoint.secrets())
+    if isinstance(body, list):
+        # A stream without alt=sse that was read whole.
+        fold = Fold()
+        for chunk in objects(body):
+            raise_error(chunk, endpoint, response)
+            fold.add(chunk)
+        body = fold.body()
+    if not isinstance(body, Mapping):
+        raise ProtocolError(f"expected an object, got {shape(body)}")
+    raise_error(body, endpoint, response)
+    if not any(key in body for key in ("candidates", "promptFeedback", "usageMetadata")):
+        raise ProtocolError(f"no candidates in an answer with {shape(body)}")
+    return named(read_answer(body))
+
+
+class GeminiStream(Folding):
     """Folds a stream. There is no last event: it has ended well once a chunk said why."""
 
+    last = "a finish reason"
+
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+        super().__init__(endpoint, read_body)
         self._frames = Frames()
         self._fold = Fold()
-        self._error: PromptureError | None = None
 
-    def feed(self, chunk: bytes) -> list[Delta]:
-        """An error that follows deltas in the same chunk is raised by the next call, so that
-        the deltas are not lost."""
-        if self._error:
-            raise self._error
-        deltas: list[Delta] = []
-        try:
-            for value in self._frames.feed(chunk):
-                deltas += self._chunk(value)
-        except PromptureError as error:
-            if not deltas:
-                raise
-            self._error = error
-        return deltas
+    def _reads_objects(self) -> bool:
+        return True
 
-    def _chunk(self, value: Any) -> list[Delta]:
+    def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
+        for value in self._frames.feed(chunk):
+            self._chunk(value, deltas)
+
+    def _flush(self) -> None:
+        for value in self._frames.close():
+            self._chunk(value, [])
+
+    def _chunk(self, value: Any, deltas: list[Delta]) -> None:
         if not isinstance(value, dict):
             raise ProtocolError(f"expected an object in the stream, got {shape(value)}")
-        try:
-            raise_error(value, self._endpoint)
-        except ProviderError as error:
+        if value.get("error"):
             self._fold.add({"usageMetadata": value.get("usageMetadata")})
-            error.partial = self.partial()
-            raise
-        return self._fold.add(value)
+        raise_error(value, self.endpoint)
+        deltas += self._fold.add(value)
 
-    def partial(self) -> Completion:
-        return unfinished(self._fold.completion())
+    def _terminated(self) -> bool:
+        return False
 
-    def close(self) -> Completion:
-        if self._error:
-            raise self._error
-        cut: ProtocolError | None = None
-        try:
-            for value in self._frames.close():
-                self._chunk(value)
-        except ProtocolError as exc:
-            # What is left at the end and no JSON is an event that was cut off.
-            cut = exc
-        if not self._fold.ended:
-            lost = ConnectionLost(
-                f"{self._endpoint.provider}: the stream ended before a finish reason"
-            )
-            lost.partial = self.partial()
-            raise lost from cut
+    def _stopped(self) -> bool:
+        return self._fold.ended
+
+    def _so_far(self) -> Completion:
         return self._fold.completion()
+
+    def _finished(self) -> Completion:
+        return named(self._so_far())

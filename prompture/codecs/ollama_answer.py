@@ -6,16 +6,15 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompture import errors
 from prompture.codecs.base import Endpoint, request_id, tool_call
 from prompture.codecs.faults import raise_if_error, stream_error
+from prompture.codecs.folding import Folding
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts, merged
-from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
+from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
 from prompture.wire.lines import LineDecoder
@@ -165,51 +164,48 @@ def _turn(text: str, reasoning: str, calls: Sequence[ToolCall]) -> dict[str, Any
     return turn
 
 
-@dataclass(slots=True)
-class OllamaStream:
+class OllamaStream(Folding):
     """Folds the lines of a streamed answer. A tool call comes whole, in one line."""
 
-    endpoint: Endpoint
-    _lines: LineDecoder = field(default_factory=LineDecoder)
-    _text: list[str] = field(default_factory=list)
-    _reasoning: list[str] = field(default_factory=list)
-    _calls: list[ToolCall] = field(default_factory=list)
-    _logprobs: list[Any] = field(default_factory=list)
-    _last: JSON = field(default_factory=dict)
-    _usage: JSON = field(default_factory=dict)
-    _done: bool = False
-    _error: PromptureError | None = None
+    last = "its last line"
 
-    def feed(self, chunk: bytes) -> list[Delta]:
-        """An error behind deltas in the same chunk is raised by the next call: none is lost."""
-        if self._error:
-            raise self._error
-        deltas: list[Delta] = []
-        try:
-            for line in self._lines.feed(chunk):
-                if line.strip():
-                    deltas += self._line(parse_line(line))
-        except PromptureError as error:
-            error.partial = self.partial()
-            if not deltas:
-                raise
-            self._error = error
-        return deltas
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint, read_body)
+        self._lines = LineDecoder()
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._logprobs: list[Any] = []
+        self._final: JSON = {}
+        self._usage: JSON = {}
+        self._done = False
 
-    def _line(self, line: Any) -> list[Delta]:
+    def _reads_objects(self) -> bool:
+        return not self._head.startswith(b"<")
+
+    def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
+        for line in self._lines.feed(chunk):
+            if line.strip():
+                self._line(parse_line(line), deltas)
+
+    def _flush(self) -> None:
+        rest = self._lines.close()
+        if rest.strip():
+            self._line(parse_line(rest), [])
+
+    def _line(self, line: Any, deltas: list[Delta]) -> None:
         if self._done:
-            return []
+            return
         if isinstance(line, Mapping) and line.get("error"):
             raise mend(stream_error(line, self.endpoint))
         message = _message(line)
         if message is None:
             raise ProtocolError(f"{self.endpoint.provider}: no message in {shape(line)}")
-        self._last = line
+        self._final = line
         counted = {name: line[name] for name in _COUNTS if name in line}
         self._usage = merged(self._usage, counted) if counted else self._usage
         self._done = bool(line.get("done"))
         self._logprobs += line.get("logprobs") or ()
-        deltas = []
         if thought := message.get("thinking"):
             self._reasoning.append(thought)
             deltas.append(Delta(reasoning=thought))
@@ -226,32 +222,18 @@ class OllamaStream:
                 )
             )
             self._calls.append(call)
-        return deltas
 
-    def close(self) -> Completion:
-        if self._error:
-            raise self._error
-        rest = self._lines.close()
-        with suppress(ProtocolError):  # half a line, where the connection broke in it
-            if rest.strip():
-                self._line(parse_line(rest))
-        if not self._done:
-            error = ConnectionLost(
-                f"{self.endpoint.provider}: the stream ended before its last line"
-            )
-            error.partial = self.partial()
-            raise error
-        return self.partial()
+    def _terminated(self) -> bool:
+        return self._done
 
-    def partial(self) -> Completion:
-        """What has come so far; before the last line its stop reason is ``"unknown"``."""
+    def _so_far(self) -> Completion:
         text, reasoning = "".join(self._text), "".join(self._reasoning)
         body = {
-            k: v for k, v in self._last.items() if k not in ("response", "thinking", "logprobs")
+            k: v for k, v in self._final.items() if k not in ("response", "thinking", "logprobs")
         }
         body |= self._usage
         body["message"] = _turn(text, reasoning, self._calls)
-        whole = _completion(
+        return _completion(
             body,
             text=text,
             reasoning=reasoning,
@@ -259,4 +241,3 @@ class OllamaStream:
             headers={},
             logprobs=self._logprobs or None,
         )
-        return whole if self._done else replace(whole, stop_reason="unknown")

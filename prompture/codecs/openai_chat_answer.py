@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompture.codecs.base import Endpoint, request_id, section, tool_call
+from prompture.codecs.calls import distinct, free_arguments
 from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
@@ -59,19 +60,20 @@ def _raise_half(
     try:
         raise_if_error(choice, response, endpoint)
     except ProviderError as error:
-        with suppress(KeyError, TypeError, AttributeError, ValueError):
+        with suppress(KeyError, TypeError, AttributeError, ValueError, ProtocolError):
             error.partial = _read_choice(body, choice, response, quirks)
         raise
 
 
 def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirks) -> Completion:
-    finish = choice.get("finish_reason")
+    finish = finish_of(choice)
     # A filter that stopped the whole answer leaves no message at all (Azure).
     message: JSON = choice["message"] if not finish else choice.get("message") or {}
-    calls = tuple(_call(c, i) for i, c in enumerate(message.get("tool_calls") or ()))
+    wire = calls_in(message)
     legacy = message.get("function_call")
-    if not calls and isinstance(legacy, Mapping):
-        calls = (_call({"function": legacy}, 0),)
+    if not wire and isinstance(legacy, Mapping):
+        wire = [{"function": legacy}]
+    calls = distinct(_call(call, position) for position, call in enumerate(wire))
     text, reasoning = split_content(message.get("content"))
     reasoning += reasoning_of(message)[1]
     if quirks.think_tags:
@@ -85,7 +87,9 @@ def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirk
         calls=calls,
         finish=finish,
         usage=usage_of(body, quirks),
-        native=native_of(message),
+        native=native_of(
+            message, [c.id for c, w in zip(calls, wire, strict=True) if "custom" in w]
+        ),
         logprobs=choice.get("logprobs"),
         citations=message.get("annotations") or body.get("citations"),
         id=request_id(response.headers),
@@ -124,13 +128,39 @@ def completion(
     )
 
 
+def finish_of(choice: JSON) -> str | None:
+    """Why the answer ended. OpenRouter calls an upstream's failure an ordinary stop, with the
+    upstream's own word beside it."""
+    finish, native = choice.get("finish_reason"), choice.get("native_finish_reason")
+    if finish in (None, "", "stop") and isinstance(native, str) and stop_reason(native) == "error":
+        return native
+    return str(finish) if finish else None
+
+
+CUSTOM = "custom_calls"
+"""Where a native turn keeps the ids of calls of custom tools."""
+
+
+def calls_in(message: JSON) -> list[JSON]:
+    """The calls of a message or a delta, of the kinds that we know: functions, and custom tools
+    with their free text. Calls of the provider's own tools are not ours to answer."""
+    found = message.get("tool_calls") or ()
+    wire = [found] if isinstance(found, Mapping) else list(found)
+    if not all(isinstance(call, Mapping) for call in wire):
+        raise ProtocolError(f"tool_calls are {shape(found)}, not a list of objects")
+    kinds = (None, "", "function", "custom")
+    return [call for call in wire if call.get("type") in kinds or "function" in call]
+
+
 def _call(call: JSON, position: int) -> ToolCall:
+    id = str(call.get("id") or f"call_{position}")
+    custom = call.get("custom")
+    if isinstance(custom, Mapping):
+        text = free_arguments(str(custom.get("input") or ""))
+        return tool_call(id=id, name=str(custom.get("name") or ""), arguments=text)
     function = call.get("function") or {}
-    return tool_call(
-        id=str(call.get("id") or f"call_{position}"),
-        name=str(function.get("name") or ""),
-        arguments=function.get("arguments"),
-    )
+    name, arguments = str(function.get("name") or ""), function.get("arguments")
+    return tool_call(id=id, name=name, arguments=arguments)
 
 
 def split_content(content: Any) -> tuple[str, str]:
@@ -146,9 +176,9 @@ def split_content(content: Any) -> tuple[str, str]:
     for chunk in content:
         if isinstance(chunk, str):
             text.append(chunk)
-        elif chunk.get("type") == "thinking":
-            thoughts.append(_thinking(chunk.get("thinking")))
-        elif chunk.get("type") in ("text", "output_text"):
+        elif chunk.get("type") in ("thinking", "reasoning"):
+            thoughts.append(_thinking(chunk.get("thinking") or chunk.get("text")))
+        elif chunk.get("type") in ("text", "output_text", None):
             text.append(chunk.get("text") or "")
     return "".join(text), "".join(thoughts)
 
@@ -170,9 +200,11 @@ def reasoning_of(message: JSON) -> tuple[str, str]:
 _ECHOED = ("reasoning_content", "reasoning", "reasoning_details", "annotations")
 
 
-def native_of(message: JSON) -> Native | None:
+def native_of(message: JSON, custom: Sequence[str] = ()) -> Native | None:
     """What a turn holds beyond text and calls, for the providers that want it echoed."""
     payload = {key: message[key] for key in _ECHOED if message.get(key)}
+    if custom:
+        payload[CUSTOM] = list(custom)
     if isinstance(message.get("content"), list):
         payload["content"] = message["content"]
     return Native(DIALECT, payload) if payload else None

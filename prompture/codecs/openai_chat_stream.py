@@ -3,51 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from prompture.codecs.base import Endpoint, tool_call
-from prompture.codecs.faults import stream_error
+from prompture.codecs.base import Endpoint
+from prompture.codecs.calls import Calls, answered
+from prompture.codecs.faults import is_error, stream_error
+from prompture.codecs.folding import EventFolding
 from prompture.codecs.fragments import append_fragment
 from prompture.codecs.openai_chat_answer import (
+    CUSTOM,
     DIALECT,
     Quirks,
+    calls_in,
     completion,
+    finish_of,
     read_body,
     reasoning_of,
     split_content,
     usage_of,
 )
 from prompture.codecs.openai_chat_fast import TextTemplate
-from prompture.codecs.think import ThinkSplitter
+from prompture.codecs.think import ThinkSplitter, split_thinking
 from prompture.codecs.usage import merged
-from prompture.errors import ConnectionLost, PromptureError, ProtocolError
+from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
-from prompture.wire.http import HTTPResponse
 from prompture.wire.loading import shape
 from prompture.wire.ndjson import parse_object
-from prompture.wire.sse import SSEDecoder
 
 
-@dataclass(slots=True)
-class _Call:
-    id: str = ""
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
-
-
-class OpenAIChatStream:
+class OpenAIChatStream(EventFolding):
     """Folds ``chat.completion.chunk`` events.
 
     The stream has ended well once ``[DONE]`` or a finish reason came. Usage is the last one
-    seen, wherever it stands: in a chunk of its own, in the last choice, or under ``x_groq``. A
-    body that is no stream at all is read as a whole answer, or as the error that it holds.
+    seen, wherever it stands: in a chunk of its own, in the last choice, or under ``x_groq``.
     """
 
     def __init__(self, endpoint: Endpoint, quirks: Quirks) -> None:
-        self._endpoint = endpoint
+        super().__init__(endpoint, partial(read_body, quirks=quirks))
         self._quirks = quirks
-        self._sse = SSEDecoder()
         self._body: dict[str, Any] = {}
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -55,8 +49,7 @@ class OpenAIChatStream:
         self._reasoning_key = "reasoning_content"
         self._thoughts: list[str] = []
         self._think = ThinkSplitter() if quirks.think_tags else None
-        self._calls: dict[int, _Call] = {}
-        self._current: dict[int, int] = {}
+        self._calls = Calls()
         self._kept: dict[str, list[Any]] = {}
         self._chunks: list[Any] = []
         self._content: list[str] = []
@@ -64,58 +57,45 @@ class OpenAIChatStream:
         self._is_usual = not quirks.think_tags and not quirks.strip_leading
         self._logprobs: list[Any] = []
         self._finish: str | None = None
-        self._done = False
-        self._error: PromptureError | None = None
-        self._started = False
-        self._whole: list[bytes] | None = None
 
-    def feed(self, chunk: bytes) -> list[Delta]:
-        if self._error:
-            raise self._error
-        if not self._started and (start := chunk.lstrip()):
-            self._started = True
-            # No line of an event stream starts so: an error, a page, or an answer in one piece.
-            self._whole = [] if start[:1] in (b"{", b"<") else None
-        if self._whole is not None:
-            self._whole.append(chunk)
-            return []
-        deltas: list[Delta] = []
+    def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
         text_of, is_usual = self._template.text_of, self._is_usual
-        try:
-            for event in self._sse.feed(chunk):
-                text = text_of(event.data)
-                if not text:
-                    self._event(event.data, deltas)
-                elif is_usual and not self._chunks:
-                    self._content.append(text)
-                    self._text.append(text)
-                    deltas.append(Delta(text=text))
-                else:
-                    self._keep(text)
-                    self._add(text, "", deltas)
-        except PromptureError as exc:
-            # What came before the error, in the same bytes, is not lost with it.
-            if not deltas:
-                raise
-            self._error = exc
-        return deltas
+        for event in self._sse.feed(chunk):
+            text = text_of(event.data)
+            if not text:
+                self._data(event, deltas)
+            elif is_usual and not self._chunks:
+                self._content.append(text)
+                self._text.append(text)
+                deltas.append(Delta(text=text))
+            else:
+                self._keep(text)
+                self._add(text, "", deltas)
 
-    def _event(self, data: str, deltas: list[Delta]) -> None:
-        if data.startswith("[DONE]"):
-            self._done = True
-            return
+    def _fold(self, data: str, deltas: list[Delta]) -> None:
         body = parse_object(data)
         try:
             self._template.learn(data, body)
-            self._top(body)
-            if body.get("error"):
-                self._ended_by(body)
-                raise stream_error(body, self._endpoint)
-            for choice in body.get("choices") or ():
-                if not choice.get("index"):
-                    self._choice(choice, deltas)
+            self._event(body, deltas)
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise ProtocolError(f"an event that is no chunk of a chat: {shape(body)}") from exc
+
+    def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
+        self._top(event)
+        if is_error(event):
+            self._ended_by(event)
+            raise stream_error(event, self.endpoint)
+        for choice in event.get("choices") or ():
+            if choice.get("error"):
+                self._ended_by(event)
+                raise stream_error(choice, self.endpoint)
+            if not choice.get("index"):
+                self._choice(choice, deltas)
+
+    def _end(self, deltas: list[Delta]) -> None:
+        self._calls.flush(deltas, final=True)
+        if self._think:
+            self._emit(*self._think.close(), deltas)
 
     def _top(self, body: JSON) -> None:
         for key in ("id", "model", "created", "service_tier", "system_fingerprint", "provider"):
@@ -127,7 +107,7 @@ class OpenAIChatStream:
             if groq.get("usage"):
                 self._count(groq["usage"])
             if groq.get("error"):
-                raise stream_error({"error": groq["error"]}, self._endpoint)
+                raise stream_error({"error": groq["error"]}, self.endpoint)
         for key in ("citations", "search_results"):
             if body.get(key):
                 self._body[key] = body[key]
@@ -147,12 +127,29 @@ class OpenAIChatStream:
             self._count(choice["usage"])
         if logprobs := choice.get("logprobs"):
             self._logprobs.extend(logprobs.get("content") or ())
-        # A few providers send a whole message in a chunk of a stream.
-        self._delta(choice.get("delta") or choice.get("message") or {}, deltas)
-        if reason := choice.get("finish_reason"):
+        if delta := choice.get("delta"):
+            self._delta(delta, deltas)
+        elif message := choice.get("message"):
+            self._message(message, deltas)
+        if reason := finish_of(choice):
             self._finish = reason
-            if self._think:
-                self._emit(*self._think.close(), deltas)
+            self._end(deltas)
+
+    def _message(self, message: JSON, deltas: list[Delta]) -> None:
+        """A whole message in a chunk of a stream. It may repeat what came before it: only what
+        is new is told."""
+        rest = dict(message)
+        text, thought = split_content(message.get("content"))
+        if self._text or self._reasoning:
+            key, reasoning = reasoning_of(message)
+            rest["content"] = _rest(text, "".join(self._text))
+            rest[key or self._reasoning_key] = _rest(thought + reasoning, "".join(self._reasoning))
+            rest.pop("reasoning_details", None)
+        if self._refusal:
+            rest["refusal"] = _rest(str(message.get("refusal") or ""), "".join(self._refusal))
+        if self._calls:
+            rest["tool_calls"] = rest["function_call"] = None
+        self._delta(rest, deltas)
 
     def _delta(self, delta: JSON, deltas: list[Delta]) -> None:
         key, thought = reasoning_of(delta)
@@ -172,9 +169,10 @@ class OpenAIChatStream:
             if isinstance(found := delta.get(key), list):
                 for item in found:
                     append_fragment(self._kept.setdefault(key, []), item)
-        deltas.extend(self._tool(part) for part in delta.get("tool_calls") or ())
+        for part in calls_in(delta):
+            self._tool(part, deltas)
         if isinstance(legacy := delta.get("function_call"), Mapping):
-            deltas.append(self._tool({"index": 0, "function": legacy}))
+            self._tool({"index": 0, "function": legacy}, deltas)
 
     def _add(self, text: str, thought: str, deltas: list[Delta]) -> None:
         if text and self._quirks.strip_leading and not self._text:
@@ -206,62 +204,50 @@ class OpenAIChatStream:
         for chunk in content if isinstance(content, list) else ():
             append_fragment(self._chunks, chunk)
 
-    def _tool(self, part: JSON) -> Delta:
-        index = self._index(part)
-        call = self._calls.setdefault(index, _Call())
+    def _tool(self, part: JSON, deltas: list[Delta]) -> None:
+        custom = part.get("custom")
+        if isinstance(custom, Mapping):
+            self._calls.add(
+                deltas,
+                place=part.get("index"),
+                id=part.get("id"),
+                name=custom.get("name"),
+                arguments=custom.get("input"),
+                free=True,
+            )
+            return
         function = part.get("function") or {}
-        first = not call.name
-        if part.get("id"):
-            call.id = part["id"]
-        # A name comes whole and once; a provider that repeats it does not mean to append it.
-        if function.get("name") and first:
-            call.name = function["name"]
-        arguments = function.get("arguments") or ""
-        if not isinstance(arguments, str):
-            arguments = tool_call(id="", name="", arguments=arguments).raw_arguments
-        call.arguments.append(arguments)
-        return Delta(
-            tool_index=index,
-            tool_id=call.id if first else "",
-            tool_name=call.name if first else "",
-            tool_arguments=arguments,
+        self._calls.add(
+            deltas,
+            place=part.get("index"),
+            id=part.get("id"),
+            name=function.get("name"),
+            arguments=function.get("arguments"),
         )
 
-    def _index(self, part: JSON) -> int:
-        """The call a fragment belongs to. Where ``index`` is missing, or is used again for a
-        call with another id, a new id starts a new call, which later fragments continue."""
-        said, id = part.get("index"), part.get("id")
-        known = next((i for i, c in self._calls.items() if id and c.id == id), None)
-        if known is not None:
-            return known
-        place = said if isinstance(said, int) else -1
-        current = self._current.get(place)
-        if current is not None and not self._is_another(self._calls[current], part):
-            return current
-        free = said if isinstance(said, int) and said not in self._calls else None
-        index = free if free is not None else max(self._calls, default=-1) + 1
-        self._current[place] = index
-        return index
+    def _terminated(self) -> bool:
+        return self._done
 
-    @staticmethod
-    def _is_another(call: _Call, part: JSON) -> bool:
-        """Whether a fragment without a known id opens a call of its own."""
-        if part.get("id"):
-            return bool(call.id)
-        named = isinstance(part.get("function"), Mapping) and part["function"].get("name")
-        return bool(named and call.name and not isinstance(part.get("index"), int))
+    def _stopped(self) -> bool:
+        return self._finish is not None
 
-    def partial(self) -> Completion:
-        calls = tuple(
-            tool_call(id=c.id or f"call_{i}", name=c.name, arguments="".join(c.arguments))
-            for i, c in sorted(self._calls.items())
-        )
+    def _finished(self) -> Completion:
+        self._end([])
+        self._calls.check()
+        return answered(self._so_far(), self.endpoint.provider)
+
+    def _so_far(self) -> Completion:
+        text, reasoning = "".join(self._text), "".join(self._reasoning)
+        if self._think and not reasoning:
+            # Only the end of thoughts tells those whose opening tag stood in the prompt; they
+            # have been told as text by then.
+            reasoning, text = split_thinking(text)
         return completion(
             body=self._body,
-            text="".join(self._text),
-            reasoning="".join(self._reasoning),
+            text=text,
+            reasoning=reasoning,
             refusal="".join(self._refusal) or None,
-            calls=calls,
+            calls=self._calls.so_far(),
             finish=self._finish,
             usage=usage_of(self._body, self._quirks),
             native=self._native(),
@@ -274,24 +260,11 @@ class OpenAIChatStream:
         # What stood in tags is no field, and does not go back as one.
         if self._thoughts and "content" not in payload:
             payload[self._reasoning_key] = "".join(self._thoughts)
+        if free := self._calls.free():
+            payload[CUSTOM] = free
         return Native(DIALECT, payload) if payload else None
 
-    def close(self) -> Completion:
-        if self._error:
-            raise self._error
-        if self._whole is not None:
-            body = HTTPResponse(200, {}, b"".join(self._whole))
-            return read_body(body, self._endpoint, self._quirks)
-        cut = False
-        try:
-            for event in self._sse.close():
-                self._event(event.data, [])
-        except ProtocolError:
-            cut = True  # half an event
-        if cut or (not self._done and self._finish is None):
-            error = ConnectionLost(
-                f"{self._endpoint.provider}: the stream ended before its last event"
-            )
-            error.partial = self.partial()
-            raise error
-        return self.partial()
+
+def _rest(whole: str, told: str) -> str:
+    """What of a text that is said again has not been told; nothing where it differs."""
+    return whole[len(told) :] if whole.startswith(told) else ""

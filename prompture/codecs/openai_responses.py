@@ -12,7 +12,7 @@ from typing import Any
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.openai_models import read_models
-from prompture.codecs.openai_responses_answer import read_response, read_usage
+from prompture.codecs.openai_responses_answer import read_body, read_usage
 from prompture.codecs.openai_responses_items import input_items
 from prompture.codecs.openai_responses_rules import (
     DIALECT,
@@ -105,7 +105,7 @@ class OpenAIResponses:
         return {self.key_header: endpoint.api_key, **endpoint.headers}
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
-        return read_response(response.json(endpoint.secrets()), response, endpoint)
+        return read_body(response, endpoint)
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         return ResponsesStream(endpoint)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prompture.codecs.base import Endpoint, request_id, section, tool_call
+from prompture.codecs.calls import free_arguments, named
 from prompture.codecs.faults import fault_of, provider_error, raise_if_error
 from prompture.codecs.openai_responses_rules import DIALECT
 from prompture.codecs.stops import stop_reason
@@ -20,6 +21,11 @@ _YOURS = re.compile(
     r"(?:invalid|unsupported|empty|failed_to_download)_(?:base64_)?image|image_(?:too|content|parse|file)"
 )
 """Codes of failed responses that are the request's fault, not the server's."""
+
+
+def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
+    """The Completion of a whole HTTP response."""
+    return named(read_response(response.json(endpoint.secrets()), response, endpoint))
 
 
 def read_response(body: Any, response: HTTPResponse, endpoint: Endpoint) -> Completion:
@@ -44,7 +50,7 @@ def completion(body: Any, headers: Mapping[str, str]) -> Completion:
     if not isinstance(items, list) or not all(isinstance(i, Mapping) for i in items):
         raise ProtocolError(f"expected a response with output, got {shape(body)}")
     parts = [part for item in items for part in _parts(item, "message")]
-    calls = tuple(_call(item) for item in items if item.get("type") == "function_call")
+    calls = tuple(made_of(item) for item in items if item.get("type") in CALLS)
     refusal = "".join(str(p.get("refusal") or "") for p in parts if p.get("type") == "refusal")
     raw_stop = _raw_stop(body)
     texts = [p for p in parts if p.get("type") == "output_text"]
@@ -80,11 +86,18 @@ def thoughts(item: JSON) -> Iterator[str]:
                 yield str(part.get("text") or "")
 
 
-def _call(item: JSON) -> ToolCall:
+CALLS = ("function_call", "custom_tool_call")
+"""Items that are ours to answer; a custom tool has free text for arguments."""
+
+
+def made_of(item: JSON) -> ToolCall:
+    """The call that an item is."""
+    free = item.get("type") == "custom_tool_call"
+    said = free_arguments(str(item.get("input") or "")) if free else item.get("arguments")
     return tool_call(
         id=str(item.get("call_id") or item.get("id") or ""),
         name=str(item.get("name") or ""),
-        arguments=item.get("arguments"),
+        arguments=said,
     )
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompture.codecs.base import Endpoint, section
-from prompture.codecs.faults import stream_error
-from prompture.codecs.openai_responses_answer import completion, failure, thoughts
+from prompture.codecs.calls import answered, arguments_of
+from prompture.codecs.faults import is_error, stream_error
+from prompture.codecs.folding import EventFolding
+from prompture.codecs.openai_responses_answer import (
+    CALLS,
+    completion,
+    failure,
+    made_of,
+    read_body,
+    thoughts,
+)
 from prompture.codecs.usage import merged
-from prompture.errors import ConnectionLost, ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.http import HTTPResponse
-from prompture.wire.ndjson import parse_object
-from prompture.wire.sse import SSEDecoder
 
 _GOOD = ("response.completed", "response.incomplete", "response.cancelled")
 _THOUGHT = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
@@ -34,55 +39,33 @@ class _Item:
     done: bool = False
 
 
-@dataclass(slots=True)
-class ResponsesStream:
+class ResponsesStream(EventFolding):
     """The terminal event holds the whole response; what came before it makes the deltas.
 
     Whatever a provider did not send as a delta (some send an item only when it is done) is
     told when the item, or the response, is complete.
     """
 
-    endpoint: Endpoint
-    _sse: SSEDecoder = field(default_factory=SSEDecoder)
-    _items: dict[int, _Item] = field(default_factory=dict)
-    _response: dict[str, Any] = field(default_factory=dict)
-    _calls: int = 0
-    _thinking: tuple[int, str, int] | None = None
-    _ended: bool = False
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint, read_body)
+        self._items: dict[int, _Item] = {}
+        self._by_id: dict[str, int] = {}
+        self._response: dict[str, Any] = {}
+        self._calls = 0
+        self._thinking: tuple[int, str, int] | None = None
+        self._ended = False
 
-    def feed(self, chunk: bytes) -> list[Delta]:
-        return [d for event in self._sse.feed(chunk) for d in self._event(event.data)]
-
-    def close(self) -> Completion:
-        with suppress(ProtocolError):  # half an event is what a cut leaves
-            for event in self._sse.close():
-                self._event(event.data)
-        if not self._ended:
-            lost = ConnectionLost(
-                f"{self.endpoint.provider}: the stream ended before its last event"
-            )
-            lost.partial = self.partial()
-            raise lost
-        return completion(self._whole(), {})
-
-    def partial(self) -> Completion:
-        """What came so far; its stop reason is unknown until the provider states one."""
-        found = completion(self._whole(), {})
-        return found if self._ended else replace(found, stop_reason="unknown", raw_stop=None)
-
-    def _event(self, data: str) -> list[Delta]:
-        if data.startswith("[DONE]"):
-            return []
-        event = parse_object(data)
+    def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
         kind = str(event.get("type"))
         response = event.get("response")
-        if kind == "error" or (event.get("error") and not isinstance(response, dict)):
+        if not isinstance(response, dict) and (kind == "error" or is_error(event)):
             raise stream_error(event, self.endpoint)
         if isinstance(response, dict):
-            return self._state(kind, response)
-        return self._progress(kind, event)
+            self._state(kind, response, deltas)
+        else:
+            self._progress(kind, event, deltas)
 
-    def _state(self, kind: str, response: dict[str, Any]) -> list[Delta]:
+    def _state(self, kind: str, response: dict[str, Any], deltas: list[Delta]) -> None:
         known, usage = self._response.get("usage"), section(response, "usage")
         if isinstance(known, Mapping):
             response = {**response, "usage": merged(known, usage)}
@@ -92,40 +75,53 @@ class ResponsesStream:
             self._ended = bool(section(response, "usage"))
             raise failure(response, HTTPResponse(200, {}), self.endpoint)
         if kind not in _GOOD:
-            return []
+            return
         self._ended = True
         output = response.get("output")
-        deltas: list[Delta] = []
         for index, item in enumerate(output if isinstance(output, list) else ()):
-            if isinstance(item, Mapping) and not self._slot(index).done:
-                deltas += self._done(index, item)
-        return deltas
+            if isinstance(item, Mapping) and not self._slot(self._place(index, item)).done:
+                deltas += self._done_item(self._place(index, item), item)
 
-    def _progress(self, kind: str, event: JSON) -> list[Delta]:
-        index = event.get("output_index")
-        if not isinstance(index, int):
-            return []
-        slot = self._slot(index)
+    def _place(self, index: Any, item: JSON) -> int:
+        """Where an item belongs: where its id was, else at its index, unless another is there."""
+        id = item.get("id")
+        if isinstance(id, str) and id in self._by_id:
+            return self._by_id[id]
+        place = index if isinstance(index, int) else max(self._items, default=-1) + 1
+        there = self._items.get(place)
+        if there is not None and there.item and id and there.item.get("id") not in (None, id):
+            place = place if self._ended else max(self._items) + 1
+        if isinstance(id, str):
+            self._by_id[id] = place
+        return place
+
+    def _progress(self, kind: str, event: JSON, deltas: list[Delta]) -> None:
         item = event.get("item")
         if isinstance(item, Mapping):
+            index = self._place(event.get("output_index"), item)
             if kind == "response.output_item.added":
-                return self._added(index, item)
-            return self._done(index, item) if kind == "response.output_item.done" else []
+                deltas += self._added(index, item)
+            elif kind == "response.output_item.done":
+                deltas += self._done_item(index, item)
+            return
         piece = event.get("delta")
         if not isinstance(piece, str) or not piece:
-            return []
+            return
+        said = event.get("output_index")
+        index = said if isinstance(said, int) else max(self._items, default=0)
+        index = self._by_id.get(str(event.get("item_id")), index)
+        slot = self._slot(index)
         if kind == "response.output_text.delta":
-            return _told(slot.text, Delta(text=piece), piece)
-        if kind == "response.refusal.delta":
-            return _told(slot.refusal, Delta(refusal=piece), piece)
-        if kind == "response.function_call_arguments.delta" and slot.call is not None:
+            deltas += _told(slot.text, Delta(text=piece), piece)
+        elif kind == "response.refusal.delta":
+            deltas += _told(slot.refusal, Delta(refusal=piece), piece)
+        elif kind == "response.function_call_arguments.delta" and slot.call is not None:
             delta = Delta(tool_index=slot.call, tool_arguments=piece)
-            return _told(slot.arguments, delta, piece)
-        if kind in _THOUGHT:
+            deltas += _told(slot.arguments, delta, piece)
+        elif kind in _THOUGHT:
             key = "content" if kind == _THOUGHT[1] else "summary"
             part = event.get("content_index" if key == "content" else "summary_index")
-            return self._thought(index, key, part if isinstance(part, int) else 0, piece)
-        return []
+            deltas += self._thought(index, key, part if isinstance(part, int) else 0, piece)
 
     def _slot(self, index: int) -> _Item:
         return self._items.setdefault(index, _Item())
@@ -133,15 +129,16 @@ class ResponsesStream:
     def _added(self, index: int, item: JSON) -> list[Delta]:
         slot = self._slot(index)
         slot.item = item
-        if item.get("type") != "function_call" or slot.call is not None:
+        if item.get("type") not in CALLS or slot.call is not None:
             return []
+        call = made_of(item)
         slot.call = self._calls
         self._calls += 1
         return [
             Delta(
                 tool_index=slot.call,
-                tool_id=str(item.get("call_id") or item.get("id") or ""),
-                tool_name=str(item.get("name") or ""),
+                tool_id=call.id,
+                tool_name=call.name,
             )
         ]
 
@@ -153,13 +150,15 @@ class ResponsesStream:
         self._thinking = place
         return [Delta(reasoning=gap + piece)]
 
-    def _done(self, index: int, item: JSON) -> list[Delta]:
+    def _done_item(self, index: int, item: JSON) -> list[Delta]:
         """The item is whole: tell what no delta told."""
         deltas = self._added(index, item)
         slot = self._slot(index)
         slot.item, slot.done = item, True
-        if item.get("type") == "function_call" and slot.call is not None:
-            rest = _rest(str(item.get("arguments") or ""), slot.arguments)
+        if item.get("type") in CALLS and slot.call is not None:
+            free = item.get("type") != "function_call"
+            whole = made_of(item).raw_arguments if free else arguments_of(item.get("arguments"))
+            rest = _rest(whole, slot.arguments)
             if rest:
                 deltas.append(Delta(tool_index=slot.call, tool_arguments=rest))
         if item.get("type") == "reasoning" and not slot.thoughts:
@@ -177,6 +176,16 @@ class ResponsesStream:
         if rest := _rest(whole.refusal or "", slot.refusal):
             deltas.append(Delta(refusal=rest))
         return deltas
+
+    def _terminated(self) -> bool:
+        return self._ended
+
+    def _so_far(self) -> Completion:
+        found = completion(self._whole(), {})
+        return found if self._ended else replace(found, raw_stop=None)
+
+    def _finished(self) -> Completion:
+        return answered(self._so_far(), self.endpoint.provider)
 
     def _whole(self) -> dict[str, Any]:
         """The response; where it lists no output (yet), the items that came make it."""
@@ -206,7 +215,7 @@ def _so_far(slot: _Item) -> JSON:
     if slot.done:
         return slot.item
     kind = slot.item.get("type") or ("reasoning" if slot.thoughts else "message")
-    if kind == "function_call":
+    if kind == "function_call" or (kind in CALLS and slot.arguments):
         return {**slot.item, "type": kind, "arguments": "".join(slot.arguments)}
     if kind == "reasoning":
         texts = ["".join(pieces) for _, pieces in sorted(slot.thoughts.items())]

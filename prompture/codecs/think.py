@@ -6,15 +6,19 @@ import re
 from dataclasses import dataclass
 
 _BLOCK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
+_UNOPENED = re.compile(r"((?:(?!<think>).)*?)</think>\s*", re.DOTALL)
+_VALUE = re.compile(r"\s*(?:```|[\[{\"])")
+"""How an answer begins that may only speak of the tag."""
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
 def split_thinking(text: str) -> tuple[str, str]:
     """Reasoning and text of a whole answer that opens with a ``<think>`` block.
 
-    A block that never closes stays in the text: what of it was meant is not known.
+    The opening tag may have stood in the server's prompt: then only the closing one comes. A
+    block that never closes stays in the text: what of it was meant is not known.
     """
-    found = _BLOCK.match(text)
+    found = _BLOCK.match(text) or (None if _VALUE.match(text) else _UNOPENED.match(text))
     if not found:
         return "", text
     return found.group(1).strip("\n"), text[found.end() :]

@@ -20,7 +20,8 @@ class ServerEvent:
 
 @dataclass(slots=True)
 class SSEDecoder:
-    """Feed it bytes; it gives back the events they complete. Comments are dropped."""
+    """Feed it bytes; it gives back the events they complete. Comments are dropped, and events
+    without data."""
 
     _lines: LineDecoder = field(default_factory=LineDecoder)
     _name: str = ""
@@ -33,7 +34,10 @@ class SSEDecoder:
                 self._data.append(line[6:] if line.startswith("data: ") else line[5:])
             elif not line:
                 if self._data:
-                    events.append(ServerEvent(self._name or "message", "\n".join(self._data)))
+                    data = "\n".join(self._data)
+                    # A frame with nothing in it only keeps the connection alive.
+                    if data and not data.isspace():
+                        events.append(ServerEvent(self._name or "message", data))
                     self._data = []
                 self._name = ""
             elif line.startswith("event:"):

@@ -1,0 +1,251 @@
+"""Tool calls put together out of a stream's fragments.
+
+An index and an id only say where a fragment belongs; what makes a call is its name. In the
+field, indexes are missing, null, the same for two calls, or move on in the middle of one; ids
+come once, each time, anew each time, or are the same for two calls; names come whole, whole
+again, or in pieces; arguments come before the name, or as an object.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from prompture.codecs.base import tool_call
+from prompture.errors import ProtocolError
+from prompture.types import Completion, Delta, ToolCall
+from prompture.wire.loading import UnreadableJSON, load_json
+
+
+@dataclass(slots=True)
+class Call:
+    """One call so far. ``told`` is its place among the deltas, None before the first; ``wire``
+    is the id as it came, which may be another call's too; ``free`` says that its arguments are
+    free text (OpenAI's custom tools), which becomes the field ``input``."""
+
+    id: str = ""
+    wire: str = ""
+    name: str = ""
+    pieces: list[str] = field(default_factory=list)
+    told: int | None = None
+    position: int = 0
+    free: bool = False
+
+    def text(self) -> str:
+        """The arguments as JSON text."""
+        text = "".join(self.pieces)
+        return free_arguments(text) if self.free else text
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are an object: what follows is another call's."""
+        text = "".join(self.pieces)
+        if not text.rstrip().endswith("}"):
+            return False
+        try:
+            return isinstance(load_json(text), dict)
+        except UnreadableJSON:
+            return False
+
+
+class Calls:
+    """The calls of one answer."""
+
+    __slots__ = ("_calls", "_last", "_places", "_prefix", "_told")
+
+    def __init__(self, prefix: str = "call_") -> None:
+        """``prefix`` begins the ids of calls that get none."""
+        self._calls: list[Call] = []
+        self._places: dict[int | None, Call] = {}
+        self._last: Call | None = None
+        self._told = 0
+        self._prefix = prefix
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def add(
+        self,
+        deltas: list[Delta],
+        *,
+        place: Any,
+        id: Any = "",
+        name: Any = "",
+        arguments: Any = "",
+        free: bool = False,
+    ) -> None:
+        """Take a fragment. A call is told once its arguments begin, or another call does: until
+        then, more of its name may come."""
+        place = place if isinstance(place, int) and not isinstance(place, bool) else None
+        id, name = str(id or ""), str(name or "")
+        text = arguments_of(arguments)
+        call = self._call(place, id=id, name=name, text=text)
+        if call is None:
+            return
+        if call is not self._last:
+            self.flush(deltas)
+        self._last = self._places[place] = call
+        if id and not call.wire:
+            call.wire, call.id = id, call.id or self._unique(id)
+        if name:
+            _name(call, name)
+        if isinstance(arguments, Mapping) and call.is_whole():
+            return  # an object comes whole; once more is no news
+        if text:
+            call.pieces.append(text)
+        call.free = call.free or free
+        if call.name and text and not call.free:
+            self._tell(call, text, deltas)
+
+    def begin(self, deltas: list[Delta], *, place: int, id: str, name: str) -> None:
+        """A call whose beginning the provider marks: no guess is needed."""
+        call = self._open()
+        self.flush(deltas)
+        call.wire = call.id = id
+        call.name = name
+        self._last = self._places[place] = call
+
+    def flush(self, deltas: list[Delta], *, final: bool = False) -> None:
+        """Tell the calls that were held back; free text only in the end, when it is whole."""
+        for call in self._calls:
+            if call.told is None and call.name and (final or not call.free):
+                self._tell(call, "", deltas)
+
+    def so_far(self) -> tuple[ToolCall, ...]:
+        """The calls that have a name."""
+        named = [call for call in self._calls if call.name]
+        named.sort(key=lambda call: self._told if call.told is None else call.told)
+        return tuple(
+            tool_call(id=self._id(call), name=call.name, arguments=call.text()) for call in named
+        )
+
+    def free(self) -> list[str]:
+        """The ids of the calls whose arguments are free text."""
+        return [self._id(call) for call in self._calls if call.free and call.name]
+
+    def check(self) -> None:
+        """Raise ProtocolError where a call has arguments, and no name."""
+        for call in self._calls:
+            if not call.name and "".join(call.pieces).strip():
+                raise ProtocolError("a tool call came without the tool's name")
+
+    def _id(self, call: Call) -> str:
+        return call.id or f"{self._prefix}{call.position}"
+
+    def _tell(self, call: Call, text: str, deltas: list[Delta]) -> None:
+        if call.told is not None:
+            deltas.append(Delta(tool_index=call.told, tool_arguments=text))
+            return
+        call.told, self._told = self._told, self._told + 1
+        # What was told is what the completion will say.
+        call.id = self._id(call)
+        deltas.append(
+            Delta(
+                tool_index=call.told,
+                tool_id=call.id,
+                tool_name=call.name,
+                tool_arguments=call.text(),
+            )
+        )
+
+    def _call(self, place: int | None, *, id: str, name: str, text: str) -> Call | None:
+        """The call that a fragment belongs to, or a new one; None where it says nothing."""
+        here = self._places.get(place)
+        if id and (known := self._of_id(id, here)) is not None:
+            # Two calls may have one id: the second then has a name, behind a whole first.
+            anew = name and (text.strip() or here is not known) and known.is_whole()
+            return self._open() if anew else known
+        if here is not None:
+            another = self._is_another(here, place=place, id=id, name=name, text=text)
+            return self._open() if another else here
+        last = self._last
+        # The tail of a call whose index moved, or the head of one whose name comes later.
+        if not (id or name or last is None) and not (text.strip() and last.is_whole()):
+            return last
+        if not (id or name or text.strip()):
+            return None
+        if not id and name and last is not None and last.name == name and place is None:
+            return self._open() if last.is_whole() else last
+        return self._open()
+
+    def _of_id(self, id: str, here: Call | None) -> Call | None:
+        if here is not None and here.wire == id:
+            return here
+        return next((call for call in reversed(self._calls) if call.wire == id), None)
+
+    def _unique(self, id: str) -> str:
+        taken = any(call.id == id for call in self._calls)
+        return f"{id}_{len(self._calls) - 1}" if taken else id
+
+    def _open(self) -> Call:
+        call = Call(position=len(self._calls))
+        self._calls.append(call)
+        return call
+
+    @staticmethod
+    def _is_another(here: Call, *, place: int | None, id: str, name: str, text: str) -> bool:
+        """Whether a fragment at this call's place opens a call of its own."""
+        if id and here.wire:
+            # A new id for each fragment of one call is seen too: those have no name, or the
+            # same one before the arguments are whole.
+            return bool(name and name != here.name) or here.is_whole()
+        if not name or not here.name:
+            return False
+        if name == here.name:
+            return bool(text.strip()) and here.is_whole()
+        if place is None and not here.name.startswith(name) and not name.startswith(here.name):
+            return True
+        return bool("".join(here.pieces).strip())
+
+
+def _name(call: Call, name: str) -> None:
+    """Take a name: the first, the same again, the whole of what began, or another piece."""
+    if not call.name or (call.told is None and name.startswith(call.name)):
+        call.name = name
+    elif call.told is None and not "".join(call.pieces).strip():
+        call.name += name
+
+
+def arguments_of(arguments: Any) -> str:
+    """A fragment of arguments as text; some servers send the object itself."""
+    if isinstance(arguments, str):
+        return arguments
+    if arguments is None or (isinstance(arguments, Mapping) and not arguments):
+        return "" if arguments is None else "{}"
+    return json.dumps(arguments, ensure_ascii=False)
+
+
+def free_arguments(text: str) -> str:
+    """Free text as the JSON object that our calls have."""
+    return json.dumps({"input": text}, ensure_ascii=False)
+
+
+def distinct(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
+    """The calls of a whole answer; of two with one id the second gets another, so that each can
+    be answered. Raises ProtocolError where one has no name."""
+    found: list[ToolCall] = []
+    taken: set[str] = set()
+    for call in calls:
+        if not call.name:
+            raise ProtocolError("a tool call came without the tool's name")
+        id = f"{call.id}_{len(found)}" if call.id in taken else call.id
+        taken.add(id)
+        found.append(replace(call, id=id))
+    return tuple(found)
+
+
+def named(completion: Completion) -> Completion:
+    """The completion. Raises ProtocolError where a call in it has no name."""
+    if not all(call.name for call in completion.tool_calls):
+        raise ProtocolError("a tool call came without the tool's name")
+    return completion
+
+
+def answered(completion: Completion, provider: str) -> Completion:
+    """The completion of a stream. Raises ProtocolError where it holds nothing, not even a word
+    of why it ended."""
+    said = completion.text or completion.reasoning or completion.refusal
+    if completion.raw_stop is None and not said and not completion.tool_calls:
+        raise ProtocolError(f"{provider}: the stream ended without an answer")
+    return named(completion)

@@ -1,0 +1,222 @@
+"""What every stream decoder does alike: errors, what came before them, and how a stream ends."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from prompture.codecs.base import Endpoint
+from prompture.codecs.faults import stream_error
+from prompture.codecs.pairs import Pairs, paired_completion
+from prompture.errors import ConnectionLost, PromptureError, ProtocolError
+from prompture.types import Completion, Delta
+from prompture.wire.http import HTTPResponse
+from prompture.wire.ndjson import parse_object
+from prompture.wire.sse import ServerEvent, SSEDecoder
+
+_FIELDS = (b":", b"data", b"event", b"id", b"retry")
+"""What a line of an event stream begins with."""
+_HEAD_BYTES = 4096
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+
+
+class Folding(ABC):
+    """A stream decoder; a dialect says what its bytes mean.
+
+    However the bytes are cut: what came before an error is handed out first, and the error is
+    then raised, with ``partial`` where anything came. A body that is no stream at all (an
+    answer in one piece, an error, a page) is read as what it is, by ``whole``. A stream that
+    ends before its last event is a ConnectionLost.
+    """
+
+    last = "its last event"
+    """What a stream that was cut off lacks."""
+
+    def __init__(
+        self, endpoint: Endpoint, whole: Callable[[HTTPResponse, Endpoint], Completion]
+    ) -> None:
+        self.endpoint = endpoint
+        self._read_whole = whole
+        self._error: PromptureError | None = None
+        self._unframed: list[bytes] | None = None
+        self._head = b""
+        self._began = False
+        self._pairs: Pairs | None = None
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        if self._error is not None:
+            raise self._error
+        if not self._began:
+            self._begin(chunk)
+        if self._unframed is not None:
+            self._unframed.append(chunk)
+            return []
+        deltas: list[Delta] = []
+        try:
+            self._read(chunk, deltas)
+        except PromptureError as exc:
+            self._error = self._with_partial(exc)
+            if not deltas:
+                raise
+        if self._pairs is None:
+            # Without an escape there is no half of a character.
+            if b"\\u" not in chunk and chunk[-1:] != b"\\":
+                return deltas
+            self._pairs = Pairs()
+        return self._pairs.joined(deltas)
+
+    def close(self) -> Completion:
+        """The answer. Raises ConnectionLost where the stream was cut off, ProtocolError where
+        it ended without one."""
+        if self._error is not None:
+            raise self._error
+        if self._unframed is not None:
+            body = b"".join(self._unframed).lstrip(_BLANK)
+            return self._read_whole(HTTPResponse(200, {}, body), self.endpoint)
+        cut = not self._rest()
+        if not self._terminated() and (cut or not self._stopped()):
+            raise self._with_partial(self._lost())
+        try:
+            return self._paired(self._finished())
+        except PromptureError as exc:
+            raise self._with_partial(exc) from None
+
+    def partial(self) -> Completion:
+        """What came so far; its stop reason is unknown until the provider states one."""
+        found = self._paired(self._so_far())
+        is_over = self._terminated() or (found.raw_stop is not None and self._stopped())
+        return found if is_over else replace(found, stop_reason="unknown")
+
+    def _paired(self, completion: Completion) -> Completion:
+        return completion if self._pairs is None else paired_completion(completion)
+
+    @abstractmethod
+    def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
+        """Read bytes, and put what they say into ``deltas``, one by one."""
+
+    @abstractmethod
+    def _flush(self) -> None:
+        """Read what is held back at the end. Raises ProtocolError for half an event."""
+
+    @abstractmethod
+    def _so_far(self) -> Completion:
+        """The completion so far; asking for it changes nothing, and never raises."""
+
+    def _finished(self) -> Completion:
+        """The completion of a stream that ended well."""
+        return self._so_far()
+
+    @abstractmethod
+    def _terminated(self) -> bool:
+        """Whether the last event came, after which nothing can be missing."""
+
+    def _stopped(self) -> bool:
+        """Whether the provider has said why it stopped: enough where no last event comes."""
+        return self._terminated()
+
+    def _reads_objects(self) -> bool:
+        """Whether bare JSON is the dialect's own framing."""
+        return False
+
+    def _is_framed(self, head: bytes) -> bool:
+        """Whether a body that begins so may be a stream, cut off."""
+        return True
+
+    def _begin(self, chunk: bytes) -> None:
+        self._head = (self._head + chunk[:_HEAD_BYTES]).lstrip(_BLANK)
+        if not self._head:
+            return
+        self._began = True
+        # No line of an event stream starts so.
+        if self._head[:1] in (b"{", b"[", b"<") and not self._reads_objects():
+            self._unframed = []
+
+    def _rest(self) -> bool:
+        """Read what is left; False where it is half an event, as a cut leaves it."""
+        try:
+            self._flush()
+        except ProtocolError:
+            return False
+        except PromptureError as exc:
+            raise self._with_partial(exc) from None
+        return True
+
+    def _lost(self) -> PromptureError:
+        said = self.endpoint.provider
+        if not self._is_framed(self._head):
+            kind = HTTPResponse(200, {}, self._head).kind(self.endpoint.secrets())
+            return ProtocolError(f"{said}: expected a stream of events, got {kind}")
+        return ConnectionLost(f"{said}: the stream ended before {self.last}")
+
+    def _with_partial(self, error: PromptureError) -> PromptureError:
+        if error.partial is None:
+            partial = self.partial()
+            said = partial.text or partial.reasoning or partial.refusal or partial.tool_calls
+            # A lost stream says always what it had: nothing, then.
+            if said or partial.usage.reported or isinstance(error, ConnectionLost):
+                error.partial = partial
+        return error
+
+
+class EventFolding(Folding):
+    """A stream of server-sent events whose data are JSON objects."""
+
+    def __init__(
+        self, endpoint: Endpoint, whole: Callable[[HTTPResponse, Endpoint], Completion]
+    ) -> None:
+        super().__init__(endpoint, whole)
+        self._sse = SSEDecoder()
+        self._done = False
+
+    @abstractmethod
+    def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
+        """Fold one event."""
+
+    def _is_framed(self, head: bytes) -> bool:
+        return any(head.startswith(field) or field.startswith(head) for field in _FIELDS)
+
+    def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
+        for event in self._sse.feed(chunk):
+            self._data(event, deltas)
+
+    def _flush(self) -> None:
+        for event in self._sse.close():
+            self._data(event, [])
+
+    def _data(self, event: ServerEvent, deltas: list[Delta]) -> None:
+        for data in _pieces(event.data):
+            if data.startswith("[DONE]"):
+                self._end(deltas)
+                self._done = True
+            elif event.name == "error":
+                raise self._failure(data)
+            else:
+                self._fold(data, deltas)
+
+    def _fold(self, data: str, deltas: list[Delta]) -> None:
+        self._event(parse_object(data), deltas)
+
+    def _end(self, deltas: list[Delta]) -> None:
+        """``[DONE]`` came: tell what was held back."""
+
+    def _failure(self, data: str) -> PromptureError:
+        """The error in an event that is named so."""
+        body: Any = data
+        with suppress(ProtocolError):
+            body = parse_object(data)
+        if isinstance(body, dict) and not body.get("error"):
+            body = {"error": body}
+        return stream_error(body if isinstance(body, dict) else {"error": data}, self.endpoint)
+
+
+def _pieces(data: str) -> Iterator[str]:
+    """The values of an event: some servers leave the blank line between two of them out."""
+    if "\n" not in data:
+        yield data
+        return
+    lines = [line for line in data.split("\n") if line.strip()]
+    apart = all((line[0] == "{" and line.rstrip()[-1] == "}") or line[0] == "[" for line in lines)
+    yield from lines if apart and len(lines) > 1 else [data]
