@@ -206,6 +206,9 @@ def one_model(
             whole_tokens = whole_tokens if patch else completion.usage.output_tokens
             question = _again(question, source, driver, plan, completion, exc)
             continue
+        except BaseException as exc:  # an interrupt while it is read: it was paid for
+            ledger.note(completion, name=name, strategy=plan.strategy, error=type(exc).__name__)
+            raise
         saved = max(0, whole_tokens - completion.usage.output_tokens) if patch else 0
         ledger.note(
             completion, name=name, strategy=plan.strategy, repairs=reading.repairs, asked=asked

@@ -106,9 +106,14 @@ class Streaming(Generic[T]):
         other: Any = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.source = other._reads = envelope_of(self.source)
-        other.examples = tuple((given, {KEY: values}) for given, values in self.examples)
+        other.examples = tuple((given, {KEY: _several(held)}) for given, held in self.examples)
         other._plans = {}
         return other
+
+
+def _several(held: Any) -> Any:
+    """The values of an example of items; one alone is one of them."""
+    return held if isinstance(held, (list, tuple)) else [held]
 
 
 def _parts(options: Any, *names: str) -> tuple[dict[str, Any], Any]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from copy import copy
 from decimal import Decimal
+from inspect import isasyncgenfunction, iscoroutinefunction
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -345,6 +346,9 @@ class _Traits:
 
     def _note(self, node: Core) -> None:
         kind = node.get("type")
+        function = node.get("function")
+        if isinstance(function, Mapping):
+            _refuse_awaitable(function.get("function"))
         if kind == "decimal":
             self.decimals = True
         elif kind in _OPAQUE or (kind == "union" and _has_decimal(node)):
@@ -357,6 +361,13 @@ class _Traits:
 
 
 _NAMED = frozenset({"model-fields", "typed-dict", "dataclass-args"})
+
+
+def _refuse_awaitable(validator: Any) -> None:
+    """Nobody awaits a validator: its coroutine would stand in the place of the value."""
+    if iscoroutinefunction(validator) or isasyncgenfunction(validator):
+        name = getattr(validator, "__qualname__", repr(validator))
+        raise SchemaError(f"the validator {name} is async, and nobody awaits it: make it a def")
 
 
 def _has_decimal(node: Core) -> bool:

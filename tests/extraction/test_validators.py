@@ -155,12 +155,30 @@ def test_one_bad_item_ends_nothing(
         assert said in items[1].problems[0].message
 
 
-def test_an_interrupt_is_no_problem_and_keeps_the_bill() -> None:
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+def test_an_interrupt_is_no_problem_and_keeps_the_bill(kind: type[BaseException]) -> None:
     def interrupt(code: str) -> str:
-        raise KeyboardInterrupt
+        raise kind
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(kind) as caught:
         by_extract(schema(interrupt), [paid(GOOD)])
+    assert caught.value.bill.total == Decimal("0.00002")  # type: ignore[attr-defined]
+
+
+def test_a_validator_that_must_be_awaited_is_refused() -> None:
+    async def later(code: str) -> str:
+        return code
+
+    with pytest.raises(prompture.SchemaError, match=r"later is async, and nobody awaits it"):
+        prompture.extract(schema(later), "t", model=ScriptedDriver([]))
+
+
+def test_an_example_of_items_may_be_one_of_them() -> None:
+    for value in ({"page": 1, "words": "a"}, [{"page": 1, "words": "a"}]):
+        driver = ScriptedDriver(['{"items": [{"words": "b"}]}'])
+        found = prompture.extract_items(Title, "t", model=driver, examples=[("d", value)])
+        assert [i.value.words for i in found] == ["b"]
+        assert json.loads(driver.requests[0].messages[2].text)["items"][0]["words"] == "a"
 
 
 class Quote(BaseModel):
