@@ -21,7 +21,7 @@ from prompture.errors import ConfigurationError, UnknownOption
 if TYPE_CHECKING:
     from prompture.types import Request
 
-_NUMBERS: tuple[type, ...] = (Real, Decimal)
+_NUMBERS: tuple[Any, ...] = (Real, Decimal)
 MAX_SECONDS = 1e8
 """Three years. Sockets and locks overflow above 9e9, which nobody means."""
 

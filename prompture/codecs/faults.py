@@ -61,9 +61,11 @@ def _fault_of(body: Any) -> Fault:
     if isinstance(inner, Mapping):
         inner = next((inner[k] for k in ("error", "errors", "detail") if inner.get(k)), inner)
     if isinstance(inner, list) and inner:
-        if all(isinstance(each, Mapping) for each in inner) and len(inner) > 1:
-            outer = {"message": "; ".join(_one_of_many(each) for each in inner), **outer}
-            return Fault(outer["message"], tuple(_codes(inner[0], outer)), inner[0])
+        if all(isinstance(each, Mapping) for each in inner) and (
+            len(inner) > 1 or inner[0].get("loc")
+        ):
+            told = "; ".join(_one_of_many(each) for each in inner)
+            return Fault(told, tuple(_codes(inner[0], outer)), inner[0])
         inner = inner[0] if isinstance(inner[0], Mapping) else str(inner[0])
     if isinstance(inner, Mapping):
         message = _message(inner, outer)

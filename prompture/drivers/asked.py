@@ -30,9 +30,10 @@ _WORDS = {
 }
 
 
-def checked(request: Any) -> Request:
+def checked(asked: Any) -> Request:
     """The request, if all that it holds is what it should be. Raises ConfigurationError."""
-    if not isinstance(request, Request):
+    request: Request = asked
+    if not isinstance(asked, Request):
         raise ConfigurationError(
             f"a driver is asked with a prompture.Request, not {type(request).__name__}; "
             f"generate(prompt) takes a text, generate_messages(messages) a list"

@@ -203,6 +203,7 @@ def test_the_words_for_a_prompt_that_is_too_long(status: int) -> None:
         ({"error": '{"error": {"message": "a", "type": "x"}}'}, "a", "x"),
         (coded(400, '{"message": "a", "type": "x"}'), "a", "x"),
         ({"detail": [{"loc": ["body", "n"], "msg": "a"}, {"msg": "b"}]}, "body.n: a; b", None),
+        ({"detail": [{"loc": ["body", "n"], "msg": "a"}]}, "body.n: a", None),
         ({"detail": {"message": "a"}}, "a", None),
         ({"errors": ["a"]}, "a", None),
         (coded("4" * 5000, "a"), "a", "4" * 100),
