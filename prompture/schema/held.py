@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic_core import PydanticCustomError, PydanticKnownError, SchemaValidator
@@ -107,6 +108,8 @@ class _Holding:
         leaf = _LEAVES.get(kind)
         if leaf is not None:
             return leaf(self, core)
+        if kind == "function-plain" and _is_address(core["function"]):
+            return core if self._own else _guarded(core, _refuse_any_number)
         inner = self._inside(core, kind)
         copy = rebuilt(core, inner.hold)
         if kind == "generator":
@@ -209,8 +212,24 @@ def _guarded(core: Core, guard: Callable[[Any], Any]) -> Core:
 
 def _is_pydantics(function: Mapping[str, Any]) -> bool:
     """Whether a function is a part of Pydantic: how it reads a type, not what a user wrote."""
-    home = getattr(function["function"], "__module__", None) or ""
+    called = function["function"]
+    while isinstance(called, partial):
+        called = called.func
+    home = getattr(called, "__module__", None) or ""
     return home.partition(".")[0] in ("pydantic", "pydantic_core")
+
+
+def _is_address(function: Mapping[str, Any]) -> bool:
+    """Whether it reads an IP address or network; 5 would be 0.0.0.5."""
+    return _is_pydantics(function) and str(
+        getattr(function["function"], "__name__", "")
+    ).startswith("ip_v")
+
+
+def _refuse_any_number(value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        raise PydanticKnownError("string_type")
+    return value
 
 
 def _refuse_boolean(kind: Any) -> Callable[[Any], Any]:

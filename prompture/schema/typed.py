@@ -86,7 +86,7 @@ class TypedChecker:
         self._validators = _Validators(adapter.core_schema, config)
         self._by_name = None if traits.names_clash else True
         self._exact = traits.decimals and not traits.opaque
-        self._open = traits.opaque
+        self._open = traits.opaque or traits.takes_more
         hides = bool(config and config.get("hide_input_in_errors"))
         self._withhold = hides or traits.hides_input or _mentions_secret(json_schema)
 
@@ -341,6 +341,7 @@ class _Traits:
         self.decimals = False
         self.opaque = False
         self.hides_input = False
+        self.takes_more = False
         for node in nodes_of(core_schema):
             self._note(node)
 
@@ -355,9 +356,10 @@ class _Traits:
             self.opaque = True
         elif kind in _NAMED:
             self.names_clash |= _names_clash(node["fields"])
-        config = node.get("config")
-        if isinstance(config, dict) and config.get("hide_input_in_errors"):
-            self.hides_input = True
+        config = node.get("config") or {}
+        self.hides_input |= bool(config.get("hide_input_in_errors"))
+        extra = node.get("extra_behavior", config.get("extra_fields_behavior"))
+        self.takes_more |= extra == "allow"
 
 
 _NAMED = frozenset({"model-fields", "typed-dict", "dataclass-args"})
