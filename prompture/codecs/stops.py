@@ -36,6 +36,8 @@ def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False)
     reason is a stop; a word that nobody knows is ``"unknown"``, never an error.
     """
     word = str(raw or "stop").lower()
+    if word in ("null", "none"):  # DashScope's own dialect, as proxies pass it on
+        word = "stop"
     # Gemini's compatible endpoint: "content_filter: RECITATION", "function_call_filter: ...".
     kind = word.partition(":")[0]
     is_broken = word.startswith("malformed_") or kind == "function_call_filter"

@@ -373,6 +373,7 @@ def test_any_bytes_give_an_error(body: bytes) -> None:
         ("content_filter: RECITATION", {}, "content_filter"),
         ("function_call_filter: UNEXPECTED_TOOL_CALL", {}, "error"),
         ("eos_token", {}, "stop"),
+        ("null", {}, "stop"),
         ("abort", {}, "cancelled"),
         (0, {}, "stop"),
         (7, {}, "unknown"),
