@@ -13,8 +13,9 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
+
+from prompture.forks import fork_lock
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
@@ -35,7 +36,7 @@ FILES = {
 """Where tiktoken has each vocabulary from, and its SHA-256."""
 DOWNLOAD_SECONDS = 20.0
 MAX_BYTES = 8 * 1024 * 1024
-_lock = Lock()
+_lock = fork_lock()
 
 
 def encoding(name: str) -> Encoding | None:

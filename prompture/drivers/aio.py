@@ -5,39 +5,40 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
 import httpcore2
 import httpx2
 
-from prompture.drivers import tls
+from prompture import forks
+from prompture.compat import is_own
+from prompture.drivers import failures, tls
 from prompture.drivers.asyncio_network import LoopBackend
+from prompture.drivers.proxies import Proxy, proxy_for
 from prompture.drivers.threads import finish_in_thread
 from prompture.errors import (
     ConfigurationError,
     ConnectionLost,
-    ConnectTimeout,
     PromptureError,
     ProtocolError,
-    ReadTimeout,
     TransportError,
 )
+from prompture.wire import deadline
 from prompture.wire.http import (
     CONNECT_SECONDS,
     MAX_RESPONSE_BYTES,
     USER_AGENT,
     Exchange,
+    Headers,
     HTTPRequest,
     HTTPResponse,
     Sleep,
     Work,
-    bad_header,
-    host_of,
     is_plain,
-    shown,
     unsendable,
 )
 from prompture.wire.steps import Done, advance
@@ -56,9 +57,10 @@ IDLE_SECONDS = 30.0
 class _Pool:
     """``opened`` is how many connections it may hold: the most that were in flight at once."""
 
-    transport: Any
+    transport: _Transport
     in_flight: int = 0
     opened: int = 0
+    client: Any = None
 
     def take(self) -> None:
         self.in_flight += 1
@@ -78,7 +80,7 @@ class HttpxTransport:
 
     A client of the caller's own (httpx2's or httpx's AsyncClient) is used as it is. Redirects
     are not followed: they would carry the key elsewhere. A response past ``max_bytes`` is a
-    ProtocolError.
+    ProtocolError. A forked child opens connections of its own.
     """
 
     def __init__(self, client: Any = None, *, max_bytes: int = MAX_RESPONSE_BYTES) -> None:
@@ -86,6 +88,24 @@ class HttpxTransport:
         self._max_bytes = max_bytes
         self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
         self._origins: dict[str, tuple[httpx2.URL, str]] = {}
+        self._used = False
+        self._stale = False
+        forks.renewed_at_fork(self, "_renew")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (self._client, self._max_bytes)
+
+    @property
+    def given(self) -> Any:
+        """The caller's own client, where there is one."""
+        return self._client
+
+    def _renew(self) -> None:
+        """In a forked child: forget the parent's connections. They are not closed, for that
+        would go by the parent's loop, nor let go of, which would close them."""
+        _of_parents.append(self._loops)
+        self._loops = WeakKeyDictionary()
+        self._stale = self._client is not None and self._used
 
     async def run(self, exchange: Exchange[T]) -> T:
         """Carry ``exchange`` to its end."""
@@ -108,64 +128,74 @@ class HttpxTransport:
 
     async def send(self, request: HTTPRequest) -> HTTPResponse:
         """One request, one response. Raises TransportError and ProtocolError."""
-        pool = None if self._client else _pool((await self._loop()).pools, request.url)
-        if pool:
-            pool.take()
+        limits = _Limits(request.timeout)
+        pool: _Pool | None = None
         handed_on = False
         try:
-            response = await self._open(pool, request)
-            if request.stream and response.status_code < 400:
-                chunks = self._chunks(response, pool)
-                handed_on = True
-                return HTTPResponse(response.status_code, _headers(response), achunks=chunks)
-            try:
-                body = await self._body(response)
-            finally:
-                await response.aclose()
+            pool = await self._taken(request)
+            async with limits.bound():
+                response = await self._open(pool, request, limits)
+                if request.stream and response.status_code < 400:
+                    chunks = self._chunks(response, pool, request.url, limits)
+                    handed_on = True
+                    return HTTPResponse(response.status_code, _headers(response), achunks=chunks)
+                try:
+                    body = await self._body(response)
+                finally:
+                    await response.aclose()
             return HTTPResponse(response.status_code, _headers(response), body)
+        except PromptureError:
+            raise
         except Exception as exc:
-            if bad_header(request.headers) and not isinstance(exc, PromptureError):
-                raise unsendable(request) from None  # httpx's words would quote the key
-            raise _transport_error(exc, request.url) from (exc if is_plain(request.url) else None)
+            failure = exc
         finally:
             if pool and not handed_on:
                 pool.in_flight -= 1
+        # Outside of the handler, or the failure would be the error's context.
+        raise self._error(failure, request, limits) from self._told(failure, request.url)
 
-    async def _open(self, pool: _Pool | None, request: HTTPRequest) -> Any:
-        timeout = request.timeout
-        connect = min(timeout, CONNECT_SECONDS) if timeout else CONNECT_SECONDS
-        limits = {"connect": connect, "read": timeout, "write": timeout, "pool": timeout}
+    async def _taken(self, request: HTTPRequest) -> _Pool | None:
+        """A pool with a place for the request; None where the client is the caller's own."""
+        if self._client is not None:
+            if self._stale:
+                raise ConfigurationError(
+                    "the client that was given was used before a fork, and its connections are "
+                    "the parent's: make it, and the driver, in the child"
+                )
+            self._used = True
+            return None
+        pool = _pool((await self._loop()).pools, request.url)
+        pool.take()
+        return pool
+
+    async def _open(self, pool: _Pool | None, request: HTTPRequest, limits: _Limits) -> Any:
         if pool is None:
-            built = self._client.build_request(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                content=request.body,
-                extensions={"timeout": limits},
-            )
-            return await self._client.send(built, stream=True, follow_redirects=False)
+            return await _by_client(self._client, request, dict(request.headers), limits)
         url, host = self._target(request.url)
-        headers = {
-            "host": host,
-            "user-agent": USER_AGENT,
-            "accept": "*/*",
-            "accept-encoding": "gzip, deflate",
-            "content-length": str(len(request.body)),
-            **request.headers,
-        }
-        if isinstance(pool.transport, _Straight) and pool.transport.is_untouched:
-            return await pool.transport.answer(request, url, headers, limits)
+        headers = Headers(
+            {
+                "host": host,
+                "user-agent": USER_AGENT,
+                "accept": "*/*",
+                "accept-encoding": "gzip, deflate",
+                "content-length": str(len(request.body)),
+                **request.headers,
+            }
+        )
+        if not all(is_own(getattr(httpx2.AsyncClient, name), "httpx2") for name in _SEAMS):
+            # A tracer or a mock listens to clients: let it hear one.
+            if pool.client is None:
+                pool.client = httpx2.AsyncClient(transport=pool.transport, trust_env=False)
+            return await _by_client(pool.client, request, headers, limits)
         # The body as a stream: httpx2 then adds and looks up nothing of its own.
         built = httpx2.Request(
             request.method,
             url,
             headers=headers,
             stream=httpx2.ByteStream(request.body),
-            extensions={"timeout": limits},
+            extensions={"timeout": limits.of_httpx()},
         )
-        response = await pool.transport.handle_async_request(built)
-        response.request = built
-        return response
+        return await pool.transport.handle_async_request(built)
 
     def _target(self, url: str) -> tuple[httpx2.URL, str]:
         # Parsing a URL costs as much as the rest of a request's making; endpoints repeat.
@@ -206,23 +236,64 @@ class HttpxTransport:
             pieces.append(chunk)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def _chunks(self, response: Any, pool: _Pool | None) -> AsyncIterator[bytes]:
-        read = 0
+    async def _chunks(
+        self, response: Any, pool: _Pool | None, url: str, limits: _Limits
+    ) -> AsyncIterator[bytes]:
+        read, born = 0, forks.count()
+        failure: Exception | None = None
+        pieces = aiter(_raw(response, own=self._client is None))
         try:
-            async for chunk in _raw(response, own=self._client is None):
+            while True:
+                async with limits.bound():
+                    chunk = await anext(pieces, None)
+                if chunk is None:
+                    break
                 read += len(chunk)
                 if read > self._max_bytes:
                     raise ProtocolError(f"the response passes {self._max_bytes} bytes")
                 yield chunk
+                if forks.count() != born:
+                    raise ConnectionLost("a stream belongs to the process that began it")
+        except PromptureError:
+            raise
         except Exception as exc:
-            url = str(response.request.url)
-            raise _transport_error(exc, url) from (exc if is_plain(url) else None)
+            failure = exc
         finally:
             try:
                 await response.aclose()
             finally:
                 if pool:
                     pool.in_flight -= 1
+        if failure is not None:
+            error = self._transport_error(failure, url, limits)
+            raise error from self._told(failure, url)
+
+    def _told(self, failure: Exception, url: str) -> BaseException | None:
+        """The failure as the cause of an error; None where its words may hold a secret."""
+        bare = failures.stripped(failure)
+        return bare if is_plain(url) and not isinstance(failure, (ValueError, TypeError)) else None
+
+    def _error(self, failure: Exception, request: HTTPRequest, limits: _Limits) -> Exception:
+        # What is wrong is said without its words, which may quote the key.
+        if error := unsendable(request):
+            return error
+        names = {cls.__name__ for cls in type(failure).__mro__}
+        if names & {"InvalidURL", "UnsupportedProtocol", "ValueError", "LocalProtocolError"}:
+            return ProtocolError(f"the answer's head cannot be read: {type(failure).__name__}")
+        return self._transport_error(failure, request.url, limits)
+
+    def _transport_error(self, exc: Exception, url: str, limits: _Limits) -> Exception:
+        """Ours for theirs. httpx's errors have the same names as httpx2's, and are matched so."""
+        names = {cls.__name__ for cls in type(exc).__mro__}
+        proxy = None if self._client is not None else proxy_for(url)
+        if names & {"ConnectTimeout", "PoolTimeout"}:
+            return failures.connect_timeout(url, proxy, limits.connect)
+        if names & {"ReadTimeout", "WriteTimeout", "TimeoutError"}:
+            return failures.read_timeout(url, limits.read, moment=limits.until)
+        if not names & {"TransportError", "HTTPError", "StreamError", "OSError", *_OF_HTTPCORE}:
+            return exc
+        unsent = bool(names & {"ConnectError", "ProxyError"})
+        return failures.connection_lost(url, proxy, exc, unsent=unsent)
 
     async def close(self) -> None:
         """Close the connections of the running loop; a client of the caller's own is left."""
@@ -246,105 +317,89 @@ def _pool(origins: dict[str, list[_Pool]], url: str) -> _Pool:
     return pools[-1]
 
 
-_HANDLE = httpx2.AsyncHTTPTransport.handle_async_request
+_of_parents: list[Any] = []
+"""In a forked child, the connections of the process that it comes from."""
+_SEAMS = ("send", "build_request", "_send_handling_auth", "_send_single_request")
+"""Where tracers and mocks put themselves into httpx2's client."""
+_OF_HTTPCORE = ("NetworkError", "ProtocolError", "TimeoutException", "ProxyError")
 
 
-class _Straight(httpx2.AsyncHTTPTransport):
-    """httpx2's transport over asyncio's own connections, without a proxy."""
-
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=None,
-            max_keepalive_connections=None,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=LoopBackend(),
-        )
-        self._urls: dict[str, httpcore2.URL] = {}
-
-    @property
-    def is_untouched(self) -> bool:
-        """Whether no recorder or mock has put itself into httpx2's place."""
-        return httpx2.AsyncHTTPTransport.handle_async_request is _HANDLE
-
-    async def answer(
-        self, request: HTTPRequest, url: httpx2.URL, headers: dict[str, str], limits: Any
-    ) -> Any:
-        """Send over the pool itself: httpx2's own request and response cost as much as its work."""
-        sent = httpcore2.Request(
-            request.method,
-            self._url(request.url, url),
-            headers=[
-                (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
-            ],
-            content=request.body,
-            extensions={"timeout": limits},
-        )
-        found = await self._pool.handle_async_request(sent)
-        if any(name.lower() == b"content-encoding" for name, _ in found.headers):
-            return httpx2.Response(
-                found.status,
-                headers=found.headers,
-                stream=_Stream(found),
-                request=httpx2.Request(request.method, url),
-            )
-        return _Answer(found, url)
-
-    def _url(self, given: str, url: httpx2.URL) -> httpcore2.URL:
-        found = self._urls.get(given)
-        if found is None:
-            if len(self._urls) > 100:
-                self._urls.clear()
-            found = self._urls[given] = httpcore2.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            )
-        return found
+def _made(client: Any, max_bytes: int) -> HttpxTransport:
+    return HttpxTransport(client, max_bytes=max_bytes)
 
 
-class _Stream(httpx2.AsyncByteStream):
-    def __init__(self, found: httpcore2.Response) -> None:
-        self._found = found
+class _Limits:
+    """The limits of one request: to connect, between bytes, and until the whole must be over."""
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._found.aiter_stream()
+    __slots__ = ("connect", "read", "until")
 
-    async def aclose(self) -> None:
-        await self._found.aclose()
+    def __init__(self, timeout: float | None) -> None:
+        self.until = deadline.until()
+        self.read = deadline.sooner(timeout, self.until)
+        self.connect = min(self.read, CONNECT_SECONDS) if self.read else CONNECT_SECONDS
 
+    def of_httpx(self) -> dict[str, float | None]:
+        return {"connect": self.connect, "read": self.read, "write": self.read, "pool": self.read}
 
-class _Answer:
-    """As much of an httpx2.Response as is read here, of what httpcore2 gave."""
-
-    __slots__ = ("aclose", "raw", "request", "status_code", "stream", "url")
-
-    def __init__(self, found: httpcore2.Response, url: httpx2.URL) -> None:
-        self.status_code = found.status
-        self.raw = found.headers
-        self.stream: Any = found.stream
-        self.aclose = found.aclose
-        self.url = url
-        self.request = self
+    def bound(self) -> AbstractAsyncContextManager[Any]:
+        """Ends what is awaited inside with TimeoutError when the whole must be over."""
+        return _UNBOUND if self.until is None else asyncio.timeout(deadline.left(self.until))
 
 
-def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
-    scheme, _, host = origin.partition("://")
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if proxy and proxy_bypass(host.partition(":")[0]):
-        proxy = None
-    if not proxy:
-        return _Straight(tls.context() if scheme == "https" else None)
-    return httpx2.AsyncHTTPTransport(
-        verify=tls.context() if scheme == "https" or proxy else tls.bare(),
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
-        proxy=proxy,
+_UNBOUND = nullcontext()
+
+
+async def _by_client(
+    client: Any, request: HTTPRequest, headers: dict[str, str], limits: _Limits
+) -> Any:
+    built = client.build_request(
+        request.method,
+        request.url,
+        headers=headers,
+        content=request.body,
+        extensions={"timeout": limits.of_httpx()},
     )
+    return await client.send(built, stream=True, follow_redirects=False)
+
+
+class _Transport(httpx2.AsyncHTTPTransport):
+    """httpx2's transport over asyncio's own connections. Its ``handle_async_request`` is
+    inherited, so that whoever puts himself into its place is asked."""
+
+    def __init__(self, context: ssl.SSLContext | None, proxy: Proxy | None) -> None:
+        limits: dict[str, Any] = {
+            "ssl_context": context,
+            "max_connections": None,
+            "max_keepalive_connections": None,
+            "keepalive_expiry": IDLE_SECONDS,
+            "network_backend": LoopBackend(),
+        }
+        self._pool = _proxied(proxy, limits) if proxy else httpcore2.AsyncConnectionPool(**limits)
+
+
+def _proxied(proxy: Proxy, limits: dict[str, Any]) -> httpcore2.AsyncConnectionPool:
+    url = httpx2.URL(proxy.url)
+    where = httpcore2.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+    who = (unquote(url.username), unquote(url.password)) if url.userinfo else None
+    if proxy.is_socks:
+        proxy.require("socksio", "socksio")
+        return httpcore2.AsyncSOCKSProxy(proxy_url=where, proxy_auth=who, **limits)
+    if url.scheme == "https":
+        # TLS within TLS, which asyncio's streams do not carry everywhere.
+        limits = {**limits, "network_backend": None, "proxy_ssl_context": tls.context()}
+    return httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=who, **limits)
+
+
+def _transport(origin: str) -> _Transport:
+    proxy = proxy_for(origin)
+    secure = origin.lower().startswith("https://")
+    return _Transport(tls.context() if secure else None, proxy)
 
 
 def _raw(response: Any, *, own: bool) -> AsyncIterator[bytes]:
     """The body's pieces as they arrive, decoded where they are compressed."""
-    if isinstance(response, _Answer):
-        return response.stream.__aiter__()  # type: ignore[no-any-return]
     # A client of the caller's may have read the body already (a recorder, a mock transport).
     if "content-encoding" in response.headers or response.is_stream_consumed:
         pieces: AsyncIterator[bytes] = response.aiter_bytes()
@@ -357,30 +412,7 @@ def _raw(response: Any, *, own: bool) -> AsyncIterator[bytes]:
 
 def _headers(response: Any) -> dict[str, str]:
     found: dict[str, str] = {}
-    raw = response.raw if isinstance(response, _Answer) else response.headers.raw
-    for raw_name, raw_value in raw:
+    for raw_name, raw_value in response.headers.raw:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
-
-
-_OF_HTTPCORE = ("NetworkError", "ProtocolError", "TimeoutException", "ProxyError")
-
-
-def _transport_error(exc: Exception, url: str) -> Exception:
-    """Ours for theirs. httpx's errors have the same names as httpx2's, and are matched so."""
-    if isinstance(exc, PromptureError):
-        return exc
-    host = host_of(url)
-    names = {cls.__name__ for cls in type(exc).__mro__}
-    if names & {"ConnectTimeout", "PoolTimeout"}:
-        return ConnectTimeout(f"no connection to {host} in time")
-    if names & {"ReadTimeout", "WriteTimeout"}:
-        return ReadTimeout(f"{host} sent nothing in time")
-    if names & {"InvalidURL", "UnsupportedProtocol"}:
-        return ConfigurationError(f"cannot send to {shown(url)!r}: {type(exc).__name__}")
-    if not names & {"TransportError", "HTTPError", "StreamError", "OSError", *_OF_HTTPCORE}:
-        return exc
-    lost = ConnectionLost(f"connection to {host} failed: {str(exc) or type(exc).__name__}")
-    lost.unsent = "ConnectError" in names
-    return lost

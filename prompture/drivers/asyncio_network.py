@@ -180,5 +180,5 @@ async def _failing(seconds: float | None, late: Failure, lost: Failure) -> Async
             yield
     except TimeoutError as exc:
         raise late(str(exc)) from exc
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:  # a name that cannot be one of a host
         raise lost(str(exc)) from exc

@@ -88,9 +88,7 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
         """
         self.require("streaming")
         call = Call(self, request, stream=True)
-        attempt = 0
         while True:
-            attempt += 1
             decoder, emitted, response = call.decoder(), False, None
             try:
                 response = self._transport.run(call.exchange())
@@ -102,7 +100,7 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
                 break
             except PromptureError as exc:
                 exc = with_partial(exc, decoder if response else None)
-                delay = None if emitted or not response else self.retry.delay(attempt, exc)
+                delay = call.delay(exc) if response and not emitted else None
                 if delay is None:
                     call.failed(exc)
                     raise
@@ -181,9 +179,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         require_asyncio()
         self.require("streaming")
         call, handed_on = await _call(self, request, stream=True), False
-        attempt = 0
         while True:
-            attempt += 1
             decoder, emitted, response = call.decoder(), False, None
             try:
                 response = await self._transport.run(call.exchange())
@@ -200,7 +196,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
                 break
             except PromptureError as exc:
                 exc = with_partial(exc, decoder if response else None)
-                delay = None if emitted or not response else self.retry.delay(attempt, exc)
+                delay = call.delay(exc) if response and not emitted else None
                 if delay is None:
                     await _settle(call, call.failed, exc)
                     raise

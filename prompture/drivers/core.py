@@ -9,11 +9,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from prompture import given
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
+from prompture.compat import cached_property
 from prompture.drivers import asked, meter
 from prompture.drivers import hooks as hooking
 from prompture.drivers.charges import (
@@ -37,7 +38,7 @@ from prompture.errors import (
 from prompture.money import Bill, Charge, Cost
 from prompture.types import Completion, Delta, Document, Part, Request, Text, Usage
 from prompture.wire.http import LARGE_CHARS, Exchange, HTTPRequest, HTTPResponse, Sleep, Work
-from prompture.wire.retry import Retry, send
+from prompture.wire.retry import Retry, send, tried
 from prompture.wire.secrets import scrub
 
 if TYPE_CHECKING:
@@ -289,7 +290,11 @@ class Call:
             if wait > 0:
                 yield Sleep(wait)
         response = yield from send(
-            self.http, self._read_error, self.driver.retry, on_retry=self._to_note
+            self.http,
+            self._read_error,
+            self.driver.retry,
+            on_retry=self._to_note,
+            made=len(self.tries),
         )
         return response
 
@@ -347,6 +352,15 @@ class Call:
             return Work(partial(self.note_try, error))
         self.note_try(error)
         return None
+
+    def delay(self, error: PromptureError) -> float | None:
+        """Seconds after which a stream that gave nothing is asked for again; None to give up.
+        ``tries`` is the one counter of attempts, wherever they failed."""
+        made = len(self.tries) + 1
+        wait = self.driver.retry.delay(made, error)
+        if wait is None:
+            tried(error, made)
+        return wait
 
     def note_try(self, error: PromptureError) -> None:
         """Put a failed try, which another will follow, on the bill."""

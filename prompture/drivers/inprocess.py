@@ -10,12 +10,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import cached_property, partial
+from functools import partial
 from inspect import signature
 from threading import Lock
 from typing import Any, Self, cast
 
+from prompture import forks
 from prompture.codecs.base import Codec
+from prompture.compat import cached_property
 from prompture.drivers.core import BaseDriver, Call
 from prompture.drivers.faces import AsyncFaces, SyncFaces
 from prompture.drivers.hooks import Hooks
@@ -37,6 +39,10 @@ def _settings_of(row: Provider) -> list[str]:
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return []
     return [*(p.name for p in parameters), *_HERE]
+
+
+_of_parents: list[Any] = []
+"""In a forked child, the models of the process that it comes from."""
 
 
 class InProcessBase(BaseDriver):
@@ -66,6 +72,8 @@ class InProcessBase(BaseDriver):
         super().__init__(model, hooks=hooks, features=features, timeout=timeout)
         self._settings: Mapping[str, Any] = settings
         self._lock = Lock()
+        self._loaded = False
+        forks.renewed_at_fork(self, "_renew")
 
     @cached_property
     def engine(self) -> Engine:
@@ -79,9 +87,20 @@ class InProcessBase(BaseDriver):
                 return cast(Engine, made)
             try:
                 self.__dict__["engine"] = made = make(self.model, **self._settings)
+                self._loaded = True
                 return made
             except TypeError as exc:
                 raise ConfigurationError(f"{self.name}: {exc}") from exc
+
+    def _renew(self) -> None:
+        """In a forked child: its threads are gone, so it loads a model of its own. The parent's
+        is kept, for to let go of it may wait for its threads."""
+        self._lock = Lock()
+        if self._loaded and (engine := self.__dict__.pop("engine", None)) is not None:
+            self._loaded = False
+            _of_parents.append(engine)
+            if forked := getattr(engine, "forked", None):
+                forked()
 
     def _answer(self, request: Request) -> Completion:
         return self._answer_with(self.engine, request)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import ssl
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from http.client import HTTPResponse as HTTPResponse11
 from typing import Any, TypeVar
 
@@ -12,29 +14,31 @@ import urllib3
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
-from prompture.drivers import tls
+from prompture import forks
+from prompture.compat import free_queues, is_own
+from prompture.drivers import failures, tls
+from prompture.drivers.proxies import Proxy, proxy_for
 from prompture.errors import (
     ConfigurationError,
     ConnectionLost,
-    ConnectTimeout,
     PromptureError,
     ProtocolError,
-    ReadTimeout,
     TransportError,
 )
+from prompture.wire import deadline
 from prompture.wire.chunked import ChunkedDecoder
 from prompture.wire.http import (
     CONNECT_SECONDS,
     MAX_RESPONSE_BYTES,
     USER_AGENT,
     Exchange,
+    Headers,
     HTTPRequest,
     HTTPResponse,
     Sleep,
     Work,
-    host_of,
     is_plain,
-    shown,
+    stated_length,
     unsendable,
 )
 from prompture.wire.steps import Done, advance
@@ -58,8 +62,9 @@ class RequestsTransport:
     """Sends over a requests.Session, which threads may share.
 
     Proxies are looked up once a host, not once a call as requests does. A session of the
-    caller's own is used as it is, with its settings. Redirects are not followed: they would
-    carry the key elsewhere. A response past ``max_bytes`` is a ProtocolError.
+    caller's own is used by its ``request``, with its settings. Redirects are not followed: they
+    would carry the key elsewhere. A response past ``max_bytes`` is a ProtocolError. A forked
+    child opens connections of its own.
     """
 
     def __init__(
@@ -71,8 +76,32 @@ class RequestsTransport:
         self._own = session is None
         self._session = session or _session()
         self._max_bytes = max_bytes
-        self._proxies: dict[str, MutableMapping[str, str]] = {}
+        self._proxies: dict[str, Proxy | None] = {}
         self._pools: dict[str, Any] = {}
+        self._stale: Exception | None = None
+        forks.renewed_at_fork(self, "_renew")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (None if self._own else self._session, self._max_bytes)
+
+    @property
+    def given(self) -> requests.Session | None:
+        """The caller's own session, where there is one."""
+        return None if self._own else self._session
+
+    def _renew(self) -> None:
+        """In a forked child: forget the parent's connections. They are closed here, which the
+        parent does not feel: no goodbye is sent over them."""
+        self._pools = {}
+        try:
+            for adapter in self._session.adapters.values():
+                if isinstance(adapter, HTTPAdapter):
+                    for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+                        free_queues(manager)
+                    # What pickling does: the same settings, new pools.
+                    adapter.__setstate__(adapter.__getstate__())  # type: ignore[no-untyped-call]
+        except Exception as exc:  # an adapter of the caller's may raise anything
+            self._stale = exc
 
     def run(self, exchange: Exchange[T]) -> T:
         """Carry ``exchange`` to its end."""
@@ -95,33 +124,33 @@ class RequestsTransport:
 
     def send(self, request: HTTPRequest) -> HTTPResponse:
         """One request, one response. Raises TransportError and ProtocolError."""
-        timeout = request.timeout
-        connect = min(timeout, CONNECT_SECONDS) if timeout else CONNECT_SECONDS
+        clock = _Clock(request.timeout)
         try:
-            response = self._response(request, (connect, timeout))
+            response = self._response(request, clock)
             headers = {name.lower(): value for name, value in response.headers.items()}
             if request.stream and response.status_code < 400:
-                return HTTPResponse(
-                    response.status_code, headers, chunks=_chunks(response, self._max_bytes)
-                )
-            return HTTPResponse(response.status_code, headers, _body(response, self._max_bytes))
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-            raise _transport_error(exc, request.url) from (exc if is_plain(request.url) else None)
-        except ValueError:
-            # What is wrong is said without its words, which may quote the key.
-            raise unsendable(request) from None
+                chunks = self._chunks(response, request.url, clock)
+                return HTTPResponse(response.status_code, headers, chunks=chunks)
+            return HTTPResponse(
+                response.status_code, headers, self._body(response, request.url, clock)
+            )
+        except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
+            failure: Exception = exc
+        # Outside of the handler, or the failure would be the error's context.
+        raise self._error(failure, request, clock) from self._told(failure, request.url)
 
-    def _response(
-        self, request: HTTPRequest, timeout: tuple[float, float | None]
-    ) -> requests.Response | _Straight:
-        pool = self._pool(request.url) if self._own else None
-        if pool is None:
-            return self._send(self._prepared(request), timeout)
-        return self._straight(pool, request, timeout)
+    def _response(self, request: HTTPRequest, clock: _Clock) -> requests.Response | _Straight:
+        if self._stale is not None:
+            raise ConfigurationError(
+                "the session that was given cannot be used after a fork: make it, and the "
+                "driver, in the child"
+            ) from self._stale
+        _keep_out_of_logs(request.url)
+        straight = self._own and _is_untouched(self._session)
+        pool = self._pool(request.url) if straight else None
+        return self._asked(request, clock) if pool is None else self._straight(pool, request, clock)
 
-    def _straight(
-        self, pool: Any, request: HTTPRequest, timeout: tuple[float, float | None]
-    ) -> _Straight:
+    def _straight(self, pool: Any, request: HTTPRequest, clock: _Clock) -> _Straight:
         """Send over a pool of the session's. What requests would put around it (cookies, other
         kinds of headers, its own response) is not wanted, and costs as much again."""
         url = request.url
@@ -135,80 +164,207 @@ class RequestsTransport:
             assert_same_host=False,
             preload_content=False,
             decode_content=False,
-            timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
+            timeout=urllib3.Timeout(connect=clock.connect, read=clock.read),
         )
-        return _Straight(raw, url)
+        return _Straight(raw)
+
+    def _asked(self, request: HTTPRequest, clock: _Clock) -> requests.Response:
+        """Send by the session's ``request``, where recorders, mocks, tracers and the caller's
+        own classes may have put themselves."""
+        own: dict[str, Any] = {}
+        if self._own:
+            proxy = self._proxy(request.url)
+            own = {
+                "verify": True,
+                "proxies": {request.url.partition(":")[0].lower(): proxy.url} if proxy else {},
+            }
+        return self._session.request(
+            request.method,
+            request.url,
+            data=request.body or None,
+            headers=self._headers(request),
+            # A netrc file would replace the key.
+            auth=self._session.auth or _as_it_is,
+            stream=True,
+            timeout=(clock.connect, clock.read),  # type: ignore[arg-type]
+            allow_redirects=False,
+            **own,
+        )
 
     def _pool(self, url: str) -> Any:
         """The pool of a host that is reached without a proxy; None for others."""
         origin = "/".join(url.split("/", 3)[:3])
         if origin not in self._pools:
             usual = url.startswith((f"{origin}/", f"{origin}/".lower())) and "@" not in origin
-            proxies = self._proxies_for(url)
-            adapter = self._session.get_adapter(url)
-            if not usual or requests.utils.select_proxy(url, proxies):
+            if not usual or self._proxy(url):
                 self._pools[origin] = None
             else:
+                adapter = self._session.get_adapter(url)
                 self._pools[origin] = adapter.poolmanager.connection_from_url(origin)  # type: ignore[attr-defined]
         return self._pools[origin]
 
-    def _prepared(self, request: HTTPRequest) -> requests.PreparedRequest:
-        prepared = requests.PreparedRequest()
-        prepared.method = request.method
-        prepared.url = request.url
-        prepared.headers = requests.structures.CaseInsensitiveDict(self._headers(request))
-        prepared.body = request.body or None
-        prepared.hooks = {"response": []}
-        return prepared
-
-    def _send(
-        self, prepared: requests.PreparedRequest, timeout: tuple[float, float | None]
-    ) -> requests.Response:
-        url = prepared.url or ""
-        if not self._own:
-            return self._session.send(prepared, stream=True, timeout=timeout, allow_redirects=False)
-        # The adapter itself: what a Session adds (cookies, redirects, look-ups) is not wanted.
-        proxies = self._proxies_for(url)
-        adapter = self._session.get_adapter(url)
-        wait: Any = timeout
-        return adapter.send(prepared, stream=True, timeout=wait, verify=True, proxies=proxies)
-
-    def _headers(self, request: HTTPRequest) -> dict[str, str]:
+    def _headers(self, request: HTTPRequest) -> Headers:
         fixed = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "gzip, deflate"}
         if request.body:
             fixed["content-length"] = str(len(request.body))
         if not self._own:
             fixed = {k.lower(): str(v) for k, v in self._session.headers.items()} | fixed
-        return {**fixed, **request.headers}
+        return Headers({**fixed, **request.headers})
 
-    def _proxies_for(self, url: str) -> MutableMapping[str, str]:
+    def _proxy(self, url: str) -> Proxy | None:
         origin = "/".join(url.split("/", 3)[:3])
-        found = self._proxies.get(origin)
-        if found is None:
-            found = self._proxies[origin] = requests.utils.get_environ_proxies(url)
-            if origin.startswith("https"):
+        if origin not in self._proxies:
+            found = proxy_for(url)
+            if found:
+                found.require("socks", "pysocks")
+            if origin.lower().startswith("https"):
                 self._secure()
-        return found
+            self._proxies[origin] = found
+        return self._proxies[origin]
 
     def _secure(self) -> None:
         if not isinstance(self._session.adapters.get("https://"), _Adapter):
             self._session.mount("https://", _Adapter(pool_connections=8, pool_maxsize=POOL_SIZE))
 
+    def _body(self, response: requests.Response | _Straight, url: str, clock: _Clock) -> bytes:
+        """The whole body. Reading it to the end gives the connection back to the pool."""
+        headers = response.headers
+        length = stated_length(headers.get("content-length"))
+        short = length is not None and length <= self._max_bytes
+        if short and clock.until is None and "content-encoding" not in headers:
+            return response.content
+        return b"".join(self._chunks(response, url, clock))
+
+    def _chunks(
+        self, response: requests.Response | _Straight, url: str, clock: _Clock
+    ) -> Iterator[bytes]:
+        """The body as it arrives, each piece as soon as it is there."""
+        read, born = 0, forks.count()
+        failure: Exception | None = None
+        try:
+            for chunk in _pieces(response, clock):
+                read += len(chunk)
+                if read > self._max_bytes:
+                    raise ProtocolError(f"the response passes {self._max_bytes} bytes")
+                yield chunk
+                if forks.count() != born:
+                    raise ConnectionLost("a stream belongs to the process that began it")
+        except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
+            failure = exc
+        finally:
+            response.close()
+        if failure is not None:
+            error = self._transport_error(failure, url, clock)
+            raise error from self._told(failure, url)
+
+    def _told(self, failure: Exception, url: str) -> BaseException | None:
+        """The failure as the cause of an error; None where its words may hold a secret."""
+        bare = failures.stripped(failure)
+        if not is_plain(url) or isinstance(failure, ValueError):
+            return None
+        return bare
+
+    def _error(self, failure: Exception, request: HTTPRequest, clock: _Clock) -> PromptureError:
+        # What is wrong is said without its words, which may quote the key.
+        if error := unsendable(request):
+            return error
+        if isinstance(failure, ValueError) and not isinstance(failure, _LOST):
+            return ProtocolError(f"the answer's head cannot be read: {type(failure).__name__}")
+        return self._transport_error(failure, request.url, clock)
+
+    def _transport_error(self, exc: Exception, url: str, clock: _Clock) -> PromptureError:
+        proxy = self._proxy(url) if self._own else None
+        chain = list(failures.causes(exc))
+        # It is a timeout to urllib3.
+        refused = any(isinstance(e, urllib3.exceptions.NewConnectionError) for e in chain)
+        late = any(isinstance(e, urllib3.exceptions.ConnectTimeoutError) for e in chain)
+        if late and not refused:
+            return failures.connect_timeout(url, proxy, clock.connect)
+        if any(isinstance(e, _TIMEOUTS) for e in chain) or "Read timed out" in str(exc):
+            return failures.read_timeout(url, clock.read, moment=clock.until)
+        unsent = refused or any(isinstance(e, _BEFORE) for e in chain)
+        return failures.connection_lost(url, proxy, exc, unsent=unsent)
+
     def close(self) -> None:
         """Close the connections; a session of the caller's own is the caller's to close."""
         if self._own:
-            self._pools.clear()
+            # Whoever keeps an error may keep a pool with it.
+            pools, self._pools = self._pools, {}
+            for pool in pools.values():
+                if pool is not None:
+                    pool.close()
             self._session.close()
+
+
+_LOST = urllib3.exceptions.ProtocolError
+_TIMEOUTS = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
+_BEFORE = (
+    requests.exceptions.ProxyError,
+    urllib3.exceptions.ProxyError,
+    ssl.SSLCertVerificationError,
+)
+"""What fails before a request has left for the provider."""
+
+
+def _made(session: requests.Session | None, max_bytes: int) -> RequestsTransport:
+    return RequestsTransport(session, max_bytes=max_bytes)
+
+
+def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    return prepared
+
+
+def _is_untouched(session: requests.Session) -> bool:
+    """Whether requests' own functions stand where recorders, mocks and tracers put theirs."""
+    kind = type(session)
+    seams = (
+        kind.request,
+        kind.prepare_request,
+        kind.send,
+        kind.get_adapter,
+        HTTPAdapter.send,
+        HTTPAdapter.build_response,
+    )
+    global _known
+    if seams == _known:
+        return True
+    if all(is_own(seam, "requests") for seam in seams):
+        _known = seams
+        return True
+    return False
+
+
+_known: tuple[Any, ...] = ()
+
+
+class _Clock:
+    """The limits of one request: to connect, between bytes, and until the whole must be over."""
+
+    __slots__ = ("connect", "read", "until")
+
+    def __init__(self, timeout: float | None) -> None:
+        self.until = deadline.until()
+        self.read = deadline.sooner(timeout, self.until)
+        self.connect = min(self.read, CONNECT_SECONDS) if self.read else CONNECT_SECONDS
+
+    def tick(self, raw: Any) -> None:
+        """Before each piece: wait for it no longer than is left. Raises TimeoutError."""
+        if self.until is None:
+            return
+        if not (left := deadline.left(self.until)):
+            raise TimeoutError
+        # None where the connection will be closed after this answer.
+        if (sock := getattr(getattr(raw, "connection", None), "sock", None)) is not None:
+            sock.settimeout(left if self.read is None else min(self.read, left))
 
 
 class _Straight:
     """As much of a requests.Response as is read here, of what urllib3 gave."""
 
-    __slots__ = ("headers", "raw", "status_code", "url")
+    __slots__ = ("headers", "raw", "status_code")
 
-    def __init__(self, raw: urllib3.HTTPResponse, url: str) -> None:
+    def __init__(self, raw: urllib3.HTTPResponse) -> None:
         self.raw = raw
-        self.url = url
         self.status_code: int = raw.status
         self.headers = raw.headers
 
@@ -228,31 +384,40 @@ def _session() -> requests.Session:
     return session
 
 
-def _body(response: requests.Response | _Straight, max_bytes: int) -> bytes:
-    """The whole body. Reading it to the end gives the connection back to the pool."""
-    length = response.headers.get("content-length", "")
-    if length.isdigit() and int(length) <= max_bytes and "content-encoding" not in response.headers:
-        return response.content
-    return b"".join(_chunks(response, max_bytes))
+class _Queries(logging.Filter):
+    """Takes the queries of our URLs, which may hold a key, out of urllib3's lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[str, None] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(self._without(arg) for arg in record.args)
+        return True
+
+    def _without(self, value: object) -> object:
+        if isinstance(value, str):
+            for query in list(self.known):
+                value = value.replace(query, "?...")
+        return value
 
 
-def _chunks(response: requests.Response | _Straight, max_bytes: int) -> Iterator[bytes]:
-    """The body as it arrives, each piece as soon as it is there."""
-    read = 0
-    try:
-        for chunk in _pieces(response):
-            read += len(chunk)
-            if read > max_bytes:
-                raise ProtocolError(f"the response passes {max_bytes} bytes")
-            yield chunk
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-        url = response.url or ""
-        raise _transport_error(exc, url) from (exc if is_plain(url) else None)
-    finally:
-        response.close()
+_queries = _Queries()
+for _name in ("connectionpool", "poolmanager", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_queries)
 
 
-def _pieces(response: requests.Response | _Straight) -> Iterator[bytes]:
+def _keep_out_of_logs(url: str) -> None:
+    mark = url.find("?")
+    if mark < 0 or (query := url[mark:]) in _queries.known or len(query) < 2:
+        return
+    if len(_queries.known) > 100:
+        _queries.known.pop(next(iter(_queries.known)))
+    _queries.known[query] = None
+
+
+def _pieces(response: requests.Response | _Straight, clock: _Clock) -> Iterator[bytes]:
     raw = response.raw
     if not isinstance(raw, urllib3.HTTPResponse):
         # A recorder's or a mock's stand-in, which has not all of the methods.
@@ -261,11 +426,13 @@ def _pieces(response: requests.Response | _Straight) -> Iterator[bytes]:
         else:
             yield from raw.stream(65536, decode_content=True)
         return
+    clock.tick(raw)
     if _is_plainly_chunked(raw):
-        yield from _unchunked(raw)
+        yield from _unchunked(raw, clock)
         return
     while chunk := raw.read1(65536, decode_content=True):
         yield chunk
+        clock.tick(raw)
 
 
 def _is_plainly_chunked(raw: urllib3.HTTPResponse) -> bool:
@@ -278,7 +445,7 @@ def _is_plainly_chunked(raw: urllib3.HTTPResponse) -> bool:
     )
 
 
-def _unchunked(raw: Any) -> Iterator[bytes]:
+def _unchunked(raw: Any, clock: _Clock) -> Iterator[bytes]:
     """Pieces of a chunked body, many chunks in one where they are there.
 
     urllib3 takes three microseconds for each chunk, and providers send an event in each.
@@ -291,39 +458,7 @@ def _unchunked(raw: Any) -> Iterator[bytes]:
             raise urllib3.exceptions.ProtocolError("the body ended inside a chunk")
         if piece := decoder.feed(block):
             yield piece
+        clock.tick(raw)
     # At the end of the message the connection goes back to its pool.
     original.close()
     raw.release_conn()
-
-
-def _transport_error(exc: Exception, url: str) -> PromptureError:
-    host = host_of(url)
-    refused = isinstance(exc, urllib3.exceptions.NewConnectionError)  # it is a timeout to urllib3
-    timeouts = (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
-    if isinstance(exc, timeouts) and not refused:
-        return ConnectTimeout(f"no connection to {host} in time")
-    if isinstance(
-        exc, (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
-    ) or "Read timed out" in str(exc):
-        return ReadTimeout(f"{host} sent nothing in time")
-    if isinstance(
-        exc,
-        (
-            requests.exceptions.InvalidURL,
-            requests.exceptions.MissingSchema,
-            requests.exceptions.InvalidSchema,
-            requests.exceptions.InvalidHeader,
-        ),
-    ):
-        return ConfigurationError(f"cannot send to {shown(url)!r}: {type(exc).__name__}")
-    lost = ConnectionLost(f"connection to {host} failed: {_reason(exc)}")
-    lost.unsent = "NewConnectionError" in repr(exc) or "NameResolution" in repr(exc)
-    return lost
-
-
-def _reason(exc: BaseException) -> str:
-    """The innermost cause, whose words are the plainest."""
-    inner = exc.args[0] if exc.args else exc
-    inner = getattr(inner, "reason", inner)
-    text = str(inner) or type(exc).__name__
-    return text.rpartition(">: ")[2].rpartition(": ")[2][:200]

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
 from typing import Any
 
+from prompture.compat import cached_property
 from prompture.schema.check import escape
 from prompture.types import Span
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from prompture.drivers.core import BaseDriver
@@ -16,13 +15,14 @@ from prompture.drivers.registry import (
     rows,
 )
 from prompture.errors import ConfigurationError, UnknownModel
+from prompture.forks import fork_lock
 from prompture.types import File, Image, Message, Request
 
 if TYPE_CHECKING:
     from prompture.catalog.needs import Needs
 
 _kept: dict[tuple[str, bool], Any] = {}
-_lock = Lock()
+_lock = fork_lock()
 KEPT = 64
 PROMPT_TOKENS, ANSWER_TOKENS = 1_000, 4_000
 """Room that ``"cheapest"`` leaves in a model's window for the schema and for the answer."""

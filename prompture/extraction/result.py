@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from prompture.compat import cached_property
 from prompture.money import Bill, Charge
 from prompture.schema.check import Problem
 from prompture.schema.lens.change import Change

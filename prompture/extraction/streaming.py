@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 
+from prompture.compat import cached_property
 from prompture.extraction.options import (
     Content,
     ItemsOptions,

@@ -10,9 +10,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any
 
+from prompture.forks import fork_lock
 from prompture.schema.cores import Core, rebuilt
 
 LARGE_CHARS = 1_000_000
@@ -42,7 +42,7 @@ def _paused(node: Core) -> Core:
     return copy
 
 
-_lock = Lock()
+_lock = fork_lock()
 _quiet = 0
 _was_enabled = False
 

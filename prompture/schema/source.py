@@ -8,7 +8,6 @@ from __future__ import annotations
 import copyreg
 import marshal
 import re
-import threading
 import typing
 import unicodedata
 from collections.abc import Hashable, Mapping
@@ -31,6 +30,7 @@ from typing import (
 from pydantic import TypeAdapter
 
 from prompture.errors import SchemaError
+from prompture.forks import fork_lock
 
 if TYPE_CHECKING:
     from prompture.schema.growing import Shape
@@ -152,7 +152,7 @@ class _Cache:
     def __init__(self, size: int) -> None:
         self._size = size
         self._sources: dict[Hashable, Source[Any]] = {}
-        self._lock = threading.Lock()
+        self._lock = fork_lock()
         self.get = self._sources.get
 
     def put(self, key: Hashable, made: Source[Any]) -> Source[Any]:

@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
+from prompture.forks import fork_lock
 from prompture.schema.lens.change import Change
 from prompture.schema.lens.codec import SAME, Codec, is_identity
 from prompture.schema.lens.dialects import Dialect, dialect_named
@@ -92,7 +92,7 @@ def _unescaped(token: str) -> str:
 
 
 _cache: OrderedDict[tuple[bytes, Dialect, bool, str], Rewrite] = OrderedDict()
-_lock = Lock()
+_lock = fork_lock()
 
 
 def rewrite(

@@ -16,9 +16,9 @@ from threading import Lock, RLock
 from typing import Any, Protocol
 
 from prompture.errors import ConfigurationError, PromptureError
+from prompture.forks import renewed_at_fork
 from prompture.money import ZERO, Charge, add_usd
 from prompture.spend.database import Database
-from prompture.spend.forks import renewed_at_fork
 from prompture.wire.loading import load_json
 
 log = logging.getLogger("prompture")

@@ -15,7 +15,7 @@ from threading import RLock
 from typing import Any, Protocol, TypeAlias
 
 from prompture.errors import ConfigurationError, MissingExtra
-from prompture.spend.forks import renewed_at_fork
+from prompture.forks import renewed_at_fork
 
 Params: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Sequence[Sequence[Any]]

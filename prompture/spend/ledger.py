@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from prompture.drivers.meter import Meter, install, uninstall
 from prompture.errors import ConfigurationError, PromptureError
+from prompture.forks import fork_lock, renewed_at_fork
 from prompture.spend.database import Database, database, is_url
-from prompture.spend.forks import renewed_at_fork
 from prompture.spend.journal import Journal, left_over
 from prompture.spend.rows import LOSSES, TABLE, WRITTEN, clean, labels_of, line_of, row_of
 
@@ -202,16 +202,7 @@ def _named(exc: Exception) -> str:
 
 
 _open: dict[str, Ledger] = {}
-_opening = Lock()
-
-
-def _renew_opening() -> None:
-    global _opening
-    _opening = Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_opening)
+_opening = fork_lock()
 
 
 def ledger(

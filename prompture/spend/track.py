@@ -6,9 +6,9 @@ from decimal import Decimal
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from prompture.forks import renewed_at_fork
 from prompture.money import Bill, Charge
 from prompture.spend.base import Block
-from prompture.spend.forks import renewed_at_fork
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver

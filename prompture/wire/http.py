@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterat
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from prompture.errors import ConfigurationError, ProtocolError
 from prompture.wire.loading import UnreadableJSON, load_json
@@ -202,16 +203,56 @@ def bad_header(headers: Mapping[str, str]) -> str | None:
     return next((name for name, value in headers.items() if not _is_sendable(value)), None)
 
 
-def unsendable(request: HTTPRequest) -> ConfigurationError:
-    """The error of a request that no transport can write, in words that quote no header."""
+def bad_url(url: str) -> str | None:
+    """What is wrong with a URL, in words that do not quote it; None where it can be sent to."""
+    if re.search(r"[\s\x00-\x1f\x7f]", url):
+        return "it holds a blank or a control character"
+    if "://" not in url:
+        return "it needs http:// or https:// in front"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "its host or port is none (a port is a number from 1 to 65535)"
+    if parts.scheme not in ("http", "https"):
+        return "it must begin with http:// or https://"
+    if not host or len(host) > 253 or any(not 0 < len(p) < 64 for p in host.rstrip(".").split(".")):
+        return "it names no host"
+    if port == 0:
+        return "its host or port is none (a port is a number from 1 to 65535)"
+    if re.search(r"[{}<>\\^`|\"]", host):
+        return "its host holds a character that no host has"
+    return None
+
+
+def unsendable(request: HTTPRequest) -> ConfigurationError | None:
+    """The error of a request that no transport can write, in words that quote no header; None
+    where nothing is wrong with it."""
     if name := bad_header(request.headers):
         why = f"the header {name!r} holds a character that cannot be sent (a line break, perhaps)"
-    else:
-        why = "that is no URL"
+    elif not (why := bad_url(request.url) or ""):
+        return None
     return ConfigurationError(f"cannot send to {shown(request.url)!r}: {why}")
 
 
-def _is_sendable(value: str) -> bool:
+def stated_length(value: str | None) -> int | None:
+    """The number in a content-length header; None where there is none that can be read."""
+    if value is None or not value.isascii() or not value.isdigit() or len(value) > 18:
+        return None
+    return int(value)
+
+
+class Headers(dict[str, str]):
+    """Headers whose repr holds their names only: they are locals of frames that viewers of
+    tracebacks show."""
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self)})"
+
+
+def _is_sendable(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
     if value != value.strip() or any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in value):
         return False
     return all(ord(c) < 256 for c in value)

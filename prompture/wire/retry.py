@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prompture.errors import Overloaded, PromptureError, ProviderError, TransportError
+from prompture.wire import deadline
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work
 
 
@@ -25,14 +26,25 @@ class Retry:
     jitter: Callable[[float, float], float] = random.uniform
 
     def delay(self, attempt: int, error: PromptureError) -> float | None:
-        """Seconds to wait after failed attempt number ``attempt`` (from 1); None to give up."""
+        """Seconds to wait after failed attempt number ``attempt`` (from 1); None to give up,
+        also where the whole call must be over before (``wire.deadline``)."""
         if attempt >= self.attempts or not error.retryable:
             return None
-        after = error.retry_after if isinstance(error, ProviderError) else None
-        if after is not None:
-            return after if after <= self.patience else None
-        steps = attempt if isinstance(error, Overloaded) else attempt - 1
-        return self.jitter(0, min(self.cap, self.base * 2.0**steps))
+        wait = error.retry_after if isinstance(error, ProviderError) else None
+        if wait is None:
+            steps = attempt if isinstance(error, Overloaded) else attempt - 1
+            wait = self.jitter(0, min(self.cap, self.base * 2.0**steps))
+        elif wait > self.patience:
+            return None
+        left = deadline.left(deadline.until())
+        return wait if left is None or wait < left else None
+
+
+def tried(error: PromptureError, attempts: int) -> PromptureError:
+    """The error, saying how often it was tried where that was more than once."""
+    if attempts > 1 and error.args and isinstance(error.args[0], str):
+        error.args = (f"{error.args[0]} (tried {attempts} times)", *error.args[1:])
+    return error
 
 
 def send(
@@ -41,12 +53,14 @@ def send(
     retry: Retry,
     *,
     on_retry: Callable[[PromptureError], Work | None] | None = None,
+    made: int = 0,
 ) -> Exchange[HTTPResponse]:
     """Send ``request`` until it succeeds or ``retry`` gives up; return the good response.
 
-    ``on_retry`` is told of each error that another try follows; it may give work to be done first.
+    ``on_retry`` is told of each error that another try follows; it may give work to be done
+    first. ``made`` tries came before.
     """
-    attempt = 0
+    attempt = made
     while True:
         attempt += 1
         error: ProviderError | TransportError
@@ -61,7 +75,7 @@ def send(
             error = exc
         delay = retry.delay(attempt, error)
         if delay is None:
-            raise error
+            raise tried(error, attempt)
         if on_retry and (work := on_retry(error)):
             yield work
         yield Sleep(delay)

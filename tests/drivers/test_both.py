@@ -386,3 +386,31 @@ def test_features_are_required(colour: Colour) -> None:
         colour.run(driver.generate_messages_with_tools([{"role": "user", "content": "x"}], []))
     with pytest.raises(errors.UnsupportedError, match="streaming"):
         colour.stream(driver)
+
+
+FAILS = on.fails(503, "full")
+FAILS_WITHIN = on.streams(b'data: {"error": {"code": 503, "message": "full"}}\n\n')
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [FAILS],
+        [FAILS_WITHIN],
+        [FAILS, FAILS, FAILS_WITHIN],
+        [FAILS_WITHIN, FAILS],
+        [FAILS, FAILS_WITHIN, FAILS],
+    ],
+)
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_tries_of_a_stream_are_counted_once(
+    colour: Colour, steps: list[Step], attempts: int
+) -> None:
+    with serving(*steps) as server:
+        driver = colour.driver(server.url, retry=quick(attempts))
+        with pytest.raises(errors.Overloaded) as caught:
+            colour.stream(driver)
+        assert len(server.asked) == attempts
+        assert caught.value.bill is not None
+        assert len(caught.value.bill.charges) == attempts
+        assert ("tried 3 times" in str(caught.value)) is (attempts == 3)

@@ -15,7 +15,6 @@ import logging
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from prompture.codecs.prompted import prompted_request, read_calls
@@ -29,6 +28,7 @@ from prompture.errors import (
     MissingExtra,
     UnsupportedError,
 )
+from prompture.forks import fork_lock
 from prompture.types import Completion, Document, Message, Request, Text, Usage
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class AirLLM:
         own = Path(shards).expanduser() if shards else default_shards(path)
         own.mkdir(parents=True, exist_ok=True)
         self.name = path.name
-        self._lock = Lock()
+        self._lock = fork_lock()
         try:
             self._model: Any = airllm.AutoModel.from_pretrained(
                 str(path),
@@ -184,7 +184,7 @@ class AirLLM:
 
 
 _loaded = 0
-_loaded_lock = Lock()
+_loaded_lock = fork_lock()
 
 
 def _freeze() -> None:

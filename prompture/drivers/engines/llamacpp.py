@@ -129,6 +129,11 @@ class LlamaCpp:
             stopped.set()
             thread.join()
 
+    def forked(self) -> None:
+        """In a forked child: the folder of the socket is the parent's to take away."""
+        if self._tidy:
+            self._tidy.detach()
+
     def close(self) -> None:
         """Let go of the model and its memory."""
         self._server = None

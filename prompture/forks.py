@@ -1,0 +1,47 @@
+"""What must be made anew in a forked child: locks, threads, connections.
+
+A child has one thread, and copies of everything. A lock that another thread held stays held for
+ever there; a socket is the parent's, too, and what is read from it the parent misses.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from threading import Lock
+from typing import Any
+
+_kept: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+_count = 0
+
+
+def renewed_at_fork(thing: Any, method: str) -> None:
+    """Call ``thing.method()`` in every child that is forked while the thing lives."""
+    _kept[thing] = method
+
+
+def fork_lock() -> Lock:
+    """A lock that every forked child finds free. Nothing may fork while it holds one."""
+    made = Lock()
+    _locks.add(made)
+    return made
+
+
+def count() -> int:
+    """How many forks lie between this process and the first; what it was then tells a child."""
+    return _count
+
+
+def _renew() -> None:
+    global _count
+    _count += 1
+    for lock in list(_locks):
+        if lock.locked():
+            lock.release()
+    for thing, method in list(_kept.items()):
+        getattr(thing, method)()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
