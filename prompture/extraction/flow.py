@@ -33,7 +33,7 @@ from prompture.extraction.result import Attempt, Extraction
 from prompture.extraction.salvage import cause_of, raw_of, with_rest
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
-from prompture.flows.judge import advice, blames_format, status_of, stop_error
+from prompture.flows.judge import advice, blames_format, is_slip, status_of, stop_error
 from prompture.money import Bill, Charge
 from prompture.schema.blunders import NO_CONTEXT
 from prompture.schema.check import InvalidValue, Problem
@@ -185,6 +185,8 @@ def one_model(
                 status=status_of(error),
                 error=str(error),
             )
+            if left and is_slip(completion):
+                continue
             raise with_rest(error, completion, plan=plan, source=source, plain=so_far)
         asked = tuple(patch.paths) if patch else ()
         try:

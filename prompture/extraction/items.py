@@ -25,7 +25,7 @@ from prompture.extraction.prompts import complaint
 from prompture.extraction.salvage import cause_of, with_rest
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
-from prompture.flows.judge import status_of, stop_error
+from prompture.flows.judge import is_slip, status_of, stop_error
 from prompture.flows.stream import Listener, astream, stream
 from prompture.money import Bill
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
@@ -221,6 +221,8 @@ class Items(Generic[T]):
                 problems=(*self.wrong, *self._bad),
                 error=str(error or ""),
             )
+            if error and left and is_slip(completion) and not self.is_settled():
+                continue
             if error:
                 raise with_rest(error, completion, plan=plan, source=source)
             if not self.wrong:

@@ -9,6 +9,7 @@ _ENDS = frozenset({"stop", "stop_sequence", "tool_calls"})
 """The ends of a whole answer. Every other one is a failure, those of later days included."""
 _STATUS: dict[type[PromptureError], str] = {Refused: "refused", Truncated: "truncated"}
 _WORD_CHARS = 60
+_SLIPS = ("malformed_", "unexpected_tool_call", "too_many_tool_calls", "function_call_filter")
 _FORMAT_WORDS = (
     "response_format",
     "json_schema",
@@ -35,6 +36,13 @@ def stop_error(
     error = _error(completion, name, max_tokens)
     error.partial = completion
     return error
+
+
+def is_slip(completion: Completion) -> bool:
+    """Whether the provider threw away a tool call that the model wrote wrongly: the next answer
+    may be right, as with ToolArgumentsInvalid."""
+    word = str(completion.raw_stop or "").lower()
+    return completion.stop_reason == "error" and word.startswith(_SLIPS)
 
 
 def status_of(error: PromptureError) -> str:

@@ -155,3 +155,18 @@ def test_a_hook_may_say_that_a_word_is_an_end() -> None:
     answer = Completion(text=ONE, stop_reason="unknown", raw_stop="fin")
     driver = ScriptedDriver([answer], hooks=prompture.Hooks(after_response=known))
     assert extracted(driver) == Line(name="Ann")
+
+
+@pytest.mark.parametrize("way", [*SYNC[:3], *ASYNC[:3]])
+@pytest.mark.parametrize(
+    "word", ["MALFORMED_FUNCTION_CALL", "malformed_tool_use", "UNEXPECTED_TOOL_CALL"]
+)
+def test_a_call_that_was_written_wrongly_is_asked_for_again(way: Any, word: str) -> None:
+    slip = Completion(stop_reason="error", raw_stop=word)
+    text = LIST if "items" in way.__name__ else ONE
+    cls: Any = AsyncScriptedDriver if way in ASYNC else ScriptedDriver
+    driver = cls([slip, text])
+    assert way(driver) == Line(name="Ann")
+    assert driver.requests[0] == driver.requests[1]
+    with pytest.raises(ProtocolError, match="broke off"):
+        way(cls([slip, slip, slip]))
