@@ -43,7 +43,8 @@ def main() -> int:
         models = table["providers"][provider]["models"]
         listed = packaged.models(provider) if packaged else {}
         gone = () if provider in REDIRECTING else dropped(clone, provider)
-        for model, record in (*gone, *current(clone, provider)):
+        # What is at the head first: a file that was deleted once and came back is no dropped model.
+        for model, record in (*current(clone, provider), *gone):
             if model not in listed and model not in models and _useful(record):
                 models[model] = slim(record)
     write(table)
@@ -115,8 +116,12 @@ def _model(folder: str, path: str) -> str:
 
 
 def _useful(record: dict[str, Any]) -> bool:
+    """A price of 0 in a deleted file is as a rule that of a plan or a preview: it is none."""
     cost = record.get("cost") or {}
-    return writes_text(record) and "input" in cost and "output" in cost
+    priced = "input" in cost and "output" in cost
+    if record.get("status") == "deprecated" and not (cost.get("input") or cost.get("output")):
+        priced = str(record.get("name")).startswith("Gemma")  # these Google serves for nothing
+    return writes_text(record) and priced
 
 
 if __name__ == "__main__":

@@ -152,6 +152,7 @@ _UNKNOWN: Mapping[str, str] = {
     "service tier": "no price of the service tier",
     "subscription": "a subscription, not a price",
     "web search": "a fee for web searches that no answer states",
+    "cannot be": "a usage of zeros",
     "charges for the request": "a fee for the request that this answer does not state",
 }
 
@@ -164,6 +165,11 @@ def _extra(bucket: str) -> str:
 
 def _factor(one: Told) -> str | None:
     """What multiplies the rates, where something does."""
+    rules = {line.rule for line in one.cost.lines}
+    if any("(AWS" in rule for rule in rules):
+        return "Bedrock outside its global inference"
+    if any("(DeepSeek" in rule for rule in rules):
+        return "DeepSeek's rates since August 2026"
     tier = (one.usage.service_tier or "").lower()
     if one.usage.raw.get("speed") == "fast":
         return "fast mode"

@@ -54,7 +54,8 @@ def cost_of(
         rates, source, as_of = priced, "user" if priced is not None else "", ""
     stated = usage.stated_cost
     if rates is None:
-        return _without_rates(stated, reason=f"no price is known for {_name(priced, model)}")
+        why = f": {priced.unpriced}" if isinstance(priced, Entry) and priced.unpriced else ""
+        return _without_rates(stated, reason=f"no price is known for {_name(priced, model)}{why}")
     tier = usage.service_tier
     if tier is None and not (rates.tiers or rates.windows or rates.later):
         plan = rates.plans.get("flat") or _plan(rates)

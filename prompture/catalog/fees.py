@@ -3,7 +3,8 @@
 Facts, with where they were read: Anthropic's web search "about $10 per 1,000" (the project's
 wire digest); OpenAI's $10 per 1,000 for reasoning models, while others pay $10 or $25 by the
 tool's version; Perplexity's request fees by search context size (its recorded answers state
-0.005 for Sonar and Sonar Reasoning, 0.006 for Sonar Pro, all low). Where a provider charges for searches and no
+0.005 for Sonar and Sonar Reasoning, 0.006 for Sonar Pro, all low); xAI's $5 per 1,000 (its recorded
+answers state $0.005 for each of ``web_search_calls`` beyond their tokens). Where a provider charges for searches and no
 fee is known here, the price of the call is unknown, not lower.
 """
 
@@ -22,6 +23,7 @@ SEARCH = {
     "google-vertex-anthropic": Price(Decimal(10), "web search, $10 per 1,000", _THOUSAND),
     "openai": Price(Decimal(10), "web search, $10 per 1,000 (OpenAI)", _THOUSAND),
     "azure": Price(Decimal(10), "web search, $10 per 1,000 (OpenAI)", _THOUSAND),
+    "xai": Price(Decimal(5), "web or X search, $5 per 1,000 (xAI)", _THOUSAND),
 }
 """Dollars per 1,000 web searches, by models.dev key."""
 FREE_SEARCH = frozenset({"groq", "zai", "moonshotai", "openrouter"})

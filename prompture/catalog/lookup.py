@@ -8,9 +8,26 @@ from dataclasses import replace
 from prompture.catalog import names
 from prompture.catalog.books import Book
 from prompture.catalog.models import FREE, Entry
+from prompture.catalog.places import place_of, priced_at
 
 
 def listed(books: Iterable[Book], provider: str, model: str) -> Entry | None:
+    found = _listed(books, provider, model)
+    if found is None or provider != "amazon-bedrock":
+        return found
+    bare = names.bare_bedrock(model)
+    place = place_of(bare)
+    if place is None:
+        return found
+    if "aws-us-gov" in model:
+        place = "us-gov"
+    plain = bare.removeprefix(f"{place}.") if place else bare
+    forms = names.bedrock_forms(f"global.{plain}")
+    worldwide = next((e for e in (_exact(books, provider, f) for f in forms) if e), None)
+    return priced_at(place, found, worldwide)
+
+
+def _listed(books: Iterable[Book], provider: str, model: str) -> Entry | None:
     for owner, name in names.candidates(provider, model):
         entry = _exact(books, owner, name)
         if entry is not None:

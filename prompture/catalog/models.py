@@ -137,7 +137,8 @@ class Entry:
     ``provider`` is the models.dev key. ``rates`` is None where the price is unknown.
     ``status`` is ``"alpha"``, ``"beta"``, ``"deprecated"`` or ``""``. ``source`` is ``"live"``,
     ``"snapshot"``, ``"built-in"``, ``"user"`` (its rates are yours) or ``"local"``; ``as_of``
-    the ISO date of that source. ``raw`` is the models.dev record.
+    the ISO date of that source. ``unpriced`` says why ``rates`` is None, where there is more to
+    say than that none are listed. ``raw`` is the models.dev record.
     """
 
     provider: str
@@ -150,6 +151,7 @@ class Entry:
     released: str = ""
     source: str = ""
     as_of: str = ""
+    unpriced: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -66,6 +66,8 @@ _STABLE = re.compile(r"-00\d$")
 _REGION = re.compile(r"^(?:us|eu|apac|ap|global|jp|au|ca|sa|me|af|us-gov)\.(?=[a-z0-9-]+\.)")
 _BEDROCK_VERSION = re.compile(r"-v\d+(?::\d+)?(?::\d+k)?$|(?<=:\d):\d+k$")
 _LATEST = re.compile(r"[-:]latest$")
+_ZAI_HOST = re.compile(r"-(?:jd|ali)$")
+"""Z.ai's answers may say on whose machines its model ran."""
 _ROUTING = re.compile(r":(?:nitro|floor|exacto)$")
 
 
@@ -98,12 +100,29 @@ def newest_of(model: str, ids: list[str]) -> list[str]:
     return sorted(dated, key=lambda i: re.sub(r"\D", "", i[len(base) :]), reverse=True)
 
 
+def is_same_model(asked: str, answered: str) -> bool:
+    """Whether the name in an answer is the name that was asked for, with a path, a case, a date or
+    a build more or less, or its words in another order (OpenRouter's answers have them so).
+    ``-latest`` is any model: the answer's name says which."""
+    plain, other = _words(asked), _words(answered)
+    return bool(plain) and plain == other and "latest" not in plain
+
+
+_BUILD = re.compile(r"-(?:v\d+(?::\d+)?|0\d\d|[01]\d[0-3]\d)$|:(?:free|\d+)$")
+
+
+def _words(model: str) -> list[str]:
+    name = _ROUTING.sub("", model.rstrip("/").rpartition("/")[2].lower())
+    name = _BUILD.sub("", _DATE.sub("", _BUILD.sub("", name)))
+    return sorted(filter(None, re.split(r"[-_.:@ ]", name)))
+
+
 def _bare(provider: str, model: str) -> str:
     """The id without the path, region or encoding around it."""
     if provider in ("google", "google-vertex"):
         return model.rpartition("models/")[2]
     if provider == "amazon-bedrock":
-        return _bedrock(model)
+        return bare_bedrock(model)
     if provider == "fireworks-ai" and "/" not in model:
         return f"accounts/fireworks/models/{model}"
     if provider == "azure" and model.startswith("gpt-35-"):
@@ -113,7 +132,8 @@ def _bare(provider: str, model: str) -> str:
     return model
 
 
-def _bedrock(model: str) -> str:
+def bare_bedrock(model: str) -> str:
+    """The id without the ARN and the encoding around it."""
     plain = unquote(model)
     if plain.startswith("arn:") and ":application-inference-profile/" not in plain:
         return plain.rpartition("/")[2]
@@ -138,17 +158,19 @@ def _shorter(provider: str, model: str) -> Iterator[str]:
     if (provider, model) in RENAMED:
         yield RENAMED[provider, model]
     if provider == "amazon-bedrock":
-        yield from _bedrock_forms(model)
+        yield from bedrock_forms(model)
         return
     if provider == "openrouter" and _ROUTING.search(model):
         model = _ROUTING.sub("", model)
         yield model
+    if provider == "zai" and _ZAI_HOST.search(model):
+        yield _ZAI_HOST.sub("", model)
     for suffix in (_DATE, _LATEST, _STABLE if provider.startswith("google") else None):
         if suffix is not None and suffix.search(model):
             yield suffix.sub("", model)
 
 
-def _bedrock_forms(model: str) -> Iterator[str]:
+def bedrock_forms(model: str) -> Iterator[str]:
     for name in (model, _REGION.sub("", model)):
         base = _BEDROCK_VERSION.sub("", name)
         yield from (name, base, f"{base}-v1:0", f"{base}-v1")

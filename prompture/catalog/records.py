@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from prompture.catalog.models import Entry, Features, Limits, Rates, Tier
-from prompture.catalog.rules import with_rules
+from prompture.catalog.rules import UNPRICED, with_rules
 
 _FINEST = -15
 _DEAREST = Decimal(10) ** 9
@@ -22,17 +22,22 @@ def entry_from(provider: str, model: str, *, raw: Any, source: str, as_of: str) 
     """The entry of one record."""
     record = raw if isinstance(raw, Mapping) else {}
     rates = rates_from(record.get("cost"), experimental=record.get("experimental"))
+    dated = _words(record.get("as_of")) or as_of
+    unpriced = ""
+    if rates is not None and rates.free and model in UNPRICED.get(provider, ()):
+        rates, unpriced = None, "its provider states none, and the 0 of the catalogue is not one"
     return Entry(
         provider=provider,
         id=model,
         name=_words(record.get("name")) or model,
         limits=_limits(record.get("limit")),
         features=_features(record),
-        rates=with_rules(rates, provider=provider, model=model) if rates else None,
+        rates=with_rules(rates, provider=provider, model=model, as_of=dated) if rates else None,
         status=_words(record.get("status")),
         released=_words(record.get("release_date")),
         source=source,
-        as_of=_words(record.get("as_of")) or as_of,
+        as_of=dated,
+        unpriced=unpriced,
         raw=record,
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import time
+from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
@@ -76,19 +76,31 @@ OFF_PEAK: Mapping[tuple[str, str], Rates] = {
         input=Decimal("0.66"), output=Decimal("1.98"), cache_read=Decimal("0.022")
     ),
 }
-"""DeepSeek halves its rates off-peak. These count only where the catalogue's own input rate is
-their double: an older record is from before there were peak hours, and is left as it is."""
+"""DeepSeek halves its rates off-peak. These count where the catalogue's own input rate is their
+double, and from ``DEEPSEEK_SINCE`` on where its record is older than that: an answer of before is
+priced as it was."""
+DEEPSEEK_SINCE = date(2026, 8, 17)
+"""The day of DeepSeek's present rates (genai-prices 0.2.3)."""
+UNPRICED: Mapping[str, tuple[str, ...]] = {
+    "groq": ("groq/compound", "groq/compound-mini", "compound-beta", "compound-beta-mini"),
+}
+"""Models that records list at 0 and their provider charges for without stating a price: Groq bills
+the models and tools that a compound system uses, which no answer tells apart."""
 
 _MULTIPLE = "{factor} x the standard rate ({mode})"
 
 
-def with_rules(rates: Rates, *, provider: str, model: str) -> Rates:
-    """The catalogue's rates of a model with what its provider's rules add."""
+def with_rules(rates: Rates, *, provider: str, model: str, as_of: str = "") -> Rates:
+    """The catalogue's rates of a model with what its provider's rules add. ``as_of`` is the date of
+    the rates, where they are the catalogue's: what the provider has changed since is added."""
+    if as_of and as_of < DEEPSEEK_SINCE.isoformat() and (quiet := OFF_PEAK.get((provider, model))):
+        peak = times(quiet, Decimal(2), rule="peak hours (DeepSeek, since 2026-08-17)")
+        rates = replace(rates, later=(*rates.later, replace(peak, since=DEEPSEEK_SINCE)))
     base = _with_cache_lives(rates, provider=provider, model=model)
     modes = {n: _with_cache_lives(r, provider=provider, model=model) for n, r in base.modes.items()}
     modes |= {
         name: times(
-            base, factor, keep=_kept(model), rule=_MULTIPLE.format(factor=factor, mode=name)
+            base, factor, keep=_kept(model, name), rule=_MULTIPLE.format(factor=factor, mode=name)
         )
         for name, factor in _factors(provider, model).items()
         if name not in modes
@@ -168,13 +180,15 @@ def _factors(provider: str, model: str) -> dict[str, Decimal]:
     return {name: factor for name, factor in factors.items() if factor is not None}
 
 
-def _kept(model: str) -> tuple[str, ...]:
+def _kept(model: str, mode: str) -> tuple[str, ...]:
+    if mode == "priority":  # a surcharge on all of it
+        return ()
     return ("cache_read",) if model.startswith(FULL_PRICE_READS) else ()
 
 
 def _windows(rates: Rates, *, provider: str, model: str) -> tuple[Window, ...]:
     quiet = OFF_PEAK.get((provider, model))
-    if quiet is None or rates.input != 2 * quiet.input:
+    if quiet is None or rates.input != EXACT.multiply(quiet.input, Decimal(2)):
         return rates.windows
     ruled = replace(quiet, rules={name: "off-peak hours (DeepSeek)" for name in RATE_NAMES})
     return tuple(

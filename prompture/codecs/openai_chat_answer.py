@@ -233,6 +233,8 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
     )
     write = part(given, "cache_write_tokens", "cache_creation_input_tokens")
     stated_cost = counts.dollars(usage)
+    xai = section(usage, "server_side_tool_usage_details")
+    searches = part(xai, "web_search_calls") + part(xai, "x_search_calls")
     return Usage(
         input_tokens=prompt,
         output_tokens=output,
@@ -244,6 +246,7 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
         input_image_tokens=part(given, "image_tokens"),
         output_image_tokens=part(made, "image_tokens"),
         requests=1,
+        searches=searches,
         service_tier=_text(body.get("service_tier")) or _text(usage.get("service_tier")),
         stated_cost=stated_cost,
         reported=counts.readable,

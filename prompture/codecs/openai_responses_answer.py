@@ -152,7 +152,8 @@ def _searches(body: JSON, usage: JSON, counts: Counts) -> int:
     xai = section(usage, "server_side_tool_usage_details")
     stated = section(section(body, "tool_usage"), "web_search")
     if xai or "num_requests" in stated:
-        return counts.part(xai, "web_search_calls") or counts.part(stated, "num_requests")
+        searched = counts.part(xai, "web_search_calls") + counts.part(xai, "x_search_calls")
+        return searched or counts.part(stated, "num_requests")
     items = body.get("output")
     calls = [
         one

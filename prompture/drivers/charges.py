@@ -54,17 +54,20 @@ def cost_of_failure(error: PromptureError, provider: Provider) -> Cost:
     return _UNBILLED if error.status is not None and error.status >= 400 else _BEGUN
 
 
+_LONG = 100
+"""Characters that no model writes in 0 tokens."""
+
+
 def believed(completion: Completion) -> Usage:
-    """The usage, unless its zeros cannot be: every call has input, and an answer that is not
-    empty has output. Then it is unknown, with what is left of it as the least. Where the provider
-    states a price, its counts are its own affair."""
+    """The usage, unless its zeros cannot be: a call of 0 tokens, or a long answer of none. Then it
+    is unknown, with what is left of it as the least. Where the provider states a price, its
+    counts are its own affair."""
     usage = completion.usage
-    if usage.stated_cost:
+    if not usage.reported or usage.stated_cost or usage.output_tokens:
         return usage
-    written = completion.text or completion.reasoning or completion.tool_calls
-    if not usage.reported or (usage.input_tokens and (usage.output_tokens or not written)):
+    if usage.input_tokens and len(completion.text) + len(completion.reasoning) <= _LONG:
         return usage
-    which = "output" if usage.input_tokens else "input"
+    which = "output" if usage.input_tokens else "input and of output"
     problem = f"the provider's usage says 0 tokens of {which}, which cannot be"
     return replace(usage, reported=False, problem=problem)
 

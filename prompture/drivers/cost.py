@@ -79,11 +79,17 @@ def at_least(cost: Cost) -> Cost:
 
 
 def _priced_entry(provider: Provider, answered: str, asked: str) -> Entry | None:
-    for model in (answered, asked):
-        found = entry_of(provider, model)
-        if found is not None and found.rates is not None:
-            return found
-    return None
+    """The entry of the model that answered; that of the one asked for only where it is the same
+    under another name, or where its price is the user's own."""
+    found = entry_of(provider, answered)
+    if found is not None and found.rates is not None:
+        return found
+    other = entry_of(provider, asked)
+    if other is None or other.rates is None or not answered or answered == asked:
+        return other or found
+    from prompture.catalog.names import is_same_model
+
+    return other if other.source == "user" or is_same_model(asked, answered) else found
 
 
 def _plain(

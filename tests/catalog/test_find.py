@@ -12,6 +12,7 @@ import pytest
 from prompture.catalog import Catalog, names
 from prompture.catalog.books import built_in, parse, snapshot
 from prompture.catalog.likeness import near_names
+from prompture.catalog.places import place_of
 from prompture.catalog.records import dollars, entry_from
 
 CATALOG = Catalog(environ={"PROMPTURE_CATALOG": "snapshot"})
@@ -106,6 +107,9 @@ def test_every_listed_name_finds_itself_with_its_own_price() -> None:
         for entry in book.entries(provider):
             found = CATALOG.find(provider, entry.id)
             assert found is not None
+            # Bedrock's are made of the global price: see places.
+            if provider == "amazon-bedrock" and place_of(entry.id) not in (None, "global"):
+                continue
             assert (found.key, found.rates) == (entry.key, entry.rates)
 
 

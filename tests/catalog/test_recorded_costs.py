@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -17,11 +18,15 @@ from genai_prices.types import ModelPrice
 from genai_prices.types import Usage as PeerUsage
 
 from prompture.catalog import Catalog, Entry, cost_of
+from prompture.catalog.places import place_of
 from prompture.types import Usage
 from tests.catalog.usages import KEYS, stated_of, usage_of
 from tests.recordings import FOLDER
 
 CATALOG = Catalog(environ={"PROMPTURE_CATALOG": "snapshot"})
+
+
+BEFORE = datetime(2026, 8, 1, tzinfo=UTC)
 
 
 @cache
@@ -86,9 +91,12 @@ def test_costs_equal_fractions_over_the_raw_catalogue() -> None:
         raw = raw_catalogue()[entry.provider]["models"].get(entry.id)
         if raw is None:  # listed by the built-in table only
             continue
-        cost = cost_of(usage, entry).usd
+        # The snapshot's own rates; what DeepSeek has changed since is another test's.
+        cost = cost_of(usage, entry, when=BEFORE).usd
         assert cost is not None
         expected = by_hand(usage, raw["cost"], claude="claude" in entry.id)
+        if entry.provider == "amazon-bedrock" and place_of(entry.id) not in (None, "global"):
+            expected *= Fraction(11, 10)
         assert Fraction(cost) == expected, (row["file"], usage)
         compared += 1
     assert compared > 1000
@@ -119,7 +127,7 @@ def test_costs_equal_genai_prices_fed_with_the_same_rates() -> None:
                 cache_write_tokens=usage.cache_write_tokens,
             )
         )["total_price"]
-        ours = cost_of(usage, entry).usd
+        ours = cost_of(usage, entry, when=BEFORE).usd
         assert ours is not None
         assert abs(ours - peer) <= Decimal("1e-9"), row["file"]
         compared += 1

@@ -185,8 +185,9 @@ ZEROS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     [
         ("", ZEROS, False),
         ("an answer", ZEROS, False),
-        ("an answer", {**ZEROS, "prompt_tokens": 9}, False),
-        ("an answer", {**ZEROS, "completion_tokens": 9}, False),
+        ("an answer " * 20, {**ZEROS, "prompt_tokens": 9}, False),
+        ("an answer", {**ZEROS, "completion_tokens": 9}, True),
+        ("ok", {**ZEROS, "prompt_tokens": 9}, True),
         ("", {**ZEROS, "prompt_tokens": 9}, True),
         ("an answer", {**ZEROS, "cost": 0.02}, True),
         ("an answer", USED, True),
