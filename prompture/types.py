@@ -275,13 +275,16 @@ class Span:
 
     ``kind`` says how the text there supports the value: ``"exact"`` (verbatim), ``"normalised"``
     (the same after case, white space, or number and date format), ``"fuzzy"``. ``score`` is
-    between 0 and 1.
+    between 0 and 1. ``ambiguous``: the value stands in several places that are equally good, and
+    nothing in the text or in the other values says which is meant; two spans of one place are
+    equal with and without it.
     """
 
     start: int
     end: int
     kind: str = "exact"
     score: float = 1.0
+    ambiguous: bool = field(default=False, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,41 +8,94 @@ from datetime import date, time
 _MONTHS: dict[str, int] = {}
 for _number, _names in enumerate(
     (
-        "january jan januar janvier janv gennaio gen enero ene jänner januari janeiro",
-        "february feb februar février fevrier févr fevr febbraio febrero februari fev fevereiro",
-        "march mar märz maerz mrz mär mars marzo maart março",
-        "april apr avril avr aprile abril abr",
-        "may mai maggio mag mayo mei maio",
-        "june jun juni juin giugno giu junio junho",
-        "july jul juli juillet juil luglio lug julio julho",
-        "august aug août aout agosto ago augustus",
-        "september sep sept septembre settembre set septiembre setembro",
-        "october oct oktober okt octobre ottobre ott octubre outubro out",
-        "november nov novembre noviembre novembro",
-        "december dec dezember dez décembre decembre déc dicembre dic diciembre desember dezembro",
+        "january jan januar janvier janv gennaio gen enero ene jänner januari janeiro"
+        " января янв stycznia ledna januára január ianuarie ocak ιανουαρίου січня tammikuuta siječnja يناير जनवरी",
+        "february feb februar februari février fevrier févr fevr febbraio febrero fev fevereiro"
+        " февраля фев lutego února februára február februarie şubat φεβρουαρίου лютого helmikuuta veljače فبراير फरवरी",
+        "march mar märz maerz mrz mär mars marzo maart março"
+        " марта marca března március martie mart μαρτίου березня maaliskuuta ožujka maret مارس मार्च",
+        "april apr avril avr aprile abril abr"
+        " апреля апр kwietnia dubna apríla április aprilie nisan απριλίου квітня huhtikuuta travnja أبريل अप्रैल",
+        "may mai maggio mag mayo mei maio maj"
+        " мая maja května mája május mayıs μαΐου травня toukokuuta svibnja مايو मई",
+        "june jun juni juin giugno giu junio junho"
+        " июня июн czerwca června júna június iunie haziran ιουνίου червня kesäkuuta lipnja يونيو जून",
+        "july jul juli juillet juil luglio lug julio julho"
+        " июля июл lipca července júla július iulie temmuz ιουλίου липня heinäkuuta srpnja يوليو जुलाई",
+        "august aug août aout agosto ago augustus augusti"
+        " августа авг sierpnia srpna augusta augusztus ağustos αυγούστου серпня elokuuta kolovoza agustus أغسطس अगस्त",
+        "september sep sept septembre settembre set septiembre setembro"
+        " сентября сен września září septembra szeptember septembrie eylül σεπτεμβρίου вересня syyskuuta rujna سبتمبر सितंबर",
+        "october oct oktober okt octobre ottobre ott octubre outubro out"
+        " октября окт października října októbra október octombrie ekim οκτωβρίου жовтня lokakuuta أكتوبر अक्टूबर",
+        "november nov novembre noviembre novembro"
+        " ноября ноя listopada listopadu novembra noiembrie kasım νοεμβρίου листопада marraskuuta studenoga نوفمبر नवंबर",
+        "december dec dezember dez décembre decembre déc dicembre dic diciembre desember dezembro"
+        " декабря дек grudnia prosince decembra decembrie aralık δεκεμβρίου грудня joulukuuta prosinca ديسمبر दिसंबर",
     ),
     start=1,
 ):
     for _name in _names.split():
         _MONTHS[_name] = _number
-_MONTH = "|".join(sorted((re.escape(name) for name in _MONTHS), key=len, reverse=True))
+_FIRST = {
+    name[0]: sorted((n for n in _MONTHS if n[0] == name[0]), key=len, reverse=True)
+    for name in _MONTHS
+}
+# Parted by first letters, so that at most places one comparison tells that no month is there.
+_MONTH = "|".join(
+    f"{letter}(?:{'|'.join(re.escape(name[1:]) for name in names)})"
+    for letter, names in _FIRST.items()
+)
+
+
+def _plain(name: str) -> str:
+    """A month's name as the table has it: re.IGNORECASE takes long s for s, dotless i for i."""
+    return name.casefold().replace("i\u0307", "i").replace("ı", "i")
+
+
+_NUMBERS = {_plain(name): number for name, number in _MONTHS.items()}
+_WORD_ENDS = r"(?![^\W\d_])"
 
 _ISO = r"(?P<iy>(?:19|20)\d\d)(?P<isep>[-/.])(?P<im>\d{1,2})(?P=isep)(?P<id>\d{1,2})(?!\d)"
-_NUMERIC = r"(?P<n1>\d{1,2})(?P<nsep>[./-])(?P<n2>\d{1,2})(?P=nsep)(?P<ny>(?:19|20)\d\d|\d\d)(?!\d)(?!/\d)(?!-\d{1,4}(?![\d:]))"
+_NUMERIC = (
+    r"(?P<n1>\d{1,2})(?P<nsep>[./-]|\. )(?P<n2>\d{1,2})(?P=nsep)(?P<ny>(?:19|20)\d\d|\d\d)"
+    r"(?!\d)(?!/\d)(?!-\d{1,4}(?![\d:]))"
+)
 _DAY_MONTH = (
-    rf"(?P<td>\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?[ \u00a0-]{{0,2}}(?:of |de )?(?P<tm>{_MONTH})(?![a-z])\.?,?"
-    r"[ \u00a0-]{0,2}(?:de )?(?P<ty>(?:19|20)\d\d|'?\d\d)(?![\d:])"
+    r"(?P<td>\d{1,2})(?:st|nd|rd|th|er|º|\.)?(?:\s{1,3}day)?(?:[ \u00a0-]{0,2}|\s{1,3}(?=of\s))"
+    rf"(?:of\s{{1,3}}|de )?(?P<tm>{_MONTH}){_WORD_ENDS}\.?,?"
+    r"[ \u00a0-]{0,2}(?:del? )?(?P<ty>(?:19|20)\d\d|'?\d\d)(?![\d:])"
 )
 _MONTH_DAY = (
-    rf"(?P<um>{_MONTH})(?![a-z])\.?[ \u00a0-]{{1,2}}(?P<ud>\d{{1,2}})(?:st|nd|rd|th)?,?[ \u00a0-]{{1,2}}"
+    rf"(?P<um>{_MONTH}){_WORD_ENDS}\.?[ \u00a0-]{{1,2}}(?P<ud>\d{{1,2}})(?:st|nd|rd|th)?,?[ \u00a0-]{{1,2}}"
     r"(?P<uy>(?:19|20)\d\d)(?!\d)"
 )
-_DATE = re.compile(rf"(?<![\w.,/])(?:{_ISO}|{_NUMERIC}|{_DAY_MONTH}|{_MONTH_DAY})", re.IGNORECASE)
-_TIME = re.compile(
-    r"(?<![\d:.,/-])(?P<h>[01]?\d|2[0-3])(?:[:h](?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?|(?=\s?[ap]\.?m\b))"
-    r"(?!\d)(?:\s?(?P<half>[ap])\.?m\b\.?)?",
+_YEAR_MONTH_DAY = (
+    rf"(?P<vy>(?:19|20)\d\d)[.,]?[ \u00a0-]{{1,2}}(?P<vm>{_MONTH}){_WORD_ENDS}\.?[ \u00a0-]{{1,2}}"
+    r"(?P<vd>\d{1,2})(?!\d)"
+)
+_EAST = r"(?P<era>令和|平成|昭和)?(?P<ey>\d{1,4}|元)\s?[年년]\s?(?P<em>\d{1,2})\s?[月월]\s?(?P<ed>\d{1,2})\s?[日号號일]"
+_ERAS = {"令和": 2018, "平成": 1988, "昭和": 1925}
+# A word before a date ends it, but not where words are not parted by spaces.
+_BEFORE = r"(?<![.,/\d_])(?<![^\W\d_\u0e00-\u0eff\u2e80-\u9fff\uac00-\ud7ff])"
+_DATE = re.compile(
+    rf"{_BEFORE}(?:{_EAST}|{_ISO}|{_NUMERIC}|{_DAY_MONTH}|{_MONTH_DAY}|{_YEAR_MONTH_DAY})",
     re.IGNORECASE,
 )
+_MONTH_ALONE = re.compile(
+    rf"{_BEFORE}(?:(?P<m>{_MONTH}){_WORD_ENDS}\.?,?[ \u00a0/-]{{0,2}}(?:of |del? )?(?P<y>(?:19|20)\d\d)"
+    r"|(?P<y2>(?:19|20)\d\d)(?:[-/.](?P<m2>0?[1-9]|1[0-2])(?![\d./-])|\s?[年년]\s?(?P<m3>\d{1,2})\s?[月월])"
+    r"|(?P<m4>0?[1-9]|1[0-2])[-/.](?P<y4>(?:19|20)\d\d))(?!\d)",
+    re.IGNORECASE,
+)
+_TIME = re.compile(
+    r"(?<![\d:.,/-])(?P<h>[01]?\d|2[0-3])(?:[:h](?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?|(?=\s?[ap]\.?m\b))"
+    r"(?!\d)(?:\s?(?P<half>[ap])\.?m\b\.?)?"
+    r"|(?P<east>午前|上午|오전|午後|下午|오후)?\s?(?<!\d)(?P<eh>\d{1,2})\s?[時时點点시]"
+    r"(?:\s?(?P<em>\d{1,2})\s?[分분](?:\s?(?P<es>\d{1,2})\s?[秒초])?)?",
+    re.IGNORECASE,
+)
+_AFTERNOON = frozenset({"午後", "下午", "오후"})
 _MONTH_FIRST = re.compile(
     r"\b(?:E[DS]T|C[DS]T|P[DS]T|M[DS]T|USD|[A-Z]{2} \d{5}(?:-\d{4})?)\b|U\. ?S\. |United States"
 )
@@ -68,6 +121,7 @@ class PrintedTime:
     value: time
     start: int
     end: int
+    has_seconds: bool = False
 
 
 def find_dates(
@@ -82,20 +136,25 @@ def find_dates(
 
 def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
     start, end = match.span()
+    if match["ey"]:
+        count = 1 if match["ey"] == "元" else int(match["ey"])
+        count += _ERAS.get(match["era"] or "", 0)
+        value = _date(f"{count:04}", match["em"], match["ed"], last_year)
+        return PrintedDate(value, start, end) if value and count > 1000 else None
     if match["iy"]:
         value = _date(match["iy"], match["im"], match["id"], last_year)
         return PrintedDate(value, start, end) if value else None
-    if match["tm"] or match["um"]:
-        day, month, year = (
-            (match["td"], match["tm"], match["ty"])
-            if match["tm"]
-            else (match["ud"], match["um"], match["uy"])
-        )
-        value = _date(year.lstrip("'"), str(_MONTHS[month.lower()]), day, last_year)
+    for kind in "tuv":
+        if not match[f"{kind}m"]:
+            continue
+        day, month, year = (match[f"{kind}{part}"] for part in "dmy")
+        value = _date(year.lstrip("'"), str(_NUMBERS[_plain(month)]), day, last_year)
         return PrintedDate(value, start, end) if value else None
     day_first = _date(match["ny"], match["n2"], match["n1"], last_year)
     month_first = (
-        None if match["nsep"] == "." else _date(match["ny"], match["n1"], match["n2"], last_year)
+        None
+        if match["nsep"].startswith(".")
+        else _date(match["ny"], match["n1"], match["n2"], last_year)
     )
     if day_first is None or month_first is None or day_first == month_first:
         value = day_first or month_first
@@ -166,14 +225,41 @@ def settle(found: PrintedDate, day_first: bool | None) -> date | None:
 def find_times(text: str, start: int = 0, end: int | None = None) -> Iterator[PrintedTime]:
     """The times of day in `text[start:end]`, with seconds and am/pm where printed."""
     for match in _TIME.finditer(text, start, len(text) if end is None else end):
+        if match["eh"]:
+            if found := _eastern(match):
+                yield found
+            continue
         hour, half = int(match["h"]), (match["half"] or "").lower()
         if half and hour > 12:
             continue
         if half:
             hour = hour % 12 + (12 if half == "p" else 0)
         yield PrintedTime(
-            time(hour, int(match["m"] or 0), int(match["s"] or 0)), match.start(), match.end()
+            time(hour, int(match["m"] or 0), int(match["s"] or 0)),
+            *match.span(),
+            match["s"] is not None,
         )
+
+
+def _eastern(match: re.Match[str]) -> PrintedTime | None:
+    hour, minute, second = (int(match[f"e{part}"] or 0) for part in "hms")
+    if match["east"]:
+        hour = hour % 12 + (12 if match["east"] in _AFTERNOON else 0)
+    if hour > 23 or minute > 59 or second > 59:
+        return None
+    return PrintedTime(time(hour, minute, second), *match.span(), match["es"] is not None)
+
+
+def find_months(text: str) -> Iterator[tuple[int, int, int, int]]:
+    """The months of years that a text names: year, month, start, end."""
+    for match in _MONTH_ALONE.finditer(text):
+        year = match["y"] or match["y2"] or match["y4"]
+        month = match["m"]
+        number = (
+            _NUMBERS[_plain(month)] if month else int(match["m2"] or match["m3"] or match["m4"])
+        )
+        if 1 <= number <= 12:
+            yield int(year), number, match.start(), match.end()
 
 
 def parse_rest(

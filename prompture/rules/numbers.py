@@ -1,6 +1,7 @@
 """Numbers as people print them: 1.234,56 and 1,234.56, brackets and trailing minus, currency marks."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -106,6 +107,32 @@ CURRENCY = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(sorted(CURRENCY_CODES))})(?![A-Za-z])"
     rf"|(?<![A-Za-z])(?:{_SYMBOLS})(?![a-z])"
 )
+
+
+_PLAIN = {
+    **{ord(mark): "." for mark in "．٫"},
+    **{ord(mark): "," for mark in "，٬"},
+    **{ord(mark): "'" for mark in "’＇"},
+    **{ord(mark): "-" for mark in "−－"},
+    **{ord(mark): "/" for mark in "／"},
+    **{ord(mark): ":" for mark in "："},
+}
+
+
+class _Digits(dict[int, str]):
+    """For str.translate: digits of every script as 0 to 9, and their separators; one for one."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        digit = unicodedata.decimal(character, None)
+        self[code] = found = character if digit is None else str(digit)
+        return found
+
+
+def plain_digits(text: str) -> str:
+    """The text with digits of every script and full-width marks as ASCII has them: as long as
+    before, so that places stay."""
+    return text if text.isascii() else text.translate(_Digits(_PLAIN))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,236 @@
+"""Grounding: where in the text each value of an extraction stands.
+
+Strings are looked for as words of their own, after folding case, white space, accents' forms and
+typographic marks; then, word by word, with a slip in a letter. Numbers, dates and times are
+looked for by value, however they are printed. Words with digits and negations must be the same.
+Where a value stands in several places, all values are placed together: those of an object near
+each other, the items of a list in the order of the text and apart.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from prompture.compat import cached_property
+from prompture.extraction.grounding.figures import Figures, beside, number_in, number_of
+from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
+from prompture.extraction.grounding.moments import Moments
+from prompture.extraction.grounding.nearly import Nearly
+from prompture.extraction.grounding.placing import MOST_DEEP, Path, Places, Placing
+from prompture.schema.check import escape
+from prompture.types import Span
+
+MOST_PLACES = 2000
+"""Of a string that stands in more places, so many are weighed."""
+
+_OUTER = " \t\r\n.,;:!?\"'()[]{}<>*_|•·、。，；：！？「」『』（）【】《》“”‘’«»"
+_CODE = re.compile(r"[^\W_](?:[ ./()-]{0,3}[^\W_]){6,63}\Z")
+
+
+def ground(value: Any, text: str) -> dict[str, tuple[Span, ...]]:
+    """Spans in ``text`` (code points) by JSON pointer of ``value``'s leaves, best first.
+
+    ``value`` is JSON, or anything Pydantic can make JSON of. A leaf that the text does not
+    hold, and null, true and false, have no entry. At most five spans a leaf. Spans of a value
+    that stands in several places, where nothing says which is meant, are ``ambiguous``.
+    """
+    plain = _plain(value)
+    leaves = dict(_leaves(plain))
+    page = _Page(text, leaves.values())
+    places = {path: spans for path, leaf in leaves.items() if (spans := page.places(leaf))}
+    settled = Placing(text, places).settled(plain)
+    return {"".join(f"/{escape(s)}" for s in path): spans for path, spans in settled.items()}
+
+
+def _plain(value: Any) -> Any:
+    from pydantic_core import to_jsonable_python
+
+    # Text with half a character of a pair is a string to us, but none that Pydantic writes.
+    return value if _is_json(value) else to_jsonable_python(value, by_alias=True)
+
+
+def _is_json(value: Any) -> bool:
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if type(one) is dict:
+            if not all(type(key) is str for key in one):
+                return False
+            stack.extend(one.values())
+        elif type(one) is list:
+            stack.extend(one)
+        elif one is not None and type(one) not in (str, int, float, bool):
+            return False
+    return True
+
+
+def _leaves(value: Any) -> Iterator[tuple[Path, Any]]:
+    """The strings and numbers of a value, in its order."""
+    stack: list[tuple[Path, Any]] = [((), value)]
+    while stack:
+        path, one = stack.pop()
+        if len(path) > MOST_DEEP:
+            continue
+        if isinstance(one, Mapping):
+            stack.extend(reversed([((*path, key), inner) for key, inner in one.items()]))
+        elif isinstance(one, list):
+            stack.extend(reversed([((*path, i), inner) for i, inner in enumerate(one)]))
+        elif one is not None and not isinstance(one, bool):
+            yield path, one
+
+
+class _Page:
+    """A text with the indexes that values are looked up in, each made when first needed."""
+
+    def __init__(self, text: str, leaves: Any) -> None:
+        self._text = text
+        self._leaves = leaves
+        self._known: dict[Any, Places] = {}
+
+    def places(self, leaf: Any) -> Places:
+        """Where a leaf stands, in the order of the text."""
+        key = (type(leaf), leaf)
+        if key not in self._known:
+            self._known[key] = self._search(leaf)
+        return self._known[key]
+
+    def _search(self, leaf: Any) -> Places:
+        if isinstance(leaf, (int, float)):
+            number = number_of(leaf)
+            return () if number is None else self._figures.of(number)
+        words = str(leaf).strip()
+        if not words:
+            return ()
+        ways: tuple[Callable[[str], Places], ...] = (
+            self._worded,
+            self._moments.of,
+            self._figure,
+            self._broken,
+            self._bare,
+            self._spaced,
+            self._unaccented,
+            self._nearly.of,
+        )
+        return next((found for way in ways if (found := way(words))), ())
+
+    @cached_property
+    def _folded(self) -> Folded:
+        return fold(self._text)
+
+    @cached_property
+    def _moments(self) -> Moments:
+        return Moments(self._text)
+
+    @cached_property
+    def _nearly(self) -> Nearly:
+        return Nearly(self._folded)
+
+    @cached_property
+    def _figures(self) -> Figures:
+        wanted: list[Decimal] = []
+        for leaf in self._leaves:
+            if isinstance(leaf, str):
+                if len(leaf) <= 60 and (found := number_in(leaf.strip())):
+                    wanted.append(found[0])
+            elif (number := number_of(leaf)) is not None:
+                wanted.append(number)
+        return Figures(self._text, wanted)
+
+    def _worded(self, words: str) -> Places:
+        """As words of their own, verbatim or folded."""
+        wanted = fold_words(words)
+        spans = tuple(
+            Span(start, end)
+            if self._text[start:end] == words
+            else Span(start, end, "normalised", 0.95)
+            for start, end in self._folded.places(wanted, most=MOST_PLACES)
+        )
+        return self._careful(spans)
+
+    def _careful(self, spans: Places) -> Places:
+        """Of a value in a script without spaces, the places where nothing of the script stands
+        right before, if there are such; a single character must have one, or be the only one."""
+        if len(spans) < 2 or not is_unspaced(self._text[spans[0].start]):
+            return spans
+        parted = tuple(s for s in spans if self._is_parted(s))
+        return parted or spans
+
+    def _is_parted(self, span: Span) -> bool:
+        before = self._text[span.start - 1 : span.start]
+        if before and is_unspaced(before):
+            return False
+        after = self._text[span.end : span.end + 1]
+        single = span.end - span.start == 1
+        return is_hangul(self._text[span.start]) or not (single and after and is_unspaced(after))
+
+    def _figure(self, words: str) -> Places:
+        """A number given as a string, with the currency or percent sign that it has."""
+        if len(words) > 60 or (found := number_in(words)) is None:
+            return ()
+        number, unit, places = found
+        spans = tuple(
+            s for s in self._figures.of(number) if s.score > 0.8 and self._as_exact(s, places)
+        )
+        if unit:
+            return tuple(b for s in spans if (b := beside(self._text, s, unit)) is not None)
+        return spans
+
+    def _as_exact(self, span: Span, places: int) -> bool:
+        """Whether a printed number is given to as many decimal places, or one of the two is
+        whole: 1.10 is not 1.1, but 30 is 30.00."""
+        tail = re.search(r"[.,٫](\d+)\D*\Z", self._text[span.start : span.end])
+        printed = len(tail[1]) if tail else 0
+        return printed in (places, 0, 3) or places == 0 or (printed == 2 and places == 1)
+
+    def _broken(self, words: str) -> Places:
+        """With a hyphen that ends a line, or without one."""
+        wanted = fold(words).without_hyphens.text.strip()
+        return tuple(
+            Span(start, end, "normalised", 0.9)
+            for start, end in self._folded.without_hyphens.places(wanted, most=MOST_PLACES)
+        )
+
+    def _bare(self, words: str) -> Places:
+        """Without its outer marks: a full stop, quotes, brackets."""
+        bare = words.strip(_OUTER)
+        if not bare or bare == words:
+            return ()
+        return tuple(Span(s.start, s.end, "normalised", 0.95) for s in self._worded(bare))
+
+    def _unaccented(self, words: str) -> Places:
+        """With accents left out by one of the two, as in Greek capitals."""
+        wanted = fold(words).without_accents.text.strip()
+        if len(wanted) < 4:
+            return ()
+        return tuple(
+            Span(start, _with_accents(self._text, end), "fuzzy", 0.9)
+            for start, end in self._folded.without_accents.places(wanted, most=MOST_PLACES)
+        )
+
+    def _spaced(self, words: str) -> Places:
+        """A long code or telephone number, however it is grouped."""
+        wanted = fold_words(words).lstrip("+(")
+        if not _CODE.match(wanted):
+            return ()
+        letters = [c for c in wanted if c.isalnum()]
+        digits = sum(c.isdigit() for c in letters)
+        if digits < 7 or 2 * digits < len(letters):
+            return ()
+        pattern = re.compile(r"[ ./()-]{0,3}".join(map(re.escape, letters)))
+        folded = self._folded
+        return tuple(
+            Span(folded.offsets[m.start()], folded.offsets[m.end() - 1] + 1, "normalised", 0.9)
+            for m in pattern.finditer(folded.text)
+            if folded.is_whole(m.start(), m.end())
+        )
+
+
+def _with_accents(text: str, end: int) -> int:
+    """The end of a place, behind the accents that stand there as characters of their own."""
+    while end < len(text) and unicodedata.combining(text[end]):
+        end += 1
+    return end

@@ -1,0 +1,284 @@
+"""Where words stand that a value gives with a slip: a letter more, less, other or swapped.
+
+Words are compared whole. A word with a digit, a negation and a mark such as % must be the same;
+any other may differ in one letter inside it, if it is no word of the text itself. A word that
+only one of the two has must be an article or the like.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prompture.compat import cached_property
+from prompture.extraction.grounding.fold import Folded, fold_words
+from prompture.types import Span
+
+CUTOFF = 0.88
+LEAST = 8
+MOST = 2000
+"""Values of fewer or more characters are not looked for approximately."""
+
+_GAP = 2
+_MOST_PIVOTS = 300
+_TOKEN = re.compile(
+    r"(?:(?<!\w)[-+])?\d[^\W_]*(?:[.,:/'-][^\W_]+)*"
+    r"|[^\W\d_\u0300-\u036f][^\W\d_]*[\u0300-\u036f]?(?:[^\W\d_]|[\u0300-\u036f])*"
+    r"(?:'[^\W\d_]+|[-./]?\d[^\W_]*(?:[-./]?[^\W_]+)*)?"
+    r"|[%‰°$€£¥₹<>=≤≥±+§]"
+)
+_NEGATIONS = frozenset(
+    [
+        "no",
+        "not",
+        "non",
+        "nor",
+        "never",
+        "none",
+        "without",
+        "cannot",
+        "neither",
+        "nobody",
+        "nothing",
+        "unless",
+        "except",
+        "excluding",
+        "false",
+        "denies",
+        "denied",
+        "negative",
+        "nicht",
+        "kein",
+        "keine",
+        "keinen",
+        "keinem",
+        "keiner",
+        "ohne",
+        "nie",
+        "weder",
+        "pas",
+        "sans",
+        "aucun",
+        "aucune",
+        "jamais",
+        "ni",
+        "sin",
+        "nunca",
+        "ninguna",
+        "ningun",
+        "ninguno",
+        "não",
+        "sem",
+        "nem",
+        "niet",
+        "geen",
+        "zonder",
+        "senza",
+        "mai",
+        "нет",
+        "не",
+        "без",
+        "ni",
+        "nie",
+        "bez",
+        "ej",
+        "inte",
+        "utan",
+        "ikke",
+        "uden",
+    ]
+)
+_LIGHT = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "and",
+        "de",
+        "la",
+        "le",
+        "les",
+        "du",
+        "des",
+        "der",
+        "die",
+        "das",
+        "den",
+        "dem",
+        "del",
+        "el",
+        "los",
+        "las",
+        "da",
+        "do",
+        "di",
+        "y",
+        "e",
+        "et",
+        "und",
+        "&",
+        "il",
+        "lo",
+        "i",
+        "van",
+        "von",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    start: int
+    end: int
+
+
+def _words(text: str) -> list[_Word]:
+    return [_Word(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
+
+
+def _is_fixed(word: str) -> bool:
+    """Whether a word must be the same on both sides."""
+    return (
+        word in _NEGATIONS
+        or word.endswith("n't")
+        or any(c.isdigit() for c in word)
+        or not word[0].isalpha()
+    )
+
+
+class Nearly:
+    """The words of a folded text, to look values up in."""
+
+    def __init__(self, folded: Folded) -> None:
+        self._folded = folded
+
+    @cached_property
+    def _words(self) -> list[_Word]:
+        return _words(self._folded.text)
+
+    @cached_property
+    def _at(self) -> dict[str, list[int]]:
+        index: dict[str, list[int]] = {}
+        for place, word in enumerate(self._words):
+            index.setdefault(word.text, []).append(place)
+        return index
+
+    @cached_property
+    def _alike(self) -> dict[tuple[str, int], list[str]]:
+        """The words of the text by first letter and length."""
+        index: dict[tuple[str, int], list[str]] = {}
+        for word in self._at:
+            if len(word) >= 4 and not _is_fixed(word):
+                index.setdefault((word[0], len(word)), []).append(word)
+        return index
+
+    def of(self, words: str) -> tuple[Span, ...]:
+        """The best place of a value's words, if they are near enough: at most one."""
+        if not LEAST <= len(words) <= MOST:
+            return ()
+        wanted = [word.text for word in _words(fold_words(words))]
+        chars = sum(map(len, wanted))
+        if chars < LEAST or len(wanted) > len(self._words):
+            return ()
+        options = [self._options(word) for word in wanted]
+        if any(not o and w not in _LIGHT for o, w in zip(options, wanted, strict=True)):
+            return ()
+        best = max(self._tried(wanted, options), key=lambda found: found[0], default=None)
+        return () if best is None else (self._span(*best),)
+
+    def _options(self, word: str) -> Mapping[str, int]:
+        """The words of the text that may stand for one of the value, with the letters that
+        differ."""
+        if word in self._at:
+            return {word: 0}
+        if len(word) < 4 or _is_fixed(word):
+            return {}
+        return {
+            other: 1
+            for length in (len(word) - 1, len(word), len(word) + 1)
+            for other in self._alike.get((word[0], length), ())
+            if _is_slip(word, other)
+        }
+
+    def _tried(
+        self, wanted: list[str], options: list[Mapping[str, int]]
+    ) -> Iterator[tuple[float, int, int, bool]]:
+        """Score, first and last word, and whether every word is the same, of each place tried."""
+        counts = {
+            i: sum(len(self._at[w]) for w in option) for i, option in enumerate(options) if option
+        }
+        if not counts:
+            return
+        pivot = min(counts, key=lambda i: (counts[i], -len(wanted[i])))
+        chars = sum(map(len, wanted))
+        places = [at for word in options[pivot] for at in self._at[word]][:_MOST_PIVOTS]
+        for at in places:
+            lost: float = options[pivot][self._words[at].text]
+            after = self._walk(options[pivot + 1 :], wanted[pivot + 1 :], at, 1)
+            before = self._walk(options[:pivot][::-1], wanted[:pivot][::-1], at, -1)
+            if after is None or before is None:
+                continue
+            lost += after[1] + before[1]
+            score = 1 - lost / chars
+            if score >= CUTOFF and not self._is_denied(before[0], wanted[0]):
+                yield score, before[0], after[0], lost == 0
+
+    def _walk(
+        self, options: list[Mapping[str, int]], wanted: list[str], at: int, step: int
+    ) -> tuple[int, float] | None:
+        """Follow the value's words from a place: the last word reached, and the letters lost."""
+        lost = 0.0
+        for option, word in zip(options, wanted, strict=True):
+            skipped = 0.0
+            for gap in range(1, _GAP + 2):
+                place = at + gap * step
+                if not 0 <= place < len(self._words):
+                    break
+                other = self._words[place].text
+                if other in option:
+                    lost += option[other] + skipped
+                    at = place
+                    break
+                if other not in _LIGHT:
+                    break
+                skipped += len(other) / 2
+            else:
+                place = -1
+            if not (0 <= place < len(self._words) and self._words[place].text in option):
+                if word not in _LIGHT:
+                    return None
+                lost += len(word) / 2
+        return at, lost
+
+    def _is_denied(self, first: int, word: str) -> bool:
+        """Whether a negation that the value has not stands right before its place."""
+        before = self._words[first - 1].text if first else ""
+        return word not in _NEGATIONS and (before in _NEGATIONS or before.endswith("n't"))
+
+    def _span(self, score: float, first: int, last: int, same: bool) -> Span:
+        start, end = self._words[first].start, self._words[last].end
+        offsets = self._folded.offsets
+        kind = "normalised" if same else "fuzzy"
+        return Span(offsets[start], offsets[end - 1] + 1, kind, 0.9 if same else round(score, 3))
+
+
+def _is_slip(word: str, other: str) -> bool:
+    """Whether two words of one first letter differ in one letter inside, or in a last "s"."""
+    if word in (other + "s",) or other == word + "s":
+        return True
+    length = min(len(word), len(other))
+    if max(len(word), len(other)) < 5:
+        return False
+    head = 0
+    while head < length and word[head] == other[head]:
+        head += 1
+    tail = 0
+    while tail < length - head and word[-1 - tail] == other[-1 - tail]:
+        tail += 1
+    a, b = word[head : len(word) - tail], other[head : len(other) - tail]
+    if tail == 0 or head == 0:
+        return False
+    return max(len(a), len(b)) <= 1 or (len(a) == len(b) == 2 and a == b[::-1])

@@ -1,0 +1,523 @@
+"""Which of its places each value has, decided for all values together.
+
+The values of one object stand near each other. The items of a list stand in the order of the
+text, each at a place of its own; the rows of a list of objects likewise, each with its values
+around it. Costs are logarithms of distances, so that near is much better than far and far is much
+the same as farther.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from prompture.types import Span
+
+Path = tuple[str | int, ...]
+Places = tuple[Span, ...]
+
+MOST_SPANS = 5
+MOST_DEEP = 500
+"""Values nested deeper have no places: their pointers alone would take all memory."""
+
+_DEEPEST = 40
+"""Lists nested deeper are taken for parts of one object."""
+
+MARGIN = 0.25
+ITEM_MARGIN = 1.0
+"""Two places whose costs differ by less are equally good: for a value among others of its object,
+and for an item that may as well be another mention in the same stretch of the list."""
+
+_BACKWARDS = 3.0
+_UNORDERED = 0.5
+_LATER = 1.0
+_SHARED = 8.0
+_USED = 3.0
+_OUTSIDE = 2.0
+_INSIDE_ANOTHER = 1.5
+_LINE = 0.7
+_FAR = 8.0
+_WITNESSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A value's places, best first, with what each costs."""
+
+    spans: Places
+    costs: tuple[float, ...]
+    margin: float = MARGIN
+
+    def marked(self) -> Places:
+        """The spans, those that nothing sets apart from the best marked as ambiguous."""
+        bound = self.costs[0] + self.margin
+        tied = [cost < bound and span.score == self.spans[0].score
+                for span, cost in zip(self.spans, self.costs, strict=True)]  # fmt: skip
+        if sum(tied) < 2:
+            return self.spans
+        return tuple(
+            replace(span, ambiguous=True) if tie else span
+            for span, tie in zip(self.spans, tied, strict=True)
+        )
+
+
+class Placing:
+    """Chooses the places of a value's leaves. ``places`` are each leaf's, in the text's order."""
+
+    def __init__(self, text: str, places: Mapping[Path, Places]) -> None:
+        self._places = places
+        self._line_ends = [found.start() for found in re.finditer("\n", text)]
+        self._chosen: dict[Path, _Choice] = {}
+        self._sole = _Cover(spans[0] for spans in places.values() if len(spans) == 1)
+
+    def settled(self, value: Any) -> dict[Path, Places]:
+        """The places of every leaf, best first."""
+        self._settle(value, (), near=(), within=None, used=None)
+        return {path: self._chosen[path].marked() for path in self._places if path in self._chosen}
+
+    # One value: an object, a list or a leaf.
+
+    def _settle(
+        self,
+        value: Any,
+        path: Path,
+        *,
+        near: Sequence[Span],
+        within: tuple[int, int] | None,
+        used: dict[int, set[int]] | None,
+    ) -> None:
+        leaves, lists = self._parts(value, path)
+        sure = [
+            spans[0]
+            for at, items in lists
+            for i, item in enumerate(items)
+            if not isinstance(item, (Mapping, list))
+            and len(spans := self._places.get((*at, i), ())) == 1
+        ]
+        placed = self._object(leaves, near=near, sure=sure, within=within, used=used)
+        for at, items in lists:
+            context = _Near(placed or near)
+            chosen = self._list(items, at, near=context, within=within)
+            placed.extend(chosen)
+
+    def _parts(self, value: Any, path: Path) -> tuple[list[Path], list[tuple[Path, list[Any]]]]:
+        """The leaves that belong to one object, those of objects in it included, and its lists."""
+        leaves: list[Path] = []
+        lists: list[tuple[Path, list[Any]]] = []
+        stack = [(path, value)]
+        while stack:
+            at, inner = stack.pop()
+            if len(at) > MOST_DEEP:
+                continue
+            if isinstance(inner, Mapping):
+                stack.extend((((*at, key), below) for key, below in reversed([*inner.items()])))
+            elif isinstance(inner, list):
+                if len(path) < _DEEPEST:
+                    lists.append((at, inner))
+                else:
+                    stack.extend(((*at, i), below) for i, below in reversed([*enumerate(inner)]))
+            elif at in self._places:
+                leaves.append(at)
+        return leaves, lists
+
+    def _object(
+        self,
+        leaves: list[Path],
+        *,
+        near: Sequence[Span],
+        sure: list[Span],
+        within: tuple[int, int] | None,
+        used: dict[int, set[int]] | None,
+    ) -> list[Span]:
+        """Place the leaves of one object, the clearest first, each near those placed before.
+        ``used`` counts, for the rows of one list, by the identity of a value's places.
+
+        ``near`` is what the object itself is near to, ``sure`` are places of its lists' items."""
+        placed: list[Span] = []
+        order = sorted(
+            (p for p in leaves if p not in self._chosen),
+            key=lambda p: (len(self._places[p]), self._places[p][0].start),
+        )
+        known = [self._chosen[p].spans[0] for p in leaves if p in self._chosen]
+        context = _Near([*known, *sure])
+        outer = _Near(near)
+        for path in order:
+            spans = self._places[path]
+            taken = used.get(id(spans), set()) if used is not None else set()
+            candidates = self._around(spans, [*(placed or known), *sure[:6]] or near)
+            witnesses = [self._places[p] for p in order if p != path][:_WITNESSES]
+
+            def cost(span: Span) -> float:
+                paid = self._quality(span) + _USED * (span.start in taken)  # noqa: B023
+                if within is not None and not within[0] <= span.start < within[1]:
+                    paid += _OUTSIDE
+                if context:
+                    return paid + self._nearest(span, context)
+                if outer:
+                    paid += 0.5 * self._nearest(span, outer)
+                return paid + self._support(span, witnesses)  # noqa: B023
+
+            later = 0.0 if near else _LATER
+            choice = _cheapest(candidates, cost, later=later)
+            self._chosen[path] = choice
+            placed.append(choice.spans[0])
+            context.add(choice.spans[0])
+            if used is not None:
+                used.setdefault(id(spans), set()).add(choice.spans[0].start)
+        return [*known, *placed]
+
+    def _around(self, spans: Places, context: Sequence[Span]) -> Places:
+        """The places worth weighing: of many, the first ones and those next to the context."""
+        if len(spans) <= 64:
+            return spans
+        kept = dict.fromkeys(range(16))
+        for other in context[-12:]:
+            at = bisect_left(spans, other.start, key=lambda span: span.start)
+            kept.update(dict.fromkeys(range(max(0, at - 3), min(len(spans), at + 4))))
+        return tuple(spans[i] for i in sorted(kept))
+
+    # Lists.
+
+    def _list(
+        self,
+        items: list[Any],
+        path: Path,
+        *,
+        near: _Near,
+        within: tuple[int, int] | None,
+    ) -> list[Span]:
+        heads = self._heads(items, path)
+        places = [self._places[h] if h is not None else () for h, _ in heads]
+        narrowed = _narrowed(places, within)
+        support = [witnesses for _, witnesses in heads]
+
+        ordered = _is_ordered(places)
+        backwards = _BACKWARDS if ordered else _UNORDERED
+
+        def cost(index: int, span: Span) -> float:
+            paid = self._quality(span) + self._support(span, support[index])
+            if not ordered:
+                paid += _LATER * (span.start > places[index][0].start)
+            if near and index == 0:
+                paid += (0.3 if len(items) > 1 else 1.0) * self._nearest(span, near)
+            return paid
+
+        chosen = self._path_through(narrowed, cost, backwards=backwards)
+        taken = {span for span in chosen if span is not None}
+        for index, (head, _) in enumerate(heads):
+            span = chosen[index]
+            if head is not None and span is not None:
+                others = [s for s in narrowed[index] if s == span or s not in taken]
+                around = (
+                    chosen[index - 1] if index else None,
+                    chosen[index + 1] if index + 1 < len(chosen) else None,
+                )
+                between = partial(
+                    self._between, index=index, around=around, cost=cost, backwards=backwards
+                )
+                margin = MARGIN if support[index] else ITEM_MARGIN
+                self._chosen[head] = self._weighed(span, others, between, margin=margin)
+        self._rows(items, path, chosen, near=near.spans, within=within)
+        return [span for span in chosen if span is not None]
+
+    def _between(
+        self,
+        span: Span,
+        *,
+        index: int,
+        around: tuple[Span | None, Span | None],
+        cost: Callable[[int, Span], float],
+        backwards: float,
+    ) -> float:
+        """What a place of an item costs between the places chosen for its neighbours."""
+        before, after = around
+        return (
+            cost(index, span)
+            + (self._step(before, span, backwards) if before else 0.0)
+            + (self._step(span, after, backwards) if after else 0.0)
+        )
+
+    def _rows(
+        self,
+        items: list[Any],
+        path: Path,
+        chosen: Sequence[Span | None],
+        *,
+        near: Sequence[Span],
+        within: tuple[int, int] | None,
+    ) -> None:
+        """Place the other values of each item around its head, between its neighbours' heads."""
+        used: dict[int, set[int]] = {}
+        for index, item in enumerate(items):
+            if not isinstance(item, (Mapping, list)):
+                continue
+            head = chosen[index]
+            low, high = within or (0, math.inf)
+            if index and (before := chosen[index - 1]) is not None:
+                low = before.start
+            if index + 1 < len(items) and (after := chosen[index + 1]) is not None:
+                high = after.end
+            bounds = (low, high) if low <= high else None
+            self._settle(
+                item,
+                (*path, index),
+                near=(head,) if head is not None else near,
+                within=bounds,  # type: ignore[arg-type]
+                used=used,
+            )
+
+    def _heads(self, items: list[Any], path: Path) -> list[tuple[Path | None, list[Places]]]:
+        """For each item the leaf that stands for it, and the places of its other leaves.
+
+        The leaf is the same field in all items, if most have it: the one that stands in the
+        fewest places."""
+        found: list[dict[Path, Path]] = []
+        counts: dict[Path, float] = {}
+        for index, item in enumerate(items):
+            leaves, lists = self._parts(item, (*path, index))
+            if not leaves:
+                leaves = [
+                    p for at, inner in lists for i in range(len(inner))
+                    if (p := (*at, i)) in self._places
+                ]  # fmt: skip
+            depth = len(path) + 1
+            found.append({p[depth:]: p for p in leaves})
+            for p in leaves:
+                key = p[depth:]
+                counts[key] = counts.get(key, 0.0) + 6.0 - min(5.5, math.log2(len(self._places[p])))
+        heads: list[tuple[Path | None, list[Places]]] = []
+        for leaves_of in found:
+            if not leaves_of:
+                heads.append((None, []))
+                continue
+            head = max(leaves_of, key=lambda key: counts[key])
+            others = [self._places[p] for key, p in leaves_of.items() if key != head]
+            heads.append((leaves_of[head], sorted(others, key=len)[:_WITNESSES]))
+        return heads
+
+    def _path_through(
+        self,
+        candidates: Sequence[Places],
+        cost: Callable[[int, Span], float],
+        *,
+        backwards: float,
+    ) -> list[Span | None]:
+        """One candidate for each item so that the whole is cheapest."""
+        layers: list[tuple[int, list[float], list[int]]] = []
+        for index, spans in enumerate(candidates):
+            if not spans:
+                continue
+            own = [cost(index, span) for span in spans]
+            if not layers:
+                layers.append((index, [c + i * 1e-4 for i, c in enumerate(own)], []))
+                continue
+            previous, totals, _ = layers[-1]
+            sums: list[float] = []
+            links: list[int] = []
+            for span, paid in zip(spans, own, strict=True):
+                best, link = math.inf, 0
+                for at, other in enumerate(candidates[previous]):
+                    total = totals[at] + self._step(other, span, backwards)
+                    if total < best - 1e-9:
+                        best, link = total, at
+                sums.append(best + paid)
+                links.append(link)
+            layers.append((index, sums, links))
+        chosen: list[Span | None] = [None] * len(candidates)
+        link = -1
+        for index, sums, links in reversed(layers):
+            if link < 0:
+                link = min(range(len(sums)), key=sums.__getitem__)
+            chosen[index] = candidates[index][link]
+            link = links[link] if links else -1
+        return chosen
+
+    def _weighed(
+        self,
+        best: Span,
+        spans: Iterable[Span],
+        cost: Callable[[Span], float],
+        *,
+        margin: float,
+    ) -> _Choice:
+        """The place chosen and what else might have been."""
+        rest = _cheapest((s for s in spans if s != best), cost, most=MOST_SPANS - 1)
+        own = cost(best)
+        # What is cheaper for this item alone is dearer for the list.
+        costs = (own, *(max(own, c) for c in rest.costs))
+        return _Choice((best, *rest.spans), costs, margin)
+
+    # What places cost.
+
+    def _step(self, span: Span, after: Span, backwards: float) -> float:
+        """From one item of a list to the next."""
+        if after.start >= span.end:
+            return self._gap(span.end, after.start)
+        if after.end <= span.start:
+            return backwards + self._gap(after.end, span.start)
+        return _SHARED
+
+    def _distance(self, span: Span, other: Span) -> float:
+        if other.start >= span.end:
+            return self._gap(span.end, other.start)
+        if other.end <= span.start:
+            return self._gap(other.end, span.start)
+        return 0.0
+
+    def _nearest(self, span: Span, near: _Near) -> float:
+        return min(self._distance(span, other) for other in near.beside(span))
+
+    def _gap(self, start: int, end: int) -> float:
+        lines = 0
+        if self._line_ends and end > start:
+            lines = bisect_left(self._line_ends, end) - bisect_left(self._line_ends, start)
+        return math.log1p(end - start) + _LINE * min(lines, 4)
+
+    def _support(self, span: Span, witnesses: Sequence[Places]) -> float:
+        """How far the nearest places of other leaves are."""
+        paid = 0.0
+        for spans in witnesses:
+            at = bisect_left(spans, span.start, key=lambda other: other.start)
+            paid += min(
+                (self._distance(span, other) for other in spans[max(0, at - 1) : at + 1]),
+                default=_FAR,
+            )
+        return 0.5 * paid
+
+    def _quality(self, span: Span) -> float:
+        """What a place lacks: it is not verbatim, or it is a part of another value."""
+        return 4.0 * (1.0 - span.score) + _INSIDE_ANOTHER * self._sole.holds(span)
+
+
+class _Near:
+    """Spans in the order of the text, to find those next to another."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self.spans = sorted(spans, key=_start)
+
+    def __bool__(self) -> bool:
+        return bool(self.spans)
+
+    def add(self, span: Span) -> None:
+        insort(self.spans, span, key=_start)
+
+    def beside(self, span: Span) -> list[Span]:
+        at = bisect_left(self.spans, span.start, key=_start)
+        return self.spans[max(0, at - 1) : at + 1]
+
+
+def _start(span: Span) -> int:
+    return span.start
+
+
+class _Cover:
+    """Spans, to ask which of them hold another."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._spans = sorted({(s.start, s.end) for s in spans})
+        self._reach: list[int] = []
+        for _, end in self._spans:
+            self._reach.append(max(end, self._reach[-1]) if self._reach else end)
+
+    def holds(self, span: Span) -> bool:
+        """Whether one of the spans begins no later and ends no earlier, and is longer."""
+        at = bisect_right(self._spans, (span.start, math.inf))
+        while at:
+            at -= 1
+            if self._reach[at] < span.end:
+                return False
+            start, end = self._spans[at]
+            if end >= span.end and end - start > span.end - span.start:
+                return True
+            if start < span.start - 4000:
+                return False
+        return False
+
+
+def _cheapest(
+    spans: Iterable[Span],
+    cost: Callable[[Span], float],
+    *,
+    most: int = MOST_SPANS,
+    later: float = 0.0,
+) -> _Choice:
+    """The cheapest places. ``later`` is paid by all but the first, and is no reason to call a
+    choice sure."""
+    ranked = heapq.nsmallest(
+        most,
+        ((cost(span), i, span) for i, span in enumerate(spans)),
+        key=lambda r: (r[0] + later * (r[1] > 0), r[1]),
+    )
+    return _Choice(tuple(s for _, _, s in ranked), tuple(c for c, _, _ in ranked))
+
+
+def _narrowed(places: Sequence[Places], within: tuple[int, int] | None) -> list[Places]:
+    """For each item the candidates worth weighing: those between the items that have one place
+    only, and of very many as many as the list's length allows."""
+    most = max(6, min(48, 20_000 // max(1, len(places))))
+    bounds = _bounds(places)
+    seen: dict[int, int] = {}
+    narrowed: list[Places] = []
+    for spans, (low, high) in zip(places, bounds, strict=True):
+        if len(spans) <= 1:
+            narrowed.append(spans)
+            continue
+        if within is not None:
+            low, high = max(low, within[0]), min(high, within[1])
+        first = bisect_left(spans, low, key=lambda span: span.start)
+        last = bisect_left(spans, high, key=lambda span: span.start)
+        region = spans[first:last] or spans
+        skip = seen.get(id(spans), 0)
+        seen[id(spans)] = skip + 1
+        if len(region) > most:
+            begin = min(max(0, skip - first), len(region) - most)
+            region = region[begin : begin + most]
+        narrowed.append(region)
+    return narrowed
+
+
+def _is_ordered(places: Sequence[Places]) -> bool:
+    """Whether the items that stand in one place only are in the order of the text."""
+    starts = [spans[0].start for spans in places if len(spans) == 1]
+    return all(a <= b for a, b in pairwise(starts))
+
+
+def _bounds(places: Sequence[Places]) -> list[tuple[float, float]]:
+    """For each item the places of the items before and after it that stand in one place only;
+    those out of order are left aside."""
+    sole = [(i, spans[0].start) for i, spans in enumerate(places) if len(spans) == 1]
+    tails: list[int] = []
+    ends: list[int] = []
+    links: list[int] = []
+    for at, (_, start) in enumerate(sole):
+        length = bisect_left(tails, start)
+        if length == len(tails):
+            tails.append(start)
+            ends.append(at)
+        else:
+            tails[length] = start
+            ends[length] = at
+        links.append(ends[length - 1] if length else -1)
+    kept: dict[int, int] = {}
+    at = ends[-1] if ends else -1
+    while at >= 0:
+        kept[sole[at][0]] = sole[at][1]
+        at = links[at]
+    lows: list[float] = []
+    low: float = -1
+    for i in range(len(places)):
+        lows.append(low)
+        low = kept.get(i, low)
+    highs: list[float] = []
+    high = math.inf
+    for i in range(len(places) - 1, -1, -1):
+        highs.append(high)
+        high = kept.get(i, high)
+    return list(zip(lows, reversed(highs), strict=True))
