@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError, PydanticKnownError, SchemaValidator
 
-from prompture.schema.cores import Core, rebuilt
+from prompture.schema.cores import Core, parts_of, rebuilt
 
 _DIGITS = re.compile(r"\s*[-+]?\d+(?:\.\d*)?\s*", re.ASCII)
 _FORMS = {
@@ -70,6 +70,12 @@ def quick(core: Core) -> Core:
 def full(core: Core) -> Core:
     """The schema that also mends what has one reading."""
     return _Holding(quick=False).hold(core)
+
+
+def exact(core: Core) -> Core:
+    """The full schema for JSON whose long numbers are marked texts (``MARK`` and the digits): a
+    Decimal is read from the digits, and anything else sees the float that it would have seen."""
+    return _Exact(quick=False).hold(core)
 
 
 def compiled(core: Core, config: Any = None) -> SchemaValidator:
@@ -184,6 +190,44 @@ class _Holding:
         function = {"type": "no-info", "function": _finite}
         inner = _without_ref(core)
         return {"type": "function-after", "function": function, "schema": inner, **_ref(core)}
+
+
+class _Exact(_Holding):
+    """A walk that also reads marks."""
+
+    def hold(self, core: Core) -> Core:
+        kind = core.get("type")
+        if kind == "decimal":
+            read = {**super().hold(core), "strict": False}
+            return _guarded(read, float_of if self._own else digits_of)
+        held = super().hold(core)
+        is_users = kind in _TAKES_OVER and not _is_pydantics(core["function"])
+        is_leaf = kind != "definition-ref" and next(parts_of(core), None) is None
+        if isinstance(kind, str) and (is_users or is_leaf) and kind not in _OBJECTS:
+            return _guarded(held, float_of)
+        return held
+
+    def _but(self, **changes: bool) -> _Exact:
+        now = {name[1:]: value for name, value in vars(self).items()}
+        return _Exact(**{**now, **changes})
+
+
+MARK = "\ue000number:"
+"""Stands before the digits of a number in the JSON for ``exact``."""
+
+
+def digits_of(value: Any) -> Any:
+    marked = isinstance(value, str) and value.startswith(MARK)
+    return value[len(MARK) :] if marked else value
+
+
+def float_of(value: Any) -> Any:
+    """The value with floats for marks, in what it holds too."""
+    if isinstance(value, str):
+        return float(value[len(MARK) :]) if value.startswith(MARK) else value
+    if isinstance(value, dict):
+        return {key: float_of(inner) for key, inner in value.items()}
+    return [float_of(inner) for inner in value] if isinstance(value, list) else value
 
 
 _LEAVES: dict[str, Callable[[_Holding, Core], Core]] = {

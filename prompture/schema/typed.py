@@ -28,7 +28,7 @@ from prompture.schema.blunders import blunder
 from prompture.schema.check import InvalidValue, Problem, pointer
 from prompture.schema.cores import Core, nodes_of
 from prompture.schema.finite import refuse_infinite
-from prompture.schema.held import MENDABLE, compiled, full, quick
+from prompture.schema.held import MARK, MENDABLE, compiled, exact, full, quick
 from prompture.schema.patient import LARGE_CHARS, no_collection, patient
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
 # A raw JSON float reaches a Decimal field by way of a binary double (pydantic-core), which keeps
-# 15 significant digits for certain; longer ones are handed over as text.
+# 15 significant digits for certain; longer ones are read again out of marked texts.
 
 _OPAQUE = frozenset({"any", "function-plain", "function-before", "function-wrap", "json"})
 
@@ -49,16 +49,15 @@ class _Validators:
     def __init__(self, core: Core, config: Any) -> None:
         self._core = core
         self._config = config
-        self._made: dict[tuple[bool, bool], SchemaValidator] = {}
+        self._made: dict[tuple[str, bool], SchemaValidator] = {}
 
-    def get(self, *, mending: bool, patiently: bool) -> SchemaValidator:
-        """``mending``: the full one, not the quick one (see ``held``). ``patiently``: for a long
-        answer."""
-        made = self._made.get((mending, patiently))
+    def get(self, name: str, *, patiently: bool = False) -> SchemaValidator:
+        """The quick, the full, or the exact one (see ``held``); ``patiently`` for a long answer."""
+        made = self._made.get((name, patiently))
         if made is None:
-            core = full(self._core) if mending else quick(self._core)
+            core = {"quick": quick, "full": full, "exact": exact}[name](self._core)
             made = compiled(patient(core) if patiently else core, self._config)
-            self._made[mending, patiently] = made
+            self._made[name, patiently] = made
         return made
 
 
@@ -85,7 +84,7 @@ class TypedChecker:
         self._shape: Shape | None = None
         self._validators = _Validators(adapter.core_schema, config)
         self._by_name = None if traits.names_clash else True
-        self._exact = traits.decimals and not traits.opaque
+        self._exact = traits.decimals
         self._open = traits.opaque or traits.takes_more
         hides = bool(config and config.get("hide_input_in_errors"))
         self._withhold = hides or traits.hides_input or _mentions_secret(json_schema)
@@ -121,7 +120,7 @@ class TypedChecker:
 
     def _checked(self, text: str | bytes, *, patiently: bool) -> Any:
         try:
-            found = self._read(text, mending=False, patiently=patiently)
+            found = self._read("quick", text, patiently=patiently)
         except ValidationError as error:
             found = self._mended(text, error, patiently=patiently)
         except MemoryError:
@@ -132,8 +131,8 @@ class TypedChecker:
             refuse_infinite(text)
         return self._exactly(text, found) if self._exact else found
 
-    def _read(self, text: str | bytes, *, mending: bool, patiently: bool) -> Any:
-        validator = self._validators.get(mending=mending, patiently=patiently)
+    def _read(self, name: str, text: str | bytes, *, patiently: bool) -> Any:
+        validator = self._validators.get(name, patiently=patiently)
         return validator.validate_json(
             text, by_alias=True, by_name=self._by_name, context=self._context
         )
@@ -143,7 +142,7 @@ class TypedChecker:
         kinds = {line["type"] for line in refusal.errors(include_url=False, include_input=False)}
         if kinds & MENDABLE:
             try:
-                return self._read(text, mending=True, patiently=patiently)
+                return self._read("full", text, patiently=patiently)
             except ValidationError as error:
                 refusal = error
             except MemoryError:
@@ -155,12 +154,14 @@ class TypedChecker:
 
     def _exactly(self, text: str | bytes, found: Any) -> Any:
         plain = text.decode() if isinstance(text, bytes) else text
-        if not _LONG_NUMBER.search(plain):
+        if not _LONG_NUMBER.search(plain) or MARK[0] in plain or _ESCAPED_MARK in plain:
             return found
-        quoted = json.dumps(json.loads(plain, parse_float=_long_as_text))
+        marked = json.dumps(json.loads(plain, parse_float=_long_as_text))
         try:
-            return self._read(quoted, mending=True, patiently=False)
-        except Exception:  # a strict field, or a user's validator, that wants no numbers in quotes
+            return self._validators.get("exact").validate_json(
+                marked, by_alias=True, by_name=self._by_name, context=self._context
+            )
+        except Exception:  # a user's validator that took the first reading alone
             return found
 
 
@@ -260,7 +261,10 @@ def to_json(value: Any) -> str:
 
 
 def _long_as_text(digits: str) -> float | str:
-    return float(digits) if len(digits) < 16 else digits
+    return float(digits) if len(digits) < 16 else MARK + digits
+
+
+_ESCAPED_MARK = json.dumps(MARK[0])[1:-1]
 
 
 def _complete(adapter: TypeAdapter[Any]) -> bool:
@@ -352,7 +356,7 @@ class _Traits:
             _refuse_awaitable(function.get("function"))
         if kind == "decimal":
             self.decimals = True
-        elif kind in _OPAQUE or (kind == "union" and _has_decimal(node)):
+        elif kind in _OPAQUE:
             self.opaque = True
         elif kind in _NAMED:
             self.names_clash |= _names_clash(node["fields"])
@@ -370,10 +374,6 @@ def _refuse_awaitable(validator: Any) -> None:
     if iscoroutinefunction(validator) or isasyncgenfunction(validator):
         name = getattr(validator, "__qualname__", repr(validator))
         raise SchemaError(f"the validator {name} is async, and nobody awaits it: make it a def")
-
-
-def _has_decimal(node: Core) -> bool:
-    return any(inner.get("type") == "decimal" for inner in nodes_of(node))
 
 
 def _names_clash(fields: Any) -> bool:

@@ -432,3 +432,58 @@ def test_a_context_reaches_them_in_streams() -> None:
 def test_null_is_said() -> None:
     with pytest.raises(InvalidValue, match="/code: must be a valid string, not null"):
         source(Fails).validate({"code": None})
+
+
+DIGITS = "12345678901234567890.123456789"
+
+
+class Mixed(BaseModel):
+    """A Decimal beside fields that are handed what stood in the JSON."""
+
+    price: Decimal
+    either: Decimal | str | None = None
+    number: float = 0
+    anything: Any = None
+    seen: Any = None
+    rows: list[Decimal | list[Decimal]] = []
+    by_key: dict[str, Decimal] = {}
+
+    @field_validator("seen", mode="before")
+    @classmethod
+    def _as_it_came(cls, value: Any) -> Any:
+        assert "number:" not in repr(value)
+        return value
+
+
+def test_digits_are_kept_beside_what_reads_floats() -> None:
+    text = (
+        f'{{"price": {DIGITS}, "either": {DIGITS}, "number": {DIGITS}, "anything": [{DIGITS}],'
+        f' "seen": {{"a": {DIGITS}}}, "rows": [{DIGITS}, [{DIGITS}]], "by_key": {{"a": {DIGITS}}}}}'
+    )
+    found = source(Mixed).validate_json(text)
+    held = Decimal(DIGITS)
+    assert (found.price, found.either, found.rows) == (held, held, [held, [held]])
+    assert found.by_key == {"a": held}
+    assert (found.number, found.anything, found.seen) == (
+        float(DIGITS),
+        [float(DIGITS)],
+        {"a": float(DIGITS)},
+    )
+
+
+@pytest.mark.parametrize(
+    "of", [Decimal, Decimal | None, Decimal | str, Annotated[Decimal, Field(ge=0)]]
+)
+def test_digits_are_kept_in_every_place(of: Any) -> None:
+    for place in ("root", "model", "list", "dict", "TypedDict", "dataclass", "NamedTuple"):
+        make, form = PLACES[place]
+        found = source(make(of)).validate_json(form % DIGITS)  # type: ignore[no-untyped-call]
+        assert DIGITS in repr(found), place
+    whole = DIGITS.replace(".", "")
+    assert source(of).validate_json(whole) == Decimal(whole)
+
+
+def test_a_text_that_looks_like_a_mark_stays_one() -> None:
+    text = json.dumps({"price": 1, "either": "\ue000number:12", "anything": "\ue000number:x"})
+    found = source(Mixed).validate_json(text.replace("1,", f"{DIGITS},"))
+    assert (found.either, found.anything) == ("\ue000number:12", "\ue000number:x")
