@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from textwrap import fill
 from typing import Any
 
 import click
 
 from prompture.cli.tables import print_table
-from prompture.cli.terminal import write_json
+from prompture.cli.terminal import echo, write_json
 from prompture.drivers import registry
 from prompture.drivers.provider import Provider
 
@@ -24,8 +23,9 @@ def command(style: str) -> None:
         return
     columns = ("provider", "key", "variable", "default model", "can", "docs")
     print_table(columns, [_cells(r) for r in records], folded=(4,), least=(5, 4, 2))
-    model, why, _ = registry.default_choice()
-    click.echo(fill(f"Where no model is named, {model} is used, {why}.", 80), err=True)
+    if sys.stdout.isatty():  # a note for people; programs have default_model in the JSON
+        model, why, _ = registry.default_choice()
+        echo(fill(f"Where no model is named, {model} is used, {why}.", 80), err=True)
 
 
 def _record(row: Provider) -> dict[str, Any]:
