@@ -8,6 +8,7 @@ whenever another thread, such as one that runs an event loop, waits for its turn
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -63,10 +64,23 @@ def no_collection() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _quiet -= 1
+            _quiet = max(0, _quiet - 1)
             if not _quiet and _was_enabled:
                 _make_old()
                 gc.enable()
+
+
+def _renew() -> None:
+    """What another thread held off is not held off in a forked child, where it does not run."""
+    global _quiet
+    if _quiet:
+        _quiet = 0
+        if _was_enabled:
+            gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def _make_old() -> None:
