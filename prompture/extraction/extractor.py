@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
@@ -28,6 +28,7 @@ from prompture.flows.base import Flow
 from prompture.flows.run import arun, run
 from prompture.schema.source import Source, source
 from prompture.types import Request
+from prompture.wire.deadline import is_over, within
 
 T = TypeVar("T")
 PLANS_KEPT = 128
@@ -52,6 +53,8 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
             that all calls of this Extractor together may cost.
         temperature, max_tokens, reasoning: sent only where given.
         timeout: seconds to connect and between bytes.
+        deadline: seconds for the whole call over HTTP: models, tries, waits, bytes. What is under
+            way then ends with a TransportError, and nothing more is asked.
         cache: ask the provider to cache the prompt's stable part (True, ``"5m"``, ``"1h"``).
         extra: passed to the wire as it stands.
         context: what Pydantic validators see as ``info.context`` (a JSON Schema has none).
@@ -80,6 +83,7 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
         self.strategy: Strategy = given["strategy"]
         self.max_retries: int = given["max_retries"]
         self.budget = _budget(given["budget"])
+        self.deadline: float | None = given["deadline"]
         self.context = given["context"]
         self._base = Request(model="", messages=(), **given["request"])
         self._schema = schema
@@ -123,7 +127,7 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
             check=check_fits,
             max_retries=self.max_retries,
             notes=notes_of(text) if read is not text else (),
-            **rules,
+            **{"is_over": is_over, **rules},
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -159,7 +163,17 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
         return other
 
     def _metered(self) -> AbstractContextManager[None]:
+        if self.deadline is not None:
+            return self._bounded()
+        return self._watched()
+
+    def _watched(self) -> AbstractContextManager[None]:
         return metering(self.budget) if self.budget is not None else nullcontext()
+
+    @contextmanager
+    def _bounded(self) -> Iterator[None]:
+        with within(self.deadline), self._watched():
+            yield
 
     def _shared_plan(self, driver: BaseDriver) -> Plan:
         """Plans without settings of the call's own are kept with the driver, for ``extract``."""

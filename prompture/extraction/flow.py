@@ -313,13 +313,15 @@ def cascade(
     ledger: Ledger | None = None,
     ask: OneModel = one_model,
     is_settled: Callable[[], bool] = lambda: False,
+    is_over: Callable[[], bool] = lambda: False,
     notes: tuple[str, ...] = (),
 ) -> Flow[Extraction[T]]:
     """Ask the models in order until one gives a valid value.
 
     A model that fails in whatever way, or cannot be asked at all (no key), hands on to the next,
     and stands among the attempts; only a budget that is used up ends
-    the whole, or ``is_settled`` saying that a failure is final. The last error is raised,
+    the whole, or ``is_settled`` saying that a failure is final, or ``is_over`` that there is no
+    time left. The last error is raised,
     carrying every attempt and the whole bill. ``ask`` asks one model.
     """
     ledger = ledger or Ledger([], [])
@@ -339,7 +341,8 @@ def cascade(
         except BudgetExceeded as exc:
             raise ledger.onto(exc) from None
         except PromptureError as exc:
-            if is_settled() or (isinstance(exc, ConfigurationError) and len(drivers) == 1):
+            is_last = isinstance(exc, ConfigurationError) and len(drivers) == 1
+            if is_last or is_settled() or is_over():
                 raise ledger.onto(exc) from exc.__cause__
             if len(ledger.attempts) == tried:
                 ledger.note_error(exc, name=driver.name if driver else "", strategy="")

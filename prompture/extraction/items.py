@@ -130,13 +130,19 @@ class Items(Generic[T]):
     """
 
     def __init__(
-        self, source: Source[Any], one: Source[T], *, on_error: OnError, budget: Meter | None
+        self,
+        source: Source[Any],
+        one: Source[T],
+        *,
+        on_error: OnError,
+        budget: Meter | None,
+        deadline: float | None = None,
     ) -> None:
         if on_error not in get_args(OnError):
             raise ConfigurationError(given.unknown("on_error", on_error, get_args(OnError)))
         self.source = source
         self.one = one
-        self.books = Books(budget)
+        self.books = Books(budget, deadline)
         self.count = 0
         self.wrong: tuple[Problem, ...] = ()
         """What is wrong with the answer as a whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
@@ -13,6 +14,7 @@ from prompture.extraction.result import Attempt
 from prompture.flows.base import Ask
 from prompture.money import Bill, Charge
 from prompture.types import Usage
+from prompture.wire.deadline import left, within
 
 Y = TypeVar("Y")
 
@@ -39,15 +41,19 @@ class Watch(Meter):
 class Books:
     """The ledger of an extraction, and what of it is not in there yet."""
 
-    def __init__(self, budget: Meter | None) -> None:
+    def __init__(self, budget: Meter | None, deadline: float | None = None) -> None:
         self.ledger = Ledger([], [])
         self.watch = Watch()
         self._budget = budget
+        self._deadline = deadline
+        self._until: float | None = None
         self._answered = 0
         self._strategy = ""
 
     def open(self, ask: Ask) -> None:
-        """A call begins."""
+        """A call begins. With the first, the time for all of them does."""
+        if self._until is None and self._deadline is not None:
+            self._until = time.monotonic() + self._deadline
         self.watch.charges.clear()
         self._answered = len(self.ledger.attempts)
         self._strategy = ask.plan.strategy if ask.plan else ""
@@ -55,10 +61,15 @@ class Books:
     @contextmanager
     def metered(self) -> Iterator[None]:
         with ExitStack() as stack:
+            stack.enter_context(within(left(self._until)))
             stack.enter_context(metering(self.watch))
             if self._budget is not None:
                 stack.enter_context(metering(self._budget))
             yield
+
+    def is_over(self) -> bool:
+        """Whether there is no time left."""
+        return left(self._until) == 0
 
     def settle(self) -> None:
         """No more will come: a call that was left in its middle goes on the bill."""

@@ -41,6 +41,7 @@ class Options(TypedDict, total=False):
     max_tokens: int | None
     reasoning: str | int | None
     timeout: float | None
+    deadline: float | None
     cache: bool | str
     extra: Mapping[str, Any] | None
     context: Any
@@ -75,6 +76,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "max_tokens": None,
     "reasoning": None,
     "timeout": None,
+    "deadline": None,
     "cache": False,
     "extra": None,
     "context": None,
@@ -211,5 +213,6 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "instructions": lambda value: given.words(value, "instructions", empty=True),
     "examples": _examples,
     "strategy": check_strategy,
+    "deadline": lambda value: given.seconds(value, "deadline"),
     "max_retries": lambda value: given.count(value, "max_retries", least=0),
 }

@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar, cast
 
 from prompture import given
 from prompture.drivers.meter import Meter
-from prompture.extraction.flow import Ledger
 from prompture.extraction.live import AsyncLive, Books, Live
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
@@ -272,9 +271,10 @@ class Snapshots(Generic[T]):
         *,
         budget: Meter | None,
         interval: float,
+        deadline: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.books = Books(budget)
+        self.books = Books(budget, deadline)
         self.last: Extraction[T] | None = None
         self._source = source
         self._interval = given.number(interval, "min_interval", least=0) or 0.0
@@ -309,14 +309,14 @@ def _always() -> bool:
     return True
 
 
-Run = Callable[[Ledger], Flow[Extraction[T]]]
+Run = Callable[[Books], Flow[Extraction[T]]]
 
 
 class PartialStream(Live[Partial[T]]):
     """Snapshots as they come, the last with the ``result``. See Live for leaving it."""
 
     def __init__(self, audience: Snapshots[T], run: Run[T]) -> None:
-        super().__init__(stream(run(audience.books.ledger), audience), audience.books)
+        super().__init__(stream(run(audience.books), audience), audience.books)
         self._audience = audience
 
     @property
@@ -329,7 +329,7 @@ class AsyncPartialStream(AsyncLive[Partial[T]]):
     """PartialStream in the async colour."""
 
     def __init__(self, audience: Snapshots[T], run: Run[T]) -> None:
-        super().__init__(astream(run(audience.books.ledger), audience), audience.books)
+        super().__init__(astream(run(audience.books), audience), audience.books)
         self._audience = audience
 
     @property

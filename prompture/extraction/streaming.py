@@ -21,6 +21,7 @@ from prompture.flows.base import Flow
 if TYPE_CHECKING:
     from prompture.drivers.meter import Meter
     from prompture.extraction.items import AsyncItemStream, Items, ItemStream, OnError
+    from prompture.extraction.live import Books
     from prompture.extraction.partial import AsyncPartialStream, PartialStream
     from prompture.schema.source import Source
 
@@ -34,6 +35,7 @@ class Streaming(Generic[T]):
         source: Source[T]
         _reads: Source[T]
         budget: Meter | None
+        deadline: float | None
         examples: tuple[tuple[str, Any], ...]
 
         def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Any]: ...
@@ -49,8 +51,14 @@ class Streaming(Generic[T]):
         the last has the ``result``. Raises what ``extract`` raises, on the way."""
         from prompture.extraction.partial import PartialStream, Snapshots
 
-        audience = Snapshots(self._reads, budget=self.budget, interval=min_interval, clock=clock)
-        return PartialStream(audience, lambda led: self._flow(text, asynchronous=False, ledger=led))
+        audience = Snapshots(
+            self._reads,
+            budget=self.budget,
+            deadline=self.deadline,
+            interval=min_interval,
+            clock=clock,
+        )
+        return PartialStream(audience, self._snapshots_flow(text, asynchronous=False))
 
     def aextract_stream(
         self,
@@ -62,10 +70,14 @@ class Streaming(Generic[T]):
         """``extract_stream``, to be iterated with ``async for``."""
         from prompture.extraction.partial import AsyncPartialStream, Snapshots
 
-        audience = Snapshots(self._reads, budget=self.budget, interval=min_interval, clock=clock)
-        return AsyncPartialStream(
-            audience, lambda led: self._flow(text, asynchronous=True, ledger=led)
+        audience = Snapshots(
+            self._reads,
+            budget=self.budget,
+            deadline=self.deadline,
+            interval=min_interval,
+            clock=clock,
         )
+        return AsyncPartialStream(audience, self._snapshots_flow(text, asynchronous=True))
 
     def extract_items(self, text: Content, *, on_error: OnError = "raise") -> ItemStream[T]:
         """Every value of the schema that the text holds, each as soon as it is complete.
@@ -84,16 +96,28 @@ class Streaming(Generic[T]):
 
         return AsyncItemStream(self._items(on_error), self._items_flow(text, asynchronous=True))
 
+    def _snapshots_flow(self, text: Any, *, asynchronous: bool) -> Callable[[Books], Flow[Any]]:
+        return lambda books: self._flow(
+            text, asynchronous=asynchronous, ledger=books.ledger, is_over=books.is_over
+        )
+
     def _items(self, on_error: OnError) -> Items[T]:
         from prompture.extraction.items import Items
 
-        return Items(self._of_items.source, self._reads, on_error=on_error, budget=self.budget)
+        return Items(
+            self._of_items.source,
+            self._reads,
+            on_error=on_error,
+            budget=self.budget,
+            deadline=self.deadline,
+        )
 
     def _items_flow(self, text: Any, *, asynchronous: bool) -> Callable[[Items[T]], Flow[Any]]:
         return lambda items: self._of_items._flow(
             text,
             asynchronous=asynchronous,
             ledger=items.books.ledger,
+            is_over=items.books.is_over,
             ask=items.ask,
             is_settled=items.is_settled,
         )

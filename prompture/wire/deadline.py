@@ -32,6 +32,12 @@ def until() -> float | None:
     return _until.get()
 
 
+def is_over() -> bool:
+    """Whether an end is set, and has passed."""
+    moment = _until.get()
+    return moment is not None and time.monotonic() >= moment
+
+
 def left(moment: float | None) -> float | None:
     """Seconds until a moment, 0 where it has passed; None for no end."""
     return None if moment is None else max(moment - time.monotonic(), 0.0)
