@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from prompture.money import Bill as Bill
     from prompture.money import Charge as Charge
     from prompture.money import Cost as Cost
+    from prompture.spend.bind import bind as bind
     from prompture.spend.book import Book as Book
     from prompture.spend.budget import Budget as Budget
     from prompture.spend.ledger import Ledger as Ledger
@@ -153,6 +154,7 @@ _HOMES = {
     "prompture.extraction.streaming": "aextract_items aextract_stream extract_items extract_stream",
     "prompture.media": "file image",
     "prompture.money": "Bill Charge Cost",
+    "prompture.spend.bind": "bind",
     "prompture.spend.book": "Book",
     "prompture.spend.budget": "Budget",
     "prompture.spend.ledger": "Ledger labels ledger",

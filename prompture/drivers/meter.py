@@ -73,6 +73,11 @@ def active() -> tuple[Meter, ...]:
     return (*_everywhere, *local) if _everywhere else local
 
 
+def inherited() -> tuple[Meter, ...]:
+    """The meters of this context alone, without those of the whole process."""
+    return _active.get()
+
+
 def blocks() -> bool:
     """Whether asking the meters of this context may wait."""
     if not _started and os.environ.get("PROMPTURE_LEDGER"):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar
 
 from prompture.drivers.meter import Meter, metering
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _entered: ContextVar[tuple[AbstractContextManager[None], ...]] = ContextVar(
     "prompture_blocks", default=()
 )
@@ -26,3 +29,10 @@ class Block(Meter):
         *rest, block = _entered.get()
         _entered.set(tuple(rest))
         block.__exit__(*exc)
+
+    def bind(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The function, whose calls this one sees in whatever thread it runs; no ``with`` is
+        needed around it. See ``prompture.bind``."""
+        from prompture.spend.bind import bound
+
+        return bound(function, (self,), {})

@@ -46,7 +46,8 @@ class Budget(Block):
     """A limit on dollars, tokens (input and output) or calls; several may be given at once.
 
         with Budget(usd="0.50") as budget:
-            ...                                # every call made here, in threads and tasks too
+            ...                                # every call made here, and in tasks begun here
+            pool.map(bind(read), documents)    # a thread begins with nothing: see prompture.bind
         extract(Receipt, text, budget=budget)  # or: the calls of one extraction
 
     Before a call, its worst case is reserved: a ceiling of its input, and ``max_tokens`` (or

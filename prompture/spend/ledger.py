@@ -56,6 +56,11 @@ def labels(**values: object) -> Iterator[None]:
         _labels.reset(token)
 
 
+def labels_now() -> dict[str, str]:
+    """The labels that hold here."""
+    return dict(_labels.get())
+
+
 class Ledger(Meter):
     """A ledger that is being written. ``ledger()`` makes one; leaving its ``with`` closes it."""
 

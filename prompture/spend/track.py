@@ -75,7 +75,7 @@ def track() -> Totals:
             extract(Receipt, text)
         print(spent.cost, spent.calls, spent.usage.total_tokens)
 
-    Blocks nest. Tasks started inside are seen, and threads that are given the context
-    (``asyncio.to_thread`` does, ``contextvars.copy_context().run`` elsewhere).
+    Blocks nest. Tasks started inside are seen, and threads of ``asyncio.to_thread``; other
+    threads see only what is given them by ``prompture.bind``.
     """
     return Totals()
