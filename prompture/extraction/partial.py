@@ -15,6 +15,7 @@ from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow
 from prompture.flows.stream import Listener, astream, stream
+from prompture.schema.blunders import blunder
 from prompture.schema.check import Problem, pointer
 from prompture.schema.growing import View
 from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot
@@ -140,8 +141,7 @@ class Partial(Generic[T]):
             elif self._snapshot is None or self._view is None:
                 self._looked = None, ()
             else:
-                value, problems = self._view.value(self._snapshot)
-                self._looked = value, tuple(problems)
+                self._looked = _seen(self._view, self._snapshot)
         return self._looked
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -152,6 +152,16 @@ class Partial(Generic[T]):
     def __repr__(self) -> str:
         state = "last" if self.is_last else f"open at {self.open_path!r}"
         return f"Partial({state}, attempt={self.attempt})"
+
+
+def _seen(view: View, snapshot: Snapshot) -> tuple[Any, tuple[Problem, ...]]:
+    try:
+        value, problems = view.value(snapshot)
+    except MemoryError:
+        raise
+    except Exception as exc:  # making an unfinished value calls the user's class, too
+        return None, blunder(exc).problems
+    return value, tuple(problems)
 
 
 def _as_seen(looked: Any, fixed: _Fixed | None, attempt: int, result: Any) -> Partial[Any]:

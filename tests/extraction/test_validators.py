@@ -300,3 +300,22 @@ def test_a_schema_that_raises_when_it_is_looked_at() -> None:
 def test_a_value_of_an_example_that_cannot_be_written() -> None:
     with pytest.raises(ConfigurationError, match=r"examples\[0\].*JSON"):
         by_extract(int, ["1"], examples=[("t", object())])
+
+
+def test_a_class_that_cannot_be_made_unfinished_ends_no_stream() -> None:
+    made: list[int] = []
+
+    class Odd(BaseModel):
+        name: str
+
+        def __new__(cls, *_: Any, **__: Any) -> Any:
+            made.append(1)
+            raise LookupError("no")
+
+    driver = ScriptedDriver(['{"name": "Anna"}'], chunk_chars=5)
+    seen: list[Any] = []
+    with pytest.raises(Invalid, match="raised LookupError"):
+        for partial in prompture.extract_stream(Odd, "t", model=driver, max_retries=0):
+            seen.append((partial.value, partial.problems))
+    assert made and seen and all(value is None for value, _ in seen)
+    assert any("raised LookupError" in str(found) for _, found in seen)
