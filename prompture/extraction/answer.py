@@ -1,4 +1,8 @@
-"""From a Completion to a value: find the JSON, undo the rewriting, check it."""
+"""From a Completion to a value: find the JSON, undo the rewriting, check it.
+
+An answer that is JSON as it stands and has no key but the schema's is validated, and that is all.
+Any other is read for every value that it may hold, and the schema judges these.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from prompture.extraction.strategy import Plan
+from prompture.extraction.wrappings import inner_values, is_wrapping
+from prompture.schema.candidates import Candidate, Found
 from prompture.schema.check import InvalidValue, Problem
-from prompture.schema.repair import NotJSON, parse, read_exactly
+from prompture.schema.exact import is_plain, same
+from prompture.schema.keys import held_to_keys, vocabulary
+from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source
-from prompture.types import Completion
+from prompture.schema.typed import to_json
+from prompture.types import Completion, ToolCall
+
+SEVERAL = "several_values"
+"""Kind of the problem of an answer that holds values which fit the schema and differ."""
+_CANDIDATES = 40
+"""Values of one answer that the schema is asked about, at most."""
 
 
 class Rejected(Exception):
@@ -40,6 +54,8 @@ class Reading:
     value: Any
     plain: Any
     repairs: tuple[str, ...] = ()
+    ignored: int = 0
+    """Keys of the answer that the schema does not know."""
 
 
 def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
@@ -47,31 +63,132 @@ def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
     text = answer_text(source, completion)
     if text is None:
         raise _unreadable(_nothing(plan), "missing")
+    if problem := unlike_calls(source, completion):
+        raise Rejected([problem], UNREAD)
     if plan.rewrite.identity:
         try:
-            return Reading(source.validate_json(text), None)
-        except InvalidValue as exc:
-            if not exc.not_json:
-                raise Rejected(exc.problems, read_exactly(text)) from exc
+            value = source.validate_json(text)
+            if is_plain(text, value):
+                return Reading(value, None)
+        except InvalidValue:
+            pass  # the way below says what is wrong with it, or finds it in a wrapping
+    return read_text(source, plan, text)
+
+
+def read_text(source: Source[Any], plan: Plan, text: str) -> Reading:
+    """The one value of a text that fits the schema. Raises Rejected."""
     try:
-        parsed = parse(text)
+        found = search(text)
     except NotJSON as exc:
-        if exc.truncated:
-            raise _unreadable("must be whole: the JSON is cut off", CUT) from exc
-        raise _unreadable(f"must be JSON: {exc}", "json_invalid") from exc
-    answer = read_exactly(parsed.text)
-    try:
-        if plan.rewrite.identity:
-            return Reading(source.validate_json(parsed.text), None, parsed.repairs)
-    except InvalidValue as exc:
-        raise Rejected(exc.problems, answer) from exc
-    plain = plan.rewrite.restore(answer)
-    try:
-        return Reading(source.validate(plain), plain, parsed.repairs)
-    except InvalidValue as exc:
-        there = plan.rewrite.forward_pointer
-        shown = [replace(p, pointer=there(p.pointer, answer)) for p in exc.problems]
-        raise Rejected(exc.problems, plain, shown) from exc
+        raise _not_json(exc) from exc
+    judge = _Judge(source, plan)
+    for pool in _pools(found):
+        fits = [reading for one in pool if (reading := judge.tried(one))]
+        if fits:
+            _refuse_what_is_broken(found, pool)
+            reading = judge.one_of(fits)
+            return replace(reading, repairs=(*found.stripped, *reading.repairs))
+    raise judge.refusal(found)
+
+
+def _pools(found: Found) -> list[list[Candidate]]:
+    """Candidates in the order of their rank: what stands in a fence of another language is
+    looked at where nothing else fits."""
+    whole = [one for one in found.candidates if not one.cut][:_CANDIDATES]
+    return [[c for c in whole if not c.example], [c for c in whole if c.example]]
+
+
+def _refuse_what_is_broken(found: Found, pool: Sequence[Candidate]) -> None:
+    """Refuse a value beside which stands a longer one, cut off or not to be read: the answer."""
+    if any(one.cut and not (one.example or one.stray) for one in found.candidates):
+        raise _cut()
+    longest = max(one.length for one in pool)
+    if any(reached - start > longest for start, reached in found.broken):
+        raise _not_json(NotJSON(f"the text is almost JSON, but {found.refusals[0]}"))
+
+
+class _Judge:
+    """Asks the schema about the values of one answer."""
+
+    def __init__(self, source: Source[Any], plan: Plan) -> None:
+        self._source = source
+        self._plan = plan
+        self._keys = vocabulary(source)
+        self._refusals: dict[int, Rejected] = {}
+
+    def tried(self, one: Candidate) -> Reading | None:
+        """The value of a candidate, or of what it wraps, if it fits."""
+        try:
+            return self._read(one)
+        except Rejected as refusal:
+            self._refusals[id(one)] = refusal
+            return None
+
+    def _read(self, one: Candidate) -> Reading:
+        answer = one.value
+        wraps = is_wrapping(answer, self._keys)
+        try:
+            if not wraps:
+                return self._value(answer, one.text, one.repairs)
+            problem = Problem("", "must be the value itself, not a call or a schema", "wrapped")
+            refusal = Rejected([problem], UNREAD)
+        except Rejected as exc:
+            refusal = exc
+        for inner in inner_values(answer, self._keys):
+            try:
+                return self._value(inner, None, (*one.repairs, "a wrapping around it"))
+            except Rejected:
+                continue
+        raise refusal
+
+    def _value(self, answer: Any, text: str | None, repairs: tuple[str, ...]) -> Reading:
+        rewrite = self._plan.rewrite
+        plain = answer if rewrite.identity else rewrite.restore(answer)
+        try:
+            if rewrite.identity and text is not None:
+                value = self._source.validate_json(text)
+            else:
+                value = self._source.validate(plain)
+            keys = held_to_keys(self._source, plain, value)
+        except InvalidValue as exc:
+            there = rewrite.forward_pointer
+            shown = [replace(p, pointer=there(p.pointer, answer)) for p in exc.problems]
+            raise Rejected(
+                exc.problems, plain, exc.problems if rewrite.identity else shown
+            ) from exc
+        kept = None if rewrite.identity else plain
+        return Reading(value, kept, (*repairs, *keys.notes()), len(keys.ignored))
+
+    def one_of(self, fits: Sequence[Reading]) -> Reading:
+        """The value, where all that fit are equal."""
+        fewest = min(each.ignored for each in fits)
+        least = [each for each in fits if each.ignored == fewest]
+        first = least[0]
+        if any(not _equal(first, other) for other in least[1:]):
+            said = "must be one value: the answer holds several that fit and differ"
+            raise Rejected([Problem("", said, SEVERAL)], UNREAD)
+        return first
+
+    def refusal(self, found: Found) -> Rejected:
+        """What is wrong with an answer of which nothing fits."""
+        if any(one.cut and not one.example for one in found.candidates):
+            return _cut()
+        try:
+            return self._refusals[id(choice(found))]
+        except NotJSON as exc:
+            return _not_json(exc)
+
+
+def _equal(one: Reading, other: Reading) -> bool:
+    return bool(one.value == other.value)
+
+
+def _not_json(exc: NotJSON) -> Rejected:
+    return _cut() if exc.truncated else _unreadable(f"must be JSON: {exc}", "json_invalid")
+
+
+def _cut() -> Rejected:
+    return _unreadable("must be whole: the JSON is cut off", CUT)
 
 
 def _unreadable(message: str, kind: str) -> Rejected:
@@ -85,10 +202,50 @@ def _nothing(plan: Plan) -> str:
 
 
 def answer_text(source: Source[Any], completion: Completion) -> str | None:
-    """The text that should be JSON: a tool call's arguments, or the answer itself."""
-    for call in completion.tool_calls:
-        if call.name == source.name or len(completion.tool_calls) == 1:
-            if call.raw_arguments:
-                return call.raw_arguments
-            return json.dumps(call.arguments) if call.arguments is not None else None
-    return completion.text if completion.text.strip() else None
+    """The text that should be JSON: a tool call's arguments, those of several calls that gave
+    parts of one list joined, or the answer itself."""
+    calls = _calls(source, completion)
+    if not calls:
+        return completion.text if completion.text.strip() else None
+    return _joined(calls) or _arguments(calls[0])
+
+
+def unlike_calls(source: Source[Any], completion: Completion) -> Problem | None:
+    """The problem of an answer that gives several values, each by a call of its own."""
+    calls = _calls(source, completion)
+    if len(calls) < 2 or _joined(calls) is not None:
+        return None
+    said = f"must be one value: the function was called {len(calls)} times with unlike arguments"
+    return Problem("", f"{said}; call it once", SEVERAL)
+
+
+def _calls(source: Source[Any], completion: Completion) -> list[ToolCall]:
+    """The calls that give a value: those of the tool, or one of a tool that nobody offered."""
+    named = [call for call in completion.tool_calls if call.name == source.name]
+    return named or list(completion.tool_calls)
+
+
+def _arguments(call: ToolCall) -> str | None:
+    if call.raw_arguments:
+        return call.raw_arguments
+    return json.dumps(call.arguments) if call.arguments is not None else None
+
+
+def _joined(calls: Sequence[ToolCall]) -> str | None:
+    """The arguments of several calls as one text: of equal ones the first, of lists in an
+    envelope the whole list. None where they are neither."""
+    if len(calls) == 1:
+        return _arguments(calls[0])
+    try:
+        values = [read_exactly(_arguments(call) or "null") for call in calls]
+    except (ValueError, RecursionError):
+        return None
+    first = values[0]
+    if all(same(first, each) for each in values[1:]):
+        return _arguments(calls[0])
+    if not all(isinstance(each, dict) and len(each) == 1 for each in values):
+        return None
+    key = next(iter(first))
+    if not all(isinstance(each.get(key), list) for each in values):
+        return None
+    return to_json({key: [item for each in values for item in each[key]]})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.exact import Doubtful, Strict
+from prompture.schema.keys import Place, held_to_keys, validated, vocabulary
 from prompture.schema.lens.codec import SAME, Codec, Later
 from prompture.schema.lens.record import Record
 from prompture.schema.lens.rows import List
@@ -54,7 +55,16 @@ class _Each:
         return [self._one.validate(item) for item in items]
 
     def validate_json(self, text: str | bytes) -> Any:
-        return self.validate(json.loads(text))
+        try:
+            value = read_exactly(text)
+        except (ValueError, RecursionError):
+            raise InvalidValue([Problem("", "is not JSON", "json_invalid")]) from None
+        return self.validate(value)
+
+    def place(self) -> Place:
+        """Where which keys may stand."""
+        one = vocabulary(self._one)
+        return Place(fields={KEY: lambda: Place(items=lambda: one.root)})
 
 
 def _has_own_base(schema: Mapping[str, Any]) -> bool:
@@ -107,7 +117,7 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
 
     def read(raw: str) -> Any:
         try:
-            return one.validate_json(raw) if same else _restored(one, item, raw)
+            return validated(one, raw) if same else _restored(one, item, raw)
         except InvalidValue as exc:
             if not exc.not_json:
                 raise
@@ -116,17 +126,24 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
         except NotJSON as exc:
             message = f"must be JSON: {exc}"
             raise InvalidValue([Problem("", message, "json_invalid")]) from exc
-        return one.validate_json(mended) if same else _restored(one, item, mended)
+        return validated(one, mended) if same else _restored(one, item, mended)
 
     return ItemReader(path, read)
 
 
 def _restored(one: Source[Any], item: Codec, raw: str) -> Any:
     try:
-        plain = read_exactly(raw)
-    except ValueError:
+        answer = Strict().decode(raw)
+    except Doubtful as doubt:
+        raise InvalidValue(
+            [Problem("", f"is no answer: {doubt.reason}", "json_doubtful")]
+        ) from None
+    except (ValueError, RecursionError):
         raise InvalidValue([Problem("", "must be JSON", "json_invalid")]) from None
-    return one.validate(item.restore(plain))
+    plain = item.restore(read_exactly(raw)) if answer is not None else None
+    value = one.validate(plain)
+    held_to_keys(one, plain, value)
+    return value
 
 
 def _list_codec(codec: Codec) -> tuple[Path, Codec] | None:

@@ -131,10 +131,12 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked: the whole value, or the parts of ``patch`` by a plan of their own."""
+    """What is asked: the whole value by ``whole``, or the parts of ``patch`` by a plan of their
+    own."""
 
     request: Request
     plan: Plan
+    whole: Plan
     patch: Patch | None = None
     source: Source[Any] | None = None
 
@@ -145,6 +147,9 @@ class _Question:
         try:
             part = read(self.source, self.plan, completion)
         except Rejected as exc:
+            # Some give the whole value anew, which is as good.
+            with suppress(Rejected):
+                return read(whole, self.whole, completion)
             raise Rejected(exc.problems, UNREAD, exc.shown) from exc
         plain = self.patch.merged(part.value)
         try:
@@ -163,7 +168,7 @@ def one_model(
     ledger: Ledger,
 ) -> Flow[Extraction[T]]:
     """Ask one model, and again up to ``max_retries`` times while its answer is invalid."""
-    question = _Question(plan.request(document), plan)
+    question = _Question(plan.request(document), plan, plan)
     name = f"{driver.provider.name}/{question.request.model or driver.model}"
     tries = 1 + (max_retries if driver.features.reasks else 0)
     whole_tokens = 0
@@ -264,14 +269,15 @@ def _again(
         base = request if question.patch is None else plan.template
         said = complaint(rejected.shown)
         turns = [*request.messages, *turns_after(completion, said)]
-        return _Question(replace(base, messages=tuple(turns)), plan)
+        return _Question(replace(base, messages=tuple(turns)), plan, plan)
     parts = make_source(patch.schema)
     part_plan = plan.for_parts(parts)
     said = complaint(rejected.shown, parts=tuple(patch.paths))
     if part_plan.strategy in ("json_object", "prompt"):
         said = f"{said}\n\n{json_only(part_plan.rewrite.schema)}"
     turns = [*request.messages, *turns_after(completion, said)]
-    return _Question(replace(part_plan.template, messages=tuple(turns)), part_plan, patch, parts)
+    asked = replace(part_plan.template, messages=tuple(turns))
+    return _Question(asked, part_plan, plan, patch, parts)
 
 
 def turns_after(completion: Completion, said: str) -> list[Message]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar, get_args
@@ -16,7 +17,14 @@ from prompture.errors import (
     PromptureError,
     ToolArgumentsInvalid,
 )
-from prompture.extraction.answer import CUT, answer_text
+from prompture.extraction.answer import (
+    CUT,
+    SEVERAL,
+    Rejected,
+    answer_text,
+    read_text,
+    unlike_calls,
+)
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
 from prompture.extraction.flow import Ledger, failed, turns_after
 from prompture.extraction.live import AsyncLive, Books, Live
@@ -28,14 +36,18 @@ from prompture.flows.base import Ask, Flow
 from prompture.flows.judge import is_slip, status_of, stop_error
 from prompture.flows.stream import Listener, astream, stream
 from prompture.money import Bill
+from prompture.schema.candidates import Found
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
+from prompture.schema.exact import same
+from prompture.schema.keys import validated
 from prompture.schema.partial import ItemScanner, PartialJSONError
-from prompture.schema.repair import NotJSON, parse
+from prompture.schema.repair import NotJSON, choice, search
 from prompture.schema.source import Source
 from prompture.types import Completion, Delta, Message
 
 T = TypeVar("T")
 OnError = Literal["raise", "skip", "collect"]
+_BRACKET = re.compile(r"[\[{]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,36 +99,76 @@ class _Reader(Generic[T]):
         """What the scanner did not get, out of the repaired whole."""
         audience = self._audience
         audience.wrong = ()
-        scanner = self._scanner
-        if not self._over and scanner.complete and scanner.found:
-            return ()
         if stop_error(completion, name="", max_tokens=None):
             return ()
+        scanner = self._scanner
+        whole = not self._over and scanner.complete and scanner.found
+        if whole and len(completion.tool_calls) < 2:
+            audience.wrong = self._others(completion)
+            return ()
         try:
+            if problem := unlike_calls(audience.source, completion):
+                raise InvalidValue([problem])
             items = self._repaired(answer_text(audience.source, completion))
         except InvalidValue as exc:
             audience.wrong = exc.problems
             return ()
-        how = ItemReader((), lambda raw: audience.one.validate_json(raw))
+        how = ItemReader((), lambda raw: validated(audience.one, raw))
         rest = [(i, json.dumps(items[i])) for i in range(audience.count, len(items))]
         return audience.hand_out(rest, how)
+
+    def _others(self, completion: Completion) -> tuple[Problem, ...]:
+        """The problem of an answer that holds another list than the one that was handed out."""
+        start, end = self._scanner.span
+        text = answer_text(self._audience.source, completion) or ""
+        if start is None or not _BRACKET.search(text[:start] + text[end:]):
+            return ()
+        source, plan = self._audience.source, self._plan
+        try:
+            found = read_text(source, plan, text).value
+            same = found == read_text(source, plan, text[start:end]).value
+        except Rejected as exc:
+            return tuple(p for p in exc.problems if p.kind == SEVERAL)
+        return () if same else (Problem("", "must be one list: the answer holds two", SEVERAL),)
 
     def _repaired(self, text: str | None) -> list[Any]:
         """The list in a text that is not JSON alone. Raises InvalidValue."""
         if text is None:
             raise InvalidValue([Problem("", "must be JSON; the answer was empty", "missing")])
         try:
-            parsed = parse(text)
+            found = search(text)
+            if any(one.cut and not one.example for one in found.candidates):
+                raise InvalidValue([Problem("", "must be whole: the JSON is cut off", CUT)])
+            choice(found)
         except NotJSON as exc:
             kind = CUT if exc.truncated else "json_invalid"
             raise InvalidValue([Problem("", f"must be JSON: {exc}", kind)]) from exc
-        if parsed.truncated:
-            raise InvalidValue([Problem("", "must be whole: the JSON is cut off", CUT)])
-        value = parsed.value if isinstance(parsed.value, list) else self._restored(parsed.value)
-        items = value.get(KEY) if isinstance(value, dict) else value
-        if not isinstance(items, list):
+        lists = list(self._lists(found))
+        if not lists:
             raise InvalidValue([Problem(f"/{KEY}", "must be a list", "type")])
-        return items
+        if len(lists) > 1:
+            lists = [each for each in lists if self._fits(each)] or lists
+        if any(not same(lists[0], other) for other in lists[1:]):
+            said = "must be one list: the answer holds several that differ"
+            raise InvalidValue([Problem("", said, SEVERAL)])
+        return lists[0]
+
+    def _lists(self, found: Found) -> Iterator[list[Any]]:
+        own = [one for one in found.candidates if not one.example] or found.candidates
+        for one in own:
+            value = one.value if isinstance(one.value, list) else self._restored(one.value)
+            if isinstance(value, dict):
+                (only,) = value.values() if len(value) == 1 else (None,)
+                value = value.get(KEY, only)
+            if isinstance(value, list):
+                yield value
+
+    def _fits(self, items: list[Any]) -> bool:
+        try:
+            self._audience.source.validate({KEY: items})
+        except InvalidValue:
+            return False
+        return True
 
     def _restored(self, value: Any) -> Any:
         return self._plan.rewrite.restore(value)

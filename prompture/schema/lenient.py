@@ -9,29 +9,38 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from prompture.schema.lexemes import (
     BARE_KEY,
     BARE_VALUE,
     CURLY_QUOTED,
     HALF_CHARACTER,
+    INFINITE,
+    KEY_AHEAD,
+    KEY_CUT,
     LITERALS,
-    LOOSE_KEY,
     LOOSE_LENGTH,
-    LOOSE_VALUE,
+    MEMBER_INSIDE,
     NUMBER,
     PLAIN_STRING,
+    QUOTE,
+    SEPARATED,
     SLOPPY_NUMBER,
     SPACE,
     STRING,
+    STRUCTURE,
     TRIPLE,
-    UNESCAPED,
     WHOLE_ESCAPES,
     WORD,
+    Ambiguous,
     as_json_string,
 )
 
 DEPTH_LIMIT = 200  # as in pydantic-core's parser
+
+
+_PLACEHOLDER = "a placeholder stands for a value"
 
 
 class Unreadable(Exception):
@@ -42,6 +51,11 @@ class Unreadable(Exception):
         self.reason = reason
         self.at = at
         self.final = final
+
+    @property
+    def is_template(self) -> bool:
+        """Whether it is a form to be filled in, and no answer."""
+        return self.reason == _PLACEHOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +137,8 @@ class _Reader:
                 raise self._refusal("a member is missing between two commas", final=True)
             self._mend("doubled commas")
         if not commas:
-            if not broken:
+            keyed = self._open[-1] == "{" and KEY_AHEAD.match(self._text, self._at)
+            if not (broken or keyed) or _SEPARATOR_INSIDE.search(self._out[-1]):
                 raise self._refusal("a comma is missing")
             self._mend("missing commas")
         self._out.append(",")
@@ -147,14 +162,15 @@ class _Reader:
     def _key(self) -> None:
         here = self._text[self._at]
         if here in "\"'":
-            self._string(LOOSE_KEY[here], after=":")
+            self._string(is_key=True)
         elif here in "“„":
             self._curly_quoted()
         elif bare := BARE_KEY.match(self._text, self._at):
             self._put(f'"{bare[0]}"', bare.end(), "unquoted keys")
         else:
             # `1,234.50` is one number to its writer, so nothing may be guessed from its parts.
-            raise self._refusal("a key was expected", final=here.isdigit())
+            one = here.isdigit() and self._text[self._at - 1] == ","
+            raise self._refusal("a key was expected", final=one)
         if self._peek() != ":":
             raise self._refusal("a colon was expected after the key")
         self._out.append(":")
@@ -165,7 +181,7 @@ class _Reader:
         if here in "{[":
             self._descend(here)
         elif here in "\"'":
-            self._string(LOOSE_VALUE[here], after=",}]")
+            self._string()
         elif here in "“„":
             self._curly_quoted()
         elif number := NUMBER.match(self._text, self._at):
@@ -191,14 +207,18 @@ class _Reader:
         if sloppy and (sloppy[2] or sloppy[3]):
             self._sloppy_number(sloppy)
             return
+        if INFINITE.match(self._text, self._at):
+            raise self._refusal("a number is not finite", final=True)
         bare = BARE_VALUE.match(self._text, self._at)
         if bare and self._open and self._open[-1] == "{":
+            if MEMBER_INSIDE.search(bare[0]) or _almost_a_literal(bare[0].rstrip()):
+                raise self._refusal("a value without quotes has no clear end")
             self._put(json.dumps(bare[0].rstrip()), bare.end(), "unquoted text")
             return
         if self._runs_out():
             raise _End
         if self._text[self._at] in ".…<":
-            raise self._refusal("a placeholder stands for a value", final=True)
+            raise self._refusal(_PLACEHOLDER, final=True)
         raise self._refusal("a value was expected")
 
     def _sloppy_number(self, found: re.Match[str]) -> None:
@@ -214,34 +234,49 @@ class _Reader:
             raise _End  # its digits or letters may go on
         self._put(text, end, mended)
 
-    def _string(self, loose: re.Pattern[str], *, after: str) -> None:
+    def _string(self, *, is_key: bool = False) -> None:
         text, at = self._text, self._at
-        plain = PLAIN_STRING.match(text, at) or STRING.match(text, at)
-        if plain and not text.startswith('"""', at) and self._fits(plain.end(), after):
-            self._put(self._escaped(plain[0][1:-1]), plain.end())
-            return
+        quote = text[at]
+        plain = PLAIN_STRING.match(text, at) if quote == '"' else None
+        plain = plain or STRING[quote].match(text, at)
+        if plain is None:
+            self._cut_string()
+        assert plain is not None
         triple = TRIPLE.match(text, at)
-        if triple:
+        if triple and self._ends_at(triple.end(), is_key=is_key):
             inner = triple[1] if triple[1] is not None else triple[2]
             self._put(self._escaped(inner), triple.end(), "triple quotes")
-            return
-        self._loose_string(loose)
+        elif not text.startswith(3 * quote, at) and self._ends_at(plain.end(), is_key=is_key):
+            self._quoted(plain[0][1:-1], plain.end(), quote)
+        elif is_key:
+            raise self._refusal("a key has no clear end")
+        else:
+            self._loose_string(quote)
 
-    def _loose_string(self, loose: re.Pattern[str]) -> None:
-        quote = self._text[self._at]
-        found = loose.match(self._text, self._at, self._at + LOOSE_LENGTH)
-        if not found:
-            if UNESCAPED[quote].match(self._text, self._at + 1):
-                raise self._refusal("a string with quotes in it has no clear end")
-            self._cut_string()
-        inner = found[1]  # type: ignore[index]
-        if re.search(rf"{quote}\s*{quote}", inner):
-            raise self._refusal("two strings stand side by side")
+    def _quoted(self, inner: str, end: int, quote: str) -> None:
         if quote == "'":
             self._mend("single quotes")
-        if quote in inner.replace("\\" + quote, ""):
-            self._mend("quotes inside strings")
-        self._put(self._escaped(inner), found.end())  # type: ignore[union-attr]
+        self._put(self._escaped(inner), end)
+
+    def _loose_string(self, quote: str) -> None:
+        """A string with quotes in it that were not escaped."""
+        text, at = self._text, self._at
+        end, stop = at + 1, min(len(text), at + LOOSE_LENGTH)
+        while found := QUOTE[quote].match(text, end, stop):
+            end = found.end()
+            if self._ends_at(end, is_loose=True):
+                break
+        else:
+            raise self._refusal("a string with quotes in it has no clear end")
+        inner = text[at + 1 : end - 1]
+        bare = inner.replace("\\" + quote, "")
+        if quote == "'":
+            bare = _APOSTROPHE.sub("", bare).replace("'", '"')
+        in_list = self._open[-1:] == ["["]
+        if STRUCTURE.search(bare) or (in_list and SEPARATED.search(bare)) or not _paired(bare):
+            raise self._refusal("a string with quotes in it has no clear end")
+        self._mend("quotes inside strings")
+        self._quoted(inner, end, quote)
 
     def _cut_string(self) -> None:
         """Keep what there is of a string that never ends, unless it is a key."""
@@ -258,15 +293,35 @@ class _Reader:
             raise self._refusal("a typographic quote is not closed")
         self._put(self._escaped(found[1]), found.end(), "typographic quotes")
 
-    def _fits(self, end: int, after: str) -> bool:
-        """Whether what stands at ``end`` can follow a string there."""
+    def _ends_at(self, end: int, *, is_key: bool = False, is_loose: bool = False) -> bool:
+        """Whether a string may end there, by what follows it."""
         gap = SPACE.match(self._text, end)
-        follows = self._text[gap.end() : gap.end() + 1] if gap else ""
-        between = self._text[end : gap.end()] if gap else ""
-        return not follows or follows in after or (after != ":" and "\n" in between)
+        at = gap.end() if gap else end
+        follows = self._text[at : at + 1]
+        if is_key or not follows:
+            return not follows or follows == ":"
+        if not self._open or follows in "}]":
+            return follows in "}]," or not self._open
+        if self._open[-1] == "[":
+            return follows == "," or (follows in _BEGINNINGS and "\n" in self._text[end:at])
+        if follows != ",":
+            return not is_loose and KEY_AHEAD.match(self._text, at) is not None
+        return self._key_after(at)
+
+    def _key_after(self, comma: int) -> bool:
+        """Whether a key follows a comma, or the end of the object or of the input."""
+        gap = SPACE.match(self._text, comma + 1)
+        at = gap.end() if gap else comma + 1
+        if self._text[at : at + 1] in ("", "}", ",", "]"):
+            return True
+        return bool(KEY_AHEAD.match(self._text, at) or KEY_CUT.match(self._text, at, at + 400))
 
     def _escaped(self, inner: str) -> str:
-        text, mended = as_json_string(inner)
+        try:
+            text, mended = as_json_string(inner)
+        except Ambiguous:
+            why = "a string has backslashes that may be escapes or not: double each"
+            raise self._refusal(why, final=True) from None
         for what in mended:
             self._mend(what)
         return text
@@ -304,6 +359,35 @@ class _Reader:
         return Unreadable(reason, self._at, final=final)
 
 
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
+_BEGINNINGS = "\"'“„[{-0123456789tfn"
+_SEPARATOR_INSIDE = re.compile(r"[,:;]\"\Z")
+
+
+def _paired(inner: str) -> bool:
+    """Whether its quotes open and close words, or are inches."""
+    opened = False
+    for found in re.finditer('"', re.sub(r'(?<=\d)"(?!\w)', "", inner)):
+        before = _at(found.string, found.start() - 1)
+        after = _at(found.string, found.end())
+        if (after if opened else before).isalnum():
+            return False
+        opened = not opened
+    return not opened
+
+
+def _at(text: str, at: int) -> str:
+    return text[at : at + 1] if at >= 0 else ""
+
+
+def _almost_a_literal(word: str) -> bool:
+    """Whether it is ``true``, ``false``, ``null`` or ``none`` with a slip in it."""
+    if not word.isalpha() or not 3 <= len(word) <= 6 or word.lower() == "none":
+        return False
+    return any(SequenceMatcher(None, word.lower(), w).ratio() >= 0.75 for w in _WORDS)
+
+
+_WORDS = ("true", "false", "null", "none")
 _SOLID = frozenset('{}[]",:')
 
 

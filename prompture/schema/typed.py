@@ -96,6 +96,11 @@ class TypedChecker:
         return other
 
     @property
+    def core(self) -> Core:
+        """The type's core schema."""
+        return self._core
+
+    @property
     def shape(self) -> Shape:
         """What unfinished values look like; its validators are made when first needed."""
         if self._shape is None:

@@ -147,7 +147,7 @@ def test_almost_json_gives_a_value_or_not_json(text: str) -> None:
         ("{'a': 'it\\'s', 'b': None, 'c': True}", {"a": "it's", "b": None, "c": True}),
         ("{'a': 'it's'}", {"a": "it's"}),
         ('{"a": "x\ny\tz"}', {"a": "x\ny\tz"}),
-        ('{"a": "C:\\dir \\u00e9 \\n"}', {"a": "C:\\dir é \n"}),
+        ('{"a": "C:\\dir \\u00e9"}', {"a": "C:\\dir é"}),
         ('{"a": "he said "hi" to me", "b": 1}', {"a": 'he said "hi" to me', "b": 1}),
         ('{"a": """x "y" z"""}', {"a": 'x "y" z'}),
         ("{“a”: “b”}", {"a": "b"}),
@@ -161,8 +161,9 @@ def test_almost_json_gives_a_value_or_not_json(text: str) -> None:
         ('{"a": 1 "b": 2}', {"a": 1, "b": 2}),
         ('{"a": 1,, "b": 2}', {"a": 1, "b": 2}),
         ('{"a": [1, 2, "b": 3}', {"a": [1, 2], "b": 3}),
-        ('{"a": NaN, "b": -Infinity}', {"a": None, "b": None}),
-        ('{"a": 1, "a": 2}', {"a": 2}),
+        ('{"a": NaN, "b": 1}', {"a": None, "b": 1}),
+        ('{"a": 1, "a": 1}', {"a": 1}),
+        ('{"a" 1}', {"a": 1}),
         ('{"a": 1}}', {"a": 1}),
     ],
 )
@@ -175,13 +176,14 @@ def test_reads(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "repair"),
     [
-        ('{"a": 1, "a": 2}', "duplicate keys: the last value was kept"),
-        ('{"a": NaN}', "NaN or Infinity became null"),
+        ('{"a": 1, "a": 1}', "a key that came twice with one value"),
+        ('{"a": NaN}', "NaN became null"),
         ('{"a": 1,}', "trailing commas"),
         ('```\n{"a": 1}\n```', "a code fence around it"),
         ('So: {"a": 1}', "text around it"),
         ('<think>x</think>{"a": 1}', "reasoning before the answer"),
-        ('{"a": 1 "b": 2}', "json-repair"),
+        ('{"a": 1 "b": 2}', "missing commas"),
+        ('{"a": 1; "b": 2}', "one slip of the pen"),
     ],
 )
 def test_says_what_it_mended(text: str, repair: str) -> None:
@@ -204,10 +206,12 @@ def test_says_what_it_mended(text: str, repair: str) -> None:
         '{"a": ...}',
         '{"a": <number>}',
         '{"a":}',
-        '{"a" 1}',
         "[1,,2]",
-        '{"a": 1 "b": [1, 2], "c": 3',  # broken and cut
-        '{"a": {"b": 1 "c": 2}',
+        '{"a": 1, "a": 2}',
+        "{'a': 1, 'a': true}",
+        '{"a": Infinity}',
+        '{"a": [1e999]}',
+        '{"a": 1 "b [1, 2], "c": 3',  # broken and cut
         '{"a": $5, "b": {"c": 2}}',  # a part of a broken value is not the answer
     ],
 )
@@ -221,6 +225,7 @@ def test_refuses_to_guess(text: str) -> None:
     ("text", "closed"),
     [
         ('{"a": [1, 2', {"a": [1]}),  # the 2 may be a 25
+        ('{"a": 1 "b": [1, 2], "c": 3', {"a": 1, "b": [1, 2]}),
         ('{"a": "cut', {"a": "cut"}),
         ('{"a": "cut\\u00', {"a": "cut"}),
         ('{"a": tr', {}),

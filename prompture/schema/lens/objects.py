@@ -223,7 +223,7 @@ def _presence(
         )
         return nullable(c, node.schema), "null"
     if node.null and not c.exact:
-        return node.schema, "null" if _has_default(conj) else "either"
+        return node.schema, "either"
     c.change(spot, "optional", "may be left out; a list of none or one says which")
     schema: dict[str, Any] = {"type": "array", "items": node.schema}
     if "maxItems" in c.dialect.words:
@@ -234,10 +234,6 @@ def _presence(
 
 def _defaults_to_null(conj: Conj) -> bool:
     return any(isinstance(part, dict) and part.get("default", 0) is None for part in conj)
-
-
-def _has_default(conj: Conj) -> bool:
-    return any(isinstance(part, dict) and part.get("default") is not None for part in conj)
 
 
 def _wire_names(c: Compiler, names: list[str], spot: Spot) -> dict[str, str]:

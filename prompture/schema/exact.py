@@ -1,0 +1,171 @@
+"""JSON that a model wrote, read as it stands, and what makes it doubtful all the same.
+
+The rules hold however the text came to be JSON: a key that comes twice with unlike values, a
+number that is not finite and an escape that was none are no values. NaN is null, and noted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from json import JSONDecoder
+from operator import attrgetter
+from typing import Any
+
+DUPLICATES = "a key that came twice with one value"
+NAN = "NaN became null"
+_TWICE = "it gives a key twice, with unlike values"
+_INFINITE = "a number is not finite"
+_DIGITS = "a number has too many digits"
+_MEANT = "a string has a control character where a backslash was meant: double each backslash"
+# Commands of LaTeX whose first letter was taken for an escape's: \frac, \beta, \text{...}.
+_MISREAD = re.compile(
+    r"(?<!\\)(?:\\\\)*\\(?:b(?:ar\{|ecause|egin\{|eta|i[gn]om\{|inom\{|oldsymbol|ullet|mod|ot)"
+    r"|f(?:rac\{?|orall|lat|box|otnote)|t(?:ext(?:bf|it|rm|tt|sc)?\{|imes|heta|frac\{)"
+    r"|n(?:abla|eq)|r(?:ho|ight[)\]}|.]|angle))(?![a-z])"
+)
+
+
+class Doubtful(ValueError):
+    """The text is JSON, and not to be taken. ``reason`` quotes none of it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def unlike_refused(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of the pairs. Raises Doubtful where a key has two unlike values."""
+    made = dict(pairs)
+    if len(made) != len(pairs) and any(not same(made[key], value) for key, value in pairs):
+        raise Doubtful(_TWICE)
+    return made
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal as JSON: 1 is not true."""
+    return bool(one == other) and json.dumps(one, default=str) == json.dumps(other, default=str)
+
+
+def read_exactly(text: str | bytes) -> Any:
+    """``json.loads``, but a float of more than 15 significant digits comes as a Decimal."""
+    return json.loads(text, parse_float=_exact)
+
+
+def _exact(digits: str) -> float | Decimal:
+    return float(digits) if len(digits) <= 16 else Decimal(digits)
+
+
+class Strict:
+    """The standard parser, noting what it would pass over in silence. Floats of more than 15
+    significant digits come as Decimals."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, None] = {}
+        self._decoder = JSONDecoder(
+            object_pairs_hook=self._object, parse_constant=self._constant, parse_float=exact_float
+        )
+
+    def decode(self, text: str) -> Any:
+        """Raises ValueError for what is no JSON, Doubtful for what is no answer."""
+        return self._taken(self._decoder.decode, text)
+
+    def raw_decode(self, text: str, start: int) -> tuple[Any, int]:
+        found: tuple[Any, int] = self._taken(self._decoder.raw_decode, text, start)
+        if "\\" in text and _MISREAD.search(text, start, found[1]):
+            raise Doubtful(_MEANT)
+        return found
+
+    def _taken(self, read: Any, *given: Any) -> Any:
+        self.notes.clear()
+        found = read(*given)
+        if len(given) == 1 and "\\" in given[0] and _MISREAD.search(given[0]):
+            raise Doubtful(_MEANT)
+        return found
+
+    def written(self, value: Any, text: str) -> str:
+        """JSON text of the value: the text that it came in, unless that has NaN in it."""
+        return json.dumps(value, default=float) if NAN in self.notes else text
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = unlike_refused(pairs)
+        if len(made) != len(pairs):
+            self.notes[DUPLICATES] = None
+        return made
+
+    def _constant(self, name: str) -> None:
+        if name != "NaN":
+            raise Doubtful(_INFINITE)
+        self.notes[NAN] = None
+
+
+def exact_float(digits: str) -> float | Decimal:
+    """A Decimal where a float could not keep every digit. Raises Doubtful for an infinite one."""
+    found = float(digits)
+    if math.isinf(found):
+        raise Doubtful(_INFINITE)
+    return found if len(digits) <= 16 else Decimal(digits)
+
+
+def refuse_constant(_: str) -> Any:
+    """For NaN and Infinity. Raises Doubtful."""
+    raise Doubtful(_INFINITE)
+
+
+def is_plain(text: str, value: Any) -> bool:
+    """Whether a text that was validated holds nothing but the keys of its value, each once, and
+    nothing that these rules look at. It is a count, far cheaper than to read the text again."""
+    if "NaN" in text or "Infinity" in text or ("\\" in text and _MISREAD.search(text)):
+        return False
+    return text.count('":') == _keys_in(value)
+
+
+def _keys_in(value: Any) -> int:
+    """How many keys the JSON of a value had for certain; some more where that cannot be told."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return 0
+    if kind is list:
+        return _keys_in_list(value)
+    if kind is dict:
+        return len(value) + sum(_keys_in(each) for each in _composite(value.values()))
+    given = getattr(value, "__pydantic_fields_set__", None)
+    if given is not None:
+        held = value.__dict__
+        inner = held.values() if len(held) == len(given) else map(held.get, given)
+        return len(given) + sum(_keys_in(each) for each in _composite(inner))
+    if is_dataclass(kind):
+        return _keys_in_dataclass(value)
+    return 0
+
+
+def _composite(values: Iterable[Any]) -> Iterable[Any]:
+    return [each for each in values if type(each) not in _SCALARS]
+
+
+def _keys_in_list(values: list[Any]) -> int:
+    kinds = set(map(type, values))
+    if kinds <= _SCALARS:
+        return 0
+    first = values[0]
+    of_models = len(kinds) == 1 and hasattr(first, "__pydantic_fields_set__")
+    if of_models and not _composite(first.__dict__.values()):  # nor have the others, most likely
+        return sum(map(len, map(_FIELDS_SET, values)))
+    return sum(map(_keys_in, values))
+
+
+def _keys_in_dataclass(value: Any) -> int:
+    found = 0
+    for each in fields(value):
+        held = getattr(value, each.name, each.default)
+        if held is not each.default:  # what is the default may or may not have been said
+            found += 1 + _keys_in(held)
+    return found
+
+
+_FIELDS_SET = attrgetter("__pydantic_fields_set__")
+_SCALARS = frozenset({str, int, float, bool, type(None)})
