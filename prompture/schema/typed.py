@@ -44,21 +44,32 @@ _OPAQUE = frozenset({"any", "function-plain", "function-before", "function-wrap"
 class _Validators:
     """The validators of one type, each made when first needed; ``config`` is that of the type."""
 
-    __slots__ = ("_config", "_core", "_made")
+    __slots__ = ("_adapter", "_config", "_made")
 
-    def __init__(self, core: Core, config: Any) -> None:
-        self._core = core
+    def __init__(self, adapter: TypeAdapter[Any], config: Any) -> None:
+        self._adapter = adapter
         self._config = config
-        self._made: dict[tuple[str, bool], SchemaValidator] = {}
+        self._made: dict[tuple[str, bool], Any] = {}
 
-    def get(self, name: str, *, patiently: bool = False) -> SchemaValidator:
+    def get(self, name: str, *, patiently: bool = False) -> Any:
         """The quick, the full, or the exact one (see ``held``); ``patiently`` for a long answer."""
         made = self._made.get((name, patiently))
         if made is None:
-            core = {"quick": quick, "full": full, "exact": exact}[name](self._core)
-            made = compiled(patient(core) if patiently else core, self._config)
+            core = {"quick": quick, "full": full, "exact": exact}[name](self._adapter.core_schema)
+            made = self._compiled(patient(core) if patiently else core)
             self._made[name, patiently] = made
         return made
+
+    def _compiled(self, core: Core) -> Any:
+        if isinstance(self._adapter.validator, SchemaValidator):
+            return compiled(core, self._config)
+        # Pydantic's plugins (a tracer's) see what is validated here too.
+        from pydantic.plugin._schema_validator import create_schema_validator
+
+        kind: Any = getattr(self._adapter, "_type", object)
+        home, name = getattr(kind, "__module__", ""), getattr(kind, "__qualname__", str(kind))
+        make: Any = create_schema_validator
+        return make(core, kind, home, name, "TypeAdapter", config=self._config, _use_prebuilt=False)
 
 
 class TypedChecker:
@@ -82,7 +93,7 @@ class TypedChecker:
         self._config = config = config_of(adapter)
         self._context: Any = None
         self._shape: Shape | None = None
-        self._validators = _Validators(adapter.core_schema, config)
+        self._validators = _Validators(adapter, config)
         self._by_name = None if traits.names_clash else True
         self._exact = traits.decimals
         self._open = traits.opaque or traits.takes_more

@@ -24,6 +24,7 @@ from pydantic import (
     Field,
     RootModel,
     TypeAdapter,
+    ValidationError,
     ValidationInfo,
     create_model,
     field_validator,
@@ -487,3 +488,53 @@ def test_a_text_that_looks_like_a_mark_stays_one() -> None:
     text = json.dumps({"price": 1, "either": "\ue000number:12", "anything": "\ue000number:x"})
     found = source(Mixed).validate_json(text.replace("1,", f"{DIGITS},"))
     assert (found.either, found.anything) == ("\ue000number:12", "\ue000number:x")
+
+
+@settings(max_examples=400, deadline=None)
+@given(schema=types.filter(lambda of: of is not None), value=values)
+def test_nothing_that_the_schema_allows_is_refused(schema: Any, value: Any) -> None:
+    """What is valid, and what Pydantic takes, is taken, and read alike but for truths that
+    Pydantic takes for numbers."""
+    one = source(schema)
+    checker = Draft202012Validator(one.json_schema, format_checker=FormatChecker())
+    if not checker.is_valid(value):
+        return
+    text = json.dumps(value)
+    if "NaN" in text or "Infinity" in text:
+        return
+    try:
+        wanted = TypeAdapter(schema).validate_json(text)
+    except ValidationError:
+        return
+    found = one.validate_json(text)
+    assert repr(found) == repr(wanted)
+
+
+class Tracer:
+    """A plugin of Pydantic, as a tracer ships one."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def new_schema_validator(self, *_: Any) -> tuple[None, Any, None]:
+        return None, self, None
+
+    def on_enter(self, text: Any, **_: Any) -> None:
+        self.seen.append(text)
+
+    def on_success(self, result: Any) -> None:
+        self.seen.append(result)
+
+
+def test_plugins_of_pydantic_see_what_is_validated(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracer = Tracer()
+    monkeypatch.setattr("pydantic.plugin._loader._plugins", {"tracer": tracer})
+    monkeypatch.setattr("pydantic.plugin._loader._loading_plugins", False)
+
+    class Traced(BaseModel):
+        count: int
+
+    found = source(Traced).validate_json('{"count": 1}')
+    assert tracer.seen == ['{"count": 1}', found]
+    with pytest.raises(InvalidValue):
+        source(Traced).validate_json('{"count": true}')
