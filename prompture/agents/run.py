@@ -21,6 +21,7 @@ from prompture.agents.tools import is_async
 from prompture.agents.trace import AgentResult, ToolUse
 from prompture.errors import ConfigurationError
 from prompture.types import Completion
+from prompture.wire.deadline import within
 from prompture.wire.steps import Done, advance
 
 T = TypeVar("T")
@@ -63,7 +64,7 @@ def _ask(step: AskModel, *, stream: bool) -> Events[Completion]:
     teller = Teller(step)
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
-        with watched(step.budget, step.charges):
+        with watched(step.budget, step.charges), within(step.seconds):
             completion: Completion = step.driver.complete(step.request)
         if stream:
             yield from teller.whole(completion)
@@ -72,8 +73,8 @@ def _ask(step: AskModel, *, stream: bool) -> Events[Completion]:
     pieces = step.driver.stream(step.request)
     try:
         # A driver asks its meters at the start; between the pieces the caller's code runs, whose
-        # own calls are not this run's.
-        with watched(step.budget, step.charges):
+        # own calls are not this run's. The whole stream keeps the end that is set at its start.
+        with watched(step.budget, step.charges), within(step.seconds):
             piece = next(pieces)
         while not isinstance(piece, Completion):
             yield from teller.delta(piece)

@@ -93,7 +93,10 @@ class HttpxTransport:
         forks.renewed_at_fork(self, "_renew")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made, (self._client, self._max_bytes)
+        return _made, (self.given, self._max_bytes)
+
+    def __copy__(self) -> HttpxTransport:
+        return _made(self.given, self._max_bytes)
 
     @property
     def given(self) -> Any:

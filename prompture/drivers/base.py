@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
 
 from prompture.drivers import meter
 from prompture.drivers.core import BaseDriver, Call, is_long, with_partial
@@ -20,7 +21,7 @@ from prompture.drivers.faces import AsyncFaces, SyncFaces
 from prompture.drivers.probe import AsyncProbes, SyncProbes
 from prompture.drivers.provider import Features, Provider
 from prompture.drivers.threads import finish_in_thread
-from prompture.errors import PromptureError
+from prompture.errors import ConfigurationError, PromptureError
 from prompture.types import Completion, Delta, Request
 from prompture.wire.http import LARGE_CHARS, Exchange
 from prompture.wire.loops import require_asyncio
@@ -65,11 +66,20 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
         super().__init__(model, **settings)
         self._transport = transport or _requests_transport(session)
 
+    def _remake(self) -> None:
+        super()._remake()
+        self._closed = False
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise _closed(self)
+
     def complete(self, request: Request) -> Completion:
         """Ask once and wait for the whole answer.
 
         Raises ProviderError, TransportError, ProtocolError and ConfigurationError.
         """
+        self._require_open()
         call = Call(self, request)
         try:
             return call.decoded(self._transport.run(call.exchange()))
@@ -86,6 +96,7 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
         Closing the iterator closes the connection and settles the bill. A stream that fails
         before its first delta is tried again; later, the error carries ``partial``.
         """
+        self._require_open()
         self.require("streaming")
         call = Call(self, request, stream=True)
         while True:
@@ -118,13 +129,17 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
         yield done
 
     def _run(self, exchange: Exchange[T]) -> T:
+        self._require_open()
         return self._transport.run(exchange)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. The driver takes no more calls until it is entered (``with``)
+        again."""
+        self._closed = True
         self._transport.close()
 
     def __enter__(self) -> Self:
+        self._closed = False
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -149,12 +164,22 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         super().__init__(model, **settings)
         self._transport = transport or _httpx_transport(client)
 
+    def _remake(self) -> None:
+        super()._remake()
+        # Loops share a driver: each has its own connections, and closes them for itself.
+        self._closed_in: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+
+    def _require_open(self) -> None:
+        require_asyncio()
+        if self._closed_in and asyncio.get_running_loop() in self._closed_in:
+            raise _closed(self)
+
     async def complete(self, request: Request) -> Completion:
         """Ask once and wait for the whole answer.
 
         Raises ProviderError, TransportError, ProtocolError and ConfigurationError.
         """
-        require_asyncio()
+        self._require_open()
         call, handed_on = await _call(self, request), False
         try:
             response = await self._transport.run(call.exchange())
@@ -176,7 +201,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         Closing the iterator closes the connection and settles the bill. A stream that fails
         before its first delta is tried again; later, the error carries ``partial``.
         """
-        require_asyncio()
+        self._require_open()
         self.require("streaming")
         call, handed_on = await _call(self, request, stream=True), False
         while True:
@@ -216,21 +241,31 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         yield done
 
     async def _run(self, exchange: Exchange[T]) -> T:
-        require_asyncio()
+        self._require_open()
         return await self._transport.run(exchange)
 
     async def close(self) -> None:
-        """Close the running loop's connections."""
+        """Close the running loop's connections. The driver takes no more calls in this loop
+        until it is entered (``async with``) again."""
         require_asyncio()
+        self._closed_in.add(asyncio.get_running_loop())
         await self._transport.close()
 
     aclose = close
 
     async def __aenter__(self) -> Self:
+        require_asyncio()
+        self._closed_in.discard(asyncio.get_running_loop())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+
+def _closed(driver: BaseDriver) -> ConfigurationError:
+    return ConfigurationError(
+        f"{driver.name}: this driver was closed; make another, or use it in a `with` block"
+    )
 
 
 async def _none() -> AsyncIterator[bytes]:

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from prompture import given
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
 from prompture.compat import cached_property
-from prompture.drivers import asked, meter
+from prompture.drivers import asked, copies, meter
 from prompture.drivers import hooks as hooking
 from prompture.drivers.charges import (
     UNANSWERED,
@@ -69,6 +69,22 @@ def _a(kind: type[T], value: T | None, name: str) -> T | None:
     if value is not None and not isinstance(value, kind):
         raise given.wrong(name, f"a prompture.{kind.__name__}(...)", value)
     return value
+
+
+_REMADE = frozenset(
+    {
+        "provider",
+        "features",
+        "plans",
+        "engine",
+        "_hooks",
+        "_lock",
+        "_loaded",
+        "_closed",
+        "_closed_in",
+    }
+)
+"""What a driver has besides its settings."""
 
 
 class Flag:
@@ -130,18 +146,37 @@ class BaseDriver:
         row = type(self).provider
         self._given = _Given(api_key, base_url, headers, settings)
         self.endpoint: Endpoint = self._given.endpoint(row)
-        self.provider = row.for_endpoint(
-            self.endpoint.base_url, given.words(api, f"{row.name}: api", empty=True)
-        ).wired(stream_usage=stream_usage, echo=echo)
+        self._wire = (given.words(api, f"{row.name}: api", empty=True), stream_usage, echo)
         self.model = given.words(model, f"{row.name}: model", empty=True) or row.default_model
         self.timeout = given.seconds(timeout, f"{row.name}: timeout") or DEFAULT_TIMEOUT
         self.retry = _a(Retry, retry, f"{row.name}: retry") or Retry()
-        self._hooks: tuple[Hooks, ...] = (
-            *hooking.plugin_hooks(),
-            *hooking.given_hooks(hooks, f"{row.name}: hooks"),
-        )
+        self._own_hooks = hooking.given_hooks(hooks, f"{row.name}: hooks")
         self._features = _a(Features, features, f"{row.name}: features")
+        self._remake()
+
+    def _remake(self) -> None:
+        """Make what follows from the settings, which is not copied and not pickled."""
+        api, stream_usage, echo = self._wire
+        row = type(self).provider.for_endpoint(self.endpoint.base_url, api)
+        self.provider = row.wired(stream_usage=stream_usage, echo=echo)
+        self._hooks: tuple[Hooks, ...] = (*hooking.plugin_hooks(), *self._own_hooks)
         self.plans: dict[Hashable, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in _REMADE}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._remake()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copies.reduced(self)
+
+    def __copy__(self) -> Self:
+        return cast(Self, copies.copied(self, {}))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return cast(Self, copies.copied(self, memo))
 
     def is_current(self) -> bool:
         """Whether the environment still says what it said when this driver was made."""

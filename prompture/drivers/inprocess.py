@@ -69,8 +69,11 @@ class InProcessBase(BaseDriver):
                     raise ConfigurationError(
                         f"{row.name}/{model}: {unknown('setting', name, known)}"
                     )
-        super().__init__(model, hooks=hooks, features=features, timeout=timeout)
         self._settings: Mapping[str, Any] = settings
+        super().__init__(model, hooks=hooks, features=features, timeout=timeout)
+
+    def _remake(self) -> None:
+        super()._remake()
         self._lock = Lock()
         self._loaded = False
         forks.renewed_at_fork(self, "_renew")

@@ -82,7 +82,10 @@ class RequestsTransport:
         forks.renewed_at_fork(self, "_renew")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made, (None if self._own else self._session, self._max_bytes)
+        return _made, (self.given, self._max_bytes)
+
+    def __copy__(self) -> RequestsTransport:
+        return _made(self.given, self._max_bytes)
 
     @property
     def given(self) -> requests.Session | None:

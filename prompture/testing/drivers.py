@@ -120,8 +120,11 @@ class FunctionDriver(_Scripted, InProcessDriver):
     ) -> None:
         super().__init__(model, **settings)
         self._set_up(prices, chunk_chars)
-        self.__dict__["engine"] = _Engine(self)
         self._function = function
+
+    def _remake(self) -> None:
+        super()._remake()
+        self.__dict__["engine"] = _Engine(self)
 
     def _reply(self, request: Request) -> Completion:
         self.requests.append(request)

@@ -11,6 +11,12 @@ from prompture.wire import deadline
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work
 
 
+def full_jitter(low: float, high: float) -> float:
+    """A number between both, by this process's own random state. (``random.uniform`` itself is
+    a method, which pickle sends with its state: copies would wait alike.)"""
+    return random.uniform(low, high)
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Exponential backoff with full jitter; the provider's Retry-After wins.
@@ -23,7 +29,7 @@ class Retry:
     base: float = 0.5
     cap: float = 20.0
     patience: float = 120.0
-    jitter: Callable[[float, float], float] = random.uniform
+    jitter: Callable[[float, float], float] = full_jitter
 
     def delay(self, attempt: int, error: PromptureError) -> float | None:
         """Seconds to wait after failed attempt number ``attempt`` (from 1); None to give up,

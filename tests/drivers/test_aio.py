@@ -73,6 +73,7 @@ def test_a_client_of_ones_own(module: Any) -> None:
             pieces = [p async for p in driver.stream(ASK)]
             assert pieces[-1].text == "hello"
             await driver.close()
+            driver = driver_of(url, client=client)
             assert (await driver.complete(ASK)).text == "hello"
             with pytest.raises(errors.PromptureError):
                 await driver.complete(ASK)
@@ -158,5 +159,10 @@ def test_closing_closes() -> None:
         driver = colour.driver(server.url)
         colour.complete(driver)
         colour.run(driver.close())
-        colour.complete(driver)
-        assert server.accepted == 2
+        with pytest.raises(errors.ConfigurationError, match="closed"):
+            colour.complete(driver)
+        with pytest.raises(errors.ConfigurationError, match="closed"):
+            colour.stream(driver)
+        with pytest.raises(errors.ConfigurationError, match="closed"):
+            colour.run(driver.list_models())
+        assert server.accepted == 1

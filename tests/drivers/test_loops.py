@@ -48,11 +48,11 @@ def test_closing_is_for_this_loop_and_can_be_done_twice() -> None:
     async def run(url: str) -> None:
         transport = HttpxTransport()
         async with AsyncOpenAICompatible("m", base_url=url, transport=transport) as driver:
-            await driver.close()  # nothing is open yet
             await driver.complete(ASK)
             await asyncio.gather(driver.close(), driver.close())
             assert len(transport._loops) == 0
-            assert (await driver.complete(ASK)).text == "hi"  # and it opens again
+        async with driver:  # and it opens again
+            assert (await driver.complete(ASK)).text == "hi"
             assert len(transport._loops) == 1
         assert len(transport._loops) == 0
 

@@ -9,8 +9,9 @@ import pytest
 import requests
 
 from prompture.drivers.sync import RequestsTransport
+from prompture.errors import ConfigurationError, ConnectionLost
 from tests import server as on
-from tests.drivers.colours import ASK, Sync
+from tests.drivers.colours import ASK, Sync, quick
 from tests.server import EVENTS, serving
 
 
@@ -33,7 +34,8 @@ def test_a_session_of_ones_own() -> None:
         assert colour.stream(driver)[-1].text == "hello"
         assert server.asked[0][1]["x-mine"] == "yes"
         driver.close()
-        assert colour.complete(driver).text == "hello"
+        again = colour.driver(server.url, session=session)
+        assert colour.complete(again).text == "hello"
         assert server.accepted == 1
     session.close()
 
@@ -41,10 +43,31 @@ def test_a_session_of_ones_own() -> None:
 def test_closing_closes() -> None:
     with serving(on.good()) as server, Sync() as colour:
         driver = colour.driver(server.url)
-        with driver:
-            driver.complete(ASK)
-        driver.complete(ASK)
-        assert server.accepted == 2
+        for times in (1, 2):
+            with driver:
+                driver.complete(ASK)
+            assert server.accepted == times
+            for face in (driver.complete, lambda ask: next(iter(driver.stream(ask)))):
+                with pytest.raises(ConfigurationError, match="closed"):
+                    face(ASK)
+            with pytest.raises(ConfigurationError, match="closed"):
+                driver.list_models()
+        assert len(server.asked) == 2
+
+
+def test_closing_closes_also_while_an_error_is_kept() -> None:
+    kept = []
+    with serving(on.good(), lambda x: x.drop()) as server, Sync() as colour:
+        driver = colour.driver(server.url, retry=quick(1))
+        for _ in range(2):
+            try:
+                colour.complete(driver)
+            except ConnectionLost as exc:
+                kept.append(exc)
+        pool = driver._transport._pools.copy()
+        driver.close()
+        assert all(each.pool is None for each in pool.values())
+    assert len(kept) == 1
 
 
 def test_a_session_with_a_retrying_adapter_is_the_callers_affair() -> None:
