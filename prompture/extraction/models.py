@@ -21,7 +21,7 @@ from prompture.types import File, Image, Message, Request
 if TYPE_CHECKING:
     from prompture.catalog.needs import Needs
 
-_kept: dict[tuple[str, bool], Any] = {}
+_kept: dict[tuple[str, bool], BaseDriver] = {}
 _lock = fork_lock()
 KEPT = 64
 PROMPT_TOKENS, ANSWER_TOKENS = 1_000, 4_000
@@ -146,14 +146,17 @@ def kept_driver(model: str, *, asynchronous: bool) -> BaseDriver:
     It is made anew when the environment names another key or URL than it was made with.
     """
     key = (model, asynchronous)
-    found: BaseDriver | None = _kept.get(key)
+    found = _kept.get(key)
     if found is not None and found.is_current():
         return found
     resolve(model)
     make: Any = async_driver_for if asynchronous else driver_for
     made: BaseDriver = make(model)
     with _lock:
-        if len(_kept) >= KEPT:
+        other = _kept.get(key)
+        if other is not None and other is not found:
+            return other  # a thread that came here at the same time; one pool is enough
+        if key not in _kept and len(_kept) >= KEPT:
             _kept.pop(next(iter(_kept)))
         _kept[key] = made
     return made
