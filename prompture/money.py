@@ -17,6 +17,7 @@ from prompture.types import Usage
 
 ZERO = Decimal(0)
 PER_MILLION = 1_000_000
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +232,11 @@ def format_usd(amount: Decimal) -> str:
 def short_usd(amount: Decimal) -> str:
     """Dollars for a glance, where they are an estimate or stand in a chart: cents, or two
     digits of what is less than a dollar."""
-    if not amount or abs(amount) >= 1:
-        return f"{amount:,.2f}"
-    return format_usd(
-        amount.quantize(Decimal(1).scaleb(min(amount.adjusted() - 1, -2)), context=EXACT)
-    )
+    # Rounded here: formatting rounds as the caller's decimal context says.
+    if not amount or amount.copy_abs() >= 1:
+        return f"{amount.quantize(_CENT, context=EXACT):,f}"
+    digits = min(amount.adjusted() - 1, -2)
+    return format_usd(amount.quantize(Decimal((0, (1,), digits)), context=EXACT))
 
 
 def add_usd(amounts: Iterable[Decimal]) -> Decimal:

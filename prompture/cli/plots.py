@@ -50,7 +50,7 @@ def page(bars: Sequence[tuple[str, Decimal]], title: str) -> str:
     most = max((usd for _, usd in bars), default=ZERO)
     rows = "\n".join(
         f"<tr><td>{escape(name)}</td><td class=bar>"
-        f"<div style='width:{float(usd / most) * 100 if most else 0:.2f}%'></div></td>"
+        f"<div style='width:{float(usd) / float(most) * 100 if most else 0:.2f}%'></div></td>"
         f"<td class=usd>${format_usd(usd)}</td></tr>"
         for name, usd in bars
     )

@@ -123,7 +123,7 @@ class Book:
             found[one.key] = found[one.key] + one if one.key in found else one
         if by == "day":
             return sorted(found.values(), key=lambda s: s.key)
-        return sorted(found.values(), key=lambda s: (-_effective(s), s.key))
+        return sorted(found.values(), key=lambda s: (_effective(s).copy_negate(), s.key))
 
     @property
     def lost(self) -> int:

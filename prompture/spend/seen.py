@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from prompture.money import EXACT
 from prompture.spend.worst import Worst
 from prompture.types import Usage
 
@@ -21,11 +22,12 @@ class Seen:
         """The worst case by what is known. Of several first calls at once, all but one count
         each byte as a token, as an error of the ceiling would add up."""
         if self.shortest is None and not alone and worst.input_tokens:
-            return worst.with_input(max(self.excess, Decimal(worst.bound) / worst.input_tokens))
+            dense = EXACT.divide(Decimal(worst.bound), Decimal(worst.input_tokens))
+            return worst.with_input(max(self.excess, dense))
         return worst if self.excess == 1 else worst.with_input(self.excess)
 
     def learn(self, usage: Usage, ceiling: int) -> None:
-        if ceiling and usage.input_tokens > ceiling * self.excess:
-            self.excess = Decimal(usage.input_tokens) / ceiling
+        if ceiling and usage.input_tokens > EXACT.multiply(Decimal(ceiling), self.excess):
+            self.excess = EXACT.divide(Decimal(usage.input_tokens), Decimal(ceiling))
         if self.shortest is None or usage.output_tokens < self.shortest:
             self.shortest = usage.output_tokens

@@ -54,7 +54,7 @@ class Worst:
 
     def with_input(self, times: Decimal) -> Worst:
         """The same with so many times the input."""
-        tokens = int(self.input_tokens * times) + 1
+        tokens = int(EXACT.multiply(Decimal(self.input_tokens), times)) + 1
         usd = EXACT.multiply(self.usd, times).quantize(_FINE, ROUND_UP, EXACT)
         return replace(self, input_tokens=tokens, usd=usd)
 
