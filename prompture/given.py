@@ -227,6 +227,7 @@ _OF_DRIVERS = {
     "url": "base_url",
     "api": "api",
     "api_version": "api_version",
+    "authorization": "api_key",
     "headers": "headers",
     "extra_headers": "headers",
     "retry": "retry",
@@ -238,7 +239,15 @@ _OF_DRIVERS = {
     "transport": "transport",
 }
 """What a driver is given, under the names that other libraries have for it."""
-_NOT_EXTRA = ("api_key", "apikey", "base_url", "api_base", "extra_headers", "headers")
+_NOT_EXTRA = (
+    "api_key",
+    "apikey",
+    "authorization",
+    "base_url",
+    "api_base",
+    "extra_headers",
+    "headers",
+)
 
 
 def cache(value: Any, name: str = "cache") -> bool | str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, get_args
 
@@ -179,7 +179,7 @@ def refuse_unknown(options: Mapping[str, Any], own: Sequence[str] = ()) -> None:
 def _examples(examples: Any) -> tuple[tuple[Any, Any], ...]:
     """Pairs of content and value. The values are checked where they are put into a request."""
     wanted = "a list of (text, value) pairs, or of dicts {'text': ..., 'value': ...}"
-    if isinstance(examples, (str, bytes, Mapping)) or not isinstance(examples, Sequence):
+    if isinstance(examples, (str, bytes, Mapping)) or not isinstance(examples, Iterable):
         raise given.wrong("examples", wanted, examples)
     return tuple(_example(each, f"examples[{i}]") for i, each in enumerate(examples))
 

@@ -65,6 +65,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"extra": {"a": NAN}}, "extra"),
     ({"extra": {"api_key": "k"}}, r"extra .*driver_for\('provider/model', api_key="),
     ({"extra": {"API-Key": "k"}}, "driver_for"),
+    ({"extra": {"Authorization": "Bearer k"}}, "driver_for.*api_key="),
     ({"extra": {"base_url": "u"}}, "driver_for.*base_url="),
     ({"extra": {"extra_headers": {}}}, "driver_for.*headers="),
     ({"extra": {"extra_body": {}}}, "extra is itself"),
@@ -148,6 +149,7 @@ def test_unknown_names_say_what_to_write(name: str, said: str) -> None:
         {name: None for name in ("temperature", "max_tokens", "timeout", "cache", "extra")},
         {name: None for name in ("instructions", "max_retries", "strategy", "examples", "budget")},
         {"examples": [{"text": "a", "value": VALUE}, ("b", Receipt(**VALUE))]},
+        {"examples": iter([("a", VALUE)])},
         {"examples": [([Text("a"), Document("b")], VALUE)]},
     ],
 )
