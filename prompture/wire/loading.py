@@ -63,6 +63,8 @@ def load_json(
 
 def _decoded(data: bytes) -> str:
     try:
+        if data[:2].isascii() and data[1:2] not in (b"", b"\0") and data[0]:
+            return data.decode()
         return data.decode(json.detect_encoding(data))
     except UnicodeDecodeError as exc:
         raise UnreadableJSON(f"it is not {exc.encoding.upper()} (byte {exc.start})") from None
@@ -136,8 +138,10 @@ def _members(value: Any) -> Iterator[Any]:
 
 
 def _may_hold_halves(text: str) -> bool:
-    if ("\\ud" in text or "\\uD" in text) and _ESCAPED_HALF.search(text):
+    if "\\u" in text and _ESCAPED_HALF.search(text):
         return True
+    if text.isascii():
+        return False
     try:
         text.encode()
     except UnicodeEncodeError:
