@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prompture.agents.events import TextDelta as TextDelta
     from prompture.agents.events import ToolFinished as ToolFinished
     from prompture.agents.events import ToolStarted as ToolStarted
+    from prompture.agents.history import close_calls as close_calls
     from prompture.agents.mcp import MCPServer as MCPServer
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
@@ -33,6 +34,7 @@ _HOMES = {
     "context": "Context",
     "conversation": "Conversation",
     "events": "AgentEvent Final ReasoningDelta StepFinished TextDelta ToolFinished ToolStarted",
+    "history": "close_calls",
     "mcp": "MCPServer",
     "tools": "FunctionTool ToolRetry tool",
     "trace": "AgentResult Step ToolUse Trace",

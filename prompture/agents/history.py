@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from prompture.codecs.histories import close_calls
 from prompture.types import Document, File, Image, Message, Part, Request, Text
+
+__all__ = ["Cut", "close_calls", "cut", "exchanges", "size", "transcript"]
 
 TRANSCRIPT_CHARS = 200_000
 RESULT_CHARS = 2_000

@@ -26,6 +26,7 @@ from prompture.codecs.anthropic_stream import AnthropicStream
 from prompture.codecs.anthropic_thinking import Thinking, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
+from prompture.codecs.parameters import written_out
 from prompture.errors import ProtocolError, ProviderError, QuotaExhausted, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -140,7 +141,7 @@ def _refuse(request: Request, rules: Claude) -> None:
 
 
 def _tool(tool: Any, rules: Claude) -> dict[str, Any]:
-    wire: dict[str, Any] = {"name": tool.name, "input_schema": dict(tool.parameters)}
+    wire: dict[str, Any] = {"name": tool.name, "input_schema": written_out(tool.parameters)}
     if tool.description:
         wire["description"] = tool.description
     if tool.strict and rules.structured:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from prompture.codecs.histories import wire_ids
 from prompture.codecs.turns import only_said
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.types import Document, File, Image, Message, Part, Request, Text
@@ -14,6 +14,8 @@ from prompture.types import Document, File, Image, Message, Part, Request, Text
 DIALECT = "anthropic"
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 Block = dict[str, Any]
+ID_CHARS, ID_LETTERS = 64, "a-zA-Z0-9_-"
+"""Ids of calls, as Anthropic and Bedrock take them; those of other providers have more."""
 
 
 def system_blocks(messages: Iterable[Message]) -> list[Block]:
@@ -27,12 +29,14 @@ def wire_messages(messages: Iterable[Message]) -> list[Block]:
 
     Empty turns are left out: the API refuses empty text.
     """
+    given = list(messages)
+    ids = wire_ids(given, limit=ID_CHARS, allowed=ID_LETTERS)
     turns: list[Block] = []
-    for message in messages:
+    for message, known in zip(given, ids, strict=True):
         if message.role == "system":
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        blocks = _blocks(message)
+        blocks = _blocks(message, known)
         if not blocks:
             continue
         if turns and turns[-1]["role"] == role:
@@ -48,29 +52,32 @@ def wire_messages(messages: Iterable[Message]) -> list[Block]:
     return turns
 
 
-def _blocks(message: Message) -> list[Block]:
+def _blocks(message: Message, ids: Mapping[str, str]) -> list[Block]:
     if message.role == "tool":
-        return [_tool_result(message)]
+        return [_tool_result(message, ids)]
     if message.role == "user":
         return [block for part in message.parts if (block := part_block(part))]
     native = message.native
     if native is not None and native.dialect == DIALECT:
-        return [dict(b) for b in native.payload if b.get("type") != "text" or b.get("text")]
+        return [
+            {**b, "id": ids.get(b["id"], b["id"])} if b.get("type") == "tool_use" else dict(b)
+            for b in native.payload
+            if b.get("type") != "text" or str(b.get("text") or "").strip()
+        ]
     blocks: list[Block] = []
     if (text := only_said(message)).strip():
         blocks.append({"type": "text", "text": text})
-    for call in message.calls:
-        id = tool_id(call.id)
-        blocks.append(
-            {"type": "tool_use", "id": id, "name": call.name, "input": call.arguments or {}}
-        )
+    blocks += [
+        {"type": "tool_use", "id": ids[call.id], "name": call.name, "input": call.arguments or {}}
+        for call in message.calls
+    ]
     return blocks
 
 
-def _tool_result(message: Message) -> Block:
+def _tool_result(message: Message, ids: Mapping[str, str]) -> Block:
     if not message.call_id:
         raise ConfigurationError("anthropic: a tool turn needs the call_id of the call it answers")
-    block: Block = {"type": "tool_result", "tool_use_id": tool_id(message.call_id)}
+    block: Block = {"type": "tool_result", "tool_use_id": ids[message.call_id]}
     content = [b for part in message.parts if (b := part_block(part))]
     if len(content) == 1 and content[0]["type"] == "text":
         block["content"] = content[0]["text"]
@@ -79,11 +86,6 @@ def _tool_result(message: Message) -> Block:
     if message.is_error:
         block["is_error"] = True
     return block
-
-
-def tool_id(id: str) -> str:
-    """An id of a call in the characters Anthropic takes; ids of other providers have more."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", id)
 
 
 def part_block(part: Part) -> Block | None:

@@ -25,6 +25,7 @@ from prompture.codecs.bedrock_request import (
     wire_messages,
 )
 from prompture.codecs.bedrock_stream import ConverseStream
+from prompture.codecs.parameters import written_out
 from prompture.codecs.prompted import in_words
 from prompture.errors import MissingKey, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
@@ -194,7 +195,10 @@ def _tools(request: Request, rules: Claude | None, plan: Thinking | None) -> dic
 
 
 def _tool(tool: Tool, rules: Claude | None) -> dict[str, Any]:
-    spec: dict[str, Any] = {"name": tool.name, "inputSchema": {"json": dict(tool.parameters)}}
+    spec: dict[str, Any] = {
+        "name": tool.name,
+        "inputSchema": {"json": written_out(tool.parameters)},
+    }
     if tool.description:
         spec["description"] = tool.description
     if tool.strict and rules is not None and rules.structured:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prompture.codecs.anthropic_request import read_data_url, tool_id
+from prompture.codecs.anthropic_request import ID_CHARS, ID_LETTERS, read_data_url
+from prompture.codecs.histories import wire_ids
 from prompture.codecs.turns import only_said, words
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.types import Document, File, Image, Message, Part, Request, Text
@@ -38,9 +39,11 @@ def system_blocks(messages: Iterable[Message]) -> list[Block]:
 def wire_messages(messages: Iterable[Message]) -> list[Block]:
     """User and assistant turns in alternation: neighbours of one role are merged, tool results
     go first. Blank text is left out, as the API refuses it."""
+    given = list(messages)
+    ids = wire_ids(given, limit=ID_CHARS, allowed=ID_LETTERS)
     turns: list[Block] = []
-    for message in messages:
-        if message.role == "system" or not (blocks := _blocks(message)):
+    for message, known in zip(given, ids, strict=True):
+        if message.role == "system" or not (blocks := _blocks(message, known)):
             continue
         role = "assistant" if message.role == "assistant" else "user"
         if turns and turns[-1]["role"] == role:
@@ -63,29 +66,38 @@ def _introduce(blocks: list[Block]) -> None:
         blocks.append({"text": f"Attached: {', '.join(names)}"})
 
 
-def _blocks(message: Message) -> list[Block]:
+def _blocks(message: Message, ids: Mapping[str, str]) -> list[Block]:
     if message.role == "tool":
-        return [_tool_result(message)]
+        return [_tool_result(message, ids)]
     if message.role == "user":
         return [block for part in message.parts if (block := _part(part))]
     native = message.native
     if native is not None and native.dialect == DIALECT:
-        return [dict(b) for b in native.payload if b.get("text", "x").strip()]
+        kept = (b for b in native.payload if b.get("text", "x").strip())
+        return [_echoed(block, ids) for block in kept]
     text = only_said(message)
     blocks: list[Block] = [{"text": text}] if text.strip() else []
     for call in message.calls:
-        use = {"toolUseId": tool_id(call.id), "name": call.name, "input": call.arguments or {}}
+        use = {"toolUseId": ids[call.id], "name": call.name, "input": call.arguments or {}}
         blocks.append({"toolUse": use})
     return blocks
 
 
-def _tool_result(message: Message) -> Block:
+def _echoed(block: Block, ids: Mapping[str, str]) -> Block:
+    use = block.get("toolUse")
+    if not use:
+        return dict(block)
+    id = use.get("toolUseId")
+    return {**block, "toolUse": {**use, "toolUseId": ids.get(id, id)}}
+
+
+def _tool_result(message: Message, ids: Mapping[str, str]) -> Block:
     if not message.call_id:
         raise ConfigurationError("bedrock: a tool turn needs the call_id of the call it answers")
     content = [b for part in message.parts if (b := _part(part))]
     # The content may be neither missing nor blank.
     result: Block = {
-        "toolUseId": tool_id(message.call_id),
+        "toolUseId": ids[message.call_id],
         "content": content or [{"text": "(no output)"}],
     }
     if message.is_error:

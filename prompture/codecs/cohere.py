@@ -22,6 +22,7 @@ from prompture.codecs.cohere_answer import (
 from prompture.codecs.cohere_messages import DIALECT, Body, messages
 from prompture.codecs.cohere_rules import can_be_forced, thinking
 from prompture.codecs.cohere_stream import CohereStream
+from prompture.codecs.parameters import written_out
 from prompture.errors import ProtocolError, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -145,7 +146,7 @@ def _tools(request: Request) -> Body:
 
 
 def _tool(tool: Tool) -> Body:
-    function: Body = {"name": tool.name, "parameters": tool.parameters}
+    function: Body = {"name": tool.name, "parameters": written_out(tool.parameters)}
     if tool.description:
         function["description"] = tool.description
     return {"type": "function", "function": function}

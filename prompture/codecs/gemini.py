@@ -17,6 +17,7 @@ from prompture.codecs.gemini_answer import objects, read_fault, usage_of
 from prompture.codecs.gemini_contents import DIALECT, Body, contents, system_instruction
 from prompture.codecs.gemini_rules import older_than_3, thinking_config, version
 from prompture.codecs.gemini_stream import GeminiStream, read_body
+from prompture.codecs.parameters import written_out
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -203,7 +204,7 @@ def _tools(request: Request) -> Body:
 
 
 def _declaration(tool: Tool) -> Body:
-    made: Body = {"name": tool.name, "parametersJsonSchema": tool.parameters}
+    made: Body = {"name": tool.name, "parametersJsonSchema": written_out(tool.parameters)}
     if tool.description:
         made["description"] = tool.description
     return made

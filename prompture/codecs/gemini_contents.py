@@ -40,7 +40,8 @@ def system_instruction(messages: Sequence[Message]) -> Body | None:
                 raise UnsupportedError(
                     "Gemini's system instruction is text only: put images and files in a user turn"
                 )
-            parts.append(text_part(part))
+            if part.text:
+                parts.append(text_part(part))
     return {"parts": parts} if parts else None
 
 
@@ -69,7 +70,8 @@ def contents(request: Request, root: str) -> list[Body]:
                 continue
             turn = results = {"role": "user", "parts": [part]}
         else:
-            turn = {"role": "user", "parts": [_part(p, root) for p in message.parts]}
+            parts = (p for p in message.parts if not _is_blank(p))
+            turn = {"role": "user", "parts": [_part(p, root) for p in parts]}
         if turn["parts"]:
             turns.append(turn)
     if not turns:
@@ -80,7 +82,9 @@ def contents(request: Request, root: str) -> list[Body]:
 def _model_turn(message: Message, model: str) -> Body:
     native = message.native
     if native is not None and native.dialect == DIALECT:
-        return {"role": "model", **native.payload}
+        # An empty text is an answer's, but no part of a request ("empty text parameter").
+        parts = [p for p in native.payload.get("parts", ()) if not _says_nothing(p)]
+        return {"role": "model", **native.payload, "parts": parts}
     text = only_said(message)
     parts: list[Body] = [{"text": text}] if text else []
     for position, call in enumerate(message.calls):
@@ -144,6 +148,14 @@ def _part(part: Part, root: str) -> Body:
     if found := _DATA_URL.match(part.url or ""):
         return {"inlineData": {"mimeType": found[1], "data": found[2]}}
     return {"fileData": _file_data(part, root)}
+
+
+def _says_nothing(part: Body) -> bool:
+    return part.keys() <= {"text", "thought"} and not part.get("text")
+
+
+def _is_blank(part: Part) -> bool:
+    return isinstance(part, (Text, Document)) and not part.text
 
 
 def text_part(part: Text | Document) -> Body:

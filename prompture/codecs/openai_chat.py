@@ -6,16 +6,19 @@ the rows in ``prompture.drivers`` name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from prompture.codecs.base import Endpoint, arguments_text, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
-from prompture.codecs.openai_chat_answer import Quirks, read_body, usage_of
+from prompture.codecs.histories import wire_ids
+from prompture.codecs.openai_chat_answer import CUSTOM, Quirks, read_body, usage_of
 from prompture.codecs.openai_chat_parts import Files, mark_cached, part_of
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
+from prompture.codecs.parameters import written_out
 from prompture.codecs.turns import is_plain, only_said, result, said
 from prompture.errors import ProviderError, UnsupportedError
 from prompture.types import (
@@ -28,11 +31,14 @@ from prompture.types import (
     Request,
     Text,
     Tool,
+    ToolCall,
     Usage,
 )
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
 DIALECT = "openai_chat"
+ID_CHARS = 40
+"""Characters of a call's id; OpenAI and Azure refuse more."""
 Body = dict[str, Any]
 ModelRule = Callable[[Request, Body], None]
 """Mends a body for a model family, or raises UnsupportedError."""
@@ -175,7 +181,7 @@ class OpenAIChat:
             )
 
     def _tool(self, tool: Tool) -> Body:
-        function: Body = {"name": tool.name, "parameters": dict(tool.parameters)}
+        function: Body = {"name": tool.name, "parameters": written_out(tool.parameters)}
         if tool.description:
             function["description"] = tool.description
         if tool.strict and self.strict_tools:
@@ -184,7 +190,8 @@ class OpenAIChat:
 
     def _format(self, request: Request, body: Body) -> None:
         if request.schema is not None:
-            named: Body = {"name": request.schema_name, "schema": request.schema}
+            name = re.sub(r"[^A-Za-z0-9_-]", "_", request.schema_name)[:64] or "answer"
+            named: Body = {"name": name, "schema": request.schema}
             if self.strict_schema:
                 named["strict"] = request.strict
             body["response_format"] = {"type": "json_schema", "json_schema": named}
@@ -215,11 +222,12 @@ class OpenAIChat:
     def _messages(self, request: Request) -> list[Body]:
         wire: list[Body] = []
         shown: list[Part] = []
-        for message in request.messages:
+        ids = wire_ids(request.messages, limit=ID_CHARS)
+        for message, known in zip(request.messages, ids, strict=True):
             if shown and message.role != "tool":
                 wire.append({"role": "user", "content": [self._part(p) for p in shown]})
                 shown = []
-            wire.append(self._message(message))
+            wire.append(self._message(message, known))
             if message.role == "tool":
                 # A tool's answer is text; what else it gave follows as a turn of the user's.
                 shown += [p for p in message.parts if not isinstance(p, (Text, Document))]
@@ -229,21 +237,17 @@ class OpenAIChat:
             mark_cached(wire, request.cache)
         return wire
 
-    def _message(self, message: Message) -> Body:
+    def _message(self, message: Message, ids: Mapping[str, str]) -> Body:
         wire: Body = {"role": message.role, "content": self._content(message)}
         if message.role == "tool":
-            wire["tool_call_id"] = message.call_id or ""
+            wire["tool_call_id"] = ids[message.call_id or ""]
             if self.names and message.name:
                 wire["name"] = message.name
             return wire
         if message.calls:
+            custom = _kept(message).get(CUSTOM) or ()
             wire["tool_calls"] = [
-                {
-                    "id": call.id,
-                    "type": "function",
-                    "function": {"name": call.name, "arguments": arguments_text(call)},
-                }
-                for call in message.calls
+                _call(call, ids[call.id], free=call.id in custom) for call in message.calls
             ]
             wire["content"] = wire["content"] or None
         if message.role == "assistant":
@@ -251,10 +255,7 @@ class OpenAIChat:
         return wire
 
     def _echo(self, message: Message, wire: Body) -> None:
-        native = message.native
-        kept: Mapping[str, Any] = (
-            native.payload if native is not None and native.dialect == DIALECT else {}
-        )
+        kept = _kept(message)
         for name in self.echo:
             if kept.get(name):
                 wire[name] = kept[name]
@@ -296,3 +297,18 @@ class OpenAIChat:
 
     def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
         return read_models(response), None
+
+
+def _kept(message: Message) -> Mapping[str, Any]:
+    """What an earlier answer of this dialect held beyond text and calls."""
+    native = message.native
+    return native.payload if native is not None and native.dialect == DIALECT else {}
+
+
+def _call(call: ToolCall, id: str, *, free: bool) -> Body:
+    """A call; one of a custom tool has free text."""
+    if free and call.arguments is not None:
+        custom = {"name": call.name, "input": str(call.arguments.get("input", ""))}
+        return {"id": id, "type": "custom", "custom": custom}
+    function = {"name": call.name, "arguments": arguments_text(call)}
+    return {"id": id, "type": "function", "function": function}

@@ -22,6 +22,7 @@ from prompture.codecs.openai_responses_rules import (
 )
 from prompture.codecs.openai_responses_stream import ResponsesStream
 from prompture.codecs.openai_rules import reasons
+from prompture.codecs.parameters import written_out
 from prompture.errors import ModelNotFound, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -166,7 +167,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     wire = {
         "type": "function",
         "name": tool.name,
-        "parameters": dict(tool.parameters),
+        "parameters": written_out(tool.parameters),
         "strict": tool.strict,
     }
     return {**wire, "description": tool.description} if tool.description else wire

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from prompture.codecs.base import arguments_text
+from prompture.codecs.histories import wire_ids
 from prompture.codecs.openai_responses_rules import DIALECT
 from prompture.codecs.turns import is_plain, only_said, result, words
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.types import Document, File, Image, Message, Part, Text
 
 Item = dict[str, Any]
+ID_CHARS = 64
+"""Characters of a call's id that the API takes."""
 
 
 def input_items(messages: Iterable[Message], *, stored: bool) -> list[Item]:
     """``stored`` says that the provider keeps responses, so that items may be named by id."""
-    return [item for message in messages for item in _items(message, stored)]
+    turns = list(messages)
+    ids = wire_ids(turns, limit=ID_CHARS)
+    custom: set[str] = set()
+    found: list[Item] = []
+    for message, known in zip(turns, ids, strict=True):
+        items = list(_items(message, known, stored=stored, custom=custom))
+        custom |= {str(i.get("call_id")) for i in items if i.get("type") == "custom_tool_call"}
+        found += items
+    return found
 
 
-def _items(message: Message, stored: bool) -> Iterator[Item]:
+def _items(
+    message: Message, ids: Mapping[str, str], *, stored: bool, custom: set[str]
+) -> Iterator[Item]:
+    """``custom`` has the ids of earlier calls of custom tools, whose results are marked."""
     if message.role == "tool":
-        yield _result(message)
+        yield _result(message, ids, custom)
         return
     if message.role != "assistant":
         if message.parts:
@@ -30,14 +44,16 @@ def _items(message: Message, stored: bool) -> Iterator[Item]:
         return
     native = message.native
     if native is not None and native.dialect == DIALECT:
-        yield from echoed(native.payload, stored)
+        for item in echoed(native.payload, stored):
+            id = item.get("call_id")
+            yield {**item, "call_id": ids[id]} if id in ids and id is not None else item
         return
     if text := only_said(message):
         yield {"role": "assistant", "content": text}
     for call in message.calls:
         yield {
             "type": "function_call",
-            "call_id": call.id,
+            "call_id": ids[call.id],
             "name": call.name,
             "arguments": arguments_text(call),
         }
@@ -51,7 +67,7 @@ def echoed(items: Iterable[Item], stored: bool) -> Iterator[Item]:
     """
     whole = list(items)
     if stored or all(i.get("encrypted_content") for i in whole if i.get("type") == "reasoning"):
-        yield from (dict(i) for i in whole)
+        yield from ({k: v for k, v in i.items() if k != "id" or v} for i in whole)
         return
     for item in whole:
         if item.get("type") == "message":
@@ -73,12 +89,14 @@ def _content(message: Message) -> str | list[Item]:
     return [_part(part) for part in message.content]
 
 
-def _result(message: Message) -> Item:
+def _result(message: Message, ids: Mapping[str, str], custom: set[str]) -> Item:
     if not message.call_id:
         raise ConfigurationError("a tool turn needs the call_id of the call it answers")
     plain = is_plain(message)
     output = result(message) if plain else [_part(part) for part in message.parts]
-    return {"type": "function_call_output", "call_id": message.call_id, "output": output}
+    id = ids[message.call_id]
+    kind = "custom_tool_call_output" if id in custom else "function_call_output"
+    return {"type": kind, "call_id": id, "output": output}
 
 
 def _part(part: Part) -> Item:

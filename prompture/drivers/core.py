@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from prompture import given
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
+from prompture.codecs.histories import check_calls
+from prompture.codecs.names import renaming
 from prompture.compat import cached_property
 from prompture.drivers import asked, copies, meter
 from prompture.drivers import hooks as hooking
@@ -278,7 +280,7 @@ class Call:
         return any(getattr(each, "blocks", False) for each, _ in self._tokens)
 
     def _codec(self) -> Codec:
-        return self.driver.provider.codec_of(self.request)
+        return renaming(self.driver.provider.codec_of(self.request), self.request)
 
     def _prepared(self, request: Request) -> Request:
         driver = self.driver
@@ -287,6 +289,7 @@ class Call:
         if driver._hooks:
             request = hooking.before(driver._hooks, request)
         request = asked.fitted(driver, asked.checked(request))
+        check_calls(request.messages)
         if request.max_tokens is None and driver.provider.max_tokens_required:
             entry = driver.entry(request.model)
             if entry and entry.limits.output:
