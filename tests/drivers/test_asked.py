@@ -342,7 +342,8 @@ REQUESTS: list[tuple[Any, str]] = [
     (Request(model="", messages=(user("a"),), max_tokens=0), "max_tokens must be"),
     (Request(model="", messages=(user("a"),), timeout=-1), "timeout must be"),
     (Request(model="", messages=(Message(role="assistant", calls=(
-        ToolCall(id="a", name="b", arguments={"x": object()}),)),)), r"call of 'b'\['x'\]"),
+        ToolCall(id="a", name="b", arguments={"x": object()}),)),
+        Message(role="tool", call_id="a"))), r"call of 'b'\['x'\]"),
 ]  # fmt: skip
 
 
