@@ -186,17 +186,18 @@ class Calls:
     @staticmethod
     def _is_another(here: Call, *, place: int | None, id: str, name: str, text: str) -> bool:
         """Whether a fragment at this call's place opens a call of its own."""
+        begun = bool("".join(here.pieces).strip())
         if id and here.wire:
             # A new id for each fragment of one call is seen too: those have no name, or the
             # same one before the arguments are whole.
-            return bool(name and name != here.name) or here.is_whole()
+            return bool(name and (name != here.name or not begun)) or here.is_whole()
         if not name or not here.name:
             return False
         if name == here.name:
             return bool(text.strip()) and here.is_whole()
-        if place is None and not here.name.startswith(name) and not name.startswith(here.name):
-            return True
-        return bool("".join(here.pieces).strip())
+        alike = name.startswith(here.name) or here.name.startswith(name)
+        # Where nothing else tells two calls apart, another name does.
+        return begun or (place is None and not here.wire and not alike)
 
 
 def _name(call: Call, name: str) -> None:
