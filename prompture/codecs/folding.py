@@ -44,12 +44,13 @@ class Folding(ABC):
         self._unframed: list[bytes] | None = None
         self._head = b""
         self._began = False
+        self._is_odd = False
         self._pairs: Pairs | None = None
 
     def feed(self, chunk: bytes) -> list[Delta]:
         if self._error is not None:
             raise self._error
-        if not self._began:
+        if not self._began or self._is_odd:
             self._begin(chunk)
         if self._unframed is not None:
             self._unframed.append(chunk)
@@ -73,13 +74,20 @@ class Folding(ABC):
         it ended without one."""
         if self._error is not None:
             raise self._error
+        try:
+            return self._ended_well()
+        except PromptureError as exc:
+            self._error = exc
+            raise
+
+    def _ended_well(self) -> Completion:
         if self._unframed is not None:
             body = b"".join(self._unframed).lstrip(_BLANK)
             return self._read_whole(HTTPResponse(200, {}, body), self.endpoint)
-        cut = not self._rest()
-        if not self._terminated() and (cut or not self._stopped()):
-            raise self._with_partial(self._lost())
         try:
+            cut = not self._rest()
+            if not self._terminated() and (cut or not self._stopped()):
+                raise self._lost()
             return self._paired(self._finished())
         except PromptureError as exc:
             raise self._with_partial(exc) from None
@@ -126,10 +134,11 @@ class Folding(ABC):
         return True
 
     def _begin(self, chunk: bytes) -> None:
-        self._head = (self._head + chunk[:_HEAD_BYTES]).lstrip(_BLANK)
-        if not self._head:
+        self._head = (self._head + chunk)[:_HEAD_BYTES].lstrip(_BLANK)
+        if not self._head or self._began:
             return
         self._began = True
+        self._is_odd = not self._is_framed(self._head)
         # No line of an event stream starts so.
         if self._head[:1] in (b"{", b"[", b"<") and not self._reads_objects():
             self._unframed = []
@@ -140,8 +149,6 @@ class Folding(ABC):
             self._flush()
         except ProtocolError:
             return False
-        except PromptureError as exc:
-            raise self._with_partial(exc) from None
         return True
 
     def _lost(self) -> PromptureError:

@@ -225,7 +225,7 @@ class GeminiStream(Folding):
         self._fold = Fold()
 
     def _reads_objects(self) -> bool:
-        return True
+        return not self._head.startswith(b"<")
 
     def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
         for value in self._frames.feed(chunk):
