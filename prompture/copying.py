@@ -29,13 +29,22 @@ def blank(cls: type[E], args: tuple[Any, ...]) -> E:
 
 def packed(error: BaseException, *, with_cause: bool) -> tuple[tuple[Any, ...], State]:
     """The arguments of ``blank`` and the state for ``unpack``; raises nothing."""
+    cls = _importable(type(error))
     if id(error) in _packing.get():
-        return (type(error), _args(error)), {}
+        return (cls, _args(error)), {}
     token = _packing.set(_packing.get() | {id(error)})
     try:
-        return (type(error), _args(error)), _state(error, with_cause=with_cause)
+        state = _state(error, with_cause=with_cause)
+        if cls is not type(error):
+            state["notes"].append(_left_behind("its class", error))
+        return (cls, _args(error)), state
     finally:
         _packing.reset(token)
+
+
+def _importable(cls: type[BaseException]) -> type[BaseException]:
+    """The class, or the nearest of its bases that another process can import."""
+    return next((c for c in cls.__mro__ if _dumped(c) is not None), Exception)
 
 
 def _state(error: BaseException, *, with_cause: bool) -> State:

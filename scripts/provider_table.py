@@ -11,6 +11,28 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "providers.md"
 COLUMNS = ("json_schema", "json_mode", "tool_use", "forced_tool", "vision", "files", "streaming")
 HEADS = ("schema", "JSON mode", "tools", "forced tool", "images", "PDFs", "stream")
 
+NOTES = """
+\\* serves other ends as well: it is used where the provider is named, and chooses no default model.
+
+## What a driver is given
+
+`driver_for("provider/model", ...)` and its async twin check each setting when the driver is made, and name the near one:
+`api_key`, `base_url`, `api`, `timeout`, `retry`, `headers`, `hooks`, `features`, `stream_usage`, `echo`, and the
+provider's own (`api_version`, `region`, ...). Only None is looked up elsewhere: an empty key or URL is refused, never
+replaced by the environment's.
+
+- `stream_usage=False` leaves `stream_options` out of streams, for servers that refuse it; their tokens are then unknown.
+- `echo=("reasoning_content",)` names what of an answer goes back in the next request, `()` nothing. `openai-compatible`
+  sends `reasoning_content` back to the server that gave it. Both also as keys of a provider in `prompture.toml`.
+
+The options of `generate`, `generate_messages` and the like come as a dict or as keywords, the messages in OpenAI's shape;
+a key that we do not know is refused, so that nothing of it is lost. `image_url` holds a URL (http, https, data, gs, s3) and
+never reads a file: for one of yours there are `prompture.image(path)` and `prompture.file(path)`. What a model's flags say
+it cannot do (a schema, JSON mode, tools, images) raises UnsupportedError before anything is sent; `features=` overrides
+the flags. Where an API refuses JSON mode without the word JSON in a message (OpenAI, Azure, Groq, DeepSeek, DashScope), a
+system turn "Answer in JSON." is added and logged.
+"""
+
 
 def page() -> str:
     """The whole page."""
@@ -29,7 +51,8 @@ def page() -> str:
         row = registry.find(name)
         aliases = sorted(a for a, n in registry.ALIASES.items() if n == name)
         flags = ["yes" if getattr(row.features, c) else "" for c in COLUMNS]
-        keys = ", ".join(f"`{k}`" for k in row.key_env) or "none"
+        marks = {k: " *" for k in row.shared_env}
+        keys = ", ".join(f"`{k}`{marks.get(k, '')}" for k in row.key_env) or "none"
         wires = (
             "in process"
             if row.codec.dialect == "none"
@@ -41,7 +64,7 @@ def page() -> str:
             + " | ".join(flags)
             + f" | {wires} | {row.features.schema_dialect} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + NOTES
 
 
 def _link(docs: str) -> str:

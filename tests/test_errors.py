@@ -188,6 +188,15 @@ def test_an_attribute_that_cannot_travel_is_noted() -> None:
     assert copy.deepcopy(error).lock is error.lock  # type: ignore[attr-defined]
 
 
+def test_a_class_that_cannot_be_imported_becomes_its_base() -> None:
+    class Local(RateLimitError):
+        pass
+
+    got = _by_pickle(Local("slow", provider="openai", status=429, retry_after=2.0))
+    assert (type(got), got.retry_after, str(got)) == (RateLimitError, 2.0, "openai: HTTP 429: slow")
+    assert got.__notes__ == ["not carried over from where it was raised: its class, Local"]
+
+
 def test_an_argument_that_cannot_travel_becomes_words() -> None:
     thing = threading.Lock()
     assert str(_by_pickle(PromptureError(thing))) == str(thing)

@@ -92,7 +92,7 @@ class Anthropic:
         body = response.json()
         if not isinstance(body, Mapping) or not isinstance(body.get("data"), list):
             raise ProtocolError("anthropic: the list of models has no data")
-        models = [_model(row) for row in body["data"]]
+        models = [_model(row) for row in body["data"] if isinstance(row, Mapping)]
         return models, body.get("last_id") if body.get("has_more") else None
 
 

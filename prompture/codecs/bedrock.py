@@ -97,6 +97,7 @@ class BedrockConverse:
         return [
             ModelInfo(id=str(row.get("modelId") or ""), owner=row.get("providerName"), raw=row)
             for row in rows
+            if isinstance(row, Mapping)
         ], None
 
 

@@ -86,12 +86,17 @@ class Cohere:
             ModelInfo(
                 id=str(m["name"]),
                 owner="cohere",
-                context_tokens=int(m.get("context_length") or 0) or None,
+                context_tokens=_whole(m.get("context_length")),
                 raw=m,
             )
             for m in model_names(objects(body.get("models")))
         ]
         return found, body.get("next_page_token") or None
+
+
+def _whole(value: Any) -> int | None:
+    """A count of tokens; None where there is none to be read."""
+    return int(value) or None if type(value) in (int, float) else None
 
 
 def _url(endpoint: Endpoint, path: str) -> str:

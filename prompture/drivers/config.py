@@ -47,7 +47,7 @@ from prompture.drivers import registry
 from prompture.drivers.address import check_url, checked_headers
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra
-from prompture.given import unknown
+from prompture.given import unknown, wrong
 from prompture.wire.throttle import Throttle
 
 _FLAGS = tuple(f.name for f in fields(Features))
@@ -94,6 +94,8 @@ def configure(path: str | os.PathLike[str]) -> list[str]:
     Nothing is registered unless all of it is right. Raises ConfigurationError, which names the
     file and the faulty entry, and MissingExtra for YAML without PyYAML.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise wrong("configure: the file", "a path", path)
     where = Path(path)
     rows, prices = _checked(_read(where), where.name)
     from prompture import catalog

@@ -31,8 +31,8 @@ class Features:
     The first six become ``supports_*`` flags of the drivers. ``files`` says that PDFs can be
     sent, ``forced_tool`` that one tool can be demanded by name, ``schema_with_tools`` that a
     schema and tools may be combined, ``schema_dialect`` which rules a strict schema obeys
-    (a name of ``prompture.schema``'s dialects), ``reasks`` that asking again may help, ``one_call`` that the API can be told
-    to call one tool at a time.
+    (a name of ``prompture.schema``'s dialects), ``reasks`` that asking again may help,
+    ``one_call`` that the API can be told to call one tool at a time.
     """
 
     json_mode: bool = True
@@ -47,6 +47,16 @@ class Features:
     schema_dialect: str = "openai"
     reasks: bool = True
     one_call: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _FLAGS:
+            if type(value := getattr(self, name)) is not bool:
+                raise given_by.wrong(f"Features.{name}", "True or False", value)
+        if type(self.schema_dialect) is not str:
+            raise given_by.wrong("Features.schema_dialect", "a text", self.schema_dialect)
+
+
+_FLAGS = tuple(f.name for f in fields(Features) if f.name != "schema_dialect")
 
 
 class Engine(Protocol):
@@ -152,7 +162,7 @@ class Provider:
         if not key and self.key_required:
             where = " or ".join(self.key_env) or "nothing (this provider reads no variable)"
             if given is None:
-                raise MissingKey(f"{self.name}: no API key; pass api_key=... or set {where}")
+                raise MissingKey(f"{self.name}: no API key; set {where}, or pass api_key=...")
             raise MissingKey(
                 f"{self.name}: api_key is empty; leave it out (None) to use the key in {where}"
             )
@@ -194,6 +204,8 @@ class Provider:
 
     def _url(self, given: str | None, settings: Mapping[str, str]) -> str:
         told, url = f"{self.name}: base_url", given
+        if given is None and "{endpoint}" in self.base_url:
+            told = f"{self.name}: endpoint"
         if given is None:
             variable = next((n for n in self.url_env if first_set((n,))), None)
             told = f"{self.name}: {variable}" if variable else told

@@ -306,7 +306,10 @@ def default_choice() -> tuple[str, str, bool]:
         if variable := row.chosen_by():
             why = f"since {variable} is set; name another with model=... or PROMPTURE_MODEL"
             return f"{row.name}/{row.default_model}", why, False
-    return DEFAULT_MODEL, "since no provider's key is set; nothing leaves this machine", True
+    why = "since no provider's key is set; nothing leaves this machine"
+    if passed := [v for row in rows() for v in row.shared_env if first_set((v,))]:
+        why += f" ({passed[0]} serves other ends too and chooses no model: name one)"
+    return DEFAULT_MODEL, why, True
 
 
 @cache

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from prompture import given
 from prompture.catalog import Rates, cost_of
 from prompture.codecs.base import Codec
 from prompture.drivers.core import Call
@@ -84,8 +85,10 @@ class _Scripted(CostMixin):
 
     def _set_up(self, prices: Rates | None, chunk_chars: int) -> None:
         self.requests = []
+        if prices is not None and not isinstance(prices, Rates):
+            raise given.wrong("prices", "catalog.Rates(...)", prices)
         self.prices = prices
-        self._chunk_chars = chunk_chars
+        self._chunk_chars = given.count(chunk_chars, "chunk_chars") or 1
 
 
 def _cut(completion: Completion, size: int) -> Generator[Delta | Completion, None, None]:
@@ -120,7 +123,7 @@ class FunctionDriver(_Scripted, InProcessDriver):
     ) -> None:
         super().__init__(model, **settings)
         self._set_up(prices, chunk_chars)
-        self._function = function
+        self._function = _callable(function)
 
     def _remake(self) -> None:
         super()._remake()
@@ -177,7 +180,7 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
     ) -> None:
         super().__init__(model, **settings)
         self._set_up(prices, chunk_chars)
-        self._function = function
+        self._function = _callable(function)
 
     async def complete(self, request: Request) -> Completion:
         """Ask once and wait for the whole answer."""
@@ -228,7 +231,17 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
     aclose = close
 
 
+def _callable(function: Any) -> Callable[[Request], Any]:
+    if not callable(function):
+        raise given.wrong("function", "a function of a Request", function)
+    found: Callable[[Request], Any] = function
+    return found
+
+
 def _script(answers: Iterable[Any]) -> Callable[[Request], Any]:
+    single = (str, bytes, Mapping, Completion, ToolCall, BaseException)
+    if isinstance(answers, single) or not isinstance(answers, Iterable):
+        raise given.wrong("answers", "a list of answers, one for each call", answers)
     left = iter(answers)
     count = 0
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from prompture import given
 from prompture.errors import Overloaded, PromptureError, ProviderError, TransportError
 from prompture.wire import deadline
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work
@@ -30,6 +31,13 @@ class Retry:
     cap: float = 20.0
     patience: float = 120.0
     jitter: Callable[[float, float], float] = full_jitter
+
+    def __post_init__(self) -> None:
+        given.count(self.attempts, "Retry.attempts")
+        for name in ("base", "cap", "patience"):
+            given.number(getattr(self, name), f"Retry.{name}", least=0, wanted="seconds from 0 on")
+        if not callable(self.jitter):
+            raise given.wrong("Retry.jitter", "a function of two numbers", self.jitter)
 
     def delay(self, attempt: int, error: PromptureError) -> float | None:
         """Seconds to wait after failed attempt number ``attempt`` (from 1); None to give up,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
+from prompture.given import number
+
 
 @dataclass(slots=True)
 class Throttle:
@@ -25,9 +27,7 @@ class Throttle:
 
     def __post_init__(self) -> None:
         for name in ("requests_per_minute", "tokens_per_minute"):
-            rate = getattr(self, name)
-            if rate is not None and not rate > 0:
-                raise ValueError(f"{name} must be above 0, not {rate}")
+            number(getattr(self, name), f"Throttle.{name}", above=0, wanted="a number above 0")
 
     def reserve(self, tokens: int = 0) -> float:
         """Take a place for one request of so many tokens; the seconds to wait before sending."""

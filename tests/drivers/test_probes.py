@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 
 from prompture.drivers import registry
 from prompture.drivers.probe import Health
-from prompture.errors import AuthenticationError
+from prompture.errors import AuthenticationError, PromptureError
+from prompture.wire.http import HTTPResponse
 from prompture.wire.retry import Retry
 from tests.loopback import Asked, Loopback, Reply, json_reply, serving
 
@@ -107,3 +110,23 @@ def test_a_whole_address_is_asked_only_of_the_provider_itself() -> None:
     assert GOOD in asked.headers["authorization"]
     assert _key_request(row, row.endpoint(GOOD, "https://mine.example/v1")) is None
     assert _key_request(registry.find("openai"), registry.find("openai").endpoint(GOOD)) is None
+
+
+SHAPES: list[Any] = [
+    None, [], {}, 3, "x", {"data": None}, {"data": [None, 3, "x", {}]}, {"data": [{"id": 3}]},
+    {"data": {"a": 1}}, {"models": [None, {"name": 3}, {}]}, {"models": "x"},
+    {"models": [{"name": "a", "context_length": "x", "inputTokenLimit": "x"}]},
+    {"result": [None, {}]}, {"modelSummaries": [None, 3, {}]}, {"modelSummaries": {}},
+    {"data": [{"id": "a", "created": "x", "owned_by": 3, "context_length": "big"}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", registry.BUILTIN)
+def test_a_list_of_models_of_any_shape_is_read_or_refused(name: str) -> None:
+    row = registry.find(name)
+    for codec in (row.codec, *row.codecs.values()):
+        for body in SHAPES if codec.dialect != "none" else ():
+            response = HTTPResponse(200, {}, json.dumps(body).encode())
+            with contextlib.suppress(PromptureError):
+                models, _ = codec.read_models(response)
+                assert all(isinstance(m.id, str) for m in models)

@@ -354,3 +354,35 @@ def test_the_demo_names_its_model() -> None:
         "    assert 'PROMPTURE_CONFIG' not in env\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        *[({"attempts": n}, "Retry.attempts must be") for n in (0, -1, "3", 1.5, True)],
+        *[({"base": n}, "Retry.base must be") for n in (-1, NAN, INF, "1")],
+        *[({"cap": n}, "Retry.cap must be") for n in (-1, NAN)],
+        ({"patience": "long"}, "Retry.patience must be"),
+        ({"jitter": 1}, "Retry.jitter must be"),
+    ],
+)
+def test_a_retry_that_is_none(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        Retry(**fields)
+
+
+@pytest.mark.parametrize("fields", [{"vision": "yes"}, {"json_mode": None}, {"schema_dialect": 3}])
+def test_features_that_are_none(fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=f"Features.{next(iter(fields))} must be"):
+        Features(**fields)
+
+
+def test_a_token_that_was_passed_over_is_told(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("HF_TOKEN", "x")
+    assert "HF_TOKEN serves other ends too" in registry.default_choice()[1]
+
+
+def test_the_endpoint_of_azure_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "mine.openai.azure.com")
+    with pytest.raises(ConfigurationError, match="azure: endpoint needs http"):
+        driver_for("azure/m", api_key=KEY)

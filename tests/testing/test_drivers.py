@@ -265,3 +265,28 @@ def test_as_the_docstring_says() -> None:
     driver = ScriptedDriver(['{"company": "ACME Ltd", "total": 12.5}'])
     assert prompture.extract(Receipt, text, model=driver).total == 12.5
     assert driver.requests[0].messages[-1].text == text
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda cls: cls("hello"), "answers must be a list"),
+        (lambda cls: cls({"a": 1}), "answers must be a list"),
+        (lambda cls: cls(Completion(text="x")), "answers must be a list"),
+        (lambda cls: cls(3), "answers must be a list"),
+        (lambda cls: cls(["x"], chunk_chars=0), "chunk_chars must be"),
+        (lambda cls: cls(["x"], prices=3), "prices must be"),
+        (lambda cls: cls(["x"], featurs=None), "unknown setting 'featurs'; did you mean features"),
+        (lambda cls: cls(["x"], retry=None, model=3), "model must be"),
+    ],
+)
+@pytest.mark.parametrize("cls", [ScriptedDriver, AsyncScriptedDriver])
+def test_what_a_scripted_driver_is_given(cls: Any, make: Any, words: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=words):
+        make(cls)
+
+
+@pytest.mark.parametrize("cls", [FunctionDriver, AsyncFunctionDriver])
+def test_a_function_is_one(cls: Any) -> None:
+    with pytest.raises(errors.ConfigurationError, match="function must be"):
+        cls(["x"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from prompture.errors import ConfigurationError
 from prompture.wire.throttle import Throttle
 
 
@@ -26,7 +29,7 @@ def test_a_burst_passes() -> None:
     assert [throttle.reserve() for _ in range(4)] == [0.0, 0.0, 0.0, 1.0]
 
 
-@pytest.mark.parametrize("rate", [0, -1])
-def test_a_rate_must_be_above_zero(rate: float) -> None:
-    with pytest.raises(ValueError, match="requests_per_minute"):
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "60", True])
+def test_a_rate_must_be_above_zero(rate: Any) -> None:
+    with pytest.raises(ConfigurationError, match="requests_per_minute"):
         Throttle(requests_per_minute=rate)
