@@ -60,8 +60,10 @@ class Output(Generic[T]):
         return final, tuple(c for c in completion.tool_calls if c.name != own.name)
 
     def read(self, completion: Completion, call: ToolCall | None) -> Reading:
-        """The value of an answer, or of the call that gives it. Raises InvalidValue."""
-        alone = replace(completion, tool_calls=() if call is None else (call,))
+        """The value of an answer, or of the call that gives it (and of its like, so that a second
+        value is not lost). Raises InvalidValue."""
+        own = [c for c in completion.tool_calls if call is not None and c.name == call.name]
+        alone = replace(completion, tool_calls=tuple(own))
         try:
             return read(self.source, self.plan, alone)
         except Rejected as exc:

@@ -65,7 +65,7 @@ def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
         raise _unreadable(_nothing(plan), "missing")
     if problem := unlike_calls(source, completion):
         raise Rejected([problem], UNREAD)
-    if plan.rewrite.identity:
+    if plan.rewrite.identity and source.typed:
         try:
             value = source.validate_json(text)
             if is_plain(text, value):
@@ -226,7 +226,7 @@ def _calls(source: Source[Any], completion: Completion) -> list[ToolCall]:
 
 
 def _arguments(call: ToolCall) -> str | None:
-    if call.raw_arguments:
+    if call.raw_arguments and call.raw_arguments.strip() != "null":
         return call.raw_arguments
     return json.dumps(call.arguments) if call.arguments is not None else None
 

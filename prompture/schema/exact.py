@@ -27,6 +27,8 @@ _MISREAD = re.compile(
     r"(?<!\\)(?:\\\\)*\\(?:b(?:ar\{|ecause|egin\{|eta|i[gn]om\{|inom\{|oldsymbol|ullet|mod|ot)"
     r"|f(?:rac\{?|orall|lat|box|otnote)|t(?:ext(?:bf|it|rm|tt|sc)?\{|imes|heta|frac\{)"
     r"|n(?:abla|eq)|r(?:ho|ight[)\]}|.]|angle))(?![a-z])"
+    # A path of Windows: C:\temp, C:\new\files.
+    r"|(?<=\")[A-Za-z]:\\(?:[bfrt][a-z]|[bfnrt][\w. -]*\\[A-Za-z])"
 )
 
 

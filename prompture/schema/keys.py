@@ -69,7 +69,7 @@ class Keys:
             return ()
         shown = ", ".join(pointer(path)[:80] for path in islice(self.ignored, LISTED))
         more = len(self.ignored) - LISTED
-        return (f"ignored keys: {shown}{f' and {more} more' if more > 0 else ''}",)
+        return (f"unknown keys: {shown}{f' and {more} more' if more > 0 else ''}",)
 
 
 class Vocabulary:
@@ -134,7 +134,7 @@ def _has_no_field(value: Any) -> bool:
 def validated(source: Source[Any], text: str) -> Any:
     """``source.validate_json``, and the rules of keys and numbers on top. Raises InvalidValue."""
     value = source.validate_json(text)
-    if not is_plain(text, value):
+    if not (source.typed and is_plain(text, value)):
         try:
             held_to_keys(source, Strict().decode(text), value)
         except Doubtful as doubt:

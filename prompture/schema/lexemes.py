@@ -55,7 +55,10 @@ SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"'}
 
 
 INFINITE = re.compile(r"[-+]?(?:Infinity|inf|Inf|infinity)\b")
-_STRAY = re.compile(r"\\[^\"\\/bfnrtuxU'\n]|\\u(?![0-9a-fA-F]{4})")
+_STRAY = re.compile(
+    r"\\[^\"\\/bfnrtuxU'\n]|\\u(?![0-9a-fA-F]{4})|\\x(?![0-9a-fA-F]{2})"
+    r"|\\U(?!00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})"
+)
 _LETTERS = re.compile(r"\\(.)", re.DOTALL)
 _COMMANDS = re.compile(
     r"\\(?:n(?:abla|atural|earrow|eg|eq|ewline|exists|i|mid|ot|otin|u|warrow)"

@@ -124,7 +124,7 @@ def _whole(text: str) -> Candidate | None:
     try:
         value = strict.decode(text)
     except Doubtful as doubt:
-        raise NotJSON(_why_none(doubt.reason)) from None
+        raise NotJSON(doubt.reason) from None
     except (ValueError, RecursionError):
         return None
     clean = strict.written(value, text)

@@ -1116,8 +1116,8 @@ def test_the_final_call_beside_others(colour: Colour) -> None:
     assert statuses(result) == ["retry"]
     assert "Other calls failed" in result.messages[3].text
     twice = [final(), ToolCall(id="g", name="Answer", arguments={"n": 1})]
-    result = colour.run([twice], tools=[note], **options)
-    assert result.output == VALUE
+    result = colour.run([twice, [final()]], tools=[note], **options)
+    assert (result.output, len(result.steps)) == (VALUE, 2)
     assert _is_whole(result.messages)
 
 

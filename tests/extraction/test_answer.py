@@ -1,0 +1,370 @@
+"""How the text of an answer becomes the value: by the schema, or not at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict
+
+import pytest
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel, model_validator
+
+from prompture import extract, extract_items, extract_result, extract_stream
+from prompture.errors import Invalid, Truncated
+from prompture.testing import ScriptedDriver
+from prompture.types import Completion, ToolCall
+
+STRATEGIES = ("prompt", "json_object", "json_schema", "tool")
+
+
+class Person(BaseModel):
+    name: str | None = None
+    age: int | None = None
+
+
+@dataclass
+class Record:
+    name: str | None = None
+    age: int | None = None
+
+
+class Entry(TypedDict, total=False):
+    name: str | None
+    age: int | None
+
+
+PLAIN = {
+    "type": "object",
+    "properties": {"name": {"type": ["string", "null"]}, "age": {"type": ["integer", "null"]}},
+}
+ANN = {"name": "Ann", "age": 30}
+
+
+def read(schema: Any, *answers: Any, **options: Any) -> Any:
+    options = {"strategy": "prompt", "max_retries": len(answers) - 1, **options}
+    return extract(schema, "A document.", model=ScriptedDriver(list(answers)), **options)
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    return dict(value if isinstance(value, dict) else vars(value))
+
+
+@pytest.mark.parametrize("schema", [Person, Record, Entry, PLAIN])
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        {"Person": ANN},
+        {"result": {"data": ANN}},
+        {"properties": ANN},
+        {"type": "object", "title": "Person", "properties": ANN},
+        {"name": "Person", "arguments": ANN},
+        {"name": "Person", "parameters": json.dumps(ANN)},
+        {"tool_calls": [{"type": "function", "function": {"name": "Person", "arguments": ANN}}]},
+        json.dumps(ANN),
+    ],
+)
+def test_what_is_put_around_a_value_is_taken_off(schema: Any, wrapped: Any) -> None:
+    found = extract_result(
+        schema,
+        "A document.",
+        model=ScriptedDriver([json.dumps(wrapped)]),
+        strategy="prompt",
+        max_retries=0,
+    )
+    assert as_dict(found.value) == ANN
+    assert "a wrapping around it" in found.attempts[-1].repairs
+
+
+@pytest.mark.parametrize("schema", [Person, Record, Entry, PLAIN])
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"Name": "Ann", "Age": 30},
+        {"result": ANN, "status": "ok"},
+        {"properties": {"name": {"type": "string"}}},
+        {"name": "Person", "arguments": {"text": "A document."}},
+    ],
+)
+def test_keys_that_are_all_foreign_are_no_answer(schema: Any, foreign: Any) -> None:
+    assert as_dict(read(schema, json.dumps(foreign), json.dumps(ANN))) == ANN
+    with pytest.raises(Invalid):
+        read(schema, json.dumps(foreign))
+
+
+@pytest.mark.parametrize("schema", [Person, Record, Entry, PLAIN])
+def test_an_empty_object_is_an_empty_value(schema: Any) -> None:
+    assert not any(as_dict(read(schema, "{}")).values())
+
+
+@pytest.mark.parametrize("schema", [Person, Record, Entry, PLAIN])
+def test_unknown_keys_are_noted(schema: Any) -> None:
+    answer = json.dumps({**ANN, "born": 1990})
+    found = extract_result(schema, "A document.", model=ScriptedDriver([answer]), strategy="prompt")
+    assert found.attempts[-1].repairs == ("unknown keys: /born",)
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str | None = None
+
+
+class Aliased(BaseModel):
+    name: str | None = Field(None, validation_alias=AliasChoices("fullName", "nm"))
+
+
+class ByKey(RootModel[dict[str, int]]):
+    pass
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    says: str | None = None
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"] = "dog"
+    barks: int | None = None
+
+
+class Owner(BaseModel):
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+
+
+class Lowered(BaseModel):
+    name: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def lower(cls, data: Any) -> Any:
+        return {key.lower(): value for key, value in data.items()}
+
+
+class Tree(BaseModel):
+    value: int | None = None
+    children: list[Tree] = []
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer", "expected"),
+    [
+        (Open, {"other": 1}, {"name": None, "other": 1}),
+        (Aliased, {"nm": "A"}, {"name": "A"}),
+        (Aliased, {"name": "A"}, {"name": "A"}),
+        (ByKey, {"any": 1}, {"any": 1}),
+        (Owner, {"pet": {"kind": "dog", "barks": 2}}, {"pet": {"kind": "dog", "barks": 2}}),
+        (Lowered, {"NAME": "A"}, {"name": "A"}),
+        (Tree, {"children": [{}]}, {"value": None, "children": [{"value": None, "children": []}]}),
+    ],
+)
+def test_keys_that_a_schema_takes_are_not_foreign(schema: Any, answer: Any, expected: Any) -> None:
+    assert read(schema, json.dumps(answer)).model_dump() == expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer", "where"),
+    [
+        (Tree, {"value": 1, "children": [{"value": 2}, {"val": 3}]}, "/children/1"),
+        (list[Person], [{"name": "a"}, {"nme": "b"}], "/1"),
+        (dict[str, Person], {"k": {"z": 1}}, "/k"),
+        (Lowered, {"zz": 1}, ""),
+    ],
+)
+def test_foreign_keys_are_found_wherever_they_stand(schema: Any, answer: Any, where: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        read(schema, json.dumps(answer))
+    assert [p.pointer for p in caught.value.problems] == [where]
+
+
+JSON_SCHEMAS_THAT_TAKE_ANY_KEY = [
+    {"type": "object", "properties": {"a": {}}, "additionalProperties": {"type": "integer"}},
+    {"type": "object", "properties": {"a": {}}, "additionalProperties": True},
+    {"type": "object", "properties": {"a": {}}, "patternProperties": {"^z": {"type": "integer"}}},
+    {"type": "object"},
+    {"anyOf": [{"type": "object", "properties": {"z": {}}}, {"type": "null"}]},
+    {"$ref": "#/$defs/z", "$defs": {"z": {"properties": {"z": {"type": "integer"}}}}},
+]
+
+
+@pytest.mark.parametrize("schema", JSON_SCHEMAS_THAT_TAKE_ANY_KEY)
+def test_json_schemas_that_take_the_key(schema: Any) -> None:
+    assert read(schema, '{"z": 1}') == {"z": 1}
+
+
+ADA = '{"name": "Ada", "age": 3}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ADA + '\n\nUsage:\n```python\np = P(**{"name": "example"})\n```',
+        '```python\nitem = {"name": "example"}\n```\n' + ADA,
+        'Schema: {"type": "object", "properties": {"name": {"type": "string"}}}\nAnswer: ' + ADA,
+        f"{ADA}\nthat is: {ADA}",
+        "[1, 2]\n" + ADA,
+        '{"step": 1}\n' + ADA,
+        'The log begins with [" and a date.\n\n' + ADA,
+        f"<answer>{ADA}</answer>",
+        f"```\r\n{ADA}\r\n```",
+        f"\ufeff{ADA}",
+        f"<think>maybe {{}}</think>{ADA}",
+        ADA.replace('"', "“"),
+    ],
+)
+def test_the_one_value_that_fits(text: str) -> None:
+    assert read(Person, text) == Person(name="Ada", age=3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Format:\n```json\n{"name": "string", "age": 0}\n```\nResult:\n' + ADA,
+        ADA + '\nI considered {"name": "Bob", "age": 40} but rejected it.',
+        f'{ADA}\n{{"name": "Bob"}}',
+    ],
+)
+def test_several_that_fit_and_differ_are_a_question(text: str) -> None:
+    assert read(Person, text, ADA) == Person(name="Ada", age=3)
+    with pytest.raises(Invalid, match="several"):
+        read(Person, text)
+    with pytest.raises(Invalid, match="several"):
+        list(
+            extract_stream(
+                Person,
+                "A document.",
+                model=ScriptedDriver([text], chunk_chars=4),
+                strategy="prompt",
+                max_retries=0,
+            )
+        )
+
+
+def test_an_answer_that_is_cut_off_is_not_replaced_by_its_example() -> None:
+    with pytest.raises(Truncated):
+        read(Person, 'Example: {"name": "x"}\nAnswer: {"name": "Ada", "age"')
+
+
+def test_a_broken_answer_is_not_replaced_by_a_remark() -> None:
+    with pytest.raises(Invalid):
+        read(Person, '{"name": "Ada", "age": $5}\n\nNot: {"name": "x"}')
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("fenced", [False, True])
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [
+        ("NaN", None),
+        ("1e999", Invalid),
+        ("-Infinity", Invalid),
+        ('1, "age": 1', 1),
+        ('1, "age": 2', Invalid),
+        ("9" * 5000, Invalid),
+    ],
+)
+def test_one_set_of_rules(strategy: str, fenced: bool, age: str, expected: Any) -> None:
+    text = f'{{"name": "a", "age": {age}}}'
+    text = f"```json\n{text}\n```" if fenced else text
+    if expected is Invalid:
+        with pytest.raises(Invalid):
+            read(Person, text, strategy=strategy)
+    else:
+        assert read(Person, text, strategy=strategy) == Person(name="a", age=expected)
+
+
+@pytest.mark.parametrize(
+    ("inner", "meant"),
+    [
+        (r"\alpha + \frac{1}{2}", True),
+        (r"\gamma \boldsymbol{x} \rho \nu", True),
+        (r"C:\Users\new\temp", True),
+        (r"^\d{3}\b\s\w+$", True),
+        (r"100\% sure", True),
+        (r"\d+\n\d", False),
+        (r"line\nSecond \alpha", False),
+        (r"\\alpha \cdot", False),
+        (r"\frac{1}{2}", False),
+        (r"C:\temp", False),
+    ],
+)
+def test_stray_backslashes(inner: str, meant: bool) -> None:
+    text = f'{{"name": "{inner}", "age": 1}}'
+    if meant:
+        assert read(Person, text).name == inner
+    else:
+        with pytest.raises(Invalid):
+            read(Person, text)
+
+
+class Lines(BaseModel):
+    lines: list[Person]
+
+
+class Order(BaseModel):
+    number: str
+    lines: list[Person]
+
+
+def called(*calls: tuple[str, Any]) -> Completion:
+    made = [
+        ToolCall(id=f"c{i}", name=name, arguments=None, raw_arguments=json.dumps(arguments))
+        for i, (name, arguments) in enumerate(calls)
+    ]
+    return Completion(text="", tool_calls=tuple(made), stop_reason="tool_calls", model="m")
+
+
+A, B = {"name": "a", "age": 1}, {"name": "b", "age": 2}
+BOTH = [Person(**A), Person(**B)]
+
+
+@pytest.mark.parametrize(
+    ("schema", "calls", "value"),
+    [
+        (list[Person], [("list_of_Person", {"items": [each]}) for each in (A, B)], BOTH),
+        (Lines, [("Lines", {"lines": [each]}) for each in (A, B)], Lines(lines=BOTH)),
+        (Person, [("Person", A), ("Person", A)], Person(**A)),
+        (Person, [("other", B), ("Person", A)], Person(**A)),
+        (Person, [("person", A)], Person(**A)),
+        (Person, [("Person", json.dumps(A))], Person(**A)),
+        (Person, [("Person", A), ("Person", B)], Invalid),
+        (Person, [("x", A), ("y", B)], Invalid),
+        (Order, [("Order", {"number": "1", "lines": [each]}) for each in (A, B)], Invalid),
+    ],
+)
+def test_several_calls(schema: Any, calls: Any, value: Any) -> None:
+    if value is Invalid:
+        with pytest.raises(Invalid):
+            read(schema, called(*calls), strategy="tool")
+    else:
+        assert read(schema, called(*calls), strategy="tool") == value
+
+
+def items(text: str, **options: Any) -> list[Any]:
+    model = ScriptedDriver([text], chunk_chars=6)
+    found = extract_items(
+        Person, "A document.", model=model, strategy="prompt", max_retries=0, **options
+    )
+    return [each.value for each in found]
+
+
+def test_items_hold_to_the_same_rules() -> None:
+    assert items('[{"name": "a"}, {"name": "b"}]\nSee [1].') == [Person(name="a"), Person(name="b")]
+    assert items("[{'name': 'a'}]") == [Person(name="a")]
+    assert items('{"items": [{"nme": "a"}, {"name": "b"}]}', on_error="skip") == [Person(name="b")]
+    for text in (
+        'Format:\n[{"name": "string"}]\nResult:\n[{"name": "a"}]',
+        '{"items": [{"name": "a", "name": "b"}]}',
+    ):
+        with pytest.raises(Invalid):
+            items(text)
+
+
+class Money(BaseModel):
+    amount: float
+    currency: str | None = "USD"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_explicit_null_stays_null(strategy: str) -> None:
+    assert read(Money, '{"amount": 1, "currency": null}', strategy=strategy).currency is None
