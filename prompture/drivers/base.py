@@ -22,6 +22,7 @@ from prompture.drivers.probe import AsyncProbes, SyncProbes
 from prompture.drivers.provider import Features, Provider
 from prompture.drivers.threads import finish_in_thread
 from prompture.errors import ConfigurationError, PromptureError
+from prompture.given import wrong
 from prompture.types import Completion, Delta, Request
 from prompture.wire.http import LARGE_CHARS, Exchange
 from prompture.wire.loops import require_asyncio
@@ -40,12 +41,20 @@ T = TypeVar("T")
 def _requests_transport(session: requests.Session | None) -> RequestsTransport:
     from prompture.drivers.sync import RequestsTransport
 
+    if session is not None and (
+        not hasattr(session, "request") or hasattr(session, "build_request")
+    ):
+        raise wrong("session", "a requests.Session (client=... is for an AsyncDriver)", session)
     return RequestsTransport(session)
 
 
 def _httpx_transport(client: Any) -> HttpxTransport:
     from prompture.drivers.aio import HttpxTransport
 
+    if client is not None and not (
+        hasattr(client, "build_request") and hasattr(client, "__aenter__")
+    ):
+        raise wrong("client", "an AsyncClient of httpx2 or httpx", client)
     return HttpxTransport(client)
 
 

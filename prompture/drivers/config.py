@@ -100,18 +100,25 @@ def configure(path: str | os.PathLike[str]) -> list[str]:
     rows, prices = _checked(_read(where), where.name)
     from prompture import catalog
 
-    if prices:
-        catalog.load_prices(prices, where=where.name)
     done: list[Provider] = []
     try:
         for row in rows:
-            registry.register(row)
+            _register(row, where.name)
             done.append(row)
+        if prices:
+            catalog.load_prices(prices, where=where.name)
     except ConfigurationError:
         for row in done:
             registry.unregister(row.name)
         raise
     return [row.name for row in rows]
+
+
+def _register(row: Provider, where: str) -> None:
+    try:
+        registry.register(row)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{where}: providers.{row.name}: {exc}") from exc
 
 
 def _read(path: Path) -> Any:
@@ -191,11 +198,26 @@ def _row(name: str, made: _Provider, where: str) -> Provider:
     }
     check_url(made.base_url, f"{entry}.base_url")
     checked_headers(made.headers, f"{entry}.headers")
+    try:
+        wired = like.wired(stream_usage=made.stream_usage, echo=made.echo)
+        return _changed(wired, name, made, features=features, per_model=per_model, where=where)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{entry}: {exc}") from exc
+
+
+def _changed(
+    like: Provider,
+    name: str,
+    made: _Provider,
+    *,
+    features: Features,
+    per_model: Mapping[str, Features],
+    where: str,
+) -> Provider:
     limits = made.rate_limits
     throttled = limits.requests_per_minute or limits.tokens_per_minute
-    wired = like.wired(stream_usage=made.stream_usage, echo=made.echo)
     return replace(
-        wired,
+        like,
         name=name,
         title=made.title or name,
         aliases=tuple(made.aliases),

@@ -128,7 +128,8 @@ def names() -> list[str]:
 
 def rows() -> Iterator[Provider]:
     """The row of every provider there is; a plugin that cannot be loaded is named in the log,
-    once, and left out."""
+    once, and left out. Raises ConfigurationError for a faulty ``PROMPTURE_CONFIG``."""
+    _configured()
     for name in names():
         try:
             yield find(name)
@@ -291,9 +292,14 @@ def default_model() -> str:
 
     Keys that serve other ends as well (``HF_TOKEN``, ...; ``Provider.shared_env``) choose none.
     The choice and its reason are logged once; as a warning where documents go to a provider
-    that nobody named.
+    that nobody named. Raises UnknownModel where ``PROMPTURE_MODEL`` names none.
     """
     model, why, named = default_choice()
+    if named and model != DEFAULT_MODEL and not model.startswith("cheapest"):
+        try:
+            resolve(model)
+        except UnknownModel as exc:
+            raise UnknownModel(f"PROMPTURE_MODEL: {exc}") from exc
     _say(logging.INFO if named else logging.WARNING, f"no model is named: {model} is used, {why}")
     return model
 

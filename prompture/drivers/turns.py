@@ -107,6 +107,11 @@ def _part(part: Any, place: str) -> Part:
     if isinstance(part, str):
         return Text(part)
     kind = part.get("type") if isinstance(part, Mapping) else None
+    if isinstance(part, Message) or (isinstance(part, Mapping) and "role" in part):
+        raise ConfigurationError(
+            f"{place} holds a message where a part of one belongs; generate takes a prompt, "
+            f"generate_messages takes messages"
+        )
     if kind not in ("text", "image_url"):
         raise ConfigurationError(
             f"{place}: a part must be of type text or image_url, or a prompture part (Text, "

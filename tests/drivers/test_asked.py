@@ -461,3 +461,11 @@ def test_a_model_in_this_process_is_asked_alike(make: Any) -> None:
             "complete",
             Request(model="", messages=(system("a"), user("b")), tools=(Tool(name="a"),)),
         )
+
+
+def test_messages_for_a_prompt_are_told_where_they_go(make: Any, server: Loopback) -> None:
+    for prompt in ([TURN], [user("hi")]):
+        refused(make, server, "generate_messages takes messages", "generate", prompt)
+    for prompt in (None, 3, [], {}, b"hi"):
+        refused(make, server, "prompt", "generate", prompt)
+    refused(make, server, "part must be of type", "generate", [3])

@@ -110,6 +110,9 @@ BAD = [
     ),
     ('[providers.acme-x]\nbase_url = "https://x"\nlike = "google"\nstream_usage = false\n',
      "stream_usage means nothing"),
+    ('[providers."acme/x"]\nbase_url = "https://x"\n', r"prompture.toml: providers.acme/x: Provider.name"),
+    ('[providers.acme-x]\nbase_url = "https://x"\naliases = ["kimi"]\n',
+     "prompture.toml: providers.acme-x: a provider called 'kimi' is already there"),
     (f"a = {'[' * 10_000}{']' * 10_000}", "nested too deep"),
 ]  # fmt: skip
 
@@ -168,3 +171,16 @@ def test_what_a_server_refuses_is_left_out(tmp_path: Path) -> None:
     configure(_file(tmp_path, text))
     codec = registry.find("acme-x").codec
     assert (codec.stream_usage, codec.echo) == (False, ("reasoning",))
+
+
+def test_nothing_of_a_file_with_a_fault_is_kept(tmp_path: Path) -> None:
+    prices = '[pricing."openai/gpt-5-mini"]\ninput = {}\noutput = 9\n'
+    taken = '[providers.openai]\nbase_url = "https://x"\n'
+    for text in (taken + prices.format(7), TOML.split("[pricing.")[0] + prices.format('"cheap"')):
+        with pytest.raises(ConfigurationError, match=r"prompture\.toml"):
+            configure(_file(tmp_path, text))
+        found = catalog.find("openai/gpt-5-mini")
+        assert found is not None
+        assert found.rates is not None
+        assert found.rates.input != 7
+        assert "acme-x" not in registry.names()

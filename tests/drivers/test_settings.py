@@ -11,13 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+import requests
 
 from prompture import Features, Hooks, Retry, async_driver_for, driver_for
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.drivers import registry
 from prompture.drivers.provider import Provider
-from prompture.errors import ConfigurationError, MissingKey
+from prompture.errors import ConfigurationError, MissingKey, UnknownModel
 from tests.loopback import Reply, json_reply, serving
 
 KEY = "never-shown-0123456789abcdef"
@@ -69,6 +71,15 @@ def test_the_other_colours_setting_is_told() -> None:
         driver_for("openai/m", api_key=KEY, client=object())
     with pytest.raises(ConfigurationError, match=r"session=\.\.\. is for a Driver"):
         async_driver_for("openai/m", api_key=KEY, session=object())
+
+
+def test_sessions_and_clients_that_are_none() -> None:
+    for session in (3, "x", httpx2.Client(), httpx2.AsyncClient()):
+        with pytest.raises(ConfigurationError, match=r"session must be a requests\.Session"):
+            driver_for("openai/m", api_key=KEY, session=session)
+    for client in (3, "x", httpx2.Client(), requests.Session()):
+        with pytest.raises(ConfigurationError, match="client must be an AsyncClient"):
+            async_driver_for("openai/m", api_key=KEY, client=client)
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -386,3 +397,20 @@ def test_the_endpoint_of_azure_is_told_by_its_name(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "mine.openai.azure.com")
     with pytest.raises(ConfigurationError, match="azure: endpoint needs http"):
         driver_for("azure/m", api_key=KEY)
+
+
+def test_a_variable_that_names_no_model_is_told(bare: pytest.MonkeyPatch) -> None:
+    for model in ("gpt-5", "opnai/gpt-5"):
+        bare.setenv("PROMPTURE_MODEL", model)
+        with pytest.raises(UnknownModel, match=r"PROMPTURE_MODEL: .*openai"):
+            registry.default_model()
+    bare.setenv("PROMPTURE_MODEL", "cheapest?vision")
+    assert registry.default_model() == "cheapest?vision"
+
+
+def test_a_faulty_file_of_the_environment_is_no_plugin_to_leave_out(
+    bare: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bare.setenv("PROMPTURE_CONFIG", str(tmp_path / "none.toml"))
+    with pytest.raises(ConfigurationError, match=r"none\.toml"):
+        registry.default_model()
