@@ -44,9 +44,13 @@ _PHRASES = (
 )
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _JSON_KINDS = (NoneType, bool, int, float, str, list, dict)
+_MEMBER = re.compile(r"<[\w.]+: ('[^']*'|[\w.-]+)>")
+_VALUE = r"\1"  # of a member of an Enum, which is what the JSON has
 _TEXTS = 10_000
 _NAME = re.compile(r"[A-Za-z_][\w.]*(?:\[[\w., ]+\])?")
-_FUNCTION = re.compile(r"function-\w+\[[^\[\],]*\(\), ([^\[\]]*(?:\[[^\[\]]*\])?)\]")
+_AROUND = re.compile(
+    r"(?:function-\w+\[[^\[\],]*\(\), |tagged-union\[)([^\[\],]*(?:\[[^\[\]]*\])?)\]"
+)
 _ABSENT = object()
 
 
@@ -86,7 +90,7 @@ def _tag_problem(
 ) -> tuple[Sequence[Segment], str, Any]:
     """Pydantic's own message for an unknown tag quotes it, and points at the whole object."""
     name = str(ctx.get("discriminator", "")).strip("'")
-    message = f"must be one of {ctx.get('expected_tags', '')}"
+    message = f"must be one of {_MEMBER.sub(_VALUE, str(ctx.get('expected_tags', '')))}"
     if isinstance(given, dict) and name in given:
         return [*path, name], message, given[name]
     return path, f"{name} {message}".strip(), given
@@ -140,6 +144,7 @@ def _same(end: Any, given: Any) -> bool:
 
 
 def _message(text: str, given: Any, *, withhold: bool) -> str:
+    text = _MEMBER.sub(_VALUE, text)
     for pattern, phrase in _PHRASES:
         text = pattern.sub(phrase, text)
     if withhold or "'" in text or '"' in text:
@@ -175,7 +180,7 @@ def _as_what(labels: Sequence[str]) -> str:
 
 
 def _bare(label: str) -> str:
-    """``int`` of ``function-before[guard(), int]``: what is validated, not how."""
-    while (bare := _FUNCTION.sub(r"\1", label)) != label:
+    """``int`` of ``function-after[check(), int]``: what is validated, not how."""
+    while (bare := _AROUND.sub(r"\1", label)) != label:
         label = bare
     return label

@@ -14,18 +14,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import partial
 from typing import Any
 
-from pydantic_core import PydanticCustomError, PydanticKnownError, SchemaValidator
+from pydantic_core import PydanticKnownError, SchemaValidator
 
-from prompture.schema.cores import Core, parts_of, rebuilt
+from prompture.schema.cores import Core, nodes_of, parts_of, rebuilt
 
 _DIGITS = re.compile(r"\s*[-+]?\d+(?:\.\d*)?\s*", re.ASCII)
-_FORMS = {
-    "date": r"^\d{4}-\d\d-\d\d$",
-    "datetime": r"^\d{4}-\d\d-\d\d[Tt _]\d",
-}
 _TAKES_OVER = ("function-before", "function-wrap")
 _OBJECTS = frozenset(
     {
@@ -40,24 +37,22 @@ _OBJECTS = frozenset(
     }
 )
 _TIMES = {
-    "date": ("date_type", "a date as YYYY-MM-DD"),
-    "datetime": ("datetime_type", "a date and time as YYYY-MM-DDTHH:MM:SS"),
-    "time": ("time_type", "a time as HH:MM:SS"),
-    "timedelta": ("time_delta_type", "a duration as P1DT2H"),
+    "date": "a date as YYYY-MM-DD",
+    "datetime": "a date and time as YYYY-MM-DDTHH:MM:SS",
+    "time": "a time as HH:MM:SS",
+    "timedelta": "a duration as P1DT2H",
 }
-_NOT_A_MOMENT = "not_a_moment"
+GUARD = "\0"
+"""The one tag of a guard: a tagged union of one branch, whose discriminator says no.
 
+Pydantic then gives the branch the JSON itself, in its own mode, and weighs the branches of a union
+around it as ever. A function before it would be handed, and hand on, Python objects.
+"""
+
+_NO_DIGITS = r"[^0-9\s.+-]|[0-9]-"
+_NO_TEXT_OF_IT = "no_text_of_it"
 MENDABLE = frozenset(
-    {
-        "int_type",
-        "float_type",
-        "bool_type",
-        "date_from_datetime_parsing",
-        "datetime_from_date_parsing",
-        "time_type",
-        "time_delta_type",
-        _NOT_A_MOMENT,
-    }
+    {"int_type", "float_type", "bool_type", "time_type", "time_delta_type", _NO_TEXT_OF_IT}
 )
 """Kinds of errors of the quick schema after which the full one may yet take the answer."""
 
@@ -91,7 +86,8 @@ class _Holding:
     """One walk down a core schema.
 
     ``own`` is True below a validator of the user's that sees the raw value of the field, ``key``
-    below the keys of a dict, ``strict`` and ``seconds`` are what the model around has set.
+    below the keys of a dict, ``seconds`` is what the model around has set for durations.
+    ``weighed`` is True where it matters how well a value fits: in a union, under strict mode.
     """
 
     def __init__(
@@ -100,14 +96,14 @@ class _Holding:
         quick: bool,
         own: bool = False,
         key: bool = False,
-        strict: bool = False,
         seconds: bool = False,
+        weighed: bool = False,
     ) -> None:
         self._quick = quick
         self._own = own
         self._key = key
-        self._strict = strict
         self._seconds = seconds
+        self._weighed = weighed
 
     def hold(self, core: Core) -> Core:
         kind = core["type"] if isinstance(core.get("type"), str) else ""
@@ -115,10 +111,14 @@ class _Holding:
         if leaf is not None:
             return leaf(self, core)
         if kind == "function-plain" and _is_address(core["function"]):
-            return core if self._own else _guarded(core, _refuse_any_number)
+            return core if self._own else _guarded(core, _is_no_number, "string_type")
         inner = self._inside(core, kind)
         copy = rebuilt(core, inner.hold)
-        if kind == "generator":
+        if kind == "union":
+            copy["choices"] = [_labelled(each) for each in copy["choices"]]
+        elif kind == "tagged-union":
+            copy["choices"] = _by_values(copy["choices"])
+        elif kind == "generator":
             copy["type"] = "list"
         elif kind in ("dict", "frozendict", "ordered-dict", "counter") and "keys_schema" in core:
             copy["keys_schema"] = inner._but(key=True).hold(core["keys_schema"])
@@ -131,13 +131,15 @@ class _Holding:
             return self._but(
                 own=False,
                 key=False,
-                strict=bool(config.get("strict", self._strict)),
+                weighed=self._weighed or bool(config.get("strict")),
                 seconds=config.get("ser_json_timedelta", self._seconds) in ("float", True),
             )
         if kind in _TAKES_OVER and not _is_pydantics(core["function"]):
             return self._but(own=True)
         if kind == "union" and core.get("mode") == "left_to_right":
             return self._but(quick=False)  # the first that takes it, however it is mended
+        if kind == "union" or (kind == "definitions" and _has_union(core)):
+            return self._but(weighed=True)
         return self
 
     def _but(self, **changes: bool) -> _Holding:
@@ -153,38 +155,34 @@ class _Holding:
             return held
         if self._quick:
             return {**held, "strict": True}
-        return _guarded(held, _refuse_boolean(f"{kind}_type"))
+        return _guarded(held, _is_no_boolean, f"{kind}_type")
 
     def boolean(self, core: Core) -> Core:
         if self._own:
             return core
         if self._quick and not self._key:
             return {**core, "strict": True}
-        return core if core.get("strict") else _guarded(core, _refuse_number)
+        return _guarded(core, _is_no_number_or_digits, "bool_type")
 
     def moment(self, core: Core) -> Core:
         kind = core["type"]
         if self._own or (kind == "timedelta" and self._seconds):
             return core
-        strict = bool(core.get("strict", self._strict))
-        if self._quick and kind in _FORMS:  # strict mode takes digits all the same
-            text = {"type": "str", "pattern": _FORMS[kind], "strict": True}
-            named = {"type": "custom-error", "schema": text, "custom_error_type": _NOT_A_MOMENT}
-            named["custom_error_message"] = f"Input should be {_TIMES[kind][1]}"
-            read = {**_without_ref(core), "strict": False}
-            return {"type": "chain", "steps": [named, read], **_ref(core)}
-        if self._quick:
-            return {**core, "strict": True}
-        # After the guard a text is Python's, which strict mode would not read.
-        return _guarded({**core, "strict": False}, _refuse_digits(kind, strict=strict))
+        if self._quick and kind in ("time", "timedelta"):
+            return {**core, "strict": True}  # which takes no digits
+        if self._quick and not self._weighed and not core.get("strict"):
+            return _unguarded(core)
+        return _guarded(core, _is_no_number_or_digits, f"{kind}_form", wanted=_TIMES[kind])
 
     def choice(self, core: Core) -> Core:
         members = core["expected"] if core["type"] == "literal" else core["members"]
         values = [getattr(member, "value", member) for member in members]
+        if core["type"] == "literal" and any(isinstance(member, Enum) for member in members):
+            return _before(core, _as_member(members))
         if self._own or not any(isinstance(value, (int, float)) for value in values):
             return core
-        held = core if core["type"] == "literal" else {**core, "strict": False}
-        return _guarded(held, _refuse_other_kind(values))
+        shown = " or ".join(repr(value) for value in values[:12])
+        return _guarded(core, _is_of_the_kind(values), "value_kind", wanted=shown)
 
     def complex(self, core: Core) -> Core:
         function = {"type": "no-info", "function": _finite}
@@ -199,12 +197,12 @@ class _Exact(_Holding):
         kind = core.get("type")
         if kind == "decimal":
             read = {**super().hold(core), "strict": False}
-            return _guarded(read, float_of if self._own else digits_of)
+            return _before(read, float_of if self._own else digits_of)
         held = super().hold(core)
         is_users = kind in _TAKES_OVER and not _is_pydantics(core["function"])
         is_leaf = kind != "definition-ref" and next(parts_of(core), None) is None
         if isinstance(kind, str) and (is_users or is_leaf) and kind not in _OBJECTS:
-            return _guarded(held, float_of)
+            return _before(held, float_of)
         return held
 
     def _but(self, **changes: bool) -> _Exact:
@@ -248,10 +246,73 @@ def _without_ref(core: Core) -> Core:
     return {key: value for key, value in core.items() if key != "ref"}
 
 
-def _guarded(core: Core, guard: Callable[[Any], Any]) -> Core:
-    function = {"type": "no-info", "function": guard}
+def _guarded(core: Core, passes: Callable[[Any], bool], kind: str, *, wanted: str = "") -> Core:
+    """``kind`` is that of the error; Pydantic has words for its own."""
+    words = {"custom_error_message": f"Input should be {wanted}"} if wanted else {}
+    return {
+        "type": "tagged-union",
+        "discriminator": lambda value: GUARD if passes(value) else None,
+        "choices": {GUARD: _without_ref(core)},
+        "custom_error_type": kind,
+        **words,
+        **_ref(core),
+    }
+
+
+def _unguarded(core: Core) -> Core:
+    """A date that is no bare digits, for less than a guard costs; it weighs less in a union."""
+    text = {"type": "str", "pattern": _NO_DIGITS, "strict": True}
+    message = f"Input should be {_TIMES[core['type']]}"
+    named = {
+        "type": "custom-error",
+        "schema": text,
+        "custom_error_type": _NO_TEXT_OF_IT,
+        "custom_error_message": message,
+    }
+    return {
+        "type": "chain",
+        "steps": [named, {**_without_ref(core), "strict": False}],
+        **_ref(core),
+    }
+
+
+def _before(core: Core, function: Callable[[Any], Any]) -> Core:
+    before = {"type": "no-info", "function": function}
     inner = _without_ref(core)
-    return {"type": "function-before", "function": function, "schema": inner, **_ref(core)}
+    return {"type": "function-before", "function": before, "schema": inner, **_ref(core)}
+
+
+def _labelled(choice: Any) -> Any:
+    """A guarded branch of a union, called in errors what it is without its guard."""
+    if isinstance(choice, tuple) or not is_guard(choice):
+        return choice
+    return choice, choice["choices"][GUARD]["type"]
+
+
+def _has_union(core: Core) -> bool:
+    return any(node.get("type") == "union" for node in nodes_of(core))
+
+
+def is_guard(core: Core) -> bool:
+    return core["type"] == "tagged-union" and GUARD in core["choices"]
+
+
+def _by_values(choices: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Under the values of Enum members, which are what JSON has."""
+    return {tag.value if isinstance(tag, Enum) else tag: each for tag, each in choices.items()}
+
+
+def _as_member(members: list[Any]) -> Callable[[Any], Any]:
+    """Pydantic takes JSON for no Literal of Enum members, though its JSON Schema names them."""
+
+    def convert(value: Any) -> Any:
+        for member in members:
+            held = member.value if isinstance(member, Enum) else member
+            if held == value and isinstance(held, bool) is isinstance(value, bool):
+                return member
+        return value
+
+    return convert
 
 
 def _is_pydantics(function: Mapping[str, Any]) -> bool:
@@ -270,57 +331,30 @@ def _is_address(function: Mapping[str, Any]) -> bool:
     ).startswith("ip_v")
 
 
-def _refuse_any_number(value: Any) -> Any:
-    if isinstance(value, (int, float)):
-        raise PydanticKnownError("string_type")
-    return value
+def _is_no_number(value: Any) -> bool:
+    return not isinstance(value, (int, float))
 
 
-def _refuse_boolean(kind: Any) -> Callable[[Any], Any]:
-    def guard(value: Any) -> Any:
-        if isinstance(value, bool):
-            raise PydanticKnownError(kind)
-        return value
-
-    return guard
+def _is_no_boolean(value: Any) -> bool:
+    return not isinstance(value, bool)
 
 
-def _refuse_number(value: Any) -> Any:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise PydanticKnownError("bool_type")
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        raise PydanticKnownError("bool_parsing")
-    return value
+def _is_no_number_or_digits(value: Any) -> bool:
+    if isinstance(value, str):
+        return not _DIGITS.fullmatch(value)
+    return isinstance(value, bool) or not isinstance(value, (int, float))
 
 
-def _refuse_digits(kind: str, *, strict: bool) -> Callable[[Any], Any]:
-    name: Any
-    name, form = _TIMES[kind]
-    wanted = re.compile(_FORMS.get(kind, "") if strict else "")
-
-    def guard(value: Any) -> Any:
-        if isinstance(value, (int, float)):
-            raise PydanticKnownError(name)
-        if isinstance(value, str) and (_DIGITS.fullmatch(value) or not wanted.match(value)):
-            raise PydanticCustomError(f"{kind}_parsing", f"Input should be {form}")
-        return value
-
-    return guard
-
-
-def _refuse_other_kind(values: list[Any]) -> Callable[[Any], Any]:
+def _is_of_the_kind(values: list[Any]) -> Callable[[Any], bool]:
     """No ``true`` for 1, no 1 for ``true``."""
-    shown = " or ".join(repr(value) for value in values[:12])
 
-    def guard(value: Any) -> Any:
-        if isinstance(value, (int, float)):
-            truth = isinstance(value, bool)
-            equal = [isinstance(each, bool) for each in values if each == value]
-            if equal and truth not in equal:
-                raise PydanticKnownError("literal_error", {"expected": shown})
-        return value
+    def passes(value: Any) -> bool:
+        if not isinstance(value, (int, float)):
+            return True
+        equal = [isinstance(each, bool) for each in values if each == value]
+        return not equal or isinstance(value, bool) in equal
 
-    return guard
+    return passes
 
 
 def _finite(value: complex) -> complex:

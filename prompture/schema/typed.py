@@ -139,19 +139,21 @@ class TypedChecker:
             found = self._read("quick", text, patiently=patiently)
         except ValidationError as error:
             found = self._mended(text, error, patiently=patiently)
-        except MemoryError:
-            raise
-        except Exception as error:  # a user's validator may raise anything
-            raise blunder(error, withhold=self._withhold) from error
         if self._open:
             refuse_infinite(text)
         return self._exactly(text, found) if self._exact else found
 
     def _read(self, name: str, text: str | bytes, *, patiently: bool) -> Any:
+        """Raises ValidationError, and InvalidValue for whatever else a validator raised."""
         validator = self._validators.get(name, patiently=patiently)
-        return validator.validate_json(
-            text, by_alias=True, by_name=self._by_name, context=self._context
-        )
+        try:
+            return validator.validate_json(
+                text, by_alias=True, by_name=self._by_name, context=self._context
+            )
+        except (ValidationError, MemoryError):
+            raise
+        except Exception as error:  # a user's validator may raise anything
+            raise blunder(error, withhold=self._withhold) from error
 
     def _mended(self, text: str | bytes, refusal: ValidationError, *, patiently: bool) -> Any:
         """What the answer is once mended, if mending may help. Raises InvalidValue."""
@@ -161,10 +163,6 @@ class TypedChecker:
                 return self._read("full", text, patiently=patiently)
             except ValidationError as error:
                 refusal = error
-            except MemoryError:
-                raise
-            except Exception as error:  # as above
-                raise blunder(error, withhold=self._withhold) from error
         # `from None`: Pydantic's error prints the document.
         raise problems_of(refusal, lambda: _loaded(text), withhold=self._withhold) from None
 

@@ -54,6 +54,28 @@ class Open(BaseModel):
     count: int = 0
 
 
+class Plain(enum.Enum):
+    ONE = "one"
+    TWO = 2
+
+
+class First(BaseModel):
+    kind: Literal[Plain.ONE]
+
+
+class Second(BaseModel):
+    kind: Literal[Plain.TWO]
+    day: dt.date | None = None
+
+
+class ByDay(BaseModel):
+    when: dt.date
+
+
+class ByWords(BaseModel):
+    when: str
+
+
 def _dataclass(of: Any) -> Any:
     return dataclasses.make_dataclass("Held", [("held", of)])
 
@@ -143,6 +165,12 @@ TAKEN: list[tuple[Any, str, Any]] = [
     (Half, "true", Half.YES),
     (int | str, '"12"', "12"),
     (dt.datetime | dt.date, '"2024-01-02"', dt.date(2024, 1, 2)),
+    (dt.date | str, '"2024-01-02"', dt.date(2024, 1, 2)),
+    (dt.date | str, '"2023"', "2023"),
+    (str | dt.date, '"2024-01-02"', "2024-01-02"),
+    (dt.time | str, '"12:30"', dt.time(12, 30)),
+    (Literal[Plain.ONE], '"one"', Plain.ONE),
+    (Literal[Plain.ONE, "two"], '"two"', "two"),
 ]
 
 
@@ -287,6 +315,27 @@ def test_lazy_types_are_lists_of_checked_items(lazy: Any) -> None:
 def test_a_lazy_type_that_cannot_be_checked_is_refused() -> None:
     with pytest.raises(SchemaError, match="Iterator"):
         source(Iterator[int])
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_members_of_an_enum_as_the_tags_of_a_union(tagged: bool) -> None:
+    form: Any = Annotated[First | Second, Field(discriminator="kind")] if tagged else First | Second
+    found = source(list[form]).validate([{"kind": "one"}, {"kind": 2, "day": "2024-01-02"}])
+    assert found == [
+        First(kind=Plain.ONE),
+        Second(kind=Plain.TWO, day=dt.date(2024, 1, 2)),
+    ]
+    with pytest.raises(InvalidValue) as caught:
+        source(form).validate({"kind": "three"})
+    if tagged:
+        assert str(caught.value) == "/kind: must be one of 'one', 2"
+
+
+def test_branches_of_a_union_are_weighed_as_ever() -> None:
+    either = source(ByDay | ByWords)
+    assert either.validate({"when": "2024-01-02"}) == ByDay(when=dt.date(2024, 1, 2))
+    assert either.validate({"when": "2023"}) == ByWords(when="2023")
+    assert source(ByWords | ByDay).validate({"when": "2024-01-02"}) == ByWords(when="2024-01-02")
 
 
 leaves = st.sampled_from(

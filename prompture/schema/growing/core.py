@@ -25,6 +25,7 @@ from prompture.schema.growing.shapes import (
     Siblings,
     Typed,
 )
+from prompture.schema.held import GUARD, is_guard
 
 _WRAPPERS = {
     "nullable": "schema",
@@ -89,6 +90,8 @@ class _Compiler:
             core = self._collect(core)
             if core["type"] == "definition-ref":
                 core = self._defs[core["schema_ref"]]
+            elif is_guard(core):
+                core = core["choices"][GUARD]
             elif core["type"] in _WRAPPERS:
                 core = core[_WRAPPERS[core["type"]]]
             else:
