@@ -13,8 +13,8 @@ from typing import Any
 
 from prompture.extraction.strategy import Plan
 from prompture.extraction.wrappings import inner_values, is_wrapping
-from prompture.schema.candidates import Candidate, Found
-from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.candidates import DOUBTFUL, Candidate, Found
+from prompture.schema.check import InvalidValue, Problem, pointer
 from prompture.schema.exact import is_plain, same
 from prompture.schema.keys import held_to_keys, vocabulary
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
@@ -156,6 +156,9 @@ class _Judge:
             raise Rejected(
                 exc.problems, plain, exc.problems if rewrite.identity else shown
             ) from exc
+        if keys.ignored and not DOUBTFUL.isdisjoint(repairs):
+            said = "must be JSON: it is almost, and a key in it is not one of the schema's"
+            raise Rejected([Problem(pointer(keys.ignored[0]), said, "json_invalid")], plain)
         kept = None if rewrite.identity else plain
         return Reading(value, kept, (*repairs, *keys.notes()), len(keys.ignored))
 

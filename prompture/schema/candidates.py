@@ -25,7 +25,7 @@ _DATA = frozenset({"", "json", "json5", "jsonc", "jsonl", "text", "txt", "plaint
 """Languages of fences in which an answer stands; another language's may hold an example."""
 _HEADLESS = re.compile(r"\s*\"[^\"\n\[\]{},:;]{1,100}\"\s*:")
 _GOES_ON = re.compile(
-    r"[\d\"]|\s*[,;]?\s*\"(?:[^\"\\\n]|\\.){0,200}\"\s*:|[ \t]*,\s*[\[{]|[ \t]*,[ \t]*[\"\d]"
+    r"[\d\"]|\s*,?\s*\w{1,60}[\"']\s*:|\s*[,;]?\s*\"(?:[^\"\\\n]|\\.){0,200}\"\s*:|[ \t]*,\s*[\[{]|[ \t]*,[ \t]*[\"\d]"
 )
 _CLOSERS = re.compile(r"[\s\]}]*")
 _IN_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -33,6 +33,10 @@ _LOOK_AHEAD = 2_000
 _KEYED = re.compile(r"[\"'”]\s*:\Z")
 _BARE_KEYED = re.compile(r"[{,]\s*\w+\s*:\Z")
 _SLIP = "one slip of the pen"
+DOUBTFUL = frozenset(
+    {_SLIP, "missing commas", "quotes inside strings", "stray backslashes", "unquoted text"}
+)
+"""Repairs after which a key that nobody knows shows that something else was meant."""
 _BARE = frozenset({"unquoted text", _SLIP})
 
 
@@ -198,8 +202,8 @@ def _mended(text: str, start: int, fence: str) -> tuple[list[Candidate], int]:
             raise
         return _slipped(text, start, fence, refusal)
     if not reading.cut and _goes_on(text, start, reading.end):
-        refusal = Unreadable("it goes on behind its end", reading.end)
-        return _slipped(text, start, fence, refusal)
+        goes_on = Unreadable("it goes on behind its end", reading.end)
+        return _slipped(text, start, fence, goes_on)
     return [from_reading(reading, text, start, fence)], reading.end
 
 

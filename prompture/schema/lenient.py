@@ -24,6 +24,7 @@ from prompture.schema.lexemes import (
     MEMBER_INSIDE,
     NUMBER,
     PLAIN_STRING,
+    PREFIXED,
     QUOTE,
     SEPARATED,
     SLOPPY_NUMBER,
@@ -209,6 +210,8 @@ class _Reader:
             return
         if INFINITE.match(self._text, self._at):
             raise self._refusal("a number is not finite", final=True)
+        if PREFIXED.match(self._text, self._at):
+            raise self._refusal("a string is not one of JSON", final=True)
         bare = BARE_VALUE.match(self._text, self._at)
         if bare and self._open and self._open[-1] == "{":
             if MEMBER_INSIDE.search(bare[0]) or _almost_a_literal(bare[0].rstrip()):

@@ -54,6 +54,7 @@ LITERALS = {
 SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"'}
 
 
+PREFIXED = re.compile(r"[bBrRfFuU]{1,2}[\"']")  # as Python writes bytes
 INFINITE = re.compile(r"[-+]?(?:Infinity|inf|Inf|infinity)\b")
 _STRAY = re.compile(
     r"\\[^\"\\/bfnrtuxU'\n]|\\u(?![0-9a-fA-F]{4})|\\x(?![0-9a-fA-F]{2})"

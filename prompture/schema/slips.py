@@ -101,13 +101,11 @@ def _edits(piece: str, fault: int) -> Iterator[tuple[str, int]]:
 def _edits_at(piece: str, at: int) -> Iterator[tuple[str, int]]:
     here, before, after = piece[at], piece[:at], piece[at + 1 :]
     is_mark = _MARK.match(here) is not None
-    if is_mark:
-        yield before + after, -1
+    if is_mark and (here != '"' or _MARK.match(before[-1:]) or _MARK.match(after[:1])):
+        yield before + after, -1  # a lone quote in a text may have been meant
     for mark in _MARKS:
-        if mark != here and not here.isspace() and (here != '"' or mark != '"'):
-            place = -1 if mark == '"' else at
-            if mark != '"' or not here.isdigit():
-                yield before + mark + after, place
+        if mark != here and not here.isspace() and (mark == '"' or not here.isalnum()):
+            yield before + mark + after, -1 if mark == '"' else at
     for where in (at, at + 1):
         if where < len(piece):
             yield from _insertions(piece, where)
