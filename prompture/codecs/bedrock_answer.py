@@ -96,6 +96,8 @@ def read_usage(body: JSON) -> Usage:
     read = counts.part(usage, "cacheReadInputTokens", "cacheReadInputTokenCount")
     written = counts.part(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
     writes = _writes(usage, counts)
+    rest = counts.rest(usage, "totalTokens", fresh + output + read + written)
+    counts.unexplained(rest, "totalTokens")
     tier = section(body, "serviceTier").get("type")
     return Usage(
         input_tokens=fresh + read + written,

@@ -135,6 +135,9 @@ def usage_of(body: JSON) -> Usage:
     given = objects(raw.get("promptTokensDetails")) + objects(raw.get("toolUsePromptTokensDetails"))
     made = objects(raw.get("candidatesTokensDetails"))
     thoughts = counts.part(raw, "thoughtsTokenCount")
+    everything = prompt + tools + answered + thoughts
+    rest = counts.rest(raw, "totalTokenCount", everything)
+    counts.unexplained(rest, "totalTokenCount")
     spoken, heard = _of_kind(made, _AUDIO, counts), _of_kind(given, _AUDIO, counts)
     drawn, seen = _of_kind(made, _IMAGE, counts), _of_kind(given, _IMAGE, counts)
     return Usage(

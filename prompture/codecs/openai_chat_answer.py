@@ -226,12 +226,20 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
     prompt = counts.total(usage, "prompt_tokens", "input_tokens")
     output = counts.total(usage, "completion_tokens", "output_tokens")
     reasoning = part(made, "reasoning_tokens") or part(usage, "reasoning_tokens")
-    if quirks.reasoning_apart and part(usage, "total_tokens") != prompt + output:
-        output += reasoning
     read = part(given, "cached_tokens") or part(
         usage, "cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens"
     )
-    write = part(given, "cache_write_tokens", "cache_creation_input_tokens")
+    write = part(
+        given, "cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens"
+    )
+    heard = part(given, "audio_tokens")
+    rest = counts.rest(usage, "total_tokens", prompt + output)
+    if reasoning and (rest == reasoning or (quirks.reasoning_apart and rest)):
+        output += reasoning
+    elif rest and rest == read + write:
+        prompt += rest
+    elif rest != heard:  # Mistral bills audio by its minutes
+        counts.unexplained(rest, "total_tokens")
     stated_cost = counts.dollars(usage)
     xai = section(usage, "server_side_tool_usage_details")
     searches = part(xai, "web_search_calls") + part(xai, "x_search_calls")
@@ -241,7 +249,7 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
         cache_read_tokens=read,
         cache_write_tokens=write,
         reasoning_tokens=reasoning,
-        input_audio_tokens=part(given, "audio_tokens"),
+        input_audio_tokens=heard,
         output_audio_tokens=part(made, "audio_tokens"),
         input_image_tokens=part(given, "image_tokens"),
         output_image_tokens=part(made, "image_tokens"),

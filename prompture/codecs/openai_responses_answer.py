@@ -126,6 +126,11 @@ def read_usage(body: JSON) -> Usage:
     read = min(part(given, "cached_tokens"), tokens)
     written = min(part(given, "cache_write_tokens"), tokens - read)
     reasoning = part(section(usage, "output_tokens_details"), "reasoning_tokens")
+    rest = counts.rest(usage, "total_tokens", tokens + output)
+    if rest and rest == reasoning:
+        output += rest
+    else:
+        counts.unexplained(rest, "total_tokens")
     writes, searches = _writes(usage, given, counts), _searches(body, usage, counts)
     stated_cost = counts.dollars(usage)
     tier = body.get("service_tier")

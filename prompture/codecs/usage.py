@@ -78,6 +78,16 @@ class Counts:
             self.note(problem)
         return stated or 0
 
+    def rest(self, source: JSON, name: str, counted: int) -> int:
+        """How many tokens a stated total has beyond those counted; 0 where none is stated."""
+        total = self.part(source, name)
+        return max(0, total - counted) if self.readable else 0
+
+    def unexplained(self, rest: int, name: str) -> None:
+        """Tokens that only the total knows (thoughts, as a rule) were billed as something."""
+        if rest:
+            self.note(f"{name} has {rest} tokens more than its parts")
+
     def dollars(self, source: JSON) -> Decimal | None:
         """US dollars that the provider states: OpenRouter's ``cost`` (plus the upstream's where
         the user's own key paid there), xAI's ticks, Perplexity's ``cost.total_cost``."""
@@ -127,11 +137,11 @@ def amount(value: Any) -> Decimal | None:
     is no such amount: negative, not finite, a word, or more than any call costs."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         return None
-    if value == 0 and not isinstance(value, str):  # a negative zero too
+    if isinstance(value, (int, float)) and value == 0:  # a negative zero too
         return ZERO
     if isinstance(value, int) and not 0 <= value <= DEAREST:
         return None
-    text = value.strip().removeprefix("$") if isinstance(value, str) else str(value)
+    text = str(value).strip().removeprefix("$")
     if not _AMOUNT.fullmatch(text):
         return None
     found = Decimal(text)

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from prompture.catalog import Rates, cost_of
 from prompture.codecs.anthropic_answer import read_usage as anthropic
+from prompture.codecs.base import Endpoint
 from prompture.codecs.bedrock_answer import read_usage as bedrock
 from prompture.codecs.cohere_answer import usage_of as cohere
 from prompture.codecs.gemini_answer import usage_of as gemini
 from prompture.codecs.ollama_answer import usage_of as ollama
+from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_chat_answer import usage_of as chat
 from prompture.codecs.openai_responses_answer import read_usage as responses
@@ -230,3 +232,58 @@ def test_nested_totals_are_merged_too() -> None:
     assert json.dumps(first) == json.dumps(
         {"a": 5, "details": {"cached": 3, "other": 1}, "list": [1]}
     )
+
+
+THOUGHT = {"completion_tokens_details": {"reasoning_tokens": 60}}
+
+
+@pytest.mark.parametrize(
+    ("stated", "counts"),
+    [
+        ({"prompt_tokens": 21, "completion_tokens": 0, "total_tokens": 81, **THOUGHT}, (21, 60)),
+        ({"prompt_tokens": 21, "completion_tokens": 70, "total_tokens": 91, **THOUGHT}, (21, 70)),
+        ({"prompt_tokens": 21, "completion_tokens": 70, "total_tokens": 151, **THOUGHT}, (21, 130)),
+        ({"prompt_tokens": 21, "completion_tokens": 70, **THOUGHT}, (21, 70)),
+        ({"prompt_tokens": 21, "completion_tokens": 70, "total_tokens": 5}, (21, 70)),
+        (
+            {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 112,
+             "prompt_tokens_details": {"cached_tokens": 100}},
+            (105, 7),
+        ),
+        ({"prompt_tokens": 20, "completion_tokens": 424, "total_tokens": 1016}, None),
+    ],
+)  # fmt: skip
+def test_what_a_total_has_beyond_its_parts(stated: Any, counts: tuple[int, int] | None) -> None:
+    """Some servers leave thoughts out of the output, or the cache out of the prompt."""
+    usage = chat({"usage": stated}, Quirks())
+    if counts is None:
+        assert "572 tokens more than its parts" in str(cost_of(usage, RATES))
+        assert "at least $0.000868" in str(cost_of(usage, RATES))
+    else:
+        assert (usage.input_tokens, usage.output_tokens, usage.problem) == (*counts, "")
+
+
+def test_totals_of_other_dialects() -> None:
+    stated = {"promptTokenCount": 5, "candidatesTokenCount": 7, "totalTokenCount": 100}
+    assert "88 tokens more" in gemini({"usageMetadata": stated}).problem
+    stated = {"inputTokens": 5, "outputTokens": 7, "totalTokens": 100}
+    assert "88 tokens more" in bedrock({"usage": stated}).problem
+    stated = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 100}
+    assert "88 tokens more" in responses({"usage": stated}).problem
+
+
+def test_a_usage_beside_an_empty_delta_is_the_streams() -> None:
+    """As some servers end: the last chunk has a choice and the usage at once."""
+    decoder = OpenAIChat().stream_decoder(Endpoint("openai", "http://x"))
+    stated = {
+        "prompt_tokens": 16111, "completion_tokens": 2, "total_tokens": 16113,
+        "prompt_tokens_details": {"cached_tokens": 15872},
+    }  # fmt: skip
+    early = {"usage": {"prompt_tokens": 1, "completion_tokens": 0}, "choices": []}
+    delta = {"choices": [{"index": 0, "delta": {"content": "ok"}, "finish_reason": "stop"}]}
+    last = {"choices": [{"index": 0, "delta": {}}], "usage": stated}
+    for event in (early, delta, last, {"choices": [], "usage": None}, {"usage": {}}):
+        decoder.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+    decoder.feed(b"data: [DONE]\n\n")
+    usage = decoder.close().usage
+    assert (usage.input_tokens, usage.cache_read_tokens, usage.output_tokens) == (16111, 15872, 2)

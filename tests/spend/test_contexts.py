@@ -119,7 +119,7 @@ AMOUNTS = st.decimals(0, 10**7, places=12)
 def test_sums_and_how_they_are_written(amounts: list[Decimal], name: str) -> None:
     def work() -> Any:
         total = add_usd(amounts)
-        return str(total), format_usd(total), short_usd(total), amount(str(total)), amount(0.1)
+        return total, format_usd(total), short_usd(total), amount(str(total)), amount(0.1)
 
     plain, found = under(name, work)
     assert plain == found
