@@ -65,6 +65,9 @@ def problems_of(
     if found and found[0]["type"] == "json_invalid":
         message = f"is not JSON: {found[0]['ctx']['error']}"
         return InvalidValue([Problem("", message, "json_invalid")])
+    if found and found[0]["type"] == "string_unicode" and not found[0]["loc"]:
+        # The text itself, which Pydantic wants as UTF-8: half of a pair of surrogates has none.
+        return InvalidValue([Problem("", "is not JSON: it holds half a character", "json_invalid")])
     value = load()
     problems = (_problem(line, value, withhold=withhold) for line in found[:PROBLEM_LIMIT])
     return InvalidValue(dict.fromkeys(problems), total=len(found))

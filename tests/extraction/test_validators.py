@@ -319,3 +319,12 @@ def test_a_class_that_cannot_be_made_unfinished_ends_no_stream() -> None:
             seen.append((partial.value, partial.problems))
     assert made and seen and all(value is None for value, _ in seen)
     assert any("raised LookupError" in str(found) for _, found in seen)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "text", ['{"code": "\ud83d', '{"code": "A1\ud83d"}', "\ud83d", '{"code": "A1\\ud83d"}']
+)
+def test_half_a_character_is_asked_for_again(way: Any, text: str) -> None:
+    model = schema(own)
+    assert way(model, [paid(text), paid(GOOD)], max_retries=1).code == "A1"
