@@ -11,13 +11,36 @@ from __future__ import annotations
 import copy
 import pickle
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 E = TypeVar("E", bound=BaseException)
 State = dict[str, Any]
 
 _packing: ContextVar[frozenset[int]] = ContextVar("packing", default=frozenset())
 """Errors being packed: one that leads back to itself is packed once."""
+
+
+class Portable:
+    """An exception that is copied and pickled whole; put before the class of exception."""
+
+    _carries_cause: ClassVar[bool] = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        assert isinstance(self, BaseException)
+        arguments, state = packed(self, with_cause=self._carries_cause)
+        return (blank, arguments, state)
+
+    def __setstate__(self, state: State | None) -> None:
+        assert isinstance(self, BaseException)
+        unpack(self, state or {})
+
+    def __copy__(self) -> Self:
+        assert isinstance(self, BaseException)
+        return copied(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        assert isinstance(self, BaseException)
+        return deeply_copied(self, memo)
 
 
 def blank(cls: type[E], args: tuple[Any, ...]) -> E:

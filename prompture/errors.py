@@ -44,9 +44,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any
 
-from prompture import copying
+from prompture.copying import Portable
 
 if TYPE_CHECKING:
     from prompture.agents.trace import Trace
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from prompture.types import Completion
 
 
-class PromptureError(Exception):
+class PromptureError(Portable, Exception):
     """Base of every error this package raises.
 
     Attributes:
@@ -76,20 +76,6 @@ class PromptureError(Exception):
     trace: Trace | None = None
     attempts: tuple[Attempt, ...] = ()
     retryable: bool = False
-    _carries_cause: ClassVar[bool] = True
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        arguments, state = copying.packed(self, with_cause=self._carries_cause)
-        return (copying.blank, arguments, state)
-
-    def __setstate__(self, state: dict[str, Any] | None) -> None:
-        copying.unpack(self, state or {})
-
-    def __copy__(self) -> Self:
-        return copying.copied(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return copying.deeply_copied(self, memo)
 
 
 class ConfigurationError(PromptureError):

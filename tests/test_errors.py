@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import prompture
+from prompture.copying import Portable
 from prompture.errors import (
     AgentError,
     BudgetExceeded,
@@ -28,6 +29,7 @@ from prompture.errors import (
     ToolFailed,
 )
 from prompture.money import Bill, Charge, Cost
+from prompture.schema.partial.events import PartialJSONError
 from prompture.types import Completion, Delta, Usage
 
 _GIVEN: dict[str, Any] = {
@@ -251,6 +253,25 @@ def test_the_context_travels_where_it_would_be_shown() -> None:
 
     assert "KeyError: 'x'" in "".join(traceback.format_exception(_by_pickle(fail(quietly=False))))
     assert "KeyError" not in "".join(traceback.format_exception(_by_pickle(fail(quietly=True))))
+
+
+def test_every_other_exception_with_an_init_of_its_own_is_portable() -> None:
+    """One of them may be the cause of an error that travels."""
+    found, left = set(), [Exception]
+    while left:
+        below = left.pop().__subclasses__()
+        left += below
+        found |= {c for c in below if c.__module__.startswith("prompture.")}
+    made = {c for c in found if "__init__" in vars(c) and not issubclass(c, PromptureError)}
+    assert {"PartialJSONError", "InvalidValue"} <= {c.__name__ for c in made}
+    assert {c.__name__ for c in made if not issubclass(c, Portable)} == {"Busy"}  # never gets out
+    error = PartialJSONError("a comma is missing", 7, line=2)
+    for how in COPIES:
+        got = how(error)
+        assert (str(got), got.offset, got.line) == (str(error), 7, 2)
+    outer = Invalid("bad")
+    outer.__cause__ = error
+    assert isinstance(_by_pickle(outer).__cause__, PartialJSONError)
 
 
 def test_a_class_of_a_users_own_needs_nothing() -> None:

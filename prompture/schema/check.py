@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from prompture.copying import Portable
+
 PROBLEM_LIMIT = 50
 """At most this many problems are reported for one value."""
 
@@ -36,7 +38,7 @@ class Problem:
         return f"{_shown(self.pointer)}: {self.message}"
 
 
-class InvalidValue(ValueError):
+class InvalidValue(Portable, ValueError):
     """A value does not satisfy its schema; ``problems`` says where and why.
 
     ``total`` counts every problem found, of which ``problems`` holds the first 50.

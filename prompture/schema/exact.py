@@ -16,6 +16,8 @@ from json import JSONDecoder
 from operator import attrgetter
 from typing import Any
 
+from prompture.copying import Portable
+
 DUPLICATES = "a key that came twice with one value"
 NAN = "NaN became null"
 _TWICE = "it gives a key twice, with unlike values"
@@ -32,7 +34,7 @@ _MISREAD = re.compile(
 )
 
 
-class Doubtful(ValueError):
+class Doubtful(Portable, ValueError):
     """The text is JSON, and not to be taken. ``reason`` quotes none of it."""
 
     def __init__(self, reason: str) -> None:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from prompture.copying import Portable
 from prompture.schema.lexemes import (
     BARE_KEY,
     BARE_VALUE,
@@ -44,7 +45,7 @@ DEPTH_LIMIT = 200  # as in pydantic-core's parser
 _PLACEHOLDER = "a placeholder stands for a value"
 
 
-class Unreadable(Exception):
+class Unreadable(Portable, Exception):
     """This is no value; ``final`` where guessing on would risk a wrong one."""
 
     def __init__(self, reason: str, at: int, *, final: bool = False) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
+from prompture.copying import Portable
+
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list indexes from the root; the root itself is `()`."""
 
@@ -68,7 +70,7 @@ class ItemCompleted(Completed):
 Event: TypeAlias = Opened | Grown | Completed
 
 
-class PartialJSONError(ValueError):
+class PartialJSONError(Portable, ValueError):
     """The text is not JSON (or not yet, when `incomplete`).
 
     `offset` counts characters from 0 over everything fed, `line` and `column` from 1. `path` is
