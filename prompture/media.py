@@ -6,8 +6,9 @@ import base64
 import binascii
 import mimetypes
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prompture.errors import ConfigurationError
 from prompture.types import File, Image
@@ -17,9 +18,23 @@ _SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"\0\0\1\0", "image/x-icon"),
     (b"%PDF-", "application/pdf"),
 )
-_DATA_URL = re.compile(r"data:([\w.+/-]*)(?:;[\w=.-]+)*?(;base64)?,", re.ASCII)
+_BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "image/heic"),
+    **dict.fromkeys((b"mif1", b"msf1", b"hevc"), "image/heif"),
+    **dict.fromkeys((b"avif", b"avis"), "image/avif"),
+}
+_SHOWN = {kind for _, kind in _SIGNATURES} | {"image/webp", "image/bmp", *_BRANDS.values()}
+"""Types that their bytes show: what claims one and does not is none."""
+_DATA_URL = re.compile(
+    r"data:([\w.+/-]*)((?:;[\w!#$&^.+-]+=(?:[\w!#$&^.+-]*|\"[^\"]*\"))*)(;base64)?,",
+    re.ASCII | re.IGNORECASE,
+)
+_START = 1024
 
 
 def image(source: Any, *, media_type: str | None = None, detail: str | None = None) -> Image:
@@ -35,10 +50,23 @@ def image(source: Any, *, media_type: str | None = None, detail: str | None = No
     if hasattr(source, "save") and hasattr(source, "mode"):
         return Image(data=_pil_bytes(source), media_type="image/png", detail=detail)
     data, guessed = _read(source)
-    kind = media_type or guessed
+    kind = _kind(data, media_type, guessed)
     if not kind or not kind.startswith("image/"):
         raise ConfigurationError(f"not an image that is known ({kind or 'unknown type'})")
     return Image(data=data, media_type=kind, detail=detail)
+
+
+def _kind(data: bytes, said: str | None, guessed: str | None) -> str | None:
+    """The type of a picture's bytes: what they show, before what is said of them."""
+    if not data:
+        raise ConfigurationError("the image is empty (0 bytes)")
+    shown = media_type_of(data)
+    if shown is None and said is None and guessed in _SHOWN:
+        raise ConfigurationError(
+            f"it is called {guessed}, and its bytes are not: unknown type"
+            " (media_type=... if you know better)"
+        )
+    return shown or said or guessed
 
 
 def file(source: Any, *, media_type: str | None = None, name: str | None = None) -> File:
@@ -50,6 +78,8 @@ def file(source: Any, *, media_type: str | None = None, name: str | None = None)
         guessed = media_type or mimetypes.guess_type(tail)[0] or "application/pdf"
         return File(url=source, media_type=guessed, name=tail)
     data, guess = _read(source)
+    if not data:
+        raise ConfigurationError("the file is empty (0 bytes)")
     if not (media_type or guess):
         raise ConfigurationError("unknown type of file: pass media_type=...")
     is_path = isinstance(source, (str, Path)) and not str(source).startswith("data:")
@@ -61,14 +91,9 @@ def _read(source: Any) -> tuple[bytes, str | None]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
         return data, media_type_of(data)
-    if isinstance(source, str) and (found := _DATA_URL.match(source)):
-        if not found.group(2):
-            raise ConfigurationError("a data URL must be base64")
-        try:
-            data = base64.b64decode(source[found.end() :], validate=True)
-        except binascii.Error as exc:
-            raise ConfigurationError(f"a data URL that is not base64: {exc}") from exc
-        return data, found.group(1) or media_type_of(data)
+    if isinstance(source, str) and source[:5].lower() == "data:":
+        kind, data = read_data_url(source)
+        return data, media_type_of(data) or kind or None
     if isinstance(source, (str, Path)):
         try:
             data = Path(source).read_bytes()
@@ -80,10 +105,55 @@ def _read(source: Any) -> tuple[bytes, str | None]:
     )
 
 
+def read_data_url(url: str) -> tuple[str, bytes]:
+    """The media type that a ``data:`` URL states (``""`` if none) and its bytes.
+
+    Raises ConfigurationError. Line breaks in the base64 and missing padding are no fault.
+    """
+    found = _DATA_URL.match(url)
+    if found is None or not found[3]:
+        raise ConfigurationError("a data URL of an image or file must be base64")
+    body = "".join(url[found.end() :].split())
+    try:
+        data = base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise ConfigurationError(f"a data URL that is not base64: {exc}") from exc
+    return found[1].lower(), data
+
+
+P = TypeVar("P", Image, File)
+
+
+def settled(part: P) -> P:
+    """The picture or file as it is sent: bytes out of a data URL, with the type that they show.
+
+    Raises ConfigurationError where it is empty, or a data URL is broken.
+    """
+    data, kind = part.data, part.media_type
+    if data is None and part.url is not None and part.url[:5].lower() == "data:":
+        stated, data = read_data_url(part.url)
+        kind = stated or kind
+    if data is None:
+        return part
+    if not data:
+        raise ConfigurationError(f"the {type(part).__name__.lower()} is empty (0 bytes)")
+    kind = media_type_of(data) or kind
+    if data is part.data and kind == part.media_type:
+        return part
+    return replace(part, data=data, url=None, media_type=kind)
+
+
 def media_type_of(data: bytes) -> str | None:
     """The media type that the first bytes show, or None."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
+    if data[:2] == b"BM" and data[6:10] == b"\0\0\0\0":
+        return "image/bmp"
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12])
+    if data[:1] != b"%" and b"%PDF-" in data[:_START]:
+        # Readers take a PDF that begins a little further on; many scanners write such.
+        return "application/pdf"
     return next((kind for start, kind in _SIGNATURES if data.startswith(start)), None)
 
 

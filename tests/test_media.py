@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prompture.errors import ConfigurationError
-from prompture.media import file, image, media_type_of
+from prompture.media import file, image, media_type_of, settled
 from prompture.types import File, Image
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
@@ -26,6 +26,13 @@ SIGNED = [
     (WEBP, "image/webp"),
     (PDF, "application/pdf"),
     (b"RIFF\x10\0\0\0WAVE", None),
+    (b"BM\x46\0\0\0\0\0\0\0\x36", "image/bmp"),
+    (b"BMW and others", None),
+    (b"II*\0\x08", "image/tiff"),
+    (b"\0\0\0\x18ftypheic", "image/heic"),
+    (b"\0\0\0\x18ftypavif", "image/avif"),
+    (b"\0\0\0\x18ftypmp42", None),
+    (b"\xef\xbb\xbf%PDF-1.4", "application/pdf"),
     (b"plain words", None),
     (b"", None),
 ]
@@ -108,6 +115,10 @@ BAD: list[tuple[Any, str]] = [
     (5, "int"),
     (None, "NoneType"),
     ("data:image/png,raw", "base64"),
+    (b"", "empty"),
+    ("data:image/png;base64,", "empty"),
+    (data_url(b"<html>", "image/png"), "unknown type"),
+    (data_url(PDF, "image/png"), "application/pdf"),
     ("data:image/png;base64,!!!", "base64"),
     ("a\0b.png", "a"),
     ("x" * 5000, "x"),
@@ -137,3 +148,37 @@ def test_exactly_one_source(kind: type, given: dict[str, Any]) -> None:
 def test_no_bytes_in_a_repr() -> None:
     assert "PNG" not in repr(image(PNG)).replace("image/png", "")
     assert "%PDF" not in repr(file(PDF))
+
+
+def test_a_name_that_the_bytes_do_not_bear_out(tmp_path: Path) -> None:
+    path = tmp_path / "page.png"
+    for held, words in ((b"", "empty"), (b"<html>Sign in</html>", "unknown type"), (PDF, "pdf")):
+        path.write_bytes(held)
+        with pytest.raises(ConfigurationError, match=words):
+            image(path)
+    path.write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="empty"):
+        file(path)
+
+
+def test_data_urls_as_they_are_written() -> None:
+    body = base64.b64encode(JPEG).decode()
+    for url in (
+        f"data:image/png;base64,{body}",
+        f"DATA:image/jpeg;charset=utf-8;name=a.jpg;BASE64,{body}",
+        f"data:;base64,{body.rstrip('=')}",
+        f"data:image/jpeg;base64,{body[:6]}\r\n {body[6:]}",
+    ):
+        assert image(url) == Image(data=JPEG, media_type="image/jpeg"), url
+        assert settled(Image(url=url)) == Image(data=JPEG, media_type="image/jpeg")
+
+
+def test_what_is_sent_is_what_the_bytes_are() -> None:
+    assert settled(Image(data=JPEG)).media_type == "image/jpeg"
+    assert settled(File(data=PNG)).media_type == "image/png"
+    remote = Image(url="https://example.org/a.png")
+    assert settled(remote) is remote
+    assert settled(file(PDF)).data == PDF
+    for empty in (Image(data=b""), File(data=b""), Image(url="data:image/png;base64,")):
+        with pytest.raises(ConfigurationError, match="empty"):
+            settled(empty)

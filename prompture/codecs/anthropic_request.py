@@ -9,6 +9,7 @@ from typing import Any
 from prompture.codecs.histories import wire_ids
 from prompture.codecs.turns import only_said
 from prompture.errors import ConfigurationError, UnsupportedError
+from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
 DIALECT = "anthropic"
@@ -94,7 +95,7 @@ def part_block(part: Part) -> Block | None:
         return {"type": "text", "text": part.text} if part.text.strip() else None
     if isinstance(part, Document):
         return _text_document(part.text, part.name) if part.text.strip() else None
-    return _image(part) if isinstance(part, Image) else _file(part)
+    return _image(settled(part)) if isinstance(part, Image) else _file(settled(part))
 
 
 def _text_document(text: str, title: str) -> Block:
@@ -107,12 +108,9 @@ def _titled(block: Block, title: str) -> Block:
 
 
 def _image(image: Image) -> Block:
-    media_type, data = image.media_type, image.data
     if image.url is not None:
-        if not image.url.startswith("data:"):
-            return {"type": "image", "source": {"type": "url", "url": image.url}}
-        media_type, data = read_data_url(image.url)
-    return {"type": "image", "source": _base64(media_type, data or b"", IMAGES)}
+        return {"type": "image", "source": {"type": "url", "url": image.url}}
+    return {"type": "image", "source": _base64(image.media_type, image.data or b"", IMAGES)}
 
 
 def _base64(media_type: str, data: bytes, allowed: tuple[str, ...]) -> Block:
@@ -123,17 +121,6 @@ def _base64(media_type: str, data: bytes, allowed: tuple[str, ...]) -> Block:
     return {"type": "base64", "media_type": media_type, "data": base64.b64encode(data).decode()}
 
 
-def read_data_url(url: str) -> tuple[str, bytes]:
-    """Media type and bytes of a ``data:`` URL in base64. Raises ConfigurationError."""
-    head, comma, body = url.partition(",")
-    if not comma or not head.endswith(";base64"):
-        raise ConfigurationError("a data: URL of an image or file must be in base64")
-    try:
-        return head[5:-7].partition(";")[0], base64.b64decode(body, validate=True)
-    except ValueError as exc:
-        raise ConfigurationError("a data: URL holds no valid base64") from exc
-
-
 def _file(file: File) -> Block:
     if file.id is not None:
         kind = "image" if file.media_type in IMAGES else "document"
@@ -141,12 +128,10 @@ def _file(file: File) -> Block:
     if file.media_type in IMAGES:
         image = Image(data=file.data, url=file.url, media_type=file.media_type)
         return _image(image)
-    if file.url is not None and not file.url.startswith("data:"):
+    if file.url is not None:
         source: Block = {"type": "url", "url": file.url}
         return _titled({"type": "document", "source": source}, file.name)
     media_type, data = file.media_type, file.data or b""
-    if file.url is not None:
-        media_type, data = read_data_url(file.url)
     if media_type.startswith("text/"):
         return _text_document(data.decode(errors="replace"), file.name)
     source = _base64(media_type, data, ("application/pdf",))

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prompture.codecs.anthropic_request import ID_CHARS, ID_LETTERS, read_data_url
+from prompture.codecs.anthropic_request import ID_CHARS, ID_LETTERS
 from prompture.codecs.histories import wire_ids
 from prompture.codecs.turns import only_said, words
 from prompture.errors import ConfigurationError, UnsupportedError
+from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
 DIALECT = "bedrock_converse"
@@ -109,10 +110,12 @@ def _part(part: Part) -> Block | None:
     if isinstance(part, (Text, Document)):
         return {"text": words(part)} if part.text.strip() else None
     if isinstance(part, Image):
+        part = settled(part)
         source, media_type = _source(part.url, part.data, part.media_type)
         return {"image": {"format": _format(_IMAGES, media_type), "source": source}}
     if part.id is not None:
         raise UnsupportedError("bedrock has no uploaded files: pass bytes, or an s3:// URL")
+    part = settled(part)
     if part.media_type in _IMAGES:
         return _part(Image(data=part.data, url=part.url, media_type=part.media_type))
     source, media_type = _source(part.url, part.data, part.media_type)
@@ -124,9 +127,7 @@ def _source(url: str | None, data: bytes | None, media_type: str) -> tuple[Block
     if url is not None:
         if url.startswith("s3://"):
             return {"s3Location": {"uri": url}}, media_type
-        if not url.startswith("data:"):
-            raise UnsupportedError("bedrock fetches no URLs but s3:// ones: pass the bytes")
-        media_type, data = read_data_url(url)
+        raise UnsupportedError("bedrock fetches no URLs but s3:// ones: pass the bytes")
     return {"bytes": base64.b64encode(data or b"").decode()}, media_type
 
 

@@ -10,6 +10,7 @@ from prompture.codecs.base import arguments_text
 from prompture.codecs.cohere_rules import sees
 from prompture.codecs.turns import is_plain, only_said, said, words
 from prompture.errors import UnsupportedError
+from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
 DIALECT = "cohere_v2"
@@ -76,6 +77,7 @@ def _part(part: Part, message: Message, model: str) -> Body:
     if isinstance(part, (Text, Document)):
         return {"type": "text", "text": words(part)}
     if isinstance(part, File):
+        part = settled(part)
         if not part.media_type.startswith("image/") or part.id is not None:
             return {"type": "text", "text": _words_of(part)}
         part = Image(data=part.data, url=part.url, media_type=part.media_type)
@@ -83,7 +85,7 @@ def _part(part: Part, message: Message, model: str) -> Body:
         raise UnsupportedError("Cohere's system turn is text only: put images in a user turn")
     if not sees(model):
         raise UnsupportedError(f"{model} sees no images: command-a-plus and the vision models do")
-    return {"type": "image_url", "image_url": _image(part)}
+    return {"type": "image_url", "image_url": _image(settled(part))}
 
 
 def _image(image: Image) -> Body:

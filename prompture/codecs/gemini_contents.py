@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prompture.codecs.gemini_rules import older_than_3
 from prompture.codecs.turns import only_said, said, words
 from prompture.errors import UnsupportedError
+from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
 DIALECT = "gemini"
@@ -17,7 +17,6 @@ Body = dict[str, Any]
 _UNSIGNED = "skip_thought_signature_validator"
 """Google's stand-in for the signature of a call that no Gemini model made, which version 3
 refuses without one: https://ai.google.dev/gemini-api/docs/thought-signatures"""
-_DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
 _TYPE_OF_SUFFIX = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -143,10 +142,9 @@ def _result(
 def _part(part: Part, root: str) -> Body:
     if isinstance(part, (Text, Document)):
         return text_part(part)
+    part = settled(part)
     if part.data is not None:
         return inline(part.media_type, part.data)
-    if found := _DATA_URL.match(part.url or ""):
-        return {"inlineData": {"mimeType": found[1], "data": found[2]}}
     return {"fileData": _file_data(part, root)}
 
 

@@ -29,6 +29,7 @@ from prompture.codecs.ollama_tools import parameters
 from prompture.codecs.shown import instruct, schema_words
 from prompture.codecs.turns import result, said
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
+from prompture.media import settled
 from prompture.types import (
     JSON,
     Completion,
@@ -241,10 +242,9 @@ def _images(message: Message) -> Iterable[str]:
             if part.id is not None or not part.media_type.startswith("image/"):
                 raise UnsupportedError("ollama: takes no files; send the text or page images")
             part = Image(data=part.data, url=part.url, media_type=part.media_type)
+        part = settled(part)
         if part.data is not None:
             yield base64.b64encode(part.data).decode()
-        elif part.url and part.url.startswith("data:") and ";base64," in part.url:
-            yield part.url.partition(",")[2]
         else:
             raise UnsupportedError("ollama: fetches no image URLs; pass the image's bytes")
 

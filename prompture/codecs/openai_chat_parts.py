@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from prompture.codecs.turns import words
 from prompture.errors import UnsupportedError
+from prompture.media import settled
 from prompture.types import Document, File, Image, Part, Text
 
 Body: TypeAlias = dict[str, Any]
@@ -19,7 +20,8 @@ def part_of(part: Part, *, files: Files, image_urls: bool) -> Body:
     if isinstance(part, (Text, Document)):
         return {"type": "text", "text": words(part)}
     if isinstance(part, Image):
-        return _image(part, urls=image_urls)
+        return _image(settled(part), urls=image_urls)
+    part = settled(part)
     if part.id is None and part.media_type.startswith("image/"):
         picture = Image(data=part.data, url=part.url, media_type=part.media_type)
         return _image(picture, urls=image_urls)
@@ -27,8 +29,7 @@ def part_of(part: Part, *, files: Files, image_urls: bool) -> Body:
 
 
 def _image(image: Image, *, urls: bool) -> Body:
-    remote = image.url is not None and not image.url.startswith("data:")
-    if remote and not urls:
+    if image.url is not None and not urls:
         raise UnsupportedError("this provider fetches no image URLs: pass the image's bytes")
     url: Body = {"url": image.url or data_url(image.data, image.media_type)}
     if image.detail:

@@ -11,6 +11,7 @@ from prompture.codecs.histories import wire_ids
 from prompture.codecs.openai_responses_rules import DIALECT
 from prompture.codecs.turns import is_plain, only_said, result, words
 from prompture.errors import ConfigurationError, UnsupportedError
+from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Text
 
 Item = dict[str, Any]
@@ -102,7 +103,7 @@ def _result(message: Message, ids: Mapping[str, str], custom: set[str]) -> Item:
 def _part(part: Part) -> Item:
     if isinstance(part, (Text, Document)):
         return {"type": "input_text", "text": words(part)}
-    return _image(part) if isinstance(part, Image) else _file(part)
+    return _image(settled(part)) if isinstance(part, Image) else _file(settled(part))
 
 
 def _image(image: Image) -> Item:
@@ -115,11 +116,11 @@ def _file(file: File) -> Item:
         return {"type": "input_file", "file_id": file.id}
     if file.media_type.startswith("image/"):
         return _image(Image(data=file.data, url=file.url, media_type=file.media_type))
-    if file.url is not None and not file.url.startswith("data:"):
+    if file.url is not None:
         return {"type": "input_file", "file_url": file.url}
     if file.media_type.startswith(("audio/", "video/")):
         raise UnsupportedError(f"{file.media_type} cannot be sent here; only documents and images")
-    data = file.url or _data_url(file.media_type, file.data)
+    data = _data_url(file.media_type, file.data)
     return {"type": "input_file", "filename": file.name, "file_data": data}
 
 

@@ -297,7 +297,7 @@ def test_items() -> None:
     with pytest.raises(ConfigurationError):
         encode(Request(model="m", messages=(Message(role="tool", content="x"),)))
     with pytest.raises(UnsupportedError):
-        encode(Request(model="m", messages=(user([File(data=b"", media_type="audio/wav")]),)))
+        encode(Request(model="m", messages=(user([File(data=b"x", media_type="audio/wav")]),)))
 
 
 @pytest.mark.parametrize(
