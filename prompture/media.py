@@ -121,7 +121,7 @@ def read_data_url(url: str) -> tuple[str, bytes]:
     return found[1].lower(), data
 
 
-P = TypeVar("P", Image, File)
+P = TypeVar("P", bound=Image | File)
 
 
 def settled(part: P) -> P:

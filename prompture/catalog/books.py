@@ -11,6 +11,7 @@ from typing import Any
 
 from prompture.catalog.models import Entry
 from prompture.catalog.records import entry_from
+from prompture.wire.loading import load_json
 
 Providers = Mapping[str, Mapping[str, Any]]
 """models.dev's shape: provider key to a record with ``models``."""
@@ -84,12 +85,9 @@ class Stack:
 def parse(body: bytes | str) -> Providers:
     """The providers of an api.json. Raises ValueError where it is not a catalogue.
 
-    Decimal figures stay text (``parse_float=str``), so that no rate passes through a float.
+    Decimal figures stay text (``number=str``), so that no rate passes through a float.
     """
-    try:
-        data = json.loads(body, parse_float=str, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("the catalogue is nested too deeply") from error
+    data = load_json(body, number=str)
     if not isinstance(data, dict):
         raise ValueError("the catalogue is not a JSON object")
     good = {key: p for key, p in data.items() if _is_provider(p)}
@@ -137,7 +135,3 @@ def _is_provider(value: Any) -> bool:
     if not isinstance(models, dict) or not models:
         return False
     return all(isinstance(record, dict) for record in models.values())
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not a figure")

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 
+from prompture.wire.loading import load_json
+
 URL = "https://models.dev/api.json"
 MAX_BYTES = 32 * 1024 * 1024
 LIMIT_SECONDS = 2.0
@@ -72,7 +74,7 @@ class Shelf:
             raw = self.path.read_bytes()
             checked_at = self.path.stat().st_mtime
             head, _, body = raw.partition(b"\n")
-            about = json.loads(head)
+            about = load_json(head)
             if about["url"] != url or about["bytes"] != len(body):
                 return None
             return Copy(body, str(about["etag"]), url, checked_at)
@@ -83,7 +85,7 @@ class Shelf:
         """When the copy of this URL was last known to be current, None where there is none."""
         try:
             with self.path.open("rb") as file:
-                about = json.loads(file.readline(4096))
+                about = load_json(file.readline(4096))
             return self.path.stat().st_mtime if about["url"] == url else None
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -27,6 +27,7 @@ from prompture.catalog.models import RATE_NAMES, Rates, Tier
 from prompture.catalog.records import dollars
 from prompture.catalog.rules import times, with_rules
 from prompture.errors import ConfigurationError, UnknownOption
+from prompture.wire.loading import load_json
 
 _FIELDS = tuple(f.name for f in fields(Rates) if f.name not in ("plans", "rules", "windows"))
 
@@ -68,16 +69,15 @@ class Overrides:
     @classmethod
     def from_file(cls, path: Path) -> Overrides:
         """Overrides of a TOML or JSON file, with or without a ``pricing`` table around them."""
-        import json
         import tomllib
 
         try:
             text = path.read_text("utf-8")
             if path.suffix.lower() == ".json":
-                data = json.loads(text, parse_float=Decimal)
+                data = load_json(text, number=Decimal)
             else:
                 data = tomllib.loads(text, parse_float=Decimal)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"the price file {path} cannot be read: {error}") from error
         table = data.get("pricing", data) if isinstance(data, dict) else data
         return cls.from_table(table, where=str(path))

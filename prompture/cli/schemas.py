@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from prompture.errors import ConfigurationError, SchemaError
+from prompture.wire.loading import UnreadableJSON, load_json
 
 _TYPES: dict[str, dict[str, Any]] = {
     "str": {"type": "string"},
@@ -79,8 +79,8 @@ def _read(path: str) -> str:
 
 def _json(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as exc:
+        return load_json(text)
+    except UnreadableJSON as exc:
         raise SchemaError(f"{where} is not JSON: {exc}") from exc
 
 

@@ -82,8 +82,8 @@ def _model_turn(message: Message, model: str) -> Body:
     native = message.native
     if native is not None and native.dialect == DIALECT:
         # An empty text is an answer's, but no part of a request ("empty text parameter").
-        parts = [p for p in native.payload.get("parts", ()) if not _says_nothing(p)]
-        return {"role": "model", **native.payload, "parts": parts}
+        kept = [p for p in native.payload.get("parts", ()) if not _says_nothing(p)]
+        return {"role": "model", **native.payload, "parts": kept}
     text = only_said(message)
     parts: list[Body] = [{"text": text}] if text else []
     for position, call in enumerate(message.calls):

@@ -33,7 +33,7 @@ class Pairs:
         return [kept for delta in deltas if (kept := self._one(delta)) is not None]
 
     def _one(self, delta: Delta) -> Delta | None:
-        changed: dict[str, str] = {}
+        changed: dict[str, Any] = {}
         for name in ("text", "reasoning", "refusal", "tool_arguments"):
             said: str = getattr(delta, name)
             if not said or (said.isascii() and not self._held):

@@ -32,7 +32,6 @@ your keys to another host.
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -48,6 +47,7 @@ from prompture.drivers.address import check_url, checked_headers
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.given import unknown, wrong
+from prompture.wire.loading import load_json
 from prompture.wire.throttle import Throttle
 
 _FLAGS = tuple(f.name for f in fields(Features))
@@ -130,7 +130,7 @@ def _read(path: Path) -> Any:
         if path.suffix in (".yaml", ".yml"):
             return _yaml(text)
         if path.suffix == ".json":
-            return json.loads(text, parse_float=Decimal)
+            return load_json(text, number=Decimal)
         return tomllib.loads(text, parse_float=Decimal)
     except ValueError as exc:
         raise ConfigurationError(f"{path.name}: {exc}") from exc

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prompture.schema.keys import Vocabulary
+from prompture.wire.loading import UnreadableJSON, load_json
 
 _DEPTH = 3
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "kwargs")
@@ -68,8 +68,8 @@ def _object_in(text: Any) -> Any:
     if not isinstance(text, str) or text.lstrip()[:1] not in ("{", "["):
         return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return load_json(text)
+    except UnreadableJSON:
         return None
 
 

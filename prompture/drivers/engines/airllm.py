@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
-import json
 import logging
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -30,6 +29,7 @@ from prompture.errors import (
 )
 from prompture.forks import fork_lock
 from prompture.types import Completion, Document, Message, Request, Text, Usage
+from prompture.wire.loading import UnreadableJSON, load_json
 
 log = logging.getLogger(__name__)
 _CODE_FILES = (
@@ -226,10 +226,17 @@ def _folder(model: str) -> Path:
     return path
 
 
+def _settings_in(file: Path) -> Any:
+    try:
+        return load_json(file.read_bytes())
+    except UnreadableJSON as exc:
+        raise ConfigurationError(f"airllm: {file.name} is no JSON: {exc}") from exc
+
+
 def _refuse_code(path: Path) -> None:
     for name in _CODE_FILES:
         file = path / name
-        if file.is_file() and "auto_map" in json.loads(file.read_text(encoding="utf-8")):
+        if file.is_file() and "auto_map" in _settings_in(file):
             raise ConfigurationError(
                 f"airllm: {path.name}/{name} asks to run Python code of the model's own; "
                 f"if you have read it, pass trust_remote_code=True"
