@@ -26,21 +26,23 @@ class Portable:
     _carries_cause: ClassVar[bool] = True
 
     def __reduce__(self) -> tuple[Any, ...]:
-        assert isinstance(self, BaseException)
-        arguments, state = packed(self, with_cause=self._carries_cause)
+        error: Any = self
+        arguments, state = packed(error, with_cause=self._carries_cause)
         return (blank, arguments, state)
 
     def __setstate__(self, state: State | None) -> None:
-        assert isinstance(self, BaseException)
-        unpack(self, state or {})
+        error: Any = self
+        unpack(error, state or {})
 
     def __copy__(self) -> Self:
-        assert isinstance(self, BaseException)
-        return copied(self)
+        error: Any = self
+        made: Self = copied(error)
+        return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        assert isinstance(self, BaseException)
-        return deeply_copied(self, memo)
+        error: Any = self
+        made: Self = deeply_copied(error, memo)
+        return made
 
 
 def blank(cls: type[E], args: tuple[Any, ...]) -> E:
