@@ -178,9 +178,12 @@ class _Judge:
         if any(one.cut and not one.example for one in found.candidates):
             return _cut()
         try:
-            return self._refusals[id(choice(found))]
+            chosen = choice(found)
         except NotJSON as exc:
             return _not_json(exc)
+        if chosen.cut:
+            return _cut()
+        return self._refusals.get(id(chosen)) or next(reversed(self._refusals.values()))
 
 
 def _equal(one: Reading, other: Reading) -> bool:

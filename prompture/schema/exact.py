@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from json import JSONDecoder
@@ -152,14 +153,13 @@ def _composite(values: Iterable[Any]) -> Iterable[Any]:
 
 
 def _keys_in_list(values: list[Any]) -> int:
-    kinds = set(map(type, values))
-    if kinds <= _SCALARS:
+    if not values:
         return 0
-    first = values[0]
-    of_models = len(kinds) == 1 and hasattr(first, "__pydantic_fields_set__")
-    if of_models and not _composite(first.__dict__.values()):  # nor have the others, most likely
-        return sum(map(len, map(_FIELDS_SET, values)))
-    return sum(map(_keys_in, values))
+    held = getattr(values[0], "__dict__", None)
+    if held and not _composite(held.values()):  # nor have the others any, most likely
+        with suppress(AttributeError):
+            return sum(map(len, map(_FIELDS_SET, values)))
+    return sum(map(_keys_in, _composite(values)))
 
 
 def _keys_in_dataclass(value: Any) -> int:

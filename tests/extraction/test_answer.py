@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic_core import to_jsonable_python
 
 from prompture import extract, extract_items, extract_result, extract_stream
 from prompture.errors import Invalid, Truncated
+from prompture.extraction.answer import Rejected, read_text
+from prompture.schema.source import source
+from prompture.schema.strict import rewrite
 from prompture.testing import ScriptedDriver
 from prompture.types import Completion, ToolCall
 
@@ -368,3 +375,39 @@ class Money(BaseModel):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_an_explicit_null_stays_null(strategy: str) -> None:
     assert read(Money, '{"amount": 1, "currency": null}', strategy=strategy).currency is None
+
+
+PIECES = (
+    *'{}[]":,',
+    *(
+        "name",
+        "age",
+        " ",
+        "\n\n",
+        "```json\n",
+        "```",
+        "```py\n",
+        "<think>",
+        "</think>",
+        "null",
+        "NaN",
+    ),
+    *("1e999", "12", '"name": "x"', "\\", "\\alpha", "'", "“", "//", "#", "...", "\ud800", "\x00"),
+    *('{"name":"Ann","age":3}', '{"properties":', '{"name":"P","arguments":'),
+)
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=25),
+    st.sampled_from([Person, list[Person], PLAIN, int, Any]),
+)
+@settings(deadline=None, max_examples=150)
+def test_any_text_is_a_value_or_a_problem(pieces: list[str], schema: Any) -> None:
+    made = source(schema)
+    plan = SimpleNamespace(rewrite=rewrite(made.json_schema, "plain", exact=False))
+    try:
+        found = read_text(made, plan, "".join(pieces))  # type: ignore[arg-type]
+    except Rejected as refusal:
+        assert refusal.problems
+    else:
+        made.validate_json(json.dumps(to_jsonable_python(found.value)))
