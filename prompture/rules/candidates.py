@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from prompture.rules.fields import Field
 from prompture.rules.labels import similarity
+from prompture.rules.numbers import CURRENCY
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.pairs import TRUST, Pair
 from prompture.rules.render import render
@@ -18,6 +19,39 @@ FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})
 _ONLY_BESIDE = frozenset({"colon", "markup", "leader", "under", "prefix", "inline"})
 _APART = frozenset({"below", "loose", "cell", "above"})
 _WHOLE = frozenset({"identifier", "date", "datetime", "money", "number", "integer", "case"})
+_FIGURES = frozenset({"money", "number", "integer", "percent"})
+_MARKED = frozenset({"colon", "markup", "leader", "under", "cell", "below", "loose", "above"})
+# What makes a number a part of something else: a range, a code, a version, a share of a whole.
+_GOES_ON = re.compile(
+    r"[-–—]\s?[^\W_]|/\s?(?:[^\W\d_]|\d+\s?/)| [-–—] ?\d|\.\d|:\d|[^\W\d_]{0,3}\d|\s(?:to|bis|à|au|until|through|or|oder|ou)\s\d",
+    re.IGNORECASE,
+)
+_CAME_ON = re.compile(r"(?P<letters>[^\W\d_]+)[-–/]?$|\d\s?[-–—/:.]\s?$")
+_ELSEWHERE = frozenset(
+    [
+        "see",
+        "siehe",
+        "voir",
+        "vedi",
+        "page",
+        "pages",
+        "pg",
+        "p",
+        "pp",
+        "seite",
+        "section",
+        "sec",
+        "note",
+        "item",
+        "line",
+        "chapter",
+        "fig",
+        "figure",
+        "table",
+        "para",
+    ]
+)
+_LABEL_BEHIND = re.compile(r"[(\[;|,]|[^\W\d_][^\s:=]{0,30}\s?[:=]")
 _LABEL_END = re.compile(r"[:=]\s*$")
 
 
@@ -109,6 +143,8 @@ def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | Non
         and not any(c.isalpha() for c in str(reading.value))
     ):
         return None  # a page number of a table of contents
+    if name.kind in _FIGURES and not stands_alone(name.kind, reading, pair, page):
+        return None
     distance = reading.start - pair.start
     if distance > 4 and name.kind in {"date", "datetime"} and pair.relation in {"below", "cell"}:
         return None
@@ -152,6 +188,43 @@ def _covers(reading: Reading, pair: Pair, page: Page) -> bool:
     """Whether a value is all that stands in the window, a currency mark or a unit aside."""
     before, after = page.text[pair.start : reading.start], page.text[reading.end : pair.end]
     return sum(c.isalnum() for c in before) <= 3 and sum(c.isalnum() for c in after) <= 4
+
+
+def stands_alone(kind: str, reading: Reading, pair: Pair, page: Page) -> bool:
+    """Whether a number is what its window says, a currency mark, a unit and brackets aside: not the
+    4 of "see page 4", the 20 of "20-30" or the 12 of "AB-12"."""
+    text = page.text
+    head, tail = text[pair.start : reading.start], text[reading.end : pair.end]
+    printed = text[reading.start : reading.end]
+    decimals = re.search(r"[.,]\d{2}\D?$", printed) is not None
+    going = _GOES_ON.match(tail)
+    if going is not None and not (decimals and going.group()[:1] in " 0123456789"):
+        return False
+    coming = _CAME_ON.search(head)
+    if coming is not None and not _is_currency(coming["letters"]):
+        return False
+    if kind == "money" and (decimals or _is_priced(head, tail)):
+        return True
+    words = [word for word in re.findall(r"[^\W_]+", head) if not _is_currency(word)]
+    if any(word.lower() in _ELSEWHERE for word in words):
+        return False
+    if pair.relation not in _MARKED:
+        return True
+    if sum(map(len, words)) > 3:
+        return False
+    rest = _LABEL_BEHIND.split(tail, maxsplit=1)[0]
+    return kind in {"money", "percent"} or not any(c.isdigit() for c in rest)
+
+
+def _is_currency(word: str | None) -> bool:
+    return word is not None and CURRENCY.fullmatch(word) is not None
+
+
+def _is_priced(head: str, tail: str) -> bool:
+    """Whether a currency mark stands right beside an amount."""
+    before = CURRENCY.search(head[-6:])
+    after = CURRENCY.match(tail.lstrip())
+    return after is not None or (before is not None and head[-6:][before.end() :].strip() == "")
 
 
 def _plain_prefix(name: Field, pair: Pair, page: Page) -> bool:

@@ -6,7 +6,7 @@ from datetime import date
 from importlib.util import find_spec
 from typing import Any
 
-from prompture.errors import MissingExtra
+from prompture.errors import MissingExtra, UnsupportedError
 from prompture.rules.page import read_page
 from prompture.rules.reader import Reader
 from prompture.types import Span
@@ -28,12 +28,27 @@ def extract(
     A value that the text does not state, or states in two ways, is null (a property that is not required is left
     out). `region` is an ISO 3166 code ("US", "DE") for what the text leaves open: the order of 03/04/2024 and the
     country of telephone numbers. `today` only decides the century of a year of two digits.
-    Raises MissingExtra when the packages of the extra "local" are not installed.
+    Raises UnsupportedError for a text of more than MOST_CHARS characters or MOST_LINES lines, and MissingExtra when the packages of the extra "local" are not installed.
     """
     _require_local()
+    _require_short(text)
     reader = Reader.of(schema, read_page(text, today=today, region=region))
     value, spans = reader.read()
     return Found(value, spans)
+
+
+MOST_CHARS = 2_000_000
+MOST_LINES = 200_000
+"""What is read in well under a minute and within a few hundred megabytes, whatever stands there."""
+
+
+def _require_short(text: str) -> None:
+    lines = text.count("\n")
+    if len(text) > MOST_CHARS or lines > MOST_LINES:
+        raise UnsupportedError(
+            f"local/rules reads texts of at most {MOST_CHARS:,} characters and {MOST_LINES:,} lines, and this one has "
+            f"{len(text):,} and {lines:,}; extract from its parts one by one"
+        )
 
 
 def _require_local() -> None:

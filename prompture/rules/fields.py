@@ -48,6 +48,8 @@ _ITEM_CONCEPTS = (
     ),
     *("discount", "position", "date", "currency"),
 )
+# A "number" outside a list is a number of the document, not the position of an item.
+_ITEMS_ONLY = frozenset({"item_description", "position"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def find_concept(own: list[str], schema: Mapping[str, Any], *, items: bool) -> C
                 return concept
     for phrase in tries:
         for concept in _by_name().get(phrase, ()):
-            if concept.name != "item_description" or items:
+            if items or concept.name not in _ITEMS_ONLY:
                 return concept
     return None
 

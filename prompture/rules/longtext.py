@@ -39,12 +39,20 @@ def read_long(name: Field, page: Page, scope: Scope) -> list[Candidate]:
     return [found for found in _passages(name, page, scope) if found is not None]
 
 
+MOST_PASSAGES = 50
+"""A label that stands more often is the label of many things, and no one passage is meant."""
+
+
 def _passages(name: Field, page: Page, scope: Scope) -> Iterator[Candidate | None]:
     lines = page.layout.within(scope.start, scope.end)
+    left = MOST_PASSAGES
     for place, line in enumerate(lines):
         begin, score = _after_label(name, line)
         if score < 0.8:
             continue
+        left -= 1
+        if left < 0:
+            return
         end = _end(page, lines, place, begin)
         yield _candidate(name, page, begin, min(end, begin + LONGEST, scope.end), score)
 
@@ -63,8 +71,9 @@ def _after_label(name: Field, line: Line) -> tuple[int, float]:
 
 def _end(page: Page, lines: tuple[Line, ...], place: int, begin: int) -> int:
     last = lines[place].end
-    for line in lines[place + 1 :]:
-        if _closes(page, line, started=last > begin):
+    for at in range(place + 1, len(lines)):  # no slice: a copy for each label is a square
+        line = lines[at]
+        if line.start - begin > LONGEST or _closes(page, line, started=last > begin):
             break
         last = line.end
     return last

@@ -61,6 +61,8 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 
+_AFTER = 8  # lines below a row that may go on with it
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -88,14 +90,20 @@ def read_rows(fields: list[Field], page: Page, scope: Scope) -> list[dict[str, C
     """The rows of the table that fits the fields best; empty when no header fits two of them."""
     plain = [name for name in fields if name.kind not in {"object", "array"}]
     lines = page.layout.within(scope.start, scope.end)
+    known: Known = {}
     found = [
         (place, header)
         for place, line in enumerate(lines)
-        if (header := _header(line, plain)) is not None
+        if (header := _header(line, plain, known)) is not None
     ]
     best: list[dict[str, Candidate]] = []
+    reached: dict[str, int] = {}  # a header repeated on each page is read through once
     for place, header in sorted(found, key=lambda pair: -len(pair[1].fields))[:12]:
+        if header.line.start < reached.get(header.line.words, 0):
+            continue
         rows = list(_rows_under(header, lines[place + 1 :], plain, page))
+        if rows:
+            reached[header.line.words] = max(s.start for c in rows[-1].values() for s in c.spans)
         if row_values.is_item_table(plain):
             rows = row_values.proven(rows, plain, page)
         if _worth(rows) > _worth(best):
@@ -107,52 +115,63 @@ def _worth(rows: list[dict[str, Candidate]]) -> int:
     return sum(len(row) for row in rows)
 
 
-def _header(line: Line, fields: list[Field]) -> Header | None:
+# What headings mean, by their words: a table repeats a few words in thousands of cells.
+Known = dict[str, tuple[Field | None, str]]
+
+
+def _header(line: Line, fields: list[Field], known: Known) -> Header | None:
     if (
         not 2 <= len(line.cells) <= 20
         or sum(any(c.isdigit() for c in cell.text) for cell in line.cells) > 1
     ):
         return None
     columns = tuple(
-        _column(part, fields) for cell in line.cells for part in _headings(cell, fields)
+        _column(part, fields, known)
+        for cell in line.cells
+        for part in _headings(cell, fields, known)
     )
     matched = {column.field.name for column in columns if column.field is not None}
     needed = 2 if len(fields) > 1 else 1
     return Header(line, columns) if len(matched) >= needed else None
 
 
-def _column(cell: Cell, fields: list[Field]) -> Column:
-    label = normalise(cell.text)
+def _column(cell: Cell, fields: list[Field], known: Known) -> Column:
+    if cell.text not in known:
+        known[cell.text] = _meant(normalise(cell.text), fields)
+    return Column(cell, *known[cell.text])
+
+
+def _meant(label: str, fields: list[Field]) -> tuple[Field | None, str]:
     best, fit = None, HEADER_FIT
     for name in fields:
         score = similarity(label, name.phrases)
         if score > fit:
             best, fit = name, score
-    known, known_fit = _known(label)
-    if best is not None and (fit >= known_fit or best.concept == known):
-        return Column(cell, best, _column_kind(best.kind))
-    return Column(cell, None, _KINDS.get(known, "other"))
+    usual, usual_fit = _known(label)
+    if best is not None and (fit >= usual_fit or best.concept == usual):
+        return best, _column_kind(best.kind)
+    return None, _KINDS.get(usual, "other")
 
 
-def _headings(cell: Cell, fields: list[Field]) -> list[Cell]:
+def _headings(cell: Cell, fields: list[Field], known: Known) -> list[Cell]:
     """A header cell, taken apart where a single space stands between headings that are all known."""
     words = [(match.start(), match.end()) for match in re.finditer(r"\S+", cell.text)]
-    if not 2 <= len(words) <= 5 or _named(cell, fields):
+    if not 2 <= len(words) <= 5 or _named(cell, fields, known):
         return [cell]
     for place in range(len(words) - 1, 0, -1):
         begin = words[place][0]
         left = Cell(cell.text[: words[place - 1][1]], cell.start, cell.column)
         right = Cell(cell.text[begin:], cell.start + begin, cell.column + begin)
-        if not _named(right, fields):
+        if not _named(right, fields, known):
             continue
-        before = _headings(left, fields)
-        if all(_named(part, fields) for part in before):
+        before = _headings(left, fields, known)
+        if all(_named(part, fields, known) for part in before):
             return [*before, right]
     return [cell]
 
 
-def _named(cell: Cell, fields: list[Field]) -> bool:
-    column = _column(cell, fields)
+def _named(cell: Cell, fields: list[Field], known: Known) -> bool:
+    column = _column(cell, fields, known)
     return column.field is not None or column.kind != "other"
 
 
@@ -187,12 +206,13 @@ def _rows_under(
     header: Header, lines: tuple[Line, ...], fields: list[Field], page: Page
 ) -> Iterator[dict[str, Candidate]]:
     quiet = 0
+    known: Known = {}
     for place, line in enumerate(lines):
-        if _header(line, fields) is None and _closes(line):
+        if _header(line, fields, known) is None and _closes(line):
             return
         if quiet > ROW_GAP_LINES * 4:
             return
-        row = _row(header, line, lines[place + 1 :], fields, page)
+        row = _row(header, line, lines[place + 1 : place + 1 + _AFTER], fields, page)
         if row:
             quiet = 0
             yield row

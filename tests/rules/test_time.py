@@ -5,7 +5,9 @@ import time
 import pytest
 from pydantic import BaseModel
 
+from prompture.errors import UnsupportedError
 from prompture.rules import extract
+from prompture.rules.engine import MOST_CHARS, MOST_LINES
 
 
 class Row(BaseModel):
@@ -32,6 +34,7 @@ class Everything(BaseModel):
 HOSTILE = [
     "a", "a b ", "1 2 3,", ": ", "\n", "(((((", "A. B. C. ", "Name: ", "1234567890 ", "AB12 ", "1/1/1 ", "x@", "- ", "=\n", "Total\n", "Total  ",
     "|", "Jalan, ", '"', "« ", "<a>", '{"total":', "AB12CD34EF56GH78JK90LM12NP34x ", "10.1234/a", "www.a.", "Van Der Berg, ", "vol. 1 ", "\t",
+    "a: b\n", "|a|b|c|\n", "Notes\n", "Authors: A. B. Smith\n", "Pos  Description  Quantity  Amount\n1  Widget  2  5.00\n", "1st day of ",
 ]  # fmt: skip
 
 
@@ -41,3 +44,15 @@ def test_a_hostile_text_takes_bounded_time(piece: str) -> None:
     began = time.process_time()
     extract(schema, piece * (150_000 // len(piece)))
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * (MOST_CHARS + 1), "a: b\n" * (MOST_LINES + 1), "|a|b|c|\n" * 600_000]
+)
+def test_a_text_that_is_too_long_is_refused_at_once(text: str) -> None:
+    schema = Everything.model_json_schema()
+    extract(schema, "a")
+    began = time.process_time()
+    with pytest.raises(UnsupportedError, match="local/rules reads texts of at most"):
+        extract(schema, text)
+    assert time.process_time() - began < 1
