@@ -162,7 +162,7 @@ class _Holding:
             return core
         if self._quick and not self._key:
             return {**core, "strict": True}
-        return _guarded(core, _is_no_number_or_digits, "bool_type")
+        return _guarded(core, _is_truth_or_words, "bool_type")
 
     def moment(self, core: Core) -> Core:
         kind = core["type"]
@@ -172,7 +172,7 @@ class _Holding:
             return {**core, "strict": True}  # which takes no digits
         if self._quick and not self._weighed and not core.get("strict"):
             return _unguarded(core)
-        return _guarded(core, _is_no_number_or_digits, f"{kind}_form", wanted=_TIMES[kind])
+        return _guarded(core, _is_no_number_nor_digits, f"{kind}_form", wanted=_TIMES[kind])
 
     def choice(self, core: Core) -> Core:
         members = core["expected"] if core["type"] == "literal" else core["members"]
@@ -339,10 +339,14 @@ def _is_no_boolean(value: Any) -> bool:
     return not isinstance(value, bool)
 
 
-def _is_no_number_or_digits(value: Any) -> bool:
+def _is_no_number_nor_digits(value: Any) -> bool:
     if isinstance(value, str):
         return not _DIGITS.fullmatch(value)
-    return isinstance(value, bool) or not isinstance(value, (int, float))
+    return not isinstance(value, (int, float))
+
+
+def _is_truth_or_words(value: Any) -> bool:
+    return isinstance(value, bool) or _is_no_number_nor_digits(value)
 
 
 def _is_of_the_kind(values: list[Any]) -> Callable[[Any], bool]:
