@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import mimetypes
+import os
 import re
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -96,6 +98,8 @@ def _read(source: Any) -> tuple[bytes, str | None]:
         return data, media_type_of(data) or kind or None
     if isinstance(source, (str, Path)):
         try:
+            if stat.S_ISCHR(os.stat(source).st_mode):  # /dev/zero has no end
+                raise ConfigurationError(f"cannot read {Path(source).name!r}: it is a device")
             data = Path(source).read_bytes()
         except (OSError, ValueError) as exc:
             raise ConfigurationError(f"cannot read {Path(source).name!r}: {exc}") from exc

@@ -182,3 +182,10 @@ def test_what_is_sent_is_what_the_bytes_are() -> None:
     for empty in (Image(data=b""), File(data=b""), Image(url="data:image/png;base64,")):
         with pytest.raises(ConfigurationError, match="empty"):
             settled(empty)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero here")
+@pytest.mark.parametrize("make", [image, file])
+def test_a_device_is_not_read(make: Any) -> None:
+    with pytest.raises(ConfigurationError, match="device"):
+        make("/dev/zero")
