@@ -57,6 +57,7 @@ class OpenAIChatStream(EventFolding):
         self._is_usual = not quirks.think_tags and not quirks.strip_leading
         self._logprobs: list[Any] = []
         self._finish: str | None = None
+        self._ours: Any = None
 
     def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
         text_of, is_usual = self._template.text_of, self._is_usual
@@ -89,7 +90,11 @@ class OpenAIChatStream(EventFolding):
             if choice.get("error"):
                 self._ended_by(event)
                 raise stream_error(choice, self.endpoint)
-            if not choice.get("index"):
+            # One choice is asked for; a few servers give it another index than 0.
+            index = choice.get("index") or 0
+            if self._ours is None:
+                self._ours = index
+            if index == self._ours:
                 self._choice(choice, deltas)
 
     def _end(self, deltas: list[Delta]) -> None:

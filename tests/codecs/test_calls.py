@@ -162,6 +162,25 @@ F = "get_weather"
             ],
             [(F, {"x": 1})],
         ),
+        # The whole arguments once more, in the end (vLLM's xlam parser).
+        (
+            [
+                {"place": 0, "id": "a", "name": F, "arguments": '{"x":'},
+                {"place": 0, "arguments": " 1}"},
+                {"place": 0, "arguments": '{"x": 1}'},
+                {"place": 0, "arguments": '{"x":1}'},
+            ],
+            [(F, {"x": 1})],
+        ),
+        # The head under one index, all arguments under another (LibreChat with Bedrock).
+        (
+            [
+                {"place": 0, "id": "a", "name": F},
+                {"place": 1, "arguments": '{"x":'},
+                {"place": 1, "arguments": " 1}"},
+            ],
+            [(F, {"x": 1})],
+        ),
         # Two calls in turns.
         (
             [

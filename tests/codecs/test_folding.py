@@ -18,8 +18,9 @@ from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_responses import OpenAIResponses
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
-from prompture.types import Completion, Delta
+from prompture.types import Completion, Delta, Message, Request, user
 from prompture.wire.eventstream import encode_message
+from prompture.wire.http import HTTPResponse
 
 HERE = Endpoint("here", "https://example.com/v1", "sk-Zq7xv9PL2mN4abcdef")
 
@@ -289,3 +290,60 @@ def test_thoughts_without_their_opening_tag() -> None:
     _, found = fold(codec, case.text(quoted) + case.end, 64)
     assert isinstance(found, Completion)
     assert found.text == quoted
+
+
+def test_the_one_choice_has_whatever_index() -> None:
+    chunks = [
+        {"choices": [{"index": 1, "delta": {"content": "o"}, "finish_reason": "stop"}]},
+        {"choices": [{"index": 1, "delta": {"content": "k"}, "finish_reason": "stop"}]},
+    ]
+    for deltas, found in cuts(OpenAIChat(), b"".join(map(sse, chunks))):
+        assert isinstance(found, Completion)
+        assert found.text == "".join(d.text for d in deltas) == "ok"
+
+
+def test_custom_tools() -> None:
+    """Their free text is the field ``input``, and they go back as what they are."""
+    piece = {"index": 0, "id": "c", "type": "custom", "custom": {"name": "sql", "input": "select"}}
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]},
+        {
+            "choices": [
+                {"index": 0, "delta": {"tool_calls": [{"index": 0, "custom": {"input": " 1"}}]}}
+            ]
+        },
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    ]
+    custom = {"name": "sql", "input": "select 1"}
+    call = {"id": "c", "type": "custom", "custom": custom}
+    whole = {"choices": [{"finish_reason": "tool_calls", "message": {"tool_calls": [call]}}]}
+    streamed = [found for _, found in cuts(OpenAIChat(), b"".join(map(sse, chunks)))]
+    for found in (*streamed, OpenAIChat().decode(answer(whole), HERE)):
+        assert isinstance(found, Completion)
+        made = found.tool_calls[0]
+        assert (made.id, made.name, made.arguments) == ("c", "sql", {"input": "select 1"})
+        sent = sent_back(OpenAIChat(), found)["messages"]
+        assert sent[1]["tool_calls"] == [call]
+        assert sent[2]["tool_call_id"] == "c"
+    item = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "c", **custom}
+    body = {**response("completed", ""), "output": [item]}
+    events = sse({"type": "response.completed", "response": body})
+    streamed = [found for _, found in cuts(OpenAIResponses(), events)]
+    for found in (*streamed, OpenAIResponses().decode(answer(body), HERE)):
+        assert isinstance(found, Completion)
+        assert found.stop_reason == "tool_calls"
+        assert found.tool_calls[0].arguments == {"input": "select 1"}
+        items = sent_back(OpenAIResponses(), found)["input"]
+        assert items[1] == item
+        assert (items[2]["type"], items[2]["call_id"]) == ("custom_tool_call_output", "c")
+
+
+def answer(body: Any) -> HTTPResponse:
+    return HTTPResponse(200, {"content-type": "application/json"}, json.dumps(body).encode())
+
+
+def sent_back(codec: Codec, found: Completion) -> Any:
+    call = found.tool_calls[0]
+    result = Message(role="tool", call_id=call.id, name=call.name, content="1")
+    request = Request(model="m", messages=(user("q"), found.message(), result))
+    return json.loads(codec.encode(request, HERE).body)
