@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from prompture.errors import PromptureError
+from prompture.errors import PromptureError, ProtocolError
 from tests import playback
 from tests.playback import Outcome, Speech
 from tests.readers import Said, faults
@@ -45,8 +45,14 @@ def problems_of(provider: str, exchange: Interaction) -> tuple[str, ...] | None:
     if not said.ended:
         return (*found, *([] if sync.error else ["a cut stream raised nothing"]))
     if sync.completion is None:
+        if speech.streamed and type(sync.error) is ProtocolError and _is_empty(said):
+            return tuple(found)  # an end without an answer, nor a word of why
         return (*found, f"raised {type(sync.error).__name__}: {sync.error}")
     return (*found, *differences(sync, said, speech, got))
+
+
+def _is_empty(said: Said) -> bool:
+    return not (said.text or said.reasoning or said.refusal or said.calls or said.output)
 
 
 def _colours(sync: Outcome, aio: Outcome) -> Iterator[str]:

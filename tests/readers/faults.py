@@ -24,7 +24,9 @@ _WORDS = (
         r"context_length_exceeded|maximum context length|prompt is too long|exceed context limit"
         r"|exceeds the maximum number of tokens|input is too long|too many input tokens"
         r"|longer than the model's context length|exceeds the available context size"
-        r"|too large for model with|exceeded model token limit|maximum prompt length",
+        r"|too large for model with|exceeded model token limit|maximum prompt length"
+        # Not in the table: Perplexity's words.
+        r"|total length of all messages is too long",
     ),
     (
         "ModelNotFound",
@@ -59,6 +61,8 @@ _STATUSES = {
 def expected(status: int, body: bytes, headers: Mapping[str, str]) -> str:
     """The name of the class for an error response."""
     text = body.decode(errors="replace") + headers.get("x-amzn-errortype", "")
+    if status == 404 and re.search(r"resource not found", text, re.IGNORECASE):
+        return "InvalidRequest"  # the path is wrong (Azure), not the model
     return _by_words(text) or _by_status(status)
 
 
