@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
+from prompture import forks
 from prompture.agents.signatures import Signature
 from prompture.agents.tools import FunctionTool, ToolRetry, safe_name
 from prompture.errors import (
@@ -35,6 +36,8 @@ T = TypeVar("T")
 MAX_TOOLS = 1000
 METHOD_NOT_FOUND = -32601  # JSON-RPC 2.0, section 5.1
 CLOSE_SECONDS = 10.0
+_of_parents: list[_Line] = []
+"""In a forked child, the connections of the process that it comes from."""
 
 
 class MCPServer:
@@ -76,6 +79,15 @@ class MCPServer:
         self._lock = threading.Lock()
         self._line: _Line | None = None
         self._tools: tuple[FunctionTool, ...] | None = None
+        forks.renewed_at_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        """In a forked child: the thread of the connection is the parent's; open another. The
+        parent's is kept as it is, for its end would reach into the parent's loop."""
+        self._lock = threading.Lock()
+        if self._line is not None:
+            _of_parents.append(self._line)
+        self._line = self._tools = None
 
     def tools(self) -> tuple[FunctionTool, ...]:
         """The server's tools; asked for once."""
@@ -203,6 +215,7 @@ class _Line:
     def __init__(self, connect: Callable[[], Any], name: str, timeout: float) -> None:
         self.client: Any = None
         self._ready: Future[None] = Future()
+        self._born = forks.count()
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._thread = threading.Thread(
@@ -247,6 +260,11 @@ class _Line:
         """Do it in the client's loop."""
         if not self._thread.is_alive():
             work.close()
+            if forks.count() != self._born:
+                raise ConnectionLost(
+                    "the connection to the MCP server belongs to the process that was forked: "
+                    "ask the server for its tools again in the child"
+                )
             raise ConnectionLost("the connection to the MCP server is closed")
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 

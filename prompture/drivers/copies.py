@@ -62,10 +62,10 @@ def _known(kind: type[BaseDriver]) -> Known:
     from prompture.drivers import registry
 
     row = kind.provider
-    makers = {"drivers_of": registry.drivers_of, "engines_of": registry.engines_of}
-    for name, of in makers.items():
-        if (row.engine or name == "drivers_of") and kind in of(row):
-            return (row.name, name, str(of(row).index(kind)))  # type: ignore[arg-type]
+    for name in ("engines_of", "drivers_of") if row.engine else ("drivers_of",):
+        both: tuple[Any, ...] = getattr(registry, name)(row)
+        if kind in both:
+            return (row.name, name, str(both.index(kind)))
     raise ConfigurationError(
         f"{row.name}: a driver of class {kind.__qualname__} cannot be pickled: no module has the "
         f"class by that name"

@@ -102,7 +102,8 @@ class RequestsTransport:
                     for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
                         free_queues(manager)
                     # What pickling does: the same settings, new pools.
-                    adapter.__setstate__(adapter.__getstate__())  # type: ignore[no-untyped-call]
+                    renewed: Any = adapter
+                    renewed.__setstate__(renewed.__getstate__())
         except Exception as exc:  # an adapter of the caller's may raise anything
             self._stale = exc
 
@@ -189,7 +190,7 @@ class RequestsTransport:
             # A netrc file would replace the key.
             auth=self._session.auth or _as_it_is,
             stream=True,
-            timeout=(clock.connect, clock.read),  # type: ignore[arg-type]
+            timeout=(clock.connect, clock.read),
             allow_redirects=False,
             **own,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -129,3 +130,28 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "mcp", None)
     with pytest.raises(MissingExtra, match=r"prompture\[mcp\]"):
         Agent("openai/gpt-5", tools=[MCPServer(["x"])])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are not for this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_a_forked_child_connects_anew() -> None:
+    with MCPServer([sys.executable, PROGRAM], timeout=30, only=["add"]) as server:
+        (add,) = server.tools()
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if not pid:
+            try:
+                add.function(a=1, b=2)
+            except ConnectionLost as exc:
+                os.write(writer, f"{exc}; ".encode())
+            with server:
+                (again,) = server.tools()
+                os.write(writer, str(again.function(a=1, b=2)).encode())
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as said:
+            found = said.read()
+        os.waitpid(pid, 0)
+        assert "again in the child; " in found
+        assert found.endswith("3")
+        assert str(add.function(a=2, b=2)) == "4"  # the parent's goes on
