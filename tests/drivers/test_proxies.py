@@ -139,6 +139,7 @@ HOSTS = {
         ("localhost,127.0.0.1,::1", "loop local"),
         ("localhost 10.1.2.3", "local four"),
         ("localhost; ::1", "local loop"),
+        ("localhost\n10.1.2.3\r\n", "local four"),
         ("", ""),
         (" , ,", ""),
         ("10.0.0.0/99, ::/zz, [", ""),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from prompture import driver_for
 from prompture.codecs.base import Endpoint
@@ -16,11 +17,13 @@ from prompture.errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectionLost,
+    PromptureError,
     ProtocolError,
     ServerError,
 )
 from prompture.types import Request, user
 from prompture.wire.http import HTTPRequest, HTTPResponse, bad_header, host_of, is_plain, shown
+from tests import server as on
 from tests.drivers.colours import COLOURS, KEY, Colour, quick
 from tests.loopback import Reply, json_reply, serving
 
@@ -143,3 +146,52 @@ def test_headers() -> None:
     assert bad_header({"a": "x y", "b": "tab\there", "c": "caf\u00e9", "d": ""}) is None
     for value in ("x\n", " x", "a\rb", "\x00", "\u20ac", "\x7f"):
         assert bad_header({"a": "fine", "b": value}) == "b"
+
+
+def locals_with(secret: str, error: BaseException) -> set[str]:
+    """Where a secret is in a local of a frame, as viewers of tracebacks show them."""
+    found: set[str] = set()
+    at: traceback.TracebackException | None
+    at = traceback.TracebackException.from_exception(error, capture_locals=True)
+    while at is not None:
+        for frame in at.stack:
+            if frame.filename != __file__ and "asyncio" not in frame.filename:
+                names = [name for name, text in (frame.locals or {}).items() if secret in text]
+                found |= {f"{frame.filename}:{frame.name}:{name}" for name in names}
+        at = at.__cause__ or at.__context__
+    return found
+
+
+def refuses(x: on.Exchange) -> None:
+    x.drop()
+
+
+CUT = on.cut(on.answer(), 20)
+CUT_STREAM = on.streams(on.EVENTS[0], ended=False)
+
+
+@pytest.mark.parametrize("kind", COLOURS)
+@pytest.mark.parametrize("step", [None, refuses, CUT, CUT_STREAM, on.fails(500)])
+def test_no_local_of_a_traceback_holds_the_key(kind: type[Colour], step: on.Step | None) -> None:
+    with on.serving(step or refuses) as server, kind() as colour:
+        url = server.url if step else "http://127.0.0.1:9/v1"
+        driver = colour.driver(url, retry=quick(1))
+        with pytest.raises(PromptureError) as caught:
+            colour.stream(driver) if step is CUT_STREAM else colour.complete(driver)
+        assert locals_with(KEY, caught.value) == set()
+
+
+@pytest.mark.parametrize("kind", COLOURS)
+def test_no_log_line_holds_a_key_in_a_query(
+    kind: type[Colour], caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "canary-key-in-a-query"
+    with caplog.at_level(logging.DEBUG), on.serving(on.good()) as server, kind() as colour:
+        colour.complete(colour.driver(f"{server.url}?key={secret}"))
+        if kind.name == "sync":
+            with requests.Session() as session:
+                driver = colour.driver(f"{server.url}?key={secret}", session=session)
+                colour.complete(driver)
+        assert all(f"key={secret}" in path for path, _, _ in server.asked)
+    assert caplog.records
+    assert secret not in "".join(record.getMessage() for record in caplog.records)

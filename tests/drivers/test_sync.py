@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -11,7 +13,7 @@ import requests
 from prompture.drivers.sync import RequestsTransport
 from prompture.errors import ConfigurationError, ConnectionLost
 from tests import server as on
-from tests.drivers.colours import ASK, Sync, quick
+from tests.drivers.colours import ASK, KEY, Sync, quick
 from tests.server import EVENTS, serving
 
 
@@ -93,3 +95,43 @@ def test_a_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
         assert colour.complete(colour.driver("http://nowhere.example/v1")).text == "hello"
         assert server.asked[0][0] == "http://nowhere.example/v1/chat/completions"
+
+
+def test_a_session_brings_all_its_settings_and_no_netrc(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login who password from-netrc\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    heard: list[int] = []
+    with serving(on.good()) as server, Sync() as colour, requests.Session() as session:
+        session.hooks["response"].append(lambda reply, **_: heard.append(reply.status_code))
+        session.cookies.set("of", "mine")
+        session.params = {"tenant": "7"}
+        colour.complete(colour.driver(server.url, session=session))
+        path, headers, _ = server.asked[0]
+        assert path == "/v1/chat/completions?tenant=7"
+        assert headers["authorization"] == f"Bearer {KEY}"
+        assert headers["cookie"] == "of=mine"
+        assert heard == [200]
+        session.auth = ("who", "asked")
+        colour.complete(colour.driver(server.url, session=session))
+        assert server.asked[1][1]["authorization"].startswith("Basic ")
+
+
+class Recording(requests.Session):
+    """A session whose own class puts itself before the calls."""
+
+    def request(self, method: Any, url: Any, *args: Any, **given: Any) -> Any:
+        self.headers["x-seen"] = "yes"
+        return super().request(method, url, *args, **given)
+
+
+def test_a_session_of_ones_own_class_sees_every_call() -> None:
+    with serving(on.good(), on.streams(*EVENTS)) as server, Sync() as colour:
+        with Recording() as session:
+            driver = colour.driver(server.url, session=session)
+            colour.complete(driver)
+            colour.stream(driver)
+        assert [headers["x-seen"] for _, headers, _ in server.asked] == ["yes", "yes"]
