@@ -263,7 +263,10 @@ class HttpxTransport:
             failure = exc
         finally:
             try:
-                await response.aclose()
+                if forks.count() == born:
+                    await response.aclose()
+                else:  # that would take the connection out of the parent's loop
+                    _of_parents.append((response, pieces))
             finally:
                 if pool:
                     pool.in_flight -= 1

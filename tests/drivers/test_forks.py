@@ -125,7 +125,12 @@ def test_a_client_of_ones_own_is_refused_once_it_was_used(url: str) -> None:
     with asyncio.Runner() as runner:
         client = httpx2.AsyncClient(trust_env=False)
         driver = AsyncOpenAICompatible("m", base_url=url, client=client)
-        assert in_child(lambda: asyncio.run(_aport_by(driver))).isdigit()  # not used so far
+
+        async def once() -> str:
+            async with client:
+                return await _aport_by(driver)
+
+        assert in_child(lambda: asyncio.run(once())).isdigit()  # not used so far
         runner.run(_aport_by(driver))
         with pytest.raises(ConfigurationError, match="in the child"):
             in_child(lambda: asyncio.run(_aport_by(driver)))
