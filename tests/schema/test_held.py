@@ -545,18 +545,15 @@ def test_nothing_that_the_schema_allows_is_refused(schema: Any, value: Any) -> N
     """What is valid, and what Pydantic takes, is taken, and read alike but for truths that
     Pydantic takes for numbers."""
     one = source(schema)
-    checker = Draft202012Validator(one.json_schema, format_checker=FormatChecker())
-    if not checker.is_valid(value):
-        return
     text = json.dumps(value)
-    if "NaN" in text or "Infinity" in text:
-        return
     try:
+        source(one.json_schema).validate(value)  # with all formats asserted
         wanted = TypeAdapter(schema).validate_json(text)
-    except ValidationError:
+    except (ValidationError, InvalidValue):
         return
     found = one.validate_json(text)
-    assert repr(found) == repr(wanted)
+    if repr(found) != repr(wanted):
+        assert _of_another_kind(value, json.loads(TypeAdapter(schema).dump_json(wanted)))
 
 
 class Tracer:
