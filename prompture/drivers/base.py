@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
@@ -20,7 +19,7 @@ from prompture.drivers.cost import CostMixin
 from prompture.drivers.faces import AsyncFaces, SyncFaces
 from prompture.drivers.probe import AsyncProbes, SyncProbes
 from prompture.drivers.provider import Features, Provider
-from prompture.drivers.threads import finish_in_thread
+from prompture.drivers.threads import finish_in_thread, start_in_thread
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import wrong
 from prompture.types import Completion, Delta, Request
@@ -303,8 +302,7 @@ def _abandon(made: asyncio.Future[Call]) -> None:
     if not call.blocks:
         call.withdrawn()
         return
-    with suppress(RuntimeError):  # the loop is closing: a reservation that stays counts as spent
-        made.get_loop().run_in_executor(None, call.withdrawn)
+    start_in_thread(call.withdrawn)
 
 
 async def _settle(call: Call, work: Callable[..., None], *args: Any) -> None:

@@ -451,7 +451,7 @@ class Call:
 
     def cancelled(self, partial: Completion) -> None:
         """The caller left a stream in its middle: what came by then is on the bill."""
-        self._settle(self._charge(partial, status="cancelled"))
+        self._settle_quietly(self._charge(partial, status="cancelled"))
 
     def failed(self, error: PromptureError) -> None:
         """Put the last try on the bill, which the error then carries; what was never sent
@@ -467,7 +467,7 @@ class Call:
         )
         if isinstance(error, (ConfigurationError, BudgetExceeded)):
             self._withdraw()
-        self._settle(charge)
+        self._settle_quietly(charge)
         if error.bill is None and (self.tries or sent):
             error.bill = Bill((*self.tries, charge) if sent else tuple(self.tries))
         hooking.failed(self.driver._hooks, self.request, error)
@@ -482,7 +482,7 @@ class Call:
         if exc is not None:
             with suppress(AttributeError):
                 exc.bill = Bill((*self.tries, charge))
-        self._settle(charge)
+        self._settle_quietly(charge)
 
     def withdrawn(self) -> None:
         """It was not sent, and will not be."""
@@ -491,6 +491,13 @@ class Call:
     def delta(self, piece: Delta) -> Delta:
         hooks = self.driver._hooks
         return hooking.delta(hooks, piece) if hooks else piece
+
+    def _settle_quietly(self, charge: Charge) -> None:
+        """``_settle`` where an exception is on its way already, which tells more."""
+        try:
+            self._settle(charge)
+        except PromptureError as exc:
+            log.warning("a meter could not be told of a failed call: %s", exc)
 
     def _settle(self, charge: Charge) -> None:
         """Tell every meter, also where telling one of them fails. The first failure of ours is

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
@@ -11,6 +13,8 @@ from typing import Any, TypeVar
 from prompture.drivers.meter import asking, who
 
 T = TypeVar("T")
+WORKERS = 8
+_made: ThreadPoolExecutor | None = None
 
 
 async def finish_in_thread(work: Callable[..., T], *args: Any) -> T:
@@ -20,7 +24,7 @@ async def finish_in_thread(work: Callable[..., T], *args: Any) -> T:
     context.run(asking.set, who())
     done = partial(context.run, work, *args)
     try:
-        running = asyncio.get_running_loop().run_in_executor(None, done)
+        running = asyncio.get_running_loop().run_in_executor(_pool(), done)
     except RuntimeError:  # no loop runs (a generator is being collected), or threads are over
         return done()
     try:
@@ -30,6 +34,29 @@ async def finish_in_thread(work: Callable[..., T], *args: Any) -> T:
         raise
 
 
+def start_in_thread(work: Callable[[], object]) -> None:
+    """Begin it in a thread, and do not wait."""
+    _pool().submit(work)
+
+
 def _heard(running: asyncio.Future[Any]) -> None:
     if not running.cancelled():
         running.exception()  # nobody is left to hear of it
+
+
+def _pool() -> ThreadPoolExecutor:
+    """Threads of our own: in the loop's, which resolve names too, a database that is locked would
+    keep every connection waiting. They are joined at the end of the process, not of the loop."""
+    global _made
+    if _made is None:
+        _made = ThreadPoolExecutor(WORKERS, thread_name_prefix="prompture-work")
+    return _made
+
+
+def _renew() -> None:
+    global _made
+    _made = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -201,6 +201,8 @@ def _more(usage: Usage) -> dict[str, Any]:
         found["service_tier"] = usage.service_tier
     if usage.stated_cost is not None:
         found["stated_cost"] = str(usage.stated_cost)
+    if usage.problem:
+        found["problem"] = usage.problem
     if raw := usage.raw:
         kept = {name: raw[name] for name in _RAW if name in raw}
         if kept:

@@ -263,3 +263,12 @@ def test_an_error_of_ours_from_a_meter_carries_bill_and_answer() -> None:
         calls([good()], lambda driver: driver.generate("hi"))
     assert raised.value.partial is not None and raised.value.partial.text == "hi"
     assert raised.value.bill is not None and raised.value.bill.total == outer.cost == PRICE
+
+
+def test_a_meter_that_fails_at_a_failed_call_does_not_hide_its_error() -> None:
+    refused = json_reply({"error": {"message": "no such key"}}, status=401)
+    outer = track()
+    broken = Broken("after", ConfigurationError("the books are shut"))
+    with outer, metering(broken), pytest.raises(PromptureError, match="no such key") as raised:
+        calls([refused], lambda driver: driver.generate("hi"))
+    assert raised.value.bill is not None and raised.value.bill.total == outer.cost == 0

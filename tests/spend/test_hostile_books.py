@@ -456,3 +456,12 @@ def test_a_forked_child_does_not_hold_what_its_parent_has_reserved() -> None:
     budget.withdraw(token)
     os.close(read)
     os.close(write)
+
+
+def test_a_price_that_was_unknown_for_its_usage_stays_so(tmp_path: Path) -> None:
+    usage = Usage(input_tokens=10, output_tokens=5, reported=True, problem="a cost that is none")
+    cost = Cost(usd=None, reason="a cost that is none")
+    with Ledger(tmp_path / "l.db") as book:
+        book.after(None, Charge(provider="openai", model="gpt-5-nano", usage=usage, cost=cost))
+    done = Book(tmp_path / "l.db").reprice()
+    assert (done.calls, done.corrected) == (1, 0)
