@@ -19,6 +19,7 @@ _SUMMARY = re.compile(
     re.IGNORECASE,
 )
 _SUMMARY_LINES = 6
+_FEW_CENTS = re.compile(r"[-+(]?(?:RM ?)?[-+]?(0[.,]0\d)\)?")
 
 
 def witnesses() -> set[str]:
@@ -132,7 +133,10 @@ def _rounded(
         key=lambda candidate: candidate.score,
         default=None,
     )
-    if not steps or best is None or not best.spans:
+    if best is None or not best.spans:
+        return []
+    steps |= _steps_alone(page, best.spans[0].end)
+    if not steps:
         return []
     size = amount(best.value) or Decimal(0)
     wanted = {size + step for step in steps} | {size - step for step in steps}
@@ -147,6 +151,16 @@ def _rounded(
                 else []
             )
     return []
+
+
+def _steps_alone(page: Page, end: int) -> set[Decimal]:
+    """Roundings that are printed without their word: an amount of a few cents alone on one of the next lines."""
+    at = page.layout.line_at(end)
+    below = page.layout.lines[at + 1 : at + 3]
+    printed = {
+        read_decimal(match[1]) for line in below if (match := _FEW_CENTS.fullmatch(line.words))
+    }
+    return {step for step in printed if step}
 
 
 def _by_sum(

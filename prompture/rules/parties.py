@@ -7,7 +7,7 @@ from prompture.rules.labels import normalise
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.party_blocks import LABEL, Block, party_blocks
 from prompture.rules.party_parts import one_candidate, read_block
-from prompture.rules.storefront import read_storefront
+from prompture.rules.storefront import is_no_party, read_storefront
 from prompture.rules.towns import TOWN
 from prompture.rules.values import Reading, read
 
@@ -26,7 +26,7 @@ def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list
     ]
     out: list[Candidate] = []
     for block in mine:
-        out = out or read_block(name, page, block)
+        out = out or [one for one in read_block(name, page, block) if not _misread(name, one)]
     out.extend(_labelled(name, page, found))
     if name.role in {"vat_id", "tax_number"}:
         out.extend(_identified(name, page, scope, bool(mine)))
@@ -38,11 +38,18 @@ def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list
     return out
 
 
+def _misread(name: Field, candidate: Candidate) -> bool:
+    """Whether the name or the address of a party is a label, an amount or a sum line instead."""
+    return name.role in {"name", "address"} and is_no_party(str(candidate.value))
+
+
 def _labelled(name: Field, page: Page, found: list[Candidate]) -> list[Candidate]:
     """Values by labels that name the side; a label that names none is the seller's, outside the blocks of others."""
     out = []
     for candidate in found:
         if candidate.label is None or candidate.score < 0.8:
+            continue
+        if _misread(name, candidate):
             continue
         words = f" {normalise(page.text[candidate.label[0] : candidate.label[1]])} "
         side = next((side for word, side in side_words() if f" {word} " in words), None)

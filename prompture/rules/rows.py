@@ -22,8 +22,11 @@ WEAK = 0.67
 _SUM_CONCEPTS = frozenset({"line_total", "quantity", "unit_price"})
 _POSITION = re.compile(r"(\d{1,3})\s+(?=[^\W\d_])")
 _CODE = re.compile(r"(?=[^ ]*\d)[A-Z0-9][\w./#+-]{1,30}\.?|\(.{1,8}\)|\d{6,14}\.?")
+_AMOUNT = re.compile(r"[-–+(]?\s?[\d.,'’\u00a0 ]*\d[-)]?\s?(?:€|EUR|CHF|USD|%|[$£])?")
 _LEADING_CODE = re.compile(r"\d{8,14}\.?\s+(?=\S)")
 _DETAIL = re.compile(r"[:=]|^\*|^-\s|^\(|€|^(?:EAN|GTIN|GLN|SN)\b")
+# A dash or a bracket that goes on with the line above; several such lines are a list of details.
+_JOINED = re.compile(r"-\s[^:=€*]{2,40}|\([^:=€*()]{2,40}\)")
 _UNIT = re.compile(
     r"(?:Stk|Std|St|kg|m|pcs|h|KWh|Liter|Unit|Stück|Karton|Paar)\.?(?:\(s\))?", re.IGNORECASE
 )
@@ -230,7 +233,7 @@ def _description(
         else None
     )
     parts = [first] if first is not None else []
-    for line in after[:5]:
+    for place, line in enumerate(after[:5]):
         if (
             line.gap
             or len(parts) >= 6
@@ -240,7 +243,7 @@ def _description(
         piece = _continued(line, bool(parts))
         if piece is None:
             continue
-        if _DETAIL.search(piece.text) or (
+        if (_DETAIL.search(piece.text) and not _joins(piece, parts, after[place + 1 :])) or (
             parts and len(piece.text) > max(30, 2 * len(parts[0].text))
         ):
             break
@@ -254,6 +257,15 @@ def _description(
         return None
     kind = "exact" if len(parts) == 1 else "normalised"
     return Candidate(value, tuple(Span(part.start, part.end, kind) for part in parts), 0.75)
+
+
+def _joins(piece: Cell, parts: list[Cell], after: tuple[Line, ...]) -> bool:
+    """Whether a line with a dash or in brackets is the end of the one description above it."""
+    if len(parts) != 1 or not _JOINED.fullmatch(piece.text):
+        return False
+    below = after[0] if after and not after[0].gap else None
+    listed = below is not None and below.words[:1] == piece.text[:1]
+    return abs(piece.column - parts[0].column) <= 2 and not listed
 
 
 def _is_text(text: str) -> bool:
@@ -270,9 +282,12 @@ def _continued(line: Line, begun: bool) -> Cell | None:
     if not begun:
         return next((cell for cell in line.cells if _is_text(cell.text)), None)
     last = line.cells[-1]
+    if _AMOUNT.fullmatch(last.text):
+        return None  # an amount that the layout has put on a line of its own
     code = _LEADING_CODE.match(last.text)
     if code is not None:
         return Cell(last.text[code.end() :], last.start + code.end(), last.column + code.end())
     if len(line.cells) > 1:
         return None if re.fullmatch(r"[\d.,€ %-]+", last.text) else last
-    return last if last.column >= 10 and not _CODE.fullmatch(last.text) else None
+    is_code = _CODE.fullmatch(last.text) and any(c.isdigit() for c in last.text)
+    return last if last.column >= 10 and not is_code else None

@@ -31,7 +31,7 @@ _ONLY_LEGAL = re.compile(
 # A registration number after a name: in brackets, or digits with letters ("273500-U (KJ1)"), never digits alone.
 _REGISTRATION = re.compile(
     r"\s*(?:[(\[]\s*(?:CO\.?\s*)?(?:REG\.?|ROC|RQC)?\s*(?:NO\.?)?\s*[:.]?\s*[A-Z]{0,3}[-\d]{4,12}\s?[-–]?\s?[A-Z]{0,2}\s*[)\]]"
-    r"|(?:[A-Z]{2}\d{5,9}-[A-Z]|\d{4,8}\s?[-–]\s?[A-Z]{1,2}|\d{4,8} [A-Z]))(?:\s*\([A-Z0-9]{2,5}\))?\s*$",
+    r"|(?:[A-Z]{2}\d{5,9}-[A-Z]|\d{4,8}\s?[-–]\s?[A-Z]{1,2}|\d{4,8} [A-Z]|\d{6,12}\.[A-Z]))(?:\s*\([A-Z0-9]{2,5}\))?\s*$",
     re.IGNORECASE,
 )
 _REGION = re.compile(
@@ -49,11 +49,13 @@ _STREET = re.compile(
 )
 _STOP = re.compile(
     r"\b(?:TEL|TELEPHONE|PHONE|FAX|GST|SST|INVOICE|RECEIPT|DATE|CASHIER|EMAIL|E-MAIL|WWW|ROC|REG|WEBSITE|H/P|HP|MOBILE|CASH BILL|BILL|TAX|VAT"
+    r"|(?:SUB|GRAND|NET)?[ -]?TOTAL|SRV CHG|SERVICE CHARGE|ROUNDING|CHANGE|(?:COMPANY|CO\.?|REG\.?|REGISTRATION|LICEN[CS]E|SITE)\s?(?:NO\b|NUMBER|#)"
     r"|COMPANY REG|CO\.?\s?REG|DOCUMENT|MEMBER|TABLE|ORDER|SHOPPING HOURS|THANK|WELCOME|CUSTOMER|COUNTER|POS)\b|WWW\.|@|\d{1,2}:\d{2}|\d{1,2}[/-]\d{1,2}[/-]\d{2}",
     re.IGNORECASE,
 )
 _NOT_SHOP = re.compile(
-    r"^\W*(?:TAX INVOICE|SIMPLIFIED|INVOICE|RECEIPT|CASH|WELCOME|THANK|TEL\b|DATE|COPY|REPRINT|DUPLICATE|CUSTOMER|\d[\d\W]*$)|@|WWW\.",
+    r"^\W*(?:(?:COMPANY|CO\.?|REG\.?|REGISTRATION|ROC|SITE|STORE|SHOP|TAX|GST|VAT|SST)\W*(?:REG\W*)?(?:NO\b|NUMBER|ID\b|#)"
+    r"|(?:SUB|GRAND|NET)?[ -]?TOTAL\b|AMOUNT\b|ROUNDING|CHANGE\b|BALANCE|TELEPHONE|FAX\b|TAX INVOICE|SIMPLIFIED|INVOICE|RECEIPT|CASH|WELCOME|THANK|TEL\b|DATE|COPY|REPRINT|DUPLICATE|CUSTOMER|\d[\d\W]*$)|@|WWW\.",
     re.IGNORECASE,
 )
 
@@ -85,6 +87,11 @@ def _read(page: Page) -> Storefront:
         return Storefront(None, None)
     address = _address(lines[place + 1 : place + 1 + 9])
     return Storefront(_name(lines, place, address is not None), address, place)
+
+
+def is_no_party(words: str) -> bool:
+    """Whether words are a label, an amount or a sum line, never the name or the address of a party."""
+    return _NOT_SHOP.search(words) is not None or words.rstrip().endswith(":")
 
 
 def _shop(lines: tuple[Line, ...]) -> int | None:
@@ -125,6 +132,9 @@ def _late_shop(page: Page) -> int | None:
 
 
 def _address_like(words: str) -> bool:
+    if sum(c.isalpha() for c in words) < 2:
+        return False  # an amount or a number alone
+
     return _STREET.search(words) is not None and not _STRONG.search(words)
 
 

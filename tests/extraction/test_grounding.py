@@ -81,6 +81,12 @@ FORMS: list[tuple[Any, str, str | None, str]] = [
     ("name", "first_name: x", None, ""),
     ("name", "_name_ is", "name", "exact"),
     ("ACME", "at ACME's", "ACME", "exact"),
+    ("C", "C++ and C#", None, ""),
+    ("C#", "C++ and C#", "C#", "exact"),
+    ("-5", "5-5", None, ""),
+    ("世界", "Hello世界！", "世界", "exact"),
+    ("Nguyễn Văn A", unicodedata.normalize("NFD", "Ông Nguyễn Văn A."), unicodedata.normalize("NFD", "Nguyễn Văn A"), "normalised"),
+    ("👨\u200d👩 x", "ab 👨\u200d👩 x", "👨\u200d👩 x", "exact"),
     # Composed, decomposed, full width, ligatures, marks that are not printed.
     ("José García", "Sr. Jose\u0301 Garci\u0301a", "Jose\u0301 Garci\u0301a", "normalised"),
     ("Jose\u0301", "xx José", "José", "normalised"),

@@ -282,8 +282,8 @@ def ends_whole(text: str, start: int, end: int) -> bool:
     tail = text[end : end + _REACH]
     if end - start == 1 and beyond in _TIED and tail[1:2].isalnum():
         return False
-    if beyond == "_" and tail[1:2].isalnum():
-        return False
+    if (beyond == "_" and tail[1:2].isalnum()) or tail.startswith(("++", "#")):
+        return False  # first_name; C++, C#
     run = _before(text, start, end, _RUN_BEFORE)
     if not last.isdigit():
         if tail.startswith("'t") and not tail[2:3].isalpha():
@@ -306,6 +306,8 @@ def begins_whole(text: str, start: int, end: int) -> bool:
     if is_joined(text, start):
         return False
     first, beyond = text[start], text[start - 1]
+    if first in "+-" and beyond.isalnum() and text[start + 1 : start + 2].isdigit():
+        return False  # the -5 of 5-5
     if not first.isalnum() or is_unspaced(first):
         return True
     head = text[max(0, start - _REACH) : start]
