@@ -186,12 +186,17 @@ def is_error(body: JSON) -> bool:
     (vLLM, Mistral), or is nothing but a message with a code."""
     if body.get("error") or body.get("object") == "error":
         return True
-    coded = body.get("code") or body.get("type") or body.get("status")
-    return bool(coded and isinstance(body.get("message"), str) and "choices" not in body)
+    if "choices" in body or not isinstance(body.get("message"), str):
+        return False
+    status, kind = body.get("status"), str(body.get("type") or "").lower()
+    failed = isinstance(status, int) and status >= 400
+    return bool(body.get("code") or failed or "error" in kind or "exception" in kind)
 
 
 def raise_if_error(body: Any, response: HTTPResponse, endpoint: Endpoint) -> None:
     """Raise where a good response holds an error all the same."""
+    if isinstance(body, list) and body:
+        body = body[0]  # as Google's compatible endpoint sends its errors
     if isinstance(body, Mapping) and is_error(body):
         raise provider_error(response, endpoint, fault_of(body))
 

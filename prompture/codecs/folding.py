@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ from prompture.codecs.pairs import Pairs, paired_completion
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError
 from prompture.types import Completion, Delta
 from prompture.wire.http import HTTPResponse
-from prompture.wire.ndjson import parse_object
+from prompture.wire.ndjson import parse_line, parse_object
 from prompture.wire.sse import ServerEvent, SSEDecoder
 
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
@@ -201,7 +202,7 @@ class EventFolding(Folding):
             elif event.name == "error":
                 raise self._failure(data)
             else:
-                self._fold(data, deltas)
+                self._fold(_alone(data) if data[0] == "[" else data, deltas)
 
     def _fold(self, data: str, deltas: list[Delta]) -> None:
         self._event(parse_object(data), deltas)
@@ -219,10 +220,20 @@ class EventFolding(Folding):
         return stream_error(body if isinstance(body, dict) else {"error": data}, self.endpoint)
 
 
+def _alone(data: str) -> str:
+    """The object that is alone in a list: so Google's compatible endpoint sends its errors."""
+    values = parse_line(data)
+    is_alone = isinstance(values, list) and len(values) == 1
+    return json.dumps(values[0]) if is_alone else data
+
+
 def _pieces(data: str) -> Iterator[str]:
     """The values of an event: some servers leave the blank line between two of them out."""
+    while data.startswith("data:"):
+        data = data[5:].lstrip()  # a proxy framed what was framed
     if "\n" not in data:
-        yield data
+        if data:
+            yield data
         return
     lines = [line for line in data.split("\n") if line.strip()]
     apart = all((line[0] == "{" and line.rstrip()[-1] == "}") or line[0] == "[" for line in lines)

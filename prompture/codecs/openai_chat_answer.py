@@ -40,6 +40,7 @@ def read_body(response: HTTPResponse, endpoint: Endpoint, quirks: Quirks) -> Com
     """The Completion of a whole response."""
     body = response.json(endpoint.secrets())
     if not isinstance(body, Mapping):
+        raise_if_error(body, response, endpoint)
         raise ProtocolError(f"expected an object, got {shape(body)}")
     choices = body.get("choices")
     if not choices:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
@@ -73,7 +74,20 @@ class HTTPResponse:
         try:
             return load_json(self.body)
         except UnreadableJSON as exc:
+            if (text := self._stated()) is not None:
+                with suppress(UnreadableJSON):
+                    return load_json(text)
             raise ProtocolError(f"expected JSON, got {self.kind(keys)} ({exc})") from None
+
+    def _stated(self) -> str | None:
+        """The body in the character set that its headers state, where that is not UTF-8."""
+        stated = _CHARSET(self.headers.get("content-type", ""))
+        if stated is None or stated[1].lower().replace("_", "-") in ("utf-8", "utf8"):
+            return None
+        try:
+            return self.body.decode(stated[1])
+        except (LookupError, UnicodeDecodeError):
+            return None
 
     def kind(self, keys: Iterable[str] | None = None) -> str:
         """What the body is, in words."""
@@ -88,6 +102,7 @@ class HTTPResponse:
         return f"{scrub(kind, known)}, starting {excerpt(start, known, 200)!r}"
 
 
+_CHARSET = re.compile(r"charset=\"?([\w.:-]{1,40})", re.ASCII | re.IGNORECASE).search
 _MEDIA_TYPE = re.compile(r"[a-z]+/[\w.+-]{1,60}|no content type").fullmatch
 
 

@@ -347,3 +347,25 @@ def sent_back(codec: Codec, found: Completion) -> Any:
     result = Message(role="tool", call_id=call.id, name=call.name, content="1")
     request = Request(model="m", messages=(user("q"), found.message(), result))
     return json.loads(codec.encode(request, HERE).body)
+
+
+def test_frames_that_a_proxy_made_of_frames() -> None:
+    case = DIALECTS["chat"]
+    body = (case.text("o") + case.text("k") + case.end).replace(b"data: ", b"data: data: ")
+    for _, found in cuts(OpenAIChat(), body):
+        assert isinstance(found, Completion), found
+        assert found.text == "ok"
+
+
+def test_an_error_in_a_list() -> None:
+    for body in (case := DIALECTS["chat"]).text("a") + sse([ERROR]), json.dumps([ERROR]).encode():
+        for _, error in cuts(case.codec, body):
+            assert isinstance(error, ProviderError)
+            assert "Overloaded" in str(error)
+
+
+def test_progress_is_no_error() -> None:
+    case = DIALECTS["chat"]
+    for odd in ({"type": "ping", "message": "alive"}, {"status": "queued", "message": "wait"}):
+        for _, found in cuts(OpenAIChat(), sse(odd) + case.text("ok") + case.end):
+            assert isinstance(found, Completion), found

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prompture.errors import ProtocolError
 from prompture.wire import http
-from prompture.wire.http import dump
+from prompture.wire.http import HTTPResponse, dump
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=30)
 PARTS = st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}), max_size=3)
@@ -52,3 +53,18 @@ def test_a_long_text_is_never_encoded_at_once(monkeypatch: pytest.MonkeyPatch) -
 def test_what_json_cannot_say_is_refused(number: float) -> None:
     with pytest.raises(ValueError, match="JSON"):
         dump({"messages": [], "temperature": number})
+
+
+def test_a_body_in_the_character_set_that_it_states() -> None:
+    stated = {"content-type": "application/json; charset=ISO-8859-1"}
+    assert HTTPResponse(200, stated, '{"a": "\xe9"}'.encode("latin-1")).json() == {"a": "\xe9"}
+    assert HTTPResponse(200, stated, '{"a": "\xe9"}'.encode()).json() == {"a": "\xe9"}
+    for kind in ("application/json", "application/json; charset=nonsense", "x; charset=utf-8"):
+        with pytest.raises(ProtocolError, match="expected JSON"):
+            HTTPResponse(200, {"content-type": kind}, b'{"a": "\xe9"}').json()
+
+
+def test_a_body_that_is_none() -> None:
+    for status in (200, 204, 205, 302):
+        with pytest.raises(ProtocolError, match="0 bytes"):
+            HTTPResponse(status, {}, b"").json(())
