@@ -103,7 +103,8 @@ class Counts:
         if total is not None and source.get("is_byok"):
             details = source.get("cost_details")
             paid = details.get("upstream_inference_cost") if isinstance(details, Mapping) else None
-            upstream = ZERO if paid is None else self._amount(paid)
+            # Without it the router's own fee, often 0, is stated, and the price is not.
+            upstream = self._amount(paid)
             return None if upstream is None else EXACT.add(total, upstream)
         return total
 

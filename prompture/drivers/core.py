@@ -34,6 +34,7 @@ from prompture.errors import (
     ConfigurationError,
     ModelNotFound,
     PromptureError,
+    ProtocolError,
     ProviderError,
     UnsupportedError,
 )
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from prompture.drivers.hooks import Hooks
 
 T = TypeVar("T")
+E = TypeVar("E", bound=PromptureError)
 DEFAULT_TIMEOUT = 600.0
 log = logging.getLogger("prompture")
 
@@ -351,7 +353,7 @@ class Call:
     def decoded(self, response: HTTPResponse) -> Completion:
         try:
             completion = self.codec.decode(response, self.driver.endpoint)
-        except ProviderError as exc:
+        except (ProviderError, ProtocolError) as exc:
             self._stating(exc, response)
             raise
         return self.finished(completion, response)
@@ -374,7 +376,7 @@ class Call:
             self.abandoned()
             raise
 
-    def _stating(self, error: ProviderError, response: HTTPResponse) -> ProviderError:
+    def _stating(self, error: E, response: HTTPResponse) -> E:
         """The error with the usage that its body states, if it does."""
         read = getattr(self.codec, "read_usage", None)
         if error.partial is None and read is not None:

@@ -141,7 +141,6 @@ def test_other_names_of_the_same_counts_are_read() -> None:
         ({"cost_in_usd_ticks": 12_345}, "0.0000012345"),
         ({"cost_in_usd_ticks": "12345"}, "0.0000012345"),
         ({"cost": 0.1, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.2}}, "0.3"),
-        ({"cost": 0.1, "is_byok": True, "cost_details": {"upstream_inference_cost": None}}, "0.1"),
     ],
 )
 def test_stated_costs_are_read_exactly(stated: dict[str, Any], usd: str) -> None:
@@ -170,6 +169,18 @@ def test_a_stated_cost_that_is_none_is_unknown(stated: dict[str, Any]) -> None:
     cost = cost_of(chat(body, Quirks()), RATES)
     assert cost.usd is None and "the stated cost is" in cost.reason
     assert cost.computed == Decimal("0.00102")
+
+
+def test_a_routers_fee_is_not_the_price_of_a_call_that_ones_own_key_paid() -> None:
+    for details in (
+        {},
+        {"cost_details": None},
+        {"cost_details": {"upstream_inference_cost": None}},
+    ):
+        stated = {"prompt_tokens": 1000, "completion_tokens": 0, "cost": 0, "is_byok": True}
+        usage = chat({"usage": {**stated, **details}}, Quirks())
+        assert (usage.stated_cost, usage.problem) == (None, "")
+        assert cost_of(usage, RATES).usd == Decimal("0.001")
 
 
 FOREIGN = st.recursive(

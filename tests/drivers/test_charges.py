@@ -89,6 +89,7 @@ STATED: dict[str, tuple[str, Reply, dict[str, Any], Decimal | None]] = {
         {},
         Decimal("0.00055"),
     ),
+    "an answer that is none": (GPT, chat(usage=USED, model="gpt-5-mini"), {"api": "chat"}, PRICE),
     "an error that cannot be counted": (
         GPT, chat(error=ERROR, usage={"prompt_tokens": -1}), {"api": "chat"}, None,
     ),
