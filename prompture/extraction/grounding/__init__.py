@@ -16,11 +16,12 @@ from decimal import Decimal
 from typing import Any
 
 from prompture.compat import cached_property
+from prompture.extraction.grounding.candidates import Path, Places
 from prompture.extraction.grounding.figures import Figures, beside, number_in, number_of
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
 from prompture.extraction.grounding.moments import Moments
 from prompture.extraction.grounding.nearly import Nearly
-from prompture.extraction.grounding.placing import MOST_DEEP, Path, Places, Placing
+from prompture.extraction.grounding.placing import MOST_DEEP, Placing
 from prompture.schema.check import escape
 from prompture.types import Span
 

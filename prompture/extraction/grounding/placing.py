@@ -8,32 +8,33 @@ the same as farther.
 
 from __future__ import annotations
 
-import heapq
 import math
 import re
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
+from prompture.extraction.grounding.candidates import (
+    ITEM_MARGIN,
+    MARGIN,
+    MOST_SPANS,
+    Choice,
+    Cover,
+    Near,
+    Path,
+    Places,
+    cheapest,
+    is_ordered,
+    narrowed_to,
+)
 from prompture.types import Span
 
-Path = tuple[str | int, ...]
-Places = tuple[Span, ...]
-
-MOST_SPANS = 5
 MOST_DEEP = 500
 """Values nested deeper have no places: their pointers alone would take all memory."""
 
 _DEEPEST = 40
 """Lists nested deeper are taken for parts of one object."""
-
-MARGIN = 0.25
-ITEM_MARGIN = 1.0
-"""Two places whose costs differ by less are equally good: for a value among others of its object,
-and for an item that may as well be another mention in the same stretch of the list."""
 
 _BACKWARDS = 3.0
 _UNORDERED = 0.5
@@ -47,35 +48,14 @@ _FAR = 8.0
 _WITNESSES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """A value's places, best first, with what each costs."""
-
-    spans: Places
-    costs: tuple[float, ...]
-    margin: float = MARGIN
-
-    def marked(self) -> Places:
-        """The spans, those that nothing sets apart from the best marked as ambiguous."""
-        bound = self.costs[0] + self.margin
-        tied = [cost < bound and span.score == self.spans[0].score
-                for span, cost in zip(self.spans, self.costs, strict=True)]  # fmt: skip
-        if sum(tied) < 2:
-            return self.spans
-        return tuple(
-            replace(span, ambiguous=True) if tie else span
-            for span, tie in zip(self.spans, tied, strict=True)
-        )
-
-
 class Placing:
     """Chooses the places of a value's leaves. ``places`` are each leaf's, in the text's order."""
 
     def __init__(self, text: str, places: Mapping[Path, Places]) -> None:
         self._places = places
         self._line_ends = [found.start() for found in re.finditer("\n", text)]
-        self._chosen: dict[Path, _Choice] = {}
-        self._sole = _Cover(spans[0] for spans in places.values() if len(spans) == 1)
+        self._chosen: dict[Path, Choice] = {}
+        self._sole = Cover(spans[0] for spans in places.values() if len(spans) == 1)
 
     def settled(self, value: Any) -> dict[Path, Places]:
         """The places of every leaf, best first."""
@@ -103,7 +83,7 @@ class Placing:
         ]
         placed = self._object(leaves, near=near, sure=sure, within=within, used=used)
         for at, items in lists:
-            context = _Near(placed or near)
+            context = Near(placed or near)
             chosen = self._list(items, at, near=context, within=within)
             placed.extend(chosen)
 
@@ -146,8 +126,8 @@ class Placing:
             key=lambda p: (len(self._places[p]), self._places[p][0].start),
         )
         known = [self._chosen[p].spans[0] for p in leaves if p in self._chosen]
-        context = _Near([*known, *sure])
-        outer = _Near(near)
+        context = Near([*known, *sure])
+        outer = Near(near)
         for path in order:
             spans = self._places[path]
             taken = used.get(id(spans), set()) if used is not None else set()
@@ -165,7 +145,7 @@ class Placing:
                 return paid + self._support(span, witnesses)  # noqa: B023
 
             later = 0.0 if near else _LATER
-            choice = _cheapest(candidates, cost, later=later)
+            choice = cheapest(candidates, cost, later=later)
             self._chosen[path] = choice
             placed.append(choice.spans[0])
             context.add(choice.spans[0])
@@ -190,15 +170,15 @@ class Placing:
         items: list[Any],
         path: Path,
         *,
-        near: _Near,
+        near: Near,
         within: tuple[int, int] | None,
     ) -> list[Span]:
         heads = self._heads(items, path)
         places = [self._places[h] if h is not None else () for h, _ in heads]
-        narrowed = _narrowed(places, within)
+        narrowed = narrowed_to(places, within)
         support = [witnesses for _, witnesses in heads]
 
-        ordered = _is_ordered(places)
+        ordered = is_ordered(places)
         backwards = _BACKWARDS if ordered else _UNORDERED
 
         def cost(index: int, span: Span) -> float:
@@ -346,13 +326,13 @@ class Placing:
         cost: Callable[[Span], float],
         *,
         margin: float,
-    ) -> _Choice:
+    ) -> Choice:
         """The place chosen and what else might have been."""
-        rest = _cheapest((s for s in spans if s != best), cost, most=MOST_SPANS - 1)
+        rest = cheapest((s for s in spans if s != best), cost, most=MOST_SPANS - 1)
         own = cost(best)
         # What is cheaper for this item alone is dearer for the list.
         costs = (own, *(max(own, c) for c in rest.costs))
-        return _Choice((best, *rest.spans), costs, margin)
+        return Choice((best, *rest.spans), costs, margin)
 
     # What places cost.
 
@@ -371,7 +351,7 @@ class Placing:
             return self._gap(other.end, span.start)
         return 0.0
 
-    def _nearest(self, span: Span, near: _Near) -> float:
+    def _nearest(self, span: Span, near: Near) -> float:
         return min(self._distance(span, other) for other in near.beside(span))
 
     def _gap(self, start: int, end: int) -> float:
@@ -394,130 +374,3 @@ class Placing:
     def _quality(self, span: Span) -> float:
         """What a place lacks: it is not verbatim, or it is a part of another value."""
         return 4.0 * (1.0 - span.score) + _INSIDE_ANOTHER * self._sole.holds(span)
-
-
-class _Near:
-    """Spans in the order of the text, to find those next to another."""
-
-    def __init__(self, spans: Iterable[Span]) -> None:
-        self.spans = sorted(spans, key=_start)
-
-    def __bool__(self) -> bool:
-        return bool(self.spans)
-
-    def add(self, span: Span) -> None:
-        insort(self.spans, span, key=_start)
-
-    def beside(self, span: Span) -> list[Span]:
-        at = bisect_left(self.spans, span.start, key=_start)
-        return self.spans[max(0, at - 1) : at + 1]
-
-
-def _start(span: Span) -> int:
-    return span.start
-
-
-class _Cover:
-    """Spans, to ask which of them hold another."""
-
-    def __init__(self, spans: Iterable[Span]) -> None:
-        self._spans = sorted({(s.start, s.end) for s in spans})
-        self._reach: list[int] = []
-        for _, end in self._spans:
-            self._reach.append(max(end, self._reach[-1]) if self._reach else end)
-
-    def holds(self, span: Span) -> bool:
-        """Whether one of the spans begins no later and ends no earlier, and is longer."""
-        at = bisect_right(self._spans, (span.start, math.inf))
-        while at:
-            at -= 1
-            if self._reach[at] < span.end:
-                return False
-            start, end = self._spans[at]
-            if end >= span.end and end - start > span.end - span.start:
-                return True
-            if start < span.start - 4000:
-                return False
-        return False
-
-
-def _cheapest(
-    spans: Iterable[Span],
-    cost: Callable[[Span], float],
-    *,
-    most: int = MOST_SPANS,
-    later: float = 0.0,
-) -> _Choice:
-    """The cheapest places. ``later`` is paid by all but the first, and is no reason to call a
-    choice sure."""
-    ranked = heapq.nsmallest(
-        most,
-        ((cost(span), i, span) for i, span in enumerate(spans)),
-        key=lambda r: (r[0] + later * (r[1] > 0), r[1]),
-    )
-    return _Choice(tuple(s for _, _, s in ranked), tuple(c for c, _, _ in ranked))
-
-
-def _narrowed(places: Sequence[Places], within: tuple[int, int] | None) -> list[Places]:
-    """For each item the candidates worth weighing: those between the items that have one place
-    only, and of very many as many as the list's length allows."""
-    most = max(6, min(48, 20_000 // max(1, len(places))))
-    bounds = _bounds(places)
-    seen: dict[int, int] = {}
-    narrowed: list[Places] = []
-    for spans, (low, high) in zip(places, bounds, strict=True):
-        if len(spans) <= 1:
-            narrowed.append(spans)
-            continue
-        if within is not None:
-            low, high = max(low, within[0]), min(high, within[1])
-        first = bisect_left(spans, low, key=lambda span: span.start)
-        last = bisect_left(spans, high, key=lambda span: span.start)
-        region = spans[first:last] or spans
-        skip = seen.get(id(spans), 0)
-        seen[id(spans)] = skip + 1
-        if len(region) > most:
-            begin = min(max(0, skip - first), len(region) - most)
-            region = region[begin : begin + most]
-        narrowed.append(region)
-    return narrowed
-
-
-def _is_ordered(places: Sequence[Places]) -> bool:
-    """Whether the items that stand in one place only are in the order of the text."""
-    starts = [spans[0].start for spans in places if len(spans) == 1]
-    return all(a <= b for a, b in pairwise(starts))
-
-
-def _bounds(places: Sequence[Places]) -> list[tuple[float, float]]:
-    """For each item the places of the items before and after it that stand in one place only;
-    those out of order are left aside."""
-    sole = [(i, spans[0].start) for i, spans in enumerate(places) if len(spans) == 1]
-    tails: list[int] = []
-    ends: list[int] = []
-    links: list[int] = []
-    for at, (_, start) in enumerate(sole):
-        length = bisect_left(tails, start)
-        if length == len(tails):
-            tails.append(start)
-            ends.append(at)
-        else:
-            tails[length] = start
-            ends[length] = at
-        links.append(ends[length - 1] if length else -1)
-    kept: dict[int, int] = {}
-    at = ends[-1] if ends else -1
-    while at >= 0:
-        kept[sole[at][0]] = sole[at][1]
-        at = links[at]
-    lows: list[float] = []
-    low: float = -1
-    for i in range(len(places)):
-        lows.append(low)
-        low = kept.get(i, low)
-    highs: list[float] = []
-    high = math.inf
-    for i in range(len(places) - 1, -1, -1):
-        highs.append(high)
-        high = kept.get(i, high)
-    return list(zip(lows, reversed(highs), strict=True))
