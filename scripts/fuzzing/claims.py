@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import keyword
 import pickle
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -154,7 +155,7 @@ def names_of_fields_are_data(rng: Random) -> None:
     types = {n: rng.choice(list(kinds)) for n in named}
     value = {n: kinds[t]() for n, t in types.items()}
     made: Any = TypedDict("Made", types)  # type: ignore[misc]
-    if rng.random() < 0.5 and all(n.isidentifier() and n not in _KEYWORDS for n in named):
+    if rng.random() < 0.5 and all(_is_plain(n) for n in named):
         made = dataclasses.make_dataclass("Made", list(types.items()))
     strategy = rng.choice(["prompt", "json_object", "tool", "json_schema"])
     features = Features(json_mode=True, json_schema=True, tool_use=True)
@@ -164,7 +165,12 @@ def names_of_fields_are_data(rng: Random) -> None:
     assert got == value, f"{strategy} {types}: {value!r} became {got!r}"
 
 
-_KEYWORDS = {"class", "def", "not", "if", "else", "None", "self", "const"} | set(dir(object))
+def _is_plain(name: str) -> bool:
+    """A name that Python's own dataclasses take and leave as it is."""
+    return name.isascii() and name.isidentifier() and name not in _KEYWORDS
+
+
+_KEYWORDS = set(keyword.kwlist) | set(dir(object)) | {"self"}
 
 
 @claim
@@ -476,7 +482,7 @@ def a_budget_holds(rng: Random) -> None:
     with track() as spent, budget:
         for _ in range(rng.randint(1, 40)):
             try:
-                model.generate("hi", {"max_tokens": 20})
+                model.generate("hi " * 40, {"max_tokens": 20})
             except BudgetExceeded:
                 break
     total = spent.cost
