@@ -92,17 +92,20 @@ class HTTPResponse:
     def kind(self, keys: Iterable[str] | None = None) -> str:
         """What the body is, in words."""
         said = self.headers.get("content-type", "no content type").partition(";")[0]
-        name = said if _MEDIA_TYPE(said) else "an odd content type"
+        known = tuple(keys or ())
+        # Where the keys are not known, any other word of the server's may be one of them.
+        quotable = _MEDIA_TYPE(said) if known else said in _USUAL
+        name = scrub(said, known) if quotable else "an odd content type"
         kind = f"{name}, {len(self.body):,} bytes"
         start = self.body[:PAGE_BYTES].decode(errors="replace").strip()
         # The start of a page tells what went wrong; the start of an answer is the document's.
         if keys is None or start[:1] in ("", "{", "[", '"'):
             return kind
-        known = tuple(keys)
-        return f"{scrub(kind, known)}, starting {excerpt(start, known, 200)!r}"
+        return f"{kind}, starting {excerpt(start, known, 200)!r}"
 
 
 _CHARSET = re.compile(r"charset=\"?([\w.:-]{1,40})", re.ASCII | re.IGNORECASE).search
+_USUAL = ("no content type", "application/json", "text/html", "text/plain", "text/event-stream")
 _MEDIA_TYPE = re.compile(r"[a-z]+/[\w.+-]{1,60}|no content type").fullmatch
 
 
