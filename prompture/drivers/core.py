@@ -461,6 +461,8 @@ class Call:
         if self._over:
             return
         self._over = True
+        if (held := error.partial) is not None and held.request_id:
+            error.partial = replace(held, request_id=self._known_id(held.request_id))
         # A hook may raise after the answer has been paid for.
         charge = self._paid or self._charge_of(error)
         sent = self._paid is not None or not (
@@ -553,7 +555,7 @@ class Call:
             usage=usage,
             cost=cost,
             status=status,
-            request_id=completion.request_id,
+            request_id=self._known_id(completion.request_id),
             seconds=time.perf_counter() - self.started,
             note=note,
         )
