@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-# Digits with separators; white space separates thousands only when it is a no-break space.
-_BODY = r"(?:\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+(?!\d)(?:[.,]\d{1,6})?|\d{1,18}(?:[.,]\d{1,6})?|[.,]\d{2})"
+# Digits with separators, in threes or as in India (1,23,456.78); white space separates thousands only when it is a no-break space.
+_BODY = r"(?:\d{1,2}(?:,\d{2}){1,4},\d{3}(?!\d)(?:\.\d{1,6})?|\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+(?!\d)(?:[.,]\d{1,6})?|\d{1,18}(?:[.,]\d{1,6})?|[.,]\d{2})"
 _NUMBER = re.compile(rf"(?<![\d.,])(?P<sign>[-−–+]\s?)?(?P<body>{_BODY})(?P<trail>-(?![\w-]))?")
 _POINT = re.compile(r"\d\.\d{2}(?![\d.,])")
 _COMMA = re.compile(r"\d,\d{2}(?![\d.,])")

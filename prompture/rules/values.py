@@ -12,10 +12,13 @@ from prompture.rules import forms
 from prompture.rules.choices import best_choice, choices
 from prompture.rules.dates import find_dates, find_times, parse_rest, settle
 from prompture.rules.fields import Field
-from prompture.rules.numbers import CURRENCY, Numeral, currency_code, find_numbers
+from prompture.rules.numbers import CURRENCY, Numeral, currency_code, find_numbers, read_decimal
 from prompture.rules.page import Page
 
 LONGEST_TEXT = 300
+_GROUPS = re.compile(
+    r"\s*(?P<before>[^\s\d+,.-]{1,4})?\s?(?P<sign>[-−–]?)(?P<body>\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?)\s?(?P<after>[^\s\d,.]{1,4})?\s*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,20 @@ def _time(page: Page, start: int, end: int) -> Reading | None:
     return Reading(found.value, found.start, found.end) if found else None
 
 
+def _in_groups(page: Page, start: int, end: int) -> Reading | None:
+    """A number in groups parted by spaces, "1 234,56", where it is all that stands in the window."""
+    match = _GROUPS.fullmatch(page.text, start, end)
+    value = read_decimal(match["body"], mark=page.mark) if match else None
+    if match is None or value is None:
+        return None
+    if any(match[side] and not currency_code(match[side]) for side in ("before", "after")):
+        return None
+    return Reading(-value if match["sign"] else value, match.start("sign"), match.end("body"))
+
+
 def _number(page: Page, start: int, end: int) -> Reading | None:
+    if grouped := _in_groups(page, start, end):
+        return grouped
     found = list(find_numbers(page.text, start, min(end, start + 200), mark=page.mark))
     if not found:
         return None
@@ -133,6 +149,8 @@ def _number(page: Page, start: int, end: int) -> Reading | None:
 
 def _money(page: Page, start: int, end: int) -> Reading | None:
     """An amount: a number with decimals or a currency mark beside it, percentages and dates left out."""
+    if grouped := _in_groups(page, start, end):
+        return grouped
     text = page.text
     stop = min(end, start + 200)
     days = [(day.start, day.end) for day in find_dates(text, start, stop)]
@@ -152,7 +170,8 @@ def _money(page: Page, start: int, end: int) -> Reading | None:
 
 def _coded(text: str, number: Numeral, start: int) -> bool:
     """Whether a number is part of a code: letters that are no currency before it, or eight digits in a row."""
-    if number.decimals == 0 and number.end - number.start >= 8:
+    printed = text[number.start : number.end]
+    if len(printed) >= 8 and printed.lstrip("-−–+ ").isdigit():
         return True
     before = re.search(r"[A-Za-z]{1,4}$", text[max(start, number.start - 4) : number.start])
     return before is not None and CURRENCY.fullmatch(before.group()) is None
