@@ -138,8 +138,10 @@ class Calls:
 
     def check(self) -> None:
         """Raise ProtocolError where a call has arguments, and no name."""
+        some = any(call.name for call in self._calls)
         for call in self._calls:
-            if not call.name and "".join(call.pieces).strip():
+            begun = "".join(call.pieces).strip() or (call.wire and not some)
+            if begun and not call.name:
                 raise ProtocolError("a tool call came without the tool's name")
 
     def _id(self, call: Call) -> str:

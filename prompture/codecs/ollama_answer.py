@@ -52,12 +52,22 @@ def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
     calls = _calls(message, body, 0)
     return _completion(
         body,
-        text=message.get("content") or "",
-        reasoning=message.get("thinking") or "",
+        text=_words(message, "content"),
+        reasoning=_words(message, "thinking"),
         calls=calls,
         headers=response.headers,
         logprobs=body.get("logprobs"),
     )
+
+
+def _words(message: JSON, key: str) -> str:
+    """A text of the message; the JSON that a schema asked for may come already parsed."""
+    value = message.get(key)
+    if isinstance(value, str) or value is None:
+        return value or ""
+    if isinstance(value, (Mapping, list)):
+        return json.dumps(value, ensure_ascii=False)
+    raise ProtocolError(f"the {key} of the message is {shape(value)}, not a text")
 
 
 def mend(error: ProviderError) -> ProviderError:
@@ -206,10 +216,10 @@ class OllamaStream(Folding):
         self._usage = merged(self._usage, counted) if counted else self._usage
         self._done = bool(line.get("done"))
         self._logprobs += line.get("logprobs") or ()
-        if thought := message.get("thinking"):
+        if thought := _words(message, "thinking"):
             self._reasoning.append(thought)
             deltas.append(Delta(reasoning=thought))
-        if text := message.get("content"):
+        if text := _words(message, "content"):
             self._text.append(text)
             deltas.append(Delta(text=text))
         for call in _calls(message, line, len(self._calls)):

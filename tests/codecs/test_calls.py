@@ -206,6 +206,9 @@ def test_a_call_without_a_name_is_none() -> None:
     assert calls.so_far() == ()
     with pytest.raises(ProtocolError, match="name"):
         calls.check()
+    _, calls = fold([{"place": 0, "id": "a"}])
+    with pytest.raises(ProtocolError, match="name"):
+        calls.check()
 
 
 def test_free_text_is_the_field_input() -> None:

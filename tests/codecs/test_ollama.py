@@ -631,3 +631,14 @@ def test_any_stream_is_folded_the_same_wherever_it_is_cut(
     deltas, got = play(raw, size)
     assert seen(got) == want
     assert fold(deltas) == {k: want[k] for k in ("text", "reasoning", "calls")}
+
+
+def test_a_text_that_is_none() -> None:
+    def read(content: Any) -> str:
+        body = json.dumps({"message": {"content": content}, "done": True}).encode()
+        endpoint = Endpoint("ollama", "http://localhost:11434")
+        return Ollama().decode(HTTPResponse(200, {}, body), endpoint).text
+
+    assert (read(None), read({"a": 1})) == ("", '{"a": 1}')
+    with pytest.raises(errors.ProtocolError, match="a number"):
+        read(5)
