@@ -242,8 +242,10 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
     elif rest != heard:  # Mistral bills audio by its minutes
         counts.unexplained(rest, "total_tokens")
     stated_cost = counts.dollars(usage)
-    xai = section(usage, "server_side_tool_usage_details")
-    searches = part(xai, "web_search_calls") + part(xai, "x_search_calls")
+    searches = 0
+    if xai := usage.get("server_side_tool_usage_details"):
+        xai = xai if isinstance(xai, Mapping) else {}
+        searches = part(xai, "web_search_calls") + part(xai, "x_search_calls")
     return Usage(
         input_tokens=prompt,
         output_tokens=output,

@@ -91,6 +91,8 @@ class Counts:
     def dollars(self, source: JSON) -> Decimal | None:
         """US dollars that the provider states: OpenRouter's ``cost`` (plus the upstream's where
         the user's own key paid there), xAI's ticks, Perplexity's ``cost.total_cost``."""
+        if "cost" not in source and "cost_in_usd_ticks" not in source:
+            return None
         if (ticks := source.get("cost_in_usd_ticks")) is not None:
             found = whole(ticks, most=10**19)
             if found is None:
