@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from prompture.errors import ConfigurationError
-from prompture.wire.http import bad_header, shown
+from prompture.wire.http import bad_header, bad_url, shown
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A name of a header (RFC 9110, token)."""
@@ -42,12 +41,7 @@ def check_url(url: str, told: str) -> None:
 
 def is_url(url: str) -> bool:
     """Whether this is an http(s) URL with a host, and nothing in it that a URL cannot hold."""
-    try:
-        parts = urlsplit(url)
-        bad = parts.port == 0 or _BAD_IN_URL.search(url)
-    except ValueError:
-        return False  # a port out of range, brackets that do not close
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not bad
+    return bad_url(url) is None and not _BAD_IN_URL.search(url)
 
 
 def checked_headers(given: object, told: str) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prompture.errors import ProtocolError
 from prompture.wire import http
-from prompture.wire.http import HTTPResponse, dump
+from prompture.wire.http import HTTPResponse, bad_url, dump, stated_length
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=30)
 PARTS = st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}), max_size=3)
@@ -68,3 +68,37 @@ def test_a_body_that_is_none() -> None:
     for status in (200, 204, 205, 302):
         with pytest.raises(ProtocolError, match="0 bytes"):
             HTTPResponse(status, {}, b"").json(())
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://api.example.test/v1?key=k", None),
+        ("http://[::1]:8080/v1", None),
+        ("HTTP://localhost", None),
+        ("http://münchen.example/v1", None),
+        ("127.0.0.1:8080/v1", "in front"),
+        ("ftp://h/v1", "begin with"),
+        ("http://", "no host"),
+        ("http://h..x/v1", "no host"),
+        (f"http://{'a' * 64}.test/v1", "no host"),
+        ("http://h:99999/v1", "65535"),
+        ("http://h:0/v1", "65535"),
+        ("http://h:port/v1", "65535"),
+        ("http://[::1/v1", "65535"),
+        ("http://{x}/v1", "no host has"),
+        ("http://h h/v1", "blank"),
+        ("http://h/v1\n", "blank"),
+    ],
+)
+def test_what_is_wrong_with_a_url(url: str, said: str | None) -> None:
+    found = bad_url(url)
+    assert found is None if said is None else said in str(found)
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [("12", 12), ("0", 0), (None, None), ("", None), ("-1", None), ("²", None), ("1" * 99, None)],
+)
+def test_stated_length(value: str | None, length: int | None) -> None:
+    assert stated_length(value) == length
