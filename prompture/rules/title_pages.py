@@ -233,7 +233,9 @@ def _authors(
             end += 1
         block = page.text[lines[place].start : lines[end].end]
         listed = names_in(_joined(block), cut=True)
-        if place != first and not _plausible(lines, end, block, len(listed)):
+        if place != first and (
+            not _plausible(lines, end, block, len(listed)) or _is_town(lines, place, block, listed)
+        ):
             listed = []
         for name, begin, stop in listed:
             at = lines[place].start
@@ -251,6 +253,14 @@ def _plausible(lines: tuple[Line, ...], end: int, block: str, count: int) -> boo
         or bool(INSTITUTION.search(below))
         or "@" in below
     )
+
+
+def _is_town(
+    lines: tuple[Line, ...], place: int, block: str, listed: list[tuple[str, int, int]]
+) -> bool:
+    """Whether one bare name right below an institution is its town: "San Francisco"."""
+    above = lines[place - 1].text
+    return len(listed) == 1 and INSTITUTION.search(above) is not None and not _MARKED.search(block)
 
 
 def _joined(block: str) -> str:

@@ -91,3 +91,16 @@ RECEIPTS: list[tuple[str, dict[str, str | None]]] = [
 @pytest.mark.parametrize(("text", "found"), RECEIPTS)
 def test_the_head_and_the_total_of_a_receipt(text: str, found: dict[str, str | None]) -> None:
     assert extract(wanted("company", "address", "total"), text).value == found
+
+
+def test_the_town_below_an_institution_is_no_author() -> None:
+    text = (
+        "On the Growth of Widgets in Cities\nAnna Schmidt\nInstitut Pasteur\nSan Francisco\n"
+        "anna@x.de\nPierre Dupont\nBell Labs\nNew York\npierre@x.de\nAbstract: We\ndoi 10.1/x\n"
+    )
+    schema = {
+        "type": "object",
+        "properties": {"authors": {"type": "array", "items": {"type": "string"}}},
+        "required": ["authors"],
+    }
+    assert extract(schema, text).value == {"authors": ["Anna Schmidt", "Pierre Dupont"]}
