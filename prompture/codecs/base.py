@@ -27,9 +27,22 @@ class Endpoint:
     api_key: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[Any, ...], tuple[str, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def secrets(self) -> tuple[str, ...]:
         """The keys that no error, log or ledger may hold: see ``prompture.wire.secrets``."""
+        # Every call asks. The mappings may be a caller's, who may have changed them since.
+        said = (*self.headers.items(), None, *self.options.items())
+        keys = self._known.get(said)
+        if keys is None:
+            keys = self._secrets()
+            self._known.clear()
+            self._known[said] = keys
+        return keys
+
+    def _secrets(self) -> tuple[str, ...]:
         found = [self.api_key, *keys_of_url(self.base_url)]
         for name, value in self.headers.items():
             if is_secret_name(name) or len(value) >= LEAST_SECRET:
@@ -165,7 +178,7 @@ _REQUEST_ID_HEADERS = (
 def section(source: JSON, key: str) -> JSON:
     """An inner object, empty where it is absent or null."""
     value = source.get(key)
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def join_url(base_url: str, path: str, *, root: str = "") -> str:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from prompture.errors import ConfigurationError
 from prompture.types import Message, ToolCall
@@ -16,6 +17,8 @@ _REMEDY = "prompture.agents.close_calls(messages) makes a history whole"
 def check_calls(messages: Sequence[Message]) -> None:
     """Raise ConfigurationError where a call has no result, or a result no call before it:
     providers refuse such a history, in every later request too."""
+    if not _has_calls(messages):
+        return
     open_: Counter[str] = Counter()
     for position, message in enumerate(messages):
         if message.role == "tool":
@@ -32,6 +35,13 @@ def check_calls(messages: Sequence[Message]) -> None:
             open_[call.id] += 1
     if (missing := next(iter(+open_), None)) is not None:
         raise _unanswered(missing, "at the end of the messages")
+
+
+def _has_calls(messages: Sequence[Message]) -> bool:
+    for message in messages:  # every call of a driver comes here: a generator costs more
+        if message.calls or message.role == "tool":
+            return True
+    return False
 
 
 def close_calls(messages: Iterable[Message]) -> tuple[Message, ...]:
@@ -68,6 +78,9 @@ def _unanswered(id: str, place: str) -> ConfigurationError:
     )
 
 
+_NO_IDS: Mapping[str, str] = MappingProxyType({})
+
+
 def wire_ids(
     messages: Sequence[Message], *, limit: int, allowed: str = ""
 ) -> list[Mapping[str, str]]:
@@ -77,8 +90,8 @@ def wire_ids(
     calls never go out under one id, not even calls of different turns; a call and its result
     always do.
     """
-    if not any(m.calls or m.role == "tool" for m in messages):
-        return [{} for _ in messages]
+    if not _has_calls(messages):
+        return [_NO_IDS] * len(messages)
     bad = re.compile(f"[^{allowed}]") if allowed else None
     given = {call.id for m in messages for call in m.calls}
     kept = {id for id in given if _fits(id, limit, bad)}

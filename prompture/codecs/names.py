@@ -21,8 +21,10 @@ LENGTH = 64
 
 def safe_names(request: Request) -> Mapping[str, str]:
     """Our name to the wire's, for the names that are not sent as they are. No two become one."""
-    names = dict.fromkeys(tool.name for tool in request.tools)
-    names.update(dict.fromkeys(call.name for m in request.messages for call in m.calls))
+    names = dict.fromkeys([tool.name for tool in request.tools])
+    names.update(dict.fromkeys([call.name for m in request.messages for call in m.calls]))
+    if not names:
+        return {}
     odd = [name for name in names if not _SAFE(name)]
     if not odd:
         return {}

@@ -6,6 +6,7 @@ Source: OpenAI's model pages, https://platform.openai.com/docs/models, and recor
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from prompture.codecs.openai_rules import reasons
 from prompture.errors import UnsupportedError
@@ -37,18 +38,27 @@ def needs_responses(request: Request) -> bool:
     the model reasons; the effort ``"max"``; files by URL; a history that holds this API's own
     items (encrypted reasoning); and options that only this API has.
     """
-    name = _bare(request.model)
-    if _RESPONSES_ONLY.search(name) or request.reasoning == "max":
+    if _is_only_here(request.model) or request.reasoning == "max":
         return True
-    if request.tools and _version(name) >= (5, 4) and reasons(name, request.reasoning):
+    if request.tools:
+        name = _bare(request.model)
+        if _version(name) >= (5, 4) and reasons(name, request.reasoning):
+            return True
+    if request.extra and (_ONLY_HERE & request.extra.keys() or _hosted_tools(request)):
         return True
-    if _ONLY_HERE & request.extra.keys() or _hosted_tools(request):
-        return True
-    return any(
-        (message.native is not None and message.native.dialect == DIALECT)
-        or any(isinstance(part, File) and part.url is not None for part in message.parts)
-        for message in request.messages
-    )
+    for message in request.messages:
+        if message.native is not None and message.native.dialect == DIALECT:
+            return True
+        if type(message.content) is not str and any(
+            isinstance(part, File) and part.url is not None for part in message.parts
+        ):
+            return True
+    return False
+
+
+@lru_cache(256)
+def _is_only_here(model: str) -> bool:
+    return bool(_RESPONSES_ONLY.search(_bare(model)))
 
 
 def _hosted_tools(request: Request) -> bool:

@@ -51,7 +51,8 @@ def checked(asked: Any) -> Request:
         _check_message(message, number)
     if request.tools or request.tool_choice:
         _check_tools(request)
-    if not isinstance(request.stop, tuple) or not all(isinstance(s, str) for s in request.stop):
+    stop = request.stop
+    if stop != () and not (isinstance(stop, tuple) and all(isinstance(s, str) for s in stop)):
         raise given.wrong("stop", "a tuple of texts", request.stop)
     return request
 
@@ -134,16 +135,15 @@ def _check_tools(request: Request) -> None:
 def fitted(driver: BaseDriver, request: Request) -> Request:
     """The request, if the model can do what it asks for; where the API refuses JSON mode without
     the word JSON in a message, with that word. Raises UnsupportedError."""
-    wanted = [
-        feature
-        for feature, asked in (
-            ("json_schema", request.schema is not None),
-            ("json_mode", request.json_mode and request.schema is None),
-            ("tool_use", bool(request.tools)),
-            ("vision", _shows(request.messages)),
-        )
-        if asked
-    ]
+    wanted = []
+    if request.schema is not None:
+        wanted.append("json_schema")
+    elif request.json_mode:
+        wanted.append("json_mode")
+    if request.tools:
+        wanted.append("tool_use")
+    if _shows(request.messages):
+        wanted.append("vision")
     if not wanted:
         return request
     features = driver.features
@@ -167,12 +167,11 @@ def _instead(feature: str) -> str:
 
 
 def _shows(messages: Iterable[Message]) -> bool:
-    return any(
-        isinstance(part, Image)
-        for message in messages
-        if not isinstance(message.content, str)
-        for part in message.content
-    )
+    for message in messages:
+        content = message.content
+        if type(content) is not str and any(isinstance(part, Image) for part in content):
+            return True
+    return False
 
 
 def _with_word(driver: BaseDriver, request: Request) -> Request:

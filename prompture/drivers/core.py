@@ -314,7 +314,8 @@ class Call:
         # A signature covers the moment of sending, which a codec must not look up itself.
         if sign := getattr(self.codec, "sign", None):
             http = sign(http, driver.endpoint, datetime.now(UTC))
-        return replace(http, stream=stream, timeout=self.request.timeout or driver.timeout)
+        timeout = self.request.timeout or driver.timeout
+        return HTTPRequest(http.method, http.url, http.headers, http.body, stream, timeout)
 
     def exchange(self) -> Exchange[HTTPResponse]:
         """Send, and send again where that may help; the good response."""

@@ -46,7 +46,7 @@ def request_of(
     tool of no known shape. An option of None counts as not given.
     """
     found = _options(options, more or {})
-    fields: dict[str, Any] = {_PLAIN[key]: found[key] for key in found if key in _PLAIN}
+    fields = {_PLAIN[key]: value for key, value in found.items() if key in _PLAIN}
     fields.setdefault("model", model)
     turns = _messages(messages)
     if "system" in found:
@@ -62,6 +62,8 @@ def request_of(
 
 
 def _options(options: Options | None, more: Mapping[str, Any]) -> dict[str, Any]:
+    if options is None and not more:
+        return {}
     first = given.table(options, "options") or {}
     for key in (*first, *more):
         if key in first and key in more:
@@ -78,7 +80,9 @@ def _options(options: Options | None, more: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _messages(messages: Any) -> list[Message]:
-    if isinstance(messages, (str, bytes, Mapping, Message)) or not isinstance(messages, Iterable):
+    if type(messages) is not list and (
+        isinstance(messages, (str, bytes, Mapping, Message)) or not isinstance(messages, Iterable)
+    ):
         raise ConfigurationError(
             f"messages must be a list of {{'role': ..., 'content': ...}}, not "
             f"{type(messages).__name__}; generate(prompt) takes a text"
@@ -87,6 +91,8 @@ def _messages(messages: Any) -> list[Message]:
 
 
 def _tools(tools: Any) -> tuple[Tool, ...]:
+    if tools == ():
+        return ()
     if isinstance(tools, (str, bytes, Mapping, Tool)) or not isinstance(tools, Iterable):
         raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}")
     return tuple(tool_of(t) for t in tools)

@@ -4,56 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from prompture.codecs.faults import duration
 from prompture.types import RateLimits
 
-_NAMES = {
-    f"{what}_{field}": (
-        f"x-ratelimit-{field}-{what}",
-        f"anthropic-ratelimit-{what}-{field}",
-        f"modelscope-ratelimit-{what}-{field}",
+_FIELDS = {
+    name.format(what=what, field=field): (rank, f"{what}_{field}")
+    for rank, name in enumerate(
+        (
+            "x-ratelimit-{field}-{what}",
+            "anthropic-ratelimit-{what}-{field}",
+            "modelscope-ratelimit-{what}-{field}",
+        )
     )
     for what in ("requests", "tokens")
     for field in ("limit", "remaining", "reset")
 }
+"""A header's name to its place among the spellings of a field, of which the first wins."""
 _PREFIXES = ("x-ratelimit", "anthropic-ratelimit", "modelscope-ratelimit")
 
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """What the headers say, or None where they say nothing."""
-    if not any(name.startswith(_PREFIXES) for name in headers):
-        return None
-    found = {key: _first(headers, names) for key, names in _NAMES.items()}
-    if all(value is None for value in found.values()):
+    found: dict[str, Any] = {}
+    for name in headers:
+        if name.startswith(_PREFIXES) and (known := _FIELDS.get(name)) is not None:
+            rank, key = known
+            if key not in found or rank < found[key][0]:
+                found[key] = (rank, headers[name])
+    if not found:
         return None
     return RateLimits(
-        requests_limit=_count(found["requests_limit"]),
-        requests_remaining=_count(found["requests_remaining"]),
-        requests_reset=_seconds(found["requests_reset"], headers),
-        tokens_limit=_count(found["tokens_limit"]),
-        tokens_remaining=_count(found["tokens_remaining"]),
-        tokens_reset=_seconds(found["tokens_reset"], headers),
+        **{
+            key: _seconds(text, headers) if key.endswith("reset") else _count(text)
+            for key, (_, text) in found.items()
+        }
     )
 
 
-def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    for name in names:
-        if (value := headers.get(name)) is not None:
-            return value
-    return None
-
-
-def _count(text: str | None) -> int | None:
+def _count(text: str) -> int | None:
     try:
-        return int(float(text)) if text is not None else None
+        return int(float(text))
     except (ValueError, OverflowError):
         return None
 
 
-def _seconds(text: str | None, headers: Mapping[str, str]) -> float | None:
-    if text is None:
-        return None
+def _seconds(text: str, headers: Mapping[str, str]) -> float | None:
     if (wait := duration(text)) is not None and "T" not in text:
         return wait
     # Anthropic gives a time; the response's own Date header says what time it was.

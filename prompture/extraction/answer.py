@@ -17,7 +17,7 @@ from prompture.extraction.wrappings import inner_values, is_wrapping
 from prompture.schema.candidates import DOUBTFUL, Candidate, Found
 from prompture.schema.check import InvalidValue, Problem, pointer
 from prompture.schema.exact import is_plain, same
-from prompture.schema.keys import held_to_keys, vocabulary
+from prompture.schema.keys import vocabulary
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source
 from prompture.schema.typed import to_json
@@ -64,7 +64,7 @@ def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
     text = answer_text(source, completion)
     if text is None:
         raise _unreadable(_nothing(plan), "missing")
-    if problem := unlike_calls(source, completion):
+    if len(completion.tool_calls) > 1 and (problem := unlike_calls(source, completion)):
         raise Rejected([problem], UNREAD)
     if plan.rewrite.identity and source.typed:
         try:
@@ -83,13 +83,22 @@ def read_text(source: Source[Any], plan: Plan, text: str) -> Reading:
     except NotJSON as exc:
         raise _not_json(exc) from exc
     judge = _Judge(source, plan)
+    if found.is_one:
+        if reading := judge.tried(found.candidates[0]):
+            return _with(found, reading)
+        raise judge.refusal(found)
     for pool in _pools(found):
         fits = [reading for one in pool if (reading := judge.tried(one))]
         if fits:
             _refuse_what_is_broken(found, pool)
-            reading = judge.one_of(fits)
-            return replace(reading, repairs=(*found.stripped, *reading.repairs))
+            return _with(found, judge.one_of(fits))
     raise judge.refusal(found)
+
+
+def _with(found: Found, reading: Reading) -> Reading:
+    if not found.stripped:
+        return reading
+    return replace(reading, repairs=(*found.stripped, *reading.repairs))
 
 
 def _pools(found: Found) -> list[list[Candidate]]:
@@ -150,7 +159,7 @@ class _Judge:
                 value = self._source.validate_json(text)
             else:
                 value = self._source.validate(plain)
-            keys = held_to_keys(self._source, plain, value)
+            keys = self._keys.hold(plain, value)
         except InvalidValue as exc:
             there = rewrite.forward_pointer
             shown = [replace(p, pointer=there(p.pointer, answer)) for p in exc.problems]
@@ -228,6 +237,8 @@ def unlike_calls(source: Source[Any], completion: Completion) -> Problem | None:
 
 def _calls(source: Source[Any], completion: Completion) -> list[ToolCall]:
     """The calls that give a value: those of the tool, or one of a tool that nobody offered."""
+    if not completion.tool_calls:
+        return []
     named = [call for call in completion.tool_calls if call.name == source.name]
     return named or list(completion.tool_calls)
 

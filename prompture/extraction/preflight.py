@@ -14,8 +14,10 @@ def check_fits(driver: BaseDriver, request: Request) -> None:
     Some servers drop a picture without a word, and the model then makes the answer up. Only a request that may be too long is counted: a token is seldom less than half a
     character.
     """
-    if any(isinstance(part, Image) for message in request.messages for part in message.parts):
-        driver.require("vision")
+    for message in request.messages:
+        content = message.content
+        if type(content) is not str and any(isinstance(part, Image) for part in content):
+            driver.require("vision")
     entry = driver.entry(request.model or driver.model)
     if entry is None or not (entry.limits.context or entry.limits.input):
         return

@@ -78,6 +78,11 @@ class Found:
     broken: list[tuple[int, int]]
     stripped: tuple[str, ...] = ()
 
+    @property
+    def is_one(self) -> bool:
+        """Whether it holds one value, which is whole, and nothing beside it."""
+        return len(self.candidates) == 1 and not self.broken and not self.candidates[0].cut
+
 
 class Search:
     """Looks for values from left to right; the work is at most a few times the text's length."""

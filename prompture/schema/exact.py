@@ -12,10 +12,13 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cached_property
 from json import JSONDecoder
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 from prompture.copying import Portable
 
@@ -71,12 +74,19 @@ class Strict:
 
     def __init__(self) -> None:
         self.notes: dict[str, None] = {}
-        self._decoder = JSONDecoder(
+
+    @cached_property
+    def _decoder(self) -> JSONDecoder:
+        return JSONDecoder(
             object_pairs_hook=self._object, parse_constant=self._constant, parse_float=exact_float
         )
 
     def decode(self, text: str) -> Any:
         """Raises ValueError for what is no JSON, Doubtful for what is no answer."""
+        if "NaN" not in text:  # and no key twice, as nearly always: no function is called for it
+            found = self._taken(_USUAL.decode, text)
+            if _has_keys(text, found):
+                return found
         return self._taken(self._decoder.decode, text)
 
     def raw_decode(self, text: str, start: int) -> tuple[Any, int]:
@@ -126,7 +136,22 @@ def is_plain(text: str, value: Any) -> bool:
     nothing that these rules look at. It is a count, far cheaper than to read the text again."""
     if "NaN" in text or "Infinity" in text or ("\\" in text and _MISREAD.search(text)):
         return False
-    return text.count('":') == _keys_in(value)
+    return _has_keys(text, value)
+
+
+def _has_keys(text: str, value: Any) -> bool:
+    """Whether the text has as many keys as its value; False where that cannot be counted."""
+    found = text.count('":')
+    if found != text.count(":") and _APART.search(text):
+        return False
+    try:
+        return found == _keys_in(value)
+    except RecursionError:
+        return False
+
+
+_APART = re.compile(r'"[ \t\n\r]+:')
+_USUAL = JSONDecoder(parse_float=exact_float, parse_constant=refuse_constant)
 
 
 def _keys_in(value: Any) -> int:
@@ -137,15 +162,23 @@ def _keys_in(value: Any) -> int:
     if kind is list:
         return _keys_in_list(value)
     if kind is dict:
-        return len(value) + sum(_keys_in(each) for each in _composite(value.values()))
+        return len(value) + _keys_in_each(value.values())
     given = getattr(value, "__pydantic_fields_set__", None)
     if given is not None:
         held = value.__dict__
         inner = held.values() if len(held) == len(given) else map(held.get, given)
-        return len(given) + sum(_keys_in(each) for each in _composite(inner))
+        return len(given) + _keys_in_each(inner)
     if is_dataclass(kind):
         return _keys_in_dataclass(value)
     return 0
+
+
+def _keys_in_each(values: Iterable[Any]) -> int:
+    found = 0
+    for each in values:
+        if type(each) not in _SCALARS:
+            found += _keys_in(each)
+    return found
 
 
 def _composite(values: Iterable[Any]) -> Iterable[Any]:
@@ -159,7 +192,7 @@ def _keys_in_list(values: list[Any]) -> int:
     if held and not _composite(held.values()):  # nor have the others any, most likely
         with suppress(AttributeError):
             return sum(map(len, map(_FIELDS_SET, values)))
-    return sum(map(_keys_in, _composite(values)))
+    return _keys_in_each(values)
 
 
 def _keys_in_dataclass(value: Any) -> int:
@@ -172,4 +205,6 @@ def _keys_in_dataclass(value: Any) -> int:
 
 
 _FIELDS_SET = attrgetter("__pydantic_fields_set__")
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+_SCALARS: frozenset[type] = frozenset(
+    {str, int, float, bool, type(None), date, datetime, time, timedelta, Decimal, UUID}
+)

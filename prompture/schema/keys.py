@@ -95,6 +95,18 @@ class Vocabulary:
         _look(plain, self.root, (), found)
         return found
 
+    def hold(self, plain: Any, value: Any) -> Keys:
+        """What the keys of an answer say that was validated to ``value``. Raises InvalidValue
+        where the answer is none: an object in it has keys, and all of them are foreign."""
+        found = self.look(plain)
+        foreign = found.foreign
+        if foreign is None and plain and isinstance(plain, dict) and _has_no_field(value):
+            foreign = ()
+        if foreign is not None:
+            said = "must have keys of the schema; all of its keys are others"
+            raise InvalidValue([Problem(pointer(foreign), said, FOREIGN)])
+        return found
+
     def knows(self, key: str) -> bool:
         """Whether the root has a field of that name, or takes any key."""
         place = self.root
@@ -113,16 +125,8 @@ def vocabulary(source: Source[Any]) -> Vocabulary:
 
 
 def held_to_keys(source: Source[Any], plain: Any, value: Any) -> Keys:
-    """What the keys of an answer say that was validated to ``value``. Raises InvalidValue where
-    the answer is none: an object in it has keys, and all of them are foreign."""
-    found = vocabulary(source).look(plain)
-    foreign = found.foreign
-    if foreign is None and plain and isinstance(plain, dict) and _has_no_field(value):
-        foreign = ()
-    if foreign is not None:
-        said = "must have keys of the schema; all of its keys are others"
-        raise InvalidValue([Problem(pointer(foreign), said, FOREIGN)])
-    return found
+    """``Vocabulary.hold`` of the source's keys."""
+    return vocabulary(source).hold(plain, value)
 
 
 def _has_no_field(value: Any) -> bool:

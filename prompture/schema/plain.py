@@ -139,20 +139,24 @@ def _count_nodes(value: Any) -> int:
     level = [value]
     for _ in range(VALUE_DEPTH + 1):
         count += len(level)
-        if any(type(node) is float and not isfinite(node) for node in level):
-            refuse_infinite_in(value)
-        if any(isinstance(node, str) and not node.isascii() and _is_broken(node) for node in level):
-            message = "holds a string with half a character (a surrogate without its other half)"
-            raise InvalidValue([Problem("", message, "surrogate")])
-        level = [
-            inner
-            for node in level
-            if isinstance(node, (dict, list))
-            for inner in (node.values() if isinstance(node, dict) else node)
-        ]
-        if not level:
+        inner: list[Any] = []
+        for node in level:
+            if isinstance(node, str):
+                if not node.isascii() and _is_broken(node):
+                    raise InvalidValue([Problem("", _HALF, "surrogate")])
+            elif isinstance(node, dict):
+                inner += node.values()
+            elif isinstance(node, list):
+                inner += node
+            elif type(node) is float and not isfinite(node):
+                refuse_infinite_in(value)
+        if not inner:
             return count
+        level = inner
     raise InvalidValue([Problem("", f"is nested more than {VALUE_DEPTH} deep", "depth")])
+
+
+_HALF = "holds a string with half a character (a surrogate without its other half)"
 
 
 def _is_broken(text: str) -> bool:

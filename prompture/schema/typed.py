@@ -264,7 +264,10 @@ def to_json(value: Any) -> str:
         return f"{mark}{found}"
 
     try:
-        text = json.dumps(value, default=number)
+        try:
+            return json.dumps(value)
+        except TypeError:  # there are Decimals in it
+            text = json.dumps(value, default=number)
     except TypeError as error:
         raise InvalidValue([Problem("", str(error), "json_type")]) from None
     except (ValueError, RecursionError) as error:

@@ -139,7 +139,7 @@ def dump(body: Any) -> bytes:
 
     Large texts are encoded piece by piece: another thread may run in between.
     """
-    turns = [body.get(name) for name in _TURNS] if isinstance(body, dict) else ()
+    turns = [body[name] for name in _TURNS if name in body] if isinstance(body, dict) else ()
     if not any(map(_is_large, turns)):
         return _json(body).encode("utf-8", errors="replace")
     for salt in count():
@@ -152,21 +152,18 @@ def dump(body: Any) -> bytes:
     raise AssertionError("unreachable")
 
 
-def _json(body: Any) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def _is_large(value: Any) -> bool:
     """Whether a long text lies in a list of turns, in a part of one, or in a part's source."""
     if type(value) is str:
         return len(value) > LARGE_CHARS
-    if type(value) is list:
-        return any(map(_is_large, value))
-    if type(value) is dict:
-        return any(
-            len(each) > LARGE_CHARS if type(each) is str else _is_large(each)
-            for each in value.values()
-        )
+    if type(value) is not list and type(value) is not dict:
+        return False
+    for each in value if type(value) is list else value.values():
+        if len(each) > LARGE_CHARS if type(each) is str else _is_large(each):
+            return True
     return False
 
 

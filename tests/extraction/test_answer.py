@@ -411,3 +411,18 @@ def test_any_text_is_a_value_or_a_problem(pieces: list[str], schema: Any) -> Non
         assert refusal.problems
     else:
         made.validate_json(json.dumps(to_jsonable_python(found.value)))
+
+
+@pytest.mark.parametrize("space", ["", " ", "\n", "\t", "\r\n  "])
+@pytest.mark.parametrize("kind", [Person, Record, Entry])
+def test_a_key_counts_however_it_stands_before_its_colon(kind: Any, space: str) -> None:
+    with pytest.raises(Invalid):
+        read(kind, f'{{"name":"Ann","age":30,"age"{space}:31}}')
+    found = extract_result(
+        kind,
+        "A document.",
+        model=ScriptedDriver([f'{{"name"{space}:"Ann","age":30,"colour":"a:b"}}']),
+        strategy="prompt",
+    )
+    assert as_dict(found.value) == ANN
+    assert any("/colour" in each for each in found.attempts[0].repairs)
