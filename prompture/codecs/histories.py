@@ -38,7 +38,7 @@ def check_calls(messages: Sequence[Message]) -> None:
 
 
 def _has_calls(messages: Sequence[Message]) -> bool:
-    for message in messages:  # every call of a driver comes here: a generator costs more
+    for message in messages:  # noqa: SIM110 - every call comes here, and a generator costs more
         if message.calls or message.role == "tool":
             return True
     return False
