@@ -12,11 +12,10 @@ from shutil import copymode
 from types import TracebackType
 from typing import Any, TextIO
 
-from pydantic_core import to_jsonable_python
-
 from prompture.cli.terminal import plain, write_json
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.extraction.result import Extraction
+from prompture.schema.typed import to_plain
 
 CELL_CHARS = 60
 """Characters of a value in a table on a terminal; the whole value is in the JSON."""
@@ -34,7 +33,7 @@ class Row:
     def value(self) -> Any:
         if self.found is None:
             return None
-        return to_jsonable_python(self.found.value, by_alias=True, serialize_unknown=True)
+        return to_plain(self.found.value)
 
 
 class Output:

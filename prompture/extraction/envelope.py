@@ -57,6 +57,9 @@ class _Each:
     def validate_json(self, text: str | bytes) -> Any:
         try:
             value = read_exactly(text)
+        except Doubtful as doubt:
+            said = f"is no answer: {doubt.reason}"
+            raise InvalidValue([Problem("", said, "json_doubtful")]) from None
         except (ValueError, RecursionError):
             raise InvalidValue([Problem("", "is not JSON", "json_invalid")]) from None
         return self.validate(value)
@@ -119,7 +122,7 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
         try:
             return validated(one, raw) if same else _restored(one, item, raw)
         except InvalidValue as exc:
-            if not exc.not_json:
+            if not exc.not_json and "NaN" not in raw:
                 raise
         try:
             mended = parse(raw).text
@@ -140,7 +143,7 @@ def _restored(one: Source[Any], item: Codec, raw: str) -> Any:
         ) from None
     except (ValueError, RecursionError):
         raise InvalidValue([Problem("", "must be JSON", "json_invalid")]) from None
-    plain = item.restore(read_exactly(raw)) if answer is not None else None
+    plain = item.restore(answer) if answer is not None else None
     value = one.validate(plain)
     held_to_keys(one, plain, value)
     return value

@@ -173,9 +173,9 @@ def _as_seen(looked: Any, fixed: _Fixed | None, attempt: int, result: Any) -> Pa
 def _plain_of(result: Extraction[Any]) -> Any:
     if result.plain is not None:
         return result.plain
-    from pydantic_core import to_jsonable_python
+    from prompture.schema.typed import to_plain
 
-    return to_jsonable_python(result.value, by_alias=True)
+    return to_plain(result.value)
 
 
 def _segments(where: str) -> Path:

@@ -175,7 +175,7 @@ def _turns(
 def _example(source: Source[Any], rewritten: Rewrite, value: Any, *, place: str) -> str:
     import json
 
-    from pydantic_core import PydanticSerializationError, to_jsonable_python
+    from pydantic_core import to_jsonable_python
 
     try:
         plain = to_jsonable_python(value, by_alias=True)
@@ -184,7 +184,7 @@ def _example(source: Source[Any], rewritten: Rewrite, value: Any, *, place: str)
         raise ConfigurationError(
             f"the value of {place} is not valid under the schema: {exc}"
         ) from exc.__cause__
-    except PydanticSerializationError as exc:
+    except ValueError as exc:  # a type, bytes that are no text, a list that contains itself
         raise ConfigurationError(f"the value of {place} is none that JSON can carry") from exc
     return json.dumps(rewritten.forward(plain), ensure_ascii=False)
 

@@ -11,7 +11,19 @@ from prompture.wire.loading import UnreadableJSON, load_json
 _DEPTH = 3
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "kwargs")
 _OF_CALLS = frozenset(
-    (*_ARGUMENTS, "name", "function", "type", "id", "call_id", "tool", "tool_name", "action")
+    (
+        *_ARGUMENTS,
+        "name",
+        "function",
+        "type",
+        "id",
+        "call_id",
+        "index",
+        "tool",
+        "tool_name",
+        "recipient_name",
+        "action",
+    )
 )
 _OF_SCHEMAS = frozenset(
     [
@@ -48,6 +60,8 @@ def inner_values(answer: Any, keys: Vocabulary) -> Iterator[Any]:
 def _inner(answer: Any, keys: Vocabulary) -> Any:
     if isinstance(answer, str):
         return _object_in(answer)
+    if isinstance(answer, list):  # of one object: that is the object
+        return answer[0] if len(answer) == 1 and isinstance(answer[0], dict) else None
     if not isinstance(answer, dict):
         return None
     for inside in (_arguments_of(answer, keys), _properties_of(answer, keys)):
@@ -58,8 +72,6 @@ def _inner(answer: Any, keys: Vocabulary) -> Any:
     ((key, inner),) = answer.items()
     if keys.knows(key):
         return None
-    if isinstance(inner, list) and key in ("tool_calls", "function_call") and len(inner) == 1:
-        return inner[0]
     return inner if isinstance(inner, (dict, list)) else _object_in(inner)
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import localcontext
 from importlib.util import find_spec
 from typing import Any
 
 from prompture.errors import MissingExtra, UnsupportedError
 from prompture.rules.page import read_page
 from prompture.rules.reader import Reader
-from prompture.types import Span
+from prompture.types import EXACT, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ def extract(
     """
     _require_local()
     _require_short(text)
-    reader = Reader.of(schema, read_page(text, today=today, region=region))
-    value, spans = reader.read()
+    with localcontext(EXACT):  # the caller's own may round, or raise
+        reader = Reader.of(schema, read_page(text, today=today, region=region))
+        value, spans = reader.read()
     return Found(value, spans)
 
 

@@ -8,6 +8,7 @@ which is which, so it is walked.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import NoneType
@@ -69,8 +70,22 @@ def problems_of(
         # The text itself, which Pydantic wants as UTF-8: half of a pair of surrogates has none.
         return InvalidValue([Problem("", "is not JSON: it holds half a character", "json_invalid")])
     value = load()
-    problems = (_problem(line, value, withhold=withhold) for line in found[:PROBLEM_LIMIT])
+    lines = _by_place(found[:PROBLEM_LIMIT])
+    problems = (_problem(line, value, withhold=withhold) for line in lines)
     return InvalidValue(dict.fromkeys(problems), total=len(found))
+
+
+def _by_place(lines: Sequence[Any]) -> Iterator[Any]:
+    """The errors, with places instead of names for what a list lacks of a NamedTuple: Pydantic
+    before 2.14 reads it as arguments. Those that have defaults are behind the others."""
+    lacking: Counter[tuple[Segment, ...]] = Counter()
+    for line in lines:
+        if line["type"] == "missing_argument" and isinstance(line["input"], list):
+            around = line["loc"][:-1]
+            place = len(line["input"]) + lacking[around]
+            lacking[around] += 1
+            line = {**line, "loc": (*around, place)}
+        yield line
 
 
 def _problem(line: Any, value: Any, *, withhold: bool) -> Problem:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -112,6 +113,8 @@ class _Holding:
             return leaf(self, core)
         if kind == "function-plain" and _is_address(core["function"]):
             return core if self._own else _guarded(core, _is_no_number, "string_type")
+        if kind == "model" and core.get("custom_init") and not core.get("root_model"):
+            return self.own_init(core)
         inner = self._inside(core, kind)
         copy = rebuilt(core, inner.hold)
         if kind == "union":
@@ -145,6 +148,21 @@ class _Holding:
     def _but(self, **changes: bool) -> _Holding:
         now = {name[1:]: value for name, value in vars(self).items()}
         return _Holding(**{**now, **changes})
+
+    def own_init(self, core: Core) -> Core:
+        """A model with an ``__init__`` of its own validates by itself, whatever is said here of
+        its fields. So they are validated first, as those of any model."""
+        inner = self._inside(core, "model")._but(quick=False)
+        bare = {k: v for k, v in core.items() if k not in ("ref", "custom_init", "post_init")}
+        checked = {"type": "no-info", "function": self._given_to_init}
+        fields = {"type": "function-wrap", "function": checked, "schema": rebuilt(bare, inner.hold)}
+        made = {**_without_ref(core), "schema": {"type": "any"}}
+        return {"type": "chain", "steps": [fields, made], **_ref(core)}
+
+    @staticmethod
+    def _given_to_init(value: Any, validate: Callable[[Any], Any]) -> Any:
+        validate(value)
+        return value
 
     def number(self, core: Core) -> Core:
         kind = core["type"]
@@ -205,6 +223,11 @@ class _Exact(_Holding):
             return _before(held, float_of)
         return held
 
+    @staticmethod
+    def _given_to_init(value: Any, validate: Callable[[Any], Any]) -> Any:
+        validate(value)
+        return _unmarked(value, Decimal)
+
     def _but(self, **changes: bool) -> _Exact:
         now = {name[1:]: value for name, value in vars(self).items()}
         return _Exact(**{**now, **changes})
@@ -221,11 +244,15 @@ def digits_of(value: Any) -> Any:
 
 def float_of(value: Any) -> Any:
     """The value with floats for marks, in what it holds too."""
+    return _unmarked(value, float)
+
+
+def _unmarked(value: Any, number: Callable[[str], Any]) -> Any:
     if isinstance(value, str):
-        return float(value[len(MARK) :]) if value.startswith(MARK) else value
+        return number(value[len(MARK) :]) if value.startswith(MARK) else value
     if isinstance(value, dict):
-        return {key: float_of(inner) for key, inner in value.items()}
-    return [float_of(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _unmarked(inner, number) for key, inner in value.items()}
+    return [_unmarked(inner, number) for inner in value] if isinstance(value, list) else value
 
 
 _LEAVES: dict[str, Callable[[_Holding, Core], Core]] = {
@@ -289,6 +316,14 @@ def _labelled(choice: Any) -> Any:
     return choice, choice["choices"][GUARD]["type"]
 
 
+def fields_of_own_init(core: Core) -> Core | None:
+    """The model whose fields are validated before its own ``__init__`` makes it, if it has one."""
+    if core["type"] != "chain" or not core["steps"][-1].get("custom_init"):
+        return None
+    fields: Core = core["steps"][0]["schema"]
+    return fields
+
+
 def _has_union(core: Core) -> bool:
     return any(node.get("type") == "union" for node in nodes_of(core))
 
@@ -326,9 +361,8 @@ def _is_pydantics(function: Mapping[str, Any]) -> bool:
 
 def _is_address(function: Mapping[str, Any]) -> bool:
     """Whether it reads an IP address or network; 5 would be 0.0.0.5."""
-    return _is_pydantics(function) and str(
-        getattr(function["function"], "__name__", "")
-    ).startswith("ip_v")
+    name = str(getattr(function["function"], "__qualname__", ""))
+    return _is_pydantics(function) and name.startswith(("ip_v", "IPv"))
 
 
 def _is_no_number(value: Any) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from decimal import Decimal, localcontext
 from functools import cache
 from itertools import islice
 from math import isfinite
@@ -19,6 +20,7 @@ from prompture.errors import SchemaError
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
 from prompture.schema.finite import refuse_infinite_in
 from prompture.schema.meta import understand
+from prompture.types import EXACT
 
 STEPS = 50_000
 STEPS_PER_NODE = 100
@@ -63,11 +65,13 @@ class PlainChecker:
         self._validator: Any = None  # made when first needed, for the sake of the import
 
     def validate(self, value: Any) -> Any:
-        nodes = _count_nodes(value)
+        """The value itself, with floats where it has Decimals."""
+        nodes, exact = _count_nodes(value)
         allowance = [STEPS + STEPS_PER_NODE * nodes]
         token = _steps_left.set(allowance)
         try:
-            problems = list(islice(self._problems(value), PROBLEM_LIMIT))
+            with localcontext(EXACT):  # the caller's own may refuse to compare Decimals
+                problems = list(islice(self._problems(value), PROBLEM_LIMIT))
         except _Exhausted:
             raise SchemaError(
                 f"checking a value of {nodes:,} members takes more than "
@@ -86,7 +90,7 @@ class PlainChecker:
             _steps_left.reset(token)
         if problems:
             raise InvalidValue(dict.fromkeys(problems))
-        return value
+        return _with_floats(value) if exact else value
 
     def validate_json(self, text: str | bytes) -> Any:
         try:
@@ -132,31 +136,46 @@ class _Exhausted(Exception):
     pass
 
 
-def _count_nodes(value: Any) -> int:
-    """The members of a value. Raises InvalidValue where it is nested too deeply, or holds a
-    number or a text that is none."""
-    count = 0
+def _count_nodes(value: Any) -> tuple[int, bool]:
+    """How many members a value has, and whether some are Decimals. Raises InvalidValue where it
+    is nested too deeply, or holds a number or a text that is none."""
+    count, exact = 0, False
     level = [value]
     for _ in range(VALUE_DEPTH + 1):
         count += len(level)
         inner: list[Any] = []
         for node in level:
             if isinstance(node, str):
-                if not node.isascii() and _is_broken(node):
-                    raise InvalidValue([Problem("", _HALF, "surrogate")])
+                _refuse_half(node)
             elif isinstance(node, dict):
+                for key in node:
+                    _refuse_half(key)
                 inner += node.values()
             elif isinstance(node, list):
                 inner += node
             elif type(node) is float and not isfinite(node):
                 refuse_infinite_in(value)
+            elif type(node) is Decimal:
+                exact = True
         if not inner:
-            return count
+            return count, exact
         level = inner
     raise InvalidValue([Problem("", f"is nested more than {VALUE_DEPTH} deep", "depth")])
 
 
-_HALF = "holds a string with half a character (a surrogate without its other half)"
+def _refuse_half(text: str) -> None:
+    if not text.isascii() and _is_broken(text):
+        message = "holds a string with half a character (a surrogate without its other half)"
+        raise InvalidValue([Problem("", message, "surrogate")])
+
+
+def _with_floats(value: Any) -> Any:
+    """Plain JSON: Decimals are how the digits of an answer travel as far as the check."""
+    if isinstance(value, dict):
+        return {key: _with_floats(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_floats(inner) for inner in value]
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _is_broken(text: str) -> bool:

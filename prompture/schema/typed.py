@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from copy import copy
 from decimal import Decimal
+from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -275,6 +276,18 @@ def to_json(value: Any) -> str:
         message = "is nested too deeply" if deep else "contains itself"
         raise InvalidValue([Problem("", message, "json_type")]) from None
     return re.sub(f'"{mark}([^"]*)"', r"\1", text) if mark else text
+
+
+def to_plain(value: Any) -> Any:
+    """Plain JSON of a value, by alias: what has no form in it as text, bytes that are no text in
+    base64. Raises ValueError for a value that contains itself."""
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    write = partial(to_jsonable_python, by_alias=True, serialize_unknown=True)
+    try:
+        return write(value)
+    except (PydanticSerializationError, UnicodeError):  # a model's own mode for bytes
+        return write(TypeAdapter(Any).dump_python(value, by_alias=True), bytes_mode="base64")
 
 
 def _long_as_text(digits: str) -> float | str:

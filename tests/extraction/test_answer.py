@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from decimal import (
+    Context,
+    Decimal,
+    FloatOperation,
+    Inexact,
+    InvalidOperation,
+    Rounded,
+    Subnormal,
+    localcontext,
+)
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -70,6 +80,10 @@ def as_dict(value: Any) -> dict[str, Any]:
         {"name": "Person", "parameters": json.dumps(ANN)},
         {"tool_calls": [{"type": "function", "function": {"name": "Person", "arguments": ANN}}]},
         json.dumps(ANN),
+        [ANN],
+        {"people": [ANN]},
+        [{"name": "Person", "arguments": ANN}],
+        {"recipient_name": "functions.Person", "parameters": ANN},
     ],
 )
 def test_what_is_put_around_a_value_is_taken_off(schema: Any, wrapped: Any) -> None:
@@ -280,6 +294,52 @@ def test_one_set_of_rules(strategy: str, fenced: bool, age: str, expected: Any) 
         assert read(Person, text, strategy=strategy) == Person(name="a", age=expected)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("answer", [[ANN, {"name": "Bob"}], [[ANN]], [1], []])
+def test_a_list_is_one_object_only_where_it_holds_one(strategy: str, answer: Any) -> None:
+    with pytest.raises(Invalid):
+        read(Person, json.dumps(answer), strategy=strategy)
+
+
+class Measured(BaseModel):
+    amount: Decimal | None = None
+
+
+NUMBER = {"type": "object", "properties": {"amount": {"type": ["number", "null"]}}}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("fenced", [False, True])
+@pytest.mark.parametrize(
+    ("digits", "exact"),
+    [
+        ("12345678901234567.125", "12345678901234567.125"),
+        ("1.2345678901234567e-300", "1.2345678901234567e-300"),
+        ("1e-99999999999999999999", "0"),
+        ("0.00000000000000000000e99999999999999999999", "0"),
+        ("-0.000000000000000000000", "0"),
+        ("1e99999999999999999999", None),
+        ("1.2345678901234567890e400", None),
+    ],
+)
+def test_numbers_of_any_size(strategy: str, fenced: bool, digits: str, exact: str | None) -> None:
+    """Whatever decimal context the caller has. A dict schema gives floats, by every way."""
+    text = f'{{"amount": {digits}}}'
+    text = f"```json\n{text}\n```" if fenced else text
+    every = [Inexact, Rounded, Subnormal, FloatOperation, InvalidOperation]
+    for context in (Context(), Context(prec=3, traps=every), Context(traps=[])):
+        with localcontext(context):
+            if exact is None:
+                for schema in (Measured, list[Measured], NUMBER):
+                    with pytest.raises(Invalid):
+                        read(schema, text, strategy=strategy)
+                continue
+            found = read(Measured, text, strategy=strategy)
+            plain = read(NUMBER, text, strategy=strategy)
+        assert found == Measured(amount=Decimal(exact))
+        assert type(plain["amount"]) is float and plain == {"amount": float(exact)}
+
+
 @pytest.mark.parametrize(
     ("inner", "meant"),
     [
@@ -293,6 +353,11 @@ def test_one_set_of_rules(strategy: str, fenced: bool, age: str, expected: Any) 
         (r"\\alpha \cdot", False),
         (r"\frac{1}{2}", False),
         (r"C:\temp", False),
+        (r"d:\reports", False),
+        (r"\text{if } x", False),
+        (r"\bar{x}", False),
+        (r"\begin{array}", False),
+        (r"x \neq y", False),
     ],
 )
 def test_stray_backslashes(inner: str, meant: bool) -> None:
@@ -302,6 +367,23 @@ def test_stray_backslashes(inner: str, meant: bool) -> None:
     else:
         with pytest.raises(Invalid):
             read(Person, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\neq Abkhaz",
+        "see\neq (3)",
+        'the "s:\tthe solder"',
+        "N:\tcmdline.txt\t/*N:*",
+        "Q:\twhat\nA:\tthat",
+        "a\x0cnew page",
+        "x \\neq y, \\frac{1}{2}, C:\\temp",
+        "tab\text and\rreturn",
+    ],
+)
+def test_texts_that_have_control_characters(text: str) -> None:
+    assert read(Person, json.dumps({"name": text, "age": 1})) == Person(name=text, age=1)
 
 
 class Lines(BaseModel):
@@ -348,11 +430,18 @@ def test_several_calls(schema: Any, calls: Any, value: Any) -> None:
 
 
 def items(text: str, **options: Any) -> list[Any]:
+    options = {"strategy": "prompt", "max_retries": 0, **options}
     model = ScriptedDriver([text], chunk_chars=6)
-    found = extract_items(
-        Person, "A document.", model=model, strategy="prompt", max_retries=0, **options
-    )
+    found = extract_items(Person, "A document.", model=model, **options)
     return [each.value for each in found]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_items_of_any_number(strategy: str) -> None:
+    text = '{"items": [{"name": "a", "age": NaN}, {"name": "b", "age": 1e-9999999999999999999}]}'
+    assert items(text, strategy=strategy) == [Person(name="a"), Person(name="b", age=0)]
+    text = '{"items": [{"name": "a", "age": 1e9999999999999999999}, {"name": "b"}]}'
+    assert items(text, strategy=strategy, on_error="skip") == [Person(name="b")]
 
 
 def test_items_hold_to_the_same_rules() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import runpy
 import time
 import unicodedata
-from decimal import Decimal
+from decimal import Context, Decimal, FloatOperation, Inexact, Rounded, Subnormal, localcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from prompture import ground
 from prompture.types import Span
@@ -279,6 +280,44 @@ def test_deep_values_end_and_do_not_raise() -> None:
     for _ in range(300):
         value = [value]
     assert len(ground(value, "a v")) == 1
+
+
+class Odd(BaseModel):
+    name: str
+    code: bytes
+    held: Any = None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Odd(name="A-7", code=b"\xff\xfe", held=object()),
+        [Odd(name="\ud800", code=b"A-7")],
+        {"a": b"\xff", "b": object(), "c": {1: "A-7"}},
+    ],
+)
+def test_values_that_have_no_json(value: Any) -> None:
+    assert any(
+        "A-7" in TEXT[s.start : s.end] for spans in ground(value, TEXT).values() for s in spans
+    )
+
+
+def test_a_value_that_contains_itself() -> None:
+    loop: list[Any] = ["A-7"]
+    loop.append(loop)
+    with pytest.raises(ValueError, match=r"(?i)circular"):
+        ground(loop, TEXT)
+    shared = ["A-7"]
+    assert set(ground([shared, shared], TEXT)) == {"/0/0", "/1/0"}
+
+
+def test_the_decimal_context_of_the_caller_changes_nothing() -> None:
+    value = {"total": 1349.5, "rate": 0.19, "price": Decimal("1250.00"), "days": 30}
+    every = [Inexact, Rounded, Subnormal, FloatOperation]
+    with localcontext(Context(prec=2, traps=every)):
+        found = ground(value, TEXT)
+    assert found == ground(value, TEXT)
+    assert set(found) == {"/total", "/rate", "/price", "/days"}
 
 
 @settings(max_examples=60)

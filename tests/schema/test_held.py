@@ -22,6 +22,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyAddress,
+    IPvAnyNetwork,
     RootModel,
     TypeAdapter,
     ValidationError,
@@ -94,6 +96,13 @@ class Other(BaseModel):
     other: list[str]
 
 
+def _own_init(of: Any) -> Any:
+    def init(self: Any, **fields: Any) -> None:
+        BaseModel.__init__(self, **fields)
+
+    return type("Held", (create_model("Held", held=(of, ...)),), {"__init__": init})
+
+
 PLACES = {
     "root": (lambda of: of, "%s"),
     "model": (lambda of: create_model("Held", held=(of, ...)), '{"held": %s}'),
@@ -111,6 +120,8 @@ PLACES = {
     "dict": (lambda of: dict[str, of], '{"a": %s}'),
     "union of models": (lambda of: create_model("Held", held=(of, ...)) | Other, '{"held": %s}'),
     "nested": (lambda of: dict[str, list[create_model("Held", held=(of, ...))]], '{"a": [{"held": %s}]}'),
+    "own init": (_own_init, '{"held": %s}'),
+    "list of own init": (lambda of: list[_own_init(of)], '[{"held": %s}]'),
     "alias": (lambda of: create_model("Held", held=(of, Field(alias="a b"))), '{"a b": %s}'),
 }  # fmt: skip
 
@@ -133,6 +144,8 @@ REFUSED: list[tuple[Any, list[str]]] = [
     (Annotated[dt.date, Field(gt=dt.date(1900, 1, 1))], ["0", '"0"']),
     (Any, ["NaN", "1e999", '{"a": [1, -Infinity]}']),
     (IPv4Address, ["true", "5", "1.5"]),
+    (IPvAnyAddress, ["true", "5", "1.5"]),
+    (IPvAnyNetwork, ["true", "5"]),
     (defaultdict[str, int], ['{"a": true}']),
     (Open, ['{"more": NaN}', '{"count": true}']),
     (int | dt.date, ["true", "0.5"]),
@@ -531,6 +544,35 @@ def test_digits_are_kept_in_every_place(of: Any) -> None:
         assert DIGITS in repr(found), place
     whole = DIGITS.replace(".", "")
     assert source(of).validate_json(whole) == Decimal(whole)
+
+
+class Node(BaseModel):
+    name: str
+    amount: Decimal | None = None
+    ratio: float = 0.0
+    kids: list[Node] = []
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+
+
+def test_a_model_with_its_own_init() -> None:
+    """Digits are kept; its fields are held, and shown as they grow."""
+    text = (
+        '{"name": "a", "kids": [{"name": "b", "amount": 12345678901234567.125,'
+        ' "ratio": 0.12345678901234567}]}'
+    )
+    found = source(Node).validate_json(text)
+    assert type(found.kids[0]) is Node
+    assert found.kids[0].amount == Decimal("12345678901234567.125")
+    assert type(found.kids[0].ratio) is float
+    with pytest.raises(InvalidValue) as caught:
+        source(Node).validate_json('{"name": "a", "kids": [{"name": "b", "ratio": true}]}')
+    assert [problem.pointer for problem in caught.value.problems] == ["/kids/0/ratio"]
+    parser = PartialParser()
+    parser.feed('{"name": "a", "kids": [{"name": "b"')
+    value, _ = View(SAME, source(Node).shape).value(parser.snapshot())
+    assert value.kids[0].name == "b"
 
 
 def test_a_text_that_looks_like_a_mark_stays_one() -> None:

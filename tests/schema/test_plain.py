@@ -469,6 +469,11 @@ def test_booleans_in_the_place_of_schemas(schema: Any, value: Any) -> None:
             {"a": "é\ud800"},
             {"": "holds a string with half a character (a surrogate without its other half)"},
         ),
+        (
+            {"type": "object"},
+            {"a": [{"\ud800": 1}]},
+            {"": "holds a string with half a character (a surrogate without its other half)"},
+        ),
     ],
 )
 def test_unions_with_false_and_numbers_that_are_none(

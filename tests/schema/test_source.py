@@ -71,6 +71,12 @@ class Point(NamedTuple):
     y: int = 0
 
 
+class Pair(NamedTuple):
+    x: int
+    y: int
+    z: int = 0
+
+
 class Movie(TypedDict):
     """A film."""
 
@@ -420,6 +426,11 @@ CAT = {"kind": "cat", "lives": 9}
         ),
         (OldMovie, {"title": "t", "parts": [{}]}, {"/parts/0/n": "is required"}),
         (Point, [], {"/0": "is required"}),
+        (
+            list[Pair],
+            [[1], []],
+            {"/0/1": "is required", "/1/0": "is required", "/1/1": "is required"},
+        ),
         (Point, {"y": 1}, {"/x": "is required"}),
         (tuple[int, int], [1], {"/1": "is required"}),
         (Names, [1], {"/0": "must be a valid string, not an integer"}),

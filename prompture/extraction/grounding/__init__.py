@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from prompture.compat import cached_property
@@ -23,7 +23,7 @@ from prompture.extraction.grounding.moments import Moments
 from prompture.extraction.grounding.nearly import Nearly
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
 from prompture.schema.check import escape
-from prompture.types import Span
+from prompture.types import EXACT, Span
 
 MOST_PLACES = 2000
 """Of a string that stands in more places, so many are weighed."""
@@ -38,26 +38,32 @@ def ground(value: Any, text: str) -> dict[str, tuple[Span, ...]]:
     ``value`` is JSON, or anything Pydantic can make JSON of. A leaf that the text does not
     hold, and null, true and false, have no entry. At most five spans a leaf. Spans of a value
     that stands in several places, where nothing says which is meant, are ``ambiguous``.
+    Raises ValueError for a value that contains itself.
     """
     plain = _plain(value)
     leaves = dict(_leaves(plain))
-    page = _Page(text, leaves.values())
-    places = {path: spans for path, leaf in leaves.items() if (spans := page.places(leaf))}
+    with localcontext(EXACT):  # the caller's own may round, or raise
+        page = _Page(text, leaves.values())
+        places = {path: spans for path, leaf in leaves.items() if (spans := page.places(leaf))}
     settled = Placing(text, places).settled(plain)
     return {"".join(f"/{escape(s)}" for s in path): spans for path, spans in settled.items()}
 
 
 def _plain(value: Any) -> Any:
-    from pydantic_core import to_jsonable_python
+    from prompture.schema.typed import to_plain
 
     # Text with half a character of a pair is a string to us, but none that Pydantic writes.
-    return value if _is_json(value) else to_jsonable_python(value, by_alias=True)
+    return value if _is_json(value) else to_plain(value)
 
 
 def _is_json(value: Any) -> bool:
-    stack = [value]
+    stack, seen = [value], set[int]()
     while stack:
         one = stack.pop()
+        if type(one) in (dict, list):
+            if id(one) in seen:  # it may contain itself
+                return False
+            seen.add(id(one))
         if type(one) is dict:
             if not all(type(key) is str for key in one):
                 return False

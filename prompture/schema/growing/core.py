@@ -25,7 +25,7 @@ from prompture.schema.growing.shapes import (
     Siblings,
     Typed,
 )
-from prompture.schema.held import GUARD, is_guard
+from prompture.schema.held import GUARD, fields_of_own_init, is_guard
 
 _WRAPPERS = {
     "nullable": "schema",
@@ -92,6 +92,8 @@ class _Compiler:
                 core = self._defs[core["schema_ref"]]
             elif is_guard(core):
                 core = core["choices"][GUARD]
+            elif fields := fields_of_own_init(core):
+                core = fields
             elif core["type"] in _WRAPPERS:
                 core = core[_WRAPPERS[core["type"]]]
             else:
