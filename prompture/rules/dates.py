@@ -8,29 +8,29 @@ from datetime import date, time
 _MONTHS: dict[str, int] = {}
 for _number, _names in enumerate(
     (
-        "january jan januar janvier janv gennaio gen enero ene jänner januari janeiro"
+        "january ינואר בינואר jan januar janvier janv gennaio gen enero ene jänner januari janeiro"
         " января янв stycznia ledna januára január ianuarie ocak ιανουαρίου січня tammikuuta siječnja يناير जनवरी",
-        "february feb februar februari février fevrier févr fevr febbraio febrero fev fevereiro"
+        "february פברואר בפברואר feb februar februari février fevrier févr fevr febbraio febrero fev fevereiro"
         " февраля фев lutego února februára február februarie şubat φεβρουαρίου лютого helmikuuta veljače فبراير फरवरी",
-        "march mar märz maerz mrz mär mars marzo maart março"
+        "march מרץ במרץ mar märz maerz mrz mär mars marzo maart março"
         " марта marca března március martie mart μαρτίου березня maaliskuuta ožujka maret مارس मार्च",
-        "april apr avril avr aprile abril abr"
+        "april אפריל באפריל apr avril avr aprile abril abr"
         " апреля апр kwietnia dubna apríla április aprilie nisan απριλίου квітня huhtikuuta travnja أبريل अप्रैल",
-        "may mai maggio mag mayo mei maio maj"
+        "may מאי במאי mai maggio mag mayo mei maio maj"
         " мая maja května mája május mayıs μαΐου травня toukokuuta svibnja مايو मई",
-        "june jun juni juin giugno giu junio junho"
+        "june יוני ביוני jun juni juin giugno giu junio junho"
         " июня июн czerwca června júna június iunie haziran ιουνίου червня kesäkuuta lipnja يونيو जून",
-        "july jul juli juillet juil luglio lug julio julho"
+        "july יולי ביולי jul juli juillet juil luglio lug julio julho"
         " июля июл lipca července júla július iulie temmuz ιουλίου липня heinäkuuta srpnja يوليو जुलाई",
-        "august aug août aout agosto ago augustus augusti"
+        "august אוגוסט באוגוסט aug août aout agosto ago augustus augusti"
         " августа авг sierpnia srpna augusta augusztus ağustos αυγούστου серпня elokuuta kolovoza agustus أغسطس अगस्त",
-        "september sep sept septembre settembre set septiembre setembro"
+        "september ספטמבר בספטמבר sep sept septembre settembre set septiembre setembro"
         " сентября сен września září septembra szeptember septembrie eylül σεπτεμβρίου вересня syyskuuta rujna سبتمبر सितंबर",
-        "october oct oktober okt octobre ottobre ott octubre outubro out"
+        "october אוקטובר באוקטובר oct oktober okt octobre ottobre ott octubre outubro out"
         " октября окт października října októbra október octombrie ekim οκτωβρίου жовтня lokakuuta أكتوبر अक्टूबर",
-        "november nov novembre noviembre novembro"
+        "november נובמבר בנובמבר nov novembre noviembre novembro"
         " ноября ноя listopada listopadu novembra noiembrie kasım νοεμβρίου листопада marraskuuta studenoga نوفمبر नवंबर",
-        "december dec dezember dez décembre decembre déc dicembre dic diciembre desember dezembro"
+        "december דצמבר בדצמבר dec dezember dez décembre decembre déc dicembre dic diciembre desember dezembro"
         " декабря дек grudnia prosince decembra decembrie aralık δεκεμβρίου грудня joulukuuta prosinca ديسمبر दिसंबर",
     ),
     start=1,
@@ -75,11 +75,32 @@ _YEAR_MONTH_DAY = (
     r"(?P<vd>\d{1,2})(?!\d)"
 )
 _EAST = r"(?P<era>令和|平成|昭和)?(?P<ey>\d{1,4}|元)\s?[年년]\s?(?P<em>\d{1,2})\s?[月월]\s?(?P<ed>\d{1,2})\s?[日号號일]"
+_VIET = r"(?P<xd>\d{1,2})\s{1,2}tháng\s{1,2}(?P<xm>\d{1,2}),?\s{1,2}năm\s{1,2}(?P<xy>(?:19|20)\d\d)(?!\d)"
+_THAI_MONTHS = [
+    "มกราคม",
+    "กุมภาพันธ์",
+    "มีนาคม",
+    "เมษายน",
+    "พฤษภาคม",
+    "มิถุนายน",
+    "กรกฎาคม",
+    "สิงหาคม",
+    "กันยายน",
+    "ตุลาคม",
+    "พฤศจิกายน",
+    "ธันวาคม",
+]
+_THAI = (
+    rf"(?P<hd>\d{{1,2}})\s?(?P<hm>{'|'.join(_THAI_MONTHS)})\s?(?:พ\.ศ\.\s?|ค\.ศ\.\s?)?"
+    r"(?P<hy>(?:19|20|2[45])\d\d)(?!\d)"
+)
+_BUDDHIST = 543  # years ahead
 _ERAS = {"令和": 2018, "平成": 1988, "昭和": 1925}
 # A word before a date ends it, but not where words are not parted by spaces.
 _BEFORE = r"(?<![.,/\d_])(?<![^\W\d_\u0e00-\u0eff\u2e80-\u9fff\uac00-\ud7ff])"
 _DATE = re.compile(
-    rf"{_BEFORE}(?:{_EAST}|{_ISO}|{_NUMERIC}|{_DAY_MONTH}|{_MONTH_DAY}|{_YEAR_MONTH_DAY})",
+    rf"{_BEFORE}(?:{_EAST}|{_ISO}|{_NUMERIC}|{_VIET}|{_THAI}|{_DAY_MONTH}|{_MONTH_DAY}"
+    rf"|{_YEAR_MONTH_DAY})",
     re.IGNORECASE,
 )
 _MONTH_ALONE = re.compile(
@@ -143,6 +164,14 @@ def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
         return PrintedDate(value, start, end) if value and count > 1000 else None
     if match["iy"]:
         value = _date(match["iy"], match["im"], match["id"], last_year)
+        return PrintedDate(value, start, end) if value else None
+    if match["xy"]:
+        value = _date(match["xy"], match["xm"], match["xd"], last_year)
+        return PrintedDate(value, start, end) if value else None
+    if match["hy"]:
+        year, month = int(match["hy"]), _THAI_MONTHS.index(match["hm"]) + 1
+        year -= _BUDDHIST if year >= 2400 else 0
+        value = _date(f"{year:04}", str(month), match["hd"], last_year)
         return PrintedDate(value, start, end) if value else None
     for kind in "tuv":
         if not match[f"{kind}m"]:

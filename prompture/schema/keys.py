@@ -6,6 +6,7 @@ is read. An object that has keys, none of which is known where it stands, is no 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,6 +49,7 @@ class Place:
 
 
 Later: TypeAlias = Callable[[], Place]
+Path: TypeAlias = tuple[Segment, ...]
 _ANY = Place(open=True)
 
 
@@ -58,10 +60,12 @@ def _any() -> Place:
 @dataclass(slots=True)
 class Keys:
     """What an answer's keys say: ``foreign`` is the path to the first object that has only
-    unknown ones, ``ignored`` are the paths of the others that are unknown."""
+    unknown ones, ``misnamed`` that to the first key which is a missing field's in another
+    spelling, and that field, ``ignored`` are the paths of the others that are unknown."""
 
-    foreign: tuple[Segment, ...] | None = None
-    ignored: list[tuple[Segment, ...]] = field(default_factory=list)
+    foreign: Path | None = None
+    misnamed: tuple[Path, str] | None = None
+    ignored: list[Path] = field(default_factory=list)
 
     def notes(self) -> tuple[str, ...]:
         """What to note on the attempt: names of keys, none of their values."""
@@ -97,7 +101,8 @@ class Vocabulary:
 
     def hold(self, plain: Any, value: Any) -> Keys:
         """What the keys of an answer say that was validated to ``value``. Raises InvalidValue
-        where the answer is none: an object in it has keys, and all of them are foreign."""
+        where the answer is none: an object in it has keys, and all of them are foreign, or one
+        is a missing field's, spelt otherwise."""
         found = self.look(plain)
         foreign = found.foreign
         if foreign is None and plain and isinstance(plain, dict) and _has_no_field(value):
@@ -105,6 +110,10 @@ class Vocabulary:
         if foreign is not None:
             said = "must have keys of the schema; all of its keys are others"
             raise InvalidValue([Problem(pointer(foreign), said, FOREIGN)])
+        if found.misnamed is not None:
+            path, meant = found.misnamed
+            said = f"is no key of the schema; the field is called {meant!r}"
+            raise InvalidValue([Problem(pointer(path), said, FOREIGN)])
         return found
 
     def knows(self, key: str) -> bool:
@@ -148,7 +157,7 @@ def validated(source: Source[Any], text: str) -> Any:
     return value
 
 
-def _look(value: Any, place: Place, path: tuple[Segment, ...], found: Keys) -> None:
+def _look(value: Any, place: Place, path: Path, found: Keys) -> None:
     if isinstance(value, list):
         if place.items is not None:
             inner = place.items()
@@ -159,7 +168,7 @@ def _look(value: Any, place: Place, path: tuple[Segment, ...], found: Keys) -> N
         _look_into(value, place, path, found)
 
 
-def _look_into(value: dict[str, Any], place: Place, path: tuple[Segment, ...], found: Keys) -> None:
+def _look_into(value: dict[str, Any], place: Place, path: Path, found: Keys) -> None:
     fields = place.fields
     if fields is not None:
         for key, inner in place.deep:
@@ -177,7 +186,28 @@ def _look_into(value: dict[str, Any], place: Place, path: tuple[Segment, ...], f
     elif fields:
         if len(others) == len(value) and found.foreign is None:
             found.foreign = path
+        elif others and found.misnamed is None:
+            found.misnamed = _misnamed(others, fields, value, path)
         found.ignored += [(*path, key) for key in others]
+
+
+def _misnamed(
+    others: list[str], fields: Mapping[str, Later], value: Mapping[str, Any], path: Path
+) -> tuple[Path, str] | None:
+    """``firstName`` where ``first_name`` is missing: what it says would be lost."""
+    missing = {_letters(key): key for key in fields if key not in value}
+    present = {_letters(key) for key in fields if key in value}
+    for key in others:
+        meant = missing.get(_letters(key))
+        if meant is not None and _letters(key) not in present and value[key] is not None:
+            return (*path, key), meant
+    return None
+
+
+def _letters(key: str) -> str:
+    """What is left of a name without case, blanks and marks; all of it, where that is nothing."""
+    folded = unicodedata.normalize("NFKC", key).casefold()
+    return "".join(filter(str.isalnum, folded)) or key
 
 
 def _joined(places: list[Later]) -> Later:

@@ -126,6 +126,18 @@ def test_unknown_keys_are_noted(schema: Any) -> None:
     assert found.attempts[-1].repairs == ("unknown keys: /born",)
 
 
+@pytest.mark.parametrize("schema", [Person, Record, Entry])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("key", ["Age", "AGE", " age", "a-g_e", "age:"])
+def test_a_field_by_another_spelling_is_not_lost(schema: Any, strategy: str, key: str) -> None:
+    right = {"name": "a", "age": 3}
+    found = read(schema, {"name": "a", key: 3}, right, strategy=strategy)
+    assert as_dict(found) == right
+    doubled = read(schema, {"name": "a", "age": 3, key: 4}, strategy=strategy)
+    empty = read(schema, {"name": "a", "age": 3, "x": 4}, strategy=strategy)
+    assert as_dict(doubled) == as_dict(empty) == right
+
+
 class Open(BaseModel):
     model_config = ConfigDict(extra="allow")
     name: str | None = None

@@ -146,6 +146,8 @@ class Folded:
             return False
         if end < len(offsets) and offsets[end - 1] == offsets[end]:
             return False
+        if "@" in self.text[start:end] and _is_in_address(self.text, start, end):
+            return False
         return ends_whole(self.text, start, end) and begins_whole(self.text, start, end)
 
 
@@ -329,6 +331,17 @@ def begins_whole(text: str, start: int, end: int) -> bool:
         found = _CODE.match(text, start, min(end, start + _REACH))
         return not (found and _is_mixed(found.group()))
     return True
+
+
+_MORE_OF_ADDRESS = re.compile(r"[.-]?\w")
+_OF_ADDRESS_BEFORE = re.compile(r"[\w.+-]\Z")
+
+
+def _is_in_address(text: str, start: int, end: int) -> bool:
+    """Whether an address of mail is a part of another: b@c.com of a.b@c.com.br."""
+    within = _MORE_OF_ADDRESS.match(text, end) and text[end - 1].isalnum()
+    before = _OF_ADDRESS_BEFORE.search(text[max(0, start - 1) : start]) and text[start].isalnum()
+    return bool(within or before)
 
 
 def _before(text: str, start: int, end: int, pattern: re.Pattern[str]) -> str:
