@@ -74,7 +74,7 @@ def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirk
     legacy = message.get("function_call")
     if not wire and isinstance(legacy, Mapping):
         wire = [{"function": legacy}]
-    calls = distinct(_call(call, position) for position, call in enumerate(wire))
+    calls = distinct(_call(call, position) for position, call in enumerate(wire)) if wire else ()
     text, reasoning = split_content(message.get("content"))
     reasoning += reasoning_of(message)[1]
     if quirks.think_tags:
@@ -89,7 +89,8 @@ def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirk
         finish=finish,
         usage=usage_of(body, quirks),
         native=native_of(
-            message, [c.id for c, w in zip(calls, wire, strict=True) if "custom" in w]
+            message,
+            [c.id for c, w in zip(calls, wire, strict=True) if "custom" in w] if wire else (),
         ),
         logprobs=choice.get("logprobs"),
         citations=message.get("annotations") or body.get("citations"),
@@ -145,7 +146,9 @@ CUSTOM = "custom_calls"
 def calls_in(message: JSON) -> list[JSON]:
     """The calls of a message or a delta, of the kinds that we know: functions, and custom tools
     with their free text. Calls of the provider's own tools are not ours to answer."""
-    found = message.get("tool_calls") or ()
+    found = message.get("tool_calls")
+    if not found:
+        return []
     wire = [found] if isinstance(found, Mapping) else list(found)
     if not all(isinstance(call, Mapping) for call in wire):
         raise ProtocolError(f"tool_calls are {shape(found)}, not a list of objects")

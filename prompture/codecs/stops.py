@@ -35,13 +35,21 @@ def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False)
     it holds a refusal: several providers then still report an ordinary stop. An empty or absent
     reason is a stop; a word that nobody knows is ``"unknown"``, never an error.
     """
+    reason = _BY_RAW.get(raw) if type(raw) is str else None
+    return _told(reason or _read(raw), called=called, refused=refused)
+
+
+def _read(raw: str | None) -> StopReason:
     word = str(raw or "stop").lower()
     if word in ("null", "none"):  # DashScope's own dialect, as proxies pass it on
         word = "stop"
     # Gemini's compatible endpoint: "content_filter: RECITATION", "function_call_filter: ...".
     kind = word.partition(":")[0]
     is_broken = word.startswith("malformed_") or kind == "function_call_filter"
-    reason = _BY_RAW.get(word) or _BY_RAW.get(kind) or ("error" if is_broken else "unknown")
+    return _BY_RAW.get(word) or _BY_RAW.get(kind) or ("error" if is_broken else "unknown")
+
+
+def _told(reason: StopReason, *, called: bool, refused: bool) -> StopReason:
     if reason in ("stop", "tool_calls") and refused:
         return "refusal"
     if reason == "stop" and called:

@@ -40,6 +40,8 @@ class Counts:
 
     def part(self, source: JSON, *names: str) -> int:
         """A count that may be left out: 0 then. Of several names the first that is not 0 counts."""
+        if not source:
+            return 0
         for name in names:
             value = source.get(name)
             if not value:

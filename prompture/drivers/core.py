@@ -449,8 +449,11 @@ class Call:
 
     def _known_id(self, id: str | None) -> str | None:
         """The request's id, which goes to the ledger, without a key that a server put there."""
-        keys = self.driver.endpoint.secrets() if id else ()
-        return scrub(id, keys) if id and any(key in id for key in keys) else id
+        if id:
+            for key in (keys := self.driver.endpoint.secrets()):
+                if key in id:
+                    return scrub(id, keys)
+        return id
 
     def cancelled(self, partial: Completion) -> None:
         """The caller left a stream in its middle: what came by then is on the bill."""

@@ -314,7 +314,7 @@ def cascade(
     planner: Planner,
     document: Message,
     *,
-    check: Callable[[Any, Request], None],
+    check: Callable[[Any, Plan, Message], None],
     max_retries: int,
     ledger: Ledger | None = None,
     ask: OneModel = one_model,
@@ -338,7 +338,7 @@ def cascade(
         try:
             driver = _made(make)
             plan = planner(driver)
-            check(driver, plan.request(document))
+            check(driver, plan, document)
             return (
                 yield from _with_fallback(
                     ask, source, driver, plan, document, max_retries=max_retries, ledger=ledger

@@ -30,16 +30,18 @@ class SSEDecoder:
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         events = []
         for line in self._lines.feed(chunk):
-            if line.startswith("data:"):
-                self._data.append(line[6:] if line.startswith("data: ") else line[5:])
+            if line[:6] == "data: ":
+                self._data.append(line[6:])
             elif not line:
-                if self._data:
-                    data = "\n".join(self._data)
+                if held := self._data:
+                    data = held[0] if len(held) == 1 else "\n".join(held)
                     # A frame with nothing in it only keeps the connection alive.
                     if data and not data.isspace():
                         events.append(ServerEvent(self._name or "message", data))
                     self._data = []
                 self._name = ""
+            elif line.startswith("data:"):
+                self._data.append(line[5:])
             elif line.startswith("event:"):
                 self._name = line[6:].removeprefix(" ")
         return events
