@@ -104,7 +104,7 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"metadata": "a"}, "metadata must be a dict"),
     *[({"extra": e}, "extra must be a dict") for e in ("a", [1], 3)],
     ({"extra": {"n": NAN}}, r"extra\['n'\] cannot be sent as JSON"),
-    ({"extra": {"n": [object()]}}, r"extra\['n'\]\[0\] cannot be sent as JSON"),
+    ({"extra": {"n": [{1}]}}, r"extra\['n'\]\[0\] cannot be sent as JSON"),
     ({"extra": {"n": b"x"}}, r"extra\['n'\] cannot be sent as JSON"),
     *[({"extra": {name: KEY}}, "driver_for") for name in ("api_key", "API-KEY", "base_url", "headers")],
     ({"tool_choice": 3}, "tool_choice must be"),
