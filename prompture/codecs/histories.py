@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -19,22 +18,24 @@ def check_calls(messages: Sequence[Message]) -> None:
     providers refuse such a history, in every later request too."""
     if not _has_calls(messages):
         return
-    open_: Counter[str] = Counter()
+    open_: dict[str, int] = {}
     for position, message in enumerate(messages):
         if message.role == "tool":
             id = message.call_id or ""
-            if not open_[id]:
+            if id not in open_:
                 raise ConfigurationError(
                     f"messages[{position}] is the result of the call {id!r}, and no turn right"
                     f" before it makes that call; {_REMEDY}"
                 )
             open_[id] -= 1
-        elif message.role != "system" and (missing := next(iter(+open_), None)) is not None:
-            raise _unanswered(missing, f"before messages[{position}]")
+            if not open_[id]:
+                del open_[id]
+        elif open_ and message.role != "system":
+            raise _unanswered(next(iter(open_)), f"before messages[{position}]")
         for call in message.calls:
-            open_[call.id] += 1
-    if (missing := next(iter(+open_), None)) is not None:
-        raise _unanswered(missing, "at the end of the messages")
+            open_[call.id] = open_.get(call.id, 0) + 1
+    if open_:
+        raise _unanswered(next(iter(open_)), "at the end of the messages")
 
 
 def _has_calls(messages: Sequence[Message]) -> bool:

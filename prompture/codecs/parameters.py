@@ -15,6 +15,7 @@ _OF_NAMES = ("properties", "patternProperties", "$defs", "definitions", "depende
 """Keywords that hold schemas by names of other people's making."""
 _OF_ONE = ("items", "additionalProperties", "contains", "not", "if", "then", "else")
 _OF_MANY = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
+_HOLD_SCHEMAS = frozenset((*_OF_NAMES, *_OF_ONE, *_OF_MANY))
 
 
 def written_out(parameters: JSON) -> dict[str, Any]:
@@ -29,7 +30,9 @@ def written_out(parameters: JSON) -> dict[str, Any]:
 def _node(schema: JSON) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in schema.items():
-        if key in _OF_NAMES and isinstance(value, Mapping):
+        if key not in _HOLD_SCHEMAS:
+            found[key] = value
+        elif key in _OF_NAMES and isinstance(value, Mapping):
             found[key] = {name: _schema(each) for name, each in value.items()}
         elif key in _OF_MANY and isinstance(value, (list, tuple)):
             found[key] = [_schema(each) for each in value]
@@ -37,8 +40,8 @@ def _node(schema: JSON) -> dict[str, Any]:
             found[key] = _schema(value)
         else:
             found[key] = value
-    kinds = found.get("type")
-    kinds = kinds if isinstance(kinds, (list, tuple)) else (kinds,)
+    kind = found.get("type")
+    kinds = kind if isinstance(kind, (list, tuple)) else (kind,)
     if "object" in kinds and not isinstance(found.get("properties"), Mapping):
         found["properties"] = {}
     if "array" in kinds and "items" not in found and "prefixItems" not in found:
@@ -47,4 +50,5 @@ def _node(schema: JSON) -> dict[str, Any]:
 
 
 def _schema(schema: Any) -> Any:
-    return _node(schema) if isinstance(schema, Mapping) else schema
+    is_schema = type(schema) is dict or isinstance(schema, Mapping)
+    return _node(schema) if is_schema else schema

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from prompture.errors import ConfigurationError
 from prompture.wire.http import bad_header, bad_url, shown
@@ -39,6 +40,7 @@ def check_url(url: str, told: str) -> None:
         raise ConfigurationError(f"{told} must be http(s)://host..., not {shown(url)!r}")
 
 
+@lru_cache(64)
 def is_url(url: str) -> bool:
     """Whether this is an http(s) URL with a host, and nothing in it that a URL cannot hold."""
     return bad_url(url) is None and not _BAD_IN_URL.search(url)

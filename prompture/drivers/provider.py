@@ -207,9 +207,11 @@ class Provider:
         if given is None and "{endpoint}" in self.base_url:
             told = f"{self.name}: endpoint"
         if given is None:
-            variable = next((n for n in self.url_env if first_set((n,))), None)
-            told = f"{self.name}: {variable}" if variable else told
-            url = first_set(self.url_env) or self.base_url
+            url = self.base_url
+            for variable in self.url_env:
+                if found := first_set((variable,)):
+                    told, url = f"{self.name}: {variable}", found
+                    break
         elif not isinstance(given, str):
             raise given_by.wrong(told, "a text", given)
         elif not given.strip():

@@ -266,8 +266,7 @@ class Headers(dict[str, str]):
 
 
 def _is_sendable(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    if value != value.strip() or any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in value):
-        return False
-    return all(ord(c) < 256 for c in value)
+    return isinstance(value, str) and value == value.strip() and not _UNSENDABLE(value)
+
+
+_UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search

@@ -103,6 +103,9 @@ def _same(one: Any, other: Any) -> bool:
 
 _SHORT = JSONDecoder(parse_float=_finite, parse_constant=_constant)
 _LONG = JSONDecoder(parse_float=_finite, parse_int=_integer, parse_constant=_constant)
+_UNIQUE = JSONDecoder(
+    parse_float=_finite, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_unlike
+)
 
 
 def _decoder(
@@ -111,6 +114,8 @@ def _decoder(
     if number is None and strict and not unique:
         # A text that is too short for a number too long is spared a call for each integer.
         return _LONG if len(text) > DIGIT_LIMIT else _SHORT
+    if number is None and strict:
+        return _UNIQUE
     return JSONDecoder(
         parse_float=number or _finite,
         parse_int=_integer,
