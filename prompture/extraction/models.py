@@ -37,7 +37,7 @@ def makers(
     Raises ConfigurationError for what names no model and is no driver.
     """
     given = [default_model()] if model is None else listed(model)
-    return [chosen(each, asynchronous=asynchronous, document=document) for each in given]
+    return [_maker(each, asynchronous=asynchronous, document=document) for each in given]
 
 
 def listed(model: Any) -> Sequence[Any]:
@@ -75,9 +75,13 @@ def _check_one(model: Any, place: str) -> None:
 
 def chosen(model: Any, *, asynchronous: bool, document: Message | None = None) -> Callable[[], Any]:
     """A function that gives the driver of one model."""
+    _check_one(model, "model")
+    return _maker(model, asynchronous=asynchronous, document=document)
+
+
+def _maker(model: Any, *, asynchronous: bool, document: Message | None) -> Callable[[], Any]:
     if isinstance(model, str):
         return lambda: kept_driver(named(model, document), asynchronous=asynchronous)
-    _check_one(model, "model")
     if is_async(model) is not asynchronous:
         right = "an AsyncDriver (async_driver_for)" if asynchronous else "a Driver (driver_for)"
         call = "an awaited call" if asynchronous else "a call that is not awaited"

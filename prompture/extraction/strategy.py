@@ -34,7 +34,8 @@ class Plan:
     asked: _Asked = field(repr=False)
 
     def request(self, document: Message) -> Request:
-        return replace(self.template, messages=(*self.turns, document))
+        model = self.template.model or self.asked.driver.model
+        return replace(self.template, model=model, messages=(*self.turns, document))
 
     def looser(self) -> Plan | None:
         """The plan to fall back on where the provider refuses this one; None where there is

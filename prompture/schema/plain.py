@@ -94,7 +94,8 @@ class PlainChecker:
 
     def validate_json(self, text: str | bytes) -> Any:
         try:
-            value = json.loads(text, parse_constant=_refuse_constant)
+            is_bare = type(text) is str and text[:1] != "\ufeff"
+            value = _decode(text) if is_bare else json.loads(text, parse_constant=_refuse_constant)
         except RecursionError:
             message = "is not JSON: it is nested too deeply"
             raise InvalidValue([Problem("", message, "json_invalid")]) from None
@@ -130,6 +131,9 @@ def _undeclared(node: Any, declaring: frozenset[int]) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
+
+
+_decode: Any = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 class _Exhausted(Exception):
