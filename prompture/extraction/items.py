@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -36,13 +35,14 @@ from prompture.flows.base import Ask, Flow
 from prompture.flows.judge import is_slip, status_of, stop_error
 from prompture.flows.stream import Listener, astream, stream
 from prompture.money import Bill
-from prompture.schema.candidates import Found
+from prompture.schema.candidates import DOUBTFUL, Candidate, Found
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
 from prompture.schema.exact import same
-from prompture.schema.keys import validated
+from prompture.schema.keys import validated, vocabulary
 from prompture.schema.partial import ItemScanner, PartialJSONError
 from prompture.schema.repair import NotJSON, choice, search
 from prompture.schema.source import Source
+from prompture.schema.typed import to_json
 from prompture.types import Completion, Delta, Message
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ class _Reader(Generic[T]):
             audience.wrong = exc.problems
             return ()
         how = ItemReader((), lambda raw: validated(audience.one, raw))
-        rest = [(i, json.dumps(items[i])) for i in range(audience.count, len(items))]
+        rest = [(i, to_json(items[i])) for i in range(audience.count, len(items))]
         return audience.hand_out(rest, how)
 
     def _others(self, completion: Completion) -> tuple[Problem, ...]:
@@ -139,7 +139,8 @@ class _Reader(Generic[T]):
             found = search(text)
             if any(one.cut and not one.example for one in found.candidates):
                 raise InvalidValue([Problem("", "must be whole: the JSON is cut off", CUT)])
-            choice(found)
+            if not found.candidates:
+                choice(found)  # says why
         except NotJSON as exc:
             kind = CUT if exc.truncated else "json_invalid"
             raise InvalidValue([Problem("", f"must be JSON: {exc}", kind)]) from exc
@@ -160,8 +161,14 @@ class _Reader(Generic[T]):
             if isinstance(value, dict):
                 (only,) = value.values() if len(value) == 1 else (None,)
                 value = value.get(KEY, only)
-            if isinstance(value, list):
+            if isinstance(value, list) and not self._is_doubtful(one, value):
                 yield value
+
+    def _is_doubtful(self, one: Candidate, items: list[Any]) -> bool:
+        """Whether a slip was mended, and a key that nobody knows shows that it was not that."""
+        if DOUBTFUL.isdisjoint(one.repairs):
+            return False
+        return bool(vocabulary(self._audience.source).look({KEY: items}).ignored)
 
     def _fits(self, items: list[Any]) -> bool:
         try:

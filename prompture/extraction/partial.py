@@ -17,6 +17,7 @@ from prompture.flows.base import Ask, Flow
 from prompture.flows.stream import Listener, astream, stream
 from prompture.schema.blunders import blunder
 from prompture.schema.check import Problem, pointer
+from prompture.schema.exact import with_floats
 from prompture.schema.growing import View
 from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot
 from prompture.schema.source import Source
@@ -172,7 +173,7 @@ def _as_seen(looked: Any, fixed: _Fixed | None, attempt: int, result: Any) -> Pa
 
 def _plain_of(result: Extraction[Any]) -> Any:
     if result.plain is not None:
-        return result.plain
+        return with_floats(result.plain)
     from prompture.schema.typed import to_plain
 
     return to_plain(result.value)

@@ -8,6 +8,7 @@ from prompture.errors import ExtractionError, PromptureError
 from prompture.extraction.answer import UNREAD, Rejected
 from prompture.extraction.strategy import Plan
 from prompture.schema.check import InvalidValue
+from prompture.schema.exact import with_floats
 from prompture.schema.repair import NotJSON
 from prompture.schema.source import Source
 from prompture.types import Completion
@@ -31,7 +32,7 @@ def with_rest(
     error.partial = completion
     if isinstance(error, ExtractionError):
         error.raw = raw_of(completion)
-        error.value = _begun(error.raw, plan, source) if plain is UNREAD else plain
+        error.value = _begun(error.raw, plan, source) if plain is UNREAD else with_floats(plain)
     return error
 
 

@@ -61,7 +61,8 @@ def _inner(answer: Any, keys: Vocabulary) -> Any:
     if isinstance(answer, str):
         return _object_in(answer)
     if isinstance(answer, list):  # of one object: that is the object
-        return answer[0] if len(answer) == 1 and isinstance(answer[0], dict) else None
+        is_one = len(answer) == 1 and isinstance(answer[0], dict) and not keys.takes_lists
+        return answer[0] if is_one else None
     if not isinstance(answer, dict):
         return None
     for inside in (_arguments_of(answer, keys), _properties_of(answer, keys)):

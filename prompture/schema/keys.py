@@ -117,9 +117,18 @@ class Vocabulary:
         return found
 
     def knows(self, key: str) -> bool:
-        """Whether the root has a field of that name, or takes any key."""
+        """Whether the root has a field of that name, or takes any key; or, where it is a list,
+        an item has one."""
         place = self.root
-        return place.open or key in (place.fields or ())
+        item = place.items() if place.items is not None else None
+        return (
+            place.open or key in (place.fields or ()) or bool(item and key in (item.fields or ()))
+        )
+
+    @property
+    def takes_lists(self) -> bool:
+        """Whether the value may be a list."""
+        return self.root.items is not None
 
 
 _known: WeakKeyDictionary[Source[Any], Vocabulary] = WeakKeyDictionary()

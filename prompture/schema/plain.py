@@ -18,6 +18,7 @@ from typing import Any
 
 from prompture.errors import SchemaError
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
+from prompture.schema.exact import with_floats
 from prompture.schema.finite import refuse_infinite_in
 from prompture.schema.meta import understand
 from prompture.types import EXACT
@@ -90,7 +91,7 @@ class PlainChecker:
             _steps_left.reset(token)
         if problems:
             raise InvalidValue(dict.fromkeys(problems))
-        return _with_floats(value) if exact else value
+        return with_floats(value) if exact else value
 
     def validate_json(self, text: str | bytes) -> Any:
         try:
@@ -171,15 +172,6 @@ def _refuse_half(text: str) -> None:
     if not text.isascii() and _is_broken(text):
         message = "holds a string with half a character (a surrogate without its other half)"
         raise InvalidValue([Problem("", message, "surrogate")])
-
-
-def _with_floats(value: Any) -> Any:
-    """Plain JSON: Decimals are how the digits of an answer travel as far as the check."""
-    if isinstance(value, dict):
-        return {key: _with_floats(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_with_floats(inner) for inner in value]
-    return float(value) if isinstance(value, Decimal) else value
 
 
 def _is_broken(text: str) -> bool:

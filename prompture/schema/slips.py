@@ -53,7 +53,9 @@ def _written(value: Any, text: str) -> str:
     try:
         json.loads(text)
     except ValueError:  # line breaks in strings
-        return json.dumps(value, ensure_ascii=False, default=float)
+        from prompture.schema.typed import to_json
+
+        return to_json(value)
     return text
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import keyword
 import pickle
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from decimal import Decimal
@@ -14,8 +15,9 @@ from random import Random
 from typing import Any, TypedDict
 
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel, TypeAdapter
 
-from fuzzing import dialects, draw
+from fuzzing import dialects, draw, models
 from prompture import (
     Budget,
     BudgetExceeded,
@@ -23,6 +25,7 @@ from prompture import (
     Invalid,
     PromptureError,
     driver_for,
+    extract_items,
     extract_result,
     extract_stream,
     ground,
@@ -241,6 +244,88 @@ def snapshots_do_not_change_and_end_as_the_value(rng: Random) -> None:
     for kept, copied in held:
         assert same(kept, copied), "a value changed after it had been handed out"
     assert last.result is not None and same(last.result.value, value)
+
+
+WAYS = ("prompt", "json_object", "json_schema", "tool")
+FEATURES = Features(json_mode=True, json_schema=True, tool_use=True)
+
+
+@claim
+def typed_values_are_what_pydantic_reads(rng: Random) -> None:
+    """A right answer is the value that Pydantic reads in it; a wrong one is refused, or that too."""
+    of, text = models.model(rng)
+    strategy = rng.choice(WAYS)
+    right = TypeAdapter(of).validate_json(text, by_name=True)
+    if strategy in ("prompt", "json_object"):
+        found = _asked(of, text, strategy)
+        assert _alike(found, right), f"{strategy}: {text} became {found!r}"
+    spoiled = models.spoiled(rng, text)
+    found = _asked(of, spoiled, strategy)
+    if isinstance(found, ExtractionError):
+        return
+    if strategy in ("prompt", "json_object"):
+        mended = json.dumps(json.loads(spoiled, parse_constant=lambda _: None))
+        read = TypeAdapter(of).validate_json(mended, by_name=True)
+        assert _alike(found, read), f"{strategy}: {spoiled} became {found!r}, not {read!r}"
+
+
+def _asked(of: Any, text: str, strategy: str, **options: Any) -> Any:
+    """The value, or the error."""
+    model = ScriptedDriver([text], features=FEATURES)
+    try:
+        return extract_result(
+            of, "text", model=model, strategy=strategy, max_retries=0, **options
+        ).value
+    except ExtractionError as exc:
+        return exc
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Equal, where a long number may be a float for one and have all its digits for the other."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Decimal):
+        return abs(a - b) <= abs(b) * Decimal("1e-15")
+    if isinstance(a, BaseModel):
+        return _alike(vars(a), vars(b)) and _alike(a.model_extra, b.model_extra)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_alike(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    return bool(a == b)
+
+
+@claim
+def every_way_of_asking_reads_alike(rng: Random) -> None:
+    """Whole, streamed and by item; an answer that is right, dressed, slipped or wrong."""
+    of, text = models.model(rng)
+    many = rng.random() < 0.5
+    answer = f"[{', '.join([text] * rng.randint(0, 3))}]" if many else text
+    how = rng.choice(["right", "slipped", "dressed", "spoiled"])
+    if how == "slipped":
+        answer = draw.slip(rng, answer)
+    elif how == "dressed":
+        answer = draw.wrapped(rng, answer)
+    elif how == "spoiled":
+        answer = models.spoiled(rng, answer)
+    strategy = rng.choice(["prompt", "json_object"])
+    whole = _asked(list[of] if many else of, answer, strategy)
+    chunked = ScriptedDriver([answer], features=FEATURES, chunk_chars=rng.randint(1, 20))
+    streamed: Any = None
+    try:
+        ways = {"model": chunked, "strategy": strategy, "max_retries": 0}
+        if many and rng.random() < 0.5:
+            streamed = [item.value for item in extract_items(of, "text", **ways)]
+        else:
+            for partial in extract_stream(list[of] if many else of, "text", **ways):
+                pickle.dumps(partial.plain)
+                streamed = partial.value
+    except ExtractionError as exc:
+        streamed = exc
+    if isinstance(whole, ExtractionError):
+        assert isinstance(streamed, ExtractionError), f"{answer}: {whole}, but {streamed!r}"
+    else:
+        assert _alike(streamed, whole), f"{answer}: {whole!r}, but {streamed!r}"
 
 
 # Wire, money, errors
@@ -508,6 +593,46 @@ def evidence_is_within_the_text(rng: Random) -> None:
                 leaf = _at(value, pointer)
                 digits = [c for c in str(leaf) if c.isdigit()]
                 assert [c for c in shown if c.isdigit()] == digits, (leaf, shown)
+
+
+SCRIPTS = (
+    "abcdefghijklmnopqrstuvwxyzäéñøł", "абвгдежзиклмнопрстуя", "αβγδεζηθικλμνξοπρστυφω",
+    "אבגדהוזחטיכלמנסעפצקרשת", "ابتثجحخدذرزسشصضطظعغفقكلمنهوي", "東京都大阪府名古屋市株式会社",
+    "あいうえおかきくけこ", "가나다라마바사아자차카타파하", "กขคงจฉชซญดตถทนบปผฝพฟมยรลวสหอ", "कखगघचछजझटठडढतथदधनपफबभमयरलवशसह",
+)  # fmt: skip
+
+
+@claim
+def what_is_planted_is_found(rng: Random) -> None:
+    """A word of any script, in any of Unicode's forms and in any case, stands where it was put."""
+    letters = rng.choice(SCRIPTS)
+    word = "".join(rng.choice(letters) for _ in range(rng.randint(4, 9)))
+    others = [
+        "".join(rng.choice(rng.choice(SCRIPTS)) for _ in range(rng.randint(2, 7)))
+        for _ in range(rng.randint(0, 20))
+    ]
+    printed = unicodedata.normalize(rng.choice(["NFC", "NFD"]), rng.choice([word, word.upper()]))
+    if any(word in other for other in others) or word in word[1:]:
+        return
+    gap = rng.choice([" ", "\n", ", ", " | ", "  ", "\t", "\r\n"])
+    at = rng.randint(0, len(others))
+    text = gap.join([*others[:at], printed, *others[at:]])
+    start = len(gap.join([*others[:at], ""])) if at else 0
+    value = unicodedata.normalize(rng.choice(["NFC", "NFD"]), word)
+    spans = ground({"v": value}, text).get("/v", ())
+    assert spans, f"{value!r} has no place in {text!r}"
+    places = [(span.start, span.end) for span in spans]
+    assert (start, start + len(printed)) in places, f"{value!r} in {text!r}: {places}"
+    for span in spans:
+        shown = text[span.start : span.end]
+        assert span.kind != "exact" or shown == value, (value, shown)
+        if span.kind != "fuzzy":
+            assert _folded(shown) == _folded(value), (value, shown)
+
+
+def _folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize("NFC", plain).replace("ς", "σ")
 
 
 def _at(value: Any, pointer: str) -> Any:

@@ -313,6 +313,62 @@ def test_a_list_is_one_object_only_where_it_holds_one(strategy: str, answer: Any
         read(Person, json.dumps(answer), strategy=strategy)
 
 
+class Tagged(BaseModel):
+    tags: list[str]
+
+
+@pytest.mark.parametrize(
+    "answer", [{"tags": []}, [{"tags": 1}], [{"tags": {"a": []}}], {"tags": "[]"}]
+)
+def test_one_item_is_no_wrapping_of_an_empty_list(answer: Any) -> None:
+    with pytest.raises(Invalid):
+        read(list[Tagged], json.dumps(answer))
+    assert read(list[Tagged], '{"found": [{"tags": []}]}') == [Tagged(tags=[])]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```json\n[{"amount": 12345678901234567.125}]\n```',
+        "[{'amount': 12345678901234567.125}]",
+        '[{"amount": 12345678901234567.125}, {"amount": NaN}]',
+        '[{"amount": 12345678901234567.125,, }]',
+    ],
+)
+def test_digits_are_kept_in_items_that_are_mended(strategy: str, text: str) -> None:
+    for found in (
+        read(list[Measured], text, strategy=strategy),
+        items(text, one=Measured, strategy=strategy),
+    ):
+        assert found[0] == Measured(amount=Decimal("12345678901234567.125"))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_plain_value_of_the_last_snapshot_is_json(strategy: str) -> None:
+    model = ScriptedDriver(['{"amount": 12345678901234567.125}'])
+    stream = extract_stream(Measured, "A document.", model=model, strategy=strategy)
+    *_, last = stream
+    assert json.loads(json.dumps(last.plain))
+    assert last.value == Measured(amount=Decimal("12345678901234567.125"))
+    with pytest.raises(Invalid) as caught:
+        read(Strict, '{"amount": 12345678901234567.125, "count": true}', strategy=strategy)
+    assert json.dumps(caught.value.value)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_items_with_slips_are_judged_by_the_schema(strategy: str) -> None:
+    two = [Tagged(tags=["a"])] * 2
+    text = '[{"tags": ["a"]}, {"tags": ["a"]]}]'
+    assert read(list[Tagged], text, strategy=strategy) == two
+    assert items(text, one=Tagged, strategy=strategy) == two
+
+
+class Strict(BaseModel):
+    amount: Decimal | None = None
+    count: int
+
+
 class Measured(BaseModel):
     amount: Decimal | None = None
 
@@ -441,10 +497,10 @@ def test_several_calls(schema: Any, calls: Any, value: Any) -> None:
         assert read(schema, called(*calls), strategy="tool") == value
 
 
-def items(text: str, **options: Any) -> list[Any]:
+def items(text: str, *, one: Any = Person, **options: Any) -> list[Any]:
     options = {"strategy": "prompt", "max_retries": 0, **options}
     model = ScriptedDriver([text], chunk_chars=6)
-    found = extract_items(Person, "A document.", model=model, **options)
+    found = extract_items(one, "A document.", model=model, **options)
     return [each.value for each in found]
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from prompture.schema.exact import unlike_refused
 from prompture.schema.lens.kinds import KINDS, kind_of
 
 Step = tuple[tuple[str, ...], "Codec", Any]
@@ -106,7 +107,7 @@ def part_of(wire: Any, token: str) -> Any:
 def read_json(text: str) -> Any:
     """The value of a JSON text, or the text itself where it is none."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=unlike_refused)
     except (ValueError, RecursionError):
         return text
 
