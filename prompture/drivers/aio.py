@@ -247,9 +247,13 @@ class HttpxTransport:
         pieces = aiter(_raw(response, own=self._client is None))
         try:
             while True:
-                async with limits.bound():
-                    chunk = await anext(pieces, None)
-                if chunk is None:
+                try:
+                    if limits.until is None:  # a context of nothing costs more than the piece
+                        chunk = await anext(pieces)
+                    else:
+                        async with limits.bound():
+                            chunk = await anext(pieces)
+                except StopAsyncIteration:
                     break
                 read += len(chunk)
                 if read > self._max_bytes:
