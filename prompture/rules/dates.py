@@ -169,9 +169,10 @@ def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
         value = _date(match["xy"], match["xm"], match["xd"], last_year)
         return PrintedDate(value, start, end) if value else None
     if match["hy"]:
-        year, month = int(match["hy"]), _THAI_MONTHS.index(match["hm"]) + 1
-        year -= _BUDDHIST if year >= 2400 else 0
-        value = _date(f"{year:04}", str(month), match["hd"], last_year)
+        count = int(match["hy"])
+        count -= _BUDDHIST if count >= 2400 else 0
+        number = str(_THAI_MONTHS.index(match["hm"]) + 1)
+        value = _date(f"{count:04}", number, match["hd"], last_year)
         return PrintedDate(value, start, end) if value else None
     for kind in "tuv":
         if not match[f"{kind}m"]:
