@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
-from prompture.cli.exits import EPILOG
+from prompture.cli.exits import EPILOG, ReaderGone
+from prompture.given import unknown
 
 COMMANDS = {
     "extract": ("extract", "Extract data from files to a schema."),
@@ -30,6 +32,19 @@ class _Lazy(click.Group):
             return None
         command: click.Command = import_module(f"prompture.cli.{COMMANDS[name][0]}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(unknown("command", args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as exc:
+            raise ReaderGone from exc
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

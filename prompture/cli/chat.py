@@ -24,6 +24,7 @@ from prompture.agents.mcp import MCPServer
 from prompture.cli.exits import OK, code_of
 from prompture.cli.terminal import echo
 from prompture.errors import ConfigurationError, PromptureError
+from prompture.given import why
 from prompture.money import Bill
 from prompture.types import ToolCall
 
@@ -65,6 +66,8 @@ def command(
 
     Without a terminal, each line of stdin is a turn. /help lists the commands.
     """
+    if ask and not sys.stdin.isatty():  # a line of the input would be taken for the user's yes
+        raise ConfigurationError("--ask needs a terminal: there is nobody to ask")
     servers = [MCPServer(_server(each)) for each in mcp]
     options["tools"] = [*map(_function, tools), *servers]
     options["approve"] = _approve if ask else None
@@ -216,7 +219,7 @@ class _Chat:
             try:
                 self._talk.save(rest)
             except OSError as exc:
-                raise ConfigurationError(f"cannot write {rest!r}: {exc.strerror}") from exc
+                raise ConfigurationError(f"cannot write {rest!r}: {why(exc)}") from exc
             click.echo(f"saved to {rest}", err=True)
         elif name == "/load" and rest:
             self._talk = Conversation.load(rest, **self._options)

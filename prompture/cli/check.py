@@ -45,8 +45,9 @@ async def _ask_all(names: list[str]) -> list[Health]:
 
 
 async def _ask(name: str) -> Health:
-    row = registry.find(registry.split(name)[0])
-    model = registry.split(name)[1] or row.default_model or "any"
+    provider, _, model = name.partition("/")
+    row = registry.find(provider)
+    model = model or row.default_model or "any"
     try:
         async with registry.async_driver_for(f"{row.name}/{model}") as driver:
             return await driver.health()

@@ -39,18 +39,19 @@ def command(
     A price that nobody knows counts in the column "unknown", not as 0 dollars.
     """
     book = Book(ledger)
-    start = since_of(since) if since else None
+    start = since_of(since) if since is not None else None
     if reprice:
         _reprice(book, start)
     sums = book.sums(by, since=start)
-    if plot:
+    if plot is not None:
         _plot(sums, by, Path(plot))
     # A spreadsheet adds up by itself; a line with the total would be counted again.
     rows, columns = _table(sums, by, total=not as_csv)
     if as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows(_as_data([columns, *rows]))
     else:
-        least = [columns.index(name) for name in ("seconds", "cached", "failed", "output", "input")]
+        names = ("seconds", "cached", "failed", "output", "input", "calls", "unknown")
+        least = [columns.index(name) for name in names]
         print_table(columns, rows, right=range(1, len(columns)), least=least)
     if not sums:
         click.echo("no calls in the ledger" + (f" since {since}" if since else ""), err=True)

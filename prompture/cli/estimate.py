@@ -54,7 +54,7 @@ def command(
     if style == "json":
         write_json(sys.stdout, [_plain(r) for r in sums], indent=2)
         return
-    print_table(_COLUMNS, [_cells(r) for r in sums], right=range(1, 7), least=(7, 3, 2, 1))
+    print_table(_COLUMNS, [_cells(r) for r in sums], right=range(1, 7), least=(7, 3, 2, 1, 4, 6))
     for reason in sorted({r["reason"] for r in sums if r["reason"]}):
         echo(reason, err=True)
 

@@ -26,6 +26,7 @@ from prompture.errors import (
     UnknownModel,
 )
 from prompture.extraction.extractor import Extractor
+from prompture.given import why
 from prompture.money import Bill
 from prompture.spend.track import track
 
@@ -52,7 +53,7 @@ _FOR_ALL = (
     "--format",
     "style",
     type=click.Choice(["json", "jsonl", "table"]),
-    help="Default: table on a terminal with several files, else json.",
+    help="Default: table for several files on a terminal, else json.",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write here, not to stdout.")
 @click.option("--sources/--no-sources", default=False, help="Add where each value stood.")
@@ -86,9 +87,10 @@ def command(
     """
     extractor: Extractor[Any] = Extractor(schema_of(schema), model=_models(model), **options)
     names = list(files) or ["-"]
+    _refuse_to_overwrite(output, files)
     if style == "table" and sources:
         raise click.UsageError("a table has no place for --sources; take -f json or jsonl")
-    style = style or _default_style(names, sources)
+    style = style or ("json" if output else _default_style(names, sources))
     rows: list[Row] = []
     # The whole bill, the call included that Ctrl-C breaks off: an interrupt has no row.
     with track() as spent, Output(output, style, sources=sources, alone=len(names) == 1) as out:
@@ -103,6 +105,19 @@ def command(
             if not quiet:
                 echo(_bill_line(rows, len(names), spent.bill), err=True)
     return _exit_code(rows, len(names))
+
+
+def _refuse_to_overwrite(output: str | None, files: Iterable[str]) -> None:
+    """Raise where the answers would take the place of a document, or have none."""
+    if output is None:
+        return
+    if not output:
+        raise ConfigurationError("-o is empty: name a file")
+    if not Path(output).is_file():
+        return
+    for name in files:
+        if Path(name).exists() and Path(name).samefile(output):
+            raise ConfigurationError(f"-o {output!r} is one of the files to read")
 
 
 def _models(model: str | None) -> str | list[str] | None:
@@ -130,7 +145,7 @@ def text_of(name: str) -> Any:
     try:
         data = _stdin() if name == "-" else Path(name).read_bytes()
     except OSError as exc:
-        raise ConfigurationError(f"cannot read {name!r}: {exc.strerror or exc}") from exc
+        raise ConfigurationError(f"cannot read {name!r}: {why(exc)}") from exc
     from prompture.media import file, image, media_type_of
 
     kind = media_type_of(data)
@@ -158,6 +173,7 @@ def _decoded(data: bytes, name: str) -> str:
     except UnicodeDecodeError as exc:
         if encoding != "utf-8-sig" or b"\x00" in data[:4096]:
             raise ConfigurationError(f"{name!r} is binary, not text") from exc
+    echo(f"{name!r} is not UTF-8: it is read as Windows-1252; convert it if it is not", err=True)
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError:  # it holds one of the five bytes that Windows gives no meaning

@@ -38,7 +38,7 @@ def command(
     if refresh:
         catalog.refresh()
     rows = {r.catalog: r for r in map(registry.find, registry.BUILTIN) if r.catalog}
-    wanted = registry.find(provider).catalog if provider else None
+    wanted = registry.find(provider).catalog if provider is not None else None
     if needs and not cheapest:
         raise click.UsageError("--needs is of use only with --cheapest")
     listed = catalog.search(query)

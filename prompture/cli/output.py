@@ -12,11 +12,13 @@ from shutil import copymode
 from types import TracebackType
 from typing import Any, TextIO
 
-from prompture.cli.terminal import plain, write_json
+from prompture.cli.terminal import plain, writable, write_json
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.extraction.result import Extraction
+from prompture.given import why
 from prompture.schema.typed import to_plain
 
+_LINES = "┏┃└"
 CELL_CHARS = 60
 """Characters of a value in a table on a terminal; the whole value is in the JSON."""
 
@@ -59,6 +61,8 @@ class Output:
                 self._stream = self._opened(self._path)
             except OSError as exc:
                 raise self._unwritable(exc) from exc
+        elif not sys.stdout.writable():
+            raise ConfigurationError("stdout is closed: write into a file with -o")
 
     @property
     def bar(self) -> bool:
@@ -75,7 +79,11 @@ class Output:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._closing.close()
+        try:
+            self._closing.close()
+        except OSError as exc:
+            if value is None:  # else it is the second complaint about the same full disk
+                raise self._unwritable(exc) from exc
 
     def add(self, row: Row) -> None:
         """Write a row, or keep it for the end."""
@@ -134,11 +142,13 @@ class Output:
 
     def _unwritable(self, exc: OSError) -> ConfigurationError:
         where = "stdout" if self._path is None else repr(str(self._path))
-        return ConfigurationError(f"cannot write {where}: {exc.strerror or exc}")
+        return ConfigurationError(f"cannot write {where}: {why(exc)}")
 
     def _whole(self, stream: TextIO) -> None:
         if self._style == "table":
-            stream.write(_table(self._rows, terminal=self._path is None and stream.isatty()))
+            plain_lines = not writable(stream, _LINES)
+            terminal = self._path is None and stream.isatty()
+            stream.write(_table(self._rows, terminal=terminal, ascii_lines=plain_lines))
             return
         if self._alone and not self._sources:
             if self._rows and self._rows[0].found:
@@ -161,7 +171,7 @@ def _record(row: Row, sources: bool) -> dict[str, Any]:
     return record
 
 
-def _table(rows: list[Row], *, terminal: bool) -> str:
+def _table(rows: list[Row], *, terminal: bool, ascii_lines: bool) -> str:
     """A table for the eye; where a terminal is too narrow, each file's fields below each other."""
     from io import StringIO
 
@@ -183,17 +193,26 @@ def _table(rows: list[Row], *, terminal: bool) -> str:
         file=buffer, width=None if terminal else max(160, needed), force_terminal=terminal
     )
     if needed <= console.width:
-        _across(console, titles, lines, [row.error is not None for row in rows])
+        failed = [row.error is not None for row in rows]
+        _across(console, titles, lines, failed, ascii_lines=ascii_lines)
     else:
         _below(console, titles, lines, [row.error is not None for row in rows])
     return buffer.getvalue()
 
 
-def _across(console: Any, titles: list[str], lines: list[list[str]], failed: list[bool]) -> None:
+def _across(
+    console: Any,
+    titles: list[str],
+    lines: list[list[str]],
+    failed: list[bool],
+    *,
+    ascii_lines: bool,
+) -> None:
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table()
+    table = Table(box=box.ASCII2 if ascii_lines else box.HEAVY_HEAD)
     for title in titles:
         table.add_column(escape(title), no_wrap=True)
     for line, bad in zip(lines, failed, strict=True):

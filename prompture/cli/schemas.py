@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prompture.errors import ConfigurationError, SchemaError
+from prompture.given import unknown, why
 from prompture.wire.loading import UnreadableJSON, load_json
 
 _TYPES: dict[str, dict[str, Any]] = {
@@ -74,7 +75,7 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"cannot read the schema {path!r}: {exc}") from exc
+        raise ConfigurationError(f"cannot read the schema {path!r}: {why(exc)}") from exc
 
 
 def _json(text: str, where: str) -> Any:
@@ -130,6 +131,8 @@ def fields_of(text: str) -> dict[str, Any]:
                 f"cannot read the field {piece.strip()!r}; write fields as 'name, total: number', "
                 f"or name a file: schema.json, models.py:Receipt"
             )
+        if found["name"] in properties:
+            raise SchemaError(f"the field {found['name']!r} is named twice")
         properties[found["name"]] = _property(found)
     return {
         "title": "Fields",
@@ -147,9 +150,7 @@ def _property(found: re.Match[str]) -> dict[str, Any]:
     elif "|" in kind:
         made = {"type": "string", "enum": kind.split("|")}
     else:
-        raise SchemaError(
-            f"{found['name']}: no type {kind!r}; there are {', '.join(sorted(_TYPES))}, and a|b|c"
-        )
+        raise SchemaError(f"{found['name']}: {unknown('type', kind, sorted(_TYPES))}, and a|b|c")
     if found["list"]:
         made = {"type": "array", "items": made}
     if found["optional"]:

@@ -8,6 +8,7 @@ mark could show a text in another order than it has.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from typing import Any, TextIO
@@ -49,15 +50,30 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 def write_json(stream: TextIO, value: Any, *, indent: int | None = None) -> None:
     """Write JSON and a line end; in ASCII where the stream's encoding lacks a character."""
     text = json_text(value, indent=indent) + "\n"
-    try:
-        text.encode(stream.encoding or "utf-8")
-    except UnicodeEncodeError:  # a Windows code page, or half a surrogate pair
+    if not writable(stream, text):  # a Windows code page, or half a surrogate pair
         text = json.dumps(value, indent=indent) + "\n"
     stream.write(text)
 
 
+def writable(stream: TextIO, text: str) -> bool:
+    """Whether the stream's encoding has all characters of the text."""
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def prepare_streams() -> None:
-    """Let no character that a terminal's encoding lacks end the program."""
+    """Let no character that a terminal's encoding lacks end the program, nor a closed stream.
+
+    A shell closes one with ``>&-``. What stands for a closed stdout cannot be written: an answer
+    must not vanish.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stand_in = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - till the end
+            setattr(sys, name, stand_in)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")

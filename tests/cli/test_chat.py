@@ -123,9 +123,18 @@ def test_calls_may_be_asked_about(chat: Chat, tmp_path: Path) -> None:
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patched:
         patched.setattr("click.confirm", lambda *_, **__: False)
-        _, out, err = chat(["4"], "--tools", f"{path}:double", "--ask")
+        _, out, err = chat(["4"], "--tools", f"{path}:double", "--ask", terminal=True)
     assert "the user said no" in out
     assert "✗ double" in err
+
+
+def test_nobody_is_asked_who_is_not_there(chat: Chat, tmp_path: Path) -> None:
+    """Not a line of the input: "y" would run the tool."""
+    path = tmp_path / "mine.py"
+    path.write_text(TOOLS)
+    code, out, err = chat(["4", "y"], "--tools", f"{path}:double", "--ask")
+    assert (code, out) == (exits.CONFIGURATION, "")
+    assert "--ask needs a terminal" in err
 
 
 def test_commands(chat: Chat, tmp_path: Path) -> None:

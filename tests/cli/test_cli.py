@@ -133,7 +133,17 @@ FAILURES = [
     (["extract", RECEIPT], exits.USAGE, "--schema"),
     (["nonsense"], exits.USAGE, "nonsense"),
     (["--config", "none.toml", "providers"], exits.CONFIGURATION, "none.toml"),
-    (["check", "nobody"], exits.CONFIGURATION, "nobody"),
+    (["check", "nobody"], exits.CONFIGURATION, "no provider 'nobody'"),
+    (["check", ""], exits.CONFIGURATION, "no provider ''"),
+    (["extarct", RECEIPT], exits.USAGE, "did you mean extract?"),
+    (["--config", "none.toml", "providers"], exits.CONFIGURATION, "'none.toml': No such file"),
+    (["extract", RECEIPT, "-s", "a: nubmer"], exits.CONFIGURATION, "did you mean number?"),
+    (["extract", RECEIPT, "-s", "a, b, a"], exits.CONFIGURATION, "'a' is named twice"),
+    (["extract", RECEIPT, "-s", "a", "-o", ""], exits.CONFIGURATION, "-o is empty"),
+    (["extract", RECEIPT, "-s", "a", "-o", RECEIPT], exits.CONFIGURATION, "one of the files"),
+    (["extract", RECEIPT, "-s", "a", "--budget", "x"], exits.CONFIGURATION, "budget: 'x' is not"),
+    (["models", "--provider", ""], exits.CONFIGURATION, "no provider ''"),
+    (["costs", "--since", ""], exits.CONFIGURATION, "there is no ledger"),
 ]
 
 
@@ -194,7 +204,7 @@ def test_fields(text: str, properties: dict[str, Any]) -> None:
     assert fields_of(text)["properties"] == properties
 
 
-@pytest.mark.parametrize("text", ["a b c", "1a", "a:", "", "a: number number"])
+@pytest.mark.parametrize("text", ["a b c", "1a", "a:", "", "a: number number", "a, a"])
 def test_fields_that_cannot_be_read(text: str) -> None:
     with pytest.raises(SchemaError):
         fields_of(text)

@@ -7,6 +7,17 @@ import pytest
 from prompture.cli.tables import print_table
 
 
+def test_the_first_column_stays_however_narrow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table(["name", "usd", "text"], [["openai/gpt-5", "0.5", "x" * 40]], least=[1])
+    found = capsys.readouterr()
+    assert "openai/gpt-5" in found.out
+    assert "left out, for want of width: usd, text" in found.err
+
+
 def test_names_and_numbers_are_whole_on_a_narrow_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -173,6 +173,54 @@ def test_a_file_that_cannot_be_written_is_known_before_anything_is_asked(tmp_pat
         assert not server.asked
 
 
+def shell(line: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of bash in which ``$P`` is the command line."""
+    python = f"{sys.executable} -m prompture"
+    environment = {**os.environ, "P": python, "R": RECEIPT, "I": INVOICE, **env}
+    return subprocess.run(["bash", "-c", line], env=environment, cwd=ROOT, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("$P models > /dev/full", exits.CONFIGURATION, "cannot write stdout: No space left"),
+        ("$P providers > /dev/full", exits.CONFIGURATION, "cannot write stdout: No space left"),
+        ("$P --help > /dev/full", exits.CONFIGURATION, "cannot write stdout: No space left"),
+        ("$P extract $R -s a? > /dev/full", exits.CONFIGURATION, "cannot write stdout: No space"),
+        ("$P extract $R -s a? -o /dev/full", exits.CONFIGURATION, "'/dev/full': No space left"),
+        ("$P extract $R -s a? -f jsonl -o /dev/full", exits.CONFIGURATION, "'/dev/full': No space"),
+        ("$P extract $R -s a? >&-", exits.CONFIGURATION, "stdout is closed"),
+        ("$P extract -s a? <&-", exits.CONFIGURATION, "text is empty"),
+        ("$P models >&-", exits.CONFIGURATION, "cannot write stdout"),
+        ("$P extract $R -s a? 2>&-", exits.OK, ""),
+        ("$P models | head -1; exit ${PIPESTATUS[0]}", exits.OK, ""),
+        ("$P models -f json | head -1; exit ${PIPESTATUS[0]}", exits.OK, ""),
+    ],
+)
+def test_where_answers_cannot_go_is_said_in_one_line(line: str, code: int, said: str) -> None:
+    pytest.importorskip("rapidfuzz")
+    if "/dev/full" in line and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    done = shell(line)
+    told = done.stderr.decode()
+    assert (done.returncode, said in told, "Traceback" in told) == (code, True, False), told
+
+
+def test_a_file_gets_json_also_from_a_terminal(tmp_path: Path) -> None:
+    pytest.importorskip("rapidfuzz")
+    target = tmp_path / "out.json"
+    on_terminal("extract", RECEIPT, INVOICE, "-s", "total?: number", "-o", str(target))
+    assert [row["file"] for row in json.loads(target.read_text("utf-8"))] == [RECEIPT, INVOICE]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_the_lines_of_a_table_suit_the_encoding(encoding: str) -> None:
+    pytest.importorskip("rapidfuzz")
+    done = shell("$P extract $R $I -s total?:number -f table", PYTHONIOENCODING=encoding)
+    lines = done.stdout.decode(encoding).splitlines()
+    assert lines[0].startswith("+---") and "\\u25" not in done.stdout.decode(encoding)
+
+
 def waiting_for(fifo: Path, *words: str) -> subprocess.Popen[bytes]:
     """Start a run whose last document is a pipe that nobody writes to."""
     os.mkfifo(fifo)
@@ -241,6 +289,18 @@ def test_texts_are_read_in_their_own_encoding(tmp_path: Path, data: bytes, text:
     path.write_bytes(data)
     found = text_of(str(path))
     assert text in found and not found.startswith("\ufeff")
+
+
+def test_a_text_that_is_not_utf8_is_said_to_be_guessed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from prompture.cli.extract import text_of
+
+    for data, told in (("é".encode(), ""), ("株".encode("shift-jis"), "read as Windows-1252")):
+        path = tmp_path / "d.txt"
+        path.write_bytes(data)
+        text_of(str(path))
+        assert told in capsys.readouterr().err or not told
 
 
 def test_a_terminal_with_few_characters_loses_none(tmp_path: Path) -> None:
