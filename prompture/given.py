@@ -7,6 +7,7 @@ whose message begins with the name of what was given. Values of keys and headers
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import math
 import operator
@@ -64,6 +65,25 @@ def shown(value: object) -> str:
     except Exception:  # a foreign repr may raise anything; ints of too many digits do
         return f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def half_made(show: Callable[[Any], str]) -> Callable[[Any], str]:
+    """A ``__repr__`` also for an object whose ``__init__`` has raised: tracebacks with locals show
+    it, and before Python 3.13 they end with the error of a repr that fails."""
+
+    @functools.wraps(show)
+    def shown_anyway(self: Any) -> str:
+        try:
+            return show(self)
+        except AttributeError:
+            return f"<{type(self).__name__}, half made>"
+
+    return shown_anyway
+
+
+def why(exc: Exception) -> str:
+    """An error's words, without the number and the path that an OSError puts around them."""
+    return getattr(exc, "strerror", None) or str(exc)
 
 
 def wrong(name: str, wanted: str, value: object) -> ConfigurationError:
@@ -131,6 +151,20 @@ def temperature(value: Any, name: str = "temperature") -> float | None:
 def share(value: Any, name: str = "top_p") -> float | None:
     """A number from 0 to 1."""
     return number(value, name, least=0, most=1, wanted="a number from 0 to 1")
+
+
+def one_of(value: Any, name: str, known: tuple[str, ...]) -> Any:
+    """One of the words that there are."""
+    if value is None or (isinstance(value, str) and value in known):
+        return value
+    raise ConfigurationError(unknown(name, value, known))
+
+
+def function(value: Any, name: str, *, wanted: str = "a function") -> Any:
+    """Something that can be called."""
+    if value is None or callable(value):
+        return value
+    raise wrong(name, wanted, value)
 
 
 def flag(value: Any, name: str) -> bool | None:
@@ -302,7 +336,7 @@ def request_options(values: Mapping[str, Any]) -> dict[str, Any]:
 def check_request(request: Request) -> None:
     """Raise ConfigurationError where a field of a Request is none. Absent ones are skipped."""
     for value, (name, plain) in zip(_values(request), _PLAIN, strict=True):
-        if value is not plain and value != {}:
+        if value is not plain and not (plain is _NO_KEYS and value == {}):
             _CHECKS[name](value, name)
 
 
@@ -332,7 +366,15 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "metadata": table,
     "extra": extra,
 }
-_USUAL = {"json_mode": False, "cache": False, "strict": True, "schema_name": "answer"}
+_NO_KEYS: dict[str, Any] = {}
+_USUAL = {
+    "json_mode": False,
+    "cache": False,
+    "strict": True,
+    "schema_name": "answer",
+    "metadata": _NO_KEYS,
+    "extra": _NO_KEYS,
+}
 _PLAIN = tuple((name, _USUAL.get(name)) for name in _CHECKS)
 """Each field with the value that needs no look."""
 _values = operator.attrgetter(*_CHECKS)

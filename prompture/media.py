@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from prompture.errors import ConfigurationError
+from prompture.given import why
 from prompture.types import File, Image
 
 _SIGNATURES = (
@@ -102,7 +103,7 @@ def _read(source: Any) -> tuple[bytes, str | None]:
                 raise ConfigurationError(f"cannot read {Path(source).name!r}: it is a device")
             data = Path(source).read_bytes()
         except (OSError, ValueError) as exc:
-            raise ConfigurationError(f"cannot read {Path(source).name!r}: {exc}") from exc
+            raise ConfigurationError(f"cannot read {Path(source).name!r}: {why(exc)}") from exc
         return data, media_type_of(data) or mimetypes.guess_type(str(source))[0]
     raise ConfigurationError(
         f"expected a path, bytes, a URL or a PIL image, got {type(source).__name__}"

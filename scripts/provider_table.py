@@ -25,6 +25,10 @@ replaced by the environment's.
 - `echo=("reasoning_content",)` names what of an answer goes back in the next request, `()` nothing. `openai-compatible`
   sends `reasoning_content` back to the server that gave it. Both also as keys of a provider in `prompture.toml`.
 
+Recorders and mocks (vcrpy, responses, requests-mock, pytest-httpx2) see each request as it is sent, key included. Tell vcrpy:
+`filter_headers=["authorization", "x-api-key", "x-goog-api-key", "api-key", "x-amz-security-token"]`. What it raises for a request that
+is not on its cassette is the cause (`__cause__`) of a ProtocolError. respx mocks httpx, not httpx2.
+
 The options of `generate`, `generate_messages` and the like come as a dict or as keywords, the messages in OpenAI's shape;
 a key that we do not know is refused, so that nothing of it is lost. `image_url` holds a URL (http, https, data, gs, s3) and
 never reads a file: for one of yours there are `prompture.image(path)` and `prompture.file(path)`. What a model's flags say

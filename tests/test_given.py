@@ -36,6 +36,7 @@ GOOD: list[tuple[Callable[..., Any], Any, Any]] = [
     (given.strings, ["a", "b"], ("a", "b")),
     (given.strings, None, ()),
     (given.table, {"a": 1}, {"a": 1}),
+    (given.function, print, print),
     (given.sendable, {"a": [1, None, "x"]}, {"a": [1, None, "x"]}),
 ]
 BAD: list[tuple[Callable[..., Any], list[Any]]] = [
@@ -47,6 +48,8 @@ BAD: list[tuple[Callable[..., Any], list[Any]]] = [
     (given.words, ["", "  ", b"a", 3, ["a"]]),
     (given.strings, [3, b"a", [1], {"a": 1}, [None]]),
     (given.table, [[], "a", 3, {1: 2}, [("a", 1)]]),
+    (given.function, [3, "print", [print], Unshowable()]),
+    (lambda value, name: given.one_of(value, name, ("a", "b")), ["c", "", 1, ["a"], Unshowable()]),
     (given.sendable, [NAN, {"a": NAN}, {"a": [object()]}, {1: NAN}, {("a",): 1}, {1, 2}, b"a"]),
 ]
 

@@ -24,6 +24,8 @@ from prompture.drivers.turns import message_of
 from prompture.errors import ConfigurationError
 from prompture.extraction.inputs import content
 from prompture.extraction.models import makers
+from prompture.extraction.options import check_strategy
+from prompture.given import half_made
 from prompture.schema.source import Source, source
 from prompture.spend.budget import budget_of
 from prompture.spend.limits import dollars_of
@@ -127,19 +129,20 @@ class Agent(Generic[T]):
         given.count(max_parallel, "max_parallel")
         given.seconds(tool_timeout, "tool_timeout")
         given.words(instructions, "instructions", empty=True)
+        given.function(approve, "approve")
         if isinstance(model, (list, tuple)):
             raise ConfigurationError("an agent has one model, not a sequence")
         self.model = model
         self.tools: Mapping[str, FunctionTool] = by_name(tools)
         self.source: Source[Any] | None = None if output is None else source(output)
         self.instructions = instructions
-        self.strategy = strategy
+        self.strategy: str = check_strategy(strategy) or "auto"
         self._settings = Settings(
             limits=Limits(
                 steps=max_steps,
                 tool_calls=max_tool_calls,
                 tokens=max_total_tokens,
-                usd=None if max_usd is None else _dollars(max_usd),
+                usd=None if max_usd is None else dollars_of(max_usd, "max_usd"),
                 seconds=max_seconds,
             ),
             now=time.monotonic,
@@ -247,6 +250,7 @@ class Agent(Generic[T]):
 
         return replace(tool(ask, name=name, description=description), afunction=aask)
 
+    @half_made
     def __repr__(self) -> str:
         return f"Agent({self.model!r}, tools={list(self.tools)})"
 
@@ -266,13 +270,6 @@ def _history(messages: Messages) -> tuple[Message, ...]:
         kind = type(messages).__name__
         raise ConfigurationError(f"messages must be a sequence of turns, not a {kind}")
     return tuple(map(message_of, messages))
-
-
-def _dollars(amount: Any) -> Decimal:
-    try:
-        return dollars_of(amount)
-    except ConfigurationError as exc:
-        raise ConfigurationError(f"max_usd: {exc}") from None
 
 
 def _base(options: Mapping[str, Any]) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Self
@@ -20,7 +20,8 @@ from prompture.agents.tools import FunctionTool
 from prompture.agents.trace import AgentResult, Trace
 from prompture.drivers.core import charge_of
 from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
-from prompture.extraction.models import makers
+from prompture.extraction.models import check_one, makers
+from prompture.given import half_made
 from prompture.money import Bill, Charge
 from prompture.spend.budget import budget_of
 from prompture.types import Document, Message, Request, Text, Usage, system, user
@@ -65,6 +66,8 @@ class Conversation:
             raise ConfigurationError("a conversation answers in text; for a typed end use Agent")
         given.count(max_history_tokens, "max_history_tokens")
         given.words(system, "system", empty=True)
+        if summary_model is not None:
+            check_one(summary_model, "summary_model")
         self.system = system
         self.max_history_tokens = max_history_tokens
         self.summary_model = summary_model
@@ -75,7 +78,8 @@ class Conversation:
         self._messages: tuple[Message, ...] = ()
         if options.get("budget") is not None:  # one for all the agents that follow each other
             options["budget"] = budget_of(options["budget"])
-        self._options = {**options, "tools": tuple(tools)}
+        several = isinstance(tools, Iterable) and not isinstance(tools, (str, bytes, Mapping))
+        self._options = {**options, "tools": tuple(tools) if several else tools}
         self._agent = self._made(model)
 
     def _made(self, model: Any) -> Agent[str]:
@@ -279,6 +283,7 @@ class Conversation:
     def _name(self) -> str:
         return _name_of(self.model)
 
+    @half_made
     def __repr__(self) -> str:
         return f"Conversation({self._name()!r}, {len(self._messages)} turns)"
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from prompture import given
 from prompture.errors import (
     CallLimitExceeded,
+    ConfigurationError,
     CostLimitExceeded,
     StepLimitExceeded,
     TimeLimitExceeded,
@@ -31,7 +32,8 @@ class Limits:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        given.count(self.steps, "max_steps")
+        if given.count(self.steps, "max_steps") is None:
+            raise ConfigurationError("max_steps is None: a run without a limit may never end")
         given.count(self.tool_calls, "max_tool_calls", least=0)
         given.count(self.tokens, "max_total_tokens", least=0)
         given.number(self.usd, "max_usd", least=0, wanted="US dollars, 0 or more")

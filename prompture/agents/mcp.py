@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
-from prompture import forks
+from prompture import forks, given
 from prompture.agents.signatures import Signature
 from prompture.agents.tools import FunctionTool, ToolRetry, safe_name
 from prompture.errors import (
@@ -28,6 +28,7 @@ from prompture.errors import (
     ReadTimeout,
     SchemaError,
 )
+from prompture.given import half_made
 from prompture.schema.source import source
 from prompture.types import Document, Image, Part, Text
 from prompture.wire.loops import require_asyncio
@@ -70,6 +71,10 @@ class MCPServer:
             raise ConfigurationError(
                 "an MCP server is an http(s) URL, or a command as a list: ['python', 'server.py']"
             )
+        if not isinstance(server, (str, list, tuple)) or not all(
+            isinstance(word, str) for word in server
+        ):
+            raise given.wrong("server", "an http(s) URL, or a command as a list of texts", server)
         if not server:
             raise ConfigurationError("the command of an MCP server is empty")
         self.name = server if isinstance(server, str) else str(server[0])
@@ -205,6 +210,7 @@ class MCPServer:
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
+    @half_made
     def __repr__(self) -> str:
         return f"MCPServer({self.name!r})"
 

@@ -8,8 +8,9 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, get_args, overload
 
+from prompture import given
 from prompture.agents.context import Context
 from prompture.agents.signatures import Signature, schema_of_function
 from prompture.agents.threads import Busy
@@ -168,11 +169,9 @@ def _made(
         function = function.__func__
     if not callable(function):
         raise ConfigurationError(f"a tool is made of a function, not of {type(function).__name__}")
-    called = safe_name(name or _name_of(function))
-    if settings["timeout"] is not None and settings["timeout"] <= 0:
-        raise ConfigurationError(f"tool {called!r}: timeout must be more than 0 seconds")
-    if settings["retries"] < 0 or settings["max_chars"] < 1:
-        raise ConfigurationError(f"tool {called!r}: retries and max_chars cannot be negative")
+    called = safe_name(given.words(name, "a tool's name") or _name_of(function))
+    _check(called, description, settings)
+    given.words(context, f"tool {called!r}: context")
     signature = schema_of_function(function, name=called, context=context)
     return FunctionTool(
         name=called,
@@ -183,24 +182,44 @@ def _made(
     )
 
 
-def as_tool(given: Any) -> FunctionTool:
+def _check(name: str, description: Any, settings: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for a setting that is none."""
+    of = f"tool {name!r}: "
+    given.words(description, f"{of}description", empty=True)
+    given.seconds(settings["timeout"], f"{of}timeout")
+    given.function(settings["approve"], f"{of}approve")
+    for key, check in _NEEDED.items():
+        if check(settings[key], f"{of}{key}") is None:
+            raise ConfigurationError(f"{of}{key} is None")
+
+
+_NEEDED: dict[str, Callable[[Any, str], Any]] = {
+    "retries": lambda value, name: given.count(value, name, least=0),
+    "max_chars": given.count,
+    "strict": given.flag,
+    "on_error": lambda value, name: given.one_of(value, name, get_args(OnError)),
+}
+"""The settings that have a default of their own, so that None is a slip."""
+
+
+def as_tool(found: Any) -> FunctionTool:
     """A FunctionTool out of what ``tools=`` holds: one already, or a function."""
-    return given if isinstance(given, FunctionTool) else tool(given)
+    return found if isinstance(found, FunctionTool) else tool(found)
 
 
-def by_name(given: Any) -> dict[str, FunctionTool]:
+def by_name(offered: Any) -> dict[str, FunctionTool]:
     """Tools by name. A holder of tools (an MCP server) gives all it has.
 
     Raises ConfigurationError where two have the same name.
     """
     found: dict[str, FunctionTool] = {}
-    if isinstance(given, FunctionTool) or callable(given) or hasattr(given, "tools"):
-        given = (given,)  # one alone is meant as it stands
-    if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
+    if isinstance(offered, FunctionTool) or callable(offered) or hasattr(offered, "tools"):
+        offered = (offered,)  # one alone is meant as it stands
+    if isinstance(offered, (str, bytes, Mapping)) or not isinstance(offered, Iterable):
         raise ConfigurationError(
-            f"tools must be functions, FunctionTools or MCP servers, not a {type(given).__name__}"
+            f"tools must be functions, FunctionTools or MCP servers, not a {type(offered).__name__}"
         )
-    for each in given:
+    for each in offered:
         holds = getattr(each, "tools", None)
         for one in holds() if callable(holds) and not callable(each) else (as_tool(each),):
             if one.name in found:

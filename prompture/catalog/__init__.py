@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from prompture import given
 from prompture.catalog.cost import cost_of
 from prompture.catalog.models import FREE, Entry, Features, Limits, Rates, Tier, Window
 from prompture.catalog.names import canonical
@@ -76,7 +77,7 @@ def providers() -> list[str]:
 
 def search(query: str, *, provider: str | None = None) -> list[Entry]:
     """Entries whose ``provider/id`` or name has every word of the query, in either case."""
-    words = query.lower().split()
+    words = (given.words(query, "query", empty=True) or "").lower().split()
 
     def holds(entry: Entry) -> bool:
         text = f"{entry.key} {entry.name}".lower()
@@ -104,9 +105,14 @@ def cheapest(
     ``among`` are entries, ``"provider/model"`` names or providers; by default the providers that
     there are drivers for. Models of unknown price are left out.
     """
-    from prompture.catalog.needs import TYPICAL, cheapest_of, parse_needs
+    from prompture.catalog.needs import TYPICAL, Needs, cheapest_of, parse_needs
+    from prompture.types import Usage
 
     wanted = parse_needs(needs) if isinstance(needs, str) else needs
+    if not isinstance(wanted, Needs):
+        raise given.wrong("needs", "a wish such as 'cheapest?json_schema'", needs)
+    if usage is not None and not isinstance(usage, Usage):
+        raise given.wrong("usage", "a prompture.Usage", usage)
     return cheapest_of(entries, find, wanted, among=among, usage=usage or TYPICAL)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from prompture import given
 from prompture.catalog.cost import cost_of
 from prompture.catalog.likeness import MAIN
 from prompture.catalog.models import Entry
@@ -121,9 +122,15 @@ def _offered(
     find: Callable[[str], Entry | None],
     among: Iterable[str | Entry],
 ) -> Iterator[Entry]:
+    if isinstance(among, (str, Entry)):
+        among = (among,)
+    if not isinstance(among, Iterable):
+        raise given.wrong("among", "providers, models or entries", among)
     for item in among:
         if isinstance(item, Entry):
             yield item
+        elif not isinstance(item, str):
+            raise given.wrong("an item of among", "a provider, a model or an entry", item)
         elif "/" in item:
             entry = find(item)
             if entry is not None:

@@ -78,7 +78,9 @@ def _effort(request: Request, rules: Claude, asked: str) -> str:
     effort = "low" if asked == "minimal" else asked
     if effort not in rules.efforts:
         known = ", ".join(rules.efforts)
-        raise UnsupportedError(f"{request.model} has no effort {asked!r}; it knows {known}")
+        raise UnsupportedError(
+            f"reasoning: {request.model} has no effort {asked!r}; it knows {known}"
+        )
     return effort
 
 
@@ -87,7 +89,9 @@ def _budget(request: Request, rules: Claude, asked: str, limit: int) -> int:
         raise UnsupportedError(f"{request.model} cannot think; leave reasoning out")
     if asked not in _BUDGETS:
         known = ", ".join(_BUDGETS)
-        raise UnsupportedError(f"{request.model} has no effort {asked!r}; it knows {known}")
+        raise UnsupportedError(
+            f"reasoning: {request.model} has no effort {asked!r}; it knows {known}"
+        )
     budget = min(_BUDGETS[asked], limit * 3 // 4)
     if budget < MIN_BUDGET:
         raise UnsupportedError(

@@ -32,7 +32,9 @@ def _level(request: Request, known: str, **renamed: str) -> str:
     effort = renamed.get(str(request.reasoning), str(request.reasoning))
     if effort not in known.split():
         listed = known.replace(" ", ", ") or "no effort"
-        raise UnsupportedError(f"{request.model} has no effort {effort!r}; it takes {listed}")
+        raise UnsupportedError(
+            f"reasoning: {request.model} has no effort {effort!r}; it takes {listed}"
+        )
     return effort
 
 

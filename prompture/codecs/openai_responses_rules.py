@@ -125,4 +125,6 @@ def effort(request: Request) -> str | None:
     if not known and wanted == "none":
         return None
     listed = ", ".join(known) or "no effort: it does not reason"
-    raise UnsupportedError(f"{request.model} has no effort {wanted!r}; it takes {listed}")
+    raise UnsupportedError(
+        f"reasoning: {request.model} has no effort {wanted!r}; it takes {listed}"
+    )

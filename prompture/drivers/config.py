@@ -46,7 +46,7 @@ from prompture.drivers import registry
 from prompture.drivers.address import check_url, checked_headers
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra
-from prompture.given import unknown, wrong
+from prompture.given import unknown, why, wrong
 from prompture.wire.loading import load_json
 from prompture.wire.throttle import Throttle
 
@@ -125,7 +125,7 @@ def _read(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"cannot read {path.name!r}: {exc}") from exc
+        raise ConfigurationError(f"cannot read {path.name!r}: {why(exc)}") from exc
     try:
         if path.suffix in (".yaml", ".yml"):
             return _yaml(text)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
-from prompture.errors import ConfigurationError
+from prompture.errors import ConfigurationError, SchemaError
 from prompture.extraction.estimating import Estimating
 from prompture.extraction.flow import cascade
 from prompture.extraction.inputs import content, notes_of
@@ -26,6 +26,7 @@ from prompture.extraction.strategy import Plan, plan
 from prompture.extraction.streaming import Streaming
 from prompture.flows.base import Flow
 from prompture.flows.run import arun, run
+from prompture.given import half_made
 from prompture.schema.source import Source, source
 from prompture.types import Request
 from prompture.wire.deadline import is_over, within
@@ -76,6 +77,8 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
     @spelled(Options)
     def __init__(self, schema: Any, **options: Unpack[Options]) -> None:
         given = checked(options)
+        if schema is False:
+            raise SchemaError("the schema False takes no value at all: give a type")
         self.source: Source[T] = source(schema)
         self.model: Models = given["model"]
         self.instructions: str = given["instructions"]
@@ -207,6 +210,7 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
             base=self._base,
         )
 
+    @half_made
     def __repr__(self) -> str:
         return f"Extractor({self.source.name}, model={self.model!r})"
 

@@ -43,12 +43,12 @@ def makers(
 def listed(model: Any) -> Sequence[Any]:
     """The models of a cascade, each a name or a driver. Raises ConfigurationError."""
     if isinstance(model, str) or not isinstance(model, (list, tuple)):
-        _check_one(model, "model")
+        check_one(model, "model")
         return (model,)
     if not model:
         raise ConfigurationError("model is an empty sequence: name at least one model")
     for at, each in enumerate(model):
-        _check_one(each, f"model[{at}]")
+        check_one(each, f"model[{at}]")
         first = next(i for i, other in enumerate(model) if other is each or other == each)
         if first < at:
             raise ConfigurationError(
@@ -58,7 +58,8 @@ def listed(model: Any) -> Sequence[Any]:
     return model
 
 
-def _check_one(model: Any, place: str) -> None:
+def check_one(model: Any, place: str) -> None:
+    """Raise ConfigurationError for what is neither a model's name nor a driver."""
     if isinstance(model, str):
         if not model.strip():
             raise ConfigurationError(f"{place} is empty: write 'provider/model'")
@@ -75,7 +76,7 @@ def _check_one(model: Any, place: str) -> None:
 
 def chosen(model: Any, *, asynchronous: bool, document: Message | None = None) -> Callable[[], Any]:
     """A function that gives the driver of one model."""
-    _check_one(model, "model")
+    check_one(model, "model")
     return _maker(model, asynchronous=asynchronous, document=document)
 
 

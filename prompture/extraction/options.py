@@ -157,9 +157,7 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_strategy(strategy: Any) -> Any:
     """The strategy. Raises ConfigurationError for one there is not."""
-    if strategy not in STRATEGIES:
-        raise ConfigurationError(given.unknown("strategy", strategy, STRATEGIES))
-    return strategy
+    return given.one_of(strategy, "strategy", STRATEGIES)
 
 
 def refuse_unknown(options: Mapping[str, Any], own: Sequence[str] = ()) -> None:

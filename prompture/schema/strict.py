@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
+from prompture import given
 from prompture.forks import fork_lock
 from prompture.schema.lens.change import Change
 from prompture.schema.lens.codec import SAME, Codec, is_identity
@@ -118,6 +119,8 @@ def rewrite(
         UnsupportedError: no such dialect.
     """
     row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
+    given.flag(exact, "exact")
+    given.one_of(oversize, "oversize", ("text", "refuse"))
     key = (_canonical(json_schema), row, exact, oversize)
     with _lock:
         found = _cache.get(key)

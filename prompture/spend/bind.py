@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
+from prompture import given
 from prompture.drivers.meter import Meter, inherited, metering
 from prompture.errors import ConfigurationError
 from prompture.spend.ledger import labels, labels_now
@@ -35,6 +36,8 @@ def bound(
     function: Callable[P, R], meters: tuple[Meter, ...], named: dict[str, str]
 ) -> Callable[P, R]:
     """The function, seen by these meters besides those of where it is called."""
+    if not callable(function):
+        raise given.wrong("what is bound", "a function (not its result)", function)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigurationError(
             f"a generator runs where it is iterated; bind a function that iterates over"

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from prompture import given
 from prompture.drivers import registry
 from prompture.drivers.cost import price_of
 from prompture.errors import ConfigurationError, UnknownModel
@@ -115,8 +116,10 @@ class Book:
     def sums(self, by: str = "model", *, since: datetime | None = None) -> list[Sum]:
         """Totals by ``"provider"``, ``"model"``, ``"day"`` (UTC), ``"status"`` or
         ``"label:NAME"``: dearest first, days in their order. Raises ConfigurationError."""
-        if by not in BY and not by.startswith("label:"):
-            raise ConfigurationError(f"by must be {', '.join(BY)} or label:NAME, not {by!r}")
+        if by not in BY and not (isinstance(by, str) and re.fullmatch("label:.+", by, re.DOTALL)):
+            raise ConfigurationError(
+                f"by must be {', '.join(BY)} or label:NAME, not {given.shown(by)}"
+            )
         found: dict[str, Sum] = {}
         for row in self.rows(since=since, columns=_SUMMED):
             one = _sum_of(row, _key(row, by))
@@ -166,10 +169,10 @@ def since_of(text: str, *, now: datetime | None = None) -> datetime:
     Raises ConfigurationError.
     """
     found = _SINCE.fullmatch(text.strip().lower())
-    if found:
-        span = timedelta(**{_SPANS[found[2]]: int(found[1])})
-        return (now or datetime.now(UTC)) - span
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):  # no such date, or before the year 1
+        if found:
+            span = timedelta(**{_SPANS[found[2]]: int(found[1])})
+            return (now or datetime.now(UTC)) - span
         moment = datetime.fromisoformat(text.strip())
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     raise ConfigurationError(f"{text!r} is no time; write 7d, 24h, 2w, 90m or 2027-01-31")

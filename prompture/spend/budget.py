@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from prompture.drivers.meter import Busy, Meter, who
 from prompture.errors import BudgetExceeded, ConfigurationError
+from prompture.given import half_made
 from prompture.money import EXACT, ZERO, Charge
 from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me
 from prompture.spend.base import Block
@@ -288,6 +289,7 @@ class Budget(Block):
             )
         return _budget, (self.usd, self.tokens, self.calls, self.on_unknown, ledger, name)
 
+    @half_made
     def __repr__(self) -> str:
         given = {"usd": self.usd, "tokens": self.tokens, "calls": self.calls}
         limits = ", ".join(f"{k}={v}" for k, v in given.items() if v is not None)
@@ -308,7 +310,7 @@ def _budget(
 def budget_of(given: Any) -> Meter:
     """A meter as it is, an amount of dollars as a Budget of it."""
     if isinstance(given, (Decimal, str, int, float)) and not isinstance(given, bool):
-        return Budget(usd=given)
+        return Budget(usd=dollars_of(given, "budget"))
     if hasattr(given, "before") and hasattr(given, "after"):
         meter: Meter = given
         return meter

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 from prompture.drivers.meter import Meter, install, uninstall
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.forks import fork_lock, renewed_at_fork
+from prompture.given import half_made
 from prompture.spend.database import Database, database, is_url
 from prompture.spend.journal import Journal, left_over
 from prompture.spend.rows import LOSSES, TABLE, WRITTEN, clean, labels_of, line_of, row_of
@@ -162,6 +163,7 @@ class Ledger(Meter):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @half_made
     def __repr__(self) -> str:
         return f"Ledger({_shown(self.where)!r})"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
+from prompture import given
 from prompture.errors import BudgetExceeded, ConfigurationError
 from prompture.money import EXACT, format_usd
 from prompture.spend.account import Account
@@ -12,14 +13,19 @@ from prompture.spend.account import Account
 Amount: TypeAlias = "Decimal | str | int | float"
 
 
-def dollars_of(amount: Amount) -> Decimal:
+def dollars_of(amount: Amount, name: str = "usd") -> Decimal:
     """US dollars; a float counts as the decimal it prints as."""
     try:
         usd = Decimal(str(amount).strip().removeprefix("$"))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):  # a ValueError: an int of too many digits
         usd = Decimal("NaN")
-    if isinstance(amount, bool) or not usd.is_finite() or usd < 0:
-        raise ConfigurationError(f"{amount!r} is not an amount of dollars")
+    if (
+        not isinstance(amount, (Decimal, str, int, float))
+        or isinstance(amount, bool)
+        or not usd.is_finite()
+        or usd < 0
+    ):
+        raise ConfigurationError(f"{name}: {given.shown(amount)} is not an amount of dollars")
     return usd
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, localcontext
 from typing import Any
 
+from prompture import given
 from prompture.compat import cached_property
 from prompture.extraction.grounding.candidates import Path, Places
 from prompture.extraction.grounding.figures import Figures, beside, number_in, number_of
@@ -40,6 +41,8 @@ def ground(value: Any, text: str) -> dict[str, tuple[Span, ...]]:
     that stands in several places, where nothing says which is meant, are ``ambiguous``.
     Raises ValueError for a value that contains itself.
     """
+    if not isinstance(text, str):
+        raise given.wrong("text", "a string", text)
     plain = _plain(value)
     leaves = dict(_leaves(plain))
     with localcontext(EXACT):  # the caller's own may round, or raise
@@ -53,7 +56,12 @@ def _plain(value: Any) -> Any:
     from prompture.schema.typed import to_plain
 
     # Text with half a character of a pair is a string to us, but none that Pydantic writes.
-    return value if _is_json(value) else to_plain(value)
+    if _is_json(value):
+        return value
+    try:
+        return to_plain(value)
+    except ValueError as exc:  # it contains itself
+        raise given.wrong("value", "a value that ends", value) from exc
 
 
 def _is_json(value: Any) -> bool:

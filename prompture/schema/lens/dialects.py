@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from prompture import given
 from prompture.errors import UnsupportedError
 
 _NUMBER = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
@@ -230,6 +231,8 @@ def dialect_named(name: str) -> Dialect:
     Raises:
         UnsupportedError: nobody knows the name.
     """
+    if not isinstance(name, str):
+        raise given.wrong("dialect", "the name of a schema dialect", name)
     wanted = name.lower().replace("_", "-")
     found = DIALECTS.get(_ALIASES.get(wanted, wanted))
     if found is None:
