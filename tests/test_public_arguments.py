@@ -26,12 +26,9 @@ def ask(**options: Any) -> Any:
 NO_TEXT = [0, 1.5, True, b"x", Path("x"), object(), ["x"], {"a": 1}]
 NO_FUNCTION = ["", "x", 0, True, [print], {"a": 1}, object()]
 NO_COUNT = ["", "x", -1, 1.5, True, float("nan"), [], {}, object()]
-LOOP: list[Any] = [object()]
-LOOP.append(LOOP)
 Row = tuple[Callable[..., Any], str, list[Any]]
 ROWS: list[Row] = [
     (lambda text: prompture.ground({"a": "x"}, text), "text", [None, *NO_TEXT]),
-    (lambda value: prompture.ground(value, "x"), "value", [[LOOP], {"a": LOOP}]),
     (lambda dialect: schema.rewrite({}, dialect), "dialect", [None, *NO_TEXT]),
     (lambda exact: schema.rewrite({}, exact=exact), "exact", ["yes", 1, [], {}]),
     (lambda oversize: schema.rewrite({}, oversize=oversize), "oversize", ["x", 1, [], {}]),
