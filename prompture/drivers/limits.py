@@ -35,12 +35,11 @@ def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
                 found[key] = (rank, headers[name])
     if not found:
         return None
-    return RateLimits(
-        **{
-            key: _seconds(text, headers) if key.endswith("reset") else _count(text)
-            for key, (_, text) in found.items()
-        }
-    )
+    read: dict[str, Any] = {
+        key: _seconds(text, headers) if key.endswith("reset") else _count(text)
+        for key, (_, text) in found.items()
+    }
+    return RateLimits(**read)
 
 
 def _count(text: str) -> int | None:

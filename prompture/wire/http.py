@@ -159,9 +159,11 @@ def _is_large(value: Any) -> bool:
     """Whether a long text lies in a list of turns, in a part of one, or in a part's source."""
     if type(value) is str:
         return len(value) > LARGE_CHARS
-    if type(value) is not list and type(value) is not dict:
+    if type(value) is dict:
+        value = list(value.values())
+    elif type(value) is not list:
         return False
-    for each in value if type(value) is list else value.values():
+    for each in value:
         if len(each) > LARGE_CHARS if type(each) is str else _is_large(each):
             return True
     return False
