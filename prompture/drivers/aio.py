@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, TypeVar
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
@@ -185,7 +186,7 @@ class HttpxTransport:
                 **request.headers,
             }
         )
-        if not all(is_own(getattr(httpx2.AsyncClient, name), "httpx2") for name in _SEAMS):
+        if not _is_untouched():
             # A tracer or a mock listens to clients: let it hear one.
             if pool.client is None:
                 pool.client = httpx2.AsyncClient(transport=pool.transport, trust_env=False)
@@ -329,8 +330,25 @@ def _pool(origins: dict[str, list[_Pool]], url: str) -> _Pool:
 
 _of_parents: list[Any] = []
 """In a forked child, the connections of the process that it comes from."""
-_SEAMS = ("send", "build_request", "_send_handling_auth", "_send_single_request")
+_seams: Callable[[Any], tuple[Any, ...]] = attrgetter(
+    "send", "build_request", "_send_handling_auth", "_send_single_request"
+)
 """Where tracers and mocks put themselves into httpx2's client."""
+_known: tuple[Any, ...] = ()
+
+
+def _is_untouched() -> bool:
+    """Whether httpx2's own functions stand there."""
+    global _known
+    seams = _seams(httpx2.AsyncClient)
+    if seams == _known:
+        return True
+    if all(is_own(seam, "httpx2") for seam in seams):
+        _known = seams
+        return True
+    return False
+
+
 _OF_HTTPCORE = ("NetworkError", "ProtocolError", "TimeoutException", "ProxyError")
 
 

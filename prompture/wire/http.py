@@ -163,7 +163,7 @@ def _is_large(value: Any) -> bool:
         value = list(value.values())
     elif type(value) is not list:
         return False
-    for each in value:
+    for each in value:  # noqa: SIM110 - every call comes here, and a generator costs more
         if len(each) > LARGE_CHARS if type(each) is str else _is_large(each):
             return True
     return False
