@@ -48,7 +48,7 @@ def for_a_shell(error: PromptureError) -> str:
     """The error's message in the words of a command line: there are no arguments in Python."""
     text = str(error)
     if isinstance(error, MissingKey):
-        return text.replace("pass api_key=... or set", "set")
+        return text.removesuffix(", or pass api_key=...")
     return text.removesuffix("; if you know better, pass features=... to the driver")
 
 
