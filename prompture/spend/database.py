@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.forks import renewed_at_fork
+from prompture.given import why
 
 Params: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Sequence[Sequence[Any]]
@@ -74,7 +75,7 @@ class SQLite:
             try:
                 self._connection = self._made()
             except (sqlite3.Error, OSError) as exc:
-                raise ConfigurationError(f"cannot open the ledger {self.path}: {exc}") from exc
+                raise ConfigurationError(f"cannot open the ledger {self.path}: {why(exc)}") from exc
         return self._connection
 
     def _made(self) -> sqlite3.Connection:

@@ -152,6 +152,7 @@ def test_failures_have_codes_and_say_what(run: Any, words: list[str], code: int,
     done = run(*words)
     assert done.code == code
     assert said in done.err
+    assert "=..." not in done.err  # an argument of Python is of no use on a command line
 
 
 def test_no_valid_value_has_a_code_of_its_own(run: Any, tmp_path: Path) -> None:
