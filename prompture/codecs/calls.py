@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompture.codecs.base import tool_call
+from prompture.codecs.usage import whole
 from prompture.errors import ProtocolError
-from prompture.types import Completion, Delta, ToolCall
+from prompture.types import JSON, Completion, Delta, ToolCall
 from prompture.wire.loading import UnreadableJSON, load_json
 
 
@@ -49,6 +50,11 @@ class Call:
             return bool(load_json(said) == load_json(text))
         except UnreadableJSON:
             return False
+
+    def is_blank(self) -> bool:
+        """Whether the arguments are an empty object, which some gateways put before the real
+        ones, as Anthropic's ``input: {}`` stands there; it is told once the call is over."""
+        return "".join(self.pieces).strip() == "{}" and self.told is None
 
     def is_whole(self) -> bool:
         """Whether the arguments are an object: what follows is another call's."""
@@ -89,7 +95,7 @@ class Calls:
     ) -> None:
         """Take a fragment. A call is told once its arguments begin, or another call does: until
         then, more of its name may come."""
-        place = place if isinstance(place, int) and not isinstance(place, bool) else None
+        place = whole(place)
         id, name = str(id or ""), str(name or "")
         text = arguments_of(arguments)
         call = self._call(place, id=id, name=name, text=text)
@@ -104,10 +110,12 @@ class Calls:
             _name(call, name)
         if call.pieces and text.lstrip()[:1] == "{" and call.says(text):
             return  # a server that flushes its parser in the end says them once more
+        if call.is_blank() and text.strip():
+            call.pieces.clear()
         if text:
             call.pieces.append(text)
         call.free = call.free or free
-        if call.name and text and not call.free:
+        if call.name and text and not (call.free or call.is_blank()):
             self._tell(call, text, deltas)
 
     def begin(self, deltas: list[Delta], *, place: int, id: str, name: str) -> None:
@@ -167,8 +175,11 @@ class Calls:
         """The call that a fragment belongs to, or a new one; None where it says nothing."""
         here = self._places.get(place)
         if id and (known := self._of_id(id, here)) is not None:
-            # Two calls may have one id: the second then has a name, behind a whole first.
-            anew = name and (text.strip() or here is not known) and known.is_whole()
+            # Two calls may have one id: the second then has a name, behind a whole first. What
+            # is said again under the same index as well is one call, and so is what follows an
+            # empty object.
+            again = here is known and place is not None and (known.is_blank() or known.says(text))
+            anew = name and not again and (text.strip() or here is not known) and known.is_whole()
             return self._open() if anew else known
         if here is not None:
             another = self._is_another(here, place=place, id=id, name=name, text=text)
@@ -229,6 +240,14 @@ def arguments_of(arguments: Any) -> str:
     if arguments is None or (isinstance(arguments, Mapping) and not arguments):
         return "" if arguments is None else "{}"
     return json.dumps(arguments, ensure_ascii=False)
+
+
+def function_of(call: JSON) -> JSON:
+    """Where the name and the arguments of a call stand: in ``function``, or beside its id."""
+    function = call.get("function")
+    if isinstance(function, Mapping):
+        return function
+    return call if "name" in call and not function else {}
 
 
 def free_arguments(text: str) -> str:

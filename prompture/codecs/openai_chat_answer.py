@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompture.codecs.base import Endpoint, request_id, section, tool_call
-from prompture.codecs.calls import distinct, free_arguments
+from prompture.codecs.calls import distinct, free_arguments, function_of
 from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
@@ -149,7 +149,8 @@ def calls_in(message: JSON) -> list[JSON]:
     found = message.get("tool_calls")
     if not found:
         return []
-    wire = [found] if isinstance(found, Mapping) else list(found)
+    # A list with holes says nothing in them.
+    wire = [found] if isinstance(found, Mapping) else [each for each in found if each is not None]
     if not all(isinstance(call, Mapping) for call in wire):
         raise ProtocolError(f"tool_calls are {shape(found)}, not a list of objects")
     kinds = (None, "", "function", "custom")
@@ -162,7 +163,7 @@ def _call(call: JSON, position: int) -> ToolCall:
     if isinstance(custom, Mapping):
         text = free_arguments(str(custom.get("input") or ""))
         return tool_call(id=id, name=str(custom.get("name") or ""), arguments=text)
-    function = call.get("function") or {}
+    function = function_of(call)
     name, arguments = str(function.get("name") or ""), function.get("arguments")
     return tool_call(id=id, name=name, arguments=arguments)
 

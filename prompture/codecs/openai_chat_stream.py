@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import Calls, answered
+from prompture.codecs.calls import Calls, answered, function_of
 from prompture.codecs.faults import is_error, stream_error
 from prompture.codecs.folding import EventFolding
 from prompture.codecs.fragments import append_fragment
@@ -221,7 +221,7 @@ class OpenAIChatStream(EventFolding):
                 free=True,
             )
             return
-        function = part.get("function") or {}
+        function = function_of(part)
         self._calls.add(
             deltas,
             place=part.get("index"),

@@ -225,3 +225,47 @@ def test_ids_of_a_whole_answer_are_told_apart() -> None:
     assert [c.id for c in distinct([call, call])] == ["a", "a_1"]
     with pytest.raises(ProtocolError):
         distinct([ToolCall(id="a", name="", arguments={})])
+
+
+A = {"place": 0, "id": "a", "name": "f"}
+
+
+@pytest.mark.parametrize(
+    ("fragments", "wanted"),
+    [
+        # Gateways before Anthropic: its empty input, then the real one.
+        ([{**A, "arguments": "{}"}, {"place": 0, "arguments": '{"x": 1}'}], [("f", {"x": 1})]),
+        ([{**A, "arguments": {}}, {**A, "arguments": '{"x": 1}'}], [("f", {"x": 1})]),
+        ([{**A, "arguments": {}}, {"place": 0, "arguments": ""}], [("f", {})]),
+        # The whole call once more in the end, under its own id and index.
+        ([{**A, "arguments": '{"x": 1}'}, {**A, "arguments": '{"x":1}'}], [("f", {"x": 1})]),
+        # Another id is another call.
+        (
+            [{**A, "arguments": '{"x": 1}'}, {**A, "id": "b", "arguments": '{"x": 1}'}],
+            [("f", {"x": 1}), ("f", {"x": 1})],
+        ),
+        # Indexes as text or as a number with a point.
+        (
+            [
+                {**A, "place": "0"},
+                {"place": "1", "id": "b", "name": "g"},
+                {"place": "0", "arguments": '{"x": 1}'},
+                {"place": "1", "arguments": '{"y": 2}'},
+            ],
+            [("f", {"x": 1}), ("g", {"y": 2})],
+        ),
+        (
+            [
+                {**A, "place": 0.0},
+                {"place": 1.0, "id": "b", "name": "g"},
+                {"place": 0.0, "arguments": '{"x": 1}'},
+                {"place": 1.0, "arguments": '{"y": 2}'},
+            ],
+            [("f", {"x": 1}), ("g", {"y": 2})],
+        ),
+    ],
+)
+def test_empty_objects_repetitions_and_odd_indexes(
+    fragments: list[Fragment], wanted: list[tuple[str, Any]]
+) -> None:
+    check(fragments, wanted, ["a", "b"][: len(wanted)])

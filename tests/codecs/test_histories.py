@@ -143,11 +143,12 @@ def test_odd_names_go_out_and_come_back(name: str) -> None:
 def test_a_call_by_the_wires_name_is_ours() -> None:
     request = Request(model="m", messages=(user("a"),), tools=(Tool(name="look.up"),))
     codec = renaming(OpenAIChat(), request)
-    call = {"id": "c", "function": {"name": "look_up", "arguments": "{}"}}
+    call: Any = {"id": "c", "function": {"name": "look_up", "arguments": "{}"}}
     whole = {"choices": [{"finish_reason": "tool_calls", "message": {"tool_calls": [call]}}]}
     found = codec.decode(HTTPResponse(200, {}, json.dumps(whole).encode()), HERE)
     assert [c.name for c in found.tool_calls] == ["look.up"]
     decoder = codec.stream_decoder(HERE)
+    call["function"]["arguments"] = '{"a": 1}'
     chunk = {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, **call}]}}]}
     deltas = decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
     assert [d.tool_name for d in deltas] == ["look.up"]

@@ -450,6 +450,9 @@ def test_decode_calls() -> None:
     assert (broken.arguments, broken.raw_arguments) == (None, '{"a": ')
     assert "JSON" in broken.problem
     assert "object" in called("[1]").problem
+    beside = {"tool_calls": [None, {"id": "c", "name": "g", "arguments": {"a": 1}}]}
+    (flat,) = PLAIN.decode(answer(beside), HERE).tool_calls  # Cloudflare's own form
+    assert (flat.id, flat.name, flat.arguments) == ("c", "g", {"a": 1})
     legacy = {"function_call": {"name": "g", "arguments": "{}"}}
     assert PLAIN.decode(answer(legacy), HERE).stop_reason == "tool_calls"
 
