@@ -172,6 +172,8 @@ def is_wrong_address(status: int, fault: Fault) -> bool:
     no body, or words of routes and not of models."""
     if status == 200 and fault.message.startswith("Unexpected endpoint"):
         return True  # LM Studio
+    if 300 <= status < 400:
+        return True
     if status not in (404, 405) or any(_class_of(c, fault) in _SPECIFIC for c in _sure(fault)):
         return False
     if _ADDRESS.search(fault.message):

@@ -134,7 +134,7 @@ def provider_error(
     keys = endpoint.secrets()
     message = excerpt(found.message, keys, MESSAGE_CHARS)
     if kind is None and is_wrong_address(status, found):
-        cls, message = errors.InvalidRequest, _address(message, endpoint, keys)
+        cls, message = errors.InvalidRequest, _address(message, response, endpoint)
     hint = response.headers.get("x-should-retry")
     retryable = cls.retryable or status in (408, 409)
     code = next((c for c in found.codes if c != str(response.status)), None)
@@ -156,9 +156,16 @@ def provider_error(
     )
 
 
-def _address(message: str, endpoint: Endpoint, keys: tuple[str, ...]) -> str:
-    """What to do about a path that the server does not have."""
+def _address(message: str, response: HTTPResponse, endpoint: Endpoint) -> str:
+    """What to do about a path that the server does not have, or has elsewhere."""
+    keys = endpoint.secrets()
     base = scrub(shown(endpoint.base_url), keys)
+    if response.status in range(300, 400):
+        place = excerpt(shown(response.headers.get("location", "")), keys, MESSAGE_CHARS)
+        return (
+            f"the server sends us on to {place!r}, where the key must not follow: is base_url"
+            f" {base!r} right (http or https, the host, the path)?"
+        )
     return (
         f"there is nothing at this address under base_url {base!r}: is a path missing or one too"
         f" many (often /v1)? The server said: {message[:200]}"

@@ -139,7 +139,7 @@ class HttpxTransport:
             pool = await self._taken(request)
             async with limits.bound():
                 response = await self._open(pool, request, limits)
-                if request.stream and response.status_code < 400:
+                if request.stream and response.status_code < 300:
                     chunks = self._chunks(response, pool, request.url, limits)
                     handed_on = True
                     return HTTPResponse(response.status_code, _headers(response), achunks=chunks)

@@ -51,11 +51,12 @@ def cost_of_failure(error: PromptureError, provider: Provider) -> Cost:
     late = isinstance(error, (ContentFiltered, ContextWindowExceeded))
     if late and provider.catalog in _CHARGES_REFUSALS:
         return _BEGUN
-    return _UNBILLED if error.status is not None and error.status >= 400 else _BEGUN
+    return _UNBILLED if error.status is not None and error.status >= 300 else _BEGUN
 
 
 _LONG = 100
-"""Characters that no model writes in 0 tokens."""
+"""Characters that no model writes in 0 tokens. A shorter text of none is believed: price lists are
+tried out with such."""
 
 
 def believed(completion: Completion) -> Usage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 E = TypeVar("E", bound=PromptureError)
 DEFAULT_TIMEOUT = 600.0
+_MAY_FAIL = re.compile(rb'"(?:error|code)"\s*:\s*["\[{0-9]')
+"""What every error in a body of HTTP 200 has, and hardly any answer."""
 log = logging.getLogger("prompture")
 
 
@@ -336,8 +339,26 @@ class Call:
             self.driver.retry,
             on_retry=self._to_note,
             made=len(self.tries),
+            within=self._error_within,
         )
         return response
+
+    def _error_within(self, response: HTTPResponse) -> ProviderError | None:
+        """The error that a good whole response holds, where another try may help: one that says
+        what it is, and that nothing was paid for. A stream's is found later, and tried again
+        there."""
+        body = response.body
+        if response.chunks is not None or len(body) > LARGE_CHARS or not _MAY_FAIL.search(body):
+            return None
+        try:
+            self.codec.decode(response, self.driver.endpoint)
+        except ProviderError as exc:
+            error = self._stating(exc, response)
+            paid = error.partial is not None and has_come(error.partial)
+            return error if error.retryable and error.code and not paid else None
+        except ProtocolError:
+            return None
+        return None
 
     def _read_error(self, response: HTTPResponse) -> ProviderError:
         error = self._stating(self.codec.read_error(response, self.driver.endpoint), response)

@@ -132,7 +132,7 @@ class RequestsTransport:
         try:
             response = self._response(request, clock)
             headers = {name.lower(): value for name, value in response.headers.items()}
-            if request.stream and response.status_code < 400:
+            if request.stream and response.status_code < 300:
                 chunks = self._chunks(response, request.url, clock)
                 return HTTPResponse(response.status_code, headers, chunks=chunks)
             return HTTPResponse(

@@ -68,11 +68,13 @@ def send(
     *,
     on_retry: Callable[[PromptureError], Work | None] | None = None,
     made: int = 0,
+    within: Callable[[HTTPResponse], ProviderError | None] | None = None,
 ) -> Exchange[HTTPResponse]:
     """Send ``request`` until it succeeds or ``retry`` gives up; return the good response.
 
     ``on_retry`` is told of each error that another try follows; it may give work to be done
-    first. ``made`` tries came before.
+    first. ``made`` tries came before. ``within`` finds an error in a good response, which is
+    tried again like any other.
     """
     attempt = made
     while True:
@@ -82,9 +84,12 @@ def send(
             response = yield request
             if response is None:
                 raise TypeError("a transport answered a request with nothing")
-            if response.status < 400:
+            if response.status >= 300:  # a redirect is not followed
+                error = read_error(response)
+            elif within is None or (inner := within(response)) is None:
                 return response
-            error = read_error(response)
+            else:
+                error = inner
         except TransportError as exc:
             error = exc
         delay = retry.delay(attempt, error)

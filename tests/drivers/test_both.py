@@ -83,6 +83,11 @@ PAGE = b"<!doctype html><title>Sign in</title>"
         ([on.raw(b"")], (errors.ProtocolError, 1)),
         ([on.raw(b"\xff\xfe{}")], (errors.ProtocolError, 1)),
         ([on.raw(b'{"error": "unexpected endpoint"}')], (errors.ServerError, 1)),
+        ([on.raw(b'{"error": {"code": 503, "message": "full"}}')], (errors.Overloaded, 3)),
+        (
+            [on.raw(b'{"error": {"code": 503, "message": "full"}, "usage": {"cost": 0.01}}')],
+            (errors.Overloaded, 1),
+        ),
         ([on.cut(on.answer(), 20)], (errors.ConnectionLost, 3)),
     ],
 )
@@ -233,8 +238,11 @@ def test_redirects_are_not_followed(colour: Colour) -> None:
         serving(on.good("stolen")) as other,
         serving(on.raw(b"", 307, location=other.url + "/chat/completions")) as server,
     ):
-        with pytest.raises(errors.PromptureError):
-            colour.complete(colour.driver(server.url))
+        for ask in (colour.complete, colour.stream):
+            with pytest.raises(errors.InvalidRequest, match=r"sends us on .*base_url") as caught:
+                ask(colour.driver(server.url))
+            assert caught.value.bill is not None
+            assert caught.value.bill.total == 0
         assert not other.asked
 
 
