@@ -350,6 +350,40 @@ def streams_cut_anywhere_are_one_answer(rng: Random) -> None:
     assert done.stop_reason == plainly.stop_reason == "stop"
 
 
+@claim
+def tries_are_requests_are_charges(rng: Random) -> None:
+    """Statuses and errors within good answers, in any order: each request is on the bill, once."""
+    dialect, attempts = rng.choice(["chat", "anthropic"]), rng.randint(1, 4)
+    stream = rng.random() < 0.5
+    used = dialects.usage(dialect, 10, 5)
+    error = json.dumps({"type": "error", "error": {"code": 503, "message": "full"}}).encode()
+    replies = [
+        rng.choice([_failed(rng.choice([429, 500, 503, 504]), error), _failed(200, error)])
+        for _ in range(rng.randint(0, 4))
+    ]
+    made = (
+        dialects.streamed(rng, dialect, "answer", used)
+        if stream
+        else dialects.whole(dialect, "answer", used)
+    )
+    replies.append(response(made, rng if stream else None))
+    asking = driver(dialect, *replies, retry=Retry(attempts=attempts, base=0))
+    wanted = min(attempts, len(replies))
+    with track() as spent:
+        try:
+            done = list(asking.stream(asked()))[-1] if stream else asking.complete(asked())
+        except PromptureError as exc:
+            assert attempts < len(replies) and exc.bill is not None
+            assert len(exc.bill.charges) == wanted, f"{dialect}: {exc.bill}"
+        else:
+            assert isinstance(done, Completion) and len(done.retries) == wanted - 1
+    assert asking._transport.sent == len(spent.bill.charges) == wanted  # type: ignore[attr-defined]
+
+
+def _failed(status: int, body: bytes) -> HTTPResponse:
+    return HTTPResponse(status, {"content-type": "application/json"}, body)
+
+
 def _counts(usage: Usage) -> tuple[int, int]:
     return usage.input_tokens, usage.output_tokens
 
