@@ -53,7 +53,7 @@ _FOR_ALL = (
     "--format",
     "style",
     type=click.Choice(["json", "jsonl", "table"]),
-    help="Default: table for several files on a terminal, else json.",
+    help="Default: jsonl for -o FILE.jsonl, table for several files on a terminal, else json.",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write here, not to stdout.")
 @click.option("--sources/--no-sources", default=False, help="Add where each value stood.")
@@ -90,7 +90,7 @@ def command(
     _refuse_to_overwrite(output, files)
     if style == "table" and sources:
         raise click.UsageError("a table has no place for --sources; take -f json or jsonl")
-    style = style or ("json" if output else _default_style(names, sources))
+    style = style or _default_style(names, output, sources=sources)
     rows: list[Row] = []
     # The whole bill, the call included that Ctrl-C breaks off: an interrupt has no row.
     with track() as spent, Output(output, style, sources=sources, alone=len(names) == 1) as out:
@@ -126,7 +126,9 @@ def _models(model: str | None) -> str | list[str] | None:
     return [m.strip() for m in model.split(",") if m.strip()]
 
 
-def _default_style(names: list[str], sources: bool) -> str:
+def _default_style(names: list[str], output: str | None, *, sources: bool) -> str:
+    if output is not None:
+        return "jsonl" if output.lower().endswith((".jsonl", ".ndjson")) else "json"
     return "table" if len(names) > 1 and sys.stdout.isatty() and not sources else "json"
 
 

@@ -58,13 +58,20 @@ class Call:
 
     def is_whole(self) -> bool:
         """Whether the arguments are an object: what follows is another call's."""
-        text = "".join(self.pieces)
-        if not text.rstrip().endswith("}"):
-            return False
-        try:
-            return isinstance(load_json(text), dict)
-        except UnreadableJSON:
-            return False
+        return _is_object("".join(self.pieces))
+
+    def would_be_whole(self, text: str) -> bool:
+        """Whether they are an object with this text behind them."""
+        return _is_object("".join([*self.pieces, text]))
+
+
+def _is_object(text: str) -> bool:
+    if not text.rstrip().endswith("}"):
+        return False
+    try:
+        return isinstance(load_json(text), dict)
+    except UnreadableJSON:
+        return False
 
 
 class Calls:
@@ -190,8 +197,12 @@ class Calls:
             return last
         if not (id or name or text.strip()):
             return None
-        if not id and name and last is not None and last.name == name and place is None:
-            return self._open() if last.is_whole() else last
+        if not id and name and last is not None and last.name == name:
+            if place is None:
+                return self._open() if last.is_whole() else last
+            # The name again, and the rest of the arguments, under an index that moved.
+            if last.pieces and not last.is_whole() and last.would_be_whole(text):
+                return last
         return self._open()
 
     def _of_id(self, id: str, here: Call | None) -> Call | None:

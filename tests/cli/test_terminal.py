@@ -357,3 +357,12 @@ def test_a_class_that_is_not_there(
     monkeypatch.setattr(sys, "argv", ["prompture", "extract", RECEIPT, "-s", schema])
     assert exits.run(app) == exits.CONFIGURATION
     assert message in capsys.readouterr().err
+
+
+def test_the_name_of_the_file_says_the_format(tmp_path: Path) -> None:
+    pytest.importorskip("rapidfuzz")
+    for name, rows in (("out.jsonl", 2), ("out.json", 1)):
+        words = ["extract", RECEIPT, INVOICE, "-s", "total?: number", "-o", str(tmp_path / name)]
+        subprocess.run([*PROMPTURE, *words], cwd=ROOT, check=True, capture_output=True)
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert len(list(map(json.loads, text.splitlines() if rows == 2 else [text]))) == rows

@@ -269,3 +269,11 @@ def test_empty_objects_repetitions_and_odd_indexes(
     fragments: list[Fragment], wanted: list[tuple[str, Any]]
 ) -> None:
     check(fragments, wanted, ["a", "b"][: len(wanted)])
+
+
+def test_a_name_again_under_an_index_that_moved() -> None:
+    fragments: list[Fragment] = []
+    for n, id in enumerate("ab"):
+        fragments.append({"place": 0, "id": id, "name": "now", "arguments": "{"})
+        fragments.append({"place": n, "name": "now", "arguments": "}"})
+    check(fragments, [("now", {}), ("now", {})], ["a", "b"])
