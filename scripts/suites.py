@@ -5,7 +5,8 @@
     suites.py uvloop           the tests that await something, on uvloop's event loop
     suites.py floor            all, at the lowest versions that pyproject.toml allows
     suites.py newest           all, at the newest versions that the package index has
-    suites.py pythons          all, on each other Python from 3.11 to 3.13 that is here
+    suites.py pythons          all, on each other Python from 3.11 to 3.13 that is here, in random
+                               order by a seed of its own
 
 `floor`, `newest` and `pythons` install into environments of their own under build/.
 Exits with 1 where a run failed, after all runs; each failure is named.
@@ -26,8 +27,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / "build" / "environments"
-SEEDS = (1, 20261127)
-PYTHONS = ("3.11", "3.12", "3.13")
+SEEDS = (1,)
+PYTHONS = {"3.11": 2, "3.12": 3, "3.13": 4}
+"""Each with the seed of its random order."""
 JOBS = 2
 # What users install; the floors of tools for tests and of vendors' SDKs promise nothing to anyone.
 PROMISED = ("local", "config", "images", "ledger", "plot", "agents", "mcp", "llamacpp")
@@ -67,10 +69,13 @@ def random() -> list[str]:
     failed = []
     for seed in SEEDS:
         print(f"random order, seed {seed}", flush=True)
-        order = ("--random-order-bucket=module", f"--random-order-seed={seed}")
-        if pytest("-n", str(JOBS), "--dist", "loadfile", *order):
+        if pytest("-n", str(JOBS), "--dist", "loadfile", *order(seed)):
             failed.append(f"random order, seed {seed}")
     return failed
+
+
+def order(seed: int) -> tuple[str, str]:
+    return "--random-order-bucket=module", f"--random-order-seed={seed}"
 
 
 def uvloop() -> list[str]:
@@ -109,15 +114,15 @@ def newest() -> list[str]:
 def pythons() -> list[str]:
     """Other Pythons than the one that runs this; those that are not here are named."""
     failed = []
-    for version in PYTHONS:
+    for version, seed in PYTHONS.items():
         if version == f"{sys.version_info.major}.{sys.version_info.minor}":
             continue
         if not (found := interpreter(version)):
             print(f"Python {version} is not here: not tried", flush=True)
             continue
         python = environment(f"py{version}", interpreter=found)
-        if pytest("-n", str(JOBS), "--dist", "loadfile", python=python):
-            failed.append(f"on Python {version}")
+        if pytest("-n", str(JOBS), "--dist", "loadfile", *order(seed), python=python):
+            failed.append(f"on Python {version}, random order, seed {seed}")
     return failed
 
 
