@@ -126,7 +126,11 @@ class AnthropicStream(EventFolding):
         for key in ("text", "thinking", "content"):
             if pieces := self._pieces.pop((slot, key), None):
                 block[key] = (block.get(key) or "") + "".join(pieces)
-        raw = "".join(self._pieces.pop((slot, "input"), ()))
+        pieces = self._pieces.pop((slot, "input"), [])
+        # Some servers begin with an empty object, and send the real one behind it.
+        first = next((n for n, piece in enumerate(pieces) if piece.strip()), 0)
+        rest = "".join(pieces[first + 1 :])
+        raw = rest if rest.strip() and pieces[first].strip() == "{}" else "".join(pieces)
         if not raw.strip():
             return
         parsed, raw, _ = read_arguments(raw)

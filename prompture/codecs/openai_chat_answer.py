@@ -68,6 +68,11 @@ def _raise_half(
 
 def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirks) -> Completion:
     finish = finish_of(choice)
+    if "message" not in choice and isinstance(choice.get("text"), str):
+        raise ProtocolError(
+            f"{body.get('object', 'the answer')!s:.40} is an answer of the text completions API, "
+            "not of chat completions: does base_url end in another path?"
+        )
     # A filter that stopped the whole answer leaves no message at all (Azure).
     message: JSON = choice["message"] if not finish else choice.get("message") or {}
     wire = calls_in(message)

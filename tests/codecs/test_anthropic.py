@@ -455,6 +455,21 @@ def test_broken_arguments_are_kept() -> None:
     assert completion.native.payload == [tool]
 
 
+@pytest.mark.parametrize("pieces", [["{}", '{"x": 1}'], ["", "{}", '{"x"', ": 1}"], ['{"x": 1}']])
+def test_an_empty_object_before_the_real_arguments(pieces: list[str]) -> None:
+    tool = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    body = events(
+        START,
+        {"type": "content_block_start", "index": 0, "content_block": tool},
+        *(delta(0, type="input_json_delta", partial_json=piece) for piece in pieces),
+        {"type": "content_block_stop", "index": 0},
+        *stop("tool_use"),
+    )
+    completion = check_stream(CODEC, ENDPOINT, body)
+    assert [call.arguments for call in completion.tool_calls] == [{"x": 1}]
+    assert completion.native.payload == [{**tool, "input": {"x": 1}}]
+
+
 def test_unknown_things_are_passed_over() -> None:
     odd = {"type": "hologram", "shape": [1]}
     body = events(

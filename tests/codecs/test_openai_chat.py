@@ -760,3 +760,11 @@ def test_think_tags_in_a_stream() -> None:
     assert "".join(d.reasoning for d in deltas) == "why\n\nnot"
     _, found = stream(delta(content="<thi"), delta("length"), codec=codec_of("groq"))
     assert (found.reasoning, found.text) == ("", "<thi")
+
+
+def test_an_answer_of_another_api_is_no_empty_one() -> None:
+    choice = {"index": 0, "text": "Once upon a time", "finish_reason": "stop"}
+    body = {"object": "text_completion", "choices": [choice]}
+    with pytest.raises(ProtocolError, match="text completions API") as caught:
+        PLAIN.decode(HTTPResponse(200, {}, json.dumps(body).encode()), HERE)
+    assert "Once" not in str(caught.value)
