@@ -273,6 +273,8 @@ _OF_DRIVERS = {
     "transport": "transport",
 }
 """What a driver is given, under the names that other libraries have for it."""
+_SECRET = ("api_key", "headers", "base_url")
+MASK = "***"
 _NOT_EXTRA = (
     "api_key",
     "apikey",
@@ -341,9 +343,12 @@ def check_request(request: Request) -> None:
 
 
 def refuse_settings(names: Iterable[str]) -> None:
-    """Raise UnknownOption for a setting of a driver that was given as an option of a call."""
+    """Raise UnknownOption for a setting of a driver that was given as an option of a call. Keys
+    in a dict of options are masked first: a traceback may show the frames that hold it."""
     for name in names:
         if name.lower() in _OF_DRIVERS:
+            if isinstance(names, dict):
+                names |= {each: MASK for each in names if _OF_DRIVERS.get(each.lower()) in _SECRET}
             raise UnknownOption(f"{name} is no option of a call: {for_driver(name)}")
 
 

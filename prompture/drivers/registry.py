@@ -376,18 +376,25 @@ def driver_for(model: str, **settings: Any) -> Driver | InProcessDriver:
 
     Raises UnknownModel (with near names), MissingKey, ConfigurationError.
     """
-    row, rest = resolve(model)
-    if _runs_here(row, rest, settings):
-        return engines_of(row)[0](rest, **settings)
-    return drivers_of(row)[0](rest, **settings)
+    made: Driver | InProcessDriver = _made(model, settings, colour=0)
+    return made
 
 
 def async_driver_for(model: str, **settings: Any) -> AsyncDriver | AsyncInProcessDriver:
     """The async driver for ``"provider/model"``; settings are those of ``AsyncDriver``."""
-    row, rest = resolve(model)
-    if _runs_here(row, rest, settings):
-        return engines_of(row)[1](rest, **settings)
-    return drivers_of(row)[1](rest, **settings)
+    made: AsyncDriver | AsyncInProcessDriver = _made(model, settings, colour=1)
+    return made
+
+
+def _made(model: str, settings: dict[str, Any], *, colour: int) -> Any:
+    try:
+        row, rest = resolve(model)
+        classes = engines_of(row) if _runs_here(row, rest, settings) else drivers_of(row)
+        return classes[colour](rest, **settings)
+    except ConfigurationError as exc:
+        # The frames that looked at the settings hold the key, and a traceback may show them.
+        settings.clear()
+        raise exc.with_traceback(None) from exc.__cause__
 
 
 def resolve(model: str) -> tuple[Provider, str]:

@@ -26,7 +26,7 @@ from prompture.extraction.strategy import Plan, plan
 from prompture.extraction.streaming import Streaming
 from prompture.flows.base import Flow
 from prompture.flows.run import arun, run
-from prompture.given import half_made
+from prompture.given import half_made, refuse_settings
 from prompture.schema.source import Source, source
 from prompture.types import Request
 from prompture.wire.deadline import is_over, within
@@ -225,6 +225,8 @@ def _budget(given: Meter | Decimal | str | float | None) -> Meter | None:
 
 def extractor_of(schema: Any, options: Mapping[str, Any]) -> Extractor[Any]:
     """An Extractor of a function's options. Raises UnknownOption."""
+    # Looked at here as well: these are the very options of the caller's frame, see there.
+    refuse_settings(options)
     return Extractor(schema, **options)
 
 

@@ -166,7 +166,7 @@ def refuse_unknown(options: Mapping[str, Any], own: Sequence[str] = ()) -> None:
     for name in names:
         if name in _MEANT:
             raise UnknownOption(f"unknown option {name!r}; here it is called {_MEANT[name]}")
-    given.refuse_settings(names)
+    given.refuse_settings(options)
     try:
         given.only_known(names, (*own, *_OPTIONS))
     except UnknownOption as exc:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from prompture import driver_for
+from prompture import Agent, Extractor, async_driver_for, driver_for, errors, extract
 from prompture.codecs.base import Endpoint
 from prompture.drivers import registry
 from prompture.errors import (
@@ -195,3 +195,23 @@ def test_no_log_line_holds_a_key_in_a_query(
         assert all(f"key={secret}" in path for path, _, _ in server.asked)
     assert caplog.records
     assert secret not in "".join(record.getMessage() for record in caplog.records)
+
+
+MISTAKES: list[Callable[[Any], Any]] = [
+    lambda hold: driver_for("openai/gpt-5", api_key=hold(), tiemout=3),
+    lambda hold: driver_for("opnai/gpt-5", api_key=hold()),
+    lambda hold: driver_for("openai/gpt-5", api_key=hold(), base_url="ftp://x"),
+    lambda hold: async_driver_for("claude/claude-haiku-4-5", api_key=hold(), retry=3),
+    lambda hold: extract(int, "3", model="openai/gpt-5", api_key=hold()),
+    lambda hold: Extractor(int, model="openai/gpt-5", headers={"authorization": hold()}),
+    lambda hold: Agent("openai/gpt-5", api_key=hold()),
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_beside_a_key_leaves_it_in_no_frame_of_ours(mistake: Any) -> None:
+    """As error trackers do: the message, and the locals of every frame."""
+    with pytest.raises(errors.ConfigurationError) as caught:
+        mistake(lambda: "".join(["hidden", "-in-", "a-frame-0123456789"]))
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "hidden-in-a-frame-0123456789" not in "".join(told.format())
