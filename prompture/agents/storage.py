@@ -52,7 +52,12 @@ def dump(state: Mapping[str, Any], messages: tuple[Message, ...], bill: Bill) ->
         "messages": [_message(m) for m in messages],
         "charges": [c.as_dict() for c in bill.charges],
     }
-    return json.dumps(body, ensure_ascii=False, indent=1)
+    try:
+        return json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False)
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"a call's arguments or a provider's item cannot be saved: {exc}"
+        ) from exc
 
 
 def load(text: str | bytes) -> tuple[dict[str, Any], tuple[Message, ...], Bill]:

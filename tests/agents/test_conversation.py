@@ -361,7 +361,7 @@ payloads = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**60), 2**60)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=10)
     | st.binary(max_size=10),
     lambda inner: (
@@ -410,6 +410,12 @@ def test_every_message_survives(rows: list[Message]) -> None:
     assert found == tuple(rows)
     assert state["model"] == "m"
     assert not bill
+
+
+def test_what_json_cannot_say_is_told_when_it_is_saved() -> None:
+    native = Native("odd", {"n": float("inf")})
+    with pytest.raises(ConfigurationError, match="cannot be saved"):
+        storage.dump({}, (Message(role="assistant", content="a", native=native),), Bill())
 
 
 def test_charges_survive() -> None:
