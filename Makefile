@@ -18,7 +18,7 @@ test-alone test-random test-uvloop test-floor test-newest test-pythons: $(VENV)/
 
 MINUTES ?= 2
 fuzz: $(VENV)/.dev
-	$(BIN)/python scripts/fuzz.py $(MINUTES)
+	$(BIN)/python scripts/fuzz.py $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

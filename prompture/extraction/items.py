@@ -159,10 +159,15 @@ class _Reader(Generic[T]):
         for one in own:
             value = one.value if isinstance(one.value, list) else self._restored(one.value)
             if isinstance(value, dict):
-                (only,) = value.values() if len(value) == 1 else (None,)
-                value = value.get(KEY, only)
+                value = value[KEY] if KEY in value else self._wrapped(value)
             if isinstance(value, list) and not self._is_doubtful(one, value):
                 yield value
+
+    def _wrapped(self, value: dict[str, Any]) -> Any:
+        """What stands under the only key; None where that is a field of the items: then this is
+        one item, and no wrapping of a list."""
+        ((key, only),) = value.items() if len(value) == 1 else (("", None),)
+        return None if vocabulary(self._audience.one).knows(key) else only
 
     def _is_doubtful(self, one: Candidate, items: list[Any]) -> bool:
         """Whether a slip was mended, and a key that nobody knows shows that it was not that."""

@@ -309,3 +309,28 @@ def test_the_bill_while_it_goes_on() -> None:
     assert len(rest) == 4
     assert live.cost.total == Decimal("0.0012")
     assert live.usage.output_tokens == 100
+
+
+class Tagged(BaseModel):
+    name: str = ""
+    tags: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ('{"results": []}', []),
+        ('{"results": [{"name": "x"}]}', [Tagged(name="x")]),
+        ('{"tags": []}', None),
+        (']{"tags": []}]', None),
+        ('Here: {"tags": []}', None),
+    ],
+)
+def test_one_item_is_no_wrapping_of_a_list(answer: str, wanted: Any) -> None:
+    model = ScriptedDriver([answer])
+    found = prompture.extract_items(Tagged, "text", model=model, strategy="prompt", max_retries=0)
+    if wanted is None:
+        with pytest.raises(Invalid):
+            list(found)
+    else:
+        assert [item.value for item in found] == wanted
