@@ -342,13 +342,20 @@ def check_request(request: Request) -> None:
             _CHECKS[name](value, name)
 
 
+def hide_keys(options: dict[str, Any]) -> None:
+    """Mask what is a driver's secret among a call's options, which will be refused: a traceback
+    may show the frames that hold them."""
+    for name in options:
+        if _OF_DRIVERS.get(name.lower()) in _SECRET:
+            options[name] = MASK
+
+
 def refuse_settings(names: Iterable[str]) -> None:
-    """Raise UnknownOption for a setting of a driver that was given as an option of a call. Keys
-    in a dict of options are masked first: a traceback may show the frames that hold it."""
+    """Raise UnknownOption for a setting of a driver that was given as an option of a call."""
     for name in names:
         if name.lower() in _OF_DRIVERS:
             if isinstance(names, dict):
-                names |= {each: MASK for each in names if _OF_DRIVERS.get(each.lower()) in _SECRET}
+                hide_keys(names)
             raise UnknownOption(f"{name} is no option of a call: {for_driver(name)}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, cast, overload
 
 from pydantic import TypeAdapter
 
@@ -26,7 +26,7 @@ from prompture.extraction.strategy import Plan, plan
 from prompture.extraction.streaming import Streaming
 from prompture.flows.base import Flow
 from prompture.flows.run import arun, run
-from prompture.given import half_made, refuse_settings
+from prompture.given import half_made, hide_keys
 from prompture.schema.source import Source, source
 from prompture.types import Request
 from prompture.wire.deadline import is_over, within
@@ -225,8 +225,7 @@ def _budget(given: Meter | Decimal | str | float | None) -> Meter | None:
 
 def extractor_of(schema: Any, options: Mapping[str, Any]) -> Extractor[Any]:
     """An Extractor of a function's options. Raises UnknownOption."""
-    # Looked at here as well: these are the very options of the caller's frame, see there.
-    refuse_settings(options)
+    hide_keys(cast(dict[str, Any], options))  # the very dict of the caller's frame
     return Extractor(schema, **options)
 
 

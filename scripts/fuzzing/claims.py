@@ -688,7 +688,7 @@ def the_rules_state_what_is_stated(rng: Random) -> None:
         "required": [],
         "additionalProperties": False,
     }
-    text = draw.sentence(rng) or "x"
+    text = f"x {draw.sentence(rng)}"
     try:
         found: Extraction[Any] = extract_result(schema, text, model="local/rules", max_retries=0)
     except ExtractionError:
