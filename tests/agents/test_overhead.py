@@ -12,7 +12,8 @@ from prompture.types import ToolCall
 from tests.agents.both import Colour, colours
 
 STEPS = 50
-MOST_MILLISECONDS = 0.3
+MOST_MILLISECONDS = 1.5
+"""Five to ten times what a step costs, which `make bench` measures: a fault in kind, not in degree."""
 
 
 def one(x: int) -> int:
@@ -68,6 +69,6 @@ def spent_sync() -> float:
 
 @colours
 def test_a_step_costs_little(colour: Colour) -> None:
-    """CPU time, the best of ten: other processes share the machine."""
+    """CPU time, the best of ten: other processes share the machine, so the bound is wide."""
     runs = [asyncio.run(spent_async()) if colour.is_async else spent_sync() for _ in range(10)]
     assert min(runs) / STEPS * 1000 < MOST_MILLISECONDS
