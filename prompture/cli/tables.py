@@ -44,7 +44,8 @@ def print_table(
     shown = [[plain(cell) for cell in row] for row in rows]
     widths = _widths([columns, *shown], folded)
     kept = _fitting(widths, console.width, least)
-    left = console.width - sum(widths[k] + GAP for k in kept[1:])
+    # One blank less: older versions of Rich count one behind the last column, too.
+    left = console.width - 1 - sum(widths[k] + GAP for k in kept[1:])
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for i in kept:
         # A number or a name that is cut is another one; only texts are folded, names last of all.
