@@ -229,6 +229,8 @@ def from_reading(reading: Reading, text: str, start: int, fence: str) -> Candida
         raise Unreadable(doubt.reason, reading.end, final=True) from doubt
     except ValueError as error:  # an integer of more digits than Python converts
         raise Unreadable("a number has too many digits", reading.end, final=True) from error
+    except RecursionError:
+        raise Unreadable("it is nested too deeply", reading.end, final=True) from None
     cut = ("a cut tail",) if reading.cut else ()
     one = Candidate(value, reading.text, start, reading.end, cut=reading.cut)
     return _placed(one, text, fence, (*reading.mended, *strict.notes, *cut))
@@ -265,7 +267,7 @@ def _headless(text: str, at: int, fence: str) -> Candidate | None:
     written = "{" + text[at:end].lstrip()
     try:
         value = strict.decode(written)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     one = Candidate(value, strict.written(value, written), at, end)
     return _placed(one, text, fence, (*strict.notes, _SLIP))

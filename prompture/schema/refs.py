@@ -66,7 +66,9 @@ class Scope:
         resolver = self._resolver or _resolver(self._root, self._draft)
         try:
             found = resolver.lookup(reference)
-        except (Unresolvable, ValueError):
+        except (Unresolvable, ValueError, AttributeError, TypeError):
+            # The library looks for identifiers in all that may be a schema, and stumbles over a
+            # list or a number that stands there.
             return None, self, _nowhere(reference)
         return found.contents, Scope(self._root, self._draft, found.resolver), ""
 

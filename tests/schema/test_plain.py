@@ -486,3 +486,8 @@ def test_an_older_draft_does_not_hide_a_fault() -> None:
     schema = {"if": True, "then": {"$ref": "#/$defs/nowhere"}}
     with pytest.raises(SchemaError, match="/then/\\$ref"):
         source(schema)
+
+
+def test_a_reference_beside_a_list_where_a_schema_belongs() -> None:
+    with pytest.raises(SchemaError):
+        source({"items": [-1, [True], {"$ref": "elsewhere"}]})

@@ -296,3 +296,9 @@ def test_hostile_text_ends_in_bounded_time(unit: str, frame: str) -> None:
     except NotJSON as error:
         assert len(error.reason) < 120
     assert time.process_time() - started < 1.5  # 0.1 s alone on the machine it was written on
+
+
+def test_an_object_without_its_head_that_is_nested_without_end() -> None:
+    for answer in ('"a": ' + "[" * 5000 + "]" * 5000 + "}", '"a": ' + "[" * 5000):
+        with pytest.raises(NotJSON):
+            parse(answer)
