@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from prompture.schema.repair import NotJSON, parse, read_exactly
@@ -49,6 +49,7 @@ def test_valid_json_is_never_touched(value: Any, indent: int | None, ascii_only:
 def test_a_record_in_prose_or_a_fence_is_found(
     value: Any, before: str, after: str, fenced: bool
 ) -> None:
+    assume("':" not in after)  # a key behind the record says that it was not whole
     text = json.dumps(value, ensure_ascii=False)
     wrapped = f"```json\n{text}\n```" if fenced else text
     parsed = parse(f"{before}\n{wrapped}\n{after}")
@@ -299,6 +300,6 @@ def test_hostile_text_ends_in_bounded_time(unit: str, frame: str) -> None:
 
 
 def test_an_object_without_its_head_that_is_nested_without_end() -> None:
-    for answer in ('"a": ' + "[" * 5000 + "]" * 5000 + "}", '"a": ' + "[" * 5000):
+    for answer in ('"a": ' + "[" * 100_000 + "]" * 100_000 + "}", '"a": ' + "[" * 100_000):
         with pytest.raises(NotJSON):
             parse(answer)
