@@ -128,7 +128,7 @@ def pythons() -> list[str]:
 
 def interpreter(version: str) -> str | None:
     """A Python of this version that starts, else None (a shim may stand for one that does not)."""
-    shims = Path(shutil.which("pyenv") or "/nowhere").resolve().parents[1]
+    shims = Path(shutil.which("pyenv") or "/nowhere/bin/pyenv").resolve().parents[1]
     candidates = [shutil.which(f"python{version}"), *shims.glob(f"versions/{version}.*/bin/python")]
     for candidate in filter(None, candidates):
         command = [str(candidate), "-c", "import venv, ensurepip"]
