@@ -135,7 +135,7 @@ class Conversation:
         before = (user([Text(_SUMMARY), Document(summary)]), *kept) if summary else kept
         try:
             result = yield from self._agent.flow(prompt, messages=before, asynchronous=asynchronous)
-        except BaseException as exc:
+        except BaseException as exc:  # a failed turn was paid for all the same
             trace = getattr(exc, "trace", None)
             if isinstance(trace, Trace):
                 self.bill += trace.bill

@@ -66,7 +66,7 @@ def agent_flow(
         error = settings.limits.out_of_time()
         book.carry(error, settings.now())
         raise error from exc
-    except BaseException as exc:
+    except BaseException as exc:  # whatever ends a run carries its trace and bill
         book.carry(exc, settings.now())
         raise
     done = book.trace()

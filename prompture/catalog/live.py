@@ -102,7 +102,7 @@ class Shelf:
                 part.write(json.dumps(about).encode() + b"\n" + copy.body)
             os.utime(name, (copy.checked_at, copy.checked_at))
             os.replace(name, self.path)
-        except BaseException:
+        except BaseException:  # no half-written file is left behind
             os.unlink(name)
             raise
         self.stamp.unlink(missing_ok=True)

@@ -150,7 +150,9 @@ class HttpxTransport:
             return HTTPResponse(response.status_code, _headers(response), body)
         except PromptureError:
             raise
-        except Exception as exc:
+        except (
+            Exception
+        ) as exc:  # httpx2, httpcore2, ssl and the loop each have errors of their own
             failure = exc
         finally:
             if pool and not handed_on:
@@ -264,7 +266,9 @@ class HttpxTransport:
                     raise ConnectionLost("a stream belongs to the process that began it")
         except PromptureError:
             raise
-        except Exception as exc:
+        except (
+            Exception
+        ) as exc:  # httpx2, httpcore2, ssl and the loop each have errors of their own
             failure = exc
         finally:
             try:

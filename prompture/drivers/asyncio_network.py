@@ -64,7 +64,7 @@ class LoopStream(httpcore2.AsyncNetworkStream):
         async with _failing(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
             try:
                 await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
-            except BaseException:
+            except BaseException:  # cancelled as well: the socket is closed
                 self._writer.transport.abort()
                 raise
         return self

@@ -94,7 +94,7 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
         except PromptureError as exc:
             call.failed(exc)
             raise
-        except BaseException:
+        except BaseException:  # an interrupt or a bug: the call is billed as unknown
             call.abandoned()
             raise
 
@@ -127,7 +127,7 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
             except (GeneratorExit, KeyboardInterrupt):
                 call.cancelled(decoder.partial())
                 raise
-            except BaseException:
+            except BaseException:  # a bug: the call is billed as unknown
                 call.abandoned()
                 raise
             finally:
@@ -198,7 +198,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
         except PromptureError as exc:
             await _settle(call, call.failed, exc)
             raise
-        except BaseException as exc:
+        except BaseException as exc:  # cancelled, or a bug: the call is billed as unknown
             if not handed_on:  # else the thread settles it
                 await _settle(call, call.abandoned, exc)
             raise
@@ -238,7 +238,7 @@ class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
                 if not handed_on:
                     await _settle(call, call.cancelled, decoder.partial())
                 raise
-            except BaseException as exc:
+            except BaseException as exc:  # a bug: the call is billed as unknown
                 if not handed_on:
                     await _settle(call, call.abandoned, exc)
                 raise

@@ -273,7 +273,7 @@ class Call:
         except meter.Busy as busy:
             self._withdraw()
             self.wait = busy.seconds
-        except BaseException as exc:
+        except BaseException as exc:  # what a meter has reserved is given back
             self._withdraw()
             if isinstance(exc, PromptureError):
                 self.failed(exc)
@@ -394,7 +394,7 @@ class Call:
         except PromptureError as exc:
             self.failed(exc)
             raise
-        except BaseException:
+        except BaseException:  # an interrupt or a bug: the call is billed as unknown
             self.abandoned()
             raise
 
@@ -434,7 +434,7 @@ class Call:
                     each.again(token, charge)
                 except PromptureError:
                     raise
-                except Exception as exc:
+                except Exception as exc:  # a meter of somebody else's; logged, the answer goes on
                     _not_told(each, exc)
         except PromptureError as stop:
             self.failed(stop)
@@ -539,7 +539,7 @@ class Call:
                 each.after(token, charge)
             except PromptureError as exc:
                 failure = failure or exc
-            except Exception as exc:
+            except Exception as exc:  # a meter of somebody else's; logged, the answer goes on
                 _not_told(each, exc)
         if failure is not None:
             raise failure
@@ -549,7 +549,7 @@ class Call:
             each, token = self._tokens.pop()
             try:
                 each.withdraw(token)
-            except Exception as exc:
+            except Exception as exc:  # a meter of somebody else's; logged, the others are told
                 _not_told(each, exc)
 
     def _charge_of(self, error: PromptureError) -> Charge:

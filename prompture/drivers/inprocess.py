@@ -115,7 +115,7 @@ class InProcessBase(BaseDriver):
         except PromptureError as exc:
             call.failed(exc)
             raise
-        except BaseException:
+        except BaseException:  # an interrupt or a bug: the call is billed as unknown
             call.abandoned()
             raise
 
@@ -142,7 +142,7 @@ class InProcessBase(BaseDriver):
         except (GeneratorExit, KeyboardInterrupt):
             call.cancelled(Completion(text="".join(said)))
             raise
-        except BaseException:
+        except BaseException:  # a bug: the call is billed as unknown
             call.abandoned()
             raise
         yield done

@@ -355,7 +355,7 @@ def cascade(
             last = exc
         except GeneratorExit:
             raise
-        except BaseException as exc:
+        except BaseException as exc:  # an interrupt or a bug, too, carries the bill so far
             ledger.carried_by(exc)
             raise
     assert last is not None
@@ -369,7 +369,7 @@ def _made(make: Callable[[], Any]) -> Any:
         return make()
     except (PromptureError, AssertionError, MemoryError):
         raise
-    except Exception as exc:
+    except Exception as exc:  # a plugin's row may raise anything; it is the cause
         raise ConfigurationError(
             f"the driver could not be made: {type(exc).__name__} (the cause of this error)"
         ) from exc

@@ -221,7 +221,7 @@ class Shared:
             account = self._read(execute(self._READ, self._name))
             try:
                 yield account
-            except BaseException:
+            except BaseException:  # noted as the caller's own, and raised
                 theirs = True
                 raise
             execute(self._WRITE, {**self._name, "state": account.to_json()})
@@ -265,7 +265,7 @@ class Shared:
             yield
         except PromptureError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # each database has errors of its own; they become ours
             if theirs():
                 raise
             # Other databases' errors quote the statement, and their address.

@@ -88,7 +88,7 @@ class SQLite:
         try:
             _to_wal(made)
             made.execute("PRAGMA synchronous=NORMAL")
-        except BaseException:
+        except BaseException:  # no connection is left open
             made.close()
             raise
         return made
@@ -118,7 +118,7 @@ class SQLite:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield lambda sql, params=(): connection.execute(sql, params).fetchall()
-            except BaseException:
+            except BaseException:  # an interrupt must not leave half a change
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")

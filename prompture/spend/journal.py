@@ -54,7 +54,7 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
             opening.rename(self.path)
-        except BaseException:
+        except BaseException:  # a journal that is not locked must have no name
             os.close(self._file)
             opening.unlink(missing_ok=True)
             raise

@@ -264,7 +264,7 @@ def said_plainly(where: Any, what: str = "write") -> Iterator[None]:
         yield
     except PromptureError:
         raise
-    except Exception as exc:
+    except Exception as exc:  # each database has errors of its own; they become ours
         # Other databases' errors quote the statement, and their address.
         words = f": {exc}" if isinstance(exc, (sqlite3.Error, OSError)) else ""
         raise ConfigurationError(
@@ -300,12 +300,12 @@ def save(into: Database, lines: list[str]) -> Saved:
     refused = 0
     try:
         into.insert("calls", WRITTEN, good)
-    except Exception as failed:
+    except Exception as failed:  # raised again unless it is a row's fault
         _raise_unless_of_a_row(failed, into)
         for row in good:
             try:
                 into.insert("calls", WRITTEN, [row])
-            except Exception as exc:
+            except Exception as exc:  # raised again unless it is a row's fault, which is counted
                 _raise_unless_of_a_row(exc, into)
                 refused += 1
     return Saved(torn=len(rows) - len(good), refused=refused)

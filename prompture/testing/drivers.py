@@ -191,7 +191,7 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
         except PromptureError as exc:
             call.failed(exc)
             raise
-        except BaseException:
+        except BaseException:  # as the real drivers do
             call.abandoned()
             raise
 
@@ -213,7 +213,7 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
         except GeneratorExit:
             call.cancelled(Completion(text="".join(said)))
             raise
-        except BaseException:
+        except BaseException:  # as the real drivers do
             call.abandoned()
             raise
         yield done
