@@ -225,8 +225,11 @@ class _Exact(_Holding):
 
     @staticmethod
     def _given_to_init(value: Any, validate: Callable[[Any], Any]) -> Any:
-        validate(value)
-        return _unmarked(value, Decimal)
+        """A Decimal where the fields read one, a float elsewhere: the ``__init__`` reads its
+        fields from Python values and would keep a Decimal in a field of type ``Any``."""
+        marked = _unmarked(value, _Digits)
+        validate(marked)
+        return _unmarked(marked, _read)
 
     def _but(self, **changes: bool) -> _Exact:
         now = {name[1:]: value for name, value in vars(self).items()}
@@ -237,7 +240,23 @@ MARK = "\ue000number:"
 """Stands before the digits of a number in the JSON for ``exact``."""
 
 
+class _Digits(str):
+    """The digits of a number, and whether a Decimal was read from them."""
+
+    __slots__ = ("is_decimal",)
+
+    def __init__(self, digits: str) -> None:
+        self.is_decimal = False
+
+
+def _read(digits: str) -> Decimal | float:
+    return Decimal(digits) if getattr(digits, "is_decimal", False) else float(digits)
+
+
 def digits_of(value: Any) -> Any:
+    if isinstance(value, _Digits):
+        value.is_decimal = True
+        return str(value)
     marked = isinstance(value, str) and value.startswith(MARK)
     return value[len(MARK) :] if marked else value
 
@@ -248,6 +267,8 @@ def float_of(value: Any) -> Any:
 
 
 def _unmarked(value: Any, number: Callable[[str], Any]) -> Any:
+    if isinstance(value, _Digits):
+        return value if number is _Digits else number(value)
     if isinstance(value, str):
         return number(value[len(MARK) :]) if value.startswith(MARK) else value
     if isinstance(value, dict):

@@ -556,6 +556,40 @@ class Node(BaseModel):
         super().__init__(**fields)
 
 
+class Named(BaseModel):
+    anything: Any
+    amount: Decimal | None = None
+
+
+class Holder(BaseModel):
+    held: Named
+    model_config = ConfigDict(extra="allow")
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+
+
+class Holders(BaseModel):
+    inner: Holder
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+
+
+@pytest.mark.parametrize("of", [Named, Holder, Holders])
+def test_a_long_number_is_a_decimal_where_one_is_read(of: type[BaseModel]) -> None:
+    """And a float in a field of type Any or without one, below an own ``__init__`` as elsewhere."""
+    text = f'{{"anything": {DIGITS}, "amount": {DIGITS}}}'
+    if of is not Named:
+        text = f'{{"held": {text}, "beside": {DIGITS}}}'
+    found: Any = source(of).validate_json(text if of is not Holders else f'{{"inner": {text}}}')
+    found = found.inner if of is Holders else found
+    named = found if of is Named else found.held
+    assert type(named.anything) is float and named.anything == float(DIGITS)
+    assert named.amount == Decimal(DIGITS)
+    assert of is Named or type(found.beside) is float
+
+
 def test_a_model_with_its_own_init() -> None:
     """Digits are kept; its fields are held, and shown as they grow."""
     text = (
