@@ -147,9 +147,15 @@ class _Reader(Generic[T]):
         lists = list(self._lists(found))
         if not lists:
             raise InvalidValue([Problem(f"/{KEY}", "must be a list", "type")])
-        if len(lists) > 1:
-            lists = [each for each in lists if self._fits(each)] or lists
-        if any(not same(lists[0], other) for other in lists[1:]):
+        if len(lists) == 1:
+            return lists[0]
+        fitting = [(each, value) for each in lists if (value := self._fitting(each)) is not None]
+        if fitting:
+            lists = [each for each, _ in fitting]
+            differ = any(value != fitting[0][1] for _, value in fitting[1:])
+        else:
+            differ = any(not same(lists[0], other) for other in lists[1:])
+        if differ:
             said = "must be one list: the answer holds several that differ"
             raise InvalidValue([Problem("", said, SEVERAL)])
         return lists[0]
@@ -175,12 +181,12 @@ class _Reader(Generic[T]):
             return False
         return bool(vocabulary(self._audience.source).look({KEY: items}).ignored)
 
-    def _fits(self, items: list[Any]) -> bool:
+    def _fitting(self, items: list[Any]) -> Any:
+        """The typed list; None where the items do not fit the schema."""
         try:
-            self._audience.source.validate({KEY: items})
+            return self._audience.source.validate({KEY: items})
         except InvalidValue:
-            return False
-        return True
+            return None
 
     def _restored(self, value: Any) -> Any:
         return self._plan.rewrite.restore(value)

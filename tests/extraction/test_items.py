@@ -334,3 +334,17 @@ def test_one_item_is_no_wrapping_of_a_list(answer: str, wanted: Any) -> None:
             list(found)
     else:
         assert [item.value for item in found] == wanted
+
+
+class Priced(BaseModel):
+    pair: tuple[Decimal, str]
+
+
+def test_readings_of_a_slip_that_are_one_typed_list_are_one_list() -> None:
+    """The number as a number and as a text are the same Decimal, in items as in a whole."""
+    answer = '[{"pair": ["99.99, "a"]}]'
+    ways: Any = {"strategy": "prompt", "max_retries": 0}
+    scripted = [ScriptedDriver([answer], features=Features()) for _ in range(2)]
+    found = list(prompture.extract_items(Priced, TEXT, model=scripted[0], **ways))
+    whole = prompture.extract(list[Priced], TEXT, model=scripted[1], **ways)
+    assert [item.value for item in found] == whole == [Priced(pair=(Decimal("99.99"), "a"))]
