@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,9 +73,9 @@ class Module:
     def docstring_lines(self) -> set[int]:
         found: set[int] = set()
         for node in ast.walk(self.tree):
-            if isinstance(node, (ast.Expr)) and isinstance(node.value, ast.Constant):
-                if isinstance(node.value.value, str):
-                    found.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+            value = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                found.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         return found
 
     @cached_property
@@ -136,7 +137,7 @@ def words(name: str) -> list[str]:
 def banned(name: str) -> set[str]:
     parts = [word.lower() for word in words(name)]
     found = {word for word in parts if word in BANNED.split() and word not in ALLOWED}
-    if any(pair == ("hand", "out") for pair in zip(parts, parts[1:], strict=False)):
+    if any(pair == ("hand", "out") for pair in pairwise(parts)):
         found.add("hand_out")
     return found if not keyword.iskeyword(name) else set()
 
