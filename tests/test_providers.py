@@ -15,7 +15,7 @@ from prompture.drivers.base import AsyncDriver, Driver
 from prompture.drivers.inprocess import AsyncInProcessDriver, InProcessDriver
 from prompture.drivers.provider import Provider
 from prompture.errors import ConfigurationError, MissingKey, UnknownModel
-from prompture.schema.lens.dialects import dialect_named
+from prompture.schema.rewriting.dialects import dialect_named
 from prompture.types import Request, user
 from tests.recordings import cases
 

@@ -11,8 +11,8 @@ from prompture.agents.tools import FunctionTool
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.provider import Features
 from prompture.errors import SchemaError
+from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import Source
-from prompture.schema.strict import Rewrite, rewrite
 from prompture.types import Message, Request, Tool
 
 T = TypeVar("T")

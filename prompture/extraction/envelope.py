@@ -10,13 +10,13 @@ from typing import Any
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.exact import Doubtful, Strict
 from prompture.schema.keys import Place, held_to_keys, validated, vocabulary
-from prompture.schema.lens.codec import SAME, Codec, Later
-from prompture.schema.lens.record import Record
-from prompture.schema.lens.rows import List
 from prompture.schema.partial import Path
 from prompture.schema.repair import NotJSON, parse, read_exactly
+from prompture.schema.rewriting import Rewrite
+from prompture.schema.rewriting.codec import SAME, Codec, Later
+from prompture.schema.rewriting.record import Record
+from prompture.schema.rewriting.rows import List
 from prompture.schema.source import Source
-from prompture.schema.strict import Rewrite
 
 KEY = "items"
 _HOISTED = ("$defs", "definitions", "$schema")

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from prompture.compat import cached_property
 from prompture.money import Bill, Charge
 from prompture.schema.check import Problem
-from prompture.schema.lens.change import Change
+from prompture.schema.rewriting.change import Change
 from prompture.types import Completion, Span, Usage
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from prompture.errors import ConfigurationError, SchemaError, UnsupportedError
 from prompture.extraction.options import check_strategy
 from prompture.extraction.prompts import system_text
 from prompture.schema.check import InvalidValue
+from prompture.schema.rewriting import Rewrite
 from prompture.schema.source import Source
-from prompture.schema.strict import Rewrite
 from prompture.types import Message, Request, Tool
 
 _LOOSE = "openai-compatible"
@@ -135,7 +135,7 @@ def _check(strategy: str, features: Features, driver: BaseDriver) -> None:
 
 
 def _rewritten(source: Source[Any], strategy: str, features: Features) -> Rewrite:
-    from prompture.schema.strict import rewrite
+    from prompture.schema.rewriting import rewrite
 
     dialect = features.schema_dialect if strategy in ("json_schema", "tool") else "plain"
     if strategy == "tool" and dialect == "plain":

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from prompture.schema.repair import NotJSON as NotJSON
     from prompture.schema.repair import Parsed as Parsed
     from prompture.schema.repair import parse as parse
+    from prompture.schema.rewriting import Change as Change
+    from prompture.schema.rewriting import Rewrite as Rewrite
+    from prompture.schema.rewriting import preflight as preflight
+    from prompture.schema.rewriting import rewrite as rewrite
+    from prompture.schema.rewriting import split as split
     from prompture.schema.source import Source as Source
-    from prompture.schema.strict import Change as Change
-    from prompture.schema.strict import Rewrite as Rewrite
-    from prompture.schema.strict import preflight as preflight
-    from prompture.schema.strict import rewrite as rewrite
-    from prompture.schema.strict import split as split
 
 _HOMES = {
     "InvalidValue": "check",
@@ -29,11 +29,11 @@ _HOMES = {
     "Parsed": "repair",
     "parse": "repair",
     "Source": "source",
-    "Change": "strict",
-    "Rewrite": "strict",
-    "preflight": "strict",
-    "rewrite": "strict",
-    "split": "strict",
+    "Change": "rewriting",
+    "Rewrite": "rewriting",
+    "preflight": "rewriting",
+    "rewrite": "rewriting",
+    "split": "rewriting",
 }
 
 __all__ = [

@@ -26,8 +26,8 @@ from pydantic_core import to_jsonable_python
 from prompture import extract, extract_items, extract_result, extract_stream
 from prompture.errors import Invalid, Truncated
 from prompture.extraction.answer import Rejected, read_text
+from prompture.schema.rewriting import rewrite
 from prompture.schema.source import source
-from prompture.schema.strict import rewrite
 from prompture.testing import ScriptedDriver
 from prompture.types import Completion, ToolCall
 

@@ -22,8 +22,8 @@ from prompture.errors import (
     Truncated,
 )
 from prompture.extraction.envelope import envelope_of, item_reader
+from prompture.schema.rewriting import rewrite
 from prompture.schema.source import source
-from prompture.schema.strict import rewrite
 from prompture.testing import ScriptedDriver
 from tests.extraction.streaming import COLOURS, TEXT, Colour
 from tests.server import DONE, event, serving, streams, waits_to_be_left

@@ -32,8 +32,8 @@ from prompture.errors import SchemaError
 from prompture.schema.check import InvalidValue
 from prompture.schema.growing import PLAIN, View
 from prompture.schema.partial import PartialParser, Snapshot
+from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import source
-from prompture.schema.strict import Rewrite, rewrite
 from tests.schema.strategies import pairs
 
 DIALECTS = ["openai", "anthropic", "gemini", "plain"]

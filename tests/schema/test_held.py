@@ -37,8 +37,8 @@ from typing_extensions import TypedDict
 from prompture.errors import SchemaError
 from prompture.schema.check import InvalidValue
 from prompture.schema.growing import View
-from prompture.schema.lens.codec import SAME
 from prompture.schema.partial import PartialParser
+from prompture.schema.rewriting.codec import SAME
 from prompture.schema.source import source
 
 

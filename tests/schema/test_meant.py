@@ -9,8 +9,8 @@ import pytest
 
 from prompture.errors import SchemaError
 from prompture.schema.check import InvalidValue
+from prompture.schema.rewriting import rewrite
 from prompture.schema.source import source
-from prompture.schema.strict import rewrite
 
 OBJECT = {"type": "object", "properties": {"vendor": {"type": "string"}}}
 

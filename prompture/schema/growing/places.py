@@ -6,14 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 from prompture.schema.growing.shapes import ABSENT, Branched, Shape
-from prompture.schema.lens.choice import VALUE, Choice, Tagged
-from prompture.schema.lens.codec import SAME, Codec, Later, is_identity
-from prompture.schema.lens.kinds import kind_of
-from prompture.schema.lens.pairs import KEY, Pairs, Values
-from prompture.schema.lens.pairs import VALUE as PAIRED
-from prompture.schema.lens.record import Record
-from prompture.schema.lens.rows import List, Tuple
-from prompture.schema.lens.wrap import Wrap
+from prompture.schema.rewriting.choice import VALUE, Choice, Tagged
+from prompture.schema.rewriting.codec import SAME, Codec, Later, is_identity
+from prompture.schema.rewriting.kinds import kind_of
+from prompture.schema.rewriting.pairs import KEY, Pairs, Values
+from prompture.schema.rewriting.pairs import VALUE as PAIRED
+from prompture.schema.rewriting.record import Record
+from prompture.schema.rewriting.rows import List, Tuple
+from prompture.schema.rewriting.wrap import Wrap
 
 MERGED = "\0merged"
 """Stands for the name of an entry that is a dict of entries, those which nobody named."""

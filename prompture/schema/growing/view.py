@@ -11,8 +11,8 @@ from typing import Any
 from prompture.schema.check import InvalidValue, Problem, escape, pointer
 from prompture.schema.growing.places import MERGED, Place, growing, name_of_pair
 from prompture.schema.growing.shapes import ABSENT, PLAIN, Shape
-from prompture.schema.lens.codec import Codec
 from prompture.schema.partial import Path, Snapshot
+from prompture.schema.rewriting.codec import Codec
 
 _COUNTED = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Whether the references to a list are counted exactly, at all times."""

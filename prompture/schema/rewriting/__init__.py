@@ -1,0 +1,188 @@
+"""``rewrite(schema, dialect)``: a JSON Schema in the words of a provider, and an exact way back.
+
+Nothing is lost. What the dialect cannot say is said otherwise (``changes`` tells how) or in the description, and
+is checked locally: validate ``restore(answer)`` against the *original* schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal
+
+from prompture import given
+from prompture.forks import fork_lock
+from prompture.schema.rewriting.change import Change
+from prompture.schema.rewriting.codec import SAME, Codec, is_identity
+from prompture.schema.rewriting.dialects import Dialect, dialect_named
+
+if TYPE_CHECKING:
+    from prompture.schema.rewriting.limits import Excess
+    from prompture.schema.rewriting.split import Plan
+
+__all__ = ["Change", "Dialect", "Rewrite", "preflight", "rewrite", "split"]
+
+_MOST_CACHED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A schema for a dialect.
+
+    Attributes:
+        schema: the rewritten JSON Schema; not to be changed, for it is shared.
+        dialect: the dialect's name.
+        changes: what was rewritten, where, why, and what is only checked locally.
+        identity: values are the same on both sides: ``restore`` may be skipped, and raw JSON checked directly.
+    """
+
+    schema: dict[str, Any] | bool
+    dialect: str
+    changes: tuple[Change, ...]
+    identity: bool
+    _codec: Codec = field(default=SAME, repr=False)
+
+    def forward(self, value: Any) -> Any:
+        """A value of the original schema as one of the rewritten schema. Total."""
+        return value if self.identity else _carried(self._codec.forward, value)
+
+    def restore(self, value: Any) -> Any:
+        """The inverse. Total: what does not fit is carried as it is, for the check to refuse."""
+        return value if self.identity else _carried(self._codec.restore, value)
+
+    @property
+    def codec(self) -> Codec:
+        """How values travel, part by part."""
+        return SAME if self.identity else self._codec
+
+    def forward_pointer(self, pointer: str, answer: Any) -> str:
+        """Where the place ``pointer`` of the original stands in ``answer``, a value of the rewritten schema.
+
+        A place inside JSON text, or one that the answer lacks, gives the nearest place around it.
+        """
+        found: list[str] = []
+        codec, wire = self._codec, answer
+        tokens = [_unescaped(token) for token in pointer.split("/")[1:]]
+        for token in [None, *tokens]:
+            if token is not None:
+                more, codec, wire = codec.enter(token, wire)
+                found += more
+            more, codec, wire = codec.opened(wire)
+            found += more
+        return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in found)
+
+    @property
+    def unenforced(self) -> tuple[Change, ...]:
+        """What the model is not made to obey."""
+        return tuple(change for change in self.changes if change.unenforced)
+
+
+def _carried(codec: Callable[[Any], Any], value: Any) -> Any:
+    """The value through a codec; one that nests too deep for Python stays as it is, and no check takes it."""
+    try:
+        return codec(value)
+    except RecursionError:
+        return value
+
+
+def _unescaped(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+_cache: OrderedDict[tuple[bytes, Dialect, bool, str], Rewrite] = OrderedDict()
+_lock = fork_lock()
+
+
+def rewrite(
+    json_schema: Any,
+    dialect: str | Dialect = "openai",
+    *,
+    exact: bool = True,
+    oversize: Literal["text", "refuse"] = "text",
+) -> Rewrite:
+    """Rewrite a schema for a dialect; cached by the schema's text.
+
+    Args:
+        json_schema: any draft from 4 on; not changed.
+        dialect: a name of :data:`~prompture.schema.rewriting.dialects.DIALECTS` or an alias, or a Dialect.
+        exact: read the schema by the letter: an object that does not forbid other keys may have them, null and
+            absent differ, a schema without a type takes any kind. False reads it as its author most likely meant
+            it: objects hold what they name, and null stands for absent where the default is null.
+        oversize: what to do with a schema beyond the limits of the dialect: parts of it as JSON text, which
+            ``changes`` tells, or a SchemaError that names the limit. :func:`split` is the third way.
+
+    Raises:
+        SchemaError: it is no schema, has remote references, is hostile in size, or too large as above.
+        UnsupportedError: no such dialect.
+    """
+    row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
+    given.flag(exact, "exact")
+    given.one_of(oversize, "oversize", ("text", "refuse"))
+    key = (_canonical(json_schema), row, exact, oversize)
+    with _lock:
+        found = _cache.get(key)
+        if found is not None:
+            _cache.move_to_end(key)
+            return found
+    found = _rewrite(json_schema, row, exact=exact, refuse=oversize == "refuse")
+    with _lock:
+        _cache[key] = found
+        while len(_cache) > _MOST_CACHED:
+            _cache.popitem(last=False)
+    return found
+
+
+def preflight(
+    json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = True
+) -> tuple[Excess, ...]:
+    """The limits of the dialect that the schema exceeds; empty if it fits as it is.
+
+    Raises:
+        SchemaError: as :func:`rewrite`.
+    """
+    from prompture.schema.rewriting.fitting import natural_excess
+
+    row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
+    return () if row.untouched else tuple(natural_excess(json_schema, row, exact=exact))
+
+
+def split(json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = True) -> Plan:
+    """A plan to ask for one value in several calls, each within the limits of the dialect.
+
+    Rewrite and ask for each of ``plan.parts``, ``plan.merge`` the restored values, and check the result against
+    the original schema. A schema that fits gives one part, the schema itself.
+
+    Raises:
+        SchemaError: as :func:`rewrite`, or it cannot be split: a single property is too large.
+    """
+    from prompture.schema.rewriting.split import Part, Plan, plan
+
+    row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
+    if row.untouched:
+        return Plan((Part(json_schema, ("",)),))
+    return plan(json_schema, row, exact=exact)
+
+
+def _canonical(schema: Any) -> bytes:
+    """A digest of the schema's text, order kept: models write keys in the order of the schema."""
+    from prompture.errors import SchemaError
+
+    try:
+        text = json.dumps(schema, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SchemaError(f"the schema is not JSON: {type(error).__name__}") from None
+    return sha256(text.encode()).digest()
+
+
+def _rewrite(schema: Any, dialect: Dialect, *, exact: bool, refuse: bool) -> Rewrite:
+    from prompture.schema.rewriting.fitting import fit
+
+    if dialect.untouched:
+        return Rewrite(schema, dialect.name, (), True)
+    rewritten, codec, changes = fit(schema, dialect, exact=exact, refuse=refuse)
+    return Rewrite(
+        rewritten, dialect.name, tuple(dict.fromkeys(changes)), is_identity(codec), codec
+    )

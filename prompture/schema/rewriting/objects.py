@@ -1,0 +1,268 @@
+"""Objects: named properties, open dicts, and both at once."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from prompture.schema.rewriting.alts import ANYTHING, NOTHING, Alt, Conj, Shape
+from prompture.schema.rewriting.codec import SAME, TEXT, Codec
+from prompture.schema.rewriting.leaves import keep_words
+from prompture.schema.rewriting.node import Node, Spot
+from prompture.schema.rewriting.notes import annotate
+from prompture.schema.rewriting.pairs import KEY, VALUE, Pairs, Values
+from prompture.schema.rewriting.record import Field, Presence, Record
+from prompture.schema.rewriting.unions import choose, nullable, without_null
+
+if TYPE_CHECKING:
+    from prompture.schema.rewriting.compiler import Compiler
+
+_OBJECT = frozenset({"object"})
+OTHERS = "other_fields"
+
+
+def obj(c: Compiler, alt: Alt, spot: Spot) -> Node:
+    """An object of any sort."""
+    shape = alt.shape or Shape()
+    is_open = shape.rest != NOTHING or bool(shape.patterns)
+    if shape.rest is None and not c.exact and (shape.properties or shape.patterns):
+        is_open = bool(shape.patterns)
+    named = shape.properties or shape.required
+    if is_open and not named:
+        return _dict(c, alt, spot)
+    node = record(c, alt, spot, is_open=is_open)
+    if node.codec.is_plain() and all(part is SAME for part in node.codec.parts()):
+        node.codec = SAME
+    return node
+
+
+def _dict(c: Compiler, alt: Alt, spot: Spot) -> Node:
+    shape = alt.shape or Shape()
+    if c.dialect.closed == "open":
+        value = _rest(c, shape, spot.inside("additionalProperties"))
+        schema: dict[str, Any] = {"type": "object"}
+        schema["additionalProperties"] = True if value is None else value.schema
+        notes = keep_words(c, alt.words, schema, spot)
+        notes += _key_notes(c, shape, spot)
+        annotate(schema, None, [*notes, *alt.notes])
+        return Node(
+            schema,
+            SAME if value is None or value.codec is SAME else Values(value.codec),
+            _OBJECT,
+            label="object",
+        )
+    found = _pairs(c, shape, spot)
+    words = {"minItems" if w == "minProperties" else "maxItems": n for w, n in alt.words.items()}
+    notes = keep_words(c, words, found.schema, spot)
+    annotate(found.schema, None, [*notes, *alt.notes])
+    return found
+
+
+def _pairs(c: Compiler, shape: Shape, spot: Spot) -> Node:
+    """The list of {key, value} for keys that nobody named."""
+    within = spot.inside("additionalProperties").inside()
+    value = _rest(c, shape, within)
+    if value is None or (c.cap is not None and within.depth >= c.cap):
+        value = c.text(ANYTHING, within, why=None)
+    c.properties += 2
+    key: dict[str, Any] = {"type": "string"}
+    annotate(key, None, _key_notes(c, shape, spot))
+    pair = {
+        "type": "object",
+        "properties": {KEY: key, VALUE: value.schema},
+        "required": [KEY, VALUE],
+        **c.closing(),
+    }
+    c.change(
+        spot,
+        "pairs",
+        f"an open dict becomes a list of {{key, value}}: objects of {c.dialect.name} are closed",
+    )
+    return Node({"type": "array", "items": pair}, Pairs(value.codec), _OBJECT, label="object")
+
+
+def _rest(c: Compiler, shape: Shape, spot: Spot) -> Node | None:
+    """The value under a key that nobody named; None where it may be anything."""
+    conjs = [conj for _, conj in shape.patterns if conj != NOTHING]
+    rest = ANYTHING if shape.rest is None else shape.rest
+    if shape.rest is None and shape.patterns and not c.exact:
+        rest = NOTHING
+    if rest != NOTHING:
+        conjs.append(rest)
+    if any(conj == ANYTHING or conj == (True,) or conj == ({},) for conj in conjs):
+        return None
+    return choose(c, [c.node(conj, spot) for conj in conjs], spot)
+
+
+def _key_notes(c: Compiler, shape: Shape, spot: Spot) -> list[str]:
+    notes = []
+    if shape.patterns:
+        notes.append("names match " + " or ".join(pattern for pattern, _ in shape.patterns))
+    for names in shape.names:
+        if isinstance(names, dict):
+            notes += [
+                f"names: {word} {names[word]}"
+                for word in ("pattern", "enum", "maxLength")
+                if word in names
+            ]
+    if notes:
+        c.change(spot, "names", "the names of a dict are described, not enforced", unenforced=True)
+    return notes
+
+
+def record(
+    c: Compiler,
+    alt: Alt,
+    spot: Spot,
+    *,
+    is_open: bool = False,
+    tokens: dict[str, tuple[str, ...]] | None = None,
+) -> Node:
+    """An object of named properties; its codec is always a Record. ``tokens``: where each stands in the schema."""
+    shape = alt.shape or Shape()
+    wanted = {name: shape.schema_of(name) for name in (*shape.properties, *shape.required)}
+    names = {name: conj for name, conj in wanted.items() if conj != NOTHING}
+    required = set(shape.required)
+    names, spilt = _spill(c, names, spot)
+    is_open = is_open or bool(spilt)
+    c.properties += len(names) + is_open
+    wires = _wire_names(c, list(names), spot)
+    native = c.budget.optionals([name for name in names if name not in required])
+    fields, properties = [], {}
+    for name, conj in names.items():
+        within = spot.inside(*(tokens[name] if tokens else ("properties", name)))
+        node = c.node(conj, within)
+        presence: Presence = (
+            "required" if name in required else "optional" if name in native else "null"
+        )
+        node.schema, presence = _presence(c, node, presence, conj, within)
+        if node.kinds == {"null"} and c.dialect.null == "nullable":
+            c.change(
+                within, "literal", f"null stands as a string: {c.dialect.name} has no type for it"
+            )
+        skips = presence == "optional" and not c.exact and _defaults_to_null(conj)
+        if skips:
+            node.schema = without_null(c, node.schema)
+        fields.append(Field(name, wires[name], node.codec, presence, node.kinds, skips))
+        properties[wires[name]] = node.schema
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    apart, rest = _others(c, shape, spot, schema, spilt) if is_open else (None, SAME)
+    must = [field.wire for field in fields if field.presence != "optional"]
+    must += [apart] if apart else []
+    if must or c.dialect.all_required:
+        schema["required"] = must
+    schema |= (
+        {} if "additionalProperties" in schema else c.closing(is_open=is_open and apart is None)
+    )
+    notes = keep_words(c, alt.words, schema, spot)
+    annotate(schema, None, [*notes, *alt.notes])
+    return Node(
+        c.ordered(schema), Record(fields, rest=rest, apart=apart), _OBJECT, label=_label(schema)
+    )
+
+
+def _spill(
+    c: Compiler, names: dict[str, Conj], spot: Spot
+) -> tuple[dict[str, Conj], dict[str, Conj]]:
+    """The properties that are named, and those for which the root has no room."""
+    most = c.cut.fields
+    if most is None or spot.depth or len(names) < most:
+        return names, {}
+    c.change(
+        spot,
+        "text",
+        f"{len(names) - most + 1} properties go into the field for the rest: {c.dialect.name} {c.cut.limit}",
+        unenforced=True,
+    )
+    order = list(names)
+    return {n: names[n] for n in order[: most - 1]}, {n: names[n] for n in order[most - 1 :]}
+
+
+def _others(
+    c: Compiler, shape: Shape, spot: Spot, schema: dict[str, Any], spilt: dict[str, Conj]
+) -> tuple[str | None, Codec]:
+    """Where the keys go that nobody named: beside the others, or into a field of their own."""
+    if c.dialect.closed == "open" and not spilt:
+        value = _rest(c, shape, spot.inside("additionalProperties"))
+        if value is not None:
+            schema["additionalProperties"] = value.schema
+        return None, SAME if value is None else value.codec
+    properties = schema["properties"]
+    name = OTHERS
+    while name in properties or name in shape.properties:
+        name += "_"
+    typed = (shape.patterns or shape.rest) and not spilt
+    if typed and (c.cap is None or spot.depth + 3 <= c.cap):
+        node = _pairs(c, shape, spot)
+        annotate(node.schema, None, ["fields not named above; empty if none"])
+        properties[name] = node.schema
+        return name, node.codec
+    properties[name] = {"type": "string"}
+    annotate(
+        properties[name], None, ["fields not named above, as the text of a JSON object; {} if none"]
+    )
+    if spilt:
+        annotate(properties[name], None, [c.sketches.of_properties(spilt)])
+    c.change(
+        spot,
+        "others",
+        f"keys that nobody named go into {name!r}: objects of {c.dialect.name} are closed",
+    )
+    return name, TEXT
+
+
+def _presence(
+    c: Compiler, node: Node, presence: Presence, conj: Conj, spot: Spot
+) -> tuple[dict[str, Any], Presence]:
+    """How the absence of a property is said, and its schema with that."""
+    if presence != "null":
+        return node.schema, presence
+    if not node.null and c.budget.union():
+        c.change(
+            spot, "optional", f"may be left out; {c.dialect.name} wants it, so null means absent"
+        )
+        return nullable(c, node.schema), "null"
+    if node.null and not c.exact:
+        return node.schema, "either"
+    c.change(spot, "optional", "may be left out; a list of none or one says which")
+    schema: dict[str, Any] = {"type": "array", "items": node.schema}
+    if "maxItems" in c.dialect.words:
+        schema["maxItems"] = 1
+    annotate(schema, None, ["empty if absent, else the one value"])
+    return schema, "list"
+
+
+def _defaults_to_null(conj: Conj) -> bool:
+    return any(isinstance(part, dict) and part.get("default", 0) is None for part in conj)
+
+
+def _wire_names(c: Compiler, names: list[str], spot: Spot) -> dict[str, str]:
+    """Each property's name in the rewritten schema."""
+    dialect = c.dialect
+    if dialect.names is None and not dialect.taken:
+        return {name: name for name in names}
+    found: dict[str, str] = {}
+    used = set(names)
+    for name in names:
+        wire = name
+        if name in dialect.taken or (dialect.names and not re.search(dialect.names, name)):
+            base = re.sub(r"[^a-zA-Z0-9_.-]+", "_", name).strip("_")[:56] or "field"
+            wire, count = base, 2
+            while wire in used or wire in dialect.taken:
+                wire, count = f"{base}_{count}", count + 1
+            used.add(wire)
+            c.change(
+                spot.at("properties", name),
+                "name",
+                f"called {wire!r}: {dialect.name} refuses the name",
+            )
+        found[name] = wire
+    return found
+
+
+def _label(schema: dict[str, Any]) -> str:
+    for sub in schema["properties"].values():
+        for value in (sub.get("const"), *(sub["enum"] if len(sub.get("enum", ())) == 1 else ())):
+            if isinstance(value, str) and value:
+                return value[:40]
+    return "object"
