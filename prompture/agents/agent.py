@@ -19,8 +19,8 @@ from prompture.agents.steps import AgentFlow
 from prompture.agents.tools import Approve, FunctionTool, by_name, tool
 from prompture.agents.trace import AgentResult
 from prompture.drivers.core import BaseDriver
+from prompture.drivers.messages import message_of
 from prompture.drivers.meter import Meter
-from prompture.drivers.turns import message_of
 from prompture.errors import ConfigurationError
 from prompture.extraction.inputs import content
 from prompture.extraction.models import makers

@@ -20,7 +20,7 @@ from prompture.compat import is_own
 from prompture.drivers import failures, tls
 from prompture.drivers.asyncio_network import LoopBackend
 from prompture.drivers.proxies import Proxy, proxy_for
-from prompture.drivers.threads import finish_in_thread
+from prompture.drivers.worker_threads import finish_in_thread
 from prompture.errors import (
     ConfigurationError,
     ConnectionLost,

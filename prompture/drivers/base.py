@@ -16,10 +16,10 @@ from weakref import WeakSet
 from prompture.drivers import meter
 from prompture.drivers.core import BaseDriver, Call, is_long, with_partial
 from prompture.drivers.cost import CostMixin
-from prompture.drivers.faces import AsyncFaces, SyncFaces
+from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.probe import AsyncProbes, SyncProbes
 from prompture.drivers.provider import Features, Provider
-from prompture.drivers.threads import finish_in_thread, start_in_thread
+from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import wrong
 from prompture.types import Completion, Delta, Request
@@ -57,7 +57,7 @@ def _httpx_transport(client: Any) -> HttpxTransport:
     return HttpxTransport(client)
 
 
-class Driver(SyncFaces, SyncProbes, BaseDriver):
+class Driver(SyncGenerate, SyncProbes, BaseDriver):
     """A provider, called synchronously over requests. Threads may share one.
 
     ``session`` is a requests.Session of the caller's own. Other arguments: see BaseDriver.
@@ -154,7 +154,7 @@ class Driver(SyncFaces, SyncProbes, BaseDriver):
         self.close()
 
 
-class AsyncDriver(AsyncFaces, AsyncProbes, BaseDriver):
+class AsyncDriver(AsyncGenerate, AsyncProbes, BaseDriver):
     """A provider, called asynchronously over httpx2. Tasks and event loops may share one.
 
     ``client`` is an AsyncClient of the caller's own, httpx2's or httpx's. Other arguments: see

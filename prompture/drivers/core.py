@@ -18,7 +18,7 @@ from prompture.codecs.base import Codec, Endpoint, StreamDecoder, request_id
 from prompture.codecs.histories import check_calls
 from prompture.codecs.names import renaming
 from prompture.compat import cached_property
-from prompture.drivers import asked, copies, meter
+from prompture.drivers import copies, meter, request_checks
 from prompture.drivers import hooks as hooking
 from prompture.drivers.charges import (
     UNANSWERED,
@@ -28,8 +28,8 @@ from prompture.drivers.charges import (
     stated_usage,
 )
 from prompture.drivers.cost import LOCAL, at_least
-from prompture.drivers.limits import rate_limits
 from prompture.drivers.provider import Features, Provider
+from prompture.drivers.ratelimit_headers import rate_limits
 from prompture.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -293,7 +293,7 @@ class Call:
             request = replace(request, model=driver.model)
         if driver._hooks:
             request = hooking.before(driver._hooks, request)
-        request = asked.fitted(driver, asked.checked(request))
+        request = request_checks.fitted(driver, request_checks.checked(request))
         check_calls(request.messages)
         if request.max_tokens is None and driver.provider.max_tokens_required:
             entry = driver.entry(request.model)
@@ -312,7 +312,7 @@ class Call:
         try:
             http = self.codec.encode(self.request, driver.endpoint, stream=stream)
         except (TypeError, ValueError, RecursionError):
-            asked.refuse_unwritable(self.request)
+            request_checks.refuse_unwritable(self.request)
             raise
         # A signature covers the moment of sending, which a codec must not look up itself.
         if sign := getattr(self.codec, "sign", None):

@@ -19,7 +19,7 @@ from prompture import forks
 from prompture.codecs.base import Codec
 from prompture.compat import cached_property
 from prompture.drivers.core import BaseDriver, Call
-from prompture.drivers.faces import AsyncFaces, SyncFaces
+from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.probe import Health
 from prompture.drivers.provider import Engine, Features, Provider
@@ -219,7 +219,7 @@ class _EngineCall(Call):
         return HTTPRequest("POST", "", {})
 
 
-class InProcessDriver(SyncFaces, InProcessBase):
+class InProcessDriver(SyncGenerate, InProcessBase):
     """An in-process model, called synchronously."""
 
     def complete(self, request: Request) -> Completion:
@@ -253,7 +253,7 @@ class InProcessDriver(SyncFaces, InProcessBase):
         self.close()
 
 
-class AsyncInProcessDriver(AsyncFaces, InProcessBase):
+class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
     """An in-process model, called asynchronously: it runs in a worker thread."""
 
     async def complete(self, request: Request) -> Completion:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from prompture.codecs.base import Codec, Endpoint
-from prompture.drivers.limits import rate_limits
 from prompture.drivers.provider import Provider
+from prompture.drivers.ratelimit_headers import rate_limits
 from prompture.errors import AuthenticationError, PermissionDenied, PromptureError, TransportError
 from prompture.types import ModelInfo, RateLimits
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from prompture import given
-from prompture.drivers.asked import check_url
+from prompture.drivers.request_checks import check_url
 from prompture.errors import ConfigurationError
 from prompture.types import Document, File, Image, Message, Part, Role, Text, Tool, ToolCall
 
