@@ -73,7 +73,9 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _events() -> bytes:
     pieces = [ANSWER[i : i + 6] for i in range(0, len(ANSWER), 6)]
-    events = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
+    events: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces
+    ]
     usage = {"prompt_tokens": 20, "completion_tokens": len(pieces), "total_tokens": 40}
     events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     events.append({"choices": [], "usage": usage})

@@ -73,8 +73,9 @@ class Module:
     def docstring_lines(self) -> set[int]:
         found: set[int] = set()
         for node in ast.walk(self.tree):
-            value = node.value if isinstance(node, ast.Expr) else None
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant):
+                continue
+            if isinstance(node.value.value, str):
                 found.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         return found
 
