@@ -1,6 +1,7 @@
 """Measure the package's own order: files, sizes, names, comments, circles of imports.
 
     python scripts/house.py [package]     a table, then what breaks a rule
+    python scripts/house.py --picture     write the picture of the imports into ARCHITECTURE.md
 
 The rules are held by tests/test_house.py.
 """
@@ -269,6 +270,68 @@ def _strong(graph: dict[str, dict[str, str]]) -> list[list[str]]:
     return found
 
 
+FLOORS = (
+    ("F6", "cli", "testing"),
+    ("F5", "agents"),
+    ("F5", "extraction"),
+    ("F4", "flows"),
+    ("F3", "spend"),
+    ("F3", "drivers"),
+    ("F2", "codecs", "catalog", "rules"),
+    ("F1", "wire", "schema", "media"),
+    ("F0", "given", "errors", "money", "types", "copying", "forks", "compat"),
+)
+"""From the top down; those of one line do not import each other, but for F0's."""
+BEGIN, END = "<!-- imports: made by scripts/house.py --picture -->\n```text\n", "```\n<!-- end -->"
+
+
+def picture() -> str:
+    """The packages by floor, each with those right below that it imports when it is imported,
+    without those that one of these brings anyway."""
+    found = modules()
+    known = {m.name for m in found}
+    owners = {name: _owner(name) for name in known}
+    below: dict[str, set[str]] = defaultdict(set)
+    floor_of = {name: at for at, line in enumerate(FLOORS) for name in line[1:]}
+    base = set(FLOORS[-1][1:])
+    for m in found:
+        for other in imports(m, known):
+            if floor_of.get(owners[other], 0) > floor_of.get(owners[m.name], 99):
+                below[owners[m.name]].add(owners[other])
+    lines = []
+    for floor, *packages in FLOORS[:-1]:
+        for package in packages:
+            direct = below[package] - base - {""}
+            brought = {inner for each in direct for inner in _all_below(each, below)}
+            lines.append(f"{floor}  {package:<11} -> {'  '.join(sorted(direct - brought)) or 'F0'}")
+        lines.append("")
+    lines.append(f"F0  {'  '.join(FLOORS[-1][1:])}")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _owner(name: str) -> str:
+    """The package or top module that a module belongs to; "" for the package's own door."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def _all_below(package: str, below: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    left = [package]
+    while left:
+        for each in below.get(left.pop(), set()) - found:
+            found.add(each)
+            left.append(each)
+    return found
+
+
+def write_picture(page: Path = ROOT / "ARCHITECTURE.md") -> None:
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    page.write_text(f"{before}{BEGIN}{picture()}{END}{after}", encoding="utf-8")
+
+
 def table(found: list[Module]) -> None:
     by_package: dict[str, list[Module]] = defaultdict(list)
     for m in found:
@@ -290,6 +353,9 @@ def table(found: list[Module]) -> None:
 
 
 def main() -> None:
+    if sys.argv[1:] == ["--picture"]:
+        write_picture()
+        return
     found = modules(sys.argv[1] if len(sys.argv) > 1 else "")
     table(found)
     everything = modules()
