@@ -50,7 +50,7 @@ from prompture.copying import Portable
 
 if TYPE_CHECKING:
     from prompture.agents.trace import Trace
-    from prompture.extraction.result import Attempt
+    from prompture.flows.attempts import Attempt
     from prompture.money import Bill
     from prompture.schema.check import Problem
     from prompture.types import Completion

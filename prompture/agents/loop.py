@@ -24,7 +24,7 @@ from prompture.drivers.meter import Meter
 from prompture.errors import Invalid, InvalidRequest, ToolArgumentsInvalid, TransportError
 from prompture.extraction.salvage import cause_of, with_rest
 from prompture.flows.judge import blames_format, stop_error
-from prompture.flows.run import told
+from prompture.flows.run import driver_error
 from prompture.schema.check import InvalidValue
 from prompture.types import Completion, Message, Native, Request, ToolCall
 
@@ -137,7 +137,7 @@ class _Run(Generic[T]):
             except OutOfTime:
                 raise
             except Exception as exc:  # a driver may raise anything
-                error = told(exc, self.setup.driver)
+                error = driver_error(exc, self.setup.driver)
                 raise error from error.__cause__
             assert completion is not None
             step.completion = completion = self._read(completion)

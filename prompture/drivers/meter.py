@@ -58,6 +58,29 @@ class Meter(Protocol):
         return
 
 
+class ChargeRecorder(Meter):
+    """Records the charges of the calls it sees, failed tries included, in ``charges``.
+
+    It lets every call pass. Calls may come from several threads: ``list.append`` and copying a
+    list are atomic, so no lock is needed.
+    """
+
+    def __init__(self, charges: list[Charge] | None = None) -> None:
+        self.charges: list[Charge] = [] if charges is None else charges
+
+    def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
+        """Let every call pass."""
+        return request, None
+
+    def after(self, token: object, charge: Charge) -> None:
+        """Record a call."""
+        self.charges.append(charge)
+
+    def again(self, token: object, charge: Charge) -> None:
+        """Record a failed try."""
+        self.charges.append(charge)
+
+
 asking: ContextVar[tuple[int, int] | None] = ContextVar("prompture_asking", default=None)
 """The thread and the task that a call was made in, where a meter is asked in another thread."""
 _active: ContextVar[tuple[Meter, ...]] = ContextVar("prompture_meters", default=())

@@ -119,7 +119,7 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
             found = self._plans[driver] = self._shared_plan(driver)
         return found
 
-    def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Extraction[T]]:
+    def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Any, Extraction[T]]:
         read = content(text)
         document = document_turn(read)
         return cascade(

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from prompture.drivers.core import charge_of
 from prompture.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -29,12 +28,12 @@ from prompture.extraction.answer import (
 from prompture.extraction.inputs import path_hint
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
 from prompture.extraction.prompts import complaint, json_only, tool_complaints
-from prompture.extraction.result import Attempt, Extraction
-from prompture.extraction.salvage import cause_of, raw_of, with_rest
+from prompture.extraction.result import Extraction
+from prompture.extraction.salvage import cause_of, with_rest
 from prompture.extraction.strategy import Plan
+from prompture.flows.attempts import AttemptLog
 from prompture.flows.base import Ask, Flow
 from prompture.flows.judge import advice, blames_format, is_slip, status_of, stop_error
-from prompture.money import Bill, Charge
 from prompture.schema.blunders import NO_CONTEXT
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.source import Source
@@ -42,91 +41,6 @@ from prompture.schema.source import source as make_source
 from prompture.types import Completion, Message, Request
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What has been tried and charged so far, over all models."""
-
-    attempts: list[Attempt]
-    charges: list[Charge]
-    notes: tuple[str, ...] = ()
-    """What was changed in the text before it was sent."""
-
-    def bill(self) -> Bill:
-        return Bill(tuple(self.charges))
-
-    def note(
-        self,
-        completion: Completion,
-        *,
-        name: str,
-        strategy: str,
-        status: str = "ok",
-        problems: tuple[Problem, ...] = (),
-        error: str = "",
-        repairs: tuple[str, ...] = (),
-        asked: tuple[str, ...] = (),
-    ) -> None:
-        charge = charge_of(completion, name.partition("/")[0], status=status)
-        self.charges += [*completion.retries, charge]
-        self.attempts.append(
-            Attempt(
-                model=name,
-                strategy=strategy,
-                request_id=completion.request_id,
-                seconds=completion.seconds,
-                problems=problems,
-                error=error,
-                charge=charge,
-                repairs=repairs,
-                asked_for=asked,
-                raw=raw_of(completion),
-            )
-        )
-
-    def note_error(self, error: PromptureError, *, name: str, strategy: str) -> None:
-        charges = error.bill.charges if error.bill else ()
-        self.charges += charges
-        self.attempts.append(
-            Attempt(
-                model=name,
-                strategy=strategy,
-                request_id=getattr(error, "request_id", None),
-                error=f"{type(error).__name__}: {error}",
-                charge=charges[-1] if charges else None,
-                raw=raw_of(error.partial) if error.partial else "",
-            )
-        )
-
-    def abandon(self, charges: Sequence[Charge], *, strategy: str) -> None:
-        """A call that was left before its end, with its failed tries."""
-        last = charges[-1]
-        self.charges += charges
-        self.attempts.append(
-            Attempt(
-                model=f"{last.provider}/{last.model}",
-                strategy=strategy,
-                request_id=last.request_id,
-                seconds=last.seconds,
-                error="left before its end",
-                charge=last,
-            )
-        )
-
-    def onto(self, error: PromptureError) -> PromptureError:
-        """The error, carrying the bill and the attempts."""
-        if self.charges:
-            error.bill = self.bill()
-        error.attempts = tuple(self.attempts)
-        return error
-
-    def carried_by(self, exc: BaseException) -> None:
-        """Put the bill onto what is no error of ours (an interrupt, a cancelled task); what the
-        call that it ended was charged is there already."""
-        last: Bill | None = getattr(exc, "bill", None)
-        with suppress(AttributeError):
-            exc.bill = Bill((*self.charges, *(last.charges if last else ())))  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +79,8 @@ def one_model(
     document: Message,
     *,
     max_retries: int,
-    ledger: Ledger,
-) -> Flow[Extraction[T]]:
+    log: AttemptLog,
+) -> Flow[Any, Extraction[T]]:
     """Ask one model, and again up to ``max_retries`` times while its answer is invalid."""
     question = _Question(plan.request(document), plan, plan)
     name = f"{driver.provider.name}/{question.request.model or driver.model}"
@@ -177,13 +91,13 @@ def one_model(
         try:
             completion = yield Ask(driver, question.request, patch is not None, question.plan)
         except PromptureError as exc:
-            ledger.note_error(exc, name=name, strategy=plan.strategy)
+            log.failed(exc, name=name, strategy=plan.strategy)
             if left and isinstance(exc, ToolArgumentsInvalid):
                 continue
             raise
         so_far = patch.plain if patch else UNREAD
         if error := stop_error(completion, name=name, max_tokens=plan.template.max_tokens):
-            ledger.note(
+            log.answered(
                 completion,
                 name=name,
                 strategy=plan.strategy,
@@ -197,13 +111,13 @@ def one_model(
         try:
             reading = question.read(source, completion)
         except Rejected as exc:
-            ledger.note(
+            log.answered(
                 completion,
                 name=name,
                 strategy=plan.strategy,
                 status="invalid",
                 problems=exc.problems,
-                asked=asked,
+                asked_for=asked,
             )
             if not left or exc.problems[0].kind == NO_CONTEXT:
                 failure = failed(name, exc.problems, tries - left, completion)
@@ -214,13 +128,13 @@ def one_model(
             question = _again(question, source, driver, plan, completion, exc)
             continue
         except BaseException as exc:  # an interrupt while it is read: it was paid for
-            ledger.note(completion, name=name, strategy=plan.strategy, error=type(exc).__name__)
+            log.answered(completion, name=name, strategy=plan.strategy, error=type(exc).__name__)
             raise
         saved = max(0, whole_tokens - completion.usage.output_tokens) if patch else 0
-        ledger.note(
-            completion, name=name, strategy=plan.strategy, repairs=reading.repairs, asked=asked
+        log.answered(
+            completion, name=name, strategy=plan.strategy, repairs=reading.repairs, asked_for=asked
         )
-        return _extraction(reading, completion, plan, document, ledger, name, saved)
+        return _extraction(reading, completion, plan, document, log, name, saved)
     raise AssertionError("the last try ends in a value or an error")
 
 
@@ -229,14 +143,14 @@ def _extraction(
     completion: Completion,
     plan: Plan,
     document: Message,
-    ledger: Ledger,
+    log: AttemptLog,
     name: str,
     saved: int,
 ) -> Extraction[Any]:
     return Extraction(
         value=reading.value,
-        cost=ledger.bill(),
-        attempts=tuple(ledger.attempts),
+        cost=log.bill(),
+        attempts=tuple(log.attempts),
         model=name,
         strategy=plan.strategy,
         changes=plan.rewrite.changes,
@@ -244,7 +158,7 @@ def _extraction(
         plain=reading.plain,
         text=document.text,
         output_tokens_saved=saved,
-        notes=ledger.notes,
+        notes=log.notes,
     )
 
 
@@ -304,7 +218,7 @@ def failed(
 
 
 Planner = Callable[[Any], Plan]
-OneModel = Callable[..., Flow[Extraction[Any]]]
+OneModel = Callable[..., Flow[Any, Extraction[Any]]]
 """``one_model``, or what takes its place."""
 
 
@@ -316,12 +230,12 @@ def cascade(
     *,
     check: Callable[[Any, Plan, Message], None],
     max_retries: int,
-    ledger: Ledger | None = None,
+    log: AttemptLog | None = None,
     ask: OneModel = one_model,
     is_settled: Callable[[], bool] = lambda: False,
     is_over: Callable[[], bool] = lambda: False,
     notes: tuple[str, ...] = (),
-) -> Flow[Extraction[T]]:
+) -> Flow[Any, Extraction[T]]:
     """Ask the models in order until one gives a valid value.
 
     A model that fails in whatever way, or cannot be asked at all (no key), hands on to the next,
@@ -330,37 +244,37 @@ def cascade(
     time left. The last error is raised,
     carrying every attempt and the whole bill. ``ask`` asks one model.
     """
-    ledger = ledger or Ledger([], [])
-    ledger.notes = notes
+    log = log or AttemptLog()
+    log.notes = notes
     last: PromptureError | None = None
     for make in drivers:
-        driver, tried = None, len(ledger.attempts)
+        driver, tried = None, len(log.attempts)
         try:
             driver = _made(make)
             plan = planner(driver)
             check(driver, plan, document)
             return (
                 yield from _with_fallback(
-                    ask, source, driver, plan, document, max_retries=max_retries, ledger=ledger
+                    ask, source, driver, plan, document, max_retries=max_retries, log=log
                 )
             )
         except BudgetExceeded as exc:
-            raise ledger.onto(exc) from None
+            raise log.attach(exc) from None
         except PromptureError as exc:
             is_last = isinstance(exc, ConfigurationError) and len(drivers) == 1
             if is_last or is_settled() or is_over():
-                raise ledger.onto(exc) from exc.__cause__
-            if len(ledger.attempts) == tried:
-                ledger.note_error(exc, name=driver.name if driver else "", strategy="")
+                raise log.attach(exc) from exc.__cause__
+            if len(log.attempts) == tried:
+                log.failed(exc, name=driver.name if driver else "", strategy="")
             last = exc
         except GeneratorExit:
             raise
         except BaseException as exc:  # an interrupt or a bug, too, carries the bill so far
-            ledger.carried_by(exc)
+            log.attach_bill(exc)
             raise
     assert last is not None
-    _explain(last, ledger, document, models=len(drivers))
-    raise ledger.onto(last) from last.__cause__
+    _explain(last, log, document, models=len(drivers))
+    raise log.attach(last) from last.__cause__
 
 
 def _made(make: Callable[[], Any]) -> Any:
@@ -375,7 +289,7 @@ def _made(make: Callable[[], Any]) -> Any:
         ) from exc
 
 
-def _explain(error: PromptureError, ledger: Ledger, document: Message, *, models: int) -> None:
+def _explain(error: PromptureError, log: AttemptLog, document: Message, *, models: int) -> None:
     """Say what the message of the last error cannot know: a likely cause, and how the other
     models of the cascade failed (as notes, which a traceback shows)."""
     hint = path_hint(document) if isinstance(error, ExtractionError) else ""
@@ -383,7 +297,7 @@ def _explain(error: PromptureError, ledger: Ledger, document: Message, *, models
         error.args = (f"{error.args[0]}; {hint}", *error.args[1:])
     if models == 1:
         return
-    for attempt in ledger.attempts[:-1]:
+    for attempt in log.attempts[:-1]:
         why = attempt.error or "; ".join(map(str, attempt.problems[:3]))
         error.add_note(f"tried before: {attempt.model or 'a model'}: {why}")
 
@@ -396,22 +310,20 @@ def _with_fallback(
     document: Message,
     *,
     max_retries: int,
-    ledger: Ledger,
-) -> Flow[Extraction[T]]:
+    log: AttemptLog,
+) -> Flow[Any, Extraction[T]]:
     """``ask``, in the next looser way where the provider refuses the schema itself."""
-    before = len(ledger.attempts)
+    before = len(log.attempts)
     try:
-        return (
-            yield from ask(source, driver, plan, document, max_retries=max_retries, ledger=ledger)
-        )
+        return (yield from ask(source, driver, plan, document, max_retries=max_retries, log=log))
     except InvalidRequest as exc:
         looser = _looser(plan, exc)
         if looser is None:
             raise
     # The refused request is no attempt of the model's; those before it were.
-    answered = max(0, len(ledger.attempts) - before - 1)
+    answered = max(0, len(log.attempts) - before - 1)
     left = max(0, max_retries - answered)
-    return (yield from ask(source, driver, looser, document, max_retries=left, ledger=ledger))
+    return (yield from ask(source, driver, looser, document, max_retries=left, log=log))
 
 
 def _looser(plan: Plan, error: InvalidRequest) -> Plan | None:

@@ -25,13 +25,14 @@ from prompture.extraction.answer import (
     unlike_calls,
 )
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
-from prompture.extraction.flow import Ledger, failed, turns_after
-from prompture.extraction.live import AsyncLive, Books, Live
+from prompture.extraction.flow import failed, turns_after
+from prompture.extraction.live import AsyncLive, Live, RunningBill
 from prompture.extraction.partial import json_pieces
 from prompture.extraction.prompts import complaint
 from prompture.extraction.salvage import cause_of, with_rest
 from prompture.extraction.strategy import Plan
-from prompture.flows.base import Ask, Flow
+from prompture.flows.attempts import AttemptLog
+from prompture.flows.base import Ask, Flow, HasModel
 from prompture.flows.judge import is_slip, status_of, stop_error
 from prompture.flows.stream import Listener, astream, stream
 from prompture.money import Bill
@@ -212,7 +213,7 @@ class Items(Generic[T]):
             raise ConfigurationError(given.unknown("on_error", on_error, get_args(OnError)))
         self.source = source
         self.one = one
-        self.books = Books(budget, deadline)
+        self.running = RunningBill(budget, deadline)
         self.count = 0
         self.wrong: tuple[Problem, ...] = ()
         """What is wrong with the answer as a whole."""
@@ -220,12 +221,12 @@ class Items(Generic[T]):
         self._on_error = on_error
         self._stopped: Invalid | None = None
 
-    def listen(self, ask: Ask) -> Listener[Item[T]]:
-        self.books.open(ask)
+    def listen(self, ask: Ask[HasModel]) -> Listener[Item[T]]:
+        self.running.open(ask)
         return _Reader(self, ask.plan)
 
     def metered(self) -> AbstractContextManager[None]:
-        return self.books.metered()
+        return self.running.metered()
 
     def result(self, value: Any) -> Iterable[Item[T]]:
         return ()
@@ -271,8 +272,8 @@ class Items(Generic[T]):
         document: Message,
         *,
         max_retries: int,
-        ledger: Ledger,
-    ) -> Flow[None]:
+        log: AttemptLog,
+    ) -> Flow[Any, None]:
         """Ask one model, and again while its answer is no list."""
         request = plan.request(document)
         name = f"{driver.provider.name}/{request.model or driver.model}"
@@ -282,14 +283,14 @@ class Items(Generic[T]):
                 completion = yield Ask(driver, request, plan=plan)
             except PromptureError as exc:
                 if exc is self._stopped:
-                    exc.bill = Bill(tuple(self.books.watch.charges))
-                ledger.note_error(exc, name=name, strategy=plan.strategy)
+                    exc.bill = Bill(tuple(self.running.recorder.charges))
+                log.failed(exc, name=name, strategy=plan.strategy)
                 if left and isinstance(exc, ToolArgumentsInvalid) and not self.is_settled():
                     continue
                 raise
             error = stop_error(completion, name=name, max_tokens=plan.template.max_tokens)
             status = status_of(error) if error else "invalid" if self.wrong else "ok"
-            ledger.note(
+            log.answered(
                 completion,
                 name=name,
                 strategy=plan.strategy,
@@ -311,18 +312,18 @@ class Items(Generic[T]):
         raise with_rest(failure, completion, plan=plan, source=source)
 
 
-Run = Callable[[Items[T]], Flow[Any]]
+Run = Callable[[Items[T]], Flow[Any, Any]]
 
 
 class ItemStream(Live[Item[T]]):
     """Items as they come. See Live for leaving it."""
 
     def __init__(self, audience: Items[T], run: Run[T]) -> None:
-        super().__init__(stream(run(audience), audience), audience.books)
+        super().__init__(stream(run(audience), audience), audience.running)
 
 
 class AsyncItemStream(AsyncLive[Item[T]]):
     """ItemStream in the async colour."""
 
     def __init__(self, audience: Items[T], run: Run[T]) -> None:
-        super().__init__(astream(run(audience), audience), audience.books)
+        super().__init__(astream(run(audience), audience), audience.running)

@@ -6,63 +6,44 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from prompture.drivers.meter import Meter, metering
-from prompture.extraction.flow import Ledger
-from prompture.extraction.result import Attempt
-from prompture.flows.base import Ask
-from prompture.money import Bill, Charge
+from prompture.flows.attempts import Attempt, AttemptLog, ChargeRecorder
+from prompture.flows.base import Ask, HasModel
+from prompture.money import Bill
 from prompture.types import Usage
 from prompture.wire.deadline import left, within
 
 Y = TypeVar("Y")
 
 
-class Watch(Meter):
-    """Knows what the call under way was charged, for when it is left in its middle."""
-
-    def __init__(self) -> None:
-        self.charges: list[Charge] = []
-
-    def before(self, request: Any, driver: Any) -> tuple[Any, object]:
-        return request, None
-
-    def after(self, token: object, charge: Charge) -> None:
-        self.charges.append(charge)
-
-    def again(self, token: object, charge: Charge) -> None:
-        self.charges.append(charge)
-
-    def withdraw(self, token: object) -> None:
-        pass
-
-
-class Books:
-    """The ledger of an extraction, and what of it is not in there yet."""
+class RunningBill:
+    """The log of an extraction, and the charges of the current call, so that they are billed if
+    the iterator is closed early."""
 
     def __init__(self, budget: Meter | None, deadline: float | None = None) -> None:
-        self.ledger = Ledger([], [])
-        self.watch = Watch()
+        self.log = AttemptLog()
+        self.recorder = ChargeRecorder()
         self._budget = budget
         self._deadline = deadline
         self._until: float | None = None
         self._answered = 0
         self._strategy = ""
 
-    def open(self, ask: Ask) -> None:
+    def open(self, ask: Ask[HasModel]) -> None:
         """A call begins. With the first, the time for all of them does."""
         if self._until is None and self._deadline is not None:
             self._until = time.monotonic() + self._deadline
-        self.watch.charges.clear()
-        self._answered = len(self.ledger.attempts)
+        self.recorder.charges.clear()
+        self._answered = len(self.log.attempts)
         self._strategy = ask.plan.strategy if ask.plan else ""
 
     @contextmanager
     def metered(self) -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(within(left(self._until)))
-            stack.enter_context(metering(self.watch))
+            stack.enter_context(metering(self.recorder))
             if self._budget is not None:
                 stack.enter_context(metering(self._budget))
             yield
@@ -73,22 +54,22 @@ class Books:
 
     def settle(self) -> None:
         """No more will come: a call that was left in its middle goes on the bill."""
-        charges = [*self.watch.charges]
-        self.watch.charges.clear()
-        if charges and len(self.ledger.attempts) == self._answered:
-            self.ledger.abandon(charges, strategy=self._strategy)
+        charges = [*self.recorder.charges]
+        self.recorder.charges.clear()
+        if charges and len(self.log.attempts) == self._answered:
+            self.log.abandoned(charges, strategy=self._strategy)
 
 
 class Progress:
     """What has been spent and tried so far, while it goes on and after."""
 
-    def __init__(self, books: Books) -> None:
-        self._books = books
+    def __init__(self, running: RunningBill) -> None:
+        self._running = running
 
     @property
     def cost(self) -> Bill:
         """The bill of every call that ended: answered, failed, or left in its middle."""
-        return self._books.ledger.bill()
+        return self._running.log.bill()
 
     @property
     def usage(self) -> Usage:
@@ -98,12 +79,12 @@ class Progress:
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Every call that ended."""
-        return tuple(self._books.ledger.attempts)
+        return tuple(self._running.log.attempts)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was changed in the text before it was sent; known once the iteration begins."""
-        return self._books.ledger.notes
+        return self._running.log.notes
 
 
 class Live(Progress, Generic[Y]):
@@ -112,8 +93,8 @@ class Live(Progress, Generic[Y]):
     So does ``close()``, and leaving its ``with`` block.
     """
 
-    def __init__(self, steps: Generator[Y, None, None], books: Books) -> None:
-        super().__init__(books)
+    def __init__(self, steps: Generator[Y, None, None], running: RunningBill) -> None:
+        super().__init__(running)
         self._steps = steps
 
     def __iter__(self) -> Iterator[Y]:
@@ -129,7 +110,7 @@ class Live(Progress, Generic[Y]):
     def close(self) -> None:
         """Close the connection, if it is open, and settle the bill."""
         self._steps.close()
-        self._books.settle()
+        self._running.settle()
 
     def __enter__(self) -> Self:
         return self
@@ -142,8 +123,8 @@ class AsyncLive(Progress, Generic[Y]):
     """Iterate over it once. Leaving the loop closes the connection and settles the bill: as
     soon as the event loop runs again, or at once with ``aclose()`` or ``async with``."""
 
-    def __init__(self, steps: AsyncGenerator[Y, None], books: Books) -> None:
-        super().__init__(books)
+    def __init__(self, steps: AsyncGenerator[Y, None], running: RunningBill) -> None:
+        super().__init__(running)
         self._steps = steps
 
     async def __aiter__(self) -> AsyncIterator[Y]:
@@ -159,7 +140,7 @@ class AsyncLive(Progress, Generic[Y]):
     async def aclose(self) -> None:
         """Close the connection, if it is open, and settle the bill."""
         await self._steps.aclose()
-        self._books.settle()
+        self._running.settle()
 
     async def __aenter__(self) -> Self:
         return self

@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar, cast
 
 from prompture import given
 from prompture.drivers.meter import Meter
-from prompture.extraction.live import AsyncLive, Books, Live
+from prompture.extraction.live import AsyncLive, Live, RunningBill
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
-from prompture.flows.base import Ask, Flow
+from prompture.flows.base import Ask, Flow, HasModel
 from prompture.flows.stream import Listener, astream, stream
 from prompture.schema.blunders import blunder
 from prompture.schema.check import Problem, pointer
@@ -285,7 +285,7 @@ class Snapshots(Generic[T]):
         deadline: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.books = Books(budget, deadline)
+        self.running = RunningBill(budget, deadline)
         self.last: Extraction[T] | None = None
         self._source = source
         self._interval = given.number(interval, "min_interval", least=0) or 0.0
@@ -293,8 +293,8 @@ class Snapshots(Generic[T]):
         self._next = float("-inf")
         self._attempt = 0
 
-    def listen(self, ask: Ask) -> Listener[Partial[T]]:
-        self.books.open(ask)
+    def listen(self, ask: Ask[HasModel]) -> Listener[Partial[T]]:
+        self.running.open(ask)
         self._attempt += 1
         if ask.part:
             return _Deaf()
@@ -302,7 +302,7 @@ class Snapshots(Generic[T]):
         return _Reader(self._source, ask.plan, self._attempt, due)
 
     def metered(self) -> AbstractContextManager[None]:
-        return self.books.metered()
+        return self.running.metered()
 
     def result(self, value: Extraction[T]) -> Iterable[Partial[T]]:
         self.last = value
@@ -320,14 +320,14 @@ def _always() -> bool:
     return True
 
 
-Run = Callable[[Books], Flow[Extraction[T]]]
+Run = Callable[[RunningBill], Flow[Any, Extraction[T]]]
 
 
 class PartialStream(Live[Partial[T]]):
     """Snapshots as they come, the last with the ``result``. See Live for leaving it."""
 
     def __init__(self, audience: Snapshots[T], run: Run[T]) -> None:
-        super().__init__(stream(run(audience.books), audience), audience.books)
+        super().__init__(stream(run(audience.running), audience), audience.running)
         self._audience = audience
 
     @property
@@ -340,7 +340,7 @@ class AsyncPartialStream(AsyncLive[Partial[T]]):
     """PartialStream in the async colour."""
 
     def __init__(self, audience: Snapshots[T], run: Run[T]) -> None:
-        super().__init__(astream(run(audience.books), audience), audience.books)
+        super().__init__(astream(run(audience.running), audience), audience.running)
         self._audience = audience
 
     @property

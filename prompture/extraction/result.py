@@ -7,32 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from prompture.compat import cached_property
-from prompture.money import Bill, Charge
-from prompture.schema.check import Problem
+from prompture.flows.attempts import Attempt as Attempt
+from prompture.money import Bill
 from prompture.schema.rewriting.change import Change
 from prompture.types import Completion, Span, Usage
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One question to a model. ``problems`` are what was wrong with its answer, with pointers
-    into the schema's own values; ``error`` is set where no answer came (``model`` is empty where
-    not even a driver could be made). ``asked_for`` names the
-    parts that were asked for again, where it was not the whole. ``raw`` is the answer as the
-    model wrote it."""
-
-    model: str
-    strategy: str
-    request_id: str | None = None
-    seconds: float = 0.0
-    problems: tuple[Problem, ...] = ()
-    error: str = ""
-    charge: Charge | None = None
-    repairs: tuple[str, ...] = ()
-    asked_for: tuple[str, ...] = ()
-    raw: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

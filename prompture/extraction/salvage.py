@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from prompture.errors import ExtractionError, PromptureError
 from prompture.extraction.answer import UNREAD, Rejected
 from prompture.extraction.strategy import Plan
+from prompture.flows.attempts import raw_text
 from prompture.schema.check import InvalidValue
 from prompture.schema.exact import with_floats
 from prompture.schema.repair import NotJSON
@@ -17,13 +18,6 @@ E = TypeVar("E", bound=PromptureError)
 _OURS = (Rejected, InvalidValue, NotJSON)
 
 
-def raw_of(completion: Completion) -> str:
-    """The answer as the model wrote it: the arguments of its calls, else its text."""
-    if not completion.tool_calls:
-        return completion.text
-    return "\n".join(call.raw_arguments for call in completion.tool_calls)
-
-
 def with_rest(
     error: E, completion: Completion, *, plan: Plan, source: Source[Any], plain: Any = UNREAD
 ) -> E:
@@ -31,7 +25,7 @@ def with_rest(
     what can be read of an answer that was cut off."""
     error.partial = completion
     if isinstance(error, ExtractionError):
-        error.raw = raw_of(completion)
+        error.raw = raw_text(completion)
         error.value = _begun(error.raw, plan, source) if plain is UNREAD else with_floats(plain)
     return error
 

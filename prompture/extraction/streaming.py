@@ -21,7 +21,7 @@ from prompture.flows.base import Flow
 if TYPE_CHECKING:
     from prompture.drivers.meter import Meter
     from prompture.extraction.items import AsyncItemStream, Items, ItemStream, OnError
-    from prompture.extraction.live import Books
+    from prompture.extraction.live import RunningBill
     from prompture.extraction.partial import AsyncPartialStream, PartialStream
     from prompture.schema.source import Source
 
@@ -38,7 +38,7 @@ class Streaming(Generic[T]):
         deadline: float | None
         examples: tuple[tuple[str, Any], ...]
 
-        def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Any]: ...
+        def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Any, Any]: ...
 
     def extract_stream(
         self,
@@ -96,9 +96,11 @@ class Streaming(Generic[T]):
 
         return AsyncItemStream(self._items(on_error), self._items_flow(text, asynchronous=True))
 
-    def _snapshots_flow(self, text: Any, *, asynchronous: bool) -> Callable[[Books], Flow[Any]]:
-        return lambda books: self._flow(
-            text, asynchronous=asynchronous, ledger=books.ledger, is_over=books.is_over
+    def _snapshots_flow(
+        self, text: Any, *, asynchronous: bool
+    ) -> Callable[[RunningBill], Flow[Any, Any]]:
+        return lambda running: self._flow(
+            text, asynchronous=asynchronous, log=running.log, is_over=running.is_over
         )
 
     def _items(self, on_error: OnError) -> Items[T]:
@@ -112,12 +114,12 @@ class Streaming(Generic[T]):
             deadline=self.deadline,
         )
 
-    def _items_flow(self, text: Any, *, asynchronous: bool) -> Callable[[Items[T]], Flow[Any]]:
+    def _items_flow(self, text: Any, *, asynchronous: bool) -> Callable[[Items[T]], Flow[Any, Any]]:
         return lambda items: self._of_items._flow(
             text,
             asynchronous=asynchronous,
-            ledger=items.books.ledger,
-            is_over=items.books.is_over,
+            log=items.running.log,
+            is_over=items.running.is_over,
             ask=items.ask,
             is_settled=items.is_settled,
         )

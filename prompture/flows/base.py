@@ -7,27 +7,69 @@ catch it and go on with another call.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
-from prompture.types import Completion, Request
+from prompture.types import Completion, Delta, Request
+
+if TYPE_CHECKING:
+    from prompture.drivers.provider import Features, Provider
 
 T = TypeVar("T")
 
 
+class HasModel(Protocol):
+    """What a flow knows of a driver, whatever its colour."""
+
+    @property
+    def name(self) -> str:
+        """``"provider/model"``."""
+        ...
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def provider(self) -> Provider: ...
+
+    @property
+    def features(self) -> Features: ...
+
+
+class Generates(HasModel, Protocol):
+    """What a flow asks of a sync driver."""
+
+    def complete(self, request: Request) -> Completion: ...
+
+    def stream(self, request: Request) -> Generator[Delta | Completion, None, None]: ...
+
+
+class GeneratesAsync(HasModel, Protocol):
+    """What a flow asks of an async driver."""
+
+    def complete(self, request: Request) -> Awaitable[Completion]: ...
+
+    def stream(self, request: Request) -> AsyncGenerator[Delta | Completion, None]: ...
+
+
+D = TypeVar("D", bound=HasModel)
+D_co = TypeVar("D_co", bound=HasModel, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Generic[D_co]):
     """Call this driver with this request. The driver is of the runner's colour.
 
     ``part`` says that only parts of an earlier answer are asked for again. ``plan`` is how the
     answer is to be read, for those who read it while it comes.
     """
 
-    driver: Any
+    driver: D_co
     request: Request
     part: bool = False
     plan: Any = None
 
 
-Flow: TypeAlias = Generator[Ask, Completion, T]
+Flow: TypeAlias = Generator[Ask[D], Completion, T]
+"""``Flow[Generates, T]`` for sync drivers, ``Flow[GeneratesAsync, T]`` for async ones."""

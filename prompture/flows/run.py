@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from prompture.drivers import hooks
 from prompture.errors import PromptureError, ProtocolError
-from prompture.flows.base import Ask, Flow
+from prompture.flows.base import Ask, D, Flow, Generates, GeneratesAsync, HasModel
 from prompture.types import Completion
 from prompture.wire.loops import require_asyncio
 from prompture.wire.steps import Done, advance
@@ -16,20 +16,20 @@ from prompture.wire.steps import Done, advance
 T = TypeVar("T")
 
 
-def run(flow: Flow[T]) -> T:
-    """Carry a flow to its end with sync drivers."""
+def run(flow: Flow[Generates, T]) -> T:
+    """Run a flow to its end with sync drivers."""
     step = advance(flow)
     while not isinstance(step, Done):
         reply: Completion | BaseException
         try:
             reply = step.driver.complete(step.request)
         except BaseException as exc:  # whatever it is, the flow adds its bill
-            reply = told(exc, step.driver)
+            reply = driver_error(exc, step.driver)
         step = advance(flow, reply)
     return step.value
 
 
-def told(exc: BaseException, driver: Any) -> BaseException:
+def driver_error(exc: BaseException, driver: HasModel) -> BaseException:
     """What a driver raised, as an error of ours.
 
     A driver may be somebody else's and raise anything; its exception is then the cause of a
@@ -61,7 +61,7 @@ LARGE_CHARS = 1_000_000
 """A longer answer is read in a thread of its own, where it holds up no event loop."""
 
 
-async def answered(flow: Flow[T], reply: Completion | BaseException) -> Ask | Done[T]:
+async def answered(flow: Flow[D, T], reply: Completion | BaseException) -> Ask[D] | Done[T]:
     """``advance``, away from the event loop where it may take long."""
     if isinstance(reply, Completion) and chars_of(reply) > LARGE_CHARS:
         return await asyncio.to_thread(advance, flow, reply)
@@ -73,8 +73,8 @@ def chars_of(completion: Completion) -> int:
     return len(completion.text) + sum(len(call.raw_arguments) for call in completion.tool_calls)
 
 
-async def arun(flow: Flow[T]) -> T:
-    """Carry a flow to its end with async drivers."""
+async def arun(flow: Flow[GeneratesAsync, T]) -> T:
+    """Run a flow to its end with async drivers."""
     require_asyncio()
     step = advance(flow)
     while not isinstance(step, Done):
@@ -84,6 +84,6 @@ async def arun(flow: Flow[T]) -> T:
         except GeneratorExit:
             raise
         except BaseException as exc:  # whatever it is, the flow adds its bill
-            reply = told(exc, step.driver)
+            reply = driver_error(exc, step.driver)
         step = await answered(flow, reply)
     return step.value

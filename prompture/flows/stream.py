@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from prompture.errors import ProtocolError
-from prompture.flows.base import Ask, Flow
-from prompture.flows.run import answered, told
+from prompture.flows.base import Ask, Flow, Generates, GeneratesAsync, HasModel
+from prompture.flows.run import answered, driver_error
 from prompture.types import Completion, Delta
 from prompture.wire.loops import require_asyncio
 from prompture.wire.steps import Done, advance
@@ -47,17 +47,17 @@ class Audience(Protocol[Y_co, T_contra]):
     what the caller does in between is not taken for a part of it.
     """
 
-    def listen(self, ask: Ask) -> Listener[Y_co]: ...
+    def listen(self, ask: Ask[HasModel]) -> Listener[Y_co]: ...
 
-    def metered(self) -> AbstractContextManager[Any]: ...
+    def metered(self) -> AbstractContextManager[None]: ...
 
     def result(self, value: T_contra) -> Iterable[Y_co]:
         """What the flow's own result makes ready."""
         ...
 
 
-def stream(flow: Flow[T], audience: Audience[Y, T]) -> Generator[Y, None, None]:
-    """Carry a flow to its end with sync drivers. Closing it closes the connection."""
+def stream(flow: Flow[Generates, T], audience: Audience[Y, T]) -> Generator[Y, None, None]:
+    """Run a flow to its end with sync drivers. Closing it closes the connection."""
     with closing(flow):
         step = advance(flow)
         while not isinstance(step, Done):
@@ -65,16 +65,16 @@ def stream(flow: Flow[T], audience: Audience[Y, T]) -> Generator[Y, None, None]:
             try:
                 reply = yield from _heard(step, audience)
             except Exception as exc:  # a driver may raise anything
-                reply = told(exc, step.driver)
+                reply = driver_error(exc, step.driver)
             step = advance(flow, reply)
         yield from audience.result(step.value)
 
 
-def _heard(ask: Ask, audience: Audience[Y, Any]) -> Generator[Y, None, Completion]:
+def _heard(ask: Ask[Generates], audience: Audience[Y, Any]) -> Generator[Y, None, Completion]:
     listener = audience.listen(ask)
     if not ask.driver.features.streaming:
         with audience.metered():
-            whole: Completion = ask.driver.complete(ask.request)
+            whole = ask.driver.complete(ask.request)
         yield from listener.end(whole)
         return whole
     hear = listener.hear
@@ -91,8 +91,10 @@ def _heard(ask: Ask, audience: Audience[Y, Any]) -> Generator[Y, None, Completio
     return piece
 
 
-async def astream(flow: Flow[T], audience: Audience[Y, T]) -> AsyncGenerator[Y, None]:
-    """Carry a flow to its end with async drivers. Closing it closes the connection."""
+async def astream(
+    flow: Flow[GeneratesAsync, T], audience: Audience[Y, T]
+) -> AsyncGenerator[Y, None]:
+    """Run a flow to its end with async drivers. Closing it closes the connection."""
     require_asyncio()
     with closing(flow):
         step = advance(flow)
@@ -119,20 +121,19 @@ async def astream(flow: Flow[T], audience: Audience[Y, T]) -> AsyncGenerator[Y, 
             except StopAsyncIteration:
                 reply = None
             except Exception as exc:  # a driver may raise anything
-                reply = told(exc, step.driver)
+                reply = driver_error(exc, step.driver)
             step = await answered(flow, reply or _unfinished(step))
         for out in audience.result(step.value):
             yield out
 
 
-def _pieces(ask: Ask) -> AsyncGenerator[Delta | Completion, None]:
+def _pieces(ask: Ask[GeneratesAsync]) -> AsyncGenerator[Delta | Completion, None]:
     if not ask.driver.features.streaming:
         return _whole(ask)
-    found: AsyncGenerator[Delta | Completion, None] = ask.driver.stream(ask.request)
-    return found
+    return ask.driver.stream(ask.request)
 
 
-async def _whole(ask: Ask) -> AsyncGenerator[Delta | Completion, None]:
+async def _whole(ask: Ask[GeneratesAsync]) -> AsyncGenerator[Delta | Completion, None]:
     yield await ask.driver.complete(ask.request)
 
 
@@ -148,5 +149,5 @@ def _cut(delta: Delta) -> Iterator[Delta]:
         yield replace(delta, text=text[part], tool_arguments=arguments[part])
 
 
-def _unfinished(ask: Ask) -> ProtocolError:
+def _unfinished(ask: Ask[HasModel]) -> ProtocolError:
     return ProtocolError(f"{ask.driver.name}: its stream ended without a Completion")

@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from threading import Lock
 from typing import TYPE_CHECKING
 
-from prompture.forks import renewed_at_fork
-from prompture.money import Bill, Charge
+from prompture.drivers.meter import ChargeRecorder
+from prompture.money import Bill
 from prompture.spend.base import Block
 
 if TYPE_CHECKING:
-    from prompture.drivers.core import BaseDriver
-    from prompture.types import Request, Usage
+    from prompture.types import Usage
 
 
-class Totals(Block):
+class Totals(ChargeRecorder, Block):
     """The calls that were made while it was open, so far."""
-
-    def __init__(self) -> None:
-        self._charges: list[Charge] = []
-        self._renew()
-        renewed_at_fork(self, "_renew")
-
-    def _renew(self) -> None:
-        self._lock = Lock()
-
-    def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
-        """Let every call pass."""
-        return request, None
-
-    def after(self, token: object, charge: Charge) -> None:
-        """Note a call."""
-        with self._lock:
-            self._charges.append(charge)
-
-    def again(self, token: object, charge: Charge) -> None:
-        """Note a failed try."""
-        self.after(token, charge)
 
     @property
     def bill(self) -> Bill:
         """Every call with its price, failed ones included."""
-        with self._lock:
-            return Bill(tuple(self._charges))
+        return Bill(tuple(self.charges))
 
     @property
     def cost(self) -> Decimal | None:
@@ -59,7 +35,7 @@ class Totals(Block):
     @property
     def calls(self) -> int:
         """How many calls were made, retried tries included."""
-        return len(self._charges)
+        return len(self.charges)
 
     def __str__(self) -> str:
         return str(self.bill)
