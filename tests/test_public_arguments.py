@@ -31,7 +31,6 @@ ROWS: list[Row] = [
     (lambda text: prompture.ground({"a": "x"}, text), "text", [None, *NO_TEXT]),
     (lambda dialect: schema.rewrite({}, dialect), "dialect", [None, *NO_TEXT]),
     (lambda exact: schema.rewrite({}, exact=exact), "exact", ["yes", 1, [], {}]),
-    (lambda oversize: schema.rewrite({}, oversize=oversize), "oversize", ["x", 1, [], {}]),
     (catalog.search, "query", NO_TEXT),
     (catalog.cheapest, "needs", [None, *NO_TEXT]),
     (lambda among: catalog.cheapest(among=among), "among", [0, True, object(), print, [1]]),

@@ -97,8 +97,8 @@ def _rewritten(tool: FunctionTool, features: Features) -> Rewrite:
     own = features.schema_dialect
     try:
         if tool.strict or own in _ALWAYS:
-            return rewrite(tool.parameters, own, exact=False)
-        return rewrite(tool.parameters, _LOOSE, exact=False)
+            return rewrite(tool.parameters, own)
+        return rewrite(tool.parameters, _LOOSE)
     except SchemaError as exc:
         raise SchemaError(f"the arguments of tool {tool.name!r}: {exc}") from exc
 

@@ -24,12 +24,12 @@ def command(schema: str, dialect: str, changes_only: bool) -> None:
     from prompture.schema.source import source
 
     given, name = source(schema_of(schema)).json_schema, _dialect(dialect)
-    made = rewrite(given, name, exact=False)
+    made = rewrite(given, name)
     if not changes_only:
         write_json(sys.stdout, made.schema, indent=2)
     for change in made.changes:
         echo(str(change), err=True)
-    for excess in preflight(given, name, exact=False):
+    for excess in preflight(given, name):
         click.echo(f"too large: {name} {excess}; the rest becomes JSON text", err=True)
     if not made.changes:
         click.echo("nothing was changed", err=True)

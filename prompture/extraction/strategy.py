@@ -140,7 +140,7 @@ def _rewritten(source: Source[Any], strategy: str, features: Features) -> Rewrit
     dialect = features.schema_dialect if strategy in ("json_schema", "tool") else "plain"
     if strategy == "tool" and dialect == "plain":
         dialect = _LOOSE
-    return rewrite(source.json_schema, dialect, exact=False)
+    return rewrite(source.json_schema, dialect)
 
 
 def _sendable(rewritten: Rewrite) -> dict[str, Any]:

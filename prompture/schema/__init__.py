@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from prompture.schema.rewriting import Rewrite as Rewrite
     from prompture.schema.rewriting import preflight as preflight
     from prompture.schema.rewriting import rewrite as rewrite
-    from prompture.schema.rewriting import split as split
     from prompture.schema.source import Source as Source
 
 _HOMES = {
@@ -33,7 +32,6 @@ _HOMES = {
     "Rewrite": "rewriting",
     "preflight": "rewriting",
     "rewrite": "rewriting",
-    "split": "rewriting",
 }
 
 __all__ = [
@@ -47,7 +45,6 @@ __all__ = [
     "parse",
     "preflight",
     "rewrite",
-    "split",
 ]
 
 

@@ -16,7 +16,7 @@ from jsonschema.validators import validator_for
 from pydantic import BaseModel, Field
 
 from prompture.errors import SchemaError, UnsupportedError
-from prompture.schema import preflight, rewrite, split
+from prompture.schema import preflight, rewrite
 from prompture.schema.rewriting.dialects import DIALECTS, Dialect, Limits, dialect_named
 from prompture.schema.rewriting.kinds import same
 from prompture.schema.source import source
@@ -159,7 +159,7 @@ PLACES = [
 )
 def test_a_rewrite_and_its_inverse(dialect: str, schema: Any, value: Any, moved: Any) -> None:
     whole = obj(("x",), x=schema)
-    found = rewrite(whole, dialect)
+    found = rewrite(whole, dialect, exact=True)
     assert same(found.forward({"x": value}), {"x": moved})
     assert same(found.restore({"x": moved}), {"x": value})
     Draft202012Validator(native(found.schema)).validate({"x": moved})
@@ -182,7 +182,7 @@ def test_a_rewrite_and_its_inverse(dialect: str, schema: Any, value: Any, moved:
     ],
 )
 def test_the_root_is_an_object(schema: Any, value: Any, moved: Any) -> None:
-    found = rewrite(schema, "openai")
+    found = rewrite(schema, "openai", exact=True)
     assert found.schema["type"] == "object"
     assert found.forward(value) == moved
     assert found.restore(moved) == value
@@ -190,7 +190,7 @@ def test_the_root_is_an_object(schema: Any, value: Any, moved: Any) -> None:
 
 
 def test_a_model_that_forgets_the_wrapping_is_understood() -> None:
-    found = rewrite({"type": "array", "items": obj(a=INT)}, "openai")
+    found = rewrite({"type": "array", "items": obj(a=INT)}, "openai", exact=True)
     assert found.restore([{"a": 1}]) == [{"a": 1}]
 
 
@@ -210,14 +210,14 @@ DEEP = {
 
 def test_recursion_is_kept_where_it_may_be() -> None:
     for dialect in ("openai", "moonshot", "ollama"):
-        found = rewrite(TREE, dialect)
+        found = rewrite(TREE, dialect, exact=True)
         assert not any(change.rewrite == "text" for change in found.changes)
         assert found.restore(found.forward(DEEP)) == DEEP
 
 
 @pytest.mark.parametrize("dialect", ["anthropic", "gemini", "gemini-openapi", "cohere"])
 def test_recursion_is_unrolled_elsewhere_and_ends_in_text(dialect: str) -> None:
-    found = rewrite(TREE, dialect)
+    found = rewrite(TREE, dialect, exact=True)
     moved = found.forward(DEEP)
     assert '{\\"v\\":' in json.dumps(moved)
     assert found.restore(moved) == DEEP
@@ -275,7 +275,7 @@ def test_pydantic_models_come_back_equal(dialect: str, value: dict[str, Any]) ->
 
 def test_the_intended_reading_asks_for_no_more_than_is_named() -> None:
     schema = Invoice.model_json_schema()
-    assert "other_fields" in json.dumps(rewrite(schema, "openai").schema)
+    assert "other_fields" in json.dumps(rewrite(schema, "openai", exact=True).schema)
     plain = rewrite(schema, "openai", exact=False).schema
     assert "other_fields" not in json.dumps(plain)
     assert plain["properties"]["due"]["anyOf"] == [STR, NUL]
@@ -286,8 +286,8 @@ def test_the_intended_reading_asks_for_no_more_than_is_named() -> None:
 
 def test_order_is_kept() -> None:
     schema = obj(("z",), z=STR, a=INT, m={"type": "object", "additionalProperties": STR})
-    assert list(rewrite(schema, "openai").schema["properties"]) == ["z", "a", "m"]
-    assert rewrite(schema, "gemini").schema["propertyOrdering"] == ["z", "a", "m"]
+    assert list(rewrite(schema, "openai", exact=True).schema["properties"]) == ["z", "a", "m"]
+    assert rewrite(schema, "gemini", exact=True).schema["propertyOrdering"] == ["z", "a", "m"]
 
 
 def test_constraints_move_into_the_description_and_the_report() -> None:
@@ -301,7 +301,7 @@ def test_constraints_move_into_the_description_and_the_report() -> None:
             "description": "Tags.",
         },
     )
-    found = rewrite(schema, "anthropic")
+    found = rewrite(schema, "anthropic", exact=True)
     assert (
         found.schema["properties"]["a"]["description"] == "Tags. (at most 5 items; no item twice)"
     )
@@ -309,7 +309,7 @@ def test_constraints_move_into_the_description_and_the_report() -> None:
         ("/properties/a", "constraint")
     ] * 2
     assert "only checked locally" in str(found.unenforced[0])
-    assert rewrite(schema, "openai-compatible").changes == ()
+    assert rewrite(schema, "openai-compatible", exact=True).changes == ()
 
 
 @pytest.mark.parametrize(
@@ -324,19 +324,19 @@ def test_constraints_move_into_the_description_and_the_report() -> None:
     ],
 )
 def test_what_cannot_be_enforced_is_said(schema: dict[str, Any], note: str) -> None:
-    found = rewrite(obj(("x",), x=schema), "openai")
+    found = rewrite(obj(("x",), x=schema), "openai", exact=True)
     assert note in found.schema["properties"]["x"]["description"]
     assert any(change.unenforced and change.pointer == "/properties/x" for change in found.changes)
 
 
 def test_words_without_a_type_are_kept_where_a_type_is_found() -> None:
     schema = {"allOf": [INT, {"minimum": 12}, {"maximum": 14}]}
-    assert rewrite(obj(("x",), x=schema), "openai").schema["properties"]["x"] == {
+    assert rewrite(obj(("x",), x=schema), "openai", exact=True).schema["properties"]["x"] == {
         "type": "integer",
         "minimum": 12,
         "maximum": 14,
     }
-    alone = rewrite(obj(("x",), x={"minLength": 3}), "openai-compatible")
+    alone = rewrite(obj(("x",), x={"minLength": 3}), "openai-compatible", exact=True)
     assert alone.schema["properties"]["x"] == {"description": "at least 3 characters"}
     assert alone.unenforced
 
@@ -348,13 +348,13 @@ def test_the_drafts_are_read_by_the_letter() -> None:
         "exclusiveMinimum": True,
         **INT,
     }
-    assert rewrite(old, "openai").schema["properties"]["value"]["exclusiveMinimum"] == 3
+    assert rewrite(old, "openai", exact=True).schema["properties"]["value"]["exclusiveMinimum"] == 3
     hidden = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "definitions": {"A": STR},
         **obj(("x",), x={"$ref": "#/definitions/A", "maxLength": 0, "description": "d"}),
     }
-    found = rewrite(hidden, "openai")
+    found = rewrite(hidden, "openai", exact=True)
     assert found.restore(found.forward({"x": "long"})) == {"x": "long"}
     assert found.schema["properties"]["x"] == {"anyOf": [{"$ref": "#/$defs/A"}], "description": "d"}
 
@@ -378,14 +378,16 @@ def test_references_of_every_sort_resolve(reference: str) -> None:
             "o": {"$id": "other.json", "$defs": {"inner": INT}},
         },
     }
-    found = rewrite(schema, "openai")
+    found = rewrite(schema, "openai", exact=True)
     (definition,) = found.schema["$defs"].values()
     assert definition == INT
 
 
 def test_a_fragment_is_read_in_a_resource_that_is_named_by_a_urn() -> None:
     inner = {"$id": "urn:uuid:y", **obj(("x",), x={"$ref": "#/$defs/n"}), "$defs": {"n": INT}}
-    found = rewrite({"$defs": {"inner": inner}, **obj(("a",), a={"$ref": "urn:uuid:y"})}, "openai")
+    found = rewrite(
+        {"$defs": {"inner": inner}, **obj(("a",), a={"$ref": "urn:uuid:y"})}, "openai", exact=True
+    )
     assert INT in found.schema["$defs"].values()
 
 
@@ -399,7 +401,7 @@ def test_before_2019_an_id_beside_a_reference_is_not_read() -> None:
         },
         "allOf": [{"$id": "http://a.example/", "$ref": "foo.json"}],
     }
-    (definition,) = rewrite(schema, "openai").schema["$defs"].values()
+    (definition,) = rewrite(schema, "openai", exact=True).schema["$defs"].values()
     assert definition == INT
     assert source(schema).validate(1) == 1
 
@@ -407,7 +409,7 @@ def test_before_2019_an_id_beside_a_reference_is_not_read() -> None:
 def test_beyond_the_unions_of_a_dialect_null_is_an_empty_list() -> None:
     names = [f"f{i}" for i in range(20)]
     schema = obj(tuple(names), **{name: {"type": ["string", "null"]} for name in names})
-    found = rewrite(schema, "anthropic")
+    found = rewrite(schema, "anthropic", exact=True)
     assert broken(found.schema, "anthropic") == []
     assert not any(change.rewrite == "text" for change in found.changes)
     value = dict.fromkeys(names) | {"f19": "x"}
@@ -423,10 +425,10 @@ def test_an_identity_is_known_as_one() -> None:
         a=STR,
         b={"type": "array", "items": obj(("c",), c={"type": ["integer", "null"]})},
     )
-    assert rewrite(closed, "openai").identity
-    assert rewrite(TREE, "ollama").identity
-    assert not rewrite(obj(a=STR), "openai").identity
-    plain = rewrite({"anything": 1}, "plain")
+    assert rewrite(closed, "openai", exact=True).identity
+    assert rewrite(TREE, "ollama", exact=True).identity
+    assert not rewrite(obj(a=STR), "openai", exact=True).identity
+    plain = rewrite({"anything": 1}, "plain", exact=True)
     assert plain.identity
     assert plain.schema == {"anything": 1}
 
@@ -434,10 +436,10 @@ def test_an_identity_is_known_as_one() -> None:
 def test_it_is_cached_deterministic_and_leaves_the_schema_alone() -> None:
     schema = Invoice.model_json_schema()
     before = copy.deepcopy(schema)
-    one = rewrite(schema, "openai")
-    assert rewrite(copy.deepcopy(schema), "openai_strict") is one
+    one = rewrite(schema, "openai", exact=True)
+    assert rewrite(copy.deepcopy(schema), "openai_strict", exact=True) is one
     assert schema == before
-    other = rewrite({**schema, "$comment": "not the same text"}, "openai")
+    other = rewrite({**schema, "$comment": "not the same text"}, "openai", exact=True)
     assert other is not one
     assert json.dumps(other.schema) == json.dumps(one.schema)
 
@@ -465,7 +467,7 @@ def test_restore_never_raises(dialect: str, answer: Any) -> None:
         u={"anyOf": [{"type": "object", "additionalProperties": INT}, {"type": "array"}]},
         j={},
     )
-    rewrite(schema, dialect).restore(answer)
+    rewrite(schema, dialect, exact=True).restore(answer)
 
 
 def test_what_does_not_fit_is_carried_so_that_the_check_can_tell() -> None:
@@ -474,7 +476,7 @@ def test_what_does_not_fit_is_carried_so_that_the_check_can_tell() -> None:
         a={"type": "object", "additionalProperties": INT},
         t={"type": "array", "prefixItems": [STR]},
     )
-    found = rewrite(schema, "openai")
+    found = rewrite(schema, "openai", exact=True)
     twice = [{"key": "k", "value": 1}, {"key": "k", "value": 2}]
     assert found.restore({"a": twice, "t": {"item1": "x", "rest": []}}) == {"a": twice, "t": ["x"]}
     assert found.restore({"a": {"k": 1}, "t": ["x"]}) == {"a": {"k": 1}, "t": ["x"]}
@@ -482,7 +484,7 @@ def test_what_does_not_fit_is_carried_so_that_the_check_can_tell() -> None:
 
 
 def test_an_explicit_null_does_not_become_absent() -> None:
-    found = rewrite(obj(a=STR), "openai")
+    found = rewrite(obj(a=STR), "openai", exact=True)
     back = found.restore(found.forward({"a": None}))
     assert "a" in back
     assert not isinstance(back["a"], str)
@@ -495,7 +497,7 @@ def test_what_no_branch_takes_goes_to_the_nearest() -> None:
             {"properties": {"a": STR}, "required": ["a"]},
         ]
     }
-    found = rewrite(schema, "openai")
+    found = rewrite(schema, "openai", exact=True)
     assert found.restore(found.forward({})) == {}
     assert found.restore({"value": {"a": 3, "other_fields": "{}"}}) == {"a": 3}
 
@@ -511,7 +513,7 @@ def test_pointers_into_the_answer() -> None:
             j={},
         ),
     }
-    found = rewrite(schema, "openai")
+    found = rewrite(schema, "openai", exact=True)
     value = [{"d": {"a/b": {"n": 1}}, "t": ["x", 1, "y"], "m": None, "j": {"q": 1}}]
     answer = found.forward(value)
     table = {
@@ -525,7 +527,13 @@ def test_pointers_into_the_answer() -> None:
     }
     for pointer, place in table.items():
         assert found.forward_pointer(pointer, answer) == place
-    assert rewrite(value[0] and STR, "plain").forward_pointer("/a", {}) == "/a"
+    assert rewrite(value[0] and STR, "plain", exact=True).forward_pointer("/a", {}) == "/a"
+
+
+def test_a_branch_that_is_the_whole_union_leads_to_the_nearest_place() -> None:
+    schema = {"anyOf": [obj(("a",), a=STR), {"$ref": "#"}]}
+    found = rewrite(schema, "openai-compatible", exact=True)
+    assert found.forward_pointer("/a", "text") == ""
 
 
 def many(count: int, inner: Any = STR) -> dict[str, Any]:
@@ -542,68 +550,20 @@ def many(count: int, inner: Any = STR) -> dict[str, Any]:
         ("openai", many(100, {"enum": ["x" * 1300]}), "characters of names and enum values"),
     ],
 )
-def test_a_schema_too_large_is_told_split_or_carried_as_text(
+def test_of_a_schema_too_large_the_largest_parts_become_text(
     dialect: str, schema: Any, limit: str
 ) -> None:
-    assert limit in [excess.limit for excess in preflight(schema, dialect)]
-    if limit == "properties":
-        with pytest.raises(SchemaError, match=f"at most [0-9,]+ {limit}"):
-            rewrite(schema, dialect, oversize="refuse")
-    found = rewrite(schema, dialect)
+    assert limit in [excess.limit for excess in preflight(schema, dialect, exact=True)]
+    found = rewrite(schema, dialect, exact=True)
     assert broken(found.schema, dialect) == []
     assert any(change.unenforced for change in found.changes)
-    plan = split(schema, dialect)
-    assert len(plan.parts) > 1
-    for part in plan.parts:
-        assert preflight(part.schema, dialect) == ()
-        assert broken(rewrite(part.schema, dialect, oversize="refuse").schema, dialect) == []
-
-
-def test_the_parts_of_a_plan_make_one_value() -> None:
-    schema = obj(("x", "y"), x=many(70), y=many(70), z=INT)
-    plan = split(schema, "moonshot")
-    value = {"x": {"p0": "a", "p69": "b"}, "y": {"p0": "c"}, "z": 3}
-    asked = [pointer for part in plan.parts for pointer in part.pointers]
-    assert asked == ["/x", "/y", "/z"]
-    answers = []
-    for part in plan.parts:
-        lens = rewrite(part.schema, "moonshot", exact=False)
-        mine = {key: value[key] for key in part.schema["properties"]}
-        answers.append(lens.restore(lens.forward(mine)))
-    assert plan.merge(answers) == value
-    with pytest.raises(ValueError, match="2 parts"):
-        plan.merge([{}])
-
-
-def test_a_property_too_large_is_split_within() -> None:
-    schema = obj(("x",), x=many(150) | {"title": "big"}, **{"a/b": INT})
-    plan = split(schema, "moonshot")
-    assert [part.pointers[-1] for part in plan.parts] == ["/x/p98", "/a~1b"]
-    assert plan.merge([{"x": {"p0": "a"}}, {"x": {"p149": "b"}, "a/b": 1}]) == {
-        "x": {"p0": "a", "p149": "b"},
-        "a/b": 1,
-    }
-
-
-def test_a_schema_that_fits_is_one_part() -> None:
-    plan = split(TREE, "openai")
-    assert [part.schema for part in plan.parts] == [TREE]
-    assert plan.merge([DEEP]) == DEEP
-    assert plan.excess == ()
-
-
-def test_references_of_a_split_schema_still_resolve() -> None:
-    schema = obj(x=many(70, {"$ref": "#/properties/z"}), y=many(70), z=INT)
-    for part in split(schema, "moonshot").parts:
-        rewrite(part.schema, "moonshot", oversize="refuse")
-        Draft202012Validator(part.schema).is_valid({"x": {"p0": 1}})
 
 
 def test_dialects_go_by_many_names() -> None:
     assert dialect_named("OpenAI_Strict") is DIALECTS["openai"]
     assert dialect_named("llama.cpp") is DIALECTS["ollama"]
     with pytest.raises(UnsupportedError, match="no schema dialect 'cobol'"):
-        rewrite({}, "cobol")
+        rewrite({}, "cobol", exact=True)
 
 
 # Dialects with next to no room, so that small schemas come to the limits too.
@@ -636,7 +596,7 @@ def test_any_schema_there_and_back(
         return
     validator = cls(schema)
     try:
-        found = rewrite(schema, dialect)
+        found = rewrite(schema, dialect, exact=True)
     except SchemaError:
         assert isinstance(dialect, Dialect)  # nothing fits into so little
         return

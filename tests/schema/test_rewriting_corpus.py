@@ -59,7 +59,7 @@ def test_instances_travel_there_and_back(dialect: str, shared: Path) -> None:
     wrong, count = [], 0
     for name, schema, validator, tests in corpus(shared / "schemas"):
         try:
-            rewritten = rewrite(schema, dialect)
+            rewritten = rewrite(schema, dialect, exact=True)
         except SchemaError:
             continue
         check = Draft202012Validator(native(rewritten.schema))

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from prompture import given
 from prompture.forks import fork_lock
@@ -21,9 +21,8 @@ from prompture.schema.rewriting.dialects import Dialect, dialect_named
 
 if TYPE_CHECKING:
     from prompture.schema.rewriting.limits import Excess
-    from prompture.schema.rewriting.split import Plan
 
-__all__ = ["Change", "Dialect", "Rewrite", "preflight", "rewrite", "split"]
+__all__ = ["Change", "Dialect", "Rewrite", "preflight", "rewrite"]
 
 _MOST_CACHED = 256
 
@@ -66,12 +65,15 @@ class Rewrite:
         found: list[str] = []
         codec, wire = self._codec, answer
         tokens = [_unescaped(token) for token in pointer.split("/")[1:]]
-        for token in [None, *tokens]:
-            if token is not None:
-                more, codec, wire = codec.enter(token, wire)
+        try:
+            for token in [None, *tokens]:
+                if token is not None:
+                    more, codec, wire = codec.enter(token, wire)
+                    found += more
+                more, codec, wire = codec.opened(wire)
                 found += more
-            more, codec, wire = codec.opened(wire)
-            found += more
+        except RecursionError:
+            pass  # a schema that leads to nothing but itself
         return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in found)
 
     @property
@@ -92,7 +94,7 @@ def _unescaped(token: str) -> str:
     return token.replace("~1", "/").replace("~0", "~")
 
 
-_cache: OrderedDict[tuple[bytes, Dialect, bool, str], Rewrite] = OrderedDict()
+_cache: OrderedDict[tuple[bytes, Dialect, bool], Rewrite] = OrderedDict()
 _lock = fork_lock()
 
 
@@ -100,8 +102,7 @@ def rewrite(
     json_schema: Any,
     dialect: str | Dialect = "openai",
     *,
-    exact: bool = True,
-    oversize: Literal["text", "refuse"] = "text",
+    exact: bool = False,
 ) -> Rewrite:
     """Rewrite a schema for a dialect; cached by the schema's text.
 
@@ -111,23 +112,22 @@ def rewrite(
         exact: read the schema by the letter: an object that does not forbid other keys may have them, null and
             absent differ, a schema without a type takes any kind. False reads it as its author most likely meant
             it: objects hold what they name, and null stands for absent where the default is null.
-        oversize: what to do with a schema beyond the limits of the dialect: parts of it as JSON text, which
-            ``changes`` tells, or a SchemaError that names the limit. :func:`split` is the third way.
+
+    Where the schema is beyond a limit of the dialect, parts of it become JSON text; ``changes`` names them.
 
     Raises:
-        SchemaError: it is no schema, has remote references, is hostile in size, or too large as above.
+        SchemaError: it is no schema, has remote references, is hostile in size, or too large for the dialect even so.
         UnsupportedError: no such dialect.
     """
     row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
     given.flag(exact, "exact")
-    given.one_of(oversize, "oversize", ("text", "refuse"))
-    key = (_canonical(json_schema), row, exact, oversize)
+    key = (_canonical(json_schema), row, exact)
     with _lock:
         found = _cache.get(key)
         if found is not None:
             _cache.move_to_end(key)
             return found
-    found = _rewrite(json_schema, row, exact=exact, refuse=oversize == "refuse")
+    found = _rewrite(json_schema, row, exact=exact)
     with _lock:
         _cache[key] = found
         while len(_cache) > _MOST_CACHED:
@@ -136,7 +136,7 @@ def rewrite(
 
 
 def preflight(
-    json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = True
+    json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = False
 ) -> tuple[Excess, ...]:
     """The limits of the dialect that the schema exceeds; empty if it fits as it is.
 
@@ -147,23 +147,6 @@ def preflight(
 
     row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
     return () if row.untouched else tuple(natural_excess(json_schema, row, exact=exact))
-
-
-def split(json_schema: Any, dialect: str | Dialect = "openai", *, exact: bool = True) -> Plan:
-    """A plan to ask for one value in several calls, each within the limits of the dialect.
-
-    Rewrite and ask for each of ``plan.parts``, ``plan.merge`` the restored values, and check the result against
-    the original schema. A schema that fits gives one part, the schema itself.
-
-    Raises:
-        SchemaError: as :func:`rewrite`, or it cannot be split: a single property is too large.
-    """
-    from prompture.schema.rewriting.split import Part, Plan, plan
-
-    row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
-    if row.untouched:
-        return Plan((Part(json_schema, ("",)),))
-    return plan(json_schema, row, exact=exact)
 
 
 def _canonical(schema: Any) -> bytes:
@@ -177,12 +160,12 @@ def _canonical(schema: Any) -> bytes:
     return sha256(text.encode()).digest()
 
 
-def _rewrite(schema: Any, dialect: Dialect, *, exact: bool, refuse: bool) -> Rewrite:
+def _rewrite(schema: Any, dialect: Dialect, *, exact: bool) -> Rewrite:
     from prompture.schema.rewriting.fitting import fit
 
     if dialect.untouched:
         return Rewrite(schema, dialect.name, (), True)
-    rewritten, codec, changes = fit(schema, dialect, exact=exact, refuse=refuse)
+    rewritten, codec, changes = fit(schema, dialect, exact=exact)
     return Rewrite(
         rewritten, dialect.name, tuple(dict.fromkeys(changes)), is_identity(codec), codec
     )

@@ -27,10 +27,8 @@ _BUDGETED = (
 )  # the compiler keeps to these by itself
 
 
-def fit(
-    root: Any, dialect: Dialect, *, exact: bool, refuse: bool = False
-) -> tuple[dict[str, Any], Codec, list[Change]]:
-    """The rewritten schema, the codec, the changes; ``refuse``: nothing may be given up.
+def fit(root: Any, dialect: Dialect, *, exact: bool) -> tuple[dict[str, Any], Codec, list[Change]]:
+    """The rewritten schema, the codec, the changes.
 
     Raises:
         SchemaError: it does not fit.
@@ -38,8 +36,6 @@ def fit(
     found = survey(root)
     cut = Cut()
     compiler, schema, codec, over = _attempt(root, found, dialect, exact=exact, cut=cut)
-    if refuse and over:
-        raise SchemaError(_too_large(dialect, over))
     for _ in range(_ROUNDS):
         if not over:
             return schema, codec, compiler.changes
@@ -51,7 +47,7 @@ def fit(
 
 
 def _too_large(dialect: Dialect, over: list[Excess]) -> str:
-    return f"{dialect.name} {'; '.join(map(str, over))}: ask for it in several calls with split()"
+    return f"{dialect.name} {'; '.join(map(str, over))}: leave parts of it out, or ask for it in several calls"
 
 
 def natural_excess(root: Any, dialect: Dialect, *, exact: bool) -> list[Excess]:
