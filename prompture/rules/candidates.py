@@ -1,13 +1,15 @@
 """Candidates of a field: every labelled place in a scope that its parser can read."""
 
+import dataclasses
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from prompture.rules import data
 from prompture.rules.fields import Field
-from prompture.rules.labels import similarity
+from prompture.rules.labels import normalise, similarity
 from prompture.rules.numbers import CURRENCY
 from prompture.rules.page import Candidate, Page, Scope
 from prompture.rules.pairs import TRUST, Pair
@@ -27,30 +29,7 @@ _GOES_ON = re.compile(
     re.IGNORECASE,
 )
 _CAME_ON = re.compile(r"(?P<letters>[^\W\d_]+)[-–/]?$|\d\s?[-–—/:.]\s?$")
-_ELSEWHERE = frozenset(
-    [
-        "see",
-        "siehe",
-        "voir",
-        "vedi",
-        "page",
-        "pages",
-        "pg",
-        "p",
-        "pp",
-        "seite",
-        "section",
-        "sec",
-        "note",
-        "item",
-        "line",
-        "chapter",
-        "fig",
-        "figure",
-        "table",
-        "para",
-    ]
-)
+_ELSEWHERE = frozenset(data.words("labels", "elsewhere"))  # "see page 4"
 _LABEL_BEHIND = re.compile(r"[(\[;|,]|[^\W\d_][^\s:=]{0,30}\s?[:=]")
 _LABEL_END = re.compile(r"[:=]\s*$")
 
@@ -62,7 +41,9 @@ class Index:
     pairs: tuple[Pair, ...]
     by_key: Mapping[str, tuple[Pair, ...]]
     by_stem: Mapping[str, frozenset[str]]
-    memo: dict[object, dict[str, float]] = field(default_factory=dict, compare=False, repr=False)
+    memo: dict[object, dict[str, float]] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def within(self, key: str, scope: Scope) -> tuple[Pair, ...]:
         """The pairs of a label whose label and window lie in a scope, in order."""
@@ -107,74 +88,74 @@ def matching(index: Index, phrases: Mapping[str, float]) -> dict[str, float]:
     return index.memo[asked]
 
 
-def labelled(name: Field, index: Index, page: Page, scope: Scope) -> Iterator[Candidate]:
+def labelled(field: Field, index: Index, page: Page, scope: Scope) -> Iterator[Candidate]:
     """What stands by the labels of a field inside a scope, as JSON values."""
-    if not name.phrases:
+    if not field.phrases:
         return
-    for key, fit in matching(index, name.phrases).items():
+    for key, fit in matching(index, field.phrases).items():
         for pair in index.within(key, scope):
-            found = _of_pair(name, pair, page, fit)
+            found = _of_pair(field, pair, page, fit)
             if found is not None:
                 yield found
 
 
-def _of_pair(name: Field, pair: Pair, page: Page, fit: float) -> Candidate | None:
+def _of_pair(field: Field, pair: Pair, page: Page, fit: float) -> Candidate | None:
     trust = TRUST[pair.relation]
-    if name.kind in FREE_KINDS and pair.relation not in _ONLY_BESIDE and fit < 0.9:
+    if field.kind in FREE_KINDS and pair.relation not in _ONLY_BESIDE and fit < 0.9:
         return None
     if (
-        name.kind in FREE_KINDS
+        field.kind in FREE_KINDS
         and pair.relation == "prefix"
-        and not _plain_prefix(name, pair, page)
+        and not _plain_prefix(field, pair, page)
     ):
         return None
-    if name.kind in FREE_KINDS and pair.relation in {"loose", "above"}:
+    if field.kind in FREE_KINDS and pair.relation in {"loose", "above"}:
         return None
-    reading = read(name.kind, page, pair.start, pair.end, name=name)
+    reading = read(field.kind, page, pair.start, pair.end, field=field)
     if reading is None:
-        reading = _loosely(name, pair, page)
+        reading = _loosely(field, pair, page)
     if reading is None or (
-        pair.relation in _APART and name.kind in _WHOLE and not _covers(reading, pair, page)
+        pair.relation in _APART and field.kind in _WHOLE and not _covers(reading, pair, page)
     ):
         return None
     if (
-        name.kind in FREE_KINDS
+        field.kind in FREE_KINDS
         and pair.relation in {"leader", "cell"}
         and not any(c.isalpha() for c in str(reading.value))
     ):
         return None  # a page number of a table of contents
-    if name.kind in _FIGURES and not stands_alone(name.kind, reading, pair, page):
+    if field.kind in _FIGURES and not stands_alone(field.kind, reading, pair, page):
         return None
     distance = reading.start - pair.start
-    if distance > 4 and name.kind in {"date", "datetime"} and pair.relation in {"below", "cell"}:
+    if distance > 4 and field.kind in {"date", "datetime"} and pair.relation in {"below", "cell"}:
         return None
-    if name.kind not in FREE_KINDS and distance > 12:
-        trust -= 0.1 if name.kind in {"date", "money", "currency"} and distance < 40 else 0.25
-    if reading.rivals and name.kind in {"money", "number", "integer"}:
+    if field.kind not in FREE_KINDS and distance > 12:
+        trust -= 0.1 if field.kind in {"date", "money", "currency"} and distance < 40 else 0.25
+    if reading.rivals and field.kind in {"money", "number", "integer"}:
         trust -= 0.2
-    written = render(name, reading, page)
+    written = render(field, reading, page)
     if written is None:
         return None
     value, span = written
     return Candidate(value, (span,), round(fit * trust, 4), (pair.label_start, pair.label_end))
 
 
-def _loosely(name: Field, pair: Pair, page: Page) -> Reading | None:
+def _loosely(field: Field, pair: Pair, page: Page) -> Reading | None:
     """A string by its own label that is not of the form its name suggests: a "prep time" of 20 minutes, a code of letters."""
     plain = (
-        name.types == {"string"}
-        and not name.schema.get("format")
-        and name.concept is None
-        and not name.party
+        field.types == {"string"}
+        and not field.schema.get("format")
+        and field.concept is None
+        and not field.party
     )
     if (
         not plain
-        or name.kind not in {"time", "identifier"}
+        or field.kind not in {"time", "identifier"}
         or pair.relation not in {"colon", "markup", "leader", "under"}
     ):
         return None
     reading = read("text", page, pair.start, pair.end)
-    longest = 40 if name.kind == "time" else 20
+    longest = 40 if field.kind == "time" else 20
     return (
         reading
         if reading is not None
@@ -227,9 +208,56 @@ def _is_priced(head: str, tail: str) -> bool:
     return after is not None or (before is not None and head[-6:][before.end() :].strip() == "")
 
 
-def _plain_prefix(name: Field, pair: Pair, page: Page) -> bool:
+def _plain_prefix(field: Field, pair: Pair, page: Page) -> bool:
     """Free text needs more than a gap of one space after its label, except where a value must follow."""
     return (
         bool(_LABEL_END.search(page.text[pair.label_start : pair.start + 2]))
-        and name.kind != "title"
+        and field.kind != "title"
     )
+
+
+THRESHOLD = 0.66
+MARGIN = 0.015
+
+
+def choose(
+    candidates: Iterable[Candidate], *, threshold: float = THRESHOLD, margin: float = MARGIN
+) -> Candidate | None:
+    """The best candidate; None below the threshold, or when another value scores within the margin.
+
+    The same value in several places makes it a little surer.
+    """
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(_same(candidate.value), []).append(candidate)
+    ranked = sorted(
+        (
+            (max(c.score for c in group) + 0.004 * min(len(group) - 1, 3), key)
+            for key, group in groups.items()
+        ),
+        key=lambda pair: (-pair[0], pair[1]),
+    )
+    if not ranked or ranked[0][0] < threshold:
+        return None
+    if len(ranked) > 1 and ranked[1][0] > ranked[0][0] - margin:
+        return None
+    return min(groups[ranked[0][1]], key=lambda c: (-c.score, c.spans[0].start if c.spans else 0))
+
+
+def _same(value: object) -> str:
+    return (
+        (normalise(value) or value) if isinstance(value, str) and len(value) < 200 else repr(value)
+    )
+
+
+def settle_claims(candidates: Mapping[str, list[Candidate]]) -> dict[str, list[Candidate]]:
+    """Leave each labelled place to the field whose label fits it best: the due date is not also the date."""
+    best: dict[tuple[int, int], float] = {}
+    for found in candidates.values():
+        for candidate in found:
+            if candidate.label is not None:
+                best[candidate.label] = max(best.get(candidate.label, 0.0), candidate.score)
+    return {
+        name: [c for c in found if c.label is None or c.score >= best[c.label] - 0.02]
+        for name, found in candidates.items()
+    }

@@ -1,16 +1,43 @@
-"""From a schema and a text to a value and the places it was read from."""
+"""Read a text into a value of a JSON Schema, and say from which places.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+The reader walks the schema: the fields of an object compete for the labels of a text, nested objects are read
+in their section, lists as tables, repeated blocks or separated values. Families are asked before the core.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import localcontext
 from importlib.util import find_spec
 from typing import Any
 
 from prompture.errors import MissingExtra, UnsupportedError
-from prompture.rules.page import read_page
-from prompture.rules.reader import Reader
+from prompture.rules import sections, sources, tables
+from prompture.rules.candidates import Index, choose, index_pairs, labelled, settle_claims
+from prompture.rules.families import Family, Row, find_families
+from prompture.rules.fields import (
+    MAX_NESTING,
+    MAX_SECTIONS,
+    Field,
+    SchemaFields,
+    json_types,
+    resolve,
+)
+from prompture.rules.page import Candidate, Page, Scope, read_page
+from prompture.rules.pairs import find_pairs
+from prompture.rules.render import conforms
+from prompture.rules.vocabulary import vocabulary
 from prompture.types import EXACT, Span
+
+MOST_CHARS = 2_000_000
+MOST_LINES = 200_000
+"""What is read in well under a minute and within a few hundred megabytes, whatever stands there."""
+
+Places = tuple[Span, ...]
+Spans = dict[str, Places]
+# The property tables of the objects around, by id: a schema that meets itself is cut there.
+Path = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,30 +45,33 @@ class Found:
     """What the rules read: a JSON value, and by JSON pointer (RFC 6901) the spans of every value that is not null."""
 
     value: Any
-    spans: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+    spans: Mapping[str, tuple[Span, ...]] = dataclasses.field(default_factory=dict)
 
 
 def extract(
-    schema: Mapping[str, Any], text: str, *, today: date | None = None, region: str | None = None
+    schema: Mapping[str, Any],
+    text: str,
+    *,
+    today: date | None = None,
+    region: str | None = None,
+    families: Iterable[str] | None = None,
 ) -> Found:
     """Fill a JSON Schema from a text.
 
     A value that the text does not state, or states in two ways, is null (a property that is not required is left
     out). `region` is an ISO 3166 code ("US", "DE") for what the text leaves open: the order of 03/04/2024 and the
-    country of telephone numbers. `today` only decides the century of a year of two digits.
-    Raises UnsupportedError for a text of more than MOST_CHARS characters or MOST_LINES lines, and MissingExtra when the packages of the extra "local" are not installed.
+    country of telephone numbers. `today` only decides the century of a year of two digits. `families` names the
+    kinds of documents to know about (`prompture.rules.families`): all that are installed, unless given.
+    Raises UnsupportedError for a text of more than MOST_CHARS characters or MOST_LINES lines, MissingExtra when the
+    packages of the extra "local" are not installed, and ConfigurationError for a family that does not exist.
     """
     _require_local()
     _require_short(text)
+    asked = find_families(families)
     with localcontext(EXACT):  # the caller's own may round, or raise
-        reader = Reader.of(schema, read_page(text, today=today, region=region))
+        reader = Reader.of(schema, read_page(text, today=today, region=region), asked)
         value, spans = reader.read()
     return Found(value, spans)
-
-
-MOST_CHARS = 2_000_000
-MOST_LINES = 200_000
-"""What is read in well under a minute and within a few hundred megabytes, whatever stands there."""
 
 
 def _require_short(text: str) -> None:
@@ -71,3 +101,241 @@ _PACKAGES = (
     ("email_validator", "email-validator"),
     ("phonenumbers", "phonenumbers"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads one page into one schema. `index` holds the page's labels that the schema asks for."""
+
+    fields: SchemaFields
+    page: Page
+    index: Index
+    families: tuple[Family, ...]
+    entered: set[Path] = dataclasses.field(default_factory=set)
+
+    @classmethod
+    def of(
+        cls, schema: Mapping[str, Any], page: Page, families: tuple[Family, ...] = ()
+    ) -> "Reader":
+        """Index the page for every field the schema holds, however deep."""
+        further = tuple(concept for family in families for concept in family.concepts)
+        fields = SchemaFields(schema, vocabulary(further))
+        wanted: set[str] = set()
+        for field in fields.all(schema):
+            wanted.update(field.phrases, *(family.labels(field) for family in families))
+        wanted.discard("")
+        page.memo["wanted"] = frozenset(wanted)
+        return cls(fields, page, index_pairs(find_pairs(page.layout, wanted)), families)
+
+    def read(self) -> tuple[Any, Spans]:
+        """The value of the whole schema."""
+        schema, _ = resolve(self.fields.root, self.fields.root)
+        scope = Scope(0, len(self.page.text))
+        types = json_types(schema)
+        if "object" in types:
+            return self.object(schema, "", scope)
+        field = self.fields.one(str(schema.get("title") or "value"), schema)
+        if "array" in types:
+            return self.array(field, "", scope)
+        return self.scalar(field, "", scope)
+
+    def scalar(self, field: Field, pointer: str, scope: Scope) -> tuple[Any, Spans]:
+        """One value on its own."""
+        best = choose(self.candidates(field, scope))
+        return (None, {}) if best is None else (best.value, {pointer: best.spans})
+
+    def candidates(self, field: Field, scope: Scope) -> list[Candidate]:
+        """All that a scope offers for a field: what stands by its labels, and what its kind or meaning finds."""
+        found = list(labelled(field, self.index, self.page, scope))
+        weighed = self._weighed(field, scope, found)
+        return [one for one in weighed if conforms(field, one.value)]
+
+    def _weighed(self, field: Field, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+        if field.kind == "longtext":
+            return sections.read_long(field, self.page, scope) or found
+        for family in self.families:
+            answer = family.candidates(field, self.page, scope, found, self.index)
+            if answer is not None:
+                return answer
+        return sources.weigh(field, self.page, scope, found)
+
+    def object(
+        self,
+        schema: Mapping[str, Any],
+        pointer: str,
+        scope: Scope,
+        *,
+        path: Path = (),
+        party: str | None = None,
+        items: bool = False,
+        taken: frozenset[Places] = frozenset(),
+    ) -> tuple[dict[str, Any], Spans]:
+        """An object: its plain fields compete for labels, its objects and lists follow.
+
+        `taken` are places that belong to the object around.
+        """
+        fields = self.fields.of(schema, party=party, items=items)
+        inside = (*path, id(schema.get("properties")))
+        best = self._plain(fields, scope, taken)
+        used = taken | {candidate.spans for candidate in best.values() if candidate is not None}
+        value: dict[str, Any] = {}
+        spans: Spans = {}
+        for field in fields:
+            at = f"{pointer}/{escape(field.name)}"
+            chosen = best.get(field.name)
+            found: Any = None
+            where: Spans = {}
+            if field.kind == "object":
+                found, where = self.section(field, at, scope, path=inside, taken=used)
+            elif field.kind == "array":
+                found, where = self.array(field, at, scope, path=inside)
+            elif chosen is not None:
+                found, where = chosen.value, {at: chosen.spans}
+            if found is not None or field.required:
+                value[field.name] = found
+                spans.update(where)
+        return value, spans
+
+    def _plain(
+        self, fields: list[Field], scope: Scope, taken: frozenset[Places]
+    ) -> dict[str, Candidate | None]:
+        plain = [field for field in fields if field.kind not in {"object", "array"}]
+        free = {
+            field.name: [one for one in self.candidates(field, scope) if one.spans not in taken]
+            for field in plain
+        }
+        return {name: choose(found) for name, found in settle_claims(free).items()}
+
+    def section(
+        self, field: Field, pointer: str, scope: Scope, *, path: Path, taken: frozenset[Places]
+    ) -> tuple[Any, Spans]:
+        """A nested object: a party, or what stands under the heading of its name, or among all.
+
+        Read among all, it may not take the places that the object around it has `taken`. A schema that holds
+        itself is read once: a text does not print trees in a way that labels tell.
+        """
+        if not self._enters(field.schema, path):
+            return None, {}
+        side = next((side for family in self.families if (side := family.side(field))), None)
+        if side is not None:
+            value, spans = self.object(field.schema, pointer, scope, path=path, party=side)
+            return self._filled(field, value, spans)
+        under = sections.section_scope(field, self.page, scope)
+        value, spans = self.object(
+            field.schema, pointer, under or scope, path=path, taken=frozenset() if under else taken
+        )
+        return self._filled(field, value, spans)
+
+    def _enters(self, schema: Mapping[str, Any], path: Path) -> bool:
+        """Whether a nested schema may be read: it is no part of itself, and the schema is not endless."""
+        table = schema.get("properties")
+        if table is None or id(table) in path or len(path) > MAX_NESTING:
+            return False
+        self.entered.add((*path, id(table)))
+        return len(self.entered) <= MAX_SECTIONS
+
+    def _filled(self, field: Field, value: dict[str, Any], spans: Spans) -> tuple[Any, Spans]:
+        """An object in which nothing was found is null where that is allowed or the object may be absent."""
+        if spans or not (field.nullable or not field.required):
+            return value, spans
+        return None, {}
+
+    def array(
+        self, field: Field, pointer: str, scope: Scope, *, path: Path = ()
+    ) -> tuple[Any, Spans]:
+        """A list: rows of a table, repeated blocks, references, or strings of a kind."""
+        item, _ = resolve(field.schema.get("items") or {}, self.fields.root)
+        if "object" in json_types(item) and "properties" in item:
+            if id(item["properties"]) in path or len(path) > MAX_NESTING:
+                return self._empty(field), {}
+            return self._objects(field, item, pointer, scope, path)
+        described = field.schema.get("description") or item.get("description", "")
+        single = self.fields.one(field.name, {**item, "description": described})
+        found = self._listed(single, scope)
+        if not found:
+            return self._empty(field), {}
+        spans = {f"{pointer}/{number}": candidate.spans for number, candidate in enumerate(found)}
+        return [candidate.value for candidate in found], spans
+
+    def _listed(self, single: Field, scope: Scope) -> list[Candidate]:
+        for family in self.families:
+            answer = family.values(single, self.page, scope)
+            if answer is not None:
+                return answer
+        return sections.read_list(single, self.page, scope, self.index)
+
+    def _empty(self, field: Field) -> Any:
+        """Nothing found: an empty list would claim that the text states none."""
+        return None if field.nullable or not field.required else []
+
+    def _objects(
+        self, field: Field, item: Mapping[str, Any], pointer: str, scope: Scope, path: Path
+    ) -> tuple[Any, Spans]:
+        fields = self.fields.of(item, items=True)
+        rows = self._rows(field, fields, scope)
+        if rows:
+            return _written(rows, fields, pointer)
+        values: list[Any] = []
+        spans: Spans = {}
+        inner = [*fields, *self.fields.all(item)]
+        for part in sections.repeated(inner, self.page, scope, self.index):
+            at = f"{pointer}/{len(values)}"
+            value, where = self._in_part(item, at, part, scope, path)
+            if where:
+                values.append(value)
+                spans.update(where)
+        if len(values) == 1 and not scope.start and len(spans) < 2:
+            return self._empty(field), {}
+        return (values, spans) if values else (self._empty(field), {})
+
+    def _rows(self, field: Field, fields: list[Field], scope: Scope) -> Sequence[Row]:
+        for family in self.families:
+            answer = family.rows(field, fields, self.page, scope)
+            if answer is not None:
+                return answer
+        return tables.read_rows(fields, self.page, scope)
+
+    def _in_part(
+        self, item: Mapping[str, Any], at: str, part: Scope, scope: Scope, path: Path
+    ) -> tuple[Any, Spans]:
+        """One block of a list. What no block states is read from before the first block: it holds for all."""
+        value, spans = self.object(item, at, part, path=path)
+        if not spans:
+            return value, spans
+        head = Scope(0, scope.start) if scope.start else Scope(0, part.start)
+        for field in self.fields.of(item):
+            if value.get(field.name) is None and field.kind == "date":
+                found, where = self.scalar(field, f"{at}/{escape(field.name)}", head)
+                if found is not None:
+                    value[field.name] = found
+                    spans.update(where)
+        return value, spans
+
+
+def _written(rows: Sequence[Row], fields: list[Field], pointer: str) -> tuple[list[Any], Spans]:
+    values: list[Any] = []
+    spans: Spans = {}
+    for number, row in enumerate(rows):
+        value: dict[str, Any] = {}
+        for field in fields:
+            found = row.get(field.name)
+            if found is not None and (
+                conforms(field, found.value) or isinstance(found.value, list)
+            ):
+                value[field.name] = found.value
+                at = f"{pointer}/{number}/{escape(field.name)}"
+                leaves = (
+                    [f"{at}/{place}" for place in range(len(found.value))]
+                    if isinstance(found.value, list)
+                    else [at]
+                )
+                spans.update(dict.fromkeys(leaves, found.spans))
+            elif field.required:
+                value[field.name] = [] if field.kind == "array" and not field.nullable else None
+        values.append(value)
+    return values, spans
+
+
+def escape(name: str) -> str:
+    """A property name as one step of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")

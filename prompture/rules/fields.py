@@ -1,14 +1,104 @@
 """A JSON Schema seen as fields to fill: references followed, null taken out, each name understood."""
 
+import dataclasses
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from prompture.rules.labels import normalise
-from prompture.rules.schemas import json_types, resolve
-from prompture.rules.vocabulary import BUYER, CONCEPTS, PARTY_ROLES, SELLER, Concept
+from prompture.rules.vocabulary import Concept, Vocabulary, concept_labels, party_role, split_party
+
+MAX_DEPTH = 12  # references and unions inside one another
+MAX_NESTING = 8
+MAX_SECTIONS = 1000
+"""A schema nested deeper, or with more objects inside objects, is read no further: it may be endless."""
+
+
+def resolve(schema: Any, root: Mapping[str, Any], depth: int = 0) -> tuple[Mapping[str, Any], bool]:
+    """Follow references and take "null" out: the schema of the value, and whether null is allowed."""
+    if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
+        return {}, True
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        target, nullable = resolve(_pointed(reference, root), root, depth + 1)
+        return {**target, **{k: v for k, v in schema.items() if k != "$ref"}}, nullable
+    for keyword in ("anyOf", "oneOf"):
+        choices = schema.get(keyword)
+        if isinstance(choices, list) and choices:
+            return _union(schema, keyword, root, depth)
+    parts = schema.get("allOf")
+    if isinstance(parts, list) and parts:
+        return _merged(schema, root, depth)
+    types = schema.get("type")
+    if isinstance(types, list):
+        kept = [name for name in types if name != "null"]
+        return {**schema, "type": kept[0] if len(kept) == 1 else kept}, "null" in types
+    return schema, types == "null"
+
+
+def _pointed(reference: str, root: Mapping[str, Any]) -> Any:
+    if not reference.startswith("#"):
+        return {}
+    target: Any = root
+    for step in reference[1:].split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        target = target.get(key) if isinstance(target, Mapping) else None
+    return target
+
+
+def _union(
+    schema: Mapping[str, Any], keyword: str, root: Mapping[str, Any], depth: int
+) -> tuple[Mapping[str, Any], bool]:
+    outer = {k: v for k, v in schema.items() if k != keyword}
+    resolved = [resolve(choice, root, depth + 1) for choice in schema[keyword]]
+    nullable = any(null for _, null in resolved)
+    real = [choice for choice, _ in resolved if choice.get("type") != "null"]
+    if not real:
+        return outer, True
+    names = [choice.get("type") for choice in real]
+    if len(real) > 1 and all(
+        isinstance(name, str) and name not in {"object", "array"} for name in names
+    ):
+        merged: dict[str, Any] = {}
+        for choice in reversed(real):
+            merged.update(choice)
+        return {**merged, "type": names, **outer}, nullable
+    return {**real[0], **outer}, nullable
+
+
+def _merged(
+    schema: Mapping[str, Any], root: Mapping[str, Any], depth: int
+) -> tuple[Mapping[str, Any], bool]:
+    merged: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    outer = {k: v for k, v in schema.items() if k != "allOf"}
+    for part in [*schema["allOf"], outer]:
+        inner, _ = resolve(part, root, depth + 1)
+        merged.update(inner)
+        if isinstance(inner.get("properties"), Mapping):
+            properties.update(inner["properties"])
+        if isinstance(inner.get("required"), list):
+            required.extend(inner["required"])
+    if properties:
+        merged["properties"], merged["required"] = properties, required
+    return merged, False
+
+
+def json_types(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The JSON types a resolved schema names, or those its keywords and constants imply."""
+    named = schema.get("type")
+    if isinstance(named, str):
+        return frozenset({named})
+    if isinstance(named, list):
+        return frozenset(name for name in named if isinstance(name, str))
+    if "properties" in schema:
+        return frozenset({"object"})
+    if "items" in schema or "prefixItems" in schema:
+        return frozenset({"array"})
+    return frozenset({"string"})
+
 
 _GENERIC = frozenset(
     {
@@ -35,21 +125,6 @@ _AS_PRINTED = re.compile(
 _UNIT = re.compile(
     r"(?: in)? (?:kg|lbs?|oz|cm|mm|km|miles|percent|pct|eur|usd|gbp|minutes|mins|hours|hrs?|days|seconds|secs?|years|months|celsius)$"
 )
-_ITEM_CONCEPTS = (
-    *(
-        "quantity",
-        "unit_price",
-        "line_total",
-        "item_description",
-        "item_code",
-        "unit",
-        "tax_rate",
-        "tax_total",
-    ),
-    *("discount", "position", "date", "currency"),
-)
-# A "number" outside a list is a number of the document, not the position of an item.
-_ITEMS_ONLY = frozenset({"item_description", "position"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,56 +144,110 @@ class Field:
     concept: str | None = None
     party: str | None = None
     role: str | None = None
-    phrases: Mapping[str, float] = field(default_factory=dict)
+    phrases: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def hint(self) -> str:
         """The description and the examples, in lower case."""
         return f"{self.schema.get('description') or ''} {self.schema.get('examples') or ''}".lower()
 
-
-def read_fields(
-    schema: Mapping[str, Any],
-    root: Mapping[str, Any],
-    *,
-    party: str | None = None,
-    items: bool = False,
-) -> list[Field]:
-    """The fields of a resolved object schema, in order. `items`: the object is one row of a list."""
-    properties = schema.get("properties")
-    if not isinstance(properties, Mapping):
-        return []
-    required = schema.get("required")
-    needed = (
-        frozenset(name for name in required if isinstance(name, str))
-        if isinstance(required, list)
-        else frozenset()
-    )
-    return [
-        make_field(str(name), part, root, required=str(name) in needed, party=party, items=items)
-        for name, part in properties.items()
-    ]
+    @property
+    def choices(self) -> list[Any]:
+        """The values that an enumeration allows."""
+        if "const" in self.schema:
+            return [self.schema["const"]]
+        listed = self.schema.get("enum")
+        return [value for value in listed if value is not None] if isinstance(listed, list) else []
 
 
-def make_field(
-    name: str, part: Any, root: Mapping[str, Any], *, required: bool, party: str | None, items: bool
-) -> Field:
-    """Understand one property. `party` is the side whose object holds it."""
-    schema, nullable = resolve(part, root)
-    types = json_types(schema)
-    own = own_phrases(name, schema)
-    side, role = (party, _role(own)) if party else split_party(own)
-    concept = None if side and role else find_concept(own, schema, items=items)
-    phrases = {**(concept_labels(concept.name) if concept else {}), **dict.fromkeys(own, 1.0)}
-    if concept is not None and normalise(name) in _GENERIC and not items:
-        phrases = concept_labels(concept.name)
-    if side and role in _ROLE_CONCEPTS:
-        phrases = {**concept_labels(_ROLE_CONCEPTS[role]), **phrases}
-    kind = field_kind(schema, types, own, concept, role)
-    return Field(
-        name, schema, types, nullable, required, kind,
-        concept=concept.name if concept else None, party=side if role else None, role=role, phrases=phrases,
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class SchemaFields:
+    """The fields of a schema. `root` is what its references point into; `vocabulary` says what its names mean."""
+
+    root: Mapping[str, Any]
+    vocabulary: Vocabulary
+    # By the id of a schema, which is kept beside so that the id stays its own.
+    memo: dict[object, tuple[object, list[Field]]] = dataclasses.field(default_factory=dict)
+
+    def of(
+        self, schema: Mapping[str, Any], *, party: str | None = None, items: bool = False
+    ) -> list[Field]:
+        """The fields of a resolved object schema, in order. `party` is the side that the object is;
+        `items`: the object is one item of a list."""
+        key = (id(schema), party, items)
+        if key not in self.memo:
+            self.memo[key] = (schema, list(self._read(schema, party, items)))
+        return self.memo[key][1]
+
+    def _read(self, schema: Mapping[str, Any], party: str | None, items: bool) -> Iterator[Field]:
+        properties = schema.get("properties")
+        if not isinstance(properties, Mapping):
+            return
+        required = schema.get("required")
+        needed = required if isinstance(required, list) else []
+        for name, part in properties.items():
+            yield self.one(str(name), part, required=str(name) in needed, party=party, items=items)
+
+    def one(
+        self,
+        name: str,
+        schema: object,
+        *,
+        required: bool = True,
+        party: str | None = None,
+        items: bool = False,
+    ) -> Field:
+        """Understand one property."""
+        inner, nullable = resolve(schema, self.root)
+        types = json_types(inner)
+        own = own_phrases(name, inner)
+        side, role = (party, party_role(own)) if party else split_party(own[:2])
+        concept = None if side and role else self._concept(own, items)
+        phrases = dict.fromkeys(own, 1.0)
+        if concept is not None:
+            labels = self.vocabulary.labels(concept.name)
+            generic = normalise(name) in _GENERIC and not items
+            phrases = dict(labels) if generic else {**labels, **phrases}
+        if side and role in _ROLE_CONCEPTS:
+            phrases = {**concept_labels(_ROLE_CONCEPTS[role]), **phrases}
+        return Field(
+            name=name,
+            schema=inner,
+            types=types,
+            nullable=nullable,
+            required=required,
+            kind=field_kind(inner, types, own, concept, role),
+            concept=concept.name if concept else None,
+            party=side if role else None,
+            role=role,
+            phrases=phrases,
+        )
+
+    def _concept(self, own: list[str], items: bool) -> Concept | None:
+        """A vague name ("date") gives way to what the description says."""
+        vague = bool(own) and own[0] in _GENERIC
+        return self.vocabulary.find(own[::-1] if vague or not own else own, items=items)
+
+    def all(self, schema: object) -> list[Field]:
+        """Every field of a schema, however deep, each part of the schema once."""
+        return list(self._deep(schema, items=False, depth=0, met={}))
+
+    def _deep(
+        self, schema: object, *, items: bool, depth: int, met: dict[tuple[int, bool], object]
+    ) -> Iterator[Field]:
+        resolved, _ = resolve(schema, self.root)
+        inner = resolved.get("items")
+        if "array" in json_types(resolved) and isinstance(inner, Mapping):
+            yield from self._deep(inner, items=True, depth=depth, met=met)
+            return
+        key = (id(resolved.get("properties")), items)
+        if key in met or depth > MAX_NESTING or len(met) > MAX_SECTIONS:
+            return
+        met[key] = resolved  # kept, so that its id stays its own
+        for field in self.of(resolved, items=items):
+            yield field
+            if field.kind in {"object", "array"}:
+                yield from self._deep(field.schema, items=items, depth=depth + 1, met=met)
 
 
 def own_phrases(name: str, schema: Mapping[str, Any]) -> list[str]:
@@ -140,75 +269,6 @@ def _clause(schema: Mapping[str, Any]) -> str:
     description = schema.get("description")
     match = _CLAUSE.match(description.strip()) if isinstance(description, str) else None
     return normalise(_AS_PRINTED.sub("", match.group())) if match else ""
-
-
-def find_concept(own: list[str], schema: Mapping[str, Any], *, items: bool) -> Concept | None:
-    """The vocabulary row that a field means. A vague name ("date") gives way to what the description says."""
-    tries = own if own and own[0] not in _GENERIC else own[::-1]
-    for phrase in tries:
-        for concept in _by_name().get(phrase, ()):
-            if items and concept.name in _ITEM_CONCEPTS:
-                return concept
-    for phrase in tries:
-        for concept in _by_name().get(phrase, ()):
-            if items or concept.name not in _ITEMS_ONLY:
-                return concept
-    return None
-
-
-@lru_cache(maxsize=1)
-def _by_name() -> dict[str, tuple[Concept, ...]]:
-    table: dict[str, tuple[Concept, ...]] = {}
-    for concept in CONCEPTS:
-        for name in dict.fromkeys(normalise(name) for name in (*concept.names, concept.name)):
-            table[name] = (*table.get(name, ()), concept)
-    return table
-
-
-@lru_cache(maxsize=256)
-def _labels_of(name: str) -> tuple[tuple[str, float], ...]:
-    concept = next(concept for concept in CONCEPTS if concept.name == name)
-    weights: dict[str, float] = {}
-    for rank, group in enumerate(concept.labels):
-        for phrase in group:
-            weights.setdefault(normalise(phrase), round(0.98 - 0.05 * rank, 3))
-    return tuple(weights.items())
-
-
-def concept_labels(name: str) -> dict[str, float]:
-    """The labels of a concept in normal form, with their weights."""
-    return dict(_labels_of(name))
-
-
-@lru_cache(maxsize=1)
-def side_words() -> tuple[tuple[str, str], ...]:
-    """The words for each side in normal form, longest first: ("bill to name", "buyer")."""
-    pairs = [(normalise(word), "seller") for word in SELLER] + [
-        (normalise(word), "buyer") for word in BUYER
-    ]
-    return tuple(sorted(pairs, key=lambda pair: -len(pair[0])))
-
-
-def split_party(own: list[str]) -> tuple[str | None, str | None]:
-    """Read "vendor_city" as ("seller", "city"), "company" as ("seller", "name"); (None, None) otherwise."""
-    for phrase in own[:2]:
-        for word, side in side_words():
-            if phrase == word:
-                return side, "name"
-            if phrase.startswith(word + " "):
-                role = _role([phrase[len(word) + 1 :]])
-                if role:
-                    return side, role
-    return None, None
-
-
-@lru_cache(maxsize=1)
-def _roles() -> dict[str, str]:
-    return {normalise(word): role for role, words in PARTY_ROLES.items() for word in words}
-
-
-def _role(own: list[str]) -> str | None:
-    return next((_roles()[phrase] for phrase in own if phrase in _roles()), None)
 
 
 _FORMATS = {

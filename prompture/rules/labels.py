@@ -2,11 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from prompture.errors import MissingExtra
-from prompture.rules.vocabulary import QUALIFIERS
+from prompture.rules import data
 
 FUZZY_AT_LEAST = 86.0
 
@@ -17,66 +17,11 @@ _TOKEN = re.compile(r"[^\W_]+|[#%№]")
 _SPACED = re.compile(r"\b(?:[^\W\d_] ){3,}[^\W\d_]\b")
 _NUMBER_SIGN = re.compile(r"\b([nN])\s?[°º]")
 
-_SAME = {
-    "no": "number",
-    "nr": "number",
-    "n": "number",
-    "nos": "number",
-    "num": "number",
-    "nbr": "number",
-    "#": "number",
-    "№": "number",
-    "numero": "number",
-    "nummer": "number",
-    "numbers": "number",
-    "amt": "amount",
-    "qty": "quantity",
-    "inv": "invoice",
-    "doc": "document",
-    "tel": "phone",
-    "telephone": "phone",
-    "ph": "phone",
-    "inkl": "incl",
-    "exkl": "excl",
-    "zzgl": "plus",
-    "included": "incl",
-    "inclusive": "incl",
-    "including": "incl",
-    "inc": "incl",
-    "excl": "excl",
-    "excluding": "excl",
-    "exclusive": "excl",
-    "exc": "excl",
-    "nett": "net",
-    "tot": "total",
-    "ttl": "total",
-    "totals": "total",
-    "rounded": "rounded",
-    "reg": "registration",
-}
-_CURRENCY_WORDS = frozenset(
-    {"rm", "myr", "eur", "usd", "gbp", "chf", "cad", "aud", "sgd", "jpy", "euro", "euros"}
-)
-_FILLER = frozenset(
-    {
-        "the",
-        "of",
-        "a",
-        "an",
-        "der",
-        "die",
-        "das",
-        "de",
-        "du",
-        "des",
-        "la",
-        "le",
-        "di",
-        "d",
-        "l",
-        "s",
-    }
-)
+_SAME = data.by_word("labels", "same")
+_CURRENCY_WORDS = frozenset(data.words("labels", "currencies"))
+_FILLERS = frozenset(data.words("labels", "fillers"))
+QUALIFIERS = frozenset(data.words("labels", "qualifiers"))
+"""Words that change what a label means: an "order date" is no "date due"."""
 
 
 @lru_cache(maxsize=8192)
@@ -97,7 +42,7 @@ def _words(label: str) -> list[str]:
     kept = [
         word
         for word in words
-        if word not in _CURRENCY_WORDS and word not in _FILLER and word != "%"
+        if word not in _CURRENCY_WORDS and word not in _FILLERS and word != "%"
     ]
     return kept or words
 
@@ -173,8 +118,3 @@ def _ratio() -> Callable[..., float]:
         raise MissingExtra(extra="local", package="rapidfuzz") from missing
     ratio: Callable[..., float] = fuzz.ratio
     return ratio
-
-
-def name_words(phrases: Iterable[str]) -> dict[str, float]:
-    """Phrases in normal form, each at full weight."""
-    return {normalise(phrase): 1.0 for phrase in phrases if normalise(phrase)}

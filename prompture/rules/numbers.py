@@ -220,3 +220,15 @@ def currency_code(mark: str) -> str | None:
     if mark.upper() in CURRENCY_CODES:
         return mark.upper()
     return CURRENCY_SYMBOLS.get(mark) or CURRENCY_SYMBOLS.get(mark.lower())
+
+
+def amount_of(value: object) -> Decimal | None:
+    """The amount of a JSON value, however the schema wanted it written; None when it is none."""
+    if isinstance(value, str):
+        match = re.search(r"[\d.,'’]+", value)
+        return (
+            read_decimal(match.group())
+            if match and any(c.isdigit() for c in match.group())
+            else None
+        )
+    return Decimal(str(value)) if isinstance(value, int | float) else None

@@ -1,13 +1,140 @@
-"""A document read once: its layout, its dates, and what its numbers and dates mean. Shared by every field."""
+"""A document read once: lines and cells, dates, and what its numbers and dates mean.
 
+Every offset counts code points of the whole text, so that a cell of a line is a slice of the document.
+All expressions here are linear: none repeats a group that can match the same characters twice.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from prompture.rules.dates import PrintedDate, day_first, find_dates
-from prompture.rules.layout import Layout, read_layout
 from prompture.rules.numbers import decimal_mark
 from prompture.types import Span
+
+_LINE = re.compile(r"[^\n\r\f\v\x85\u2028\u2029]+")
+_GAP = re.compile(r"[ \u00a0\u2000-\u200a\u202f\u3000]{2,}|\t[\t ]*|[|¦│]")
+_RULE = re.compile(r"[\s|+:=*_.─━-]*")
+_BREAK = re.compile(r"\n[ \t\r]*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A run of text on one line without a wide gap inside; `column` is its distance from the line's start."""
+
+    text: str
+    start: int
+    column: int
+
+    @property
+    def end(self) -> int:
+        """The offset after the last character."""
+        return self.start + len(self.text)
+
+    @property
+    def last_column(self) -> int:
+        """The column after the last character."""
+        return self.column + len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A printed line that is not blank. `gap` says that a blank line (or the page's top) is above it."""
+
+    number: int
+    start: int
+    text: str
+    cells: tuple[Cell, ...]
+    gap: bool
+
+    @property
+    def end(self) -> int:
+        """The offset after the last character."""
+        return self.start + len(self.text)
+
+    @property
+    def words(self) -> str:
+        """The text without the white space around it."""
+        return self.text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A text and its lines in reading order."""
+
+    text: str
+    lines: tuple[Line, ...]
+    starts: tuple[int, ...]
+
+    def line_at(self, offset: int) -> int:
+        """The index in `lines` of the line that holds, or last began before, `offset`."""
+        return max(0, bisect_right(self.starts, offset) - 1)
+
+    def within(self, start: int, end: int) -> tuple[Line, ...]:
+        """The lines that begin inside `[start, end)`."""
+        return self.lines[bisect_right(self.starts, start - 1) : bisect_right(self.starts, end - 1)]
+
+    def below(self, index: int, cell: Cell, *, reach: int = 2) -> Cell | None:
+        """The nearest cell under `cell`, at most `reach` lines down, that overlaps its columns."""
+        cells = self.lines[index].cells
+        for line in self.lines[index + 1 : index + 1 + reach]:
+            found = overlapping(line, cell)
+            if found is not None:
+                # Under a row of headings a value belongs to the heading it overlaps most.
+                return found if overlapping(self.lines[index], found) == cell else None
+            if len(cells) > 1 and len(line.cells) == len(cells) and cell in cells:
+                return line.cells[cells.index(cell)]
+        return None
+
+
+def overlapping(line: Line, cell: Cell) -> Cell | None:
+    """The cell of `line` that shares the most columns with `cell`."""
+    best: Cell | None = None
+    width = 0
+    for other in line.cells:
+        shared = min(other.last_column, cell.last_column) - max(other.column, cell.column)
+        if shared > width:
+            best, width = other, shared
+    return best
+
+
+def read_layout(text: str) -> Layout:
+    """Split a text into lines and cells."""
+    lines = tuple(_lines(text))
+    return Layout(text=text, lines=lines, starts=tuple(line.start for line in lines))
+
+
+def _lines(text: str) -> Iterator[Line]:
+    number = 0
+    last_end = 0
+    for match in _LINE.finditer(text):
+        printed = match.group()
+        if not printed.strip() or _RULE.fullmatch(printed):
+            continue
+        start = match.start()
+        gap = number == 0 or _BREAK.search(text, max(0, last_end - 1), start) is not None
+        yield Line(number, start, printed, tuple(_cells(printed, start)), gap)
+        number += 1
+        last_end = match.end()
+
+
+def _cells(printed: str, start: int) -> Iterator[Cell]:
+    begin = 0
+    for gap in _GAP.finditer(printed):
+        yield from _cell(printed, begin, gap.start(), start)
+        begin = gap.end()
+    yield from _cell(printed, begin, len(printed), start)
+
+
+def _cell(printed: str, begin: int, end: int, start: int) -> Iterator[Cell]:
+    piece = printed[begin:end]
+    trimmed = piece.strip()
+    if trimmed:
+        column = begin + len(piece) - len(piece.lstrip())
+        yield Cell(trimmed, start + column, column)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prompture.rules.labels import normalise
-from prompture.rules.layout import Cell, Layout, Line
 from prompture.rules.numbers import CURRENCY
+from prompture.rules.page import Cell, Layout, Line
 
 # How far a relation between label and value is trusted.
 TRUST = {
@@ -243,8 +243,3 @@ def _of_markup(layout: Layout) -> Iterator[Pair]:
             group = "quoted" if match["quoted"] is not None else "bare"
             line = layout.line_at(match.start("key"))
             yield from _pair(match["key"], match.start("key"), match.span(group), "markup", line)
-
-
-def cell_of(line: Line, offset: int) -> Cell | None:
-    """The cell of a line that holds an offset."""
-    return next((cell for cell in line.cells if cell.start <= offset < cell.end), None)

@@ -6,10 +6,9 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from prompture.rules.choices import choices
 from prompture.rules.dates import PrintedDate, settle
 from prompture.rules.fields import Field
-from prompture.rules.page import Page
+from prompture.rules.page import Candidate, Page
 from prompture.rules.values import Reading
 from prompture.types import Span
 
@@ -19,40 +18,48 @@ _DURATION_UNITS = (
 )  # fmt: skip
 
 
-def render(name: Field, reading: Reading, page: Page) -> tuple[Any, Span] | None:
+def render(field: Field, reading: Reading, page: Page) -> tuple[Any, Span] | None:
     """The JSON value of a reading and its span; None when the schema refuses it."""
     printed = page.text[reading.start : reading.end]
-    value = _json(name, reading.value, printed, page)
-    if value is None or not accepts(name.schema, value):
+    value = _json(field, reading.value, printed, page)
+    if value is None or not accepts(field.schema, value):
         return None
     kind = "exact" if value == printed else "normalised"
     return value, Span(reading.start, reading.end, kind)
 
 
-def _json(name: Field, value: Any, printed: str, page: Page) -> Any:
+def candidates_of(
+    field: Field, reading: Reading | None, page: Page, score: float
+) -> list[Candidate]:
+    """A reading as the only candidate; none when there is no reading, or when the schema refuses it."""
+    written = render(field, reading, page) if reading is not None else None
+    return [] if written is None else [Candidate(written[0], (written[1],), score)]
+
+
+def _json(field: Field, value: Any, printed: str, page: Page) -> Any:
     if isinstance(value, PrintedDate | datetime | date):
-        return _day(name, value, printed, page)
+        return _day(field, value, printed, page)
     if isinstance(value, bool):
-        return value if "boolean" in name.types else printed
+        return value if "boolean" in field.types else printed
     if isinstance(value, Decimal):
-        return _number(name, value, printed)
+        return _number(field, value, printed)
     if isinstance(value, time):
-        return value.isoformat() if name.schema.get("format") == "time" else printed
+        return value.isoformat() if field.schema.get("format") == "time" else printed
     if isinstance(value, tuple):
-        return _duration(name, value, printed)
-    if name.kind == "enum":
+        return _duration(field, value, printed)
+    if field.kind == "enum":
         return value
-    if "string" in name.types:
-        return _string(name, str(value), printed)
+    if "string" in field.types:
+        return _string(field, str(value), printed)
     return None
 
 
-def _string(name: Field, value: str, printed: str) -> str | None:
-    if name.schema.get("format") in {"email", "idn-email"} and not _valid_email(value):
+def _string(field: Field, value: str, printed: str) -> str | None:
+    if field.schema.get("format") in {"email", "idn-email"} and not _valid_email(value):
         return None
-    if name.schema.get("format") in {"uri", "url"} and "://" not in value:
+    if field.schema.get("format") in {"uri", "url"} and "://" not in value:
         return None
-    pattern = name.schema.get("pattern")
+    pattern = field.schema.get("pattern")
     if isinstance(pattern, str) and len(value) <= 200 and not _fits(pattern, value):
         close = re.sub(r"\s+", "", value)
         return close if _fits(pattern, close) else None
@@ -80,45 +87,47 @@ def _valid_email(value: str) -> bool:
     return True
 
 
-def wants_iso(name: Field) -> bool:
+def wants_iso(field: Field) -> bool:
     """Whether a field asks for YYYY-MM-DD rather than the date as printed."""
-    if name.schema.get("format") in {"date", "date-time"}:
+    if field.schema.get("format") in {"date", "date-time"}:
         return True
     return (
-        "yyyy-mm-dd" in name.hint
-        or re.search(r"\biso\b|\biso[- ]?8601\b|\d{4}-\d{2}-\d{2}", name.hint) is not None
+        "yyyy-mm-dd" in field.hint
+        or re.search(r"\biso\b|\biso[- ]?8601\b|\d{4}-\d{2}-\d{2}", field.hint) is not None
     )
 
 
-def _day(name: Field, value: PrintedDate | datetime | date, printed: str, page: Page) -> str | None:
-    if "string" not in name.types:
+def _day(
+    field: Field, value: PrintedDate | datetime | date, printed: str, page: Page
+) -> str | None:
+    if "string" not in field.types:
         return None
-    if not wants_iso(name):
+    if not wants_iso(field):
         return printed
     if isinstance(value, PrintedDate):
         meant = settle(value, page.day_first)
         return meant.isoformat() if meant else None
-    if name.schema.get("format") != "date-time" and isinstance(value, datetime):
+    if field.schema.get("format") != "date-time" and isinstance(value, datetime):
         return value.date().isoformat()
     return value.isoformat()
 
 
-def _number(name: Field, value: Decimal, printed: str) -> Any:
-    if "number" in name.types and "string" in name.types:
+def _number(field: Field, value: Decimal, printed: str) -> Any:
+    if "number" in field.types and "string" in field.types:
         return f"{value:f}"
-    if "number" in name.types:
+    if "number" in field.types:
         return (
             int(value)
             if value == value.to_integral_value() and "." not in printed and "," not in printed
             else float(value)
         )
-    if "integer" in name.types:
+    if "integer" in field.types:
         return int(value) if value == value.to_integral_value() else None
-    return printed if "string" in name.types else None
+    return printed if "string" in field.types else None
 
 
-def _duration(name: Field, value: tuple[int, str], printed: str) -> str | None:
-    if name.schema.get("format") != "duration":
+def _duration(field: Field, value: tuple[int, str], printed: str) -> str | None:
+    if field.schema.get("format") != "duration":
         return printed
     count, unit = value
     return next(
@@ -127,18 +136,18 @@ def _duration(name: Field, value: tuple[int, str], printed: str) -> str | None:
     )
 
 
-def conforms(name: Field, value: Any) -> bool:
+def conforms(field: Field, value: Any) -> bool:
     """Whether a field may hold a value: its JSON type, and its enumeration if it has one."""
-    if name.kind == "enum":
-        return value in choices(name)
+    if field.kind == "enum":
+        return value in field.choices
     if isinstance(value, bool):
-        return "boolean" in name.types
+        return "boolean" in field.types
     if isinstance(value, str):
-        return "string" in name.types
+        return "string" in field.types
     if isinstance(value, int | float):
         whole = isinstance(value, int) or value.is_integer()
-        return "number" in name.types or ("integer" in name.types and whole)
-    return "array" in name.types
+        return "number" in field.types or ("integer" in field.types and whole)
+    return "array" in field.types
 
 
 def accepts(schema: Mapping[str, Any], value: Any) -> bool:

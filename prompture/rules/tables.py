@@ -2,22 +2,39 @@
 
 Text taken from a PDF often loses the true width of its gaps, so cells are not lined up by column alone: the header's
 kinds (text, number, money, percent) are aligned with the row's cells in order, and where the header is broken over
-lines the sum "quantity times price is amount" decides.
-"""
+lines the sum "quantity times price is amount" decides."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from prompture.rules import rows as row_values
-from prompture.rules.cells import cell_kind
-from prompture.rules.fields import Field, concept_labels
+from prompture.rules.fields import Field
 from prompture.rules.labels import normalise, similarity
-from prompture.rules.layout import Cell, Line
-from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.page import Candidate, Cell, Line, Page, Scope
 from prompture.rules.render import render
 from prompture.rules.values import read
+from prompture.rules.vocabulary import concept_labels
+
+_MONEY = re.compile(
+    r"[^\w-]{0,2}(?:[A-Z]{3}|RM)? ?-?[\d.,' ]*\d[.,]\d{2,4} ?(?:[€$£]|[A-Z]{1,3}|[A-Z]{3})?"
+)
+_COUNT = re.compile(r"-?\d[\d.,]* ?[^\W\d_]{0,10}[².³)(\w]{0,6}\.?")
+_DAY = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
+
+
+def cell_kind(text: str) -> str:
+    """What a cell looks like: "date", "percent", "money", "number" (a unit may follow) or "text"."""
+    if _DAY.fullmatch(text):
+        return "date"
+    if text.endswith("%") and len(text) < 10:
+        return "percent"
+    if _MONEY.fullmatch(text):
+        return "money"
+    if _COUNT.fullmatch(text) or re.match(r"\d[\d.,]* \w{1,6}\.? +\d", text):
+        return "number"
+    return "text"
+
 
 HEADER_FIT = 0.78
 ROW_GAP_LINES = 8
@@ -33,6 +50,7 @@ _ITEM_CONCEPTS = (
     "discount",
 )
 _CLOSING = ("net_total", "grand_total", "tax_total", "amount_due", "payment_terms")
+_POSITION = re.compile(r"(\d{1,3})\s+(?=[^\W\d_])")
 _LIKELY = {
     ("money", "money"): 3.0,
     ("money", "number"): 2.0,
@@ -86,9 +104,34 @@ class Header:
         return tuple(column.field for column in self.columns if column.field is not None)
 
 
-def read_rows(fields: list[Field], page: Page, scope: Scope) -> list[dict[str, Candidate]]:
-    """The rows of the table that fits the fields best; empty when no header fits two of them."""
-    plain = [name for name in fields if name.kind not in {"object", "array"}]
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A line under a header: its cells, those that have a column, and the lines below that may go on with it."""
+
+    header: Header
+    cells: list[Cell]
+    placed: list[tuple[Column, Cell]]
+    after: tuple[Line, ...]
+
+
+Found = dict[str, Candidate]
+RowReader = Callable[[TableRow, list[Field], Page], Found | None]
+RowCheck = Callable[[list[Found], list[Field], Page], list[Found]]
+
+
+def read_rows(
+    fields: Sequence[Field],
+    page: Page,
+    scope: Scope,
+    *,
+    read_row: RowReader | None = None,
+    check: RowCheck | None = None,
+) -> list[Found]:
+    """The rows of the table that fits the fields best; empty when no header fits two of them.
+
+    `read_row` reads one row in place of the cells' own kinds; `check` drops rows of a whole table.
+    """
+    plain = [field for field in fields if field.kind not in {"object", "array"}]
     lines = page.layout.within(scope.start, scope.end)
     known: Known = {}
     found = [
@@ -96,22 +139,22 @@ def read_rows(fields: list[Field], page: Page, scope: Scope) -> list[dict[str, C
         for place, line in enumerate(lines)
         if (header := _header(line, plain, known)) is not None
     ]
-    best: list[dict[str, Candidate]] = []
+    best: list[Found] = []
     reached: dict[str, int] = {}  # a header repeated on each page is read through once
     for place, header in sorted(found, key=lambda pair: -len(pair[1].fields))[:12]:
         if header.line.start < reached.get(header.line.words, 0):
             continue
-        rows = list(_rows_under(header, lines[place + 1 :], plain, page))
+        rows = list(_rows_under(header, lines[place + 1 :], plain, page, read_row or _plain_row))
         if rows:
             reached[header.line.words] = max(s.start for c in rows[-1].values() for s in c.spans)
-        if row_values.is_item_table(plain):
-            rows = row_values.proven(rows, plain, page)
+        if check is not None:
+            rows = check(rows, plain, page)
         if _worth(rows) > _worth(best):
             best = rows
     return best
 
 
-def _worth(rows: list[dict[str, Candidate]]) -> int:
+def _worth(rows: list[Found]) -> int:
     return sum(len(row) for row in rows)
 
 
@@ -143,10 +186,10 @@ def _column(cell: Cell, fields: list[Field], known: Known) -> Column:
 
 def _meant(label: str, fields: list[Field]) -> tuple[Field | None, str]:
     best, fit = None, HEADER_FIT
-    for name in fields:
-        score = similarity(label, name.phrases)
+    for field in fields:
+        score = similarity(label, field.phrases)
         if score > fit:
-            best, fit = name, score
+            best, fit = field, score
     usual, usual_fit = _known(label)
     if best is not None and (fit >= usual_fit or best.concept == usual):
         return best, _column_kind(best.kind)
@@ -203,8 +246,8 @@ def _column_kind(kind: str) -> str:
 
 
 def _rows_under(
-    header: Header, lines: tuple[Line, ...], fields: list[Field], page: Page
-) -> Iterator[dict[str, Candidate]]:
+    header: Header, lines: tuple[Line, ...], fields: list[Field], page: Page, read_row: RowReader
+) -> Iterator[Found]:
     quiet = 0
     known: Known = {}
     for place, line in enumerate(lines):
@@ -212,7 +255,11 @@ def _rows_under(
             return
         if quiet > ROW_GAP_LINES * 4:
             return
-        row = _row(header, line, lines[place + 1 : place + 1 + _AFTER], fields, page)
+        cells = split_cells(line)
+        row = None
+        if 2 <= len(cells) <= 24:
+            after = lines[place + 1 : place + 1 + _AFTER]
+            row = read_row(TableRow(header, cells, align(header, cells), after), fields, page)
         if row:
             quiet = 0
             yield row
@@ -236,31 +283,35 @@ def _closes(line: Line) -> bool:
     return any(label in concept_labels(name) for label in labels for name in _CLOSING)
 
 
-def _row(
-    header: Header, line: Line, after: tuple[Line, ...], fields: list[Field], page: Page
-) -> dict[str, Candidate] | None:
-    cells = row_values.split_cells(line)
-    if len(cells) < 2 or len(cells) > 24:
-        return None
-    placed = align(header, cells)
-    if row_values.is_item_table(fields):
-        return row_values.item_row(header.columns, placed, cells, after, fields, page)
-    found: dict[str, Candidate] = {}
-    for column, cell in placed:
+def split_cells(line: Line) -> list[Cell]:
+    """The cells of a row; a position number before the text is a cell of its own."""
+    cells: list[Cell] = []
+    for place, cell in enumerate(line.cells):
+        match = _POSITION.match(cell.text) if place == 0 else None
+        if match is None:
+            cells.append(cell)
+            continue
+        cells.append(Cell(match[1], cell.start, cell.column))
+        skip = match.end()
+        cells.append(Cell(cell.text[skip:], cell.start + skip, cell.column + skip))
+    return cells
+
+
+def _plain_row(row: TableRow, fields: list[Field], page: Page) -> Found | None:
+    header = row.header
+    found: Found = {}
+    for column, cell in row.placed:
         if column.field is None:
             continue
-        reading = read(column.field.kind, page, cell.start, cell.end, name=column.field)
+        reading = read(column.field.kind, page, cell.start, cell.end, field=column.field)
         written = render(column.field, reading, page) if reading else None
         if written:
             found[column.field.name] = Candidate(written[0], (written[1],), 0.85)
-    return (
-        found
-        if len(found) >= min(2, len(header.fields)) and _complete(header, cells, found)
-        else None
-    )
+    enough = len(found) >= min(2, len(header.fields))
+    return found if enough and _complete(header, row.cells, found) else None
 
 
-def _complete(header: Header, cells: list[Cell], found: dict[str, Candidate]) -> bool:
+def _complete(header: Header, cells: list[Cell], found: Found) -> bool:
     """A line of prose is no row: the row fills the header, or nearly."""
     return len(cells) >= len(header.columns) - 1 and len(found) * 2 >= len(header.fields)
 

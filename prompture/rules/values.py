@@ -9,9 +9,9 @@ from typing import Any
 
 from prompture.errors import MissingExtra
 from prompture.rules import forms
-from prompture.rules.choices import best_choice, choices
 from prompture.rules.dates import find_dates, find_times, parse_rest, settle
 from prompture.rules.fields import Field
+from prompture.rules.labels import normalise
 from prompture.rules.numbers import CURRENCY, Numeral, currency_code, find_numbers, read_decimal
 from prompture.rules.page import Page
 
@@ -32,11 +32,11 @@ class Reading:
 
 
 def read(
-    kind: str, page: Page, start: int, end: int, *, name: Field | None = None
+    kind: str, page: Page, start: int, end: int, *, field: Field | None = None
 ) -> Reading | None:
     """Read a value of a kind from `[start, end)` of the page's text; None when there is none."""
-    if kind == "enum" and name is not None:
-        return _enum(name, page, start, end)
+    if kind == "enum" and field is not None:
+        return _enum(field, page, start, end)
     reader = _READERS.get(kind, _text)
     return reader(page, start, end)
 
@@ -297,9 +297,9 @@ def _court(page: Page, start: int, end: int) -> Reading | None:
     return Reading(value, match.start(1), match.end(1))
 
 
-def _enum(name: Field, page: Page, start: int, end: int) -> Reading | None:
+def _enum(field: Field, page: Page, start: int, end: int) -> Reading | None:
     piece = page.text[start : min(end, start + 120)]
-    best = best_choice(piece, choices(name))
+    best = best_choice(piece, field.choices)
     if best is None:
         return None
     begin = start + len(piece) - len(piece.lstrip())
@@ -336,3 +336,38 @@ _READERS: dict[str, Callable[[Page, int, int], Reading | None]] = {
     "duration": _duration,
     "court_id": _court,
 }
+
+
+def best_choice(printed: str, allowed: list[Any]) -> Any | None:
+    """The one allowed value that a printed text names; None when none or several do."""
+    words = normalise(printed)
+    if not words:
+        return None
+    equal = [value for value in allowed if normalise(str(value)) == words]
+    if len(equal) == 1:
+        return equal[0]
+    padded = f" {words} "
+    inside = [
+        value
+        for value in allowed
+        if normalise(str(value)) and f" {normalise(str(value))} " in padded
+    ]
+    if len(inside) == 1:
+        return inside[0]
+    if equal or inside:
+        return None
+    return _closest(words, allowed)
+
+
+def _closest(words: str, allowed: list[Any]) -> Any | None:
+    try:
+        from rapidfuzz import fuzz
+    except ImportError as missing:
+        raise MissingExtra(extra="local", package="rapidfuzz") from missing
+    scored = sorted(
+        ((fuzz.ratio(words, normalise(str(value))), index) for index, value in enumerate(allowed)),
+        reverse=True,
+    )
+    if not scored or scored[0][0] < 88 or (len(scored) > 1 and scored[1][0] > scored[0][0] - 5):
+        return None
+    return allowed[scored[0][1]]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompture.rules.choices import best_choice
 from prompture.rules.dates import day_first, find_dates, find_times, parse_rest, settle
+from prompture.rules.families.people import is_author_list, is_name, names_in, split_authors
 from prompture.rules.forms import valid_iban
 from prompture.rules.labels import normalise, similarity
 from prompture.rules.numbers import (
@@ -18,7 +18,7 @@ from prompture.rules.numbers import (
     find_numbers,
     read_decimal,
 )
-from prompture.rules.people import is_author_list, is_name, names_in, split_authors
+from prompture.rules.values import best_choice
 
 NUMBERS = [
     ("1.234,56", None, "1234.56"),

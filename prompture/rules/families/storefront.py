@@ -3,8 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from prompture.rules.layout import Line
-from prompture.rules.page import Candidate, Page
+from prompture.rules.page import Candidate, Line, Page
 from prompture.types import Span
 
 HEAD_LINES = 14

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from prompture.rules.people import is_author_list, leading_authors
+from prompture.rules.families.people import is_author_list, leading_authors
 
 _MARKER = re.compile(r"\s*(?:\[\w{1,12}\]|\(?\d{1,3}[.)]|\d{1,3}(?=\s[A-ZÀ-Þ]))\s+")
 

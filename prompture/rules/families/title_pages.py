@@ -6,9 +6,8 @@ The title is what stands right above the first authors; the authors are the name
 import re
 from dataclasses import dataclass
 
-from prompture.rules.layout import Line
-from prompture.rules.page import Page
-from prompture.rules.people import clean, is_name, names_in
+from prompture.rules.families.people import clean, is_name, names_in
+from prompture.rules.page import Line, Page
 from prompture.types import Span
 
 HEAD_LINES = 60

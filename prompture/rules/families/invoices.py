@@ -1,4 +1,4 @@
-"""Sums of money: which of the amounts printed by total-like labels is the one meant."""
+"""Invoices and receipts: their number and date in a title, and which of the printed amounts is the total."""
 
 import re
 from collections.abc import Iterator
@@ -6,11 +6,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 from prompture.rules.candidates import Index, labelled
-from prompture.rules.fields import Field, concept_labels
-from prompture.rules.numbers import CURRENCY, currency_code, find_numbers, read_decimal
+from prompture.rules.families import Family
+from prompture.rules.fields import Field
+from prompture.rules.numbers import amount_of, find_numbers, read_decimal
 from prompture.rules.page import Candidate, Page, Scope
-from prompture.rules.render import render
+from prompture.rules.render import candidates_of, render
+from prompture.rules.sources import DATE_KINDS, ISSUED, dates, days_by_start
 from prompture.rules.values import Reading
+from prompture.rules.vocabulary import concept_labels
 
 TOTALS = frozenset({"total", "grand_total", "amount_due"})
 SUMS = TOTALS | {"net_total", "tax_total"}
@@ -22,42 +25,60 @@ _SUMMARY_LINES = 6
 _FEW_CENTS = re.compile(r"[-+(]?(?:RM ?)?[-+]?(0[.,]0\d)\)?")
 
 
-def witnesses() -> set[str]:
-    """The labels of amounts that confirm a total: what was paid, what came back, what was rounded, net and tax."""
-    return {
-        label
-        for concept in (*sorted(SUMS), "cash", "change", "rounding")
-        for label in concept_labels(concept)
-    }
+_INVOICE_TITLE = re.compile(
+    r"\b(?:\w{0,30}rechnung|gutschrift|tax invoice|invoice|facture|avoir|fattura|nota di credito|credit note)\b(?P<gap>(?:[^\n\d(]|\([^()\n]{1,40}\)){0,45}?)"
+    r"(?:\b(?:nr|no|nummer|number)\b\.?|\bn\.|n°|#)\s?:?\s*(?P<id>[A-Z0-9][\w./-]{0,30})",
+    re.IGNORECASE,
+)
+_OTHER_NUMBER = re.compile(
+    r"bestell|order|command|liefer|auftrag|kunde|client|customer|vertrag|contract", re.IGNORECASE
+)
+_DATED_TITLE = re.compile(
+    r"(?:\bn[ro]?\b|number|nummer|n°|#)\.?\s?:?\s?[\w./-]{2,30}\s+(?:vom|du|dated|of|del|from|issued (?:at|on))\s+",
+    re.IGNORECASE,
+)
 
 
-def weigh(
-    name: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
+class Invoices(Family):
+    """The number and the date in a document's title, and its sums."""
+
+    def labels(self, field: Field) -> Iterator[str]:
+        """The labels of amounts that confirm a total: what was paid, what came back, what was rounded, net and tax."""
+        if field.concept in SUMS:
+            for concept in (*SUMS, "cash", "change", "rounding"):
+                yield from concept_labels(concept)
+
+    def candidates(
+        self, field: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
+    ) -> list[Candidate] | None:
+        """Sums, the invoice's number, and its date."""
+        if field.concept in SUMS:
+            return _sums(field, page, scope, found, index)
+        if field.kind in DATE_KINDS and field.concept in ISSUED:
+            return [*dates(field, page, scope, found), *_dated_title(field, page, scope)]
+        if field.concept == "invoice_number" and field.kind not in DATE_KINDS:
+            return [*found, *_titled_number(field, page, scope)]
+        return None
+
+
+FAMILY = Invoices()
+
+
+def _sums(
+    field: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
 ) -> list[Candidate]:
     """Rate the labelled amounts of a total, net or tax field by what else the document says.
 
     Amounts in a table of tax rates count less. What cash less change comes to, and net plus tax, confirm a value.
     """
     weighed = [_in_column(_in_summary(candidate, page), page) for candidate in found]
-    if name.concept in TOTALS:
+    if field.concept in TOTALS:
         weighed = _by_payment(
-            [*weighed, *_rounded(name, weighed, page, scope, index)], page, scope, index
+            [*weighed, *_rounded(field, weighed, page, scope, index)], page, scope, index
         )
-    if name.concept in SUMS - {"total", "amount_due"}:
-        weighed = _by_sum(name, weighed, page, scope, index)
-    return _by_size(weighed) if name.concept in TOTALS else weighed
-
-
-def amount(value: object) -> Decimal | None:
-    """The amount of a candidate's value, however the schema wanted it written."""
-    if isinstance(value, str):
-        match = re.search(r"[\d.,'’]+", value)
-        return (
-            read_decimal(match.group())
-            if match and any(c.isdigit() for c in match.group())
-            else None
-        )
-    return Decimal(str(value)) if isinstance(value, int | float) else None
+    if field.concept in SUMS - {"total", "amount_due"}:
+        weighed = _by_sum(field, weighed, page, scope, index)
+    return _by_size(weighed) if field.concept in TOTALS else weighed
 
 
 def _more(candidate: Candidate, gain: float) -> Candidate:
@@ -101,7 +122,7 @@ def _values(concept: str, page: Page, scope: Scope, index: Index) -> list[Decima
             phrases=concept_labels(concept),
         )
         found = sorted(labelled(probe, index, page, scope), key=lambda candidate: -candidate.score)
-        values = [amount(candidate.value) for candidate in found if candidate.score > 0.6]
+        values = [amount_of(candidate.value) for candidate in found if candidate.score > 0.6]
         page.memo[key] = [value for value in dict.fromkeys(values) if value is not None]
     listed: list[Decimal] = page.memo[key]
     return listed
@@ -112,15 +133,16 @@ def _by_payment(found: list[Candidate], page: Page, scope: Scope, index: Index) 
     cash, change = _values("cash", page, scope, index), _values("change", page, scope, index)
     paid = {abs(given) - abs(back) for given in cash[:4] for back in change[:3]}
     paid.discard(Decimal(0))
-    if not any(amount(candidate.value) in paid for candidate in found):
+    if not any(amount_of(candidate.value) in paid for candidate in found):
         return found
     return [
-        _more(candidate, 0.05 if amount(candidate.value) in paid else -0.08) for candidate in found
+        _more(candidate, 0.05 if amount_of(candidate.value) in paid else -0.08)
+        for candidate in found
     ]
 
 
 def _rounded(
-    name: Field, found: list[Candidate], page: Page, scope: Scope, index: Index
+    field: Field, found: list[Candidate], page: Page, scope: Scope, index: Index
 ) -> list[Candidate]:
     """A total and its rounding adjustment, when the rounded amount is printed below: that is what was paid."""
     steps = {
@@ -129,7 +151,7 @@ def _rounded(
         if 0 < abs(step) <= Decimal("0.5")
     }
     best = max(
-        (candidate for candidate in found if amount(candidate.value)),
+        (candidate for candidate in found if amount_of(candidate.value)),
         key=lambda candidate: candidate.score,
         default=None,
     )
@@ -138,13 +160,13 @@ def _rounded(
     steps |= _steps_alone(page, best.spans[0].end)
     if not steps:
         return []
-    size = amount(best.value) or Decimal(0)
+    size = amount_of(best.value) or Decimal(0)
     wanted = {size + step for step in steps} | {size - step for step in steps}
     for number in find_numbers(
         page.text, best.spans[0].end, min(scope.end, best.spans[0].end + 400), mark=page.mark
     ):
         if number.value in wanted and number.decimals >= 2:
-            written = render(name, Reading(number.value, number.start, number.end), page)
+            written = render(field, Reading(number.value, number.start, number.end), page)
             return (
                 [Candidate(written[0], (written[1],), round(best.score + 0.03, 4))]
                 if written
@@ -164,16 +186,16 @@ def _steps_alone(page: Page, end: int) -> set[Decimal]:
 
 
 def _by_sum(
-    name: Field, found: list[Candidate], page: Page, scope: Scope, index: Index
+    field: Field, found: list[Candidate], page: Page, scope: Scope, index: Index
 ) -> list[Candidate]:
     """Net plus tax is gross: an amount that closes the sum is surer."""
     net, tax = _values("net_total", page, scope, index), _values("tax_total", page, scope, index)
     gross = _values("grand_total", page, scope, index)
     triples = {(a, b, a + b) for a in net[:6] for b in tax[:8] if b and a + b in gross}
-    place = {"net_total": 0, "tax_total": 1, "grand_total": 2}[name.concept or ""]
+    place = {"net_total": 0, "tax_total": 1, "grand_total": 2}[field.concept or ""]
     closing = {triple[place] for triple in triples}
     return [
-        _more(candidate, 0.05) if amount(candidate.value) in closing else candidate
+        _more(candidate, 0.05) if amount_of(candidate.value) in closing else candidate
         for candidate in found
     ]
 
@@ -182,7 +204,7 @@ def _by_size(found: list[Candidate]) -> list[Candidate]:
     """Of amounts by equally good labels the largest is the total."""
     sizes = [
         abs(value)
-        for value in (amount(candidate.value) for candidate in found)
+        for value in (amount_of(candidate.value) for candidate in found)
         if value is not None
     ]
     if not sizes:
@@ -194,19 +216,26 @@ def _by_size(found: list[Candidate]) -> list[Candidate]:
 
 
 def _size(candidate: Candidate) -> Decimal | None:
-    value = amount(candidate.value)
+    value = amount_of(candidate.value)
     return None if value is None else abs(value)
 
 
-def currencies(page: Page, scope: Scope) -> Iterator[tuple[str, int, int]]:
-    """Currency marks printed beside amounts: code, start, end."""
-    for match in CURRENCY.finditer(page.text, scope.start, scope.end):
-        before, after = (
-            page.text[max(0, match.start() - 2) : match.start()],
-            page.text[match.end() : match.end() + 3],
-        )
-        code = currency_code(match.group())
-        if code and (
-            re.match(r"\s?-?\d", after) or re.search(r"\d\s?$", before) or match.group().isupper()
-        ):
-            yield code, match.start(), match.end()
+def _titled_number(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+    """The number in the title of the document: "Invoice No. 4711"."""
+    for match in _INVOICE_TITLE.finditer(page.text, scope.start, scope.end):
+        value = match["id"].rstrip(".,;/-")
+        if any(c.isdigit() for c in value) and not _OTHER_NUMBER.search(match["gap"]):
+            start = match.start("id")
+            return candidates_of(field, Reading(value, start, start + len(value)), page, 0.96)
+    return []
+
+
+def _dated_title(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+    """The date after the number of the document: "Rechnung Nr. 4711 vom 05.03.2018"."""
+    by_start = days_by_start(page)
+    for match in _DATED_TITLE.finditer(page.text, scope.start, scope.end):
+        line = page.text[page.text.rfind("\n", 0, match.start()) + 1 : match.start()]
+        day = by_start.get(match.end())
+        if day is not None and not _OTHER_NUMBER.search(line):
+            return candidates_of(field, Reading(day, day.start, day.end), page, 0.97)
+    return []

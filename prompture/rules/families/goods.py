@@ -3,24 +3,18 @@
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from prompture.rules.amounts import amount
-from prompture.rules.cells import cell_kind
+from prompture.rules.families import Family
 from prompture.rules.fields import Field
-from prompture.rules.layout import Cell, Line
-from prompture.rules.numbers import Numeral, find_numbers
-from prompture.rules.page import Candidate, Page
+from prompture.rules.numbers import Numeral, amount_of, find_numbers
+from prompture.rules.page import Candidate, Cell, Line, Page, Scope
 from prompture.rules.render import accepts, render
+from prompture.rules.tables import Column, TableRow, cell_kind, read_rows
 from prompture.rules.values import Reading, read
 from prompture.types import Span
 
-if TYPE_CHECKING:
-    from prompture.rules.tables import Column
-
 WEAK = 0.67
 _SUM_CONCEPTS = frozenset({"line_total", "quantity", "unit_price"})
-_POSITION = re.compile(r"(\d{1,3})\s+(?=[^\W\d_])")
 _CODE = re.compile(r"(?=[^ ]*\d)[A-Z0-9][\w./#+-]{1,30}\.?|\(.{1,8}\)|\d{6,14}\.?")
 _AMOUNT = re.compile(r"[-–+(]?\s?[\d.,'’\u00a0 ]*\d[-)]?\s?(?:€|EUR|CHF|USD|%|[$£])?")
 _LEADING_CODE = re.compile(r"\d{8,14}\.?\s+(?=\S)")
@@ -32,43 +26,39 @@ _UNIT = re.compile(
 )
 
 
-def is_item_table(fields: Sequence[Field]) -> bool:
+class Goods(Family):
+    """Lists whose items are goods sold: amounts are proved, descriptions go over several lines."""
+
+    def rows(
+        self, field: Field, fields: Sequence[Field], page: Page, scope: Scope
+    ) -> list[dict[str, Candidate]] | None:
+        """The rows of the table that fits best, when the fields are those of goods."""
+        plain = [one for one in fields if one.kind not in {"object", "array"}]
+        if not _is_goods(plain):
+            return None
+        return read_rows(fields, page, scope, read_row=item_row, check=proven)
+
+
+FAMILY = Goods()
+
+
+def _is_goods(fields: Sequence[Field]) -> bool:
     """Whether the fields are those of goods sold: a line total or a price beside a quantity or a description."""
-    concepts = {name.concept for name in fields}
+    concepts = {field.concept for field in fields}
     return "line_total" in concepts and bool(
         concepts & {"quantity", "item_description", "unit_price"}
     )
 
 
-def split_cells(line: Line) -> list[Cell]:
-    """The cells of a row; a position number before the text is a cell of its own."""
-    cells: list[Cell] = []
-    for place, cell in enumerate(line.cells):
-        match = _POSITION.match(cell.text) if place == 0 else None
-        if match is None:
-            cells.append(cell)
-            continue
-        cells.append(Cell(match[1], cell.start, cell.column))
-        skip = match.end()
-        cells.append(Cell(cell.text[skip:], cell.start + skip, cell.column + skip))
-    return cells
-
-
-def item_row(
-    columns: Sequence["Column"],
-    placed: list[tuple["Column", Cell]],
-    cells: list[Cell],
-    after: tuple[Line, ...],
-    fields: list[Field],
-    page: Page,
-) -> dict[str, Candidate] | None:
+def item_row(row: TableRow, fields: list[Field], page: Page) -> dict[str, Candidate] | None:
     """One sold item, or None when the line is no item: an item has an amount, and a second number beside it."""
+    columns, placed, cells, after = row.header.columns, row.placed, row.cells, row.after
     by_name = {column.field.name: cell for column, cell in placed if column.field is not None}
     counted = {cell for column, cell in placed if column.kind == "position"}
     numbers = [number for cell in cells if cell not in counted for number in _numbers(cell, page)]
     if len(numbers) < 2:
         return None
-    wanted = {name.concept: name for name in fields}
+    wanted = {field.concept: field for field in fields}
     total_field = wanted["line_total"]
     total = _in_cell(by_name.get(total_field.name), page)
     product = _product(numbers, total)
@@ -118,18 +108,18 @@ def item_row(
 def _rest(
     found: dict[str, Candidate], fields: list[Field], by_name: dict[str, Cell], page: Page
 ) -> None:
-    for name in fields:
-        cell = by_name.get(name.name)
+    for field in fields:
+        cell = by_name.get(field.name)
         if (
             cell is None
-            or name.name in found
-            or name.concept in _SUM_CONCEPTS | {"item_description"}
+            or field.name in found
+            or field.concept in _SUM_CONCEPTS | {"item_description"}
         ):
             continue
-        reading = read(name.kind, page, cell.start, cell.end, name=name)
-        written = render(name, reading, page) if reading else None
+        reading = read(field.kind, page, cell.start, cell.end, field=field)
+        written = render(field, reading, page) if reading else None
         if written:
-            found[name.name] = Candidate(written[0], (written[1],), 0.8)
+            found[field.name] = Candidate(written[0], (written[1],), 0.8)
 
 
 def _numbers(cell: Cell, page: Page) -> list[Numeral]:
@@ -187,7 +177,7 @@ def _which(first: Numeral, second: Numeral) -> tuple[Numeral, Numeral]:
 
 
 def _well_placed(
-    columns: Sequence["Column"], cells: list[Cell], placed: list[tuple["Column", Cell]]
+    columns: Sequence[Column], cells: list[Cell], placed: list[tuple[Column, Cell]]
 ) -> bool:
     """Without the proof of a product, a row must fill the header one to one."""
     return len(columns) == len(cells) == len(placed)
@@ -195,7 +185,7 @@ def _well_placed(
 
 def _put(
     found: dict[str, Candidate],
-    name: Field,
+    field: Field,
     number: Numeral | None,
     page: Page,
     *,
@@ -203,26 +193,26 @@ def _put(
 ) -> None:
     if number is None:
         return
-    written = render(name, Reading(number.value, number.start, number.end), page)
+    written = render(field, Reading(number.value, number.start, number.end), page)
     if written:
-        found[name.name] = Candidate(written[0], (written[1],), score)
+        found[field.name] = Candidate(written[0], (written[1],), score)
 
 
 def proven(
     rows: list[dict[str, Candidate]], fields: list[Field], page: Page
 ) -> list[dict[str, Candidate]]:
     """Rows without the proof of a product stay only when all amounts add up to an amount the text prints."""
-    total = next(name.name for name in fields if name.concept == "line_total")
+    total = next(field.name for field in fields if field.concept == "line_total")
     if not any(row[total].score == WEAK for row in rows):
         return rows
-    whole = sum((abs(amount(row[total].value) or Decimal(0)) for row in rows), Decimal(0))
+    whole = sum((abs(amount_of(row[total].value) or Decimal(0)) for row in rows), Decimal(0))
     after = max(row[total].spans[0].end for row in rows)
     printed = {abs(number.value) for number in find_numbers(page.text, after, mark=page.mark)}
     return rows if whole in printed else [row for row in rows if row[total].score != WEAK]
 
 
 def _description(
-    name: Field, cell: Cell | None, cells: list[Cell], after: tuple[Line, ...], page: Page
+    field: Field, cell: Cell | None, cells: list[Cell], after: tuple[Line, ...], page: Page
 ) -> Candidate | None:
     texts = [other for other in cells if _is_text(other.text) and not other.text.endswith(":")]
     first = (
@@ -253,7 +243,7 @@ def _description(
     if not parts:
         return None
     value = " ".join(part.text for part in parts)
-    if not accepts(name.schema, value):
+    if not accepts(field.schema, value):
         return None
     kind = "exact" if len(parts) == 1 else "normalised"
     return Candidate(value, tuple(Span(part.start, part.end, kind) for part in parts), 0.75)

@@ -6,13 +6,14 @@ border open (a comma after a title may be part of it) the part stays null.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from prompture.rules.families import Family
+from prompture.rules.families.people import split_authors
+from prompture.rules.families.reference_parts import YEAR, Part, take_apart
 from prompture.rules.fields import Field
 from prompture.rules.labels import normalise
 from prompture.rules.page import Candidate, Page, Scope
-from prompture.rules.people import split_authors
-from prompture.rules.reference_parts import YEAR, Part, take_apart
 from prompture.rules.render import accepts
 from prompture.types import Span
 
@@ -54,20 +55,28 @@ _HEADING = re.compile(
 )
 
 
-def is_reference(name: Field, fields: list[Field]) -> bool:
-    """Whether a list's items are bibliographic records: an author, a title, and two more of their parts."""
-    roles = {_role(field) for field in fields}
-    return {"author", "title"} <= roles and len(
-        roles & {"date", "journal", "pages", "volume", "publisher", "doi"}
-    ) >= 2
+class Citations(Family):
+    """Lists of bibliographic records: an author, a title, and two more of their parts."""
+
+    def rows(
+        self, field: Field, fields: Sequence[Field], page: Page, scope: Scope
+    ) -> list[dict[str, Candidate]] | None:
+        """One record for each reference, in order."""
+        roles = {_role(one) for one in fields}
+        if not {"author", "title"} <= roles or len(roles & _FURTHER) < 2:
+            return None
+        return _references(fields, page, scope)
+
+
+FAMILY = Citations()
+_FURTHER = frozenset({"date", "journal", "pages", "volume", "publisher", "doi"})
 
 
 def _role(field: Field) -> str | None:
     return _ROLE_OF.get(normalise(field.name))
 
 
-def read_references(fields: list[Field], page: Page, scope: Scope) -> list[dict[str, Candidate]]:
-    """One record per reference, in order."""
+def _references(fields: Sequence[Field], page: Page, scope: Scope) -> list[dict[str, Candidate]]:
     found: list[dict[str, Candidate]] = []
     for start, end in _entries(page, scope):
         text = page.text[start:end]

@@ -2,14 +2,23 @@
 
 import re
 
-from prompture.rules.fields import Field, side_words
+from prompture.rules.candidates import Index
+from prompture.rules.families import Family
+from prompture.rules.families.party_blocks import (
+    LABEL,
+    TOWN,
+    Block,
+    party_blocks,
+    read_block,
+)
+from prompture.rules.families.storefront import is_no_party, read_storefront
+from prompture.rules.fields import Field
 from prompture.rules.labels import normalise
 from prompture.rules.page import Candidate, Page, Scope
-from prompture.rules.party_blocks import LABEL, Block, party_blocks
-from prompture.rules.party_parts import one_candidate, read_block
-from prompture.rules.storefront import is_no_party, read_storefront
-from prompture.rules.towns import TOWN
+from prompture.rules.render import candidates_of
+from prompture.rules.sources import DATE_KINDS
 from prompture.rules.values import Reading, read
+from prompture.rules.vocabulary import side_words
 
 _SENDER = re.compile(
     r"^(?P<name>[^\d●•·|]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*(?P<street>[^●•·|\n]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*"
@@ -17,43 +26,66 @@ _SENDER = re.compile(
 )
 
 
-def weigh(name: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+class Parties(Family):
+    """The seller and the buyer: their names, addresses and numbers."""
+
+    def side(self, field: Field) -> str | None:
+        """A field that is a party itself ("seller", "customer") holds that party's parts."""
+        return field.party if field.role == "name" else None
+
+    def candidates(
+        self, field: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
+    ) -> list[Candidate] | None:
+        """The parts of a party; an address of nobody in particular is that of the shop."""
+        if field.party:
+            return _of_party(field, page, scope, found)
+        alone = field.concept == "address" and not scope.start and not found
+        if alone and field.kind not in DATE_KINDS:
+            shop = read_storefront(page).address
+            return [shop] if shop else []
+        return None
+
+
+FAMILY = Parties()
+
+
+def _of_party(field: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
     """Candidates of a part of a party: from its block first, then by label, then from where letters put it."""
     mine = [
         block
         for block in party_blocks(page)
-        if block.side == name.party and scope.holds(block.heading.start, block.heading.end)
+        if block.side == field.party and scope.holds(block.heading.start, block.heading.end)
     ]
     out: list[Candidate] = []
     for block in mine:
-        out = out or [one for one in read_block(name, page, block) if not _misread(name, one)]
-    out.extend(_labelled(name, page, found))
-    if name.role in {"vat_id", "tax_number"}:
-        out.extend(_identified(name, page, scope, bool(mine)))
+        out = out or [one for one in read_block(field, page, block) if not _misread(field, one)]
+    out.extend(_labelled(field, page, found))
+    if field.role in {"vat_id", "tax_number"}:
+        out.extend(_identified(field, page, scope))
     if out or mine:
         return out
-    out.extend(_from_sender(name, page, scope))
+    out.extend(_from_sender(field, page, scope))
     if not out:
-        out.extend(_from_top(name, page, scope))
+        out.extend(_from_top(field, page, scope))
     return out
 
 
-def _misread(name: Field, candidate: Candidate) -> bool:
+def _misread(field: Field, candidate: Candidate) -> bool:
     """Whether the name or the address of a party is a label, an amount or a sum line instead."""
-    return name.role in {"name", "address"} and is_no_party(str(candidate.value))
+    return field.role in {"name", "address"} and is_no_party(str(candidate.value))
 
 
-def _labelled(name: Field, page: Page, found: list[Candidate]) -> list[Candidate]:
+def _labelled(field: Field, page: Page, found: list[Candidate]) -> list[Candidate]:
     """Values by labels that name the side; a label that names none is the seller's, outside the blocks of others."""
     out = []
     for candidate in found:
         if candidate.label is None or candidate.score < 0.8:
             continue
-        if _misread(name, candidate):
+        if _misread(field, candidate):
             continue
         words = f" {normalise(page.text[candidate.label[0] : candidate.label[1]])} "
         side = next((side for word, side in side_words() if f" {word} " in words), None)
-        if side is None and name.party == "seller" and name.role in _UNSIDED:
+        if side is None and field.party == "seller" and field.role in _UNSIDED:
             place = candidate.spans[0].start
             inside = [
                 block.side
@@ -62,7 +94,7 @@ def _labelled(name: Field, page: Page, found: list[Candidate]) -> list[Candidate
                 if cell.start <= place < cell.end
             ]
             side = inside[0] if inside else "seller"
-        if side == name.party:
+        if side == field.party:
             out.append(candidate)
     return out
 
@@ -70,9 +102,9 @@ def _labelled(name: Field, page: Page, found: list[Candidate]) -> list[Candidate
 _UNSIDED = frozenset({"phone", "email", "tax_number", "address"})
 
 
-def _identified(name: Field, page: Page, scope: Scope, has_block: bool) -> list[Candidate]:
+def _identified(field: Field, page: Page, scope: Scope) -> list[Candidate]:
     """Tax numbers, by the side they stand under, or the seller's when nothing names another side."""
-    if name.role != "vat_id":
+    if field.role != "vat_id":
         return []
     found: dict[str, dict[str, Reading]] = {"seller": {}, "buyer": {}, "other": {}, "": {}}
     at = scope.start
@@ -83,24 +115,24 @@ def _identified(name: Field, page: Page, scope: Scope, has_block: bool) -> list[
         side = _side_at(page, reading)
         found[side].setdefault(re.sub(r"\s", "", str(reading.value)), reading)
         at = reading.end
-    mine = found[name.party or ""]
+    mine = found[field.party or ""]
     others = {
         value
         for side, values in found.items()
-        if side in {"seller", "buyer"} and side != name.party
+        if side in {"seller", "buyer"} and side != field.party
         for value in values
     }
-    if name.party == "seller" and not mine:
+    if field.party == "seller" and not mine:
         mine = {value: reading for value, reading in found[""].items() if value not in others}
     mine = {
         value: reading
         for value, reading in mine.items()
-        if value not in others or name.party == "seller"
+        if value not in others or field.party == "seller"
     }
     return [
         c
         for value, r in mine.items()
-        for c in one_candidate(name, page, Reading(value, r.start, r.end), 0.9)
+        for c in candidates_of(field, Reading(value, r.start, r.end), page, 0.9)
     ]
 
 
@@ -117,22 +149,22 @@ def _side_at(page: Page, reading: Reading) -> str:
     return ""
 
 
-def _from_sender(name: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _from_sender(field: Field, page: Page, scope: Scope) -> list[Candidate]:
     """A letter's line of the sender: name, street and town, separated by dots or dashes."""
     senders = _senders(page)
     if not senders:
         return []
-    if name.party == "seller":
+    if field.party == "seller":
         match, start = senders[0]
         group = {"name": "name", "street": "street", "postcode": "code", "city": "city"}.get(
-            name.role or ""
+            field.role or ""
         )
         if group is None:
             return []
         value = match[group].strip(" ,-")
         begin = start + match.start(group)
-        return one_candidate(name, page, Reading(value, begin, begin + len(value)), 0.88)
-    return _addressee(name, page, senders[0])
+        return candidates_of(field, Reading(value, begin, begin + len(value)), page, 0.88)
+    return _addressee(field, page, senders[0])
 
 
 def _senders(page: Page) -> list[tuple[re.Match[str], int]]:
@@ -151,7 +183,7 @@ def _senders(page: Page) -> list[tuple[re.Match[str], int]]:
     return found
 
 
-def _addressee(name: Field, page: Page, sender: tuple[re.Match[str], int]) -> list[Candidate]:
+def _addressee(field: Field, page: Page, sender: tuple[re.Match[str], int]) -> list[Candidate]:
     """The addressee of a letter: the block with a town below the sender's line, another town than the sender's."""
     match, start = sender
     begin = page.layout.line_at(start) + 1
@@ -161,17 +193,17 @@ def _addressee(name: Field, page: Page, sender: tuple[re.Match[str], int]) -> li
         if town is None or town["code"] == match["code"]:
             continue
         cells = tuple(above.cells[0] for above in lines[max(0, place - 3) : place + 1])
-        return read_block(name, page, Block(name.party or "", line.cells[0], cells))
+        return read_block(field, page, Block(field.party or "", line.cells[0], cells))
     return []
 
 
-def _from_top(name: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _from_top(field: Field, page: Page, scope: Scope) -> list[Candidate]:
     """A receipt or a letter opens with the company: its name, then its address."""
-    if name.party != "seller" or scope.start:
+    if field.party != "seller" or scope.start:
         return []
     shop = read_storefront(page)
-    if name.role in {"name", "address"}:
-        found = shop.name if name.role == "name" else shop.address
+    if field.role in {"name", "address"}:
+        found = shop.name if field.role == "name" else shop.address
         return [found] if found is not None else []
     if shop.place is None:
         return []
@@ -179,4 +211,4 @@ def _from_top(name: Field, page: Page, scope: Scope) -> list[Candidate]:
     cells = tuple(
         line.cells[0] for line in lines if line.cells[0].column < lines[0].cells[0].last_column
     )
-    return read_block(name, page, Block("seller", cells[0], cells[1:])) if len(cells) > 1 else []
+    return read_block(field, page, Block("seller", cells[0], cells[1:])) if len(cells) > 1 else []

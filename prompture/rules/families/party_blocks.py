@@ -1,0 +1,334 @@
+"""Blocks of a party: the lines under a heading such as "Bill to", and the name, street and town in them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from prompture.rules import data
+from prompture.rules.fields import Field
+from prompture.rules.labels import normalise
+from prompture.rules.page import Candidate, Cell, Line, Page
+from prompture.rules.render import candidates_of
+from prompture.rules.values import Reading, read
+from prompture.types import Span
+
+BLOCK_LINES = 14
+
+
+MARK = re.compile(r"^\s*:\s*")
+
+
+LABEL = re.compile(r"^(?P<label>[^:\d]{1,40}?)\s*:\s*(?P<value>.*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The cells below a heading, in order, and the side the heading names ("seller", "buyer", "other").
+
+    `alone`: nothing stands beside the heading, so the lines below are the party's and nobody else's.
+    """
+
+    side: str
+    heading: Cell
+    cells: tuple[Cell, ...]
+    alone: bool = False
+
+
+def party_blocks(page: Page) -> list[Block]:
+    if "blocks" not in page.memo:
+        page.memo["blocks"] = list(_find_blocks(page))
+    blocks: list[Block] = page.memo["blocks"]
+    return blocks
+
+
+def side_of(text: str) -> str | None:
+    """The side that a heading names, with or without its colon."""
+    if len(text) > 50:
+        return None
+    bare = text.strip().rstrip(": ").casefold()
+    return _PRINTED.get(bare) or _headings().get(normalise(bare).replace(" ", ""))
+
+
+@cache
+def _headings() -> dict[str, str]:
+    """The side of each heading, without blanks. A word of both sides is the seller's."""
+    sides = {
+        "other": ("other_headings",),
+        "buyer": ("buyer", "buyer_headings"),
+        "seller": ("seller", "seller_headings"),
+    }
+    return {
+        normalise(word).replace(" ", ""): side
+        for side, sections in sides.items()
+        for section in sections
+        for word in data.words("parties", section)
+    }
+
+
+# Headings whose small words carry the meaning.
+_PRINTED = data.by_word("parties", "printed_headings")
+
+
+def _find_blocks(page: Page) -> Iterator[Block]:
+    for index, line in enumerate(page.layout.lines):
+        for place, cell in enumerate(line.cells):
+            match = LABEL.match(cell.text)
+            side = side_of(match["label"] if match else cell.text)
+            if side is None:
+                continue
+            inline: list[Cell] = []
+            if match and match["value"] and not any(c.isalpha() for c in match["value"]):
+                continue
+            if match and match["value"]:
+                inline = [
+                    Cell(
+                        match["value"],
+                        cell.start + match.start("value"),
+                        cell.column + match.start("value"),
+                    )
+                ]
+            right = line.cells[place + 1].column if place + 1 < len(line.cells) else None
+            several = sum(side_of(other.text) is not None for other in line.cells) > 1
+            below = (
+                _in_row_order(page, index, place)
+                if several
+                else _cells_below(page, index, cell, right)
+            )
+            if inline or below:
+                yield Block(side, cell, (*inline, *below), alone=len(line.cells) == 1)
+
+
+def _cells_below(page: Page, index: int, heading: Cell, right: int | None) -> list[Cell]:
+    """The cells under a heading, in its columns, until the next heading there."""
+    found: list[Cell] = []
+    town = False
+    for line in page.layout.lines[index + 1 : index + 1 + BLOCK_LINES]:
+        if town and line.gap and ":" not in line.text:
+            break
+        town = town or any(TOWN.search(cell.text) for cell in line.cells)
+        for cell in line.cells:
+            if not _under(line, cell, heading, right):
+                continue
+            if (
+                side_of((LABEL.match(cell.text) or {"label": cell.text})["label"])
+                and len(found) > 0
+            ):
+                return found
+            found.append(cell)
+    return found
+
+
+def _in_row_order(page: Page, index: int, place: int) -> list[Cell]:
+    """Under several headings side by side: the cell that comes at the heading's place in each row."""
+    found: list[Cell] = []
+    for line in page.layout.lines[index + 1 : index + 1 + BLOCK_LINES]:
+        if len(line.cells) <= place:
+            continue
+        cell = line.cells[place]
+        if side_of(cell.text) is not None:
+            break
+        if any(TOWN.search(above.text) for above in found):
+            break
+        if place + 1 >= len(line.cells) or not MARK.match(line.cells[place + 1].text):
+            found.append(cell)
+    return found
+
+
+def _under(line: Line, cell: Cell, heading: Cell, right: int | None) -> bool:
+    if right is not None and cell.column >= right - 1:
+        return False
+    return cell.last_column > heading.column - 8 or len(line.cells) == 1
+
+
+TOWN = re.compile(
+    r"(?:^|(?<=[,●•·|–-] )|(?<=\s{2}))(?:(?P<land>[A-Z]{1,3})[ -]{1,3})?(?P<code>\d{4,5})\s{1,3}"
+    r"(?P<city>[A-ZÀ-ÖØ-Þ][^\d,;|●•·(\n]{1,40}?)(?=\s*(?:$|[,;|●•·(]|\s-\s|\s{2}))"
+)
+
+
+_BRITISH = re.compile(
+    r"^(?P<city>[A-Z][A-Za-z .'-]{1,30}?),? (?P<code>[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2})$"
+)
+
+
+_BRITISH_FIRST = re.compile(
+    r"^(?:GB |UK )?(?P<code>[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}),? (?P<city>[A-Z][A-Za-z .'-]{1,30})$"
+)
+
+
+_AMERICAN = re.compile(
+    r"^(?P<city>[A-Z][A-Za-z .'-]{1,30}),? (?P<state>[A-Z]{2}) (?P<code>\d{5}(?:-\d{4})?)$"
+)
+
+
+TOWNS = (TOWN, _BRITISH, _BRITISH_FIRST, _AMERICAN)
+
+
+_STREET = re.compile(
+    r"(?:stra(?:ss|ß)e|str\.|weg|platz|allee|gasse|ring|damm|ufer|\brue\b|\bavenue\b|\bboulevard\b|\bchemin\b|\bplace\b|\bvia\b|\bpiazza\b"
+    r"|\bstreet\b|\bst\b\.?|\broad\b|\brd\b\.?|\bave\b\.?|\blane\b|\bdrive\b|\bjalan\b|\bjln\b|\bcalle\b)",
+    re.IGNORECASE,
+)
+
+
+_LEGAL = re.compile(
+    r"\b(?:GmbH|GMBH|AG|KG|OHG|UG|e\.? ?K\.|SE|SARL|S\.A\.R\.L\.|SAS|SA|S\.A\.|SRL|S\.r\.l\.|SpA|S\.p\.A\.|Ltd|LTD|LLC|Inc|INC|Corp|PLC|plc|B\.?V\.?|N\.?V\.?|Limited"
+    r"|Sdn\.? Bhd|SDN BHD|Pte|AB|Oy|ApS|a\.G\.)(?!\w)"
+)
+
+
+_SALUTATION = re.compile(
+    r"(?:herrn?|frau|firma|mr\.?|mrs\.?|ms\.?|mme|monsieur|madame|m\.)", re.IGNORECASE
+)
+
+
+NAME_LABELS = frozenset(
+    {
+        "name",
+        "company",
+        "company name",
+        "firma",
+        "unternehmen",
+        "raison sociale",
+        "nom",
+        "ragione sociale",
+        "firmenname",
+    }
+)
+
+
+_NOT_NAME = re.compile(
+    r"^(?:[A-Z]{0,4}\d{4,}$|gln|gtin|ean|tel|fax|e-?mail|www\.|http|ust|vat|tva|siret|iban|lief-?nr|kunden-?nr|\W*$|\d)|@",
+    re.IGNORECASE,
+)
+
+LONGEST_NAME = 9  # words; longer is a sentence
+
+
+def read_block(field: Field, page: Page, block: Block) -> list[Candidate]:
+    if field.role == "name":
+        return _name(field, page, block)
+    if field.role in {"postcode", "city"}:
+        return _town(field, page, block)
+    if field.role == "street":
+        return _street(field, page, block)
+    if field.role == "address":
+        return _address(field, page, block)
+    if field.role in {"phone", "email"}:
+        return _contact(field, page, block)
+    return []
+
+
+def _name(field: Field, page: Page, block: Block) -> list[Candidate]:
+    for place, cell in enumerate(block.cells):
+        label = LABEL.match(cell.text)
+        if label and normalise(label["label"]) in NAME_LABELS:
+            value = label["value"] or (
+                block.cells[place + 1].text if place + 1 < len(block.cells) else ""
+            )
+            start = (
+                cell.start + label.start("value")
+                if label["value"]
+                else block.cells[place + 1].start
+                if value
+                else 0
+            )
+            return (
+                candidates_of(field, Reading(value, start, start + len(value)), page, 0.95)
+                if value
+                else []
+            )
+    likely = [
+        place for place in range(min(len(block.cells), 6)) if _may_be_name(block.cells, place)
+    ]
+    street = next(
+        (i for i, cell in enumerate(block.cells[:6]) if _is_street(cell.text)), len(block.cells)
+    )
+    before = [place for place in likely if place < street]
+    if not before:
+        return []
+    place = next((place for place in before if _LEGAL.search(block.cells[place].text)), before[0])
+    cell = block.cells[place]
+    end = cell.end
+    if block.alone and before[0] == place - 1 and len(block.cells[place - 1].text) > 3:
+        cell = block.cells[place - 1]
+    if _SALUTATION.fullmatch(cell.text) and place + 1 < len(block.cells):
+        end = block.cells[place + 1].end
+    value = " ".join(page.text[cell.start : end].split())
+    return candidates_of(field, Reading(value, cell.start, end), page, 0.9)
+
+
+def _is_street(text: str) -> bool:
+    return _STREET.search(text) is not None and any(c.isdigit() for c in text)
+
+
+def _may_be_name(cells: tuple[Cell, ...], place: int) -> bool:
+    """Whether a cell of a block may be the name: no label or its value, no number, no town."""
+    text = cells[place].text
+    if place + 1 < len(cells) and MARK.match(cells[place + 1].text):
+        return False
+    if place and not cells[place - 1].text.strip(": "):
+        return False
+    if LABEL.match(text) or _NOT_NAME.search(text) or MARK.match(text) or _is_street(text):
+        return False
+    return len(text.split()) <= LONGEST_NAME and not any(form.search(text) for form in TOWNS)
+
+
+def _town(field: Field, page: Page, block: Block) -> list[Candidate]:
+    for cell in block.cells:
+        for form in TOWNS:
+            match = form.search(cell.text)
+            if match:
+                group = "code" if field.role == "postcode" else "city"
+                value = match[group].strip()
+                start = cell.start + match.start(group)
+                return candidates_of(field, Reading(value, start, start + len(value)), page, 0.9)
+    return []
+
+
+def _street(field: Field, page: Page, block: Block) -> list[Candidate]:
+    for cell in block.cells:
+        label = LABEL.match(cell.text)
+        text, start = (
+            (label["value"], cell.start + label.start("value"))
+            if label and label["value"]
+            else (cell.text, cell.start)
+        )
+        if _STREET.search(text) and any(c.isdigit() for c in text):
+            return candidates_of(field, Reading(text, start, start + len(text)), page, 0.85)
+    return []
+
+
+def _address(field: Field, page: Page, block: Block) -> list[Candidate]:
+    begin = next(
+        (
+            i
+            for i, cell in enumerate(block.cells)
+            if _STREET.search(cell.text) and any(c.isdigit() for c in cell.text)
+        ),
+        None,
+    )
+    end = next(
+        (i for i, cell in enumerate(block.cells) if any(form.search(cell.text) for form in TOWNS)),
+        None,
+    )
+    if begin is None or end is None or end < begin or end - begin > 3:
+        return []
+    cells = block.cells[begin : end + 1]
+    value = ", ".join(cell.text.strip(" ,") for cell in cells)
+    return [
+        Candidate(value, tuple(Span(cell.start, cell.end, "normalised") for cell in cells), 0.85)
+    ]
+
+
+def _contact(field: Field, page: Page, block: Block) -> list[Candidate]:
+    for cell in block.cells:
+        if field.role == "phone" and not re.match(
+            r"(?:tel|phone|mobil|t[:.])", cell.text, re.IGNORECASE
+        ):
+            continue
+        reading = read(field.kind, page, cell.start, cell.end, field=field)
+        if reading is not None:
+            return candidates_of(field, reading, page, 0.88)
+    return []

@@ -1,0 +1,280 @@
+"""Parts of a document: the section under a heading, repeated blocks, long passages, and lists of plain values."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from prompture.rules.candidates import FREE_KINDS, Index, matching
+from prompture.rules.fields import Field
+from prompture.rules.labels import normalise, similarity
+from prompture.rules.page import Candidate, Line, Page, Scope
+from prompture.rules.pairs import Pair
+from prompture.rules.render import accepts, render
+from prompture.rules.values import read
+from prompture.types import Span
+
+_ANCHOR_FIT = 0.9
+
+
+def section_scope(field: Field, page: Page, scope: Scope) -> Scope | None:
+    """What stands under a heading line that names the object, up to the next heading or two blank lines."""
+    lines = page.layout.within(scope.start, scope.end)
+    for place, line in enumerate(lines):
+        heading = line.words.strip("*#=-_ \t").rstrip(":").strip()
+        if not heading or len(heading) > 60 or len(line.cells) > 1:
+            continue
+        if similarity(normalise(heading), {phrase: 1.0 for phrase in field.phrases}) < _ANCHOR_FIT:
+            continue
+        end = next(
+            (later.start for later in lines[place + 2 :] if _heading(later.words, line.words)),
+            scope.end,
+        )
+        return Scope(line.end, end)
+    return None
+
+
+def _heading(words: str, like: str) -> bool:
+    """Whether a line opens a section the way `like` does: the same mark before or after the words."""
+    if like.startswith("#"):
+        return words.startswith("#")
+    if like.endswith(":"):
+        return words.endswith(":") and len(words) <= 60
+    if like.isupper():
+        return words.isupper() and not any(c.isdigit() for c in words) and len(words) <= 60
+    return False
+
+
+def repeated(fields: Iterable[Field], page: Page, scope: Scope, index: Index) -> Iterator[Scope]:
+    """The blocks of a list: from each place of the label that comes first to the next such place.
+
+    One block alone counts when it holds the labels of at least two of the fields.
+    """
+    places: dict[str, list[int]] = {}
+    for field in fields:
+        found = sorted(_places(field, index, scope))
+        if found:
+            places[field.name] = found
+    if not places:
+        return
+    anchor = min(places, key=lambda field: (places[field][0], field))
+    starts = places[anchor]
+    if len(starts) == 1:
+        if len(places) >= 2 or scope.start:
+            yield Scope(starts[0], scope.end)
+        return
+    most = max(len(found) for found in places.values())
+    if len(places) < 2 and most < 2:
+        return
+    for start, after in zip(starts, [*starts[1:], scope.end], strict=True):
+        yield Scope(start, after)
+
+
+def _places(field: Field, index: Index, scope: Scope) -> set[int]:
+    found: set[int] = set()
+    if field.kind in {"object", "array"}:
+        return found
+    for key, fit in matching(index, field.phrases).items():
+        if fit < _ANCHOR_FIT:
+            continue
+        found.update(
+            pair.label_start
+            for pair in index.within(key, scope)
+            if pair.relation in {"colon", "under", "leader", "markup"}
+        )
+    return found
+
+
+LONGEST = 20_000
+_TAG = re.compile(r"</?(?:b|i|u|em|strong|p|br|font|span)\b[^<>\n]{0,100}>", re.IGNORECASE)
+_LABEL = re.compile(r"(?P<label>[^:\n.—–]{2,60}?)\s*(?P<mark>:|\.-?|—|–|-)\s*(?P<rest>.*)")
+_HEADING = re.compile(
+    r"(?:\d{1,2}(?:\.\d{1,2})?\.?|[IVX]{1,4}\.)?\s*(?:[A-Z][\w-]{0,30})(?: [\w-]{1,30}){0,5}:?"
+)
+_PARTS = frozenset(
+    [
+        "introduction",
+        "keywords",
+        "key",
+        "words",
+        "references",
+        "index",
+        "terms",
+        "acknowledgements",
+        "acknowledgments",
+        "author",
+        "summary",
+        "background",
+    ]
+) | {"key words", "index terms", "author summary", "significance statement"}
+
+
+def read_long(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+    """The passages after a field's label: each a candidate, white space collapsed."""
+    return [found for found in _passages(field, page, scope) if found is not None]
+
+
+MOST_PASSAGES = 50
+"""A label that stands more often is the label of many things, and no one passage is meant."""
+
+
+def _passages(field: Field, page: Page, scope: Scope) -> Iterator[Candidate | None]:
+    lines = page.layout.within(scope.start, scope.end)
+    left = MOST_PASSAGES
+    for place, line in enumerate(lines):
+        begin, score = _after_label(field, line)
+        if score < 0.8:
+            continue
+        left -= 1
+        if left < 0:
+            return
+        end = _end(page, lines, place, begin)
+        yield _candidate(field, page, begin, min(end, begin + LONGEST, scope.end), score)
+
+
+def _after_label(field: Field, line: Line) -> tuple[int, float]:
+    """Where the passage begins on a line, and how well its label fits."""
+    lead = len(line.text) - len(line.text.lstrip())
+    whole = similarity(normalise(line.words), field.phrases) if len(line.words) <= 60 else 0.0
+    if whole >= 0.8:
+        return line.start + len(line.text), whole
+    match = _LABEL.match(line.text, lead)
+    if match is None:
+        return 0, 0.0
+    return line.start + match.start("rest"), similarity(normalise(match["label"]), field.phrases)
+
+
+def _end(page: Page, lines: tuple[Line, ...], place: int, begin: int) -> int:
+    last = lines[place].end
+    for at in range(place + 1, len(lines)):  # no slice: a copy for each label is a square
+        line = lines[at]
+        if line.start - begin > LONGEST or _closes(page, line, started=last > begin):
+            break
+        last = line.end
+    return last
+
+
+def _closes(page: Page, line: Line, *, started: bool) -> bool:
+    """Whether a line begins something else: a label of the schema, a part of an article, a heading after a gap."""
+    match = _LABEL.match(line.text.lstrip())
+    label = normalise(match["label"] if match else line.words)
+    if label in page.memo.get("wanted", ()) and (match is not None and match["mark"] == ":"):
+        return True
+    if label in _PARTS or re.fullmatch(r"(?:\d{1,2}|i{1,3}) (?:introduction|background)", label):
+        return True
+    return (
+        started and line.gap and len(line.words) < 40 and _HEADING.fullmatch(line.words) is not None
+    )
+
+
+def _candidate(field: Field, page: Page, begin: int, end: int, score: float) -> Candidate | None:
+    passage = page.text[begin:end]
+    trimmed = passage.strip()
+    if not trimmed:
+        return None
+    start = begin + passage.index(trimmed)
+    value = " ".join(_TAG.sub(" ", trimmed).split())
+    if not any(c.isalpha() for c in value) or not accepts(field.schema, value):
+        return None
+    kind = "exact" if value == trimmed else "normalised"
+    return Candidate(value, (Span(start, start + len(trimmed), kind),), round(score * 0.98, 4))
+
+
+_BULLET = re.compile(r"\s*(?:[-*•·●▪◦‣–]|\(?\d{1,3}[.)])\s+(?P<item>.+)")
+COMMON_KINDS = frozenset({"email", "doi", "uuid", "iban", "uri"})
+_SEPARATORS = (";", "•", "·", ",")
+
+
+def read_list(field: Field, page: Page, scope: Scope, index: Index) -> list[Candidate]:
+    """The values of a list of strings or numbers; empty when the text offers none. `field` is one of them."""
+    if field.kind in COMMON_KINDS:
+        return values_of_kind(field, page, scope)
+    listed = _bullets(field, page, scope) or _after_list_label(field, page, scope, index)
+    return _distinct(iter(listed))
+
+
+def values_of_kind(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+    """All values of the field's kind in a scope, each once."""
+    return _distinct(_of_kind(field, page, scope))
+
+
+def _distinct(found: Iterator[Candidate]) -> list[Candidate]:
+    kept: dict[str, Candidate] = {}
+    for candidate in found:
+        kept.setdefault(repr(candidate.value), candidate)
+    return list(kept.values())
+
+
+def _of_kind(field: Field, page: Page, scope: Scope) -> Iterator[Candidate]:
+    at = scope.start
+    while at < scope.end:
+        reading = read(field.kind, page, at, scope.end, field=field)
+        if reading is None:
+            return
+        written = render(field, reading, page)
+        if written is not None:
+            yield Candidate(written[0], (written[1],), 0.9)
+        at = max(reading.end, at + 1)
+
+
+def _after_list_label(field: Field, page: Page, scope: Scope, index: Index) -> list[Candidate]:
+    fits = matching(index, field.phrases)
+    pairs = [
+        (fit, pair)
+        for key, fit in fits.items()
+        for pair in index.within(key, scope)
+        if fit >= 0.8 and pair.relation in {"colon", "leader", "under", "inline", "markup"}
+    ]
+    for _, pair in sorted(pairs, key=lambda found: (-found[0], found[1].start)):
+        found = list(_split(field, page, pair))
+        if found:
+            return found
+    return []
+
+
+def _split(field: Field, page: Page, pair: Pair) -> Iterator[Candidate]:
+    line = page.layout.lines[page.layout.line_at(pair.start)]
+    start, end = pair.start, max(pair.end, line.end)
+    window = page.text[start:end]
+    mark = next((mark for mark in _SEPARATORS if mark in window), None)
+    at = 0
+    for piece in window.split(mark) if mark else [window]:
+        last = (
+            re.match(r"(.{2,60}?) (?:and|&|und|et) (?=.{2,60}$)", piece)
+            if mark == "," and start + at + len(piece) == end
+            else None
+        )
+        cut = last.end() if last else 0
+        if last is not None:
+            yield from _item(field, page, start + at, start + at + last.end(1))
+        yield from _item(field, page, start + at + cut, start + at + len(piece))
+        at += len(piece) + 1
+
+
+def _item(field: Field, page: Page, start: int, end: int) -> Iterator[Candidate]:
+    piece = page.text[start:end]
+    trimmed = (
+        piece.strip().rstrip(".").strip("\"'[]") if field.kind in FREE_KINDS else piece.strip()
+    )
+    if not trimmed:
+        return
+    begin = start + piece.index(trimmed)
+    reading = read(field.kind, page, begin, begin + len(trimmed), field=field)
+    written = render(field, reading, page) if reading else None
+    if written is not None:
+        yield Candidate(
+            written[0], (Span(written[1].start, written[1].end, written[1].kind, 0.9),), 0.9
+        )
+
+
+def _bullets(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+    under = section_scope(field, page, scope)
+    if under is None:
+        return []
+    found: list[Candidate] = []
+    for line in page.layout.within(under.start, under.end):
+        match = _BULLET.fullmatch(line.text)
+        if match is None:
+            if found:
+                break
+            continue
+        found.extend(_item(field, page, line.start + match.start("item"), line.end))
+    return found
