@@ -18,8 +18,8 @@ from prompture.flows.stream import Listener, astream, stream
 from prompture.schema.blunders import blunder
 from prompture.schema.check import Problem, pointer
 from prompture.schema.exact import with_floats
-from prompture.schema.growing import View
 from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot
+from prompture.schema.partial_typed import PartialReader
 from prompture.schema.source import Source
 from prompture.types import Completion, Delta
 
@@ -49,7 +49,7 @@ class Partial(Generic[T]):
     def __init__(
         self,
         snapshot: Snapshot | None,
-        view: View | None,
+        view: PartialReader | None,
         attempt: int,
         result: Extraction[T] | None = None,
     ) -> None:
@@ -155,7 +155,7 @@ class Partial(Generic[T]):
         return f"Partial({state}, attempt={self.attempt})"
 
 
-def _seen(view: View, snapshot: Snapshot) -> tuple[Any, tuple[Problem, ...]]:
+def _seen(view: PartialReader, snapshot: Snapshot) -> tuple[Any, tuple[Problem, ...]]:
     try:
         value, problems = view.value(snapshot)
     except MemoryError:
@@ -225,7 +225,7 @@ class _Reader(Generic[T]):
     ) -> None:
         self._piece = json_pieces(source.name)
         self._expects_object = _is_object(plan.rewrite.schema)
-        self._view = View(plan.rewrite.codec, source.shape)
+        self._view = PartialReader(plan.rewrite.codec, source.shape)
         self._attempt = attempt
         self._due = due
         self._begin()

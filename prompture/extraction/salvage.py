@@ -40,8 +40,8 @@ def cause_of(error: BaseException) -> BaseException | None:
 
 def _begun(text: str, plan: Plan, source: Source[Any]) -> Any:
     """The plain value that an unfinished answer begins with, None where it begins with none."""
-    from prompture.schema.growing import View
     from prompture.schema.partial import PartialJSONError, PartialParser
+    from prompture.schema.partial_typed import PartialReader
 
     is_object = (
         isinstance(plan.rewrite.schema, dict) and plan.rewrite.schema.get("type") == "object"
@@ -53,4 +53,4 @@ def _begun(text: str, plan: Plan, source: Source[Any]) -> Any:
         return None
     if not parser.started:
         return None
-    return View(plan.rewrite.codec, source.shape).plain(parser.snapshot())
+    return PartialReader(plan.rewrite.codec, source.shape).plain(parser.snapshot())

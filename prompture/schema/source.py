@@ -33,7 +33,7 @@ from prompture.errors import SchemaError
 from prompture.forks import fork_lock
 
 if TYPE_CHECKING:
-    from prompture.schema.growing import Shape
+    from prompture.schema.partial_typed import Shape
 
 T = TypeVar("T")
 
@@ -106,10 +106,10 @@ class Source(Generic[T]):
 
     @property
     def shape(self) -> Shape:
-        """What a value looks like while it is still being written (``schema.growing``)."""
+        """What a value looks like while it is still being written (``schema.partial_typed``)."""
         if self.typed:
             return self._checker.shape  # type: ignore[attr-defined,no-any-return]
-        from prompture.schema.growing import PLAIN
+        from prompture.schema.partial_typed import PLAIN
 
         return PLAIN
 

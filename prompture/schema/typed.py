@@ -24,16 +24,16 @@ from pydantic_core import SchemaError as CoreSchemaError
 from pydantic_core import SchemaValidator
 
 from prompture.errors import SchemaError
-from prompture.schema.blame import problems_of
 from prompture.schema.blunders import blunder
 from prompture.schema.check import InvalidValue, Problem, pointer
+from prompture.schema.chunked_validation import LARGE_CHARS, no_collection, yielding
 from prompture.schema.cores import Core, nodes_of
 from prompture.schema.finite import refuse_infinite
 from prompture.schema.held import MARK, MENDABLE, compiled, exact, full, quick
-from prompture.schema.patient import LARGE_CHARS, no_collection, patient
+from prompture.schema.pydantic_errors import problems_of
 
 if TYPE_CHECKING:
-    from prompture.schema.growing import Shape
+    from prompture.schema.partial_typed import Shape
 
 _LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
 # A raw JSON float reaches a Decimal field by way of a binary double (pydantic-core), which keeps
@@ -52,13 +52,13 @@ class _Validators:
         self._config = config
         self._made: dict[tuple[str, bool], Any] = {}
 
-    def get(self, name: str, *, patiently: bool = False) -> Any:
-        """The quick, the full, or the exact one (see ``held``); ``patiently`` for a long answer."""
-        made = self._made.get((name, patiently))
+    def get(self, name: str, *, yields: bool = False) -> Any:
+        """The quick, the full, or the exact one (see ``held``); ``yields`` for a long answer."""
+        made = self._made.get((name, yields))
         if made is None:
             core = {"quick": quick, "full": full, "exact": exact}[name](self._adapter.core_schema)
-            made = self._compiled(patient(core) if patiently else core)
-            self._made[name, patiently] = made
+            made = self._compiled(yielding(core) if yields else core)
+            self._made[name, yields] = made
         return made
 
     def _compiled(self, core: Core) -> Any:
@@ -116,7 +116,7 @@ class TypedChecker:
     def shape(self) -> Shape:
         """What unfinished values look like; its validators are made when first needed."""
         if self._shape is None:
-            from prompture.schema.growing import shape_of
+            from prompture.schema.partial_typed import shape_of
 
             self._shape = shape_of(
                 full(self._core),
@@ -129,24 +129,24 @@ class TypedChecker:
     def validate_json(self, text: str | bytes) -> Any:
         if len(text) > LARGE_CHARS:
             with no_collection():
-                return self._checked(text, patiently=True)
-        return self._checked(text, patiently=False)
+                return self._checked(text, yields=True)
+        return self._checked(text, yields=False)
 
     def validate(self, value: Any) -> Any:
         return self.validate_json(to_json(value))
 
-    def _checked(self, text: str | bytes, *, patiently: bool) -> Any:
+    def _checked(self, text: str | bytes, *, yields: bool) -> Any:
         try:
-            found = self._read("quick", text, patiently=patiently)
+            found = self._read("quick", text, yields=yields)
         except ValidationError as error:
-            found = self._mended(text, error, patiently=patiently)
+            found = self._mended(text, error, yields=yields)
         if self._open:
             refuse_infinite(text)
         return self._exactly(text, found) if self._exact else found
 
-    def _read(self, name: str, text: str | bytes, *, patiently: bool) -> Any:
+    def _read(self, name: str, text: str | bytes, *, yields: bool) -> Any:
         """Raises ValidationError, and InvalidValue for whatever else a validator raised."""
-        validator = self._validators.get(name, patiently=patiently)
+        validator = self._validators.get(name, yields=yields)
         try:
             return validator.validate_json(
                 text, by_alias=True, by_name=self._by_name, context=self._context
@@ -156,12 +156,12 @@ class TypedChecker:
         except Exception as error:  # a user's validator may raise anything
             raise blunder(error, withhold=self._withhold) from error
 
-    def _mended(self, text: str | bytes, refusal: ValidationError, *, patiently: bool) -> Any:
+    def _mended(self, text: str | bytes, refusal: ValidationError, *, yields: bool) -> Any:
         """What the answer is once mended, if mending may help. Raises InvalidValue."""
         kinds = {line["type"] for line in refusal.errors(include_url=False, include_input=False)}
         if kinds & MENDABLE:
             try:
-                return self._read("full", text, patiently=patiently)
+                return self._read("full", text, yields=yields)
             except ValidationError as error:
                 refusal = error
         # `from None`: Pydantic's error prints the document.

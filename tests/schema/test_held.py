@@ -36,8 +36,8 @@ from typing_extensions import TypedDict
 
 from prompture.errors import SchemaError
 from prompture.schema.check import InvalidValue
-from prompture.schema.growing import View
 from prompture.schema.partial import PartialParser
+from prompture.schema.partial_typed import PartialReader
 from prompture.schema.rewriting.codec import SAME
 from prompture.schema.source import source
 
@@ -433,7 +433,7 @@ def test_streams_are_held_to_it_too(of: Any, text: str) -> None:
     if text in ("NaN", "Infinity", "-Infinity") or text == "null":
         return
     schema = create_model("Held", first=(of, ...), last=(str, ""))
-    view, parser = View(SAME, source(schema).shape), PartialParser()
+    view, parser = PartialReader(SAME, source(schema).shape), PartialParser()
     parser.feed('{"first": %s, "last": "x' % text)  # noqa: UP031
     value, problems = view.value(parser.snapshot())
     assert value.first is None
@@ -486,7 +486,10 @@ def test_a_context_reaches_the_validators() -> None:
 
 
 def test_a_context_reaches_them_in_streams() -> None:
-    view, parser = View(SAME, source(Quote).bound({"text": "not to be"}).shape), PartialParser()
+    view, parser = (
+        PartialReader(SAME, source(Quote).bound({"text": "not to be"}).shape),
+        PartialParser(),
+    )
     parser.feed('{"words": "to be", "count": 1')
     value, problems = view.value(parser.snapshot())
     assert (value.words, problems) == ("to be", [])
@@ -605,7 +608,7 @@ def test_a_model_with_its_own_init() -> None:
     assert [problem.pointer for problem in caught.value.problems] == ["/kids/0/ratio"]
     parser = PartialParser()
     parser.feed('{"name": "a", "kids": [{"name": "b"')
-    value, _ = View(SAME, source(Node).shape).value(parser.snapshot())
+    value, _ = PartialReader(SAME, source(Node).shape).value(parser.snapshot())
     assert value.kids[0].name == "b"
 
 

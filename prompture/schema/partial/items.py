@@ -6,8 +6,8 @@ import re
 from typing import cast
 
 from . import grammar
+from .base import MAX_CHARS, MAX_DEPTH, Face
 from .events import Expect, Path
-from .face import MAX_CHARS, MAX_DEPTH, Face
 from .machine import Machine, State
 from .tokens import WHITESPACE, Run, skip_space
 

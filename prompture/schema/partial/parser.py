@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .base import MAX_CHARS, MAX_DEPTH, Face
 from .events import Event, Expect, Path
-from .face import MAX_CHARS, MAX_DEPTH, Face
 
 
 class PartialParser(Face):

@@ -30,8 +30,8 @@ from pydantic import (
 
 from prompture.errors import SchemaError
 from prompture.schema.check import InvalidValue
-from prompture.schema.growing import PLAIN, View
 from prompture.schema.partial import PartialParser, Snapshot
+from prompture.schema.partial_typed import PLAIN, PartialReader
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import source
 from tests.schema.strategies import pairs
@@ -73,7 +73,7 @@ def test_what_is_complete_is_what_the_rewriting_restores(
     except SchemaError:
         return
     text = written(rewritten, value)
-    view = View(rewritten.codec, PLAIN)
+    view = PartialReader(rewritten.codec, PLAIN)
     shown = [(snap, view.plain(snap)) for snap in snapshots(text, size)]
     kept = copy.deepcopy([plain for _, plain in shown])
     whole = rewritten.restore(json.loads(text))
@@ -81,7 +81,7 @@ def test_what_is_complete_is_what_the_rewriting_restores(
     if is_valid(schema, value) and text[-1] in "}]":
         parser = PartialParser(events=False, tolerate=False)
         parser.feed(text[:-1] + " ")
-        assert View(rewritten.codec, PLAIN).plain(parser.snapshot()) == whole
+        assert PartialReader(rewritten.codec, PLAIN).plain(parser.snapshot()) == whole
     # Later growth leaves what was seen as it was. Looking again shows the same, unless it is
     # certain only by now which branch of a union it was.
     assert [plain for _, plain in shown] == kept
@@ -120,7 +120,7 @@ def looks(schema: Any, value: Any, dialect: str = "openai") -> list[tuple[Any, A
     """Typed value and problems after each character, repeats left out."""
     made = source(schema)
     rewritten = rewrite(made.json_schema, dialect, exact=False)
-    view = View(rewritten.codec, made.shape)
+    view = PartialReader(rewritten.codec, made.shape)
     found: list[tuple[Any, Any]] = []
     for snap in snapshots(written(rewritten, value)):
         look = view.value(snap)
@@ -305,7 +305,7 @@ def test_what_is_wrong_is_none_and_is_said() -> None:
 def test_a_key_that_comes_twice_shows_what_it_was_then() -> None:
     text = '{"number": "old", "lines": [], "number": "new"'
     made = source(Invoice)
-    view = View(rewrite(made.json_schema, "plain", exact=False).codec, made.shape)
+    view = PartialReader(rewrite(made.json_schema, "plain", exact=False).codec, made.shape)
     parser = PartialParser(events=False)
     shown = []
     for mark in text:
@@ -334,7 +334,7 @@ def test_a_long_list_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_list_that_was_kept_stays_and_one_that_was_not_is_made_longer() -> None:
-    view = View(rewrite({"type": "array", "items": {}}, "plain", exact=True).codec, PLAIN)
+    view = PartialReader(rewrite({"type": "array", "items": {}}, "plain", exact=True).codec, PLAIN)
     parser = PartialParser(events=False)
 
     def look(more: str) -> Any:
@@ -380,7 +380,7 @@ def _watching(kept: list[Any]) -> Any:
     """A tracer that, like a debugger, keeps the local variables of every frame."""
 
     def trace(frame: Any, event: str, arg: Any) -> Any:
-        if "growing" in frame.f_code.co_filename:
+        if "partial_typed" in frame.f_code.co_filename:
             kept.append(dict(frame.f_locals))
             del kept[:-3]
         return trace
@@ -395,7 +395,7 @@ def test_what_was_handed_out_never_changes(
     watched: bool, value: Any, size: int, choices: Any
 ) -> None:
     """Whatever part of it is kept, and under a debugger that keeps things of its own."""
-    view = View(rewrite({}, "plain", exact=True).codec, PLAIN)
+    view = PartialReader(rewrite({}, "plain", exact=True).codec, PLAIN)
     parser = PartialParser(events=False)
     text = json.dumps({"rows": [value, [value, value]]})
     kept: list[tuple[Any, Any]] = []
@@ -417,12 +417,12 @@ def test_what_was_handed_out_never_changes(
 
 
 def test_lists_are_copied_where_references_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prompture.schema.growing.view._COUNTED", False)
-    view = View(rewrite({"type": "array", "items": {}}, "plain", exact=True).codec, PLAIN)
+    monkeypatch.setattr("prompture.schema.partial_typed.reader._COUNTED", False)
+    view = PartialReader(rewrite({"type": "array", "items": {}}, "plain", exact=True).codec, PLAIN)
     parser = PartialParser(events=False)
-    lent = []
+    shown = []
     for more in ("[1", ", 2", ", 3", ", 4"):
         parser.feed(more)
         view.plain(parser.snapshot())
-        lent.append(view._plain._mirrors[0].lent[-1])
-    assert lent == [[], [1], [1, 2], [1, 2, 3]]
+        shown.append(view._plain._containers[0].lists[-1])
+    assert shown == [[], [1], [1, 2], [1, 2, 3]]

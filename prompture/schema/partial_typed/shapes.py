@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator, to_json
 
-from prompture.schema.blame import problems_of
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.held import compiled
+from prompture.schema.pydantic_errors import problems_of
 
 Siblings: TypeAlias = Callable[[], Mapping[str, Any]]
 """The complete values of the container so far, by their keys in the JSON."""
@@ -48,7 +48,7 @@ class Shape:
 PLAIN = Shape()
 
 
-class Reader:
+class PartValidator:
     """One part of a core schema, as a validator that is made when first needed."""
 
     __slots__ = ("_by_name", "_config", "_made", "_schema", "context")
@@ -99,7 +99,7 @@ class Typed(Shape):
 
     __slots__ = ("_reader", "_words")
 
-    def __init__(self, reader: Reader, *, words: bool = False) -> None:
+    def __init__(self, reader: PartValidator, *, words: bool = False) -> None:
         self._reader = reader
         self._words = words
 
@@ -118,7 +118,7 @@ class Listed(Typed):
 
     __slots__ = ("_item",)
 
-    def __init__(self, reader: Reader, item: Callable[[], Shape]) -> None:
+    def __init__(self, reader: PartValidator, item: Callable[[], Shape]) -> None:
         super().__init__(reader)
         self._item = item
 
@@ -146,7 +146,7 @@ class Named(Typed):
 
     def __init__(
         self,
-        reader: Reader,
+        reader: PartValidator,
         fields: Mapping[str, tuple[str, Shape]],
         build: Callable[[dict[str, Any], dict[str, Any]], Any],
     ) -> None:
@@ -180,7 +180,12 @@ class Member(Typed):
     __slots__ = ("_inner", "_key", "_name", "_names", "_owner")
 
     def __init__(
-        self, reader: Reader, inner: Shape, owner: Reader, name: str, names: Mapping[str, Any]
+        self,
+        reader: PartValidator,
+        inner: Shape,
+        owner: PartValidator,
+        name: str,
+        names: Mapping[str, Any],
     ) -> None:
         super().__init__(reader)
         self._inner = inner
@@ -218,7 +223,9 @@ class Branched(Typed):
 
     __slots__ = ("_pick",)
 
-    def __init__(self, reader: Reader, pick: Callable[[Any], Shape | None], *, words: bool) -> None:
+    def __init__(
+        self, reader: PartValidator, pick: Callable[[Any], Shape | None], *, words: bool
+    ) -> None:
         super().__init__(reader, words=words)
         self._pick = pick
 
@@ -232,7 +239,7 @@ class Rooted(Typed):
 
     __slots__ = ("_build", "_inner")
 
-    def __init__(self, reader: Reader, inner: Shape, build: Callable[[Any], Any]) -> None:
+    def __init__(self, reader: PartValidator, inner: Shape, build: Callable[[Any], Any]) -> None:
         super().__init__(reader)
         self._inner = inner
         self._build = build

@@ -17,12 +17,12 @@ from prompture.forks import fork_lock
 from prompture.schema.cores import Core, rebuilt
 
 LARGE_CHARS = 1_000_000
-"""A longer answer is validated patiently, and away from the event loop."""
+"""A longer answer is validated yields, and away from the event loop."""
 _BRANCHING = ("union", "tagged-union")
 _INNER = {"list": "items_schema", "dict": "values_schema"}
 
 
-def patient(core: Core) -> Core:
+def yielding(core: Core) -> Core:
     """A core schema that gives the same values and errors."""
     return _paused(core)
 

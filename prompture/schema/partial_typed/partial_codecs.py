@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from prompture.schema.growing.shapes import ABSENT, Branched, Shape
+from prompture.schema.partial_typed.shapes import ABSENT, Branched, Shape
 from prompture.schema.rewriting.choice import VALUE, Choice, Tagged
 from prompture.schema.rewriting.codec import SAME, Codec, Later, is_identity
 from prompture.schema.rewriting.kinds import kind_of
@@ -21,10 +21,10 @@ _MAPPED = (Record, List, Values)
 _OF_OBJECTS = (Record, Values, Tagged, Tuple)
 
 
-class Place:
+class ContainerCodec:
     """A container that has begun: its codec and shape, as far as they are certain.
 
-    ``kind`` is ``"open"`` where the container keeps its entries, ``"hull"`` where it stands only
+    ``kind`` is ``"open"`` where the container keeps its entries, ``"wrapper"`` where it stands only
     around the one that counts, ``"pairs"`` where it is a list of {key, value} for a dict,
     ``"opaque"`` where only the whole of it can be restored.
     ``certain`` is False where more of the container may tell more of the place.
@@ -36,8 +36,8 @@ class Place:
         self.codec = codec = _certain(codec, node)
         self.certain = True
         self.shape = shape
-        if isinstance(codec, _HULLS):
-            self.kind = "hull"
+        if isinstance(codec, _WRAPPER_CODECS):
+            self.kind = "wrapper"
             self.certain = bool(node)
         elif isinstance(codec, Pairs) and isinstance(node, list):
             self.kind = "pairs"
@@ -56,7 +56,7 @@ class Place:
         if isinstance(codec, Record):
             field = codec.by_wire.get(str(key))
             return field.name if field else None if key == codec.apart else key
-        if self.kind == "hull":
+        if self.kind == "wrapper":
             return key if key == _core_of(codec) else None
         return key
 
@@ -88,7 +88,7 @@ class Place:
     def inside(self, key: str | int) -> tuple[Codec, Shape]:
         """Codec and shape of what stands under a key of the answer."""
         codec, shape = self.codec, self.shape
-        if self.kind == "hull":
+        if self.kind == "wrapper":
             return _content(codec), shape
         if isinstance(codec, Pairs):
             return _pair(codec.value), shape.inside("")
@@ -96,7 +96,7 @@ class Place:
             field = codec.by_wire.get(str(key))
             if field is None:
                 return (codec.rest if codec.apart is None else SAME), shape.inside(key)
-            inner = _lone(field.codec) if field.presence == "list" else field.codec
+            inner = _optional_as_list(field.codec) if field.presence == "list" else field.codec
             return inner, shape.inside(field.name)
         if isinstance(codec, List):
             item = codec.prefix[int(key)] if int(key) < len(codec.prefix) else codec.item
@@ -114,7 +114,7 @@ class Place:
         return self.inside(key)[0].restore(value)
 
 
-class _Lone(Codec):
+class _OptionalAsList(Codec):
     """A list of none or one, which says whether a property is there."""
 
     __slots__ = ("inner",)
@@ -126,19 +126,19 @@ class _Lone(Codec):
         return False
 
 
-class _Pair(_Lone):
+class _Pair(_OptionalAsList):
     """A {key, value} of a dict."""
 
     __slots__ = ()
 
 
-_HULLS = (Wrap, Tagged, _Lone)
+_WRAPPER_CODECS = (Wrap, Tagged, _OptionalAsList)
 _OF_LISTS = (List, Pairs)
 
 
 @lru_cache(maxsize=1024)
-def _lone(codec: Codec) -> Codec:
-    return _Lone(codec)
+def _optional_as_list(codec: Codec) -> Codec:
+    return _OptionalAsList(codec)
 
 
 @lru_cache(maxsize=1024)
@@ -163,7 +163,7 @@ def _content(codec: Codec) -> Codec:
 
 
 def _core_of(codec: Codec) -> str | int:
-    """The key of a hull's one entry that counts."""
+    """The key of a wrapper's one entry that counts."""
     if isinstance(codec, Wrap):
         return codec.name
     if isinstance(codec, _Pair):

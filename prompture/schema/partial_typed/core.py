@@ -12,20 +12,20 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from prompture.schema.cores import Core, nodes_of
-from prompture.schema.growing.shapes import (
+from prompture.schema.held import GUARD, fields_of_own_init, is_guard
+from prompture.schema.partial_typed.shapes import (
     PLAIN,
     Branched,
     Keyed,
     Listed,
     Member,
     Named,
-    Reader,
+    PartValidator,
     Rooted,
     Shape,
     Siblings,
     Typed,
 )
-from prompture.schema.held import GUARD, fields_of_own_init, is_guard
 
 _WRAPPERS = {
     "nullable": "schema",
@@ -99,8 +99,8 @@ class _Compiler:
             else:
                 return core
 
-    def _reader(self, core: Core, config: Any) -> Reader:
-        return Reader(lambda: self._closed(core), config, self._by_name, self._context)
+    def _reader(self, core: Core, config: Any) -> PartValidator:
+        return PartValidator(lambda: self._closed(core), config, self._by_name, self._context)
 
     def _closed(self, core: Core) -> Any:
         """The schema with the definitions that it may refer to."""
@@ -110,7 +110,7 @@ class _Compiler:
             core = {"type": "definition-ref", "schema_ref": core["ref"]}
         return {"type": "definitions", "schema": core, "definitions": [*self._defs.values()]}
 
-    def model(self, core: Core, config: Any, reader: Reader) -> Shape:
+    def model(self, core: Core, config: Any, reader: PartValidator) -> Shape:
         cls, config = core["cls"], core.get("config")
         inner = self._bare(core["schema"])
         if core.get("root_model"):
@@ -130,7 +130,7 @@ class _Compiler:
             _enter(fields, name, field, shape)
         return Named(reader, fields, _model_builder(cls, names))
 
-    def dataclass(self, core: Core, config: Any, reader: Reader) -> Shape:
+    def dataclass(self, core: Core, config: Any, reader: PartValidator) -> Shape:
         cls, config = core["cls"], core.get("config") or config
         inner = self._bare(core["schema"])
         if inner["type"] != "dataclass-args":
@@ -141,22 +141,22 @@ class _Compiler:
         kept = [f["name"] for f in inner["fields"] if not f.get("init_only")]
         return Named(reader, fields, lambda values, _: _dataclass(cls, kept, values))
 
-    def typed_dict(self, core: Core, config: Any, reader: Reader) -> Shape:
+    def typed_dict(self, core: Core, config: Any, reader: PartValidator) -> Shape:
         config = core.get("config") or config
         fields: dict[str, tuple[str, Shape]] = {}
         for name, field in core["fields"].items():
             _enter(fields, name, field, _Later(self.later(field["schema"], config)))
         return Named(reader, fields, lambda values, extra: {**values, **extra})
 
-    def listed(self, core: Core, config: Any, reader: Reader) -> Shape:
+    def listed(self, core: Core, config: Any, reader: PartValidator) -> Shape:
         items = core.get("items_schema")
         return Listed(reader, self.later(items, config) if items else lambda: PLAIN)
 
-    def keyed(self, core: Core, config: Any, reader: Reader) -> Shape:
+    def keyed(self, core: Core, config: Any, reader: PartValidator) -> Shape:
         values = core.get("values_schema")
         return Keyed(reader, self.later(values, config) if values else lambda: PLAIN)
 
-    def union(self, core: Core, config: Any, reader: Reader) -> Shape:
+    def union(self, core: Core, config: Any, reader: PartValidator) -> Shape:
         branches = [c[0] if isinstance(c, tuple) else c for c in core["choices"]]
         kinds = [self._bare(branch)["type"] for branch in branches]
 
@@ -167,7 +167,7 @@ class _Compiler:
 
         return Branched(reader, pick, words="str" in kinds)
 
-    def tagged(self, core: Core, config: Any, reader: Reader) -> Shape:
+    def tagged(self, core: Core, config: Any, reader: PartValidator) -> Shape:
         key, choices = core["discriminator"], core["choices"]
 
         def pick(node: Any) -> Shape | None:
@@ -202,7 +202,7 @@ class _Later(Shape):
         return self._made().growing(text)
 
 
-_MAKERS: dict[str, Callable[[_Compiler, Core, Any, Reader], Shape]] = {
+_MAKERS: dict[str, Callable[[_Compiler, Core, Any, PartValidator], Shape]] = {
     "model": _Compiler.model,
     "dataclass": _Compiler.dataclass,
     "typed-dict": _Compiler.typed_dict,
@@ -213,7 +213,7 @@ _MAKERS: dict[str, Callable[[_Compiler, Core, Any, Reader], Shape]] = {
 }
 
 
-def _leaf(inner: Core, reader: Reader) -> Shape:
+def _leaf(inner: Core, reader: PartValidator) -> Shape:
     return PLAIN if inner["type"] == "any" else Typed(reader, words=inner["type"] == "str")
 
 

@@ -9,16 +9,21 @@ from itertools import islice
 from typing import Any
 
 from prompture.schema.check import InvalidValue, Problem, escape, pointer
-from prompture.schema.growing.places import MERGED, Place, growing, name_of_pair
-from prompture.schema.growing.shapes import ABSENT, PLAIN, Shape
 from prompture.schema.partial import Path, Snapshot
+from prompture.schema.partial_typed.partial_codecs import (
+    MERGED,
+    ContainerCodec,
+    growing,
+    name_of_pair,
+)
+from prompture.schema.partial_typed.shapes import ABSENT, PLAIN, Shape
 from prompture.schema.rewriting.codec import Codec
 
 _COUNTED = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Whether the references to a list are counted exactly, at all times."""
 
 
-class _Mirror:
+class _OpenContainer:
     """The finished entries of one container that is still open, each read once.
 
     ``names`` and ``found`` are theirs, in order; a name of None is that of an entry which the
@@ -28,9 +33,9 @@ class _Mirror:
     __slots__ = (
         "codec",
         "found",
-        "lent",
-        "lent_sizes",
+        "list_sizes",
         "listed",
+        "lists",
         "names",
         "node",
         "open_inside",
@@ -41,7 +46,7 @@ class _Mirror:
         "shape",
     )
 
-    def __init__(self, node: Any, codec: Codec, shape: Shape, place: Place) -> None:
+    def __init__(self, node: Any, codec: Codec, shape: Shape, place: ContainerCodec) -> None:
         self.node = node
         self.codec = codec
         self.shape = shape
@@ -51,8 +56,8 @@ class _Mirror:
         self.found: list[Any] = []
         self.ready: dict[str | int, Any] = {}
         self.problems: list[tuple[int, Problem]] = []
-        self.lent: list[list[Any]] = []
-        self.lent_sizes: list[int] = []
+        self.lists: list[list[Any]] = []
+        self.list_sizes: list[int] = []
         self.open_key: str | int | None = None
         self.open_inside: tuple[Codec, Shape] = (codec, shape)
 
@@ -125,25 +130,25 @@ class _Mirror:
     def _list(self, size: int) -> list[Any]:
         """The finished items. Where nobody has kept the list of an earlier look, it is that one,
         made longer: else looking at every delta would copy the whole list each time. Two are
-        lent in turn, for a loop holds the last value while the next one is made."""
-        for at, known in enumerate(self.lent_sizes):
-            if size >= known and _is_returned(self.lent, at):
-                lent = self.lent[at]
-                lent[known:] = self.found[known:size]
-                self.lent_sizes[at] = size
-                return lent
-        lent = self.found[:size]
-        self.lent, self.lent_sizes = [*self.lent[-1:], lent], [*self.lent_sizes[-1:], size]
-        return lent
+        found in turn, for a loop holds the last value while the next one is made."""
+        for at, known in enumerate(self.list_sizes):
+            if size >= known and _is_returned(self.lists, at):
+                found = self.lists[at]
+                found[known:] = self.found[known:size]
+                self.list_sizes[at] = size
+                return found
+        found = self.found[:size]
+        self.lists, self.list_sizes = [*self.lists[-1:], found], [*self.list_sizes[-1:], size]
+        return found
 
     def lone(self, size: int) -> Any:
-        """The finished entry that a hull stands around; ABSENT where it is not finished."""
+        """The finished entry that a wrapper stands around; ABSENT where it is not finished."""
         pairs = zip(self.names[:size], self.found, strict=False)
         return next((v for name, v in pairs if name is not None), ABSENT)
 
 
-def _is_returned(lent: list[list[Any]], at: int) -> bool:
-    """Whether nobody else can see ``lent[at]``, so that it may change: it has no more references
+def _is_returned(found: list[list[Any]], at: int) -> bool:
+    """Whether nobody else can see ``found[at]``, so that it may change: it has no more references
     than a new list in the same place.
 
     The new one is counted here and now, in the same line of the same frame. A debugger or tracer
@@ -152,17 +157,17 @@ def _is_returned(lent: list[list[Any]], at: int) -> bool:
     if not _COUNTED:
         return False
     new: list[list[Any]] = [[]]
-    ours, theirs = sys.getrefcount(new[0]), sys.getrefcount(lent[at])
+    ours, theirs = sys.getrefcount(new[0]), sys.getrefcount(found[at])
     return theirs <= ours
 
 
-class _Fold:
+class _Assembler:
     """Puts snapshots of one answer together, out of finished parts that are kept."""
 
     def __init__(self, codec: Codec, shape: Shape) -> None:
         self._codec = codec
         self._shape = shape
-        self._mirrors: list[_Mirror] = []
+        self._containers: list[_OpenContainer] = []
 
     def value(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
         """The value, None where there is none yet, and what is wrong with its finished parts."""
@@ -171,32 +176,32 @@ class _Fold:
             return self._rootless(snapshot)
         keys = snapshot.open_path or ()
         codec, shape = self._codec, self._shape
-        open_levels: list[tuple[_Mirror, int]] = []
+        open_levels: list[tuple[_OpenContainer, int]] = []
         child: Any = ABSENT
-        depth, mirrors = -1, self._mirrors
+        depth, containers = -1, self._containers
         for depth, (node, size) in enumerate(levels):
-            kept = mirrors[depth] if depth < len(mirrors) else None
+            kept = containers[depth] if depth < len(containers) else None
             if kept is not None and kept.node is node and kept.place.certain:
-                mirror = kept
+                container = kept
             else:
-                mirror = self._mirror(depth, node, codec, shape)
-            place = mirror.place
+                container = self._container(depth, node, codec, shape)
+            place = container.place
             if place.kind == "opaque":
                 restored = place.codec.restore(snapshot.get(keys[:depth]))
                 child = restored if place.shape is PLAIN else ABSENT
                 break
             if depth < len(keys):
                 size -= 1
-                codec, shape = mirror.opened(keys[depth])
-            if size > len(mirror.found):
-                mirror.upto(size)
-            open_levels.append((mirror, size))
+                codec, shape = container.opened(keys[depth])
+            if size > len(container.found):
+                container.upto(size)
+            open_levels.append((container, size))
         else:
             grown = snapshot.grown
             if grown is not None:
                 child = growing(codec, shape, grown)
-        del self._mirrors[depth + 1 :]
-        wrong = any([mirror.problems for mirror, _ in open_levels])
+        del self._containers[depth + 1 :]
+        wrong = any([container.problems for container, _ in open_levels])
         problems = [*_problems(open_levels, keys)] if wrong else []
         return _assemble(open_levels, keys, child), problems
 
@@ -213,60 +218,62 @@ class _Fold:
         except InvalidValue as error:
             return None, list(error.problems)
 
-    def _mirror(self, depth: int, node: Any, codec: Codec, shape: Shape) -> _Mirror:
-        """The mirror of this container, the one that was kept if it still is the same."""
+    def _container(self, depth: int, node: Any, codec: Codec, shape: Shape) -> _OpenContainer:
+        """The container of this container, the one that was kept if it still is the same."""
         place = None
-        if depth < len(self._mirrors):
-            kept = self._mirrors[depth]
+        if depth < len(self._containers):
+            kept = self._containers[depth]
             if kept.node is node and kept.codec is codec and kept.shape is shape:
                 if kept.place.certain:
                     return kept
-                place = Place(codec, shape, node)
+                place = ContainerCodec(codec, shape, node)
                 if place.shape is kept.place.shape and place.codec is kept.place.codec:
                     return kept
-            del self._mirrors[depth:]
-        made = _Mirror(node, codec, shape, place or Place(codec, shape, node))
-        self._mirrors.append(made)
+            del self._containers[depth:]
+        made = _OpenContainer(node, codec, shape, place or ContainerCodec(codec, shape, node))
+        self._containers.append(made)
         return made
 
 
-def _assemble(levels: list[tuple[_Mirror, int]], keys: Path, child: Any) -> Any:
+def _assemble(levels: list[tuple[_OpenContainer, int]], keys: Path, child: Any) -> Any:
     """The value, from the innermost open container outwards."""
     for depth in range(len(levels) - 1, -1, -1):
-        mirror, size = levels[depth]
-        if mirror.place.kind == "hull":
-            child = mirror.lone(size) if child is ABSENT else child
+        container, size = levels[depth]
+        if container.place.kind == "wrapper":
+            child = container.lone(size) if child is ABSENT else child
             continue
-        parts = mirror.copy(size)
+        parts = container.copy(size)
         if child is not ABSENT and depth < len(keys):
-            if mirror.listed:
+            if container.listed:
                 parts.append(child)
-            elif (name := _name(mirror, keys[depth])) is not None:
+            elif (name := _name(container, keys[depth])) is not None:
                 parts[name] = child
-        child = mirror.place.shape.begun(parts)
+        child = container.place.shape.begun(parts)
     return None if child is ABSENT else child
 
 
-def _name(mirror: _Mirror, key: str | int) -> str | int | None:
+def _name(container: _OpenContainer, key: str | int) -> str | int | None:
     """The name of an entry that is open."""
-    if mirror.place.kind == "pairs":
-        return name_of_pair(mirror.node[key])
-    return mirror.place.name_of(key)
+    if container.place.kind == "pairs":
+        return name_of_pair(container.node[key])
+    return container.place.name_of(key)
 
 
-def _problems(levels: list[tuple[_Mirror, int]], keys: Path) -> Iterator[Problem]:
-    for depth, (mirror, size) in enumerate(levels):
-        if mirror.problems:
+def _problems(levels: list[tuple[_OpenContainer, int]], keys: Path) -> Iterator[Problem]:
+    for depth, (container, size) in enumerate(levels):
+        if container.problems:
             opened = zip(levels[:depth], keys, strict=False)
-            names = [_name(outer, key) for (outer, _), key in opened if outer.place.kind != "hull"]
+            names = [
+                _name(outer, key) for (outer, _), key in opened if outer.place.kind != "wrapper"
+            ]
             where = pointer(tuple(name for name in names if name is not None))
-            for at, problem in mirror.problems:
+            for at, problem in container.problems:
                 if at < size:
                     place = where + problem.pointer
                     yield Problem(place, problem.message, problem.kind, problem.value)
 
 
-class View:
+class PartialReader:
     """Snapshots of one answer, restored (``plain``) and typed (``value``).
 
     Threads may not share one. Values of earlier looks stay as they were.
@@ -274,8 +281,8 @@ class View:
 
     def __init__(self, codec: Codec, shape: Shape) -> None:
         self._codec = codec
-        self._plain = _Fold(codec, PLAIN)
-        self._typed = self._plain if shape is PLAIN else _Fold(codec, shape)
+        self._plain = _Assembler(codec, PLAIN)
+        self._typed = self._plain if shape is PLAIN else _Assembler(codec, shape)
 
     def plain(self, snapshot: Snapshot) -> Any:
         """The JSON so far, in the shape of the original schema; do not change it."""
@@ -292,7 +299,7 @@ class View:
         names: Path = ()
         for place, key, node in self._walk(path, root, forward=True):
             name = name_of_pair(node[key]) if place.kind == "pairs" else place.name_of(key)
-            if place.kind != "hull" and name is not None:
+            if place.kind != "wrapper" and name is not None:
                 names = (*names, name)
         return names
 
@@ -304,10 +311,12 @@ class View:
             if key is None:
                 return None
             keys = (*keys, key)
-            count += place.kind != "hull"
+            count += place.kind != "wrapper"
         return keys if count == len(names) else None
 
-    def _walk(self, path: Path, root: Any, *, forward: bool) -> Iterator[tuple[Place, Any, Any]]:
+    def _walk(
+        self, path: Path, root: Any, *, forward: bool
+    ) -> Iterator[tuple[ContainerCodec, Any, Any]]:
         """Each place on a path of the answer (or, backwards, of the restored value), with the
         key of the answer there, and the container."""
         codec, shape, node = self._codec, PLAIN, root
@@ -315,14 +324,14 @@ class View:
         while left or not forward:
             if not isinstance(node, (dict, list)):
                 return
-            place = Place(codec, shape, node)
-            hull = place.kind == "hull"
-            if place.kind == "opaque" or (not left and not hull):
+            place = ContainerCodec(codec, shape, node)
+            wrapper = place.kind == "wrapper"
+            if place.kind == "opaque" or (not left and not wrapper):
                 return
             key: Any
             if forward:
                 key = left.pop(0)
-            elif hull:
+            elif wrapper:
                 key = next((k for k in _keys_of(node) if place.name_of(k) is not None), None)
             elif place.kind == "pairs":
                 wanted = left.pop(0)
