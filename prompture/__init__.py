@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from prompture.agents.context import Context as Context
     from prompture.agents.conversation import Conversation as Conversation
     from prompture.agents.mcp import MCPServer as MCPServer
+    from prompture.agents.record import AgentResult as AgentResult
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
-    from prompture.agents.trace import AgentResult as AgentResult
     from prompture.drivers.anthropic import AsyncClaudeDriver as AsyncClaudeDriver
     from prompture.drivers.anthropic import ClaudeDriver as ClaudeDriver
     from prompture.drivers.azure import AsyncAzureDriver as AsyncAzureDriver
@@ -128,7 +128,7 @@ _HOMES = {
     "prompture.agents.conversation": "Conversation",
     "prompture.agents.mcp": "MCPServer",
     "prompture.agents.tools": "FunctionTool ToolRetry tool",
-    "prompture.agents.trace": "AgentResult",
+    "prompture.agents.record": "AgentResult",
     "prompture.drivers.base": "AsyncDriver CostMixin Driver",
     "prompture.drivers.compatible": "AsyncOpenAICompatible OpenAICompatible",
     "prompture.drivers.config": "configure",

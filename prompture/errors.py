@@ -49,7 +49,7 @@ from typing import TYPE_CHECKING, Any
 from prompture.copying import Portable
 
 if TYPE_CHECKING:
-    from prompture.agents.trace import Trace
+    from prompture.agents.record import Trace
     from prompture.flows.attempts import Attempt
     from prompture.money import Bill
     from prompture.schema.check import Problem
@@ -63,7 +63,7 @@ class PromptureError(Portable, Exception):
         bill: what had been spent when it was raised; None where nothing was paid for.
         partial: the answer so far, where a stream was cut off.
         trace: an agent's run so far, where one ended with this error
-            (``prompture.agents.trace.Trace``).
+            (``prompture.agents.record.Trace``).
         attempts: what an extraction had tried, in order, over all its models
             (``prompture.extraction.result.Attempt``).
 

@@ -10,14 +10,13 @@ from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 from prompture import given
 from prompture.agents.arun import aiterate
+from prompture.agents.effects import AgentFlow
 from prompture.agents.events import AgentEvent, Final
-from prompture.agents.limits import Limits
-from prompture.agents.loop import Settings, agent_flow
+from prompture.agents.loop import agent_flow
+from prompture.agents.record import AgentResult
 from prompture.agents.run import iterate
-from prompture.agents.setup import Setup, set_up
-from prompture.agents.steps import AgentFlow
+from prompture.agents.setup import RunLimits, RunSettings, Setup, set_up
 from prompture.agents.tools import Approve, FunctionTool, by_name, tool
-from prompture.agents.trace import AgentResult
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.messages import message_of
 from prompture.drivers.meter import Meter
@@ -137,8 +136,8 @@ class Agent(Generic[T]):
         self.source: Source[Any] | None = None if output is None else source(output)
         self.instructions = instructions
         self.strategy: str = check_strategy(strategy) or "auto"
-        self._settings = Settings(
-            limits=Limits(
+        self._settings = RunSettings(
+            limits=RunLimits(
                 steps=max_steps,
                 tool_calls=max_tool_calls,
                 tokens=max_total_tokens,

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from prompture.agents.carry import Teller, allowed, watched
-from prompture.agents.events import AgentEvent, Final, ToolFinished, ToolStarted
-from prompture.agents.jobs import Job, Outcome
-from prompture.agents.steps import AgentFlow, AskModel, OutOfTime, RunTools, Tell
-from prompture.agents.threads import Busy, start
-from prompture.agents.tools import is_async
-from prompture.agents.trace import AgentResult, ToolUse
+from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
+from prompture.agents.events import AgentEvent, Final, ToolStarted
+from prompture.agents.record import AgentResult, ToolUse
+from prompture.agents.runner_common import (
+    EventStream,
+    RunningCall,
+    ToolQueue,
+    record_charges,
+    start_in_thread,
+)
+from prompture.agents.tool_call import Outcome, PendingToolCall
+from prompture.agents.tools import BackgroundCall, is_async
 from prompture.types import Completion
 from prompture.wire.loops import require_asyncio
 from prompture.wire.steps import Done, advance
@@ -37,24 +41,26 @@ class _Reply:
 
 
 async def aiterate(flow: AgentFlow[AgentResult[T]], *, stream: bool) -> Events:
-    """Carry a flow to its end with an async driver; the last event is Final.
+    """Run a flow to its end with an async driver; the last event is Final.
 
-    Leaving the iterator, or cancelling its task, cancels the async tools that are running.
+    Closing the iterator, or cancelling its task, cancels the async tools that are running.
     """
     require_asyncio()
     try:
         step = advance(flow)
         while not isinstance(step, Done):
             reply = _Reply()
-            if isinstance(step, Tell):
+            if isinstance(step, EmitEvent):
                 yield step.event
             else:
-                done = (
-                    _ask(step, reply, stream=stream)
-                    if isinstance(step, AskModel)
+                work = (
+                    _call_model(step, reply, stream=stream)
+                    if isinstance(step, CallModel)
                     else _Tools(step).run()
                 )
-                async with aclosing(_caught(done, reply)) as events:
+                # An async generator that is only dropped is closed by the event loop, later and
+                # in another task: tools would run on after the caller has left.
+                async with aclosing(_caught(work, reply)) as events:
                     async for event in events:
                         yield event
             step = advance(flow, reply.value)
@@ -71,229 +77,211 @@ async def _caught(events: AsyncGenerator[AgentEvent, None], reply: _Reply) -> Ev
                 yield event
         except GeneratorExit:
             raise
-        except BaseException as exc:  # thrown into the flow, which decides on it
+        except BaseException as exc:
+            # A CancelledError, too, is thrown into the flow: it puts the trace onto it and raises
+            # it again, so that the task ends as cancelled all the same.
             reply.value = exc
 
 
-async def _ask(step: AskModel, reply: _Reply, *, stream: bool) -> Events:
-    teller = Teller(step)
+async def _call_model(step: CallModel, reply: _Reply, *, stream: bool) -> Events:
+    events = EventStream(step)
     loop = asyncio.get_running_loop()
     until = None if step.seconds is None else loop.time() + step.seconds
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
-        with watched(step.budget, step.charges):
-            completion = await _by(until, step.driver.complete(step.request))
+        with record_charges(step.budget, step.charges):
+            completion = await _until(until, step.driver.complete(step.request))
         if stream:
-            for event in teller.whole(completion):
+            for event in events.of_whole(completion):
                 yield event
         reply.value = completion
         return
     pieces = step.driver.stream(step.request)
     try:
-        # See ``run._ask``: the meters are asked at the start.
-        with watched(step.budget, step.charges):
-            piece = await _by(until, anext(pieces))
+        # See ``run._call_model``: the meters are asked at the start.
+        with record_charges(step.budget, step.charges):
+            piece = await _until(until, anext(pieces))
         while not isinstance(piece, Completion):
-            for event in teller.delta(piece):
+            for event in events.of_delta(piece):
                 yield event
-            piece = await _by(until, anext(pieces))
+            piece = await _until(until, anext(pieces))
     finally:
         await pieces.aclose()
-    for event in teller.end():
+    for event in events.end():
         yield event
     reply.value = piece
 
 
-async def _by(until: float | None, work: Any) -> Any:
+async def _until(moment: float | None, work: Awaitable[Any]) -> Any:
     """Await, until a moment of the loop's clock. Raises OutOfTime."""
-    clock = asyncio.timeout_at(until)
+    clock = asyncio.timeout_at(moment)
     try:
         async with clock:
             return await work
     except TimeoutError as exc:
+        # asyncio.timeout cancels the task and turns that cancellation into TimeoutError. One that
+        # the work raised itself, before the clock ran out, stays what it is.
         if clock.expired():
             raise OutOfTime from exc
         raise
 
 
 @dataclass(slots=True)
-class _Running:
-    place: int
-    started: float
-    until: float | None
-    busy: Busy
-
-
-@dataclass(slots=True)
-class _Tools:
-    """The calls of one answer, side by side in tasks; uses are noted in the order of calls."""
-
-    step: RunTools
-    waiting: deque[int] = field(default_factory=deque)
-    running: dict[asyncio.Task[Outcome], _Running] = field(default_factory=dict)
-    until: float | None = None
+class _Tools(ToolQueue["asyncio.Task[Outcome]"]):
+    """The calls of one answer, side by side in tasks. ``running`` are keyed by task."""
 
     async def run(self) -> Events:
-        step = self.step
-        if step.seconds is not None:
-            self.until = time.monotonic() + step.seconds
+        self.begin_clock()
         try:
-            for place, job in enumerate(step.jobs):
-                use = job.settled or await _asked(job)
+            for position, call in enumerate(self.effect.calls):
+                use = call.settled or await _approval(call)
                 if use is None:
-                    self.waiting.append(place)
+                    self.waiting.append(position)
                 else:
-                    yield ToolStarted(job.call, step.number)
-                    yield self._end(place, use)
+                    yield ToolStarted(call.call, self.effect.number)
+                    yield self.finish(position, use)
             while self.waiting or self.running:
-                for started in self._begin():
-                    yield started
-                for ended in await self._collect():
-                    yield ended
+                # All are started before the first event is yielded: the caller may take its time
+                # with each.
+                for event in list(self.start_waiting()):
+                    yield event
+                for event in await self._collect():
+                    yield event
         finally:
+            # However the run ends (the caller leaves, its task is cancelled, a tool is interrupted)
+            # no tool goes on in the background.
             await _stop(list(self.running))
 
-    def _begin(self) -> list[AgentEvent]:
-        events: list[AgentEvent] = []
-        while self.waiting and len(self.running) < self.step.parallel:
-            place = self.waiting.popleft()
-            job = self.step.jobs[place]
-            if use := job.stopped(self._left()):
-                events += [ToolStarted(job.call, self.step.number), self._end(place, use)]
-                continue
-            events.append(ToolStarted(job.call, self.step.number))
-            self._start(place, job)
-        return events
-
-    def _start(self, place: int, job: Job) -> None:
-        now = time.monotonic()
-        timeout = allowed(job.timeout, self._left())
-        busy = Busy(None)
-        task = asyncio.create_task(_called(job, self.step, place, busy))
-        self.running[task] = _Running(place, now, None if timeout is None else now + timeout, busy)
+    def start(self, position: int, call: PendingToolCall) -> None:
+        now, _, until = self.call_limits(call)
+        background = BackgroundCall(None)
+        task = asyncio.create_task(_call_tool(call, self.effect, position, background))
+        self.running[task] = RunningCall(position, now, until, background)
 
     async def _collect(self) -> list[AgentEvent]:
-        """Wait for one end, or for the first that is overdue."""
+        """Wait for one result or more, or until the first call is overdue."""
         if not self.running:
             return []
-        ends = [r.until for r in self.running.values() if r.until is not None]
-        wait = max(min(ends) - time.monotonic(), 0.0) if ends else None
+        # Not asyncio.timeout around the task: asyncio.wait leaves it running, so that it can be
+        # cancelled and given its moment to clean up.
         done, _ = await asyncio.wait(
-            self.running, timeout=wait, return_when=asyncio.FIRST_COMPLETED
+            self.running, timeout=self.seconds_to_wait(), return_when=asyncio.FIRST_COMPLETED
         )
         if not done:
-            return await self._give_up()
+            return await self._time_out_overdue()
         events: list[AgentEvent] = []
-        for task in sorted(done, key=lambda t: self.running[t].place):
-            place = self.running.pop(task).place
-            if isinstance(task.result().error, KeyboardInterrupt):
+        # asyncio.wait gives a set: without the order of the calls, runs would differ by chance.
+        for task in sorted(done, key=lambda t: self.running[t].position):
+            position = self.running.pop(task).position
+            outcome = task.result()
+            if isinstance(outcome.error, KeyboardInterrupt):
                 raise KeyboardInterrupt
-            events.append(self._end(place, self.step.jobs[place].settle(task.result())))
+            use = self.effect.calls[position].result_of(outcome)
+            events.append(self.finish(position, use))
         return events
 
-    async def _give_up(self) -> list[AgentEvent]:
+    async def _time_out_overdue(self) -> list[AgentEvent]:
         now = time.monotonic()
-        late = {t: r for t, r in self.running.items() if r.until is not None and r.until <= now}
-        for task in late:
-            del self.running[task]
+        late = self.take_overdue(now)
         await _stop(list(late))
-        events: list[AgentEvent] = []
-        for task, running in late.items():
-            job = self.step.jobs[running.place]
-            if job.tool is not None and not (task.done() and running.busy.over):
-                job.tool.hung.append(running.busy)
-            had = (running.until or now) - running.started
-            spent = tuple(self.step.charges[running.place])
-            outcome = Outcome(late=had, seconds=now - running.started, charges=spent)
-            events.append(self._end(running.place, job.settle(outcome)))
-        return events
-
-    def _left(self) -> float | None:
-        return None if self.until is None else self.until - time.monotonic()
-
-    def _end(self, place: int, use: ToolUse) -> ToolFinished:
-        self.step.uses[place] = use
-        return ToolFinished(use, self.step.number)
+        return [
+            # A cancelled task is done at once, but the thread of a sync tool goes on.
+            self.time_out(running, now, hangs=not (task.done() and running.background.is_over))
+            for task, running in late.items()
+        ]
 
 
 async def _stop(tasks: list[asyncio.Task[Outcome]]) -> None:
-    """Cancel tasks and give them a moment to clean up."""
+    """Cancel tasks and give them a moment to clean up.
+
+    Not for longer: a tool that swallows its cancellation must not hold up the run, nor a caller
+    that is itself being cancelled.
+    """
     for task in tasks:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=GRACE_SECONDS)
 
 
-async def _asked(job: Job) -> ToolUse | None:
+async def _approval(call: PendingToolCall) -> ToolUse | None:
     """Ask for approval, one call after the other."""
-    if job.approve is None:
+    if call.approve is None:
         return None
-    verdict: Any = job.approve(job.call, job.context)
+    verdict: Any = call.approve(call.call, call.context)
     if inspect.isawaitable(verdict):
         verdict = await verdict
-    return job.judged(verdict)
+    return call.unless_approved(verdict)
 
 
-async def _called(job: Job, step: RunTools, place: int, busy: Busy) -> Outcome:
+async def _call_tool(
+    call: PendingToolCall, effect: RunTools, position: int, background: BackgroundCall
+) -> Outcome:
     """Call the function: in this task, or in a thread where it is sync. Raises nothing but a
     cancellation from outside."""
     started = time.perf_counter()
     value: Any = None
     error: BaseException | None = None
     try:
-        assert job.tool is not None
-        args, named = job.bound()
-        function = job.tool.afunction or job.tool.function
-        with watched(step.budget, step.charges[place]):
+        assert call.tool is not None
+        args, named = call.bind()
+        function = call.tool.afunction or call.tool.function
+        with record_charges(effect.budget, effect.charges[position]):
             if is_async(function):
                 value = await function(*args, **named)
             else:
-                value = await _in_thread(lambda: function(*args, **named), busy)
+                value = await _in_thread(lambda: function(*args, **named), background)
                 if inspect.isawaitable(value):
                     value = await value
     except (KeyboardInterrupt, SystemExit) as exc:
+        # Kept in the outcome: asyncio lets these two out of a task straight into the event loop,
+        # and the run would end without its trace.
         error = exc
     except asyncio.CancelledError as exc:
+        # ``cancelling()`` counts the requests to cancel this task. At 0 nobody asked: the tool
+        # raised the error itself (it awaited something that was cancelled), which is a failure
+        # of the tool and must not look like the end of the run.
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        error = exc  # the tool's own
-    except BaseException as exc:  # a tool may raise anything; the loop decides on it
+        error = exc
+    except BaseException as exc:  # a tool may raise anything; the flow decides on it
         error = exc
     finally:
-        if busy.thread is None:
-            busy.over = True
+        if background.thread is None:
+            background.is_over = True
     return Outcome(
         value=value,
         error=error,
         seconds=time.perf_counter() - started,
-        charges=tuple(step.charges[place]),
+        charges=tuple(effect.charges[position]),
     )
 
 
-async def _in_thread(function: Any, busy: Busy) -> Any:
-    """Run in a daemon thread, in this context; asyncio's own pool would hold up the exit."""
+async def _in_thread(function: Callable[[], Any], background: BackgroundCall) -> Any:
+    """Run in a daemon thread, in this context. Not in asyncio's own pool, which would hold up the
+    exit for a tool that hangs."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
     context = copy_context()
 
     def deliver(result: tuple[Any, BaseException | None]) -> None:
-        if not future.done():
+        if not future.done():  # a cancelled task has cancelled it, and the thread went on
             future.set_result(result)
 
     def work() -> None:
         result: tuple[Any, BaseException | None]
         try:
             result = (context.run(function), None)
-        except BaseException as exc:  # carried over to the waiting task
+        except BaseException as exc:  # brought to the waiting task, and raised there
+            # As a value: a StopIteration cannot be set on a future.
             result = (None, exc)
-        busy.over = True
+        background.is_over = True
         try:
             loop.call_soon_threadsafe(deliver, result)
         except RuntimeError:
             return  # the loop has closed; nobody waits any more
 
-    busy.thread = start(work).thread
+    background.thread = start_in_thread(work).thread
     value, error = await future
     if error is not None:
         raise error

@@ -12,12 +12,12 @@ from prompture import given
 from prompture.agents import storage
 from prompture.agents.agent import Agent, Prompt, user_turn
 from prompture.agents.arun import aiterate
+from prompture.agents.effects import AgentFlow, CallModel
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.history import cut, portable, transcript
+from prompture.agents.record import AgentResult, Trace
 from prompture.agents.run import iterate
-from prompture.agents.steps import AgentFlow, AskModel
 from prompture.agents.tools import FunctionTool
-from prompture.agents.trace import AgentResult, Trace
 from prompture.drivers.core import charge_of
 from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
 from prompture.extraction.models import check_one, makers
@@ -156,7 +156,7 @@ class Conversation:
         earlier = f"Before that: {self.summary}\n\n" if self.summary else ""
         request = Request(model="", messages=(system(_SUM_UP), user(earlier + transcript(dropped))))
         charges: list[Charge] = []
-        ask = AskModel(
+        ask = CallModel(
             driver=driver,
             request=request,
             number=0,

@@ -35,21 +35,21 @@ _WRONG = (
 class Output(Generic[T]):
     """How one model is asked for a final value.
 
-    ``words`` go into the instructions. ``tool`` is the one to call with the value, where the
-    strategy is ``"tool"``. ``others`` are looser ways, for a provider that refuses this one.
+    ``instructions`` are added to the agent's. ``tool`` is the one to call with the value, where the
+    strategy is ``"tool"``. ``others`` are less strict strategies, for a provider that refuses this one.
     """
 
     source: Source[T]
     plan: Plan
-    words: str
+    instructions: str
     others: tuple[str, ...] = ()
 
     @property
     def tool(self) -> Tool | None:
         if self.plan.strategy != "tool":
             return None
-        said = self.source.description or "Give the final answer."
-        return replace(self.plan.template.tools[0], description=said)
+        description = self.source.description or "Give the final answer."
+        return replace(self.plan.template.tools[0], description=description)
 
     def calls(self, completion: Completion) -> tuple[ToolCall | None, tuple[ToolCall, ...]]:
         """The call that gives the value, and the calls of tools."""
@@ -106,7 +106,7 @@ def outputs(
             if at + 1 == len(names):
                 raise
             continue
-        return Output(source, made, _words(source, made, tools), tuple(names[at + 1 :]))
+        return Output(source, made, _request_text(source, made, tools), tuple(names[at + 1 :]))
     raise AssertionError("a way to ask by prompt is always there")
 
 
@@ -129,7 +129,7 @@ def _strategies(driver: BaseDriver, *, tools: bool) -> Iterator[str]:
     yield "prompt"
 
 
-def _words(source: Source[Any], made: Plan, tools: bool) -> str:
+def _request_text(source: Source[Any], made: Plan, tools: bool) -> str:
     if made.strategy == "tool":
         return _BY_TOOL.format(name=source.name)
     if made.strategy == "json_schema":

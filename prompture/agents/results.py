@@ -14,22 +14,22 @@ MAX_MEDIA_BYTES = 20_000_000
 MAX_MEDIA = 20
 
 
-class Unshowable(ValueError):
+class UnserializableResult(ValueError):
     """A result that no model can be shown; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ToolContent:
     """``content`` for the turn; ``cut`` is the length in characters before it was cut, else 0."""
 
     content: str | tuple[Part, ...]
     cut: int = 0
 
 
-def shown(value: Any, *, max_chars: int) -> Shown:
+def tool_content(value: Any, *, max_chars: int) -> ToolContent:
     """Text as it is, parts and pictures as parts, anything else as JSON by Pydantic.
 
-    Raises Unshowable for what is none of those.
+    Raises UnserializableResult for what is none of those.
     """
     if isinstance(value, str):
         return _text(value, max_chars)
@@ -40,11 +40,11 @@ def shown(value: Any, *, max_chars: int) -> Shown:
     return _text(_json(value), max_chars)
 
 
-def _text(text: str, limit: int) -> Shown:
+def _text(text: str, limit: int) -> ToolContent:
     if len(text) <= limit:
-        return Shown(text)
+        return ToolContent(text)
     note = f"\n[cut: the first {limit:,} of {len(text):,} characters]"
-    return Shown(text[:limit] + note, len(text))
+    return ToolContent(text[:limit] + note, len(text))
 
 
 def _is_media(value: Any) -> bool:
@@ -53,7 +53,7 @@ def _is_media(value: Any) -> bool:
     return hasattr(value, "save") and hasattr(value, "mode") and hasattr(value, "size")
 
 
-def _parts(values: Iterable[Any], limit: int) -> Shown:
+def _parts(values: Iterable[Any], limit: int) -> ToolContent:
     parts: list[Part] = []
     left, media, cut = limit, 0, 0
     for value in values:
@@ -61,7 +61,7 @@ def _parts(values: Iterable[Any], limit: int) -> Shown:
         if isinstance(part, (Image, File)):
             media += len(part.data or b"")
             if media > MAX_MEDIA_BYTES or len(parts) >= MAX_MEDIA:
-                raise Unshowable(
+                raise UnserializableResult(
                     f"it returned more pictures or files than {MAX_MEDIA} or {MAX_MEDIA_BYTES:,}"
                     f" bytes"
                 )
@@ -71,7 +71,7 @@ def _parts(values: Iterable[Any], limit: int) -> Shown:
         left -= len(part.text)
         cut += text.cut
         parts.append(Text(str(text.content)))
-    return Shown(tuple(parts), cut)
+    return ToolContent(tuple(parts), cut)
 
 
 def _part(value: Any) -> Text | Document | Image | File:
@@ -93,7 +93,7 @@ def _of_bytes(data: bytes) -> Text | Image | File:
     try:
         return Text(data.decode())
     except UnicodeDecodeError:
-        raise Unshowable(
+        raise UnserializableResult(
             f"it returned {len(data):,} bytes that are no text and no picture"
         ) from None
 
@@ -102,10 +102,10 @@ def _json(value: Any) -> str:
     from pydantic_core import PydanticSerializationError, to_json
 
     if isgenerator(value) or isasyncgen(value):
-        raise Unshowable("it returned a generator; return a list")
+        raise UnserializableResult("it returned a generator; return a list")
     try:
         return to_json(value, by_alias=True, inf_nan_mode="strings").decode()
     except (PydanticSerializationError, ValueError, RecursionError) as exc:
-        raise Unshowable(
+        raise UnserializableResult(
             f"it returned a {type(value).__name__}, of which no JSON can be made"
         ) from exc

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Awaitable, Generator, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from prompture.agents.carry import Teller, allowed, watched
-from prompture.agents.events import AgentEvent, Final, ToolFinished, ToolStarted
-from prompture.agents.jobs import Job, Outcome
-from prompture.agents.steps import AgentFlow, AskModel, OutOfTime, RunTools, Tell
-from prompture.agents.threads import Busy, start
-from prompture.agents.tools import is_async
-from prompture.agents.trace import AgentResult, ToolUse
+from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
+from prompture.agents.events import AgentEvent, Final, ToolStarted
+from prompture.agents.record import AgentResult, ToolUse
+from prompture.agents.runner_common import (
+    EventStream,
+    RunningCall,
+    ToolQueue,
+    record_charges,
+    start_in_thread,
+)
+from prompture.agents.tool_call import Outcome, PendingToolCall
+from prompture.agents.tools import BackgroundCall, is_async
 from prompture.errors import ConfigurationError
 from prompture.types import Completion
 from prompture.wire.deadline import within
@@ -29,19 +33,19 @@ Events: TypeAlias = Generator[AgentEvent, None, T]
 
 
 def iterate(flow: AgentFlow[AgentResult[T]], *, stream: bool) -> Iterator[AgentEvent]:
-    """Carry a flow to its end with a sync driver; the last event is Final.
+    """Run a flow to its end with a sync driver; the last event is Final.
 
-    Without ``stream`` the answers come whole. Leaving the iterator ends the flow; tools that are
-    running by then end by themselves.
+    Without ``stream`` the answers come whole. Closing the iterator ends the flow; tools that are
+    running by then end by themselves, for a thread cannot be stopped.
     """
     try:
         step = advance(flow)
         while not isinstance(step, Done):
             reply: Completion | BaseException | None = None
-            if isinstance(step, Tell):
+            if isinstance(step, EmitEvent):
                 yield step.event
-            elif isinstance(step, AskModel):
-                reply = yield from _caught(_ask(step, stream=stream))
+            elif isinstance(step, CallModel):
+                reply = yield from _caught(_call_model(step, stream=stream))
             else:
                 reply = yield from _caught(_Tools(step).run())
             step = advance(flow, reply)
@@ -55,177 +59,134 @@ def _caught(events: Events[T]) -> Events[T | BaseException]:
     try:
         return (yield from events)
     except GeneratorExit:
-        raise
+        raise  # the caller closed the iterator: there is no flow to go on with
     except BaseException as exc:  # thrown into the flow, which decides on it
         return exc
 
 
-def _ask(step: AskModel, *, stream: bool) -> Events[Completion]:
-    teller = Teller(step)
+def _call_model(step: CallModel, *, stream: bool) -> Events[Completion]:
+    events = EventStream(step)
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
-        with watched(step.budget, step.charges), within(step.seconds):
+        with record_charges(step.budget, step.charges), within(step.seconds):
             completion: Completion = step.driver.complete(step.request)
         if stream:
-            yield from teller.whole(completion)
+            yield from events.of_whole(completion)
         return completion
     started = time.monotonic()
     pieces = step.driver.stream(step.request)
     try:
-        # A driver asks its meters at the start; between the pieces the caller's code runs, whose
-        # own calls are not this run's. The whole stream keeps the end that is set at its start.
-        with watched(step.budget, step.charges), within(step.seconds):
+        # A driver asks its meters at the start. Between the pieces the caller's code runs, whose
+        # own calls are not this run's: so only the first piece is taken inside the block. The
+        # deadline that is set there holds for the whole stream.
+        with record_charges(step.budget, step.charges), within(step.seconds):
             piece = next(pieces)
         while not isinstance(piece, Completion):
-            yield from teller.delta(piece)
+            yield from events.of_delta(piece)
             if step.seconds is not None and time.monotonic() - started > step.seconds:
                 raise OutOfTime
             piece = next(pieces)
     finally:
         pieces.close()
-    yield from teller.end()
+    yield from events.end()
     return piece
 
 
 @dataclass(slots=True)
-class _Running:
-    busy: Busy
-    started: float
-    until: float | None
+class _Tools(ToolQueue[int]):
+    """The calls of one answer, side by side in threads. ``running`` are keyed by position."""
 
-
-@dataclass(slots=True)
-class _Tools:
-    """The calls of one answer, side by side in threads; uses are noted in the order of calls."""
-
-    step: RunTools
-    waiting: deque[int] = field(default_factory=deque)
-    running: dict[int, _Running] = field(default_factory=dict)
     done: SimpleQueue[tuple[int, Outcome]] = field(default_factory=SimpleQueue)
-    until: float | None = None
 
     def run(self) -> Events[None]:
-        step = self.step
-        if step.seconds is not None:
-            self.until = time.monotonic() + step.seconds
-        for place, job in enumerate(step.jobs):
-            use = job.settled or _asked(job)
+        self.begin_clock()
+        for position, call in enumerate(self.effect.calls):
+            use = call.settled or _approval(call)
             if use is None:
-                self.waiting.append(place)
+                self.waiting.append(position)
             else:
-                yield ToolStarted(job.call, step.number)
-                yield self._end(place, use)
+                yield ToolStarted(call.call, self.effect.number)
+                yield self.finish(position, use)
         while self.waiting or self.running:
-            yield from self._begin()
+            yield from self.start_waiting()
             yield from self._collect()
 
-    def _begin(self) -> Iterator[AgentEvent]:
-        while self.waiting and len(self.running) < self.step.parallel:
-            place = self.waiting.popleft()
-            job = self.step.jobs[place]
-            if use := job.stopped(self._left()):
-                yield ToolStarted(job.call, self.step.number)
-                yield self._end(place, use)
-                continue
-            yield ToolStarted(job.call, self.step.number)
-            self._start(place, job)
-
-    def _start(self, place: int, job: Job) -> None:
-        now = time.monotonic()
-        timeout = allowed(job.timeout, self._left())
-        until = None if timeout is None else now + timeout
-        assert job.tool is not None
-        inline = self.step.parallel == 1 and timeout is None and not is_async(job.tool.function)
-        if inline:
-            self.running[place] = _Running(Busy(None), now, None)
-            self.done.put((place, _called(job, self.step, place, None)))
+    def start(self, position: int, call: PendingToolCall) -> None:
+        now, timeout, until = self.call_limits(call)
+        assert call.tool is not None
+        if self.effect.parallel == 1 and timeout is None and not is_async(call.tool.function):
+            # In the caller's thread, as documented: for tools with thread-bound objects.
+            self.running[position] = RunningCall(position, now, None, BackgroundCall(None))
+            self.done.put((position, _call_tool(call, self.effect, position, None)))
             return
         context = copy_context()
-        busy = start(
-            lambda: self.done.put((place, context.run(_called, job, self.step, place, timeout)))
+        background = start_in_thread(
+            lambda: self.done.put(
+                (position, context.run(_call_tool, call, self.effect, position, timeout))
+            )
         )
-        self.running[place] = _Running(busy, now, until)
+        self.running[position] = RunningCall(position, now, until, background)
 
     def _collect(self) -> Iterator[AgentEvent]:
-        """Wait for one end, or for the first that is overdue."""
+        """Wait for one result, or until the first call is overdue."""
         if not self.running:
             return
-        ends = [r.until for r in self.running.values() if r.until is not None]
-        wait = max(min(ends) - time.monotonic(), 0.0) if ends else None
         try:
-            place, outcome = self.done.get(timeout=wait)
+            position, outcome = self.done.get(timeout=self.seconds_to_wait())
         except Empty:
-            yield from self._give_up()
+            now = time.monotonic()
+            for late in self.take_overdue(now).values():
+                yield self.time_out(late, now, hangs=True)
             return
-        if place not in self.running:
-            return  # it came after it was given up
-        del self.running[place]
+        if position not in self.running:
+            return  # it came after its time was over
+        del self.running[position]
         if isinstance(outcome.error, KeyboardInterrupt):
             raise outcome.error
-        yield self._end(place, self.step.jobs[place].settle(outcome))
-
-    def _give_up(self) -> Iterator[AgentEvent]:
-        now = time.monotonic()
-        for place, running in list(self.running.items()):
-            if running.until is None or running.until > now:
-                continue
-            del self.running[place]
-            job = self.step.jobs[place]
-            if job.tool is not None:
-                job.tool.hung.append(running.busy)
-            late = Outcome(
-                late=running.until - running.started,
-                seconds=now - running.started,
-                charges=tuple(self.step.charges[place]),
-            )
-            yield self._end(place, job.settle(late))
-
-    def _left(self) -> float | None:
-        return None if self.until is None else self.until - time.monotonic()
-
-    def _end(self, place: int, use: ToolUse) -> ToolFinished:
-        self.step.uses[place] = use
-        return ToolFinished(use, self.step.number)
+        yield self.finish(position, self.effect.calls[position].result_of(outcome))
 
 
-def _asked(job: Job) -> ToolUse | None:
+def _approval(call: PendingToolCall) -> ToolUse | None:
     """Ask for approval, in the caller's thread, one call after the other."""
-    if job.approve is None:
+    if call.approve is None:
         return None
-    verdict: Any = job.approve(job.call, job.context)
+    verdict: Any = call.approve(call.call, call.context)
     if inspect.isawaitable(verdict):
         if inspect.iscoroutine(verdict):
-            verdict.close()
+            verdict.close()  # else Python warns that it was never awaited
         raise ConfigurationError("approve is a coroutine function: use arun or astream")
-    return job.judged(verdict)
+    return call.unless_approved(verdict)
 
 
-def _called(job: Job, step: RunTools, place: int, timeout: float | None) -> Outcome:
+def _call_tool(
+    call: PendingToolCall, effect: RunTools, position: int, timeout: float | None
+) -> Outcome:
     """Call the function; never raises."""
     started = time.perf_counter()
     value: Any = None
     error: BaseException | None = None
     timed_out = False
     try:
-        assert job.tool is not None
-        args, named = job.bound()
-        with watched(step.budget, step.charges[place]):
-            value = job.tool.function(*args, **named)
+        assert call.tool is not None
+        args, named = call.bind()
+        with record_charges(effect.budget, effect.charges[position]):
+            value = call.tool.function(*args, **named)
             if inspect.isawaitable(value):
-                value, timed_out = asyncio.run(_awaited(value, timeout))
-    except BaseException as exc:  # a tool may raise anything; the loop decides on it
+                value, timed_out = asyncio.run(_await(value, timeout))
+    except BaseException as exc:  # a tool may raise anything; the flow decides on it
         error = exc
     return Outcome(
         value=value,
         error=error,
-        late=timeout if timed_out else None,
+        timed_out_after=timeout if timed_out else None,
         seconds=time.perf_counter() - started,
-        charges=tuple(step.charges[place]),
+        charges=tuple(effect.charges[position]),
     )
 
 
-async def _awaited(value: Any, timeout: float | None) -> tuple[Any, bool]:
-    """What it gives, and whether the time was up first."""
+async def _await(value: Awaitable[Any], timeout: float | None) -> tuple[Any, bool]:
+    """Return the result, and whether the time was over first. A TimeoutError of the tool's own is
+    raised: it is no timeout of ours."""
     clock = asyncio.timeout(timeout)
     try:
         async with clock:

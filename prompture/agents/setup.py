@@ -1,16 +1,32 @@
-"""An agent made ready for one driver: tools in its dialect, the output's plan, the template."""
+"""What a run needs besides its messages: limits, settings, and the agent ready for one driver.
+
+Ready means: the tools in the driver's schema dialect, the way to ask for the output, and the
+request without the conversation.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
 
+from prompture import given
 from prompture.agents.output import Output, outputs
-from prompture.agents.tools import FunctionTool
+from prompture.agents.tools import Approve, FunctionTool
 from prompture.drivers.core import BaseDriver
+from prompture.drivers.meter import Meter
 from prompture.drivers.provider import Features
-from prompture.errors import SchemaError
+from prompture.errors import (
+    CallLimitExceeded,
+    ConfigurationError,
+    CostLimitExceeded,
+    SchemaError,
+    StepLimitExceeded,
+    TimeLimitExceeded,
+    TokenLimitExceeded,
+)
+from prompture.money import Charge, add_usd, format_usd
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import Source
 from prompture.types import Message, Request, Tool
@@ -18,15 +34,104 @@ from prompture.types import Message, Request, Tool
 T = TypeVar("T")
 _LOOSE = "openai-compatible"
 _ALWAYS = frozenset({"gemini", "gemini-openapi", "moonshot", "ollama", "llamacpp", "xai"})
-"""Dialects whose rules a tool's parameters must obey even where they are not held to."""
+"""Dialects whose rules the parameters of a tool must obey even where the tool is not strict."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """What a run may use: calls of the model, of tools, tokens, US dollars, seconds.
+
+    Tokens and dollars are those of all calls, also inside tools. They are checked before each
+    call of the model, so that the last call may pass the limit; a ``Budget`` reserves beforehand.
+    """
+
+    steps: int = 25
+    tool_calls: int | None = None
+    tokens: int | None = None
+    usd: Decimal | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if given.count(self.steps, "max_steps") is None:
+            raise ConfigurationError("max_steps is None: a run without a limit may never end")
+        given.count(self.tool_calls, "max_tool_calls", least=0)
+        given.count(self.tokens, "max_total_tokens", least=0)
+        given.number(self.usd, "max_usd", least=0, wanted="US dollars, 0 or more")
+        given.number(self.seconds, "max_seconds", least=0, wanted="seconds, 0 or more")
+
+    def check_steps(self, taken: int) -> None:
+        """Raise StepLimitExceeded where no step is left."""
+        if taken >= self.steps:
+            raise StepLimitExceeded(
+                f"no final answer after {taken} steps; raise max_steps={self.steps}, or see what"
+                f" the trace shows",
+                limit=self.steps,
+            )
+
+    def check_calls(self, made: int, asked: int) -> None:
+        """Raise CallLimitExceeded where the calls asked for would pass the limit."""
+        if self.tool_calls is not None and made + asked > self.tool_calls:
+            raise CallLimitExceeded(
+                f"the model asks for {asked} tool calls after {made}, and max_tool_calls is"
+                f" {self.tool_calls}",
+                limit=self.tool_calls,
+            )
+
+    def check_spent(self, charges: list[Charge]) -> None:
+        """Raise where tokens or dollars are used up (TokenLimitExceeded, CostLimitExceeded), or
+        where a price is unknown and dollars are limited."""
+        if self.tokens is not None:
+            used = sum(c.usage.total_tokens for c in charges)
+            if used >= self.tokens:
+                raise TokenLimitExceeded(
+                    f"{used} tokens are used, and max_total_tokens is {self.tokens}",
+                    limit=self.tokens,
+                )
+        if self.usd is None:
+            return
+        unknown = next((c.cost.reason for c in charges if c.cost.usd is None), None)
+        if unknown is not None:
+            raise CostLimitExceeded(
+                f"max_usd is set, but the price of a call is unknown ({unknown})", limit=self.usd
+            )
+        spent = add_usd(c.cost.usd for c in charges if c.cost.usd is not None)
+        if spent >= self.usd:
+            raise CostLimitExceeded(
+                f"${format_usd(spent)} is spent, and max_usd is {format_usd(self.usd)}",
+                limit=self.usd,
+            )
+
+    def out_of_time(self) -> TimeLimitExceeded:
+        """The error of a run whose time is up."""
+        return TimeLimitExceeded(
+            f"no final answer within max_seconds={self.seconds:g}", limit=self.seconds
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """What a run is given besides the driver and the messages.
+
+    ``now`` is the clock, in seconds. ``tool_timeout`` is seconds for one call of a tool.
+    """
+
+    limits: RunLimits
+    now: Callable[[], float]
+    context: Any = None
+    budget: Meter | None = None
+    approve: Approve | None = None
+    tool_timeout: float | None = None
+    parallel: int = 8
+    max_retries: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup(Generic[T]):
-    """``template`` is the request without the conversation; its messages are the instructions.
+    """An agent ready for one driver.
 
-    ``calls_in_text`` says that the model has no tools of its own, so that calls are asked for
-    and read by the prompted format. ``looser`` is the same with a less strict output.
+    ``template`` is the request without the conversation; its messages are the instructions.
+    ``calls_in_text``: the model has no native tools, so that calls are asked for and read in the
+    prompted format. ``looser`` makes the setup with a less strict way to ask for the output.
     """
 
     driver: BaseDriver
@@ -39,10 +144,11 @@ class Setup(Generic[T]):
 
     @property
     def name(self) -> str:
+        """``"provider/model"``."""
         return f"{self.driver.provider.name}/{self.template.model or self.driver.model}"
 
     def restore(self, name: str, arguments: Any) -> Any:
-        """Arguments as the tool's own schema has them."""
+        """Undo the rewriting of a tool's schema in the arguments that the model gave."""
         return self.rewrites[name].restore(arguments)
 
 
@@ -55,7 +161,10 @@ def set_up(
     instructions: str,
     base: Request,
 ) -> Setup[T]:
-    """Raises UnsupportedError, SchemaError and ConfigurationError."""
+    """Make an agent ready for a driver.
+
+    Raises UnsupportedError, SchemaError and ConfigurationError.
+    """
     features = driver.features
     output = None
     if source is not None:
@@ -115,6 +224,6 @@ def _wire_tool(tool: FunctionTool, rewritten: Rewrite) -> Tool:
 def _instructions(
     instructions: str, output: Output[Any] | None, features: Features
 ) -> tuple[Message, ...]:
-    words = "\n\n".join(w for w in (instructions, output.words if output else "") if w)
+    text = "\n\n".join(w for w in (instructions, output.instructions if output else "") if w)
     role: Literal["system", "user"] = "system" if features.messages else "user"
-    return (Message(role=role, content=words),) if words else ()
+    return (Message(role=role, content=text),) if text else ()

@@ -8,12 +8,12 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Thread
 from typing import Any, Literal, TypeAlias, get_args, overload
 
 from prompture import given
 from prompture.agents.context import Context
 from prompture.agents.signatures import Signature, schema_of_function
-from prompture.agents.threads import Busy
 from prompture.errors import ConfigurationError
 from prompture.types import ToolCall
 
@@ -28,6 +28,17 @@ MAX_RESULT_CHARS = 40_000
 
 class ToolRetry(Exception):
     """Raised in a tool: what went wrong, in words for the model, which may call again."""
+
+
+class BackgroundCall:
+    """A call of a tool's function under way. ``is_over`` is True once it has returned; ``thread``
+    is None where it runs in none of its own."""
+
+    __slots__ = ("is_over", "thread")
+
+    def __init__(self, thread: Thread | None) -> None:
+        self.thread = thread
+        self.is_over = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,8 +60,8 @@ class FunctionTool:
     strict: bool = False
     max_chars: int = MAX_RESULT_CHARS
     on_error: OnError = "tell"
-    hung: list[Busy] = field(default_factory=list, repr=False)
-    """Calls in threads that timed out and had not returned by then."""
+    hung: list[BackgroundCall] = field(default_factory=list, repr=False)
+    """Calls that timed out and had not returned by then."""
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """The plain function."""

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel, BeforeValidator
 
 import prompture
-from prompture.agents import jobs
+from prompture.agents import tool_call
 from prompture.agents.agent import Agent
 from prompture.agents.context import Context
 from prompture.agents.events import (
@@ -373,8 +373,10 @@ def test_hanging_threads_are_bounded(colour: Colour) -> None:
     used = tool(hangs, timeout=0.02, retries=100)
     result = colour.run([*[[call("hangs", str(i))] for i in range(8)], "ok"], tools=[used])
     release.set()
-    assert begun == jobs.MAX_HUNG
-    assert statuses(result) == ["timeout"] * jobs.MAX_HUNG + ["failed"] * (8 - jobs.MAX_HUNG)
+    assert begun == tool_call.MAX_HUNG
+    assert statuses(result) == ["timeout"] * tool_call.MAX_HUNG + ["failed"] * (
+        8 - tool_call.MAX_HUNG
+    )
     assert "still busy" in told(colour)[-1]
 
 

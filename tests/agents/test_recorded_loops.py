@@ -22,9 +22,9 @@ from requests.adapters import BaseAdapter
 
 from prompture.agents import storage
 from prompture.agents.agent import Agent
+from prompture.agents.record import Trace
 from prompture.agents.signatures import Signature
 from prompture.agents.tools import FunctionTool
-from prompture.agents.trace import Trace
 from prompture.drivers.registry import async_driver_for, driver_for
 from prompture.errors import ExtractionError, PromptureError
 from prompture.money import Bill

@@ -19,8 +19,8 @@ from pydantic import BaseModel, Field
 
 from prompture.agents import results
 from prompture.agents.context import Context
-from prompture.agents.docstrings import describe
-from prompture.agents.results import Unshowable, shown
+from prompture.agents.results import UnserializableResult, tool_content
+from prompture.agents.signatures import describe
 from prompture.agents.tools import FunctionTool, by_name, is_async, tool
 from prompture.errors import ConfigurationError
 from prompture.schema.check import InvalidValue
@@ -336,7 +336,7 @@ SHOWN: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("value", "content"), SHOWN)
 def test_results_of_any_type(value: Any, content: Any) -> None:
-    assert shown(value, max_chars=1000).content == content
+    assert tool_content(value, max_chars=1000).content == content
 
 
 def _cyclic() -> Any:
@@ -357,25 +357,25 @@ UNSHOWABLE: list[Any] = [
 
 @pytest.mark.parametrize("value", UNSHOWABLE, ids=lambda v: type(v).__name__)
 def test_results_that_cannot_be_shown(value: Any) -> None:
-    with pytest.raises(Unshowable):
-        shown(value, max_chars=1000)
+    with pytest.raises(UnserializableResult):
+        tool_content(value, max_chars=1000)
 
 
 def test_long_results_are_cut_with_a_note() -> None:
     big = "x" * 10_000_000
     for value in (big, {"a": big}, [Text(big), Image(url="u")]):
-        found = shown(value, max_chars=1000)
+        found = tool_content(value, max_chars=1000)
         text = found.content if isinstance(found.content, str) else found.content[0].text  # type: ignore[union-attr]
         assert len(text) < 1100
         assert "[cut: the first 1,000 of 10,000,0" in text
         assert found.cut >= 10_000_000
-    assert shown("x" * 1000, max_chars=1000).cut == 0
+    assert tool_content("x" * 1000, max_chars=1000).cut == 0
 
 
 def test_pictures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "MAX_MEDIA_BYTES", 10)
-    with pytest.raises(Unshowable, match="10 bytes"):
-        shown(Image(data=PNG), max_chars=10)
+    with pytest.raises(UnserializableResult, match="10 bytes"):
+        tool_content(Image(data=PNG), max_chars=10)
 
 
 json_values = st.recursive(
@@ -390,4 +390,4 @@ json_values = st.recursive(
 def test_json_is_shown_as_it_is(value: Any) -> None:
     if isinstance(value, str):
         return
-    assert json.loads(str(shown(value, max_chars=10**6).content)) == value
+    assert json.loads(str(tool_content(value, max_chars=10**6).content)) == value

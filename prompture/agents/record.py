@@ -1,0 +1,252 @@
+"""The record of a run: its turns, steps, tool calls and charges.
+
+``Trace`` and ``AgentResult`` are what a caller gets; ``RunRecord`` is the record while it grows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from prompture.errors import LimitExceeded, PromptureError
+from prompture.money import Bill, Charge
+from prompture.types import Completion, Message, Part, ToolCall, Usage
+
+T = TypeVar("T")
+_NOT_RUN = "The call was not run: the run ended."
+_CANCELLED = "The call was cancelled."
+Status = Literal[
+    "ok", "invalid", "unknown", "retry", "failed", "timeout", "denied", "cancelled", "not_run"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolUse:
+    """One call of a tool, and its result.
+
+    Attributes:
+        call: as the model wrote it.
+        arguments: what the function got (validated; without the context). None where it was not
+            called.
+        status: ``"ok"``; ``"invalid"`` (arguments), ``"unknown"`` (no such tool), ``"retry"``
+            (the tool raised ToolRetry), ``"failed"``, ``"timeout"``, ``"denied"`` (by
+            ``approve``), ``"cancelled"`` or ``"not_run"``.
+        content: what the model is sent as the call's result.
+        result: what the function returned. None where ``cut`` is not 0.
+        error: what the function raised.
+        cut: the length of the result in characters, where it was too long to be sent whole;
+            else 0.
+        seconds: wall time.
+        bill: what the tool's own model calls cost.
+    """
+
+    call: ToolCall
+    arguments: dict[str, Any] | None = field(default=None, repr=False)
+    status: Status = "ok"
+    content: str | tuple[Part, ...] = field(default="", repr=False)
+    result: Any = field(default=None, repr=False)
+    error: BaseException | None = field(default=None, repr=False)
+    cut: int = 0
+    seconds: float = 0.0
+    bill: Bill = Bill()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the tool did what was asked."""
+        return self.status == "ok"
+
+    def message(self) -> Message:
+        """The turn that answers the call."""
+        return Message(
+            role="tool",
+            call_id=self.call.id,
+            name=self.call.name,
+            content=self.content,
+            is_error=not self.ok,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One question to the model and the tool calls that its answer asked for.
+
+    ``completion`` is None where no answer came (``error`` then says why). ``bill`` holds the
+    step's model calls, retried ones too, and what its tools spent. ``number`` counts from 1.
+    """
+
+    number: int
+    completion: Completion | None
+    tools: tuple[ToolUse, ...] = ()
+    bill: Bill = Bill()
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A run as far as it came.
+
+    ``messages`` is the whole history, without the agent's instructions. Every call in it has a
+    result, so that it can be given to another run. ``new_from`` is the index of this run's first
+    turn.
+    """
+
+    model: str
+    messages: tuple[Message, ...] = field(default=(), repr=False)
+    steps: tuple[Step, ...] = ()
+    new_from: int = 0
+
+    @property
+    def new_messages(self) -> tuple[Message, ...]:
+        """The turns of this run: the prompt, answers, tool results."""
+        return self.messages[self.new_from :]
+
+    @property
+    def bill(self) -> Bill:
+        """Every call of every step, those inside tools included."""
+        return Bill(tuple(charge for step in self.steps for charge in step.bill.charges))
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all calls."""
+        return self.bill.usage
+
+    @property
+    def tool_calls(self) -> tuple[ToolUse, ...]:
+        """The tool calls of all steps, in order."""
+        return tuple(use for step in self.steps for use in step.tools)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentResult(Trace, Generic[T]):
+    """A finished run. ``output`` is the final text, or the validated value."""
+
+    output: T
+
+
+@dataclass(slots=True)
+class OpenStep:
+    """The step under way.
+
+    ``completion`` is None until the model has answered. ``results`` are those of the answer's
+    calls, by the position of the call in the answer. ``tools`` are the positions of the calls
+    that go to tools; once these run, ``uses`` and ``tool_charges`` (in the order of ``tools``)
+    get their results and the charges of their own model calls.
+    """
+
+    number: int
+    started: float
+    charges: list[Charge] = field(default_factory=list)
+    completion: Completion | None = None
+    is_in_history: bool = False
+    results: dict[int, ToolUse] = field(default_factory=dict)
+    tools: list[int] = field(default_factory=list)
+    uses: list[ToolUse | None] | None = None
+    tool_charges: tuple[list[Charge], ...] = ()
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        return self.completion.tool_calls if self.completion else ()
+
+    def send_to_tools(self, calls: tuple[ToolCall, ...]) -> None:
+        """Note which calls of the answer go to tools."""
+        # By identity: two calls of one answer may be equal, ids included.
+        wanted = set(map(id, calls))
+        self.tools = [i for i, call in enumerate(self.calls) if id(call) in wanted]
+
+    def settle(self, position: int, status: Status, content: str) -> None:
+        """Set the result of a call that no tool runs."""
+        self.results[position] = ToolUse(call=self.calls[position], status=status, content=content)
+
+    def all_ok(self) -> bool:
+        """Whether every tool that was called did well."""
+        return all(use is not None and use.ok for use in self.uses or ())
+
+
+class RunRecord:
+    """The record of a run while it grows.
+
+    ``messages`` is the history without the instructions; ``done`` are the finished steps.
+    """
+
+    # Providers refuse a history with a call that has no result, for ever. So a turn with calls
+    # and the results of all of them are put into ``messages`` by one close_step(), however the
+    # run ends: that is the invariant of this class.
+
+    def __init__(self, model: str, messages: list[Message], new_from: int) -> None:
+        self.model = model
+        self.messages = messages
+        self.done: list[Step] = []
+        self._charges: list[Charge] = []
+        self._open: OpenStep | None = None
+        self._new_from = new_from
+
+    def begin_step(self, now: float) -> OpenStep:
+        self._open = OpenStep(len(self.done) + 1, now)
+        return self._open
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps, the one under way included."""
+        return len(self.done) + (self._open is not None)
+
+    def charges(self) -> list[Charge]:
+        """Every charge so far, except those of tools that are running."""
+        return [*self._charges, *(self._open.charges if self._open else ())]
+
+    def add_answer(self, step: OpenStep) -> None:
+        """Put the answer into the history, once. Its calls get their results in close_step."""
+        if not step.is_in_history and step.completion is not None:
+            step.is_in_history = True
+            self.messages.append(step.completion.message())
+
+    def close_step(self, now: float, *, error: str = "") -> None:
+        """End the step under way, complete or not."""
+        step, self._open = self._open, None
+        if step is None:
+            return
+        uses = self._add_results(step) if step.is_in_history else ()
+        charges = (*step.charges, *(c for use in uses for c in use.bill.charges))
+        self._charges += charges
+        self.done.append(
+            Step(
+                number=step.number,
+                completion=step.completion,
+                tools=uses,
+                bill=Bill(charges),
+                seconds=now - step.started,
+                error=error,
+            )
+        )
+
+    def _add_results(self, step: OpenStep) -> tuple[ToolUse, ...]:
+        """Add a tool turn for each call, also where it has no result. Return the tools' results."""
+        charges = zip(step.tools, step.uses or (), step.tool_charges, strict=False)
+        for position, use, spent in charges:
+            step.results[position] = use or ToolUse(
+                call=step.calls[position],
+                status="cancelled",
+                content=_CANCELLED,
+                bill=Bill(tuple(spent)),
+            )
+        for position in range(len(step.calls)):
+            if position not in step.results:
+                step.settle(position, "not_run", _NOT_RUN)
+            self.messages.append(step.results[position].message())
+        return tuple(step.results[position] for position in step.tools)
+
+    def trace(self) -> Trace:
+        return Trace(
+            model=self.model,
+            messages=tuple(self.messages),
+            steps=tuple(self.done),
+            new_from=self._new_from,
+        )
+
+    def attach_to(self, error: BaseException, now: float) -> None:
+        """Put the trace onto the exception that ended the run, and the bill onto one of ours."""
+        self.close_step(now, error=type(error).__name__)
+        trace = self.trace()
+        error.trace = trace  # type: ignore[attr-defined]
+        if isinstance(error, PromptureError) and (trace.bill or isinstance(error, LimitExceeded)):
+            error.bill = trace.bill

@@ -1,0 +1,256 @@
+"""The life of a tool call, except its execution.
+
+Which calls of an answer are run; what is checked before; what the model is sent as the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from prompture.agents.context import Context
+from prompture.agents.record import OpenStep, RunRecord, Status, ToolUse
+from prompture.agents.results import UnserializableResult, tool_content
+from prompture.agents.setup import Setup
+from prompture.agents.tools import Approve, FunctionTool, ToolRetry
+from prompture.errors import BudgetExceeded, ToolFailed
+from prompture.money import Bill, Charge
+from prompture.schema.check import InvalidValue
+from prompture.types import ToolCall
+
+MAX_REASON_CHARS = 1000
+"""Characters of an exception's message, or of a reason, that the model is sent."""
+MAX_HUNG = 4
+"""Calls of one tool that may hang in threads; further ones are not started."""
+MAX_CALLS = 128
+"""Tool calls of one answer that are run."""
+_FAILURES = frozenset({"invalid", "retry", "failed", "timeout"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What running a call gave: a value or an error.
+
+    ``timed_out_after`` is set instead where it took longer than it was allowed to: those seconds.
+    ``charges`` are the model calls that the tool made.
+    """
+
+    value: Any = None
+    error: BaseException | None = None
+    timed_out_after: float | None = None
+    seconds: float = 0.0
+    charges: tuple[Charge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingToolCall:
+    """A call to run, or one whose result is known without running it (``settled``).
+
+    ``values`` are the validated arguments. ``timeout`` is seconds, None for no limit.
+    """
+
+    call: ToolCall
+    context: Context[Any]
+    tool: FunctionTool | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    approve: Approve | None = None
+    timeout: float | None = None
+    settled: ToolUse | None = None
+
+    def bind(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and named arguments for the function."""
+        assert self.tool is not None
+        return self.tool.signature.bind(self.values, self.context)
+
+    def result(self, status: Status, content: str, **more: Any) -> ToolUse:
+        """The result of this call; ``content`` is what the model is sent."""
+        return ToolUse(call=self.call, status=status, content=content, **more)
+
+    def result_of(self, outcome: Outcome) -> ToolUse:
+        """The result of a call that was run."""
+        assert self.tool is not None
+        common: dict[str, Any] = {
+            "arguments": self.values,
+            "seconds": outcome.seconds,
+            "bill": Bill(outcome.charges),
+            "error": outcome.error,
+        }
+        if outcome.timed_out_after is not None:
+            content = (
+                f"{self.call.name} gave no result within {outcome.timed_out_after:.3g} seconds."
+            )
+            return self.result("timeout", content, **common)
+        if outcome.error is not None:
+            return self.result(*_failure(self.tool, outcome.error), **common)
+        try:
+            shown = tool_content(outcome.value, max_chars=self.tool.max_chars)
+        except Exception as exc:  # a user's type may raise anything when made into JSON
+            reason = (
+                str(exc) if isinstance(exc, UnserializableResult) else "its result cannot be read"
+            )
+            content = f"{self.call.name}: {reason}."
+            return self.result("failed", content, **{**common, "error": exc})
+        return ToolUse(
+            call=self.call,
+            content=shown.content,
+            cut=shown.cut,
+            result=None if shown.cut else outcome.value,
+            **common,
+        )
+
+    def unless_approved(self, verdict: Any) -> ToolUse | None:
+        """The result of a call that ``approve`` stopped. None where it may run."""
+        if verdict is True:
+            return None
+        is_reason = isinstance(verdict, str) and verdict
+        why = f": {verdict[:MAX_REASON_CHARS]}" if is_reason else "."
+        return self.result("denied", f"The call was not approved{why}")
+
+    def unless_startable(self, seconds_left: float | None) -> ToolUse | None:
+        """The result of a call that is not started: the run has no time left (None: no limit), or
+        the tool hangs too often to be called again. None where it may start."""
+        assert self.tool is not None
+        if seconds_left is not None and seconds_left <= 0:
+            return self.result("not_run", "The call was not run: no time is left.")
+        self.tool.hung[:] = [call for call in self.tool.hung if not call.is_over]
+        if len(self.tool.hung) < MAX_HUNG:
+            return None
+        return self.result("failed", f"{self.call.name} is still busy with earlier calls.")
+
+
+def _failure(tool: FunctionTool, error: BaseException) -> tuple[Status, str]:
+    """Status and content of a call whose function raised."""
+    if isinstance(error, ToolRetry):
+        return "retry", _message_of(error)[: tool.max_chars] or "Try again."
+    kind = type(error).__name__
+    if tool.on_error != "tell":
+        return "failed", f"{tool.name} failed ({kind})."
+    reason = _message_of(error)[:MAX_REASON_CHARS]
+    return "failed", f"{tool.name} failed: {kind}: {reason}".rstrip(": ")
+
+
+def _message_of(error: BaseException) -> str:
+    """An exception's message; one of a user's own may fail to give any."""
+    try:
+        return str(error)
+    except Exception as exc:  # a user's __str__ may raise anything
+        return f"(its message cannot be read: {type(exc).__name__})"
+
+
+def prepare(
+    call: ToolCall,
+    tools: Mapping[str, FunctionTool],
+    *,
+    restore: Callable[[str, Any], Any],
+    context: Context[Any],
+    approve: Approve | None,
+    timeout: float | None,
+) -> PendingToolCall:
+    """Check a call. Unknown names and invalid arguments are settled at once.
+
+    ``restore`` undoes the rewriting of the tool's schema. ``approve`` and ``timeout`` are the
+    agent's, for a tool that has none of its own.
+    """
+    pending = PendingToolCall(call=call, context=context)
+    tool = tools.get(call.name)
+    if tool is None:
+        known = ", ".join(sorted(tools)) or "none"
+        content = f"There is no tool {call.name[:100]!r}. There are: {known}."
+        return replace(pending, settled=pending.result("unknown", content))
+    if call.arguments is None:
+        return _invalid(pending, f"- {call.problem or 'not a JSON object'}")
+    try:
+        values = tool.validate(restore(call.name, call.arguments))
+    except InvalidValue as exc:
+        return _invalid(pending, "\n".join(f"- {problem}" for problem in exc.problems))
+    except Exception as exc:  # a user's validator may raise anything
+        reason = _message_of(exc)[:MAX_REASON_CHARS]
+        return _invalid(pending, f"- {type(exc).__name__}: {reason}", exc)
+    return replace(
+        pending,
+        tool=tool,
+        values=values,
+        approve=tool.approve or approve,
+        timeout=timeout if tool.timeout is None else tool.timeout,
+    )
+
+
+def _invalid(
+    pending: PendingToolCall, problems: str, error: BaseException | None = None
+) -> PendingToolCall:
+    content = (
+        f"The arguments are not valid:\n{problems}\nCall {pending.call.name} again with all of its"
+        f" arguments, corrected."
+    )
+    return replace(pending, settled=pending.result("invalid", content, error=error))
+
+
+@dataclass(slots=True)
+class ToolSelection:
+    """Decides which calls are run, and from their results whether the run goes on.
+
+    ``context``, ``approve`` and ``timeout`` are the agent's. ``calls_made`` counts the tool calls
+    of the run, ``failures`` each tool's failures in a row.
+    """
+
+    context: Any
+    approve: Approve | None
+    timeout: float | None
+    calls_made: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+
+    def select(
+        self, setup: Setup[Any], calls: tuple[ToolCall, ...], record: RunRecord, step: OpenStep
+    ) -> tuple[PendingToolCall, ...]:
+        """The calls, each checked. Those that must not be run are settled."""
+        self.calls_made += len(calls)
+        history, bill = tuple(record.messages), Bill(tuple(record.charges()))
+        return tuple(
+            self._selected(
+                setup,
+                position,
+                Context(
+                    value=self.context, call=call, step=step.number, messages=history, bill=bill
+                ),
+            )
+            for position, call in enumerate(calls)
+        )
+
+    def _selected(self, setup: Setup[Any], position: int, context: Context[Any]) -> PendingToolCall:
+        call = context.call
+        pending = prepare(
+            call,
+            setup.tools,
+            restore=setup.restore,
+            context=context,
+            approve=self.approve,
+            timeout=self.timeout,
+        )
+        if position >= MAX_CALLS:
+            content = f"Only {MAX_CALLS} calls of one answer are run."
+            return replace(pending, settled=pending.result("not_run", content))
+        failed = self.failures.get(call.name, 0)
+        if pending.settled is None and pending.tool is not None and failed > pending.tool.retries:
+            content = f"{call.name} failed {failed} times in a row. Go on without it."
+            return replace(pending, settled=pending.result("not_run", content))
+        return pending
+
+    def check_results(self, setup: Setup[Any], uses: list[ToolUse]) -> None:
+        """Count the failures. Raise what must end the run: BudgetExceeded from inside a tool, or
+        ToolFailed for a tool with ``on_error="raise"``."""
+        # The same tool called several times by one answer often fails for one reason: counted
+        # once, so that the model sees the failure before the tool is out of use.
+        for name in {use.call.name for use in uses}:
+            mine = [use for use in uses if use.call.name == name]
+            if any(use.ok for use in mine):
+                self.failures[name] = 0
+            elif any(use.status in _FAILURES for use in mine):
+                self.failures[name] = self.failures.get(name, 0) + 1
+        for use in uses:
+            if isinstance(use.error, BudgetExceeded):
+                raise use.error
+            tool = setup.tools.get(use.call.name)
+            if use.status == "failed" and use.error and tool and tool.on_error == "raise":
+                kind = type(use.error).__name__
+                raise ToolFailed(f"tool {tool.name!r} raised {kind}", tool=tool.name) from use.error
