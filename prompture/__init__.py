@@ -97,12 +97,12 @@ if TYPE_CHECKING:
     from prompture.money import Bill as Bill
     from prompture.money import Charge as Charge
     from prompture.money import Cost as Cost
-    from prompture.spend.bind import bind as bind
-    from prompture.spend.book import Book as Book
     from prompture.spend.budget import Budget as Budget
     from prompture.spend.ledger import Ledger as Ledger
-    from prompture.spend.ledger import labels as labels
     from prompture.spend.ledger import ledger as ledger
+    from prompture.spend.ledger_query import Book as Book
+    from prompture.spend.scope import bind as bind
+    from prompture.spend.scope import labels as labels
     from prompture.spend.track import track as track
     from prompture.types import Completion as Completion
     from prompture.types import Delta as Delta
@@ -154,10 +154,10 @@ _HOMES = {
     "prompture.extraction.streaming": "aextract_items aextract_stream extract_items extract_stream",
     "prompture.media": "file image",
     "prompture.money": "Bill Charge Cost",
-    "prompture.spend.bind": "bind",
-    "prompture.spend.book": "Book",
+    "prompture.spend.scope": "bind labels",
+    "prompture.spend.ledger_query": "Book",
     "prompture.spend.budget": "Budget",
-    "prompture.spend.ledger": "Ledger labels ledger",
+    "prompture.spend.ledger": "Ledger ledger",
     "prompture.spend.track": "track",
     "prompture.types": (
         "Completion Delta Document File Image Message ModelInfo RateLimits Request Span Text Tool"

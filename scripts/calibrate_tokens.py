@@ -1,4 +1,4 @@
-"""Fit and measure the token estimator (prompture/catalog/estimate.py).
+"""Fit and measure the token estimator (prompture/catalog/token_estimate.py).
 
     TIKTOKEN_CACHE_DIR=... python scripts/calibrate_tokens.py [--fit]
 
@@ -21,7 +21,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from prompture.catalog.estimate import CLASSES, FAMILIES, WEIGHTS, classes, estimate, family_of
+from prompture.catalog.token_estimate import (
+    CLASSES,
+    FAMILIES,
+    WEIGHTS,
+    classes,
+    estimate,
+    family_of,
+)
 from prompture.catalog.vocabulary import encoding
 from tests.recordings import FOLDER, cases
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from refresh_catalog import TABLE, slim, write, writes_text
 
-from prompture.catalog.books import snapshot
+from prompture.catalog.sources import snapshot
 
 PROVIDERS = (
     *("openai", "anthropic", "google", "xai", "mistral", "deepseek", "cohere", "groq"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import prompture
-from prompture.cli import exits
+from prompture.cli import console as exits
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = {

@@ -26,8 +26,8 @@ from prompture.extraction.models import makers
 from prompture.extraction.options import check_strategy
 from prompture.given import half_made
 from prompture.schema.source import Source, source
+from prompture.spend.account import dollars_of
 from prompture.spend.budget import budget_of
-from prompture.spend.limits import dollars_of
 from prompture.types import Message, Part, Request
 
 T = TypeVar("T")

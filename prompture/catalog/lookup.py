@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 
 from prompture.catalog import names
-from prompture.catalog.books import Book
-from prompture.catalog.models import FREE, Entry
-from prompture.catalog.places import place_of, priced_at
+from prompture.catalog.models import FREE, Entry, Rates
+from prompture.catalog.price_rules import times
+from prompture.catalog.sources import Book
 
 
 def listed(books: Iterable[Book], provider: str, model: str) -> Entry | None:
@@ -64,3 +66,35 @@ def _local(entry: Entry) -> Entry:
     if entry.provider == "ollama-cloud":
         return entry
     return replace(entry, rates=FREE, source="local")
+
+
+GEOGRAPHIC = Decimal("1.1")
+_RULE = "1.1 x the global price (AWS: inference kept in a region or a geography)"
+_CLAUDE = re.compile(
+    r"^(?:(?P<place>[a-z-]+)\.)?anthropic\.claude-[a-z]+-(?P<version>\d+(?:-\d)?)(?!\d)"
+)
+_SINCE = (4, 5)
+
+
+def place_of(model: str) -> str | None:
+    """Where a Bedrock model id runs: ``"global"``, ``"us"``, ..., ``""`` for one region. None where
+    the price does not depend on it."""
+    found = _CLAUDE.match(model)
+    if found is None or tuple(map(int, found["version"].split("-"))) < _SINCE:
+        return None
+    return found["place"] or ""
+
+
+def priced_at(place: str, entry: Entry, worldwide: Entry | None) -> Entry:
+    """The entry with the price of a place; ``worldwide`` is the same model, global."""
+    base = worldwide if worldwide is not None and worldwide.rates is not None else entry
+    if place == "global" or base.rates is None:
+        return entry
+    if place == "us-gov":
+        return replace(entry, rates=None, unpriced="the sources disagree on AWS GovCloud's price")
+    return replace(entry, rates=_raised(base.rates), source=base.source, as_of=base.as_of)
+
+
+def _raised(rates: Rates) -> Rates:
+    modes = {name: times(mode, GEOGRAPHIC, rule=_RULE) for name, mode in rates.modes.items()}
+    return replace(times(rates, GEOGRAPHIC, rule=_RULE), modes=modes)

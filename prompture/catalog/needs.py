@@ -12,9 +12,9 @@ from decimal import Decimal
 
 from prompture import given
 from prompture.catalog.cost import cost_of
-from prompture.catalog.likeness import MAIN
 from prompture.catalog.models import Entry
 from prompture.catalog.names import canonical
+from prompture.catalog.suggestions import MAIN
 from prompture.errors import UnknownOption
 from prompture.types import Usage
 

@@ -24,8 +24,8 @@ from typing import Any
 
 from prompture.catalog import names
 from prompture.catalog.models import RATE_NAMES, Rates, Tier
+from prompture.catalog.price_rules import times, with_rules
 from prompture.catalog.records import dollars
-from prompture.catalog.rules import times, with_rules
 from prompture.errors import ConfigurationError, UnknownOption
 from prompture.wire.loading import load_json
 

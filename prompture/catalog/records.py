@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from prompture.catalog.models import Entry, Features, Limits, Rates, Tier
-from prompture.catalog.rules import UNPRICED, with_rules
+from prompture.catalog.price_rules import UNPRICED, with_rules
 
 _FINEST = -15
 _DEAREST = Decimal(10) ** 9

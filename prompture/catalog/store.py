@@ -11,11 +11,11 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from prompture.catalog import live, names
-from prompture.catalog.books import Book, Stack, built_in, parse, snapshot
+from prompture.catalog.live import Settings
 from prompture.catalog.lookup import listed
 from prompture.catalog.models import Entry
 from prompture.catalog.overrides import Overrides
-from prompture.catalog.settings import Settings
+from prompture.catalog.sources import Book, Stack, built_in, parse, snapshot
 
 log = logging.getLogger("prompture.catalog")
 

@@ -8,6 +8,6 @@ import sys
 def main() -> None:
     """Run ``prompture``; never returns. Exit codes: see ``prompture --help``."""
     from prompture.cli.app import app
-    from prompture.cli.exits import run
+    from prompture.cli.console import run
 
     sys.exit(run(app))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from prompture.cli.exits import EPILOG, ReaderGone
+from prompture.cli.console import EPILOG, ReaderGone
 from prompture.given import unknown
 
 COMMANDS = {

@@ -21,8 +21,7 @@ from prompture.agents.events import (
     ToolStarted,
 )
 from prompture.agents.mcp import MCPServer
-from prompture.cli.exits import OK, code_of
-from prompture.cli.terminal import echo
+from prompture.cli.console import OK, code_of, echo
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import why
 from prompture.money import Bill
@@ -91,7 +90,7 @@ def _server(text: str) -> str | list[str]:
 
 def _function(text: str) -> Callable[..., Any]:
     """The function that ``module:name`` or ``file.py:name`` names."""
-    from prompture.cli.schemas import _file_module, imported
+    from prompture.cli.schema import _file_module, imported
 
     home, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier():

@@ -6,8 +6,7 @@ import asyncio
 
 import click
 
-from prompture.cli.exits import OK, PROVIDER
-from prompture.cli.tables import print_table
+from prompture.cli.console import OK, PROVIDER, print_table
 from prompture.drivers import registry
 from prompture.drivers.probe import Health
 from prompture.errors import PromptureError

@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
+from prompture.cli.console import echo, print_table, write_json
 from prompture.cli.extract import text_of
-from prompture.cli.schemas import schema_of
-from prompture.cli.tables import print_table
-from prompture.cli.terminal import echo, write_json
+from prompture.cli.schema import schema_of
 from prompture.extraction.estimate import Estimate
 from prompture.extraction.extractor import Extractor
 from prompture.money import add_usd, format_usd, short_usd

@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from prompture.cli.exits import OK, SOME_FAILED, code_of, for_a_shell
+from prompture.cli.console import OK, SOME_FAILED, code_of, echo, for_a_shell
 from prompture.cli.output import Output, Row
-from prompture.cli.schemas import schema_of
-from prompture.cli.terminal import echo
+from prompture.cli.schema import schema_of
 from prompture.errors import (
     AuthenticationError,
     BudgetExceeded,

@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from prompture import catalog
-from prompture.cli.tables import print_table
-from prompture.cli.terminal import echo, write_json
+from prompture.cli.console import echo, print_table, write_json
 from prompture.drivers import registry
 from prompture.money import format_usd
 

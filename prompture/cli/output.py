@@ -12,7 +12,7 @@ from shutil import copymode
 from types import TracebackType
 from typing import Any, TextIO
 
-from prompture.cli.terminal import plain, writable, write_json
+from prompture.cli.console import plain, writable, write_json
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.extraction.result import Extraction
 from prompture.given import why

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from prompture.cli.tables import print_table
-from prompture.cli.terminal import echo, write_json
+from prompture.cli.console import echo, print_table, write_json
 from prompture.drivers import registry
 from prompture.drivers.provider import Provider
 

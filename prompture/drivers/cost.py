@@ -125,7 +125,7 @@ def _with_extras(
 
 
 def _in_us(rates: Rates) -> Rates:
-    from prompture.catalog.rules import times
+    from prompture.catalog.price_rules import times
 
     found: Rates | None = rates.plans.get("us")
     if found is None:
@@ -139,7 +139,7 @@ _US_RULE = "1.1 x for inference in the US (Anthropic)"
 
 
 def _with_fees(cost: Cost, usage: Usage, provider: str, entry: Entry) -> Cost:
-    from prompture.catalog.fees import fees_of
+    from prompture.catalog.price_rules import fees_of
 
     fees = fees_of(usage, provider, entry)
     return _unknown(cost, fees) if isinstance(fees, str) else _with_lines(cost, fees)

@@ -15,11 +15,20 @@ from prompture.drivers.meter import Busy, Meter, who
 from prompture.errors import BudgetExceeded, ConfigurationError
 from prompture.given import half_made
 from prompture.money import EXACT, ZERO, Charge
-from prompture.spend.account import Account, Hold, Keeper, Private, Shared, me
-from prompture.spend.base import Block
-from prompture.spend.limits import Amount, count_of, dollars_of, refusal
-from prompture.spend.seen import Seen
-from prompture.spend.worst import UNLIMITED, Worst, unpriced, worst_of
+from prompture.spend.account import (
+    Account,
+    Amount,
+    Hold,
+    Keeper,
+    Private,
+    Shared,
+    count_of,
+    dollars_of,
+    me,
+    refusal,
+)
+from prompture.spend.reservation import UNLIMITED, Seen, Worst, unpriced, worst_of
+from prompture.spend.scope import Block
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver

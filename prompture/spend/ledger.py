@@ -15,12 +15,10 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Event, Lock, Thread
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from prompture.drivers.meter import Meter, install, uninstall
@@ -30,6 +28,7 @@ from prompture.given import half_made
 from prompture.spend.database import Database, database, is_url
 from prompture.spend.journal import Journal, left_over
 from prompture.spend.rows import LOSSES, TABLE, WRITTEN, clean, labels_of, line_of, row_of
+from prompture.spend.scope import labels_now
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
@@ -38,28 +37,7 @@ if TYPE_CHECKING:
 
 PAUSE = 0.2
 """Seconds that the database may lag behind the journal."""
-_NO_LABELS: Mapping[str, str] = MappingProxyType({})
-_labels: ContextVar[Mapping[str, str]] = ContextVar("prompture_labels", default=_NO_LABELS)
 log = logging.getLogger("prompture.ledger")
-
-
-@contextmanager
-def labels(**values: object) -> Iterator[None]:
-    """Names to put on the ledger's rows of the calls made inside the block; blocks add up.
-
-    with labels(customer="acme", job="invoices"): ...
-    """
-    merged = {**_labels.get(), **{clean(n): clean(str(v)) for n, v in values.items()}}
-    token = _labels.set(merged)
-    try:
-        yield
-    finally:
-        _labels.reset(token)
-
-
-def labels_now() -> dict[str, str]:
-    """The labels that hold here."""
-    return dict(_labels.get())
 
 
 class Ledger(Meter):
@@ -105,7 +83,7 @@ class Ledger(Meter):
         if self._closed:
             return
         try:
-            own = _labels.get()
+            own = labels_now()
             line = line_of(charge, labels_of({**self.labels, **own}) if own else self._labels)
             journal = self._journal or self._begin()
             journal.append(line)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prompture.drivers.meter import ChargeRecorder
 from prompture.money import Bill
-from prompture.spend.base import Block
+from prompture.spend.scope import Block
 
 if TYPE_CHECKING:
     from prompture.types import Usage

@@ -32,7 +32,7 @@ from prompture import (
     track,
 )
 from prompture.catalog import Rates
-from prompture.cli.terminal import plain
+from prompture.cli.console import plain
 from prompture.drivers.base import Driver
 from prompture.drivers.provider import Features
 from prompture.errors import ExtractionError, ProviderError, SchemaError

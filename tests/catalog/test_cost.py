@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompture.catalog import FREE, Entry, Rates, Tier, Window, cost_of
+from prompture.catalog.price_rules import times, with_rules
 from prompture.catalog.records import rates_from
-from prompture.catalog.rules import times, with_rules
 from prompture.types import Usage
 
 D = Decimal

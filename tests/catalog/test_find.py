@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from prompture.catalog import Catalog, names
-from prompture.catalog.books import built_in, parse, snapshot
-from prompture.catalog.likeness import near_names
-from prompture.catalog.places import place_of
+from prompture.catalog.lookup import place_of
 from prompture.catalog.records import dollars, entry_from
+from prompture.catalog.sources import built_in, parse, snapshot
+from prompture.catalog.suggestions import near_names
 
 CATALOG = Catalog(environ={"PROMPTURE_CATALOG": "snapshot"})
 
@@ -247,7 +247,7 @@ def test_the_built_in_table_agrees_with_the_snapshot() -> None:
 
 
 def test_the_built_in_table_has_every_provider_with_a_driver() -> None:
-    from prompture.catalog.likeness import MAIN
+    from prompture.catalog.suggestions import MAIN
 
     table = built_in()
     assert set(MAIN) == set(table.providers)

@@ -18,7 +18,7 @@ from genai_prices.types import ModelPrice
 from genai_prices.types import Usage as PeerUsage
 
 from prompture.catalog import Catalog, Entry, cost_of
-from prompture.catalog.places import place_of
+from prompture.catalog.lookup import place_of
 from prompture.types import Usage
 from tests.catalog.usages import KEYS, stated_of, usage_of
 from tests.recordings import FOLDER

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prompture.catalog.books import Book, built_in
+from prompture.catalog.sources import Book, built_in
 
 
 @pytest.fixture

@@ -11,10 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompture.catalog import Entry, Limits, vocabulary
-from prompture.catalog.estimate import CLASSES, FAMILIES, WEIGHTS, classes, estimate, family_of
-from prompture.catalog.images import UNSEEN, image_tokens, pixel_size
 from prompture.catalog.live import FetchFailed
-from prompture.catalog.tokens import count, count_request, fits
+from prompture.catalog.token_estimate import (
+    CLASSES,
+    FAMILIES,
+    WEIGHTS,
+    classes,
+    estimate,
+    family_of,
+)
+from prompture.catalog.tokens import UNSEEN, count, count_request, fits, image_tokens, pixel_size
 from prompture.types import File, Image, Message, Request, Text, Tool, ToolCall, user
 from tests.catalog.usages import usage_of
 from tests.recordings import cases

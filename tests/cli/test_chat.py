@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from prompture.cli import exits
+from prompture.cli import console as exits
 from prompture.cli.app import app
 from prompture.drivers import registry
 from prompture.drivers.inprocess import NO_CODEC

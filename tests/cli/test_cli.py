@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from prompture.cli import exits
+from prompture.cli import console as exits
 from prompture.cli.app import COMMANDS, app
-from prompture.cli.schemas import fields_of, schema_of
+from prompture.cli.schema import fields_of, schema_of
 from prompture.drivers import registry
 from prompture.errors import ConfigurationError, SchemaError
 

@@ -16,9 +16,9 @@ import pytest
 
 from prompture import Completion, Usage, labels, ledger
 from prompture.catalog import Rates
-from prompture.cli import exits
+from prompture.cli import console as exits
 from prompture.cli.app import app
-from prompture.cli.plots import draw, page
+from prompture.cli.costs import draw, page
 from prompture.money import Charge, Cost
 from prompture.spend.ledger import Ledger
 from prompture.testing import FunctionDriver

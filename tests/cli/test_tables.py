@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prompture.cli.tables import print_table
+from prompture.cli.console import print_table
 
 
 def test_the_first_column_stays_however_narrow(

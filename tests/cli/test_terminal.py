@@ -16,10 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompture.cli import exits
+from prompture.cli import console as exits
 from prompture.cli.app import app
-from prompture.cli.tables import print_table
-from prompture.cli.terminal import json_text, plain
+from prompture.cli.console import json_text, plain, print_table
 from tests import server as stub
 
 pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")

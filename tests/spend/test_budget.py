@@ -28,10 +28,9 @@ from prompture.errors import (
     Truncated,
 )
 from prompture.money import Charge, Cost
-from prompture.spend.account import Account, Hold
+from prompture.spend.account import Account, Hold, dollars_of
 from prompture.spend.budget import budget_of
-from prompture.spend.limits import dollars_of
-from prompture.spend.worst import worst_of
+from prompture.spend.reservation import worst_of
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
 from prompture.types import Message, Request, ToolCall, user
 from tests.spend.till import MODEL, OUTPUT, SCHEMA, Till, till

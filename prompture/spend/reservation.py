@@ -190,3 +190,26 @@ def _answers(extra: Mapping[str, Any]) -> int:
     inner = config.get("candidateCount") if isinstance(config, Mapping) else None
     stated = [n for n in (extra.get("n"), inner) if isinstance(n, int) and n > 0]
     return max(stated, default=1)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a model's calls have shown: how far its input passed the ceiling at most (1: never),
+    and its shortest answer; to lower max_tokens below that would be paying for nothing."""
+
+    excess: Decimal = Decimal(1)
+    shortest: int | None = None
+
+    def corrected(self, worst: Worst, *, alone: bool) -> Worst:
+        """The worst case by what is known. Of several first calls at once, all but one count
+        each byte as a token, as an error of the ceiling would add up."""
+        if self.shortest is None and not alone and worst.input_tokens:
+            dense = EXACT.divide(Decimal(worst.bound), Decimal(worst.input_tokens))
+            return worst.with_input(max(self.excess, dense))
+        return worst if self.excess == 1 else worst.with_input(self.excess)
+
+    def learn(self, usage: Usage, ceiling: int) -> None:
+        if ceiling and usage.input_tokens > EXACT.multiply(Decimal(ceiling), self.excess):
+            self.excess = EXACT.divide(Decimal(usage.input_tokens), Decimal(ceiling))
+        if self.shortest is None or usage.output_tokens < self.shortest:
+            self.shortest = usage.output_tokens

@@ -1,20 +1,66 @@
-"""``bind``: budgets, totals and labels carried into threads, which Python does not do by itself."""
+"""What holds for the calls of a ``with`` block: meters, labels, and ``bind`` for threads."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any, ParamSpec, TypeVar, cast
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from prompture import given
 from prompture.drivers.meter import Meter, inherited, metering
 from prompture.errors import ConfigurationError
-from prompture.spend.ledger import labels, labels_now
+from prompture.spend.rows import clean
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_entered: ContextVar[tuple[AbstractContextManager[None], ...]] = ContextVar(
+    "prompture_blocks", default=()
+)
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+_labels: ContextVar[Mapping[str, str]] = ContextVar("prompture_labels", default=_NO_LABELS)
+
+
+@contextmanager
+def labels(**values: object) -> Iterator[None]:
+    """Names to put on the ledger's rows of the calls made inside the block; blocks add up.
+
+    with labels(customer="acme", job="invoices"): ...
+    """
+    merged = {**_labels.get(), **{clean(n): clean(str(v)) for n, v in values.items()}}
+    token = _labels.set(merged)
+    try:
+        yield
+    finally:
+        _labels.reset(token)
+
+
+def labels_now() -> Mapping[str, str]:
+    """The labels that hold here."""
+    return _labels.get()
+
+
+class Block(Meter):
+    """A meter to be used in ``with``; the same one may be entered by several threads and tasks."""
+
+    def __enter__(self) -> Self:
+        block = metering(self)
+        block.__enter__()
+        _entered.set((*_entered.get(), block))
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        *rest, block = _entered.get()
+        _entered.set(tuple(rest))
+        block.__exit__(*exc)
+
+    def bind(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The function, whose calls this one sees in whatever thread it runs; no ``with`` is
+        needed around it. See ``prompture.bind``."""
+        return bound(function, (self,), {})
 
 
 def bind(function: Callable[P, R]) -> Callable[P, R]:
@@ -33,7 +79,7 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def bound(
-    function: Callable[P, R], meters: tuple[Meter, ...], named: dict[str, str]
+    function: Callable[P, R], meters: tuple[Meter, ...], named: Mapping[str, str]
 ) -> Callable[P, R]:
     """The function, seen by these meters besides those of where it is called."""
     if not callable(function):
@@ -61,7 +107,7 @@ def bound(
 
 
 @contextmanager
-def _under(meters: tuple[Meter, ...], named: dict[str, str]) -> Iterator[None]:
+def _under(meters: tuple[Meter, ...], named: Mapping[str, str]) -> Iterator[None]:
     with ExitStack() as stack:
         for meter in meters:
             stack.enter_context(metering(meter))

@@ -14,8 +14,9 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
-from prompture.catalog.models import RATE_NAMES, Rates, Tier, Window
-from prompture.money import EXACT
+from prompture.catalog.models import RATE_NAMES, Entry, Rates, Tier, Window
+from prompture.money import EXACT, Price
+from prompture.types import Usage
 
 HALF = Decimal("0.5")
 
@@ -195,3 +196,50 @@ def _windows(rates: Rates, *, provider: str, model: str) -> tuple[Window, ...]:
         Window(weekdays=days, start=start, end=end, rates=ruled)
         for days, start, end in _DEEPSEEK_HOURS
     )
+
+
+_THOUSAND = 1000
+SEARCH = {
+    "anthropic": Price(Decimal(10), "web search, $10 per 1,000 (Anthropic)", _THOUSAND),
+    "google-vertex-anthropic": Price(Decimal(10), "web search, $10 per 1,000", _THOUSAND),
+    "openai": Price(Decimal(10), "web search, $10 per 1,000 (OpenAI)", _THOUSAND),
+    "azure": Price(Decimal(10), "web search, $10 per 1,000 (OpenAI)", _THOUSAND),
+    "xai": Price(Decimal(5), "web or X search, $5 per 1,000 (xAI)", _THOUSAND),
+}
+"""Dollars per 1,000 web searches, by models.dev key."""
+FREE_SEARCH = frozenset({"groq", "zai", "moonshotai", "openrouter"})
+"""Providers whose answers may list searches that cost nothing apart, or that state the price."""
+_PERPLEXITY: Mapping[str, Mapping[str, str]] = {
+    "sonar": {"low": "5", "medium": "8", "high": "12"},
+    "sonar-pro": {"low": "6", "medium": "10", "high": "14"},
+    "sonar-reasoning": {"low": "5", "medium": "8", "high": "12"},
+    "sonar-reasoning-pro": {"low": "6", "medium": "10", "high": "14"},
+}
+
+Fee = tuple[str, int, Price]
+
+
+def fees_of(usage: Usage, provider: str, entry: Entry | None) -> list[Fee] | str:
+    """Fees as (bucket, quantity, price), or why they are unknown.
+
+    ``provider`` is the models.dev key.
+    """
+    if provider == "perplexity":
+        return _perplexity(usage, entry)
+    if not usage.searches or provider in FREE_SEARCH:
+        return []
+    price = SEARCH.get(provider)
+    if price is None:
+        return f"no fee is known for {provider}'s web searches, and {usage.searches} were made"
+    if provider in ("openai", "azure") and not (entry and entry.features.reasoning):
+        return "OpenAI's web search costs $10 or $25 per 1,000 by version, which no answer states"
+    return [("web_search", usage.searches, price)]
+
+
+def _perplexity(usage: Usage, entry: Entry | None) -> list[Fee] | str:
+    size = usage.raw.get("search_context_size")
+    fees = _PERPLEXITY.get(entry.id if entry else "")
+    if fees is None or not isinstance(size, str) or size not in fees:
+        return "Perplexity charges for the request itself, and the answer does not tell how much"
+    rule = f"request fee, {size} search context (Perplexity)"
+    return [("request", 1, Price(Decimal(fees[size]), rule, _THOUSAND))]
