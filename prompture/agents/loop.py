@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import StepFinished
-from prompture.agents.output import Output, complaint
+from prompture.agents.output import Output
 from prompture.agents.record import AgentResult, OpenStep, RunRecord, Status
 from prompture.agents.setup import RunSettings, Setup
 from prompture.agents.tool_call import ToolSelection
@@ -19,7 +19,7 @@ from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.core import charge_of
 from prompture.errors import Invalid, InvalidRequest, ToolArgumentsInvalid, TransportError
 from prompture.extraction.salvage import cause_of, with_rest
-from prompture.flows.judge import blames_format, stop_error
+from prompture.flows.judge import blames_format, complaint, stop_error
 from prompture.flows.run import driver_error
 from prompture.schema.check import InvalidValue
 from prompture.types import Completion, Message, Native, Request, ToolCall
@@ -204,7 +204,7 @@ class _Run(Generic[T]):
             value = output.read(completion, call).value
         except InvalidValue as exc:
             self._use_retry(exc, replace(completion, tool_calls=(call,)), output)
-            self._settle_output(step, call, "invalid", complaint(exc.problems))
+            self._settle_output(step, call, "invalid", complaint(exc.problems, final=True))
             return False, None
         self._settle_output(step, call, "ok", "Accepted.")
         return True, value
@@ -223,7 +223,9 @@ class _Run(Generic[T]):
             can_force = self.setup.driver.features.forced_tool and not self.setup.template.reasoning
             if output.tool and can_force:
                 self.forced_tool = output.tool.name
-            self.record.messages.append(Message(role="user", content=complaint(exc.problems)))
+            self.record.messages.append(
+                Message(role="user", content=complaint(exc.problems, final=True))
+            )
             return False, None
         self._add_answer(step, completion)
         return True, value

@@ -6,15 +6,15 @@ The strategies, the rewriting of the schema and the reading are those of ``extra
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from prompture.drivers.core import BaseDriver
 from prompture.errors import SchemaError
 from prompture.extraction.answer import Reading, Rejected, read
-from prompture.extraction.strategy import Plan, plan
-from prompture.schema.check import InvalidValue, Problem
+from prompture.extraction.strategy import Plan, plan, strategies
+from prompture.schema.check import InvalidValue
 from prompture.schema.source import Source
 from prompture.types import Completion, Request, Tool, ToolCall
 
@@ -25,10 +25,6 @@ _BY_TEXT = (
     " satisfies this JSON Schema, with no words around it:\n{schema}"
 )
 _UNLESS = " and call no tool"
-_WRONG = (
-    "That is no valid final answer:\n{lines}\n"
-    "Give the whole final answer again, corrected. Do not invent values to satisfy the schema."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +92,9 @@ def outputs(
 
     Raises UnsupportedError, SchemaError and ConfigurationError as ``extract`` does.
     """
-    names = list(_strategies(driver, tools=tools)) if strategy == "auto" else [strategy]
+    names = (
+        list(strategies(driver.features, beside_tools=tools)) if strategy == "auto" else [strategy]
+    )
     while source.name in taken:
         source = replace(source, name=f"final_{source.name}"[:64])
     for at, name in enumerate(names):
@@ -110,25 +108,6 @@ def outputs(
     raise AssertionError("a way to ask by prompt is always there")
 
 
-def _strategies(driver: BaseDriver, *, tools: bool) -> Iterator[str]:
-    features = driver.features
-    if not tools:
-        if features.json_schema:
-            yield "json_schema"
-        if features.tool_use and features.forced_tool:
-            yield "tool"
-        if features.json_mode:
-            yield "json_object"
-        elif features.tool_use:
-            yield "tool"
-    elif features.tool_use:
-        # Without native tools the calls are text, which a schema would forbid.
-        if features.json_schema and features.schema_with_tools:
-            yield "json_schema"
-        yield "tool"
-    yield "prompt"
-
-
 def _request_text(source: Source[Any], made: Plan, tools: bool) -> str:
     if made.strategy == "tool":
         return _BY_TOOL.format(name=source.name)
@@ -136,8 +115,3 @@ def _request_text(source: Source[Any], made: Plan, tools: bool) -> str:
         return ""
     schema = json.dumps(made.rewrite.schema, ensure_ascii=False, separators=(",", ":"))
     return _BY_TEXT.format(unless=_UNLESS if tools else "", schema=schema)
-
-
-def complaint(problems: Sequence[Problem]) -> str:
-    """What is wrong with a final answer, for the model that gave it."""
-    return _WRONG.format(lines="\n".join(f"- {p}" for p in problems))

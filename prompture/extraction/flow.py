@@ -27,13 +27,13 @@ from prompture.extraction.answer import (
 )
 from prompture.extraction.inputs import path_hint
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
-from prompture.extraction.prompts import complaint, json_only, tool_complaints
+from prompture.extraction.prompts import json_only, tool_complaints
 from prompture.extraction.result import Extraction
 from prompture.extraction.salvage import cause_of, with_rest
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import AttemptLog
 from prompture.flows.base import Ask, Flow
-from prompture.flows.judge import advice, blames_format, is_slip, status_of, stop_error
+from prompture.flows.judge import advice, blames_format, complaint, is_slip, status_of, stop_error
 from prompture.schema.blunders import NO_CONTEXT
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.source import Source

@@ -28,12 +28,11 @@ from prompture.extraction.envelope import KEY, ItemReader, item_reader
 from prompture.extraction.flow import failed, turns_after
 from prompture.extraction.live import AsyncLive, Live, RunningBill
 from prompture.extraction.partial import json_pieces
-from prompture.extraction.prompts import complaint
 from prompture.extraction.salvage import cause_of, with_rest
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import AttemptLog
 from prompture.flows.base import Ask, Flow, HasModel
-from prompture.flows.judge import is_slip, status_of, stop_error
+from prompture.flows.judge import complaint, is_slip, status_of, stop_error
 from prompture.flows.stream import Listener, astream, stream
 from prompture.money import Bill
 from prompture.schema.candidates import DOUBTFUL, Candidate, Found

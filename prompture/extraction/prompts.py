@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from prompture.schema.check import Problem
 from prompture.types import Message, Part, ToolCall
 
 TASK = (
@@ -48,20 +47,6 @@ def json_only(schema: Any) -> str:
     """The demand for JSON of a schema, for models that take it in words only."""
     text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     return JSON_ONLY.format(schema=text)
-
-
-def complaint(problems: Sequence[Problem], *, parts: Sequence[str] = ()) -> str:
-    """What is wrong with an answer, for the model that gave it; ``parts`` are what to give
-    again, where that is not the whole."""
-    lines = "\n".join(f"- {p}" for p in problems)
-    if parts:
-        again = f"Give only the corrected values again: {', '.join(parts)}."
-    else:
-        again = "Give the whole corrected answer again."
-    return (
-        f"That answer does not satisfy the schema:\n{lines}\n{again} "
-        "Take values from the document only; do not invent any to satisfy the schema."
-    )
 
 
 def tool_complaints(calls: Sequence[ToolCall], text: str) -> list[Message]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -70,15 +70,31 @@ class _Asked:
     base: Request
 
 
+def strategies(features: Features, *, beside_tools: bool = False) -> Iterator[str]:
+    """The ways to ask that the model has, the strictest first; ``"prompt"`` is always the last.
+
+    ``beside_tools`` is for a request that offers tools of the caller's, too.
+    """
+    if not beside_tools:
+        if features.json_schema:
+            yield "json_schema"
+        if features.tool_use and features.forced_tool:
+            yield "tool"
+        if features.json_mode:
+            yield "json_object"
+        elif features.tool_use and not features.forced_tool:
+            yield "tool"
+    elif features.tool_use:
+        # Without native tools the calls are text, which a schema would forbid.
+        if features.json_schema and features.schema_with_tools:
+            yield "json_schema"
+        yield "tool"
+    yield "prompt"
+
+
 def choose(features: Features) -> str:
     """The strictest strategy that the model has."""
-    if features.json_schema:
-        return "json_schema"
-    if features.tool_use and features.forced_tool:
-        return "tool"
-    if features.json_mode:
-        return "json_object"
-    return "tool" if features.tool_use else "prompt"
+    return next(strategies(features))
 
 
 def plan(

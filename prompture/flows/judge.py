@@ -1,15 +1,23 @@
-"""The one judge of stop reasons: which answers are none, and the error that says so."""
+"""The judge of answers: which stop reasons make one unusable, and what to tell the model.
+
+Nothing else in the package compares stop reasons with words.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prompture.errors import InvalidRequest, PromptureError, ProtocolError, Refused, Truncated
+from prompture.schema.check import Problem
 from prompture.types import Completion
 
-_ENDS = frozenset({"stop", "stop_sequence", "tool_calls"})
-"""The ends of a whole answer. Every other one is a failure, those of later days included."""
+_COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
+"""Stop reasons of a whole answer. Any other is a failure, and so is one that is not known yet."""
 _STATUS: dict[type[PromptureError], str] = {Refused: "refused", Truncated: "truncated"}
 _WORD_CHARS = 60
+# Gemini's finish reasons: ai.google.dev/api/generate-content#FinishReason
 _SLIPS = ("malformed_", "unexpected_tool_call", "too_many_tool_calls", "function_call_filter")
+# The fields, in each dialect, by which a value is asked for; an error of the provider names them.
 _FORMAT_WORDS = (
     "response_format",
     "json_schema",
@@ -22,16 +30,16 @@ _FORMAT_WORDS = (
 def stop_error(
     completion: Completion, *, name: str, max_tokens: int | None, may_pause: bool = False
 ) -> PromptureError | None:
-    """The error of an answer that is none: refused, filtered, cut off, broken off, paused (unless
-    the caller goes on after a pause), or ended for a reason that nobody knows.
+    """The error of an unusable answer, None for a usable one.
 
-    ``name`` is the model's, ``max_tokens`` what the caller set. The error carries the answer as
-    ``partial``. A reason that no codec knows ("unknown") is not taken for an end: what stands
-    behind the word may be a filter or a lost connection. Where it is an end all the same, a hook
-    can say so.
+    Unusable is: refused, filtered, cut off, broken off, paused (unless ``may_pause``: the caller
+    goes on after a pause), and ended for an unknown reason. ``name`` is the model's,
+    ``max_tokens`` what the caller set. The error carries the answer as ``partial``.
     """
+    # A reason that no codec knows ("unknown") may be a filter or a lost connection, so it is not
+    # taken for an end. Where it is one, a hook can set stop_reason.
     reason = completion.stop_reason
-    if not completion.refusal and (reason in _ENDS or (may_pause and reason == "pause")):
+    if not completion.refusal and (reason in _COMPLETE or (may_pause and reason == "pause")):
         return None
     error = _error(completion, name, max_tokens)
     error.partial = completion
@@ -39,14 +47,16 @@ def stop_error(
 
 
 def is_slip(completion: Completion) -> bool:
-    """Whether the provider threw away a tool call that the model wrote wrongly: the next answer
-    may be right, as with ToolArgumentsInvalid."""
+    """Whether the provider threw away a malformed tool call of the model.
+
+    The next answer may be right, as with ToolArgumentsInvalid.
+    """
     word = str(completion.raw_stop or "").lower()
     return completion.stop_reason == "error" and word.startswith(_SLIPS)
 
 
 def status_of(error: PromptureError) -> str:
-    """The status that the charge of such an answer has."""
+    """The status of the charge of an unusable answer."""
     return _STATUS.get(type(error), "error")
 
 
@@ -54,8 +64,8 @@ def _error(completion: Completion, name: str, max_tokens: int | None) -> Promptu
     reason = completion.stop_reason
     word = repr(str(completion.raw_stop or reason)[:_WORD_CHARS])
     if completion.refusal or reason == "refusal":
-        said = f": {completion.refusal[:200]}" if completion.refusal else ""
-        return Refused(f"{name} declined to answer{said}")
+        reply = f": {completion.refusal[:200]}" if completion.refusal else ""
+        return Refused(f"{name} declined to answer{reply}")
     if reason == "content_filter":
         return Refused(f"{name}: a content filter stopped the answer")
     if reason in ("length", "context_window"):
@@ -94,5 +104,29 @@ def advice(completion: Completion) -> str:
 
 def blames_format(error: InvalidRequest) -> bool:
     """Whether a provider refuses the way a value was asked for, not the request as such."""
-    said = f"{error} {error.details.get('param', '')}".lower()
-    return error.status in (400, 404, 422) and any(word in said for word in _FORMAT_WORDS)
+    message = f"{error} {error.details.get('param', '')}".lower()
+    return error.status in (400, 404, 422) and any(word in message for word in _FORMAT_WORDS)
+
+
+def complaint(
+    problems: Sequence[Problem], *, parts: Sequence[str] = (), final: bool = False
+) -> str:
+    """What is wrong with an answer, for the model that gave it.
+
+    ``parts`` are what to give again, where that is not the whole. ``final`` is for an agent's
+    final answer, beside which the model may call tools.
+    """
+    lines = "\n".join(f"- {p}" for p in problems)
+    if final:
+        return (
+            f"That is no valid final answer:\n{lines}\nGive the whole final answer again,"
+            " corrected. Do not invent values to satisfy the schema."
+        )
+    if parts:
+        again = f"Give only the corrected values again: {', '.join(parts)}."
+    else:
+        again = "Give the whole corrected answer again."
+    return (
+        f"That answer does not satisfy the schema:\n{lines}\n{again} "
+        "Take values from the document only; do not invent any to satisfy the schema."
+    )
