@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from prompture.wire.eventstream import encode_message
+from prompture.wire.aws import encode_message
 from tests.loopback import Reply, json_reply
 
 CREATED = 1_760_000_000

@@ -24,8 +24,7 @@ from prompture.agents.runner_common import (
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, is_async
 from prompture.types import Completion
-from prompture.wire.loops import require_asyncio
-from prompture.wire.steps import Done, advance
+from prompture.wire.steps import Done, advance, require_asyncio
 
 T = TypeVar("T")
 Events: TypeAlias = AsyncGenerator[AgentEvent, None]

@@ -31,7 +31,7 @@ from prompture.errors import (
 from prompture.given import half_made
 from prompture.schema.source import source
 from prompture.types import Document, Image, Part, Text
-from prompture.wire.loops import require_asyncio
+from prompture.wire.steps import require_asyncio
 
 T = TypeVar("T")
 MAX_TOOLS = 1000

@@ -28,7 +28,7 @@ from prompture.agents.events import (
 from prompture.agents.record import ToolUse
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall
-from prompture.codecs.prompted_scan import CallScanner
+from prompture.codecs.prompted_calls import CallScanner
 from prompture.drivers import meter
 from prompture.money import Charge
 from prompture.types import Completion, Delta

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from prompture.codecs.anthropic_answer import read_body, read_usage
-from prompture.codecs.anthropic_models import Claude, claude
+from prompture.codecs.anthropic_models import Claude, Thinking, claude, thinking
 from prompture.codecs.anthropic_request import (
     DIALECT,
     cache_mark,
@@ -23,7 +23,6 @@ from prompture.codecs.anthropic_request import (
     wire_messages,
 )
 from prompture.codecs.anthropic_stream import AnthropicStream
-from prompture.codecs.anthropic_thinking import Thinking, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.parameters import written_out

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prompture.codecs.histories import wire_ids
-from prompture.codecs.turns import only_said
+from prompture.codecs.plain_text import text_only
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
@@ -21,7 +21,7 @@ ID_CHARS, ID_LETTERS = 64, "a-zA-Z0-9_-"
 
 def system_blocks(messages: Iterable[Message]) -> list[Block]:
     """Every system turn, in order, as text blocks of the top-level ``system``."""
-    said = [only_said(m) for m in messages if m.role == "system"]
+    said = [text_only(m) for m in messages if m.role == "system"]
     return [{"type": "text", "text": text} for text in said if text.strip()]
 
 
@@ -66,7 +66,7 @@ def _blocks(message: Message, ids: Mapping[str, str]) -> list[Block]:
             if b.get("type") != "text" or str(b.get("text") or "").strip()
         ]
     blocks: list[Block] = []
-    if (text := only_said(message)).strip():
+    if (text := text_only(message)).strip():
         blocks.append({"type": "text", "text": text})
     blocks += [
         {"type": "tool_use", "id": ids[call.id], "name": call.name, "input": call.arguments or {}}

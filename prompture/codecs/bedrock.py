@@ -13,8 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from prompture.codecs.anthropic_models import Claude, claude
-from prompture.codecs.anthropic_thinking import Thinking, thinking
+from prompture.codecs.anthropic_models import Claude, Thinking, claude, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder
 from prompture.codecs.bedrock_answer import read_body, read_failure, read_usage
 from prompture.codecs.bedrock_request import (

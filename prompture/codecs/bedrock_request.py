@@ -9,7 +9,7 @@ from typing import Any
 
 from prompture.codecs.anthropic_request import ID_CHARS, ID_LETTERS
 from prompture.codecs.histories import wire_ids
-from prompture.codecs.turns import only_said, words
+from prompture.codecs.plain_text import part_text, text_only
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
@@ -33,7 +33,7 @@ _DOCUMENTS = {
 
 def system_blocks(messages: Iterable[Message]) -> list[Block]:
     """Every system turn, in order."""
-    said = [only_said(m) for m in messages if m.role == "system"]
+    said = [text_only(m) for m in messages if m.role == "system"]
     return [{"text": text} for text in said if text.strip()]
 
 
@@ -76,7 +76,7 @@ def _blocks(message: Message, ids: Mapping[str, str]) -> list[Block]:
     if native is not None and native.dialect == DIALECT:
         kept = (b for b in native.payload if b.get("text", "x").strip())
         return [_echoed(block, ids) for block in kept]
-    text = only_said(message)
+    text = text_only(message)
     blocks: list[Block] = [{"text": text}] if text.strip() else []
     for call in message.calls:
         use = {"toolUseId": ids[call.id], "name": call.name, "input": call.arguments or {}}
@@ -108,7 +108,7 @@ def _tool_result(message: Message, ids: Mapping[str, str]) -> Block:
 
 def _part(part: Part) -> Block | None:
     if isinstance(part, (Text, Document)):
-        return {"text": words(part)} if part.text.strip() else None
+        return {"text": part_text(part)} if part.text.strip() else None
     if isinstance(part, Image):
         part = settled(part)
         source, media_type = _source(part.url, part.data, part.media_type)

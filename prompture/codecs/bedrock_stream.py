@@ -13,9 +13,9 @@ from prompture.codecs.folding import Folding
 from prompture.codecs.usage import merged
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
-from prompture.wire.eventstream import EventMessage, EventStreamDecoder
+from prompture.wire.aws import EventMessage, EventStreamDecoder
 from prompture.wire.http import HTTPResponse
-from prompture.wire.ndjson import parse_object
+from prompture.wire.lines import parse_object
 
 
 class ConverseStream(Folding):

@@ -20,7 +20,7 @@ from prompture.codecs.cohere_answer import (
     usage_of,
 )
 from prompture.codecs.cohere_messages import DIALECT, Body, messages
-from prompture.codecs.cohere_rules import can_be_forced, thinking
+from prompture.codecs.cohere_models import can_be_forced, thinking
 from prompture.codecs.cohere_stream import CohereStream
 from prompture.codecs.parameters import written_out
 from prompture.errors import ProtocolError, ProviderError, UnsupportedError

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from prompture.codecs.base import arguments_text
-from prompture.codecs.cohere_rules import sees
-from prompture.codecs.turns import is_plain, only_said, said, words
+from prompture.codecs.cohere_models import sees
+from prompture.codecs.plain_text import is_plain, part_text, text_of, text_only
 from prompture.errors import UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
@@ -38,7 +38,7 @@ def _assistant(message: Message) -> Body:
         kept = {key: native.payload[key] for key in _ECHOED if native.payload.get(key)}
         return {"role": "assistant", **kept}
     turn: Body = {"role": "assistant"}
-    text = only_said(message)
+    text = text_only(message)
     if message.calls:
         # Words beside calls are a plan here; content beside calls is what no model writes.
         if text:
@@ -60,7 +60,7 @@ def _result(message: Message) -> Body:
     """A tool's result. There is no mark for a failed one: its document says ``error``."""
     if not is_plain(message):
         raise UnsupportedError("Cohere reads only text in a tool result: put images in a user turn")
-    content: Any = said(message)
+    content: Any = text_of(message)
     if message.is_error:
         content = [{"type": "document", "document": {"data": {"error": content}}}]
     return {"role": "tool", "tool_call_id": message.call_id or "", "content": content}
@@ -75,7 +75,7 @@ def _content(message: Message, model: str) -> str | list[Body]:
 
 def _part(part: Part, message: Message, model: str) -> Body:
     if isinstance(part, (Text, Document)):
-        return {"type": "text", "text": words(part)}
+        return {"type": "text", "text": part_text(part)}
     if isinstance(part, File):
         part = settled(part)
         if not part.media_type.startswith("image/") or part.id is not None:

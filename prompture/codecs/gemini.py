@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from prompture.codecs.base import Endpoint, StreamDecoder
 from prompture.codecs.gemini_answer import objects, read_fault, usage_of
 from prompture.codecs.gemini_contents import DIALECT, Body, contents, system_instruction
-from prompture.codecs.gemini_rules import older_than_3, thinking_config, version
+from prompture.codecs.gemini_models import older_than_3, thinking_config, version
 from prompture.codecs.gemini_stream import GeminiStream, read_body
 from prompture.codecs.parameters import written_out
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError

@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from prompture.codecs.gemini_rules import older_than_3
-from prompture.codecs.turns import only_said, said, words
+from prompture.codecs.gemini_models import older_than_3
+from prompture.codecs.plain_text import part_text, text_of, text_only
 from prompture.errors import UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
@@ -84,7 +84,7 @@ def _model_turn(message: Message, model: str) -> Body:
         # An empty text is an answer's, but no part of a request ("empty text parameter").
         kept = [p for p in native.payload.get("parts", ()) if not _says_nothing(p)]
         return {"role": "model", **native.payload, "parts": kept}
-    text = only_said(message)
+    text = text_only(message)
     parts: list[Body] = [{"text": text}] if text else []
     for position, call in enumerate(message.calls):
         function: Body = {"name": call.name, "args": call.arguments or {}}
@@ -120,7 +120,7 @@ def _result(
         )
     function: Body = {
         "name": name,
-        "response": {"error" if message.is_error else "output": said(message)},
+        "response": {"error" if message.is_error else "output": text_of(message)},
     }
     if wire_id:
         function["id"] = wire_id
@@ -157,7 +157,7 @@ def _is_blank(part: Part) -> bool:
 
 
 def text_part(part: Text | Document) -> Body:
-    return {"text": words(part)}
+    return {"text": part_text(part)}
 
 
 def inline(media_type: str, data: bytes) -> Body:

@@ -24,9 +24,8 @@ from prompture.codecs.usage import merged
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.http import HTTPResponse
-from prompture.wire.lines import LineDecoder
+from prompture.wire.lines import LineDecoder, parse_line
 from prompture.wire.loading import shape
-from prompture.wire.ndjson import parse_line
 
 _MARKS = re.compile(r'["\\{}]')
 _MAX_HELD_CHARS = 32 * 1024 * 1024

@@ -26,8 +26,8 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body, usage_of
 from prompture.codecs.ollama_tools import parameters
-from prompture.codecs.shown import instruct, schema_words
-from prompture.codecs.turns import result, said
+from prompture.codecs.plain_text import result_text, text_of
+from prompture.codecs.schema_prompt import instruct, schema_words
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.media import settled
 from prompture.types import (
@@ -217,14 +217,14 @@ def _message(message: Message, names: Mapping[str, str]) -> Body:
     native = message.native
     if native is not None and native.dialect == DIALECT:
         return dict(native.payload)
-    wire: Body = {"role": message.role, "content": said(message)}
+    wire: Body = {"role": message.role, "content": text_of(message)}
     if images := list(_images(message)):
         wire["images"] = images
     if message.role == "tool":
         if name := message.name or names.get(message.call_id or ""):
             wire["tool_name"] = name
         if message.is_error:
-            wire["content"] = result(message)
+            wire["content"] = result_text(message)
     if message.reasoning and native is None:
         wire["thinking"] = message.reasoning
     if message.calls:

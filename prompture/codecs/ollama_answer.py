@@ -17,9 +17,8 @@ from prompture.codecs.usage import Counts, merged
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
-from prompture.wire.lines import LineDecoder
+from prompture.wire.lines import LineDecoder, parse_line
 from prompture.wire.loading import shape
-from prompture.wire.ndjson import parse_line
 
 DIALECT = "ollama"
 _COUNTS = (

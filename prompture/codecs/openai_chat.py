@@ -19,7 +19,7 @@ from prompture.codecs.openai_chat_parts import Files, mark_cached, part_of
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
 from prompture.codecs.parameters import written_out
-from prompture.codecs.turns import is_plain, only_said, result, said
+from prompture.codecs.plain_text import is_plain, result_text, text_of, text_only
 from prompture.errors import ProviderError, UnsupportedError
 from prompture.types import (
     JSON,
@@ -266,13 +266,13 @@ class OpenAIChat:
     def _content(self, message: Message) -> str | list[Body]:
         parts = message.content
         if isinstance(parts, str):
-            return result(message) if message.is_error else parts
+            return result_text(message) if message.is_error else parts
         if message.role == "tool":
-            return result(message) or "(see below)"
+            return result_text(message) or "(see below)"
         if message.role != "user":
-            return only_said(message)
+            return text_only(message)
         if self.text_only and is_plain(message):
-            return said(message)
+            return text_of(message)
         return [self._part(p) for p in parts]
 
     def _part(self, part: Part) -> Body:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any, Literal, TypeAlias
 
-from prompture.codecs.turns import words
+from prompture.codecs.plain_text import part_text
 from prompture.errors import UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Part, Text
@@ -18,7 +18,7 @@ def part_of(part: Part, *, files: Files, image_urls: bool) -> Body:
     """One part. ``files`` and ``image_urls`` are the knobs of ``OpenAIChat``. Raises
     UnsupportedError for what the provider cannot take."""
     if isinstance(part, (Text, Document)):
-        return {"type": "text", "text": words(part)}
+        return {"type": "text", "text": part_text(part)}
     if isinstance(part, Image):
         return _image(settled(part), urls=image_urls)
     part = settled(part)

@@ -10,7 +10,6 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.calls import Calls, answered, function_of
 from prompture.codecs.faults import is_error, stream_error
 from prompture.codecs.folding import EventFolding
-from prompture.codecs.fragments import append_fragment
 from prompture.codecs.openai_chat_answer import (
     CUSTOM,
     DIALECT,
@@ -28,8 +27,8 @@ from prompture.codecs.think import ThinkSplitter, split_thinking
 from prompture.codecs.usage import merged
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
+from prompture.wire.lines import parse_object
 from prompture.wire.loading import shape
-from prompture.wire.ndjson import parse_object
 
 
 class OpenAIChatStream(EventFolding):
@@ -273,3 +272,28 @@ class OpenAIChatStream(EventFolding):
 def _rest(whole: str, told: str) -> str:
     """What of a text that is said again has not been told; nothing where it differs."""
     return whole[len(told) :] if whole.startswith(told) else ""
+
+
+_MERGED = ("text", "summary", "thinking")
+
+
+def append_fragment(items: list[Any], item: Any) -> None:
+    """Add a fragment of a list that is streamed: pieces of one part become that part."""
+    last = items[-1] if items else None
+    if not (isinstance(last, dict) and isinstance(item, Mapping) and _continues(last, item)):
+        items.append(dict(item) if isinstance(item, Mapping) else item)
+        return
+    for key, value in item.items():
+        if key in _MERGED and isinstance(value, str):
+            last[key] = (last.get(key) or "") + value
+        elif key in _MERGED and isinstance(value, list):
+            merged = last[key] = list(last.get(key) or ())
+            for piece in value:
+                append_fragment(merged, piece)
+        elif value is not None:
+            last[key] = value
+
+
+def _continues(last: JSON, item: JSON) -> bool:
+    same = all(last.get(key) == item.get(key) for key in ("type", "index", "id"))
+    return same and any(isinstance(item.get(key), (str, list)) for key in _MERGED)

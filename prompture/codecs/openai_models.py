@@ -1,14 +1,23 @@
-"""The list of models as OpenAI and its copies give it."""
+"""OpenAI's models: how they are listed, what each family takes, and which API answers for it.
+
+Source: OpenAI's model pages, https://platform.openai.com/docs/models, and recorded 400s.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from prompture.errors import ProtocolError
-from prompture.types import JSON, ModelInfo
+from prompture.errors import ProtocolError, UnsupportedError
+from prompture.types import JSON, File, ModelInfo, Request
 from prompture.wire.http import HTTPResponse
 from prompture.wire.loading import shape
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _CONTEXT = ("context_length", "context_window", "max_context_length", "max_model_len")
 _OUTPUT = ("max_completion_tokens", "max_output_tokens")
@@ -42,3 +51,174 @@ def _whole(value: Any) -> int | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return int(value)
     return None
+
+
+Features = TypeVar("Features", bound="DataclassInstance")
+_ALWAYS = re.compile(
+    r"o[134](?:-|$)|gpt-5(?:-(?:mini|nano|pro|codex|\d{4}))?(?:-|$)|gpt-5\.[5-9]|gpt-[6-9]|codex"
+)
+_OPTIONAL = re.compile(r"gpt-5\.[1-4](?!\d)")
+_CHAT = re.compile(r"gpt-5-chat")
+_ONE_BY_ONE = re.compile(r"(?:ft:)?o\d")
+
+
+def openai_narrow(model: str, features: Features) -> Features:
+    """The o-series refuses ``parallel_tool_calls``; it calls one tool at a time anyway."""
+    return replace(features, one_call=not _ONE_BY_ONE.match(model))
+
+
+def reasons(model: str, effort: str | int | None) -> bool:
+    """Whether the model reasons for this request, and so takes no sampling parameters.
+
+    o-series and gpt-5 always do; gpt-5.1 to 5.4 only when an effort is asked for; later ones
+    unless the effort is ``"none"``.
+    """
+    name = model.rpartition("/")[2].removeprefix("ft:")
+    effort = "none" if effort == 0 else effort
+    if _CHAT.match(name):
+        return False
+    if _OPTIONAL.match(name) and not re.search(r"-(?:pro|codex|chat)", name):
+        return effort not in (None, "none")
+    if _ALWAYS.match(name):
+        return effort != "none" or not re.match(r"gpt-(?:5\.[5-9]|[6-9])", name)
+    return False
+
+
+def chat_rule(request: Request, body: dict[str, Any]) -> None:
+    """Refuse what the model's family refuses, before it is sent."""
+    if request.reasoning is not None:
+        body.pop("reasoning_effort", None)
+        if level := effort(request):
+            body["reasoning_effort"] = level
+    if not reasons(request.model, request.reasoning):
+        return
+    given = {
+        "temperature": request.temperature not in (None, 1),
+        "top_p": request.top_p not in (None, 1),
+        "logprobs": request.logprobs is not None,
+        "stop": bool(request.stop),
+    }
+    refused = [name for name, is_set in given.items() if is_set]
+    if refused:
+        raise UnsupportedError(
+            f"{request.model} reasons and takes no {' or '.join(refused)}; leave it out"
+            f" (or pass it in extra={{...}} to send it all the same)"
+        )
+
+
+DIALECT = "openai_responses"
+_RESPONSES_ONLY = re.compile(r"-pro(?:-|$)|codex|deep-research|computer-use")
+_GPT = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?![\d.])")
+_ONLY_HERE = {
+    "background",
+    "conversation",
+    "include",
+    "input",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "previous_response_id",
+    "reasoning",
+    "text",
+    "truncation",
+}
+"""Keys of ``extra`` that Chat Completions does not know."""
+
+
+def needs_responses(request: Request) -> bool:
+    """Whether OpenAI answers this request on ``/responses`` only.
+
+    That is: the pro, codex and deep-research models; function tools on gpt-5.4 and later while
+    the model reasons; the effort ``"max"``; files by URL; a history that holds this API's own
+    items (encrypted reasoning); and options that only this API has.
+    """
+    if _is_only_here(request.model) or request.reasoning == "max":
+        return True
+    if request.tools:
+        name = _bare(request.model)
+        if _version(name) >= (5, 4) and reasons(name, request.reasoning):
+            return True
+    if request.extra and (_ONLY_HERE & request.extra.keys() or _hosted_tools(request)):
+        return True
+    for message in request.messages:
+        if message.native is not None and message.native.dialect == DIALECT:
+            return True
+        if type(message.content) is not str and any(
+            isinstance(part, File) and part.url is not None for part in message.parts
+        ):
+            return True
+    return False
+
+
+@lru_cache(256)
+def _is_only_here(model: str) -> bool:
+    return bool(_RESPONSES_ONLY.search(_bare(model)))
+
+
+def _hosted_tools(request: Request) -> bool:
+    tools = request.extra.get("tools")
+    return isinstance(tools, (list, tuple)) and any(
+        isinstance(tool, dict) and tool.get("type") != "function" for tool in tools
+    )
+
+
+def _bare(model: str) -> str:
+    return model.lower().rpartition("/")[2].removeprefix("ft:")
+
+
+def _version(name: str) -> tuple[int, int]:
+    found = _GPT.match(name)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
+def efforts(model: str) -> tuple[str, ...] | None:
+    """The efforts a model takes: none at all for one that cannot reason, None if unknown."""
+    name = _bare(model)
+    version = _version(name)
+    if re.match(r"o\d(?:-|$)", name):
+        return ("medium",) if "deep-research" in name else ("low", "medium", "high")
+    if re.match(r"gpt-(?:3|4)|chatgpt-4o|gpt-5-chat", name):
+        return ()
+    if version < (5, 0):
+        return None
+    if "-chat-latest" in name:
+        return ("medium",)
+    known = ["low", "medium", "high"]
+    if re.search(r"-pro(?:-|$)", name):
+        top = ("max",) if version >= (6, 0) else ()
+        return ("high",) if version < (5, 1) else ("medium", "high", "xhigh", *top)
+    if version >= (5, 2) or "codex-max" in name:
+        known.append("xhigh")
+    if version >= (6, 0):
+        known.append("max")
+    if version == (5, 0):
+        return tuple(known) if "codex" in name else ("minimal", *known)
+    always = re.match(r"gpt-6-astra|gpt-6\.1-sol", name) or ("codex" in name and version < (5, 3))
+    return tuple(known) if always else ("none", *known)
+
+
+def takes_cache_options(model: str) -> bool:
+    """Whether prompts can be kept for a stated time: gpt-5.6 and later, and unknown names."""
+    version = _version(_bare(model))
+    return version == (0, 0) or version >= (5, 6)
+
+
+def effort(request: Request) -> str | None:
+    """The effort to send. Raises UnsupportedError for one that the model's family has not."""
+    asked = request.reasoning
+    if asked is None:
+        return None
+    if isinstance(asked, int) and asked:
+        raise UnsupportedError(
+            f"{request.model}: reasoning takes an effort here, not a number of tokens"
+        )
+    wanted = str(asked or "none")
+    known = efforts(request.model)
+    if known is None or wanted in known:
+        return wanted
+    if not known and wanted == "none":
+        return None
+    listed = ", ".join(known) or "no effort: it does not reason"
+    raise UnsupportedError(
+        f"reasoning: {request.model} has no effort {wanted!r}; it takes {listed}"
+    )

@@ -11,17 +11,17 @@ from typing import Any
 
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
-from prompture.codecs.openai_models import read_models
-from prompture.codecs.openai_responses_answer import read_body, read_usage
-from prompture.codecs.openai_responses_items import input_items
-from prompture.codecs.openai_responses_rules import (
+from prompture.codecs.openai_models import (
     DIALECT,
     effort,
     needs_responses,
+    read_models,
+    reasons,
     takes_cache_options,
 )
+from prompture.codecs.openai_responses_answer import read_body, read_usage
+from prompture.codecs.openai_responses_items import input_items
 from prompture.codecs.openai_responses_stream import ResponsesStream
-from prompture.codecs.openai_rules import reasons
 from prompture.codecs.parameters import written_out
 from prompture.errors import ModelNotFound, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage

@@ -9,7 +9,7 @@ from typing import Any
 from prompture.codecs.base import Endpoint, request_id, section, tool_call
 from prompture.codecs.calls import free_arguments, named
 from prompture.codecs.faults import fault_of, provider_error, raise_if_error
-from prompture.codecs.openai_responses_rules import DIALECT
+from prompture.codecs.openai_models import DIALECT
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
 from prompture.errors import InvalidRequest, ProtocolError, ProviderError

@@ -8,8 +8,8 @@ from typing import Any
 
 from prompture.codecs.base import arguments_text
 from prompture.codecs.histories import wire_ids
-from prompture.codecs.openai_responses_rules import DIALECT
-from prompture.codecs.turns import is_plain, only_said, result, words
+from prompture.codecs.openai_models import DIALECT
+from prompture.codecs.plain_text import is_plain, part_text, result_text, text_only
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Text
@@ -49,7 +49,7 @@ def _items(
             id = item.get("call_id")
             yield {**item, "call_id": ids[id]} if id in ids and id is not None else item
         return
-    if text := only_said(message):
+    if text := text_only(message):
         yield {"role": "assistant", "content": text}
     for call in message.calls:
         yield {
@@ -86,7 +86,7 @@ def _content(message: Message) -> str | list[Item]:
     if isinstance(message.content, str):
         return message.content
     if message.role == "system":
-        return only_said(message)
+        return text_only(message)
     return [_part(part) for part in message.content]
 
 
@@ -94,7 +94,7 @@ def _result(message: Message, ids: Mapping[str, str], custom: set[str]) -> Item:
     if not message.call_id:
         raise ConfigurationError("a tool turn needs the call_id of the call it answers")
     plain = is_plain(message)
-    output = result(message) if plain else [_part(part) for part in message.parts]
+    output = result_text(message) if plain else [_part(part) for part in message.parts]
     id = ids[message.call_id]
     kind = "custom_tool_call_output" if id in custom else "function_call_output"
     return {"type": kind, "call_id": id, "output": output}
@@ -102,7 +102,7 @@ def _result(message: Message, ids: Mapping[str, str], custom: set[str]) -> Item:
 
 def _part(part: Part) -> Item:
     if isinstance(part, (Text, Document)):
-        return {"type": "input_text", "text": words(part)}
+        return {"type": "input_text", "text": part_text(part)}
     return _image(settled(part)) if isinstance(part, Image) else _file(settled(part))
 
 

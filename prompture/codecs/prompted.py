@@ -16,9 +16,8 @@ from itertools import groupby
 from typing import Any
 
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder
-from prompture.codecs.prompted_calls import write_call
-from prompture.codecs.prompted_scan import CallScanner
-from prompture.codecs.turns import only_said, said
+from prompture.codecs.plain_text import text_of, text_only
+from prompture.codecs.prompted_calls import CallScanner, write_call
 from prompture.errors import PromptureError, ProviderError, UnsupportedError
 from prompture.types import (
     JSON,
@@ -178,7 +177,7 @@ def _instructed(messages: list[Message], words: str) -> list[Message]:
     at = next((i for i, m in enumerate(messages) if m.role == "system"), None)
     if at is None:
         return [Message(role="system", content=words), *messages]
-    turn, said_there = messages[at], only_said(messages[at])
+    turn, said_there = messages[at], text_only(messages[at])
     messages[at] = replace(turn, content=f"{said_there}\n\n{words}" if said_there else words)
     return messages
 
@@ -201,7 +200,7 @@ def _turn(message: Message, dialect: str) -> Message:
     if not message.calls:
         return replace(message, native=native)
     blocks = [write_call(call) for call in message.calls]
-    text = only_said(message)
+    text = text_only(message)
     words = "\n".join([text, *blocks] if text else blocks)
     return replace(message, content=words, calls=(), native=native)
 
@@ -217,7 +216,7 @@ def _results(turns: list[Message], names: Mapping[str, str]) -> Message:
 
 
 def _result(turn: Message, names: Mapping[str, str]) -> str:
-    text = said(turn)
+    text = text_of(turn)
     content: Any = text
     with suppress(ValueError):
         content = load_json(text)

@@ -2,8 +2,8 @@
 
 from prompture.codecs.anthropic import Anthropic
 from prompture.codecs.azure import AzureChat, AzureResponses
+from prompture.codecs.openai_models import chat_rule
 from prompture.codecs.openai_responses import needs_responses
-from prompture.codecs.openai_rules import chat_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(

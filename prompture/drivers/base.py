@@ -24,7 +24,7 @@ from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import wrong
 from prompture.types import Completion, Delta, Request
 from prompture.wire.http import LARGE_CHARS, Exchange
-from prompture.wire.loops import require_asyncio
+from prompture.wire.steps import require_asyncio
 
 if TYPE_CHECKING:
     import requests  # noqa: TID251 - a name for the type checker only

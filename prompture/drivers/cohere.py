@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from prompture.codecs.cohere import Cohere
 from prompture.codecs.cohere_answer import billed
-from prompture.codecs.cohere_rules import can_be_forced, sees
+from prompture.codecs.cohere_models import can_be_forced, sees
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 

@@ -1,7 +1,7 @@
 """Alibaba Cloud Model Studio (DashScope, Qwen)."""
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_copies import dashscope_rule
+from prompture.codecs.openai_compatible_quirks import dashscope_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(

@@ -1,7 +1,7 @@
 """DeepSeek."""
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_copies import deepseek_rule
+from prompture.codecs.openai_compatible_quirks import deepseek_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(

@@ -27,7 +27,7 @@ from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import unknown
 from prompture.types import Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest
-from prompture.wire.loops import require_asyncio
+from prompture.wire.steps import require_asyncio
 
 _HERE = ("hooks", "features", "timeout")
 

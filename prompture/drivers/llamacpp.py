@@ -11,7 +11,7 @@ from typing import Any
 
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses
-from prompture.codecs.shown import instruct, schema_words
+from prompture.codecs.schema_prompt import instruct, schema_words
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 from prompture.drivers.provider import Engine
 from prompture.types import Request

@@ -1,7 +1,7 @@
 """Mistral La Plateforme."""
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_copies import mistral_rule
+from prompture.codecs.openai_compatible_quirks import mistral_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(

@@ -1,7 +1,7 @@
 """ModelScope API-Inference."""
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_copies import modelscope_rule
+from prompture.codecs.openai_compatible_quirks import modelscope_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(

@@ -2,7 +2,7 @@
 
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
-from prompture.codecs.openai_copies import moonshot_rule
+from prompture.codecs.openai_compatible_quirks import moonshot_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(

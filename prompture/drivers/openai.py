@@ -1,8 +1,8 @@
 """OpenAI."""
 
 from prompture.codecs.openai_chat import OpenAIChat
+from prompture.codecs.openai_models import chat_rule, openai_narrow
 from prompture.codecs.openai_responses import OpenAIResponses, needs_responses
-from prompture.codecs.openai_rules import chat_rule, openai_narrow
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(

@@ -1,7 +1,7 @@
 """OpenRouter."""
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_copies import openrouter_rule
+from prompture.codecs.openai_compatible_quirks import openrouter_rule
 from prompture.codecs.openai_responses import OpenAIResponses
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 

@@ -1,7 +1,7 @@
 """Z.ai (Zhipu GLM)."""
 
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.codecs.openai_copies import zai_narrow, zai_rule
+from prompture.codecs.openai_compatible_quirks import zai_narrow, zai_rule
 from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
 
 ROW = Provider(

@@ -10,8 +10,7 @@ from prompture.drivers import hooks
 from prompture.errors import PromptureError, ProtocolError
 from prompture.flows.base import Ask, D, Flow, Generates, GeneratesAsync, HasModel
 from prompture.types import Completion
-from prompture.wire.loops import require_asyncio
-from prompture.wire.steps import Done, advance
+from prompture.wire.steps import Done, advance, require_asyncio
 
 T = TypeVar("T")
 

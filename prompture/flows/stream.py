@@ -16,8 +16,7 @@ from prompture.errors import ProtocolError
 from prompture.flows.base import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.run import answered, driver_error
 from prompture.types import Completion, Delta
-from prompture.wire.loops import require_asyncio
-from prompture.wire.steps import Done, advance
+from prompture.wire.steps import Done, advance, require_asyncio
 
 T = TypeVar("T")
 Y = TypeVar("Y")

@@ -1,11 +1,13 @@
-"""Lines out of bytes cut anywhere: UTF-8, and LF, CRLF or CR as the end."""
+"""Lines out of bytes cut anywhere (UTF-8; LF, CRLF or CR as the end), and the JSON of one line."""
 
 from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass, field
+from typing import Any
 
 from prompture.errors import ProtocolError
+from prompture.wire.loading import UnreadableJSON, load_json, shape
 
 MAX_LINE_CHARS = 32 * 1024 * 1024
 """A longer line is refused: no provider sends one, and it would fill the memory."""
@@ -59,3 +61,21 @@ class LineDecoder:
         text = "".join(self._pieces) + self._text.decode(b"", final=True)
         self._pieces, self._held = [], 0
         return text
+
+
+def parse_line(text: str) -> Any:
+    """One JSON value of a stream. Raises ProtocolError, which quotes none of it: a piece of the
+    document may be in it."""
+    try:
+        return load_json(text, halves=True)
+    except UnreadableJSON as exc:
+        kind = "HTML" if text.lstrip().startswith("<") else f"{len(text):,} characters"
+        raise ProtocolError(f"expected JSON in the stream, got {kind} ({exc})") from None
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """One JSON object of a stream. Raises ProtocolError for anything else."""
+    value = parse_line(text)
+    if not isinstance(value, dict):
+        raise ProtocolError(f"expected an object in the stream, got {shape(value)}")
+    return value

@@ -1,10 +1,13 @@
-"""Generators that do work by asking for it: how to carry one step of them."""
+"""Generators that ask for work to be done: how to run one step, and where the awaited runner runs."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from prompture.errors import ConfigurationError
 
 Y = TypeVar("Y")
 S = TypeVar("S")
@@ -30,3 +33,19 @@ def advance(steps: Generator[Y, S, T], reply: S | BaseException | None = None) -
         return next(steps) if reply is None else steps.send(reply)
     except StopIteration as stop:
         return Done(stop.value)
+
+
+def require_asyncio() -> None:
+    """Raise ConfigurationError where no asyncio task is running (trio, curio, no loop at all).
+
+    A task, not only a loop: trio in guest mode has asyncio's loop beneath it.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if task is None:
+        raise ConfigurationError(
+            "the awaited calls run on asyncio only (its own loop, uvloop, anyio's asyncio backend); "
+            "elsewhere use the sync call in a worker thread, as trio.to_thread.run_sync does"
+        )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from prompture.wire.eventstream import encode_message
+from prompture.wire.aws import encode_message
 
 MODELS = {
     "chat": "openai/gpt-4.1-mini",

@@ -15,7 +15,7 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.bedrock import BedrockConverse
 from prompture.errors import ConfigurationError, MissingKey, ProtocolError, UnsupportedError
 from prompture.types import Completion, File, Image, Message, Native, Request, ToolCall, user
-from prompture.wire.eventstream import encode_message
+from prompture.wire.aws import encode_message
 from prompture.wire.http import HTTPResponse
 from tests.codecs import replay
 from tests.codecs.replay import check_cut_off, check_stream, response_of

@@ -19,7 +19,7 @@ from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_responses import OpenAIResponses
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError, ProviderError
 from prompture.types import Completion, Delta, Message, Request, user
-from prompture.wire.eventstream import encode_message
+from prompture.wire.aws import encode_message
 from prompture.wire.http import HTTPResponse
 
 HERE = Endpoint("here", "https://example.com/v1", "sk-Zq7xv9PL2mN4abcdef")

@@ -9,8 +9,8 @@ import pytest
 
 from prompture import errors
 from prompture.codecs.base import Endpoint
+from prompture.codecs.openai_models import efforts
 from prompture.codecs.openai_responses import OpenAIResponses, needs_responses
-from prompture.codecs.openai_responses_rules import efforts
 from prompture.errors import ConfigurationError, ProtocolError, UnsupportedError
 from prompture.types import (
     Completion,

@@ -20,8 +20,7 @@ from prompture.codecs.prompted import (
     prompted_route,
     read_calls,
 )
-from prompture.codecs.prompted_calls import call_head, write_call
-from prompture.codecs.prompted_scan import MAX_BARE_CHARS, CallScanner
+from prompture.codecs.prompted_calls import MAX_BARE_CHARS, CallScanner, call_head, write_call
 from prompture.types import (
     Completion,
     Delta,

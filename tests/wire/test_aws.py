@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompture.errors import ProtocolError
-from prompture.wire.aws import Credentials, sign
-from prompture.wire.eventstream import EventStreamDecoder, encode_message
+from prompture.wire.aws import Credentials, EventStreamDecoder, encode_message, sign
 from prompture.wire.http import HTTPRequest
 
 NOW = datetime(2026, 11, 20, 12, 30, 5, tzinfo=UTC)

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from prompture.errors import ProtocolError
 from prompture.wire import lines as lines_module
-from prompture.wire.lines import LineDecoder
-from prompture.wire.ndjson import NDJSONDecoder
+from prompture.wire.lines import LineDecoder, parse_line
 from prompture.wire.sse import ServerEvent, SSEDecoder
 
 
@@ -75,17 +74,19 @@ JSON_VALUES = st.recursive(
 
 
 @given(st.lists(JSON_VALUES), CUTS, st.booleans())
-def test_ndjson_values_are_the_same(values: list[Any], places: list[int], ended: bool) -> None:
+def test_the_values_of_json_lines_are_the_same(
+    values: list[Any], places: list[int], ended: bool
+) -> None:
     data = "\n".join(map(json.dumps, values)).encode() + (b"\n" if ended else b"")
-    decoder = NDJSONDecoder()
-    got = [v for chunk in _cut(data, places) for v in decoder.feed(chunk)]
-    assert got + decoder.close() == values
+    decoder = LineDecoder()
+    lines = [line for chunk in _cut(data, places) for line in decoder.feed(chunk)]
+    assert [parse_line(line) for line in [*lines, decoder.close()] if line] == values
 
 
 @pytest.mark.parametrize("line", ["<html>secret", "[" * 5000, '{"secret": NaN}', '{"secret'])
 def test_what_is_no_json_is_said_but_not_quoted(line: str) -> None:
     with pytest.raises(ProtocolError, match="expected JSON") as caught:
-        NDJSONDecoder().feed(line.encode() + b"\n")
+        parse_line(line)
     assert "secret" not in str(caught.value)
     assert ("HTML" in str(caught.value)) == line.startswith("<")
 

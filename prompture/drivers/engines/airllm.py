@@ -16,10 +16,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from prompture.codecs.plain_text import text_of
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
-from prompture.codecs.turns import said
 from prompture.drivers.engines import constrain
 from prompture.errors import (
     ConfigurationError,
@@ -313,7 +313,7 @@ def _grammar(request: Request, whole: Collection[str]) -> str | None:
 
 
 def _turn(message: Message) -> dict[str, str]:
-    return {"role": message.role, "content": said(message)}
+    return {"role": message.role, "content": text_of(message)}
 
 
 @contextlib.contextmanager

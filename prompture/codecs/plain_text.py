@@ -6,24 +6,24 @@ from prompture.errors import UnsupportedError
 from prompture.types import Document, Message, Text
 
 
-def words(part: Text | Document) -> str:
+def part_text(part: Text | Document) -> str:
     """A text as the model is shown it: a document under its name, where it has one."""
     name = part.name if isinstance(part, Document) else ""
     return f"{name}\n\n{part.text}" if name else part.text
 
 
-def said(message: Message) -> str:
+def text_of(message: Message) -> str:
     """The words of a turn, joined by blank lines; what is no text is left to the caller."""
     if isinstance(message.content, str):
         return message.content
-    return "\n\n".join(words(p) for p in message.content if isinstance(p, (Text, Document)))
+    return "\n\n".join(part_text(p) for p in message.content if isinstance(p, (Text, Document)))
 
 
-def only_said(message: Message) -> str:
+def text_only(message: Message) -> str:
     """The words of a turn that can hold nothing else. Raises UnsupportedError for an image or a
     file in it, which would otherwise be lost."""
     if is_plain(message):
-        return said(message)
+        return text_of(message)
     article = "an" if message.role == "assistant" else "a"
     raise UnsupportedError(
         f"{article} {message.role} turn holds text only here; put images and files into a user's"
@@ -37,7 +37,7 @@ def is_plain(message: Message) -> bool:
     )
 
 
-def result(message: Message) -> str:
+def result_text(message: Message) -> str:
     """A tool's result in words, for wires that cannot mark a failed one."""
-    text = said(message)
+    text = text_of(message)
     return f"Error: {text}" if message.is_error else text

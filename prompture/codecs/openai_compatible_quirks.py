@@ -14,15 +14,15 @@ from prompture.errors import UnsupportedError
 from prompture.types import Request
 
 if TYPE_CHECKING:
-    from prompture.drivers.provider import Features
+    from _typeshed import DataclassInstance
 
 Body = dict[str, Any]
-F = TypeVar("F", bound="Features")
+Features = TypeVar("Features", bound="DataclassInstance")
 
 _GROQ_SCHEMA = re.compile(r"gpt-oss|qwen3\.8|llama-4|kimi-k2")
 
 
-def groq_narrow(model: str, features: F) -> F:
+def groq_narrow(model: str, features: Features) -> Features:
     """Only some models take a schema; the others are given one forced tool."""
     return replace(features, json_schema=bool(_GROQ_SCHEMA.search(model)))
 
@@ -117,7 +117,7 @@ def _at_least(lowest: str, renamed: dict[str, str], request: Request) -> str:
 _GLM_SCHEMA = re.compile(r"glm-5\.3")
 
 
-def zai_narrow(model: str, features: F) -> F:
+def zai_narrow(model: str, features: Features) -> Features:
     """glm-5.3 takes a schema; the models with a v in their number see pictures."""
     return replace(
         features,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prompture.codecs.shown import instruct, schema_words
+from prompture.codecs.schema_prompt import instruct, schema_words
 
 USER = {"role": "user", "content": "hi"}
 
