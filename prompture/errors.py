@@ -49,10 +49,8 @@ from typing import TYPE_CHECKING, Any
 from prompture.copying import Portable
 
 if TYPE_CHECKING:
-    from prompture.agents.record import Trace
-    from prompture.flows.attempts import Attempt
     from prompture.money import Bill
-    from prompture.schema.check import Problem
+    from prompture.traces import Attempt, Problem, Trace
     from prompture.types import Completion
 
 

@@ -7,13 +7,14 @@ Sums are exact whatever the caller's decimal context is set to.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from prompture.types import EXACT as EXACT
-from prompture.types import Usage
+from prompture.usage import EXACT as EXACT
+from prompture.usage import TOKEN_COUNTS, Usage
+from prompture.usage import add_usd as add_usd
 
 ZERO = Decimal(0)
 PER_MILLION = 1_000_000
@@ -239,28 +240,8 @@ def short_usd(amount: Decimal) -> str:
     return format_usd(amount.quantize(Decimal((0, (1,), digits)), context=EXACT))
 
 
-def add_usd(amounts: Iterable[Decimal]) -> Decimal:
-    """Exact sum, whatever precision the caller's decimal context has."""
-    total = ZERO
-    for amount in amounts:
-        total = EXACT.add(total, amount)
-    return total
-
-
-def bill_of(charges: Iterable[Charge]) -> Bill:
-    """A bill of the given charges."""
-    return Bill(tuple(charges))
-
-
 _HEADINGS = ("attempt", "model", "status", "bucket", "quantity", "rate $", "usd $", "rule")
 _RIGHT = frozenset({0, 4, 5, 6})
-_COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-)
 
 
 def _charge_lines(number: int, charge: Charge) -> Iterator[BillLine]:
@@ -289,7 +270,7 @@ def _line_dict(line: CostLine) -> dict[str, Any]:
 
 
 def _usage_dict(usage: Usage) -> dict[str, Any]:
-    return {**{name: getattr(usage, name) for name in _COUNTS}, "reported": usage.reported}
+    return {**{name: getattr(usage, name) for name in TOKEN_COUNTS}, "reported": usage.reported}
 
 
 def _text(amount: Decimal | None) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompture.money import Bill, Charge, Cost, Price, add_usd, bill_of, format_usd, short_usd
+from prompture.money import Bill, Charge, Cost, Price, add_usd, format_usd, short_usd
 from prompture.types import Usage
 
 D = Decimal
@@ -78,7 +78,7 @@ def test_sums_are_exact_in_any_context(wholes: list[int]) -> None:
 
 
 def test_total_known_and_unknown() -> None:
-    bill = bill_of([charge("0.002"), charge("0.004", tokens=2000)])
+    bill = Bill((charge("0.002"), charge("0.004", tokens=2000)))
     assert bill.total == bill.known == D("0.006")
     assert bill.unknown == ()
     worse = bill + Bill((charge(None),))
@@ -94,13 +94,13 @@ def test_total_known_and_unknown() -> None:
     ("bill", "text"),
     [
         (Bill(), "$0.00 (0 calls, 0 in, 0 out)"),
-        (bill_of([charge("0.002")]), "$0.002 (1 call, 1000 in, 1 out)"),
+        (Bill((charge("0.002"),)), "$0.002 (1 call, 1000 in, 1 out)"),
         (
-            bill_of([charge("0.002"), charge(None)]),
+            Bill((charge("0.002"), charge(None))),
             "at least $0.002 (2 calls, 2000 in, 2 out; no price is known for acme/m)",
         ),
         (
-            bill_of([charge(None)] * 2),
+            Bill((charge(None),) * 2),
             "unknown (2 calls, 2000 in, 2 out; no price is known for acme/m)",
         ),
     ],
@@ -110,14 +110,14 @@ def test_one_line(bill: Bill, text: str) -> None:
 
 
 def test_lines_add_up_even_where_the_provider_states_another_price() -> None:
-    bill = bill_of([charge("0.002"), charge("0.0025", source="provider")])
+    bill = Bill((charge("0.002"), charge("0.0025", source="provider")))
     assert [line.bucket for line in bill.lines] == ["input", "input", "stated by provider"]
     assert [line.attempt for line in bill.lines] == [1, 2, 2]
     assert add_usd(line.usd for line in bill.lines if line.usd is not None) == bill.total
 
 
 def test_json_has_amounts_as_text_and_no_floats() -> None:
-    bill = bill_of([charge("0.002", saving=D("0.001")), charge(None)])
+    bill = Bill((charge("0.002", saving=D("0.001")), charge(None)))
     data = json.loads(bill.to_json())
     assert data["total_usd"] is None
     assert data["known_usd"] == "0.002"
@@ -132,7 +132,7 @@ def test_json_has_amounts_as_text_and_no_floats() -> None:
 
 
 def test_table() -> None:
-    bill = bill_of([charge("0.002", saving=D("0.001")), charge(None)])
+    bill = Bill((charge("0.002", saving=D("0.001")), charge(None)))
     lines = bill.table().splitlines()
     assert lines[0].split() == [
         "attempt",

@@ -6,115 +6,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from prompture.errors import LimitExceeded, PromptureError
 from prompture.money import Bill, Charge
-from prompture.types import Completion, Message, Part, ToolCall, Usage
+from prompture.traces import Status as Status
+from prompture.traces import Step as Step
+from prompture.traces import ToolUse as ToolUse
+from prompture.traces import Trace as Trace
+from prompture.types import Completion, Message, ToolCall
 
 T = TypeVar("T")
 _NOT_RUN = "The call was not run: the run ended."
 _CANCELLED = "The call was cancelled."
-Status = Literal[
-    "ok", "invalid", "unknown", "retry", "failed", "timeout", "denied", "cancelled", "not_run"
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolUse:
-    """One call of a tool, and its result.
-
-    Attributes:
-        call: as the model wrote it.
-        arguments: what the function got (validated; without the context). None where it was not
-            called.
-        status: ``"ok"``; ``"invalid"`` (arguments), ``"unknown"`` (no such tool), ``"retry"``
-            (the tool raised ToolRetry), ``"failed"``, ``"timeout"``, ``"denied"`` (by
-            ``approve``), ``"cancelled"`` or ``"not_run"``.
-        content: what the model is sent as the call's result.
-        result: what the function returned. None where ``cut`` is not 0.
-        error: what the function raised.
-        cut: the length of the result in characters, where it was too long to be sent whole;
-            else 0.
-        seconds: wall time.
-        bill: what the tool's own model calls cost.
-    """
-
-    call: ToolCall
-    arguments: dict[str, Any] | None = field(default=None, repr=False)
-    status: Status = "ok"
-    content: str | tuple[Part, ...] = field(default="", repr=False)
-    result: Any = field(default=None, repr=False)
-    error: BaseException | None = field(default=None, repr=False)
-    cut: int = 0
-    seconds: float = 0.0
-    bill: Bill = Bill()
-
-    @property
-    def ok(self) -> bool:
-        """Whether the tool did what was asked."""
-        return self.status == "ok"
-
-    def message(self) -> Message:
-        """The turn that answers the call."""
-        return Message(
-            role="tool",
-            call_id=self.call.id,
-            name=self.call.name,
-            content=self.content,
-            is_error=not self.ok,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One question to the model and the tool calls that its answer asked for.
-
-    ``completion`` is None where no answer came (``error`` then says why). ``bill`` holds the
-    step's model calls, retried ones too, and what its tools spent. ``number`` counts from 1.
-    """
-
-    number: int
-    completion: Completion | None
-    tools: tuple[ToolUse, ...] = ()
-    bill: Bill = Bill()
-    seconds: float = 0.0
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """A run as far as it came.
-
-    ``messages`` is the whole history, without the agent's instructions. Every call in it has a
-    result, so that it can be given to another run. ``new_from`` is the index of this run's first
-    turn.
-    """
-
-    model: str
-    messages: tuple[Message, ...] = field(default=(), repr=False)
-    steps: tuple[Step, ...] = ()
-    new_from: int = 0
-
-    @property
-    def new_messages(self) -> tuple[Message, ...]:
-        """The turns of this run: the prompt, answers, tool results."""
-        return self.messages[self.new_from :]
-
-    @property
-    def bill(self) -> Bill:
-        """Every call of every step, those inside tools included."""
-        return Bill(tuple(charge for step in self.steps for charge in step.bill.charges))
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens of all calls."""
-        return self.bill.usage
-
-    @property
-    def tool_calls(self) -> tuple[ToolUse, ...]:
-        """The tool calls of all steps, in order."""
-        return tuple(use for step in self.steps for use in step.tools)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

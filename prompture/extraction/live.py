@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from prompture.drivers.meter import Meter, metering
-from prompture.flows.attempts import Attempt, AttemptLog, ChargeRecorder
+from prompture.flows.attempts import AttemptLog, ChargeRecorder
 from prompture.flows.base import Ask, HasModel
 from prompture.money import Bill
+from prompture.traces import Attempt
 from prompture.types import Usage
 from prompture.wire.deadline import left, within
 

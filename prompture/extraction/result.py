@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from prompture.compat import cached_property
-from prompture.flows.attempts import Attempt as Attempt
 from prompture.money import Bill
 from prompture.schema.rewriting.change import Change
+from prompture.traces import Attempt as Attempt
 from prompture.types import Completion, Span, Usage
 
 T = TypeVar("T")

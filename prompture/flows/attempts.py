@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from prompture.drivers.core import charge_of
 from prompture.drivers.meter import ChargeRecorder as ChargeRecorder
 from prompture.errors import PromptureError
 from prompture.money import Bill, Charge
-from prompture.schema.check import Problem
+from prompture.traces import Attempt, Problem
 from prompture.types import Completion
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One question to a model. ``problems`` are what was wrong with its answer, with pointers
-    into the schema's own values; ``error`` is set where no answer came (``model`` is empty where
-    not even a driver could be made). ``asked_for`` names the
-    parts that were asked for again, where it was not the whole. ``raw`` is the answer as the
-    model wrote it."""
-
-    model: str
-    strategy: str
-    request_id: str | None = None
-    seconds: float = 0.0
-    problems: tuple[Problem, ...] = ()
-    error: str = ""
-    charge: Charge | None = None
-    repairs: tuple[str, ...] = ()
-    asked_for: tuple[str, ...] = ()
-    raw: str = field(default="", repr=False)
 
 
 class AttemptLog:

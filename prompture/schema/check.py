@@ -4,38 +4,17 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from prompture.copying import Portable
+from prompture.traces import Problem as Problem
 
 PROBLEM_LIMIT = 50
 """At most this many problems are reported for one value."""
 
 EXCERPT_LENGTH = 60
-_POINTER_LENGTH = 200
 
 Segment = str | int
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a value.
-
-    ``pointer`` is an RFC 6901 pointer into the JSON value the model gave; a missing property is
-    named by the pointer it should have had. ``message`` reads after it ("must be an integer") and
-    holds no text of the value. ``kind`` is the name of the rule (a JSON Schema keyword, or
-    Pydantic's error type). ``value`` is an excerpt (at most 60 characters of its repr) of the
-    offending value, or None where it is withheld; it is in neither ``str()`` nor ``repr()``.
-    """
-
-    pointer: str
-    message: str
-    kind: str = ""
-    value: Any = field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        return f"{_shown(self.pointer)}: {self.message}"
 
 
 class InvalidValue(Portable, ValueError):
@@ -93,10 +72,6 @@ def kind_of(value: Any) -> str:
 def _summary(problems: Sequence[Problem], total: int) -> str:
     shown = "; ".join(str(problem) for problem in problems[:3])
     return shown if total <= 3 else f"{shown}; and {total - 3} more"
-
-
-def _shown(path: str) -> str:
-    return _cut(path, _POINTER_LENGTH) or "(root)"
 
 
 def _cut(text: str, length: int) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from prompture.money import Charge, Price, format_usd
-from prompture.types import Usage
+from prompture.usage import COUNTS, TOKEN_COUNTS, Usage
 
 COLUMNS: Mapping[str, str] = {
     "id": "VARCHAR(64) PRIMARY KEY",
@@ -51,21 +51,7 @@ LOSSES = "CREATE TABLE IF NOT EXISTS losses (id VARCHAR(64) PRIMARY KEY, calls B
 WRITTEN = tuple(name for name in COLUMNS if not name.startswith("repriced"))
 """The columns that a call fills."""
 _DUMP = json.JSONEncoder(separators=(",", ":")).encode
-_COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-)
-_MORE = (
-    "input_audio_tokens",
-    "output_audio_tokens",
-    "input_image_tokens",
-    "output_image_tokens",
-    "requests",
-    "searches",
-)
+_MORE = tuple(name for name in COUNTS if name not in TOKEN_COUNTS)
 _RAW = ("speed", "inference_geo", "search_context_size", "iterations", "billed_units")
 """Parts of a provider's usage that a price depends on; counts and names only."""
 
@@ -186,7 +172,7 @@ def usage_of(row: Mapping[str, Any]) -> Usage:
     more = json.loads(row["more_usage"])
     stated = more.pop("stated_cost", None)
     return Usage(
-        **{name: row[name] for name in _COUNTS},
+        **{name: row[name] for name in TOKEN_COUNTS},
         **more,
         stated_cost=None if stated is None else Decimal(stated),
         reported=bool(row["reported"]),
