@@ -17,9 +17,16 @@ import httpx2
 
 from prompture import forks
 from prompture.compat import is_own
-from prompture.drivers import failures, tls
 from prompture.drivers.asyncio_network import LoopBackend
-from prompture.drivers.proxies import Proxy, proxy_for
+from prompture.drivers.connections import (
+    Proxy,
+    TimeLimits,
+    cause_of,
+    failed_before,
+    proxy_for,
+    tls_context,
+    transport_error,
+)
 from prompture.drivers.worker_threads import finish_in_thread
 from prompture.errors import (
     ConfigurationError,
@@ -30,7 +37,6 @@ from prompture.errors import (
 )
 from prompture.wire import deadline
 from prompture.wire.http import (
-    CONNECT_SECONDS,
     MAX_RESPONSE_BYTES,
     USER_AGENT,
     Exchange,
@@ -39,8 +45,6 @@ from prompture.wire.http import (
     HTTPResponse,
     Sleep,
     Work,
-    is_plain,
-    unsendable,
 )
 from prompture.wire.steps import Done, advance
 
@@ -158,7 +162,8 @@ class HttpxTransport:
             if pool and not handed_on:
                 pool.in_flight -= 1
         # Outside of the handler, or the failure would be the error's context.
-        raise self._error(failure, request, limits) from self._told(failure, request.url)
+        error = failed_before(failure, request) or self._error(failure, request.url, limits)
+        raise error from cause_of(failure, request.url)
 
     async def _taken(self, request: HTTPRequest) -> _Pool | None:
         """A pool with a place for the request; None where the client is the caller's own."""
@@ -280,35 +285,14 @@ class HttpxTransport:
                 if pool:
                     pool.in_flight -= 1
         if failure is not None:
-            error = self._transport_error(failure, url, limits)
-            raise error from self._told(failure, url)
+            raise self._error(failure, url, limits) from cause_of(failure, url)
 
-    def _told(self, failure: Exception, url: str) -> BaseException | None:
-        """The failure as the cause of an error; None where its words may hold a secret."""
-        bare = failures.stripped(failure)
-        return bare if is_plain(url) and not isinstance(failure, (ValueError, TypeError)) else None
-
-    def _error(self, failure: Exception, request: HTTPRequest, limits: _Limits) -> Exception:
-        # What is wrong is said without its words, which may quote the key.
-        if error := unsendable(request):
-            return error
+    def _error(self, failure: Exception, url: str, limits: TimeLimits) -> Exception:
         names = {cls.__name__ for cls in type(failure).__mro__}
-        if names & {"InvalidURL", "UnsupportedProtocol", "ValueError", "LocalProtocolError"}:
-            return ProtocolError(f"the answer's head cannot be read: {type(failure).__name__}")
-        return self._transport_error(failure, request.url, limits)
-
-    def _transport_error(self, exc: Exception, url: str, limits: _Limits) -> Exception:
-        """Ours for theirs. httpx's errors have the same names as httpx2's, and are matched so."""
-        names = {cls.__name__ for cls in type(exc).__mro__}
+        if names.isdisjoint(_OF_HTTPX):  # a bug, or a recorder's own: it is raised as it is
+            return failure
         proxy = None if self._client is not None else proxy_for(url)
-        if names & {"ConnectTimeout", "PoolTimeout"}:
-            return failures.connect_timeout(url, proxy, limits.connect)
-        if names & {"ReadTimeout", "WriteTimeout", "TimeoutError"}:
-            return failures.read_timeout(url, limits.read, moment=limits.until)
-        if not names & {"TransportError", "HTTPError", "StreamError", "OSError", *_OF_HTTPCORE}:
-            return exc
-        unsent = bool(names & {"ConnectError", "ProxyError"})
-        return failures.connection_lost(url, proxy, exc, unsent=unsent)
+        return transport_error(failure, url, proxy, limits, deep=False)
 
     async def close(self) -> None:
         """Close the connections of the running loop; a client of the caller's own is left."""
@@ -353,22 +337,19 @@ def _is_untouched() -> bool:
     return False
 
 
-_OF_HTTPCORE = ("NetworkError", "ProtocolError", "TimeoutException", "ProxyError")
+_OF_HTTPX = frozenset(
+    {"TransportError", "HTTPError", "StreamError", "OSError", "NetworkError", "ProtocolError",
+     "TimeoutException", "ProxyError", "PoolTimeout", "TimeoutError"}
+)  # fmt: skip
+"""Base classes of what httpx2, httpx, httpcore2 and the loop raise on the way."""
 
 
 def _made(client: Any, max_bytes: int) -> HttpxTransport:
     return HttpxTransport(client, max_bytes=max_bytes)
 
 
-class _Limits:
-    """The limits of one request: to connect, between bytes, and until the whole must be over."""
-
-    __slots__ = ("connect", "read", "until")
-
-    def __init__(self, timeout: float | None) -> None:
-        self.until = deadline.until()
-        self.read = deadline.sooner(timeout, self.until)
-        self.connect = min(self.read, CONNECT_SECONDS) if self.read else CONNECT_SECONDS
+class _Limits(TimeLimits):
+    __slots__ = ()
 
     def of_httpx(self) -> dict[str, float | None]:
         return {"connect": self.connect, "read": self.read, "write": self.read, "pool": self.read}
@@ -420,14 +401,14 @@ def _proxied(proxy: Proxy, limits: dict[str, Any]) -> httpcore2.AsyncConnectionP
         return httpcore2.AsyncSOCKSProxy(proxy_url=where, proxy_auth=who, **limits)
     if url.scheme == "https":
         # TLS within TLS, which asyncio's streams do not carry everywhere.
-        limits = {**limits, "network_backend": None, "proxy_ssl_context": tls.context()}
+        limits = {**limits, "network_backend": None, "proxy_ssl_context": tls_context()}
     return httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=who, **limits)
 
 
 def _transport(origin: str) -> _Transport:
     proxy = proxy_for(origin)
     secure = origin.lower().startswith("https://")
-    return _Transport(tls.context() if secure else None, proxy)
+    return _Transport(tls_context() if secure else None, proxy)
 
 
 def _raw(response: Any, *, own: bool) -> AsyncIterator[bytes]:

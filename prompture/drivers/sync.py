@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import time
 from collections.abc import Iterator
 from http.client import HTTPResponse as HTTPResponse11
@@ -16,19 +15,24 @@ from requests.adapters import HTTPAdapter
 
 from prompture import forks
 from prompture.compat import free_queues, is_own
-from prompture.drivers import failures, tls
-from prompture.drivers.proxies import Proxy, proxy_for
+from prompture.drivers.connections import (
+    Proxy,
+    TimeLimits,
+    cause_of,
+    failed_before,
+    proxy_for,
+    tls_context,
+    transport_error,
+)
 from prompture.errors import (
     ConfigurationError,
     ConnectionLost,
-    PromptureError,
     ProtocolError,
     TransportError,
 )
 from prompture.wire import deadline
 from prompture.wire.chunked import ChunkedDecoder
 from prompture.wire.http import (
-    CONNECT_SECONDS,
     MAX_RESPONSE_BYTES,
     USER_AGENT,
     Exchange,
@@ -37,9 +41,7 @@ from prompture.wire.http import (
     HTTPResponse,
     Sleep,
     Work,
-    is_plain,
     stated_length,
-    unsendable,
 )
 from prompture.wire.steps import Done, advance
 
@@ -52,10 +54,10 @@ class _Adapter(HTTPAdapter):
     """Pools that share the process's one TLS context."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=tls.context(), **kwargs)
+        super().init_poolmanager(*args, ssl_context=tls_context(), **kwargs)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(*args, ssl_context=tls.context(), **kwargs)
+        return super().proxy_manager_for(*args, ssl_context=tls_context(), **kwargs)
 
 
 class RequestsTransport:
@@ -128,22 +130,23 @@ class RequestsTransport:
 
     def send(self, request: HTTPRequest) -> HTTPResponse:
         """One request, one response. Raises TransportError and ProtocolError."""
-        clock = _Clock(request.timeout)
+        limits = _Limits(request.timeout)
         try:
-            response = self._response(request, clock)
+            response = self._response(request, limits)
             headers = {name.lower(): value for name, value in response.headers.items()}
             if request.stream and response.status_code < 300:
-                chunks = self._chunks(response, request.url, clock)
+                chunks = self._chunks(response, request.url, limits)
                 return HTTPResponse(response.status_code, headers, chunks=chunks)
             return HTTPResponse(
-                response.status_code, headers, self._body(response, request.url, clock)
+                response.status_code, headers, self._body(response, request.url, limits)
             )
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
             failure: Exception = exc
         # Outside of the handler, or the failure would be the error's context.
-        raise self._error(failure, request, clock) from self._told(failure, request.url)
+        error = failed_before(failure, request) or self._error(failure, request.url, limits)
+        raise error from cause_of(failure, request.url)
 
-    def _response(self, request: HTTPRequest, clock: _Clock) -> requests.Response | _Straight:
+    def _response(self, request: HTTPRequest, limits: _Limits) -> requests.Response | _Straight:
         if self._stale is not None:
             raise ConfigurationError(
                 "the session that was given cannot be used after a fork: make it, and the "
@@ -152,9 +155,11 @@ class RequestsTransport:
         _keep_out_of_logs(request.url)
         straight = self._own and _is_untouched(self._session)
         pool = self._pool(request.url) if straight else None
-        return self._asked(request, clock) if pool is None else self._straight(pool, request, clock)
+        return (
+            self._asked(request, limits) if pool is None else self._straight(pool, request, limits)
+        )
 
-    def _straight(self, pool: Any, request: HTTPRequest, clock: _Clock) -> _Straight:
+    def _straight(self, pool: Any, request: HTTPRequest, limits: _Limits) -> _Straight:
         """Send over a pool of the session's. What requests would put around it (cookies, other
         kinds of headers, its own response) is not wanted, and costs as much again."""
         url = request.url
@@ -168,11 +173,11 @@ class RequestsTransport:
             assert_same_host=False,
             preload_content=False,
             decode_content=False,
-            timeout=urllib3.Timeout(connect=clock.connect, read=clock.read),
+            timeout=urllib3.Timeout(connect=limits.connect, read=limits.read),
         )
         return _Straight(raw)
 
-    def _asked(self, request: HTTPRequest, clock: _Clock) -> requests.Response:
+    def _asked(self, request: HTTPRequest, limits: _Limits) -> requests.Response:
         """Send by the session's ``request``, where recorders, mocks, tracers and the caller's
         own classes may have put themselves."""
         own: dict[str, Any] = {}
@@ -190,7 +195,7 @@ class RequestsTransport:
             # A netrc file would replace the key.
             auth=self._session.auth or _as_it_is,
             stream=True,
-            timeout=(clock.connect, clock.read),
+            timeout=(limits.connect, limits.read),
             allow_redirects=False,
             **own,
         )
@@ -230,23 +235,23 @@ class RequestsTransport:
         if not isinstance(self._session.adapters.get("https://"), _Adapter):
             self._session.mount("https://", _Adapter(pool_connections=8, pool_maxsize=POOL_SIZE))
 
-    def _body(self, response: requests.Response | _Straight, url: str, clock: _Clock) -> bytes:
+    def _body(self, response: requests.Response | _Straight, url: str, limits: _Limits) -> bytes:
         """The whole body. Reading it to the end gives the connection back to the pool."""
         headers = response.headers
         length = stated_length(headers.get("content-length"))
         short = length is not None and length <= self._max_bytes
-        if short and clock.until is None and "content-encoding" not in headers:
+        if short and limits.until is None and "content-encoding" not in headers:
             return response.content
-        return b"".join(self._chunks(response, url, clock))
+        return b"".join(self._chunks(response, url, limits))
 
     def _chunks(
-        self, response: requests.Response | _Straight, url: str, clock: _Clock
+        self, response: requests.Response | _Straight, url: str, limits: _Limits
     ) -> Iterator[bytes]:
         """The body as it arrives, each piece as soon as it is there."""
         read, born = 0, forks.count()
         failure: Exception | None = None
         try:
-            for chunk in _pieces(response, clock):
+            for chunk in _pieces(response, limits):
                 read += len(chunk)
                 if read > self._max_bytes:
                     raise ProtocolError(f"the response passes {self._max_bytes} bytes")
@@ -258,36 +263,11 @@ class RequestsTransport:
         finally:
             response.close()
         if failure is not None:
-            error = self._transport_error(failure, url, clock)
-            raise error from self._told(failure, url)
+            raise self._error(failure, url, limits) from cause_of(failure, url)
 
-    def _told(self, failure: Exception, url: str) -> BaseException | None:
-        """The failure as the cause of an error; None where its words may hold a secret."""
-        bare = failures.stripped(failure)
-        if not is_plain(url) or isinstance(failure, ValueError):
-            return None
-        return bare
-
-    def _error(self, failure: Exception, request: HTTPRequest, clock: _Clock) -> PromptureError:
-        # What is wrong is said without its words, which may quote the key.
-        if error := unsendable(request):
-            return error
-        if isinstance(failure, ValueError) and not isinstance(failure, _LOST):
-            return ProtocolError(f"the answer's head cannot be read: {type(failure).__name__}")
-        return self._transport_error(failure, request.url, clock)
-
-    def _transport_error(self, exc: Exception, url: str, clock: _Clock) -> PromptureError:
+    def _error(self, failure: Exception, url: str, limits: TimeLimits) -> TransportError:
         proxy = self._proxy(url) if self._own else None
-        chain = list(failures.causes(exc))
-        # It is a timeout to urllib3.
-        refused = any(isinstance(e, urllib3.exceptions.NewConnectionError) for e in chain)
-        late = any(isinstance(e, urllib3.exceptions.ConnectTimeoutError) for e in chain)
-        if late and not refused:
-            return failures.connect_timeout(url, proxy, clock.connect)
-        if any(isinstance(e, _TIMEOUTS) for e in chain) or "Read timed out" in str(exc):
-            return failures.read_timeout(url, clock.read, moment=clock.until)
-        unsent = refused or any(isinstance(e, _BEFORE) for e in chain)
-        return failures.connection_lost(url, proxy, exc, unsent=unsent)
+        return transport_error(failure, url, proxy, limits, deep=True)
 
     def close(self) -> None:
         """Close the connections; a session of the caller's own is the caller's to close."""
@@ -298,16 +278,6 @@ class RequestsTransport:
                 if pool is not None:
                     pool.close()
             self._session.close()
-
-
-_LOST = urllib3.exceptions.ProtocolError
-_TIMEOUTS = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
-_BEFORE = (
-    requests.exceptions.ProxyError,
-    urllib3.exceptions.ProxyError,
-    ssl.SSLCertVerificationError,
-)
-"""What fails before a request has left for the provider."""
 
 
 def _made(session: requests.Session | None, max_bytes: int) -> RequestsTransport:
@@ -341,15 +311,8 @@ def _is_untouched(session: requests.Session) -> bool:
 _known: tuple[Any, ...] = ()
 
 
-class _Clock:
-    """The limits of one request: to connect, between bytes, and until the whole must be over."""
-
-    __slots__ = ("connect", "read", "until")
-
-    def __init__(self, timeout: float | None) -> None:
-        self.until = deadline.until()
-        self.read = deadline.sooner(timeout, self.until)
-        self.connect = min(self.read, CONNECT_SECONDS) if self.read else CONNECT_SECONDS
+class _Limits(TimeLimits):
+    __slots__ = ()
 
     def tick(self, raw: Any) -> None:
         """Before each piece: wait for it no longer than is left. Raises TimeoutError."""
@@ -421,7 +384,7 @@ def _keep_out_of_logs(url: str) -> None:
     _queries.known[query] = None
 
 
-def _pieces(response: requests.Response | _Straight, clock: _Clock) -> Iterator[bytes]:
+def _pieces(response: requests.Response | _Straight, limits: _Limits) -> Iterator[bytes]:
     raw = response.raw
     if not isinstance(raw, urllib3.HTTPResponse):
         # A recorder's or a mock's stand-in, which has not all of the methods.
@@ -430,13 +393,13 @@ def _pieces(response: requests.Response | _Straight, clock: _Clock) -> Iterator[
         else:
             yield from raw.stream(65536, decode_content=True)
         return
-    clock.tick(raw)
+    limits.tick(raw)
     if _is_plainly_chunked(raw):
-        yield from _unchunked(raw, clock)
+        yield from _unchunked(raw, limits)
         return
     while chunk := raw.read1(65536, decode_content=True):
         yield chunk
-        clock.tick(raw)
+        limits.tick(raw)
 
 
 def _is_plainly_chunked(raw: urllib3.HTTPResponse) -> bool:
@@ -449,7 +412,7 @@ def _is_plainly_chunked(raw: urllib3.HTTPResponse) -> bool:
     )
 
 
-def _unchunked(raw: Any, clock: _Clock) -> Iterator[bytes]:
+def _unchunked(raw: Any, limits: _Limits) -> Iterator[bytes]:
     """Pieces of a chunked body, many chunks in one where they are there.
 
     urllib3 takes three microseconds for each chunk, and providers send an event in each.
@@ -462,7 +425,7 @@ def _unchunked(raw: Any, clock: _Clock) -> Iterator[bytes]:
             raise urllib3.exceptions.ProtocolError("the body ended inside a chunk")
         if piece := decoder.feed(block):
             yield piece
-        clock.tick(raw)
+        limits.tick(raw)
     # At the end of the message the connection goes back to its pool.
     original.close()
     raw.release_conn()

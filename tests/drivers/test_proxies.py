@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from prompture.drivers import proxies
-from prompture.drivers.proxies import proxy_for
+from prompture.drivers import connections
+from prompture.drivers.connections import proxy_for
 from prompture.errors import ConfigurationError, ConnectionLost
 from tests import server as served
 from tests.drivers.colours import COLOURS, Colour
@@ -94,7 +94,7 @@ def test_no_proxies(value: str, colour: Colour, monkeypatch: pytest.MonkeyPatch)
 def test_variables(
     variables: dict[str, str], used: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proxies, "getproxies", dict)
+    monkeypatch.setattr(connections, "getproxies", dict)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     found = proxy_for("http://api.example.test/v1")
@@ -198,7 +198,7 @@ def test_a_proxy_that_refuses_to_tunnel(colour: Colour, monkeypatch: pytest.Monk
 
 
 def test_a_socks_proxy_without_its_package(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxies, "find_spec", lambda name: None)
+    monkeypatch.setattr(connections, "find_spec", lambda name: None)
     monkeypatch.setenv("ALL_PROXY", f"socks5://user:{SECRET}@127.0.0.1:1080")
     with pytest.raises(ConfigurationError, match=r"\(ALL_PROXY\).*pip install") as caught:
         colour.complete(colour.driver("http://api.example.test/v1"))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from prompture import Completion, ConnectionLost, Retry, async_driver_for, driver_for
-from prompture.drivers import tls
+from prompture.drivers import connections
 
 trustme = pytest.importorskip("trustme")
 
@@ -91,9 +91,9 @@ def trusted(authority: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    tls.context.cache_clear()
+    connections.tls_context.cache_clear()
     yield
-    tls.context.cache_clear()
+    connections.tls_context.cache_clear()
 
 
 def _settings(server: Server) -> dict[str, Any]:
@@ -132,6 +132,6 @@ def test_answers_and_streams_over_one_connection(
 
 @pytest.mark.parametrize("colour", [_sync, _async], ids=["sync", "async"])
 def test_an_unknown_authority_is_refused(server: Server, colour: Any) -> None:
-    tls.context.cache_clear()
+    connections.tls_context.cache_clear()
     with pytest.raises(ConnectionLost, match=r"(?i)certificate"):
         colour(server, 1)

@@ -1,0 +1,286 @@
+"""What both transports share: proxies of the environment, the TLS context, the words of errors.
+
+``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` count in lower or upper case (lower
+wins); else what the system is set to (Windows, macOS). Messages name the variable, never its
+value, which may hold a password.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import getproxies, getproxies_environment, proxy_bypass
+
+from prompture.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    ConnectTimeout,
+    PromptureError,
+    ProtocolError,
+    ReadTimeout,
+    TransportError,
+)
+from prompture.wire import deadline
+from prompture.wire.http import CONNECT_SECONDS, HTTPRequest, host_of, is_plain, unsendable
+
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_ALIASES = {"socks": "socks5"}
+"""What desktops write into the environment; the proxy is then one of version 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """``url`` is whole, with user and password; ``shown`` may be told: host, port, variable."""
+
+    url: str = field(repr=False)
+    shown: str
+
+    @property
+    def is_socks(self) -> bool:
+        return self.url.startswith("socks")
+
+    def require(self, module: str, package: str) -> None:
+        """Raise ConfigurationError where this is a SOCKS proxy and a module is missing."""
+        if self.is_socks and find_spec(module) is None:
+            raise ConfigurationError(
+                f"{self.shown} is a SOCKS proxy, which needs another package: pip install {package}"
+            )
+
+
+def proxy_for(url: str) -> Proxy | None:
+    """The proxy on the way to a URL; None where there is none.
+
+    Raises ConfigurationError for a variable that names no proxy.
+    """
+    parts = urlsplit(url)
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    named = getproxies_environment()
+    proxies = named or getproxies()
+    key = next((key for key in (scheme, "all") if proxies.get(key)), None)
+    if key is None or _is_excepted(host, parts.port or _PORTS.get(scheme), _exceptions()):
+        return None
+    if not named and proxy_bypass(host):
+        return None
+    return _parsed(proxies[key].strip(), _variable(key))
+
+
+def _variable(key: str) -> str:
+    names = (f"{key}_proxy", f"{key}_proxy".upper())
+    return next((name for name in names if os.environ.get(name)), f"the system's {key} proxy")
+
+
+def _parsed(value: str, variable: str) -> Proxy:
+    scheme, mark, rest = value.partition("://")
+    if not mark:
+        scheme, rest = "http", value
+    scheme = _ALIASES.get(scheme.lower(), scheme.lower())
+    if scheme not in _PORTS:
+        raise ConfigurationError(
+            f"{variable}: a proxy's URL begins with one of {', '.join(_PORTS)} and ://"
+        )
+    # By hand: a password may hold what ends the authority of a URL (/, ?, #, @).
+    who, at, where = rest.rpartition("@")
+    where = re.split(r"[/?#]", where, maxsplit=1)[0]
+    try:
+        parts = urlsplit(f"//{where}")
+        host, port = parts.hostname, parts.port or _PORTS[scheme]
+    except ValueError:
+        host, port = None, 0
+    if not host or re.search(r"[\s\x00-\x1f]", where):
+        raise ConfigurationError(f"{variable} names no proxy: write it as http://host:port")
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    user, colon, password = who.partition(":")
+    told = f"{quote(unquote(user), safe='')}{colon}{quote(unquote(password), safe='')}{at}"
+    return Proxy(url=f"{scheme}://{told}{place}", shown=f"the proxy {place} ({variable})")
+
+
+def _exceptions() -> list[str]:
+    value = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    return [each.lower() for each in re.split(r"[\s,;]+", value) if each]
+
+
+def _is_excepted(host: str, port: int | None, exceptions: list[str]) -> bool:
+    address = _address(host)
+    return any(_matches(each, host.rstrip("."), address, port) for each in exceptions)
+
+
+def _matches(
+    entry: str, host: str, address: IPv4Address | IPv6Address | None, port: int | None
+) -> bool:
+    """Whether an entry of ``no_proxy`` is meant for a host: a name with those beneath it, an
+    address, a network, each with a port or without; ``*`` is for all."""
+    entry = entry.partition("://")[2] or entry
+    if entry == "*":
+        return True
+    if address is not None:
+        try:
+            return address in ip_network(entry.strip("[]"), strict=False)
+        except ValueError:
+            pass
+    name, only = entry, None
+    if found := re.fullmatch(r"(\[[^\]]*\]|[^:]*):(\d+)", entry):
+        name, only = found[1], int(found[2])
+    if only is not None and only != port:
+        return False
+    if address is not None:
+        return _address(name.strip("[]")) == address
+    name = name.removeprefix("*").strip(".")
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Verifies against ``SSL_CERT_FILE`` (or requests' and curl's variables), else certifi.
+
+    Raises ConfigurationError where the variable names no readable bundle.
+    """
+    for name in _BUNDLES:
+        if path := os.environ.get(name):
+            try:
+                if os.path.isdir(path):
+                    return ssl.create_default_context(capath=path)
+                return ssl.create_default_context(cafile=path)
+            except (OSError, ssl.SSLError) as exc:
+                raise ConfigurationError(f"{name} names no readable CA bundle: {exc}") from exc
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+class TimeLimits:
+    """The limits of one request, in seconds: to connect and between bytes; ``until`` is the moment
+    (``time.monotonic``) at which the whole call must be over, None for no limit."""
+
+    __slots__ = ("connect", "read", "until")
+
+    def __init__(self, timeout: float | None) -> None:
+        self.until = deadline.until()
+        self.read = deadline.sooner(timeout, self.until)
+        self.connect = min(self.read, CONNECT_SECONDS) if self.read else CONNECT_SECONDS
+
+
+_UNREADABLE = frozenset({"InvalidURL", "UnsupportedProtocol", "ValueError", "LocalProtocolError"})
+_NO_CONNECTION_YET = frozenset({"ConnectTimeout", "ConnectTimeoutError", "PoolTimeout"})
+_NO_BYTES = frozenset({"ReadTimeout", "ReadTimeoutError", "WriteTimeout"})
+_UNSENT = frozenset({"ConnectError", "ProxyError", "SSLCertVerificationError"})
+"""What fails before a request has left for the provider."""
+
+
+def failed_before(failure: Exception, request: HTTPRequest) -> PromptureError | None:
+    """The error of a request that cannot be written, or of a head that cannot be read; None for
+    what failed on the way. Neither quotes the failure's words, which may hold the key."""
+    if error := unsendable(request):
+        return error
+    if _names([failure]) & _UNREADABLE:
+        return ProtocolError(f"the answer's head cannot be read: {type(failure).__name__}")
+    return None
+
+
+def transport_error(
+    failure: Exception, url: str, proxy: Proxy | None, limits: TimeLimits, *, deep: bool
+) -> TransportError:
+    """Our error for what requests, urllib3, httpx2 or httpx raised.
+
+    Their classes are matched by name: httpx and httpx2 have the same, and neither transport then
+    imports the other's library. ``deep`` looks at the causes too, where urllib3 hides its own.
+    """
+    chain = list(causes(failure)) if deep else [failure]
+    names = _names(chain)
+    # To urllib3 a refused connection is a connection timeout as well.
+    refused = "NewConnectionError" in names
+    if names & _NO_CONNECTION_YET and not refused:
+        within = (
+            "the time that was given" if limits.connect is None else f"{limits.connect:.3g} seconds"
+        )
+        return ConnectTimeout(f"no connection to {_way(url, proxy)} within {within}")
+    if names & _NO_BYTES or any(isinstance(each, TimeoutError) for each in chain):
+        return _read_timeout(url, limits)
+    error = ConnectionLost(f"connection to {_way(url, proxy)} failed: {reason_of(failure)}")
+    error.unsent = refused or bool(names & _UNSENT)
+    return error
+
+
+def _names(chain: Iterable[BaseException]) -> set[str]:
+    return {cls.__name__ for each in chain for cls in type(each).__mro__}
+
+
+def _read_timeout(url: str, limits: TimeLimits) -> ReadTimeout:
+    host, seconds = host_of(url), limits.read
+    if limits.until is not None and time.monotonic() >= limits.until - 0.01:
+        return ReadTimeout(f"{host}: the time for the whole call was over before its answer was")
+    within = "the time that was given" if seconds is None else f"{seconds:.3g} seconds"
+    return ReadTimeout(f"{host} sent nothing for {within} (timeout={seconds or 0:g})")
+
+
+def cause_of(failure: Exception, url: str) -> BaseException | None:
+    """The failure as the ``__cause__`` of an error, without its frames; None where its words may
+    hold a secret: the URL has a query or a password, or a value of a header is quoted."""
+    bare = stripped(failure)
+    return bare if is_plain(url) and not isinstance(failure, (ValueError, TypeError)) else None
+
+
+def _way(url: str, proxy: Proxy | None) -> str:
+    return f"{host_of(url)} through {proxy.shown}" if proxy else host_of(url)
+
+
+def reason_of(exc: BaseException) -> str:
+    """The words of the cause beneath all others."""
+    chain = list(causes(exc))
+    for each in chain:
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {each.verify_message}"
+        if isinstance(each, socket.gaierror):
+            return f"its name is not known: {each.strerror}"
+        if isinstance(each, ssl.SSLError) and each.reason:
+            return f"no TLS with it: {str(each.reason).replace('_', ' ').lower()}"
+    for each in reversed(chain):
+        if isinstance(each, OSError) and isinstance(each.errno, int) and each.errno > 0:
+            return os.strerror(each.errno)
+    words = [text for each in chain if (text := str(each).strip())]
+    return words[-1][:200] if words else type(exc).__name__
+
+
+def causes(exc: BaseException) -> Iterator[BaseException]:
+    """An exception and all that it stands for: causes, contexts, reasons, arguments."""
+    seen: list[BaseException] = []
+    left: list[object] = [exc]
+    while left and len(seen) < 50:
+        each = left.pop(0)
+        if not isinstance(each, BaseException) or any(each is other for other in seen):
+            continue
+        seen.append(each)
+        left += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
+    yield from seen
+
+
+def stripped(exc: BaseException) -> BaseException:
+    """The exception, and those beneath it, without their frames.
+
+    The frames of requests, urllib3 and httpcore2 hold the key (traceback viewers show locals),
+    and their connections, which would stay open as long as somebody keeps the error.
+    """
+    for each in causes(exc):
+        each.__traceback__ = None
+        for name in ("request", "_request", "response", "pool", "conn"):
+            if name in getattr(each, "__dict__", {}):
+                setattr(each, name, None)
+    return exc
