@@ -18,7 +18,7 @@ from prompture.agents.history import cut, portable, transcript
 from prompture.agents.record import AgentResult, Trace
 from prompture.agents.run import iterate
 from prompture.agents.tools import FunctionTool
-from prompture.drivers.core import charge_of
+from prompture.drivers.call import charge_of
 from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
 from prompture.extraction.models import check_one, makers
 from prompture.given import half_made

@@ -16,7 +16,7 @@ from prompture.agents.record import AgentResult, OpenStep, RunRecord, Status
 from prompture.agents.setup import RunSettings, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.codecs.prompted import prompted_request, read_calls
-from prompture.drivers.core import charge_of
+from prompture.drivers.call import charge_of
 from prompture.errors import Invalid, InvalidRequest, ToolArgumentsInvalid, TransportError
 from prompture.extraction.salvage import cause_of, with_rest
 from prompture.flows.judge import blames_format, complaint, stop_error

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 from prompture.drivers import meter
-from prompture.drivers.core import BaseDriver, Call, is_long, with_partial
+from prompture.drivers.call import Call
+from prompture.drivers.core import BaseDriver
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.probe import AsyncProbes, SyncProbes
 from prompture.drivers.provider import Features, Provider
+from prompture.drivers.request_checks import is_long
 from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
-from prompture.errors import ConfigurationError, PromptureError
+from prompture.errors import ConfigurationError
 from prompture.given import wrong
 from prompture.types import Completion, Delta, Request
 from prompture.wire.http import LARGE_CHARS, Exchange
@@ -89,14 +91,8 @@ class Driver(SyncGenerate, SyncProbes, BaseDriver):
         """
         self._require_open()
         call = Call(self, request)
-        try:
+        with call.settling():
             return call.decoded(self._transport.run(call.exchange()))
-        except PromptureError as exc:
-            call.failed(exc)
-            raise
-        except BaseException:  # an interrupt or a bug: the call is billed as unknown
-            call.abandoned()
-            raise
 
     def stream(self, request: Request) -> Iterator[Delta | Completion]:
         """Yield each delta as it arrives, then the completion they add up to.
@@ -108,32 +104,17 @@ class Driver(SyncGenerate, SyncProbes, BaseDriver):
         self.require("streaming")
         call = Call(self, request, stream=True)
         while True:
-            decoder, emitted, response = call.decoder(), False, None
-            try:
-                response = self._transport.run(call.exchange())
+            decoder = call.decoder()
+            with call.trying(decoder) as attempt:
+                attempt.response = response = self._transport.run(call.exchange())
                 for chunk in response.chunks or ():
                     for delta in decoder.feed(chunk):
-                        emitted = True
+                        attempt.emitted = True
                         yield call.delta(delta)
                 done = call.finished(decoder.close(), response)
+            if attempt.delay is None:
                 break
-            except PromptureError as exc:
-                exc = with_partial(exc, decoder if response else None)
-                delay = call.delay(exc) if response and not emitted else None
-                if delay is None:
-                    call.failed(exc)
-                    raise
-                call.note_try(exc)
-            except (GeneratorExit, KeyboardInterrupt):
-                call.cancelled(decoder.partial())
-                raise
-            except BaseException:  # a bug: the call is billed as unknown
-                call.abandoned()
-                raise
-            finally:
-                if response and response.chunks:
-                    response.chunks.close()  # type: ignore[attr-defined]
-            time.sleep(delay)
+            time.sleep(attempt.delay)
         yield done
 
     def _run(self, exchange: Exchange[T]) -> T:
@@ -188,20 +169,12 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, BaseDriver):
         Raises ProviderError, TransportError, ProtocolError and ConfigurationError.
         """
         self._require_open()
-        call, handed_on = await _call(self, request), False
-        try:
+        call = await _call(self, request)
+        async with call.settling() as settling:
             response = await self._transport.run(call.exchange())
             if call.blocks or len(response.body) > LARGE_CHARS:
-                handed_on = True
-                return await finish_in_thread(call.answered, response)
+                return await settling.finish_in_thread(call.decoded, response)
             return call.decoded(response)
-        except PromptureError as exc:
-            await _settle(call, call.failed, exc)
-            raise
-        except BaseException as exc:  # cancelled, or a bug: the call is billed as unknown
-            if not handed_on:  # else the thread settles it
-                await _settle(call, call.abandoned, exc)
-            raise
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
         """Yield each delta as it arrives, then the completion they add up to.
@@ -211,41 +184,23 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, BaseDriver):
         """
         self._require_open()
         self.require("streaming")
-        call, handed_on = await _call(self, request, stream=True), False
+        call = await _call(self, request, stream=True)
         while True:
-            decoder, emitted, response = call.decoder(), False, None
-            try:
-                response = await self._transport.run(call.exchange())
+            decoder = call.decoder()
+            async with call.trying(decoder) as attempt:
+                attempt.response = response = await self._transport.run(call.exchange())
                 async for chunk in response.achunks or _none():
                     for delta in decoder.feed(chunk):
-                        emitted = True
+                        attempt.emitted = True
                         yield call.delta(delta)
                 whole = decoder.close()
                 if call.blocks:
-                    handed_on = True
-                    done = await finish_in_thread(call.concluded, whole, response)
+                    done = await attempt.finish_in_thread(call.finished, whole, response)
                 else:
                     done = call.finished(whole, response)
+            if attempt.delay is None:
                 break
-            except PromptureError as exc:
-                exc = with_partial(exc, decoder if response else None)
-                delay = call.delay(exc) if response and not emitted else None
-                if delay is None:
-                    await _settle(call, call.failed, exc)
-                    raise
-                await _settle(call, call.note_try, exc)
-            except (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError):
-                if not handed_on:
-                    await _settle(call, call.cancelled, decoder.partial())
-                raise
-            except BaseException as exc:  # a bug: the call is billed as unknown
-                if not handed_on:
-                    await _settle(call, call.abandoned, exc)
-                raise
-            finally:
-                if response and response.achunks:
-                    await response.achunks.aclose()  # type: ignore[attr-defined]
-            await asyncio.sleep(delay)
+            await asyncio.sleep(attempt.delay)
         yield done
 
     async def _run(self, exchange: Exchange[T]) -> T:
@@ -299,15 +254,7 @@ def _abandon(made: asyncio.Future[Call]) -> None:
     if made.cancelled() or made.exception() is not None:
         return
     call = made.result()
-    if not call.blocks:
-        call.withdrawn()
-        return
-    start_in_thread(call.withdrawn)
-
-
-async def _settle(call: Call, work: Callable[..., None], *args: Any) -> None:
-    """Tell the call's meters, in a thread where that may wait."""
     if call.blocks:
-        await finish_in_thread(work, *args)
+        start_in_thread(call.withdraw)
     else:
-        work(*args)
+        call.withdraw()

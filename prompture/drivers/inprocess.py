@@ -18,7 +18,8 @@ from typing import Any, Self, cast
 from prompture import forks
 from prompture.codecs.base import Codec
 from prompture.compat import cached_property
-from prompture.drivers.core import BaseDriver, Call
+from prompture.drivers.call import Call
+from prompture.drivers.core import BaseDriver
 from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.probe import Health
@@ -109,15 +110,10 @@ class InProcessBase(BaseDriver):
         return self._answer_with(self.engine, request)
 
     def _answer_with(self, engine: Engine, request: Request) -> Completion:
-        call = _EngineCall(self, request)
-        try:
+        call = EngineCall(self, request)
+        call.wait_for_meters()
+        with call.settling():
             return call.finished(engine.answer(call.request), None)
-        except PromptureError as exc:
-            call.failed(exc)
-            raise
-        except BaseException:  # an interrupt or a bug: the call is billed as unknown
-            call.abandoned()
-            raise
 
     def _streamed(self, request: Request) -> Generator[Delta | Completion, None, None]:
         """What the engine streams, where it does; else its whole answer as deltas."""
@@ -126,25 +122,19 @@ class InProcessBase(BaseDriver):
         if stream is None:
             yield from _pieces(self._answer_with(engine, request))
             return
-        call = _EngineCall(self, request)
-        said: list[str] = []
-        try:
-            with closing(stream(call.request)) as pieces:
-                for piece in pieces:
-                    if isinstance(piece, Completion):
-                        done = call.finished(piece, None)
-                        break
-                    said.append(piece.text)
-                    yield call.delta(piece)
-        except PromptureError as exc:
-            call.failed(exc)
-            raise
-        except (GeneratorExit, KeyboardInterrupt):
-            call.cancelled(Completion(text="".join(said)))
-            raise
-        except BaseException:  # a bug: the call is billed as unknown
-            call.abandoned()
-            raise
+        call = EngineCall(self, request)
+        call.wait_for_meters()
+        texts: list[str] = []
+        with (
+            call.settling(lambda: Completion(text="".join(texts))),
+            closing(stream(call.request)) as pieces,
+        ):
+            for piece in pieces:
+                if isinstance(piece, Completion):
+                    done = call.finished(piece, None)
+                    break
+                texts.append(piece.text)
+                yield call.delta(piece)
         yield done
 
     def _models(self) -> list[ModelInfo]:
@@ -203,11 +193,11 @@ NO_CODEC = cast(Codec, _NoCodec())
 """The codec of rows whose models all run in this process."""
 
 
-class _EngineCall(Call):
+class EngineCall(Call):
     """A call with nothing to encode."""
 
-    def __init__(self, driver: BaseDriver, request: Request) -> None:
-        super().__init__(driver, request)
+    def wait_for_meters(self) -> None:
+        """Wait as long as the meters want, in a thread that may be held up."""
         while self.wait:
             time.sleep(self.wait)
             self.begin()

@@ -6,6 +6,7 @@ The drivers ask every active meter before a call and tell it after. Nothing here
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +15,15 @@ from importlib import import_module
 from threading import get_ident
 from typing import TYPE_CHECKING, Protocol
 
+from prompture.errors import PromptureError
+
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
     from prompture.money import Charge
     from prompture.types import Request
+
+
+_log = logging.getLogger("prompture")
 
 
 class Busy(Exception):
@@ -79,6 +85,70 @@ class ChargeRecorder(Meter):
     def again(self, token: object, charge: Charge) -> None:
         """Record a failed try."""
         self.charges.append(charge)
+
+
+class Watching:
+    """The meters that watch one call, each with the token that it gave."""
+
+    __slots__ = ("_tokens",)
+
+    def __init__(self) -> None:
+        self._tokens: list[tuple[Meter, object]] = []
+
+    @property
+    def blocks(self) -> bool:
+        """Whether calling them may wait."""
+        return any(getattr(each, "blocks", False) for each, _ in self._tokens)
+
+    def ask(self, request: Request, driver: BaseDriver) -> Request:
+        """The request as they let it pass. Raises what ``before`` raises."""
+        for each in active():
+            request, token = each.before(request, driver)
+            self._tokens.append((each, token))
+        return request
+
+    def again(self, charge: Charge) -> None:
+        """A try has failed, and another will follow. Raises errors of ours, to stop the call."""
+        for each, token in self._tokens:
+            try:
+                each.again(token, charge)
+            except PromptureError:
+                raise
+            except Exception as exc:  # a meter of somebody else's; logged, the answer goes on
+                _log_failure(each, exc)
+
+    def after(self, charge: Charge) -> None:
+        """The call is over. Every meter hears of it, also where one of them fails: the first
+        error of ours is raised at the end, others (a full disk, a fault of the meter) are logged,
+        for the answer was paid for and is not lost for them."""
+        failure: PromptureError | None = None
+        while self._tokens:
+            each, token = self._tokens.pop()
+            try:
+                each.after(token, charge)
+            except PromptureError as exc:
+                failure = failure or exc
+            except Exception as exc:  # a meter of somebody else's; logged, the answer goes on
+                _log_failure(each, exc)
+        if failure is not None:
+            raise failure
+
+    def withdraw(self) -> None:
+        """The call is not made after all."""
+        while self._tokens:
+            each, token = self._tokens.pop()
+            try:
+                each.withdraw(token)
+            except Exception as exc:  # a meter of somebody else's; logged, the others are called
+                _log_failure(each, exc)
+
+
+def _log_failure(each: Meter, error: Exception) -> None:
+    _log.warning(
+        "%s could not note a call and its price: %s",
+        type(each).__name__,
+        type(error).__name__,
+    )
 
 
 asking: ContextVar[tuple[int, int] | None] = ContextVar("prompture_asking", default=None)

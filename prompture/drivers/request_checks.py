@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from prompture import given
 from prompture.errors import ConfigurationError, UnsupportedError
-from prompture.types import Document, File, Image, Message, Request, Role, Text, Tool
+from prompture.types import Document, File, Image, Message, Part, Request, Role, Text, Tool
+from prompture.wire.http import LARGE_CHARS
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
@@ -198,3 +199,27 @@ def refuse_unwritable(request: Request) -> None:
     for message in request.messages:
         for call in message.calls:
             given.sendable(call.arguments, f"the arguments of the call of {call.name!r}")
+
+
+def is_long(request: Request) -> bool:
+    """Whether encoding the request takes long enough to be felt. One that is no request is not:
+    ``checked`` says what is wrong with it."""
+    try:
+        return _is_long(request)
+    except (AttributeError, TypeError):
+        return False
+
+
+def _is_long(request: Request) -> bool:
+    for message in request.messages:
+        content = message.content
+        if isinstance(content, str):
+            if len(content) > LARGE_CHARS:
+                return True
+        elif any(_size(part) > LARGE_CHARS for part in content):
+            return True
+    return False
+
+
+def _size(part: Part) -> int:
+    return len(part.text if isinstance(part, (Text, Document)) else part.data or b"")

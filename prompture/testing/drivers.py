@@ -10,19 +10,18 @@ from typing import Any, TypeAlias
 
 from prompture import given
 from prompture.catalog import Rates, cost_of
-from prompture.codecs.base import Codec
-from prompture.drivers.core import Call
+from prompture.drivers.call import Call
 from prompture.drivers.cost import LOCAL, CostMixin
 from prompture.drivers.inprocess import (
     NO_CODEC,
     AsyncInProcessDriver,
+    EngineCall,
     InProcessDriver,
 )
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import PromptureError
 from prompture.money import Cost
 from prompture.types import Completion, Delta, Request, ToolCall, Usage
-from prompture.wire.http import HTTPRequest
 
 Answer: TypeAlias = "str | Mapping[str, Any] | ToolCall | Completion | PromptureError"
 """Text, a value (becomes JSON), a tool call, a whole Completion, or an error to raise."""
@@ -150,21 +149,6 @@ class _Engine:
         yield from _cut(self._driver._reply(request), self._driver._chunk_chars)
 
 
-class _AsyncCall(Call):
-    """A call with nothing to encode."""
-
-    def _codec(self) -> Codec:
-        return NO_CODEC
-
-    def _encoded(self, stream: bool) -> HTTPRequest:
-        return HTTPRequest("POST", "", {})
-
-    async def ready(self) -> None:
-        while self.wait:
-            await asyncio.sleep(self.wait)
-            self.begin()
-
-
 class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
     """The async colour of FunctionDriver. The function, which may be a coroutine function, runs
     in the loop, not in a thread."""
@@ -184,38 +168,23 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
 
     async def complete(self, request: Request) -> Completion:
         """Ask once and wait for the whole answer."""
-        call = _AsyncCall(self, request)
-        try:
-            await call.ready()
+        call = EngineCall(self, request)
+        async with call.settling():
+            await _wait_for_meters(call)
             return call.finished(await self._reply(call.request), None)
-        except PromptureError as exc:
-            call.failed(exc)
-            raise
-        except BaseException:  # as the real drivers do
-            call.abandoned()
-            raise
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
         """The answer cut into pieces, then the completion."""
-        call = _AsyncCall(self, request)
-        said: list[str] = []
-        try:
-            await call.ready()
+        call = EngineCall(self, request)
+        texts: list[str] = []
+        async with call.settling(lambda: Completion(text="".join(texts))):
+            await _wait_for_meters(call)
             for piece in _cut(await self._reply(call.request), self._chunk_chars):
                 if isinstance(piece, Completion):
                     done = call.finished(piece, None)
                     break
-                said.append(piece.text)
+                texts.append(piece.text)
                 yield call.delta(piece)
-        except PromptureError as exc:
-            call.failed(exc)
-            raise
-        except GeneratorExit:
-            call.cancelled(Completion(text="".join(said)))
-            raise
-        except BaseException:  # as the real drivers do
-            call.abandoned()
-            raise
         yield done
 
     async def _reply(self, request: Request) -> Completion:
@@ -229,6 +198,12 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
         """There is nothing to let go of; it answers on."""
 
     aclose = close
+
+
+async def _wait_for_meters(call: Call) -> None:
+    while call.wait:
+        await asyncio.sleep(call.wait)
+        call.begin()
 
 
 def _callable(function: Any) -> Callable[[Request], Any]:

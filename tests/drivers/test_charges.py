@@ -254,7 +254,7 @@ def test_a_meter_with_a_fault_loses_neither_answer_nor_the_others_figure(
         answer = calls([busy, good()], lambda driver: driver.generate("hi"))
     assert answer.text == "hi"
     assert outer.cost == other.spent == PRICE
-    assert "Broken could not be told" in caplog.text and "disk of someone" not in caplog.text
+    assert "Broken could not note" in caplog.text and "disk of someone" not in caplog.text
 
 
 def test_an_error_of_ours_from_a_meter_carries_bill_and_answer() -> None:

@@ -1,0 +1,369 @@
+"""One call of a driver, whole or streamed: its checks, meters, tries and bill; not the sending."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from prompture.codecs.base import Codec, StreamDecoder, request_id
+from prompture.codecs.histories import check_calls
+from prompture.codecs.names import renaming
+from prompture.drivers import hooks as hooking
+from prompture.drivers import meter, request_checks
+from prompture.drivers.core import BaseDriver
+from prompture.drivers.cost import (
+    LOCAL,
+    UNANSWERED,
+    at_least,
+    believed,
+    cost_of_failure,
+    has_come,
+    stated_usage,
+)
+from prompture.drivers.ratelimit_headers import rate_limits
+from prompture.drivers.settling import Settling, StreamTry
+from prompture.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    ModelNotFound,
+    PromptureError,
+    ProtocolError,
+    ProviderError,
+)
+from prompture.money import Bill, Charge, Cost
+from prompture.types import Completion, Delta, Request, Usage
+from prompture.wire.http import LARGE_CHARS, Exchange, HTTPRequest, HTTPResponse, Sleep, Work
+from prompture.wire.retry import send, tried
+from prompture.wire.secrets import scrub
+
+E = TypeVar("E", bound=PromptureError)
+_MAY_FAIL = re.compile(rb'"(?:error|code)"\s*:\s*["\[{0-9]')
+"""What every error in a body of HTTP 200 has, and hardly any answer."""
+log = logging.getLogger("prompture")
+
+
+class Call:
+    """One call of a driver: all of it but the sending. Not shared between threads.
+
+    Making one checks the request, asks the meters and encodes it. A failure in there is on the
+    bill already; what is done with the call afterwards belongs into a block of ``settling``.
+    """
+
+    def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
+        self.driver = driver
+        self.tries: list[Charge] = []
+        """The charges of failed tries, and the one counter of them, wherever they failed."""
+        self.http: HTTPRequest
+        self.wait = 0.0
+        self._over = False
+        self._paid: Charge | None = None
+        self._lowered: int | None = None
+        self._streamed = stream
+        self._meters = meter.Watching()
+        self.started, self.at = time.perf_counter(), time.time()
+        self.request = request
+        try:
+            self.request = self._prepared(request)
+        except PromptureError as exc:
+            if isinstance(request, Request):
+                self.failed(exc)
+            raise
+        self.codec: Codec = self._codec()
+        self.begin()
+
+    def begin(self) -> None:
+        """Ask the meters and encode the request. ``wait`` is then 0, or the seconds after which
+        a meter wants to be asked again: the call may not be sent before."""
+        self.started, self.at = time.perf_counter(), time.time()
+        try:
+            wanted, self.wait = self.request.max_tokens, 0.0
+            self.request = self._meters.ask(self.request, self.driver)
+            left = self.request.max_tokens
+            self._lowered = None if left == wanted else left
+            self.http = self._encoded(self._streamed)
+        except meter.Busy as busy:
+            self._meters.withdraw()
+            self.wait = busy.seconds
+        except BaseException as exc:  # what a meter has reserved is given back
+            self._meters.withdraw()
+            if isinstance(exc, PromptureError):
+                self.failed(exc)
+            raise
+
+    @property
+    def blocks(self) -> bool:
+        """Whether calling its meters may wait: an event loop must not do that itself."""
+        return self._meters.blocks
+
+    def settling(self, partial: Callable[[], Completion] | None = None) -> Settling:
+        """A ``with`` block, or an ``async with`` one, that settles the bill if it fails."""
+        return Settling(self, partial)
+
+    def trying(self, decoder: StreamDecoder) -> StreamTry:
+        """The same around one try of a stream, which may be followed by another."""
+        return StreamTry(self, decoder)
+
+    def _codec(self) -> Codec:
+        return renaming(self.driver.provider.codec_of(self.request), self.request)
+
+    def _prepared(self, request: Request) -> Request:
+        driver = self.driver
+        if not getattr(request, "model", "?"):
+            request = replace(request, model=driver.model)
+        if driver._hooks:
+            request = hooking.before(driver._hooks, request)
+        request = request_checks.fitted(driver, request_checks.checked(request))
+        check_calls(request.messages)
+        if request.max_tokens is None and driver.provider.max_tokens_required:
+            entry = driver.entry(request.model)
+            if entry and entry.limits.output:
+                request = replace(request, max_tokens=entry.limits.output)
+        return request
+
+    def _encoded(self, stream: bool) -> HTTPRequest:
+        driver = self.driver
+        try:
+            http = self.codec.encode(self.request, driver.endpoint, stream=stream)
+        except (TypeError, ValueError, RecursionError):
+            request_checks.refuse_unwritable(self.request)
+            raise
+        # A signature covers the moment of sending, which a codec must not look up itself.
+        if sign := getattr(self.codec, "sign", None):
+            http = sign(http, driver.endpoint, datetime.now(UTC))
+        timeout = self.request.timeout or driver.timeout
+        return HTTPRequest(http.method, http.url, http.headers, http.body, stream, timeout)
+
+    def exchange(self) -> Exchange[HTTPResponse]:
+        """Send, and send again where that may help; the good response."""
+        while self.wait:
+            yield Sleep(self.wait)
+            # By now the tokens were given back, so that nothing tells whose meters they were.
+            if meter.blocks():
+                yield Work(self.begin)
+            else:
+                self.begin()
+        if throttle := self.driver.provider.throttle:
+            wait = throttle.reserve(len(self.http.body) // 4 + (self.request.max_tokens or 0))
+            if wait > 0:
+                yield Sleep(wait)
+        response = yield from send(
+            self.http,
+            self._read_error,
+            self.driver.retry,
+            on_retry=self._to_note,
+            made=len(self.tries),
+            within=self._error_within,
+        )
+        return response
+
+    def _error_within(self, response: HTTPResponse) -> ProviderError | None:
+        """The error that a good whole response holds, where another try may help: one that says
+        what it is, and that nothing was paid for. A stream's is found later, and tried again
+        there."""
+        body = response.body
+        if response.chunks is not None or len(body) > LARGE_CHARS or not _MAY_FAIL.search(body):
+            return None
+        try:
+            self.codec.decode(response, self.driver.endpoint)
+        except ProviderError as exc:
+            error = self._stating(exc, response)
+            paid = error.partial is not None and has_come(error.partial)
+            return error if error.retryable and error.code and not paid else None
+        except ProtocolError:
+            return None
+        return None
+
+    def _read_error(self, response: HTTPResponse) -> ProviderError:
+        error = self._stating(self.codec.read_error(response, self.driver.endpoint), response)
+        if isinstance(error, ModelNotFound):
+            near = self.driver.near(self.request.model)
+            error.args = (
+                (f"{error.args[0]}; listed there: {', '.join(near)}",) if near else error.args
+            )
+        return error
+
+    def decoder(self) -> StreamDecoder:
+        return self.codec.stream_decoder(self.driver.endpoint)
+
+    def decoded(self, response: HTTPResponse) -> Completion:
+        try:
+            completion = self.codec.decode(response, self.driver.endpoint)
+        except (ProviderError, ProtocolError) as exc:
+            self._stating(exc, response)
+            raise
+        return self.finished(completion, response)
+
+    def _stating(self, error: E, response: HTTPResponse) -> E:
+        """The error with the usage that its body states, if it does."""
+        read = getattr(self.codec, "read_usage", None)
+        if error.partial is None and read is not None:
+            usage, model = stated_usage(response.body, read)
+            if usage is not None:
+                error.partial = Completion(
+                    usage=usage, model=model, stop_reason="error", raw_stop="error"
+                )
+        return error
+
+    def _to_note(self, error: PromptureError) -> Work | None:
+        if self.blocks:
+            return Work(partial(self.note_try, error))
+        self.note_try(error)
+        return None
+
+    def delay(self, error: PromptureError) -> float | None:
+        """Seconds after which a stream that gave nothing is asked for again; None to give up.
+        ``tries`` is the one counter of attempts, wherever they failed."""
+        made = len(self.tries) + 1
+        wait = self.driver.retry.delay(made, error)
+        if wait is None:
+            tried(error, made)
+        return wait
+
+    def note_try(self, error: PromptureError) -> None:
+        """Put a failed try, which another will follow, on the bill."""
+        charge = self._charge_of(error)
+        self.tries.append(charge)
+        try:
+            self._meters.again(charge)
+        except PromptureError as stop:
+            self.failed(stop)
+            raise
+
+    def finished(self, completion: Completion, response: HTTPResponse | None) -> Completion:
+        """Price the completion, tell hooks and meters, and hand it over."""
+        driver = self.driver
+        # A model in this process is its own master: what it counts is so.
+        usage = completion.usage if response is None else believed(completion)
+        cost = driver.price(usage, answered=completion.model, asked=self.request.model, at=self.at)
+        headers = response.headers if response else {}
+        completion = replace(
+            completion,
+            usage=usage,
+            cost=cost,
+            model=completion.model or self.request.model,
+            request_id=self._known_id(request_id(headers) or completion.request_id),
+            rate_limits=rate_limits(headers),
+            retries=tuple(self.tries),
+            seconds=time.perf_counter() - self.started,
+            lowered_to=self._lowered,
+        )
+        self._paid = charge_of(completion, driver.provider.name)
+        try:
+            self._meters.after(self._paid)
+        except PromptureError as exc:
+            exc.partial = exc.partial or completion
+            raise
+        if driver._hooks:
+            completion = hooking.after(driver._hooks, self.request, completion)
+        return completion
+
+    def _known_id(self, id: str | None) -> str | None:
+        """The request's id, which goes to the ledger, without a key that a server put there."""
+        if id:
+            for key in (keys := self.driver.endpoint.secrets()):
+                if key in id:
+                    return scrub(id, keys)
+        return id
+
+    def cancelled(self, partial: Completion) -> None:
+        """The caller left a stream in its middle: what came by then is on the bill."""
+        self._settle_quietly(self._charge(partial, status="cancelled"))
+
+    def failed(self, error: PromptureError) -> None:
+        """Put the last try on the bill, which the error then carries; what was never sent
+        leaves no line."""
+        if self._over:
+            return
+        self._over = True
+        if (held := error.partial) is not None and held.request_id:
+            error.partial = replace(held, request_id=self._known_id(held.request_id))
+        # A hook may raise after the answer has been paid for.
+        charge = self._paid or self._charge_of(error)
+        sent = self._paid is not None or not (
+            isinstance(error, (ConfigurationError, BudgetExceeded))
+            or getattr(error, "unsent", False)
+        )
+        if isinstance(error, (ConfigurationError, BudgetExceeded)):
+            self._meters.withdraw()
+        self._settle_quietly(charge)
+        if error.bill is None and (self.tries or sent):
+            error.bill = Bill((*self.tries, charge) if sent else tuple(self.tries))
+        hooking.failed(self.driver._hooks, self.request, error)
+
+    def abandoned(self, cause: BaseException) -> None:
+        """Something that is no error of ours ended the call (a cancelled task, a bug). It
+        carries the bill, where it takes an attribute."""
+        cost = LOCAL if self.driver.provider.local else UNANSWERED
+        # A hook may raise after the answer has been paid for.
+        charge = self._paid or self._charge(Completion(), status="cancelled", cost=cost)
+        with suppress(AttributeError):
+            cast(Any, cause).bill = Bill((*self.tries, charge))
+        self._settle_quietly(charge)
+
+    def withdraw(self) -> None:
+        """It was not sent, and will not be."""
+        self._meters.withdraw()
+
+    def delta(self, piece: Delta) -> Delta:
+        hooks = self.driver._hooks
+        return hooking.delta(hooks, piece) if hooks else piece
+
+    def _settle_quietly(self, charge: Charge) -> None:
+        """``_settle`` where an exception is on its way already, which tells more."""
+        try:
+            self._meters.after(charge)
+        except PromptureError as exc:
+            log.warning("a meter could not note a failed call: %s", exc)
+
+    def _charge_of(self, error: PromptureError) -> Charge:
+        """What a failed try costs: what it states or had given; nothing where the provider
+        refused it before the model began; else nobody knows."""
+        if error.partial is not None and has_come(error.partial):
+            return self._charge(error.partial, status="error", note=type(error).__name__)
+        cost = cost_of_failure(error, self.driver.provider)
+        return self._charge(
+            Completion(request_id=getattr(error, "request_id", None)),
+            status="error",
+            note=type(error).__name__,
+            cost=self.driver.price(Usage()) if self.driver.provider.local else cost,
+        )
+
+    def _charge(
+        self, completion: Completion, *, status: str, note: str = "", cost: Cost | None = None
+    ) -> Charge:
+        asked, usage = self.request.model, completion.usage
+        if cost is None:
+            usage = believed(completion)
+            cost = self.driver.price(usage, answered=completion.model, asked=asked, at=self.at)
+            # Usage that is counted as a stream goes on is not the whole of it.
+            cost = cost if completion.raw_stop else at_least(cost)
+        return Charge(
+            provider=self.driver.provider.name,
+            model=completion.model or asked,
+            usage=usage,
+            cost=cost,
+            status=status,
+            request_id=self._known_id(completion.request_id),
+            seconds=time.perf_counter() - self.started,
+            note=note,
+        )
+
+
+def charge_of(completion: Completion, provider: str, *, status: str = "ok") -> Charge:
+    """The line that a finished call puts on the bill."""
+    return Charge(
+        provider=provider,
+        model=completion.model,
+        usage=completion.usage,
+        cost=completion.cost or Cost(usd=None, reason="the driver put no price on it"),
+        status=status,
+        request_id=completion.request_id,
+        seconds=completion.seconds,
+    )

@@ -1,0 +1,140 @@
+"""What becomes of the bill when a call is left by an exception: one rule for every driver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias, cast
+
+from prompture.codecs.base import StreamDecoder
+from prompture.drivers.worker_threads import finish_in_thread
+from prompture.errors import PromptureError
+from prompture.types import Completion
+from prompture.wire.http import HTTPResponse
+
+Kind: TypeAlias = type[BaseException] | None
+Trace: TypeAlias = TracebackType | None
+_LEFT = (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError)
+"""How a caller leaves a stream in its middle."""
+
+
+class Settled(Protocol):
+    """What is asked of a call: see ``Call``."""
+
+    @property
+    def blocks(self) -> bool: ...
+    def delay(self, error: PromptureError) -> float | None: ...
+    def note_try(self, error: PromptureError) -> None: ...
+    def failed(self, error: PromptureError) -> None: ...
+    def cancelled(self, partial: Completion) -> None: ...
+    def abandoned(self, cause: BaseException) -> None: ...
+
+
+class Settling:
+    """Settles the bill of a call whose block is left by an exception.
+
+    An error of ours is put on the bill and carries it. A stream that its caller leaves, or that
+    is interrupted or cancelled, costs what had come by then (``partial``). Anything else is no
+    error of ours (a bug, a cancelled task): what the call cost is unknown.
+    """
+
+    __slots__ = ("_call", "_in_thread", "_partial")
+
+    def __init__(self, call: Settled, partial: Callable[[], Completion] | None = None) -> None:
+        self._call = call
+        self._partial = partial
+        self._in_thread = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    # mypy: ``bool | None`` is that of a block which hides no exception.
+    def __exit__(self, kind: Kind, exc: BaseException | None, traceback: Trace) -> bool | None:
+        if exc is not None:
+            work, argument = self._settlement(exc)
+            work(argument)
+        return None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: Kind, exc: BaseException | None, traceback: Trace
+    ) -> bool | None:
+        if exc is not None and not self._in_thread:
+            work, argument = self._settlement(exc)
+            if self._call.blocks:
+                await finish_in_thread(work, argument)
+            else:
+                work(argument)
+        return None
+
+    async def finish_in_thread(self, work: Callable[..., Completion], *args: Any) -> Completion:
+        """``work(*args)`` in a thread, which settles its own failure: the task may be cancelled
+        meanwhile, and the work goes on to its end all the same."""
+        self._in_thread = True
+        return await finish_in_thread(self._settled, work, *args)
+
+    def _settled(self, work: Callable[..., Completion], *args: Any) -> Completion:
+        with Settling(self._call):
+            return work(*args)
+
+    def _settlement(self, exc: BaseException) -> tuple[Callable[[Any], None], Any]:
+        """What settles the bill after this exception, and its argument."""
+        if isinstance(exc, PromptureError):
+            return self._call.failed, exc
+        if self._partial is not None and isinstance(exc, _LEFT):
+            return self._call.cancelled, self._partial()
+        return self._call.abandoned, exc
+
+
+class StreamTry(Settling):
+    """One try of a stream.
+
+    One that fails before its first delta may be asked for again: its failed try is then on the
+    bill, the error ends with the block, and ``delay`` is how many seconds to wait.
+    """
+
+    __slots__ = ("_decoder", "delay", "emitted", "response")
+
+    def __init__(self, call: Settled, decoder: StreamDecoder) -> None:
+        super().__init__(call, decoder.partial)
+        self._decoder = decoder
+        self.response: HTTPResponse | None = None
+        """The answer to the request; it is closed with the block."""
+        self.emitted = False
+        """Whether the caller has got a delta: the stream cannot begin again."""
+        self.delay: float | None = None
+
+    def __exit__(self, kind: Kind, exc: BaseException | None, traceback: Trace) -> bool:
+        try:
+            super().__exit__(kind, exc, traceback)
+        finally:
+            if self.response and self.response.chunks:
+                cast(Any, self.response.chunks).close()
+        return self.delay is not None
+
+    async def __aexit__(self, kind: Kind, exc: BaseException | None, traceback: Trace) -> bool:
+        try:
+            await super().__aexit__(kind, exc, traceback)
+        finally:
+            if self.response and self.response.achunks:
+                await cast(Any, self.response.achunks).aclose()
+        return self.delay is not None
+
+    def _settled(self, work: Callable[..., Completion], *args: Any) -> Completion:
+        try:
+            return super()._settled(work, *args)
+        except PromptureError as exc:
+            exc.partial = exc.partial or self._decoder.partial()
+            raise
+
+    def _settlement(self, exc: BaseException) -> tuple[Callable[[Any], None], Any]:
+        if not isinstance(exc, PromptureError) or self.response is None:
+            return super()._settlement(exc)
+        if exc.partial is None:
+            exc.partial = self._decoder.partial()
+        if not self.emitted:
+            self.delay = self._call.delay(exc)
+        return (self._call.failed if self.delay is None else self._call.note_try), exc
