@@ -29,7 +29,7 @@ from prompture.errors import (
     ToolFailed,
 )
 from prompture.money import Bill, Charge, Cost
-from prompture.schema.partial.events import PartialJSONError
+from prompture.schema.partial import PartialJSONError
 from prompture.types import Completion, Delta, Usage
 
 _GIVEN: dict[str, Any] = {

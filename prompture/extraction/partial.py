@@ -231,7 +231,7 @@ class _Reader(Generic[T]):
         self._begin()
 
     def _begin(self) -> None:
-        self.parser = PartialParser(events=False, expect="object" if self._expects_object else None)
+        self.parser = PartialParser(expect="object" if self._expects_object else None)
         self._over = False
 
     def hear(self, delta: Delta) -> Iterable[Partial[T]]:

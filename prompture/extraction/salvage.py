@@ -46,7 +46,7 @@ def _begun(text: str, plan: Plan, source: Source[Any]) -> Any:
     is_object = (
         isinstance(plan.rewrite.schema, dict) and plan.rewrite.schema.get("type") == "object"
     )
-    parser = PartialParser(events=False, expect="object" if is_object else None)
+    parser = PartialParser(expect="object" if is_object else None)
     try:
         parser.feed(text)
     except PartialJSONError:

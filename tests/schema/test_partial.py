@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -14,18 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from prompture.schema.partial import (
-    Completed,
-    Event,
-    Grown,
-    ItemCompleted,
-    ItemScanner,
-    Opened,
-    PartialJSONError,
-    PartialParser,
-    Path,
-    pointer,
-)
+from prompture.schema.check import pointer
+from prompture.schema.partial import ItemScanner, PartialJSONError, PartialParser, Path
 
 # Lone surrogates too: `ensure_ascii` spells them, and json.loads reads them back.
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -129,7 +118,7 @@ def test_every_prefix_is_seen_growing_into_the_value(text: str, cuts: Iterable[i
 @given(documents(CONTAINERS), CUTS)
 def test_a_snapshot_answers_for_each_path(text: str, cuts: list[int]) -> None:
     final = json.loads(text)
-    parser = PartialParser(tolerate=False, events=False)
+    parser = PartialParser(tolerate=False)
     kept = []
     for piece in pieces(text, cuts):
         parser.feed(piece)
@@ -147,50 +136,6 @@ def test_a_snapshot_answers_for_each_path(text: str, cuts: list[int]) -> None:
             sized = path in present and isinstance(found, (str, list, dict))
             assert snapshot.size(path) == (len(found) if sized else None)
         assert snapshot.get((*(opened or ()), "no such key", 3)) is None
-
-
-def coalesced(events: list[Event]) -> tuple[list[Event], dict[Path, str]]:
-    grown: dict[Path, str] = defaultdict(str)
-    for event in events:
-        if isinstance(event, Grown):
-            grown[event.path] += event.added
-    return [event for event in events if not isinstance(event, Grown)], grown
-
-
-def rebuilt(events: list[Event]) -> Any:
-    """The value, from nothing but its events."""
-    holder: list[Any] = [None]
-    for event in events:
-        path = (0, *event.path)
-        parent = at(holder, path[:-1])
-        if isinstance(parent, list) and path[-1] == len(parent):
-            parent.append(None)
-        if isinstance(event, Opened):
-            parent[path[-1]] = {} if event.kind == "object" else []
-        elif isinstance(event, Completed):
-            assert isinstance(event, ItemCompleted) == (
-                bool(event.path) and isinstance(parent, list)
-            )
-            if not isinstance(event.value, (dict, list)):
-                parent[path[-1]] = event.value
-            assert same(parent[path[-1]], event.value)
-    return holder[0]
-
-
-@settings(max_examples=100, deadline=None)
-@given(documents(CONTAINERS), CUTS)
-def test_events_do_not_depend_on_the_cuts(text: str, cuts: list[int]) -> None:
-    whole, none = coalesced(PartialParser().feed(text))
-    assert not none
-    parser = PartialParser()
-    events = [event for piece in pieces(text, cuts) for event in parser.feed(piece)]
-    once, grown = coalesced(events)
-    assert once == whole
-    assert same(rebuilt(events), json.loads(text))
-    values = {event.path: event.value for event in whole if isinstance(event, Completed)}
-    assert set(values) == set(every_path(json.loads(text)))
-    for path, added in grown.items():
-        assert added and values[path].startswith(added)
 
 
 def refuse(name: str) -> Any:
@@ -346,22 +291,6 @@ def test_what_a_cut_text_shows(text: str, shown: Any, path: Path | None) -> None
         assert parser.complete == (text.endswith("}"))
 
 
-def test_events_of_a_small_answer() -> None:
-    parser = PartialParser()
-    assert parser.feed('Here: {"a~/b": "on') == [Opened((), "object"), Grown(("a~/b",), "on")]
-    assert parser.feed('e", "n') == [Completed(("a~/b",), "one")]
-    assert parser.feed('": [1') == [Opened(("n",), "array")]
-    events = parser.feed("]} done")
-    assert events == [
-        ItemCompleted(("n", 0), 1),
-        Completed(("n",), [1]),
-        Completed((), {"a~/b": "one", "n": [1]}),
-    ]
-    assert [event.pointer for event in events] == ["/n/0", "/n", ""]
-    assert isinstance(events[0], ItemCompleted) and events[0].index == 0
-    assert pointer(("a~/b", 0)) == "/a~0~1b/0"
-
-
 @pytest.mark.parametrize(
     ("text", "reason", "offset", "line", "column", "path"),
     [
@@ -426,13 +355,12 @@ def test_close_says_what_is_missing(text: str, reason: str, missing: str) -> Non
         parser.feed("]")
 
 
-def test_the_events_before_an_error_are_not_lost() -> None:
+def test_what_came_before_an_error_is_not_lost() -> None:
     parser = PartialParser(tolerate=False)
-    assert parser.feed("[1, x") == [Opened((), "array"), ItemCompleted((0,), 1)]
-    assert parser.error is not None
-    for _ in range(2):
+    for text in ("[1, x", ", 2]"):
         with pytest.raises(PartialJSONError, match="expected a value"):
-            parser.feed(", 2]")
+            parser.feed(text)
+    assert parser.error is not None
     assert parser.value == [1]
     with pytest.raises(PartialJSONError, match="expected a value"):
         parser.close()
@@ -448,7 +376,7 @@ def test_the_message_holds_no_text_of_the_document() -> None:
 
 @pytest.mark.parametrize("make", [PartialParser, ItemScanner])
 def test_limits(make: Any) -> None:
-    assert make(max_depth=3).feed("[[[]]]")
+    make(max_depth=3).feed("[[[]]]")
     parser = make(max_depth=3)
     with pytest.raises(PartialJSONError, match="nested deeper than 3 levels"):
         parser.feed("[[[[1]]]]")
@@ -463,34 +391,6 @@ def test_limits(make: Any) -> None:
     with pytest.raises(PartialJSONError, match="nested deeper"):
         deep.feed("[" * 100_000)
         deep.close()
-
-
-@settings(max_examples=50, deadline=None)
-@given(documents(CONTAINERS), CUTS)
-def test_bytes_may_be_cut_inside_a_character(text: str, cuts: list[int]) -> None:
-    # A lone surrogate has no UTF-8; it can only come as an escape.
-    data = text.encode(errors="replace")
-    marks = [0, *sorted({cut for cut in cuts if cut < len(data)}), len(data)]
-    parser, scanner = PartialParser(), ItemScanner()
-    items = []
-    for start, end in pairwise(marks):
-        parser.feed_bytes(data[start:end])
-        items += scanner.feed_bytes(data[start:end])
-    wanted = json.loads(data)
-    assert same(parser.close(), wanted)
-    assert same([json.loads(raw) for _, raw in items], wanted if isinstance(wanted, list) else [])
-
-
-@pytest.mark.parametrize("tail", [b"\xff]", b"\xc3", b"\xc3("])
-def test_bytes_that_are_no_text(tail: bytes) -> None:
-    parser = PartialParser()
-    assert len(parser.feed_bytes(b"[1,")) == 2
-    with pytest.raises(PartialJSONError, match="invalid UTF-8") as caught:
-        parser.feed_bytes(b'"\xc3\xa9' + tail)
-        parser.close()
-    assert caught.value.offset == 5
-    with pytest.raises(PartialJSONError):
-        parser.close()
 
 
 def test_duplicate_keys_the_last_wins_and_old_snapshots_stay() -> None:
@@ -520,14 +420,15 @@ def test_complete_parts_are_shared_and_open_ones_are_copied() -> None:
     assert first["done"] is second["done"] is live["done"]
     assert first["open"][0] is second["open"][0] is live["open"][0]
     assert first["open"] is not second["open"]
-    assert parser.is_complete(("open", 1, "c")) and not parser.is_complete(("open", 1))
-    assert list(parser.completed()) == [("done",), ("open", 0), ("open", 1, "c")]
+    snapshot = parser.snapshot()
+    assert snapshot.is_complete(("open", 1, "c")) and not snapshot.is_complete(("open", 1))
+    assert list(snapshot.completed()) == [("done",), ("open", 0), ("open", 1, "c")]
     parser.feed("]}]}")
     assert parser.close() is live
 
 
 def test_the_live_value_is_the_same_object_and_long_strings_stay_whole() -> None:
-    parser = PartialParser(events=False)
+    parser = PartialParser()
     parser.feed('{"items": [')
     live = parser.value
     for index in range(3):
@@ -558,7 +459,7 @@ def test_the_live_value_is_the_same_object_and_long_strings_stay_whole() -> None
 )
 def test_little_is_held_back(tail: str) -> None:
     """Held text is read again with the next feed: bounded, the work stays linear."""
-    parser = PartialParser(events=False)
+    parser = PartialParser()
     for piece in tail:
         parser.feed(piece)
         assert len(parser._machine.held) <= 64
@@ -609,15 +510,16 @@ def test_an_item_comes_with_its_last_character(items: list[Any]) -> None:
     text = json.dumps(items)
     scanner = ItemScanner()
     parser = PartialParser()
+    known = 0
     for position, piece in enumerate(text):
-        parsed = [
-            e for e in parser.feed(piece) if isinstance(e, ItemCompleted) and len(e.path) == 1
-        ]
-        scanned = scanner.feed(piece)
-        for index, raw in scanned:
+        before = parser.snapshot().is_complete((known,))
+        parser.feed(piece)
+        for index, raw in scanner.feed(piece):
             waits = raw[-1] not in '"]}'
             assert text[: position + 1 - waits].endswith(raw)
-            assert waits or [event.index for event in parsed] == [index]
+            assert parser.snapshot().is_complete((index,)) and index == known
+            assert waits or not before
+            known += 1
 
 
 @pytest.mark.parametrize(
@@ -674,12 +576,12 @@ def test_a_large_text_in_one_feed(size: int) -> None:
     text = json.dumps({"items": items}, ensure_ascii=False)
     whole = text + " " * max(0, size - len(text))
     parser, scanner = PartialParser(), ItemScanner("/items")
-    events = parser.feed(whole[:size]) + parser.feed(whole[size:])
-    assert not any(isinstance(event, Grown) for event in events[-3:])
+    parser.feed(whole[:size])
+    parser.feed(whole[size:])
     assert parser.close() == {"items": items}
     found = scanner.feed(whole[:size]) + scanner.feed(whole[size:])
     assert [json.loads(raw) for _, raw in found] == items
     assert scanner.close() == {"items": []}
     with pytest.raises(PartialJSONError) as caught:
-        PartialParser(tolerate=False, events=False).feed(text + "\n x")
+        PartialParser(tolerate=False).feed(text + "\n x")
     assert caught.value.offset == len(text) + 2 and caught.value.line == 2

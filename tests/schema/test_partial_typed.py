@@ -41,7 +41,7 @@ DIALECTS = ["openai", "anthropic", "gemini", "plain"]
 
 def snapshots(text: str, size: int = 1) -> Iterator[Snapshot]:
     """The state after each piece of the text, from where the JSON begins."""
-    parser = PartialParser(events=False, tolerate=False)
+    parser = PartialParser(tolerate=False)
     for at in range(0, len(text), size):
         parser.feed(text[at : at + size])
         if parser.started:
@@ -79,7 +79,7 @@ def test_what_is_complete_is_what_the_rewriting_restores(
     whole = rewritten.restore(json.loads(text))
     assert shown[-1][1] == whole
     if is_valid(schema, value) and text[-1] in "}]":
-        parser = PartialParser(events=False, tolerate=False)
+        parser = PartialParser(tolerate=False)
         parser.feed(text[:-1] + " ")
         assert PartialReader(rewritten.codec, PLAIN).plain(parser.snapshot()) == whole
     # Later growth leaves what was seen as it was. Looking again shows the same, unless it is
@@ -306,7 +306,7 @@ def test_a_key_that_comes_twice_shows_what_it_was_then() -> None:
     text = '{"number": "old", "lines": [], "number": "new"'
     made = source(Invoice)
     view = PartialReader(rewrite(made.json_schema, "plain", exact=False).codec, made.shape)
-    parser = PartialParser(events=False)
+    parser = PartialParser()
     shown = []
     for mark in text:
         parser.feed(mark)
@@ -335,7 +335,7 @@ def test_a_long_list_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_list_that_was_kept_stays_and_one_that_was_not_is_made_longer() -> None:
     view = PartialReader(rewrite({"type": "array", "items": {}}, "plain", exact=True).codec, PLAIN)
-    parser = PartialParser(events=False)
+    parser = PartialParser()
 
     def look(more: str) -> Any:
         parser.feed(more)
@@ -396,7 +396,7 @@ def test_what_was_handed_out_never_changes(
 ) -> None:
     """Whatever part of it is kept, and under a debugger that keeps things of its own."""
     view = PartialReader(rewrite({}, "plain", exact=True).codec, PLAIN)
-    parser = PartialParser(events=False)
+    parser = PartialParser()
     text = json.dumps({"rows": [value, [value, value]]})
     kept: list[tuple[Any, Any]] = []
     before = sys.gettrace()
@@ -419,7 +419,7 @@ def test_what_was_handed_out_never_changes(
 def test_lists_are_copied_where_references_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prompture.schema.partial_typed.reader._COUNTED", False)
     view = PartialReader(rewrite({"type": "array", "items": {}}, "plain", exact=True).codec, PLAIN)
-    parser = PartialParser(events=False)
+    parser = PartialParser()
     shown = []
     for more in ("[1", ", 2", ", 3", ", 4"):
         parser.feed(more)

@@ -1,35 +1,12 @@
 """JSON that is still being written: live values, snapshots, and list items as they complete.
 
-`PartialParser` builds the value and tells what happens in it; `ItemScanner` hands out the raw
-text of each item of one list, and builds only the rest.
+`PartialParser` builds the value; `ItemScanner` gives the raw text of each item of one list, and
+builds only what is around the list.
 """
 
-from .events import (
-    Completed,
-    Event,
-    Expect,
-    Grown,
-    ItemCompleted,
-    Opened,
-    PartialJSONError,
-    Path,
-    pointer,
-)
 from .items import ItemScanner
+from .machine import Expect, PartialJSONError
 from .parser import PartialParser
-from .snapshot import Snapshot
+from .snapshot import Path, Snapshot
 
-__all__ = [
-    "Completed",
-    "Event",
-    "Expect",
-    "Grown",
-    "ItemCompleted",
-    "ItemScanner",
-    "Opened",
-    "PartialJSONError",
-    "PartialParser",
-    "Path",
-    "Snapshot",
-    "pointer",
-]
+__all__ = ["Expect", "ItemScanner", "PartialJSONError", "PartialParser", "Path", "Snapshot"]

@@ -6,10 +6,10 @@ import re
 from typing import cast
 
 from . import grammar
-from .base import MAX_CHARS, MAX_DEPTH, Face
-from .events import Expect, Path
-from .machine import Machine, State
-from .tokens import WHITESPACE, Run, skip_space
+from .grammar import WHITESPACE, Run, skip_space
+from .machine import Expect, Machine, State
+from .parser import MAX_CHARS, MAX_DEPTH, BaseParser
+from .snapshot import Path
 
 _IN_STRING = r'[^"\\]*+(?:\\.[^"\\]*+)*'
 _NO_MARK = r'[^"{}\[\]]*+'
@@ -23,7 +23,7 @@ _bare_run = cast(Run, re.compile(r"[-+.0-9a-zA-Z]*+").match)
 _CLOSING = {"{": "}", "[": "]"}
 
 
-class ItemScanner(Face):
+class ItemScanner(BaseParser):
     """Finds the items of one list in JSON text cut anywhere, without building them.
 
     `path` leads to the list: a JSON pointer ("" is the root, "/items" a property of it) or a tuple
@@ -51,7 +51,6 @@ class ItemScanner(Face):
             max_chars=max_chars,
             tolerate=tolerate,
             expect=expect,
-            events=False,
         )
         self._scan = _Scan(_keys(path) if isinstance(path, str) else path)
         self._machine.on_array = self._scan.on_array
@@ -88,11 +87,6 @@ class ItemScanner(Face):
         if machine.error is not None:
             raise machine.error
         return []
-
-    def feed_bytes(self, data: bytes) -> list[tuple[int, str]]:
-        """As `feed`, for UTF-8 cut anywhere, also inside a character."""
-        self._run_bytes(data)
-        return self.feed("")
 
 
 class _Scan:

@@ -1,12 +1,18 @@
-"""The machine under the parsers: where it stands in the text, and the tree grown so far."""
+"""The state machine under the parsers: the position in the text and the value built so far."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
-from .events import Completed, Event, Expect, Grown, ItemCompleted, Opened, PartialJSONError, Path
-from .snapshot import Container, Replaced
+from prompture.copying import Portable
+from prompture.schema.check import Segment
+from prompture.schema.check import pointer as pointer_of
+
+from .snapshot import Container, Path, Replaced, Snapshot
+
+Expect: TypeAlias = Literal["object", "array"]
 
 State: TypeAlias = "Callable[[Machine, str, int], int]"
 """Reads at least one character of the buffer at a position, or holds back the rest of it;
@@ -16,6 +22,42 @@ bracket), so that no character is read more than a few times."""
 _PARTS = 512
 _BLOCK = 65_536
 """Characters matched at a time: a repeated group takes about 200 bytes for each round."""
+
+
+class PartialJSONError(Portable, ValueError):
+    """The text is not JSON (or not yet, when `incomplete`).
+
+    `offset` counts characters from 0 over everything fed, `line` and `column` from 1. `path` is
+    the open path at that place. `missing` are the closing characters that never came, innermost
+    first; it is only set by `close()`. The message holds no text of the document.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        offset: int,
+        *,
+        line: int = 1,
+        column: int = 1,
+        path: Path = (),
+        missing: str = "",
+        incomplete: bool = False,
+    ) -> None:
+        super().__init__(f"{reason} (line {line}, column {column}, character {offset})")
+        self.reason = reason
+        self.offset = offset
+        self.line = line
+        self.column = column
+        self.path = path
+        self.missing = missing
+        self.incomplete = incomplete
+
+    @property
+    def pointer(self) -> str:
+        return pointer_of(self.path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self.__dict__), ()
 
 
 class Machine:
@@ -33,7 +75,6 @@ class Machine:
         "closing_tag",
         "end",
         "error",
-        "events",
         "expect",
         "fresh",
         "held",
@@ -47,7 +88,6 @@ class Machine:
         "max_depth",
         "on_array",
         "parts",
-        "path",
         "replaced",
         "stack",
         "start",
@@ -66,7 +106,6 @@ class Machine:
         max_chars: int,
         tolerate: bool,
         expect: Expect | None,
-        events: bool,
     ) -> None:
         self.state = state
         self.after = after
@@ -74,7 +113,6 @@ class Machine:
         self.max_depth = max_depth
         self.max_chars = max_chars
         self.expect = expect
-        self.events: list[Event] | None = [] if events else None
         self.on_array: Callable[[Machine, State], State] | None = None
         self.error: PartialJSONError | None = None
         self.base = 0
@@ -87,9 +125,8 @@ class Machine:
         self.holder: list[Any] = []
         self.top: Container = self.holder
         self.stack: list[Container] = [self.holder]
-        self.keys: list[str | int] = []
-        self.key: str | int = 0
-        self.path: Path = ()
+        self.keys: list[Segment] = []
+        self.key: Segment = 0
         self.parts: list[str] | None = None
         self.length = 0
         self.fresh = 0
@@ -183,41 +220,20 @@ class Machine:
             self.put(value)
         else:
             top[self.key] = value  # type: ignore[index]
-        if self.events is not None:
-            self.completed(value)
         self.state = self.after
 
-    def completed(self, value: Any) -> None:
-        """Report the value at `key` as final. Call it only when events are wanted."""
-        stack = self.stack
-        event: Event
-        if len(stack) == 1:
-            event = Completed((), value)
-        elif type(self.top) is list:
-            event = ItemCompleted((*self.path, self.key), value)
-        else:
-            event = Completed((*self.path, self.key), value)
-        self.events.append(event)  # type: ignore[union-attr]
-
-    def push(self, node: Container, kind: Literal["object", "array"]) -> None:
+    def push(self, node: Container) -> None:
         """Open a container where the machine stands and step into it."""
         self.put(node)
-        if self.events is not None:
-            self.path = (*self.path, self.key) if len(self.stack) > 1 else ()
-            self.events.append(Opened(self.path, kind))
         self.keys.append(self.key)
         self.stack.append(node)
         self.top = node
 
-    def pop(self) -> Container:
+    def pop(self) -> None:
         """Step out of the innermost container, which is final."""
-        node = self.stack.pop()
+        self.stack.pop()
         self.top = self.stack[-1]
         self.key = self.keys.pop()
-        if self.events is not None:
-            self.path = self.path[:-1]
-            self.completed(node)
-        return node
 
     def open_string(self) -> None:
         """Put an empty string, which `grow` lengthens and `close_string` makes final."""
@@ -236,8 +252,6 @@ class Machine:
             # Small pieces weigh ten times their characters. In place: snapshots hold this list.
             parts[-_PARTS:] = ["".join(parts[-_PARTS:])]
             self.fresh = 0
-        if self.events is not None:
-            self.events.append(Grown((*self.path, self.key) if len(self.stack) > 1 else (), piece))
 
     def close_string(self, piece: str) -> None:
         parts = self.parts
@@ -245,9 +259,11 @@ class Machine:
         value = "".join(parts) + piece if parts else piece
         self.parts = None
         self.top[self.key] = value  # type: ignore[index]
-        if self.events is not None:
-            self.completed(value)
         self.state = self.after
+
+    def snapshot(self) -> Snapshot:
+        keys = (*self.keys,) if self.parts is None else (*self.keys, self.key)
+        return Snapshot((*self.stack,), keys, self.parts, self.length, self.replaced)
 
     @property
     def root(self) -> Any:

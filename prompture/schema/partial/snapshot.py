@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from .events import Path
-
-if TYPE_CHECKING:
-    from .machine import Machine
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and list indexes from the root; the root itself is ``()``."""
 
 Container: TypeAlias = dict[str, Any] | list[Any]
 Replaced: TypeAlias = list[tuple[Container, str | int, Any]]
@@ -28,15 +26,24 @@ class Snapshot:
 
     __slots__ = ("_cache", "_keys", "_length", "_mark", "_parts", "_replaced", "_sizes", "_stack")
 
-    def __init__(self, machine: Machine) -> None:
-        keys, parts = machine.keys, machine.parts
-        self._stack = stack = (*machine.stack,)
+    def __init__(
+        self,
+        stack: tuple[Container, ...],
+        keys: Path,
+        parts: list[str] | None,
+        length: int,
+        replaced: Replaced,
+    ) -> None:
+        """``stack`` holds the open containers below a list of the root alone, ``keys`` the place
+        of each in the one before, and of the open string. ``parts`` are that string's, ``length``
+        characters in all; None where none is open."""
+        self._stack = stack
         self._sizes = [*map(len, stack)]
-        self._keys: Path = (*keys,) if parts is None else (*keys, machine.key)
+        self._keys = keys
         self._parts = parts
-        self._length = machine.length
-        self._replaced = machine.replaced
-        self._mark = len(machine.replaced)
+        self._length = length
+        self._replaced = replaced
+        self._mark = len(replaced)
         self._cache: Any = _ABSENT
 
     @property
