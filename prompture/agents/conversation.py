@@ -221,13 +221,16 @@ class Conversation:
     def to_json(self) -> str:
         """The conversation as JSON text: turns with their providers' own items, the model's
         name, the system turn, the bill. No keys, no tools, no options."""
-        state = {
-            "model": self._name(),
-            "system": self.system,
-            "summary": self.summary,
-            "notes": self.notes,
-        }
-        return storage.dump(state, self._messages, self.bill)
+        return storage.dump(
+            storage.SavedConversation(
+                model=self._name(),
+                system=self.system,
+                summary=self.summary,
+                notes=self.notes,
+                messages=self._messages,
+                bill=self.bill,
+            )
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``to_json`` to a file, which is then there whole or not at all."""
@@ -249,24 +252,17 @@ class Conversation:
     def from_json(cls, text: str | bytes, *, model: Any = None, **options: Any) -> Self:
         """What ``to_json`` gave. ``model`` takes the place of the saved one (see ``switch``);
         tools and other options must be given again. Raises ConfigurationError."""
-        state, messages, bill = storage.load(text)
-        values = {key: state.get(key, "") for key in ("model", "system", "summary")}
-        for key, value in values.items():
-            if not isinstance(value, str):
-                raise ConfigurationError(f"saved conversation, /{key}: must be a string")
-        notes = state.get("notes", [])
-        if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
-            raise ConfigurationError("saved conversation, /notes: must be a list of strings")
-        options.setdefault("system", values["system"])
-        made = cls(values["model"] if model is None else model, **options)
-        made._messages, made.bill, made.notes = messages, bill, notes
-        made.summary = values["summary"]
-        if model is not None and made._name() != values["model"]:
-            plain = portable(messages)
+        saved = storage.load(text)
+        options.setdefault("system", saved.system)
+        made = cls(saved.model if model is None else model, **options)
+        made._messages, made.summary = saved.messages, saved.summary
+        made.bill, made.notes = saved.bill, saved.notes
+        if model is not None and made._name() != saved.model:
+            plain = portable(saved.messages)
             made._messages = plain.messages
             if plain.natives or plain.files:
                 made.notes.append(
-                    f"{values['model']} -> {made._name()}: what only the old provider understands"
+                    f"{saved.model} -> {made._name()}: what only the old provider understands"
                     f" is left out of {max(plain.natives, plain.files)} turns"
                 )
         return made

@@ -17,6 +17,7 @@ from prompture.agents import storage
 from prompture.agents.conversation import Conversation
 from prompture.agents.events import Final, TextDelta
 from prompture.agents.history import TRANSCRIPT_CHARS, cut, exchanges, portable, size, transcript
+from prompture.agents.storage import SavedConversation
 from prompture.catalog import Rates
 from prompture.drivers.meter import Meter
 from prompture.errors import BudgetExceeded, ConfigurationError, RateLimitError, StepLimitExceeded
@@ -379,7 +380,7 @@ parts = st.one_of(
     st.builds(Image, data=st.binary(max_size=5), detail=st.sampled_from([None, "low"])),
     st.builds(Image, url=st.just("https://x/y.png")),
     st.builds(File, id=st.just("file-1")),
-    st.builds(File, data=st.binary(max_size=5), name=st.sampled_from(["a.pdf", "b.txt"])),
+    st.builds(File, data=st.binary(max_size=5), name=st.sampled_from(["a.pdf", ""])),
 )
 tool_calls = st.builds(
     ToolCall,
@@ -394,8 +395,8 @@ messages = st.builds(
     role=st.sampled_from(["user", "assistant", "tool", "system"]),
     content=st.text(max_size=10) | st.lists(parts, max_size=3).map(tuple),
     calls=st.lists(tool_calls, max_size=2).map(tuple),
-    call_id=st.none() | st.text(min_size=1, max_size=5),
-    name=st.none() | st.text(min_size=1, max_size=5),
+    call_id=st.none() | st.text(max_size=5),
+    name=st.none() | st.text(max_size=5),
     is_error=st.booleans(),
     reasoning=st.text(max_size=5),
     native=st.none() | st.builds(Native, st.just("d"), payloads),
@@ -405,17 +406,18 @@ messages = st.builds(
 @given(st.lists(messages, max_size=3))
 @settings(max_examples=100)
 def test_every_message_survives(rows: list[Message]) -> None:
-    text = storage.dump({"model": "m"}, tuple(rows), Bill())
-    state, found, bill = storage.load(text)
-    assert found == tuple(rows)
-    assert state["model"] == "m"
-    assert not bill
+    saved = SavedConversation(model="m", messages=tuple(rows))
+    assert storage.load(storage.dump(saved)) == saved
+
+
+def dumped(*messages: Message) -> str:
+    return storage.dump(SavedConversation(messages=messages))
 
 
 def test_what_json_cannot_say_is_told_when_it_is_saved() -> None:
     native = Native("odd", {"n": float("inf")})
     with pytest.raises(ConfigurationError, match="cannot be saved"):
-        storage.dump({}, (Message(role="assistant", content="a", native=native),), Bill())
+        dumped(Message(role="assistant", content="a", native=native))
 
 
 def test_charges_survive() -> None:
@@ -429,7 +431,7 @@ def test_charges_survive() -> None:
         cost=Cost(usd=Decimal("0.000123"), source="live", saving=Decimal("-0.1")),
         request_id="r",
     )
-    _, _, bill = storage.load(storage.dump({}, (), Bill((unknown, known))))
+    bill = storage.load(storage.dump(SavedConversation(bill=Bill((unknown, known))))).bill
     assert [c.cost.usd for c in bill.charges] == [None, Decimal("0.000123")]
     assert [c.cost.reason for c in bill.charges] == ["no price", ""]
     assert bill.charges[1].cost.saving == Decimal("-0.1")
@@ -439,7 +441,7 @@ def test_charges_survive() -> None:
 def test_what_no_json_can_hold_is_refused() -> None:
     odd = Message(role="assistant", native=Native("d", {"x": object()}))
     with pytest.raises(ConfigurationError, match="object"):
-        storage.dump({}, (odd,), Bill())
+        dumped(odd)
 
 
 def _changed(change: Callable[[Any], Any]) -> str:
@@ -479,11 +481,14 @@ BAD_FILES: list[tuple[Any, str]] = [
     ("[" * 100_000, "not JSON"),
     (b"\x80\x04K\x01.", "not JSON"),
     (_changed(_set("version", 2)), "version 2"),
-    (_changed(_set("messages", {})), "/messages: must be a list"),
+    (_changed(_set("messages", {})), "/messages: must be a valid array"),
     (_changed(_set("messages", [5])), "/messages/0: must be an object"),
     (_changed(_set("messages", 0, "role", "robot")), "/messages/0/role"),
     (_changed(_set("messages", 0, "content", 5)), "/messages/0/content"),
-    (_changed(_set("messages", 0, "content", [{"type": "sound"}])), "/messages/0/content/0/type"),
+    (
+        _changed(_set("messages", 0, "content", [{"type": "sound"}])),
+        "/messages/0/content/0: must have a type: text",
+    ),
     (
         _changed(_set("messages", 0, "content", [{"type": "image", "media_type": "i"}])),
         "exactly one",
@@ -496,13 +501,13 @@ BAD_FILES: list[tuple[Any, str]] = [
     ),
     (_changed(_set("messages", 0, "calls", [{"id": 1}])), "/messages/0/calls/0/id"),
     (_changed(_set("messages", 0, "native", [])), "/messages/0/native"),
-    (_changed(_set("charges", [{}])), "/charges/0/usage"),
+    (_changed(_set("charges", [{"provider": "p", "model": "m"}])), "/charges/0/usage"),
     (_changed(_set("charges", [_charged(usd="NaN")])), "/charges/0/cost/usd"),
     (_changed(_set("charges", [_charged(usd="-5")])), "/charges/0/cost/usd"),
     (_changed(_set("charges", [_charged(usd="1E+999")])), "/charges/0/cost/usd"),
     (_changed(_set("charges", [_charged(tokens=-1)])), "/charges/0/usage/input_tokens"),
     ('{"format": "prompture.conversation", "version": 1, "notes": NaN}', "not JSON"),
-    (_changed(_set("model", 5)), "/model: must be a string"),
+    (_changed(_set("model", 5)), "/model: must be a valid string"),
     (_changed(_set("notes", [5])), "/notes"),
 ]
 

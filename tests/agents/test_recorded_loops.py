@@ -27,7 +27,6 @@ from prompture.agents.signatures import Signature
 from prompture.agents.tools import FunctionTool
 from prompture.drivers.registry import async_driver_for, driver_for
 from prompture.errors import ExtractionError, PromptureError
-from prompture.money import Bill
 from prompture.schema.source import source
 from tests.playback import Speech, said_by, settings_for, speech_of
 from tests.readers import events
@@ -226,8 +225,8 @@ def test_a_recorded_loop(case: Case) -> None:
             assert said[0].stop in ("length", "content_filter"), ran.error
             assert isinstance(ran.error, ExtractionError)
             checked += 1
-        text = storage.dump({}, ran.trace.messages, Bill())
-        assert storage.load(text)[1] == ran.trace.messages
+        saved = storage.SavedConversation(messages=ran.trace.messages)
+        assert storage.load(storage.dump(saved)) == saved
         used = 0
         for number, body in enumerate(ran.sent[1:]):
             used = number + 1

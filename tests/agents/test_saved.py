@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from prompture.agents import storage
 from prompture.agents.conversation import Conversation
+from prompture.agents.storage import SavedConversation
 from prompture.money import Bill, Charge, Cost, Price
 from prompture.types import (
     Completion,
@@ -137,6 +139,11 @@ def path_of(name: str) -> Path:
     return SAVED / f"version_1_{name}.json"
 
 
+def saved(name: str) -> SavedConversation:
+    state, messages, bill = FILES[name]
+    return SavedConversation(**state, messages=messages, bill=bill)
+
+
 def as_loaded(bill: Bill) -> Bill:
     """A charge's lines by bucket, and our own figure beside a stated one, are not restored."""
     return Bill(
@@ -146,21 +153,21 @@ def as_loaded(bill: Bill) -> Bill:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_saved_file_loads_equal(name: str) -> None:
-    state, messages, bill = FILES[name]
-    found_state, found, found_bill = storage.load(path_of(name).read_bytes())
-    assert found == messages
-    assert found_bill == as_loaded(bill)
-    assert {key: found_state[key] for key in state} == state
-    assert repr(found) == repr(messages)  # -0.0 and 1.0 are equal to others
+    found, wanted = storage.load(path_of(name).read_bytes()), saved(name)
+    assert found == replace(wanted, bill=as_loaded(wanted.bill))
+    assert repr(found.messages) == repr(wanted.messages)  # -0.0 and 1.0 are equal to others
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_was_loaded_is_written_as_it_was(name: str) -> None:
-    state, messages, bill = FILES[name]
     text = path_of(name).read_text(encoding="utf-8")
-    assert storage.dump(state, messages, bill) == text
-    _, found, _ = storage.load(text)
-    assert storage.dump(state, found, bill) == text
+    written = json.loads(text)
+    assert json.loads(storage.dump(saved(name))) == written
+    again = json.loads(storage.dump(storage.load(text)))
+    for row in (*written["charges"], *again["charges"]):
+        for name in ("lines", "computed_usd"):
+            del row["cost"][name]
+    assert again == written
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -190,8 +197,8 @@ def test_every_field_of_a_message_is_in_the_files() -> None:
 
 def write() -> None:
     SAVED.mkdir(exist_ok=True)
-    for name, (state, messages, bill) in FILES.items():
-        path_of(name).write_text(storage.dump(state, messages, bill), encoding="utf-8")
+    for name in FILES:
+        path_of(name).write_text(storage.dump(saved(name)), encoding="utf-8")
 
 
 if __name__ == "__main__":
