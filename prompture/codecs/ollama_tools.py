@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from prompture.schema.pointer import referenced
 from prompture.types import JSON
 
 _KEPT = ("type", "description", "enum", "items")
@@ -89,8 +90,5 @@ def _resolve(schema: Any, root: JSON, within: tuple[str, ...]) -> Any:
 
 
 def _target(reference: str, root: JSON) -> Any:
-    here: Any = root
-    for step in reference.lstrip("#").strip("/").split("/"):
-        name = step.replace("~1", "/").replace("~0", "~")
-        here = here.get(name, {}) if isinstance(here, Mapping) and name else here
-    return here if isinstance(here, Mapping) else {}
+    found = referenced(root, reference)
+    return found if isinstance(found, Mapping) else {}

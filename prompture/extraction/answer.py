@@ -15,9 +15,10 @@ from prompture.copying import Portable
 from prompture.extraction.strategy import Plan
 from prompture.extraction.wrappings import inner_values, is_wrapping
 from prompture.schema.candidates import DOUBTFUL, Candidate, Found
-from prompture.schema.check import InvalidValue, Problem, pointer
+from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.exact import is_plain, same
 from prompture.schema.keys import vocabulary
+from prompture.schema.pointer import pointer
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source
 from prompture.schema.typed import to_json

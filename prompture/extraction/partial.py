@@ -16,10 +16,11 @@ from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow, HasModel
 from prompture.flows.stream import Listener, astream, stream
 from prompture.schema.blunders import blunder
-from prompture.schema.check import Problem, pointer
+from prompture.schema.check import Problem
 from prompture.schema.exact import with_floats
 from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot
 from prompture.schema.partial_typed import PartialReader
+from prompture.schema.pointer import pointer, segments_of, value_at
 from prompture.schema.source import Source
 from prompture.types import Completion, Delta
 
@@ -116,10 +117,10 @@ class Partial(Generic[T]):
     def is_final(self, where: str) -> bool:
         """Whether the value at a JSON pointer is there and will not change in this answer."""
         if self.result:
-            return _find(self.plain, _segments(where)) is not _ABSENT
+            return value_at(self.plain, _segments(where), _ABSENT) is not _ABSENT
         if self._fixed is not None:
             is_inside = any(where == f or where.startswith(f"{f}/") for f in self._fixed.final)
-            return is_inside and _find(self.plain, _segments(where)) is not _ABSENT
+            return is_inside and value_at(self.plain, _segments(where), _ABSENT) is not _ABSENT
         if self._snapshot is None or self._view is None:
             return False
         path = self._view.keys(_segments(where), self._snapshot.root)
@@ -132,7 +133,7 @@ class Partial(Generic[T]):
 
     def get(self, where: str, default: Any = None) -> Any:
         """The plain JSON at a JSON pointer, ``default`` where there is none yet."""
-        found = _find(self.plain, _segments(where))
+        found = value_at(self.plain, _segments(where), _ABSENT)
         return default if found is _ABSENT else found
 
     def _look(self) -> tuple[Any, tuple[Problem, ...]]:
@@ -182,18 +183,7 @@ def _plain_of(result: Extraction[Any]) -> Any:
 def _segments(where: str) -> Path:
     if where and not where.startswith("/"):
         raise ValueError('a JSON pointer is "" or begins with "/" ("/items/0/name")')
-    return tuple(s.replace("~1", "/").replace("~0", "~") for s in where.split("/")[1:])
-
-
-def _find(value: Any, path: Path) -> Any:
-    for key in path:
-        if isinstance(value, dict) and key in value:
-            value = value[str(key)]
-        elif isinstance(value, list) and str(key).isdigit() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return _ABSENT
-    return value
+    return segments_of(where)
 
 
 def json_pieces(name: str) -> Callable[[Delta], tuple[str, bool]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompture.schema.check import PROBLEM_LIMIT, Problem
+from prompture.schema.pointer import referenced, segments_of
 
 MOST_PARTS = 12
 LEAST_CHARS = 600
@@ -68,13 +69,11 @@ Target = tuple[tuple[str | int, ...], Any]
 def _target(problem: Problem, plain: Any, schema: Mapping[str, Any]) -> Target | None:
     """The path and sub-schema of what a problem is about. Where its own place has no schema of
     its own (a union's branch, a key too many), the place around it is taken, never the root."""
-    segments = problem.pointer.split("/")[1:]
     path: tuple[str | int, ...] = ()
     at: Any = schema
     value = plain
     best: Target | None = None
-    for segment in segments:
-        key = segment.replace("~1", "/").replace("~0", "~")
+    for key in segments_of(problem.pointer):
         at = _resolved(at, schema)
         step: str | int = int(key) if isinstance(value, list) and key.isdigit() else key
         at = _inner(at, step)
@@ -92,7 +91,7 @@ def _resolved(at: Any, root: Mapping[str, Any]) -> Any:
         if not isinstance(at, Mapping):
             return None
         if isinstance(at.get("$ref"), str):
-            at = _at_pointer(root, at["$ref"])
+            at = referenced(root, at["$ref"])
             continue
         branches = [b for b in at.get("anyOf", ()) if b != {"type": "null"}]
         if len(branches) == 1 and "properties" not in at:
@@ -100,15 +99,6 @@ def _resolved(at: Any, root: Mapping[str, Any]) -> Any:
             continue
         return at
     return None
-
-
-def _at_pointer(root: Any, ref: str) -> Any:
-    if not ref.startswith("#"):
-        return None
-    for segment in ref.split("/")[1:]:
-        key = segment.replace("~1", "/").replace("~0", "~")
-        root = root.get(key) if isinstance(root, Mapping) else None
-    return root
 
 
 def _inner(at: Any, step: str | int) -> Any:

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prompture.schema.pointer import referenced
+
 _DEPTH = 12
 _ROOTS = 0.1
 _KEY = 3.0
@@ -136,11 +138,7 @@ class _Sizer:
         seen = 0
         while isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str) and seen < 20:
             seen += 1
-            found: Any = self._root
-            for piece in schema["$ref"].lstrip("#/").split("/"):
-                name = piece.replace("~1", "/").replace("~0", "~")
-                found = found.get(name) if isinstance(found, Mapping) else None
-            schema = found
+            schema = referenced(self._root, schema["$ref"])
         return schema
 
 

@@ -28,6 +28,7 @@ from prompture.rules.page import Candidate, Page, Scope, read_page
 from prompture.rules.pairs import find_pairs
 from prompture.rules.render import conforms
 from prompture.rules.vocabulary import vocabulary
+from prompture.schema.pointer import escape
 from prompture.types import EXACT, Span
 
 MOST_CHARS = 2_000_000
@@ -334,8 +335,3 @@ def _written(rows: Sequence[Row], fields: list[Field], pointer: str) -> tuple[li
                 value[field.name] = [] if field.kind == "array" and not field.nullable else None
         values.append(value)
     return values, spans
-
-
-def escape(name: str) -> str:
-    """A property name as one step of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")

@@ -8,6 +8,7 @@ from typing import Any
 
 from prompture.rules.labels import normalise
 from prompture.rules.vocabulary import Concept, Vocabulary, concept_labels, party_role, split_party
+from prompture.schema.pointer import referenced
 
 MAX_DEPTH = 12  # references and unions inside one another
 MAX_NESTING = 8
@@ -21,7 +22,7 @@ def resolve(schema: Any, root: Mapping[str, Any], depth: int = 0) -> tuple[Mappi
         return {}, True
     reference = schema.get("$ref")
     if isinstance(reference, str):
-        target, nullable = resolve(_pointed(reference, root), root, depth + 1)
+        target, nullable = resolve(referenced(root, reference, {}), root, depth + 1)
         return {**target, **{k: v for k, v in schema.items() if k != "$ref"}}, nullable
     for keyword in ("anyOf", "oneOf"):
         choices = schema.get(keyword)
@@ -35,16 +36,6 @@ def resolve(schema: Any, root: Mapping[str, Any], depth: int = 0) -> tuple[Mappi
         kept = [name for name in types if name != "null"]
         return {**schema, "type": kept[0] if len(kept) == 1 else kept}, "null" in types
     return schema, types == "null"
-
-
-def _pointed(reference: str, root: Mapping[str, Any]) -> Any:
-    if not reference.startswith("#"):
-        return {}
-    target: Any = root
-    for step in reference[1:].split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
-        target = target.get(key) if isinstance(target, Mapping) else None
-    return target
 
 
 def _union(

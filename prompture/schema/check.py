@@ -14,8 +14,6 @@ PROBLEM_LIMIT = 50
 
 EXCERPT_LENGTH = 60
 
-Segment = str | int
-
 
 class InvalidValue(Portable, ValueError):
     """A value does not satisfy its schema; ``problems`` says where and why.
@@ -35,16 +33,6 @@ class InvalidValue(Portable, ValueError):
 
     def __reduce__(self) -> tuple[type[InvalidValue], tuple[tuple[Problem, ...], int]]:
         return type(self), (self.problems, self.total)
-
-
-def pointer(segments: Iterable[Segment]) -> str:
-    """The RFC 6901 pointer of a path; the empty path is the root, ``""``."""
-    return "".join(f"/{escape(segment)}" for segment in segments)
-
-
-def escape(segment: Segment) -> str:
-    """One segment of a pointer, with its ``~`` and ``/`` escaped."""
-    return str(segment).replace("~", "~0").replace("/", "~1")
 
 
 def excerpt(value: Any) -> str:

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from prompture.schema.check import Problem, excerpt, kind_of, pointer
+from prompture.schema.check import Problem, excerpt, kind_of
 from prompture.schema.formats import ADVICE
+from prompture.schema.pointer import pointer
 
 _MEMBERS_SHOWN = 12
 _TEXT_LENGTH = 120

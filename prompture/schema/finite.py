@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from prompture.schema.check import InvalidValue, Problem, Segment, pointer
+from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.pointer import Segment, pointer
 
 _SUSPECT = re.compile(r"NaN|Infinity|\d[eE]\+?\d{3}|\d{309}")
 _MESSAGE = "must be a finite number"

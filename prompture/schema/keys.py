@@ -14,9 +14,10 @@ from itertools import islice
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from prompture.schema.check import InvalidValue, Problem, Segment, pointer
+from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.cores import Core
 from prompture.schema.exact import Doubtful, Strict, is_plain
+from prompture.schema.pointer import Segment, pointer, referenced
 from prompture.schema.source import Source
 
 FOREIGN = "foreign_keys"
@@ -376,21 +377,12 @@ def _together(schema: Any, root: Any) -> Iterator[Mapping[str, Any]]:
         seen.add(id(node))
         yield node
         if isinstance(node.get("$ref"), str):
-            pending.append(_target(root, node["$ref"]))
+            pending.append(referenced(root, node["$ref"]))
         for word in _APPLIED:
             pending += node.get(word) or ()
         pending += [node[word] for word in _ALSO_APPLIED if word in node]
         dependent = node.get("dependentSchemas")
         pending += dependent.values() if isinstance(dependent, Mapping) else ()
-
-
-def _target(root: Any, reference: str) -> Any:
-    if not reference.startswith("#"):
-        return {}
-    for segment in reference.split("/")[1:]:
-        key = segment.replace("~1", "/").replace("~0", "~")
-        root = root.get(key) if isinstance(root, Mapping) else None
-    return root
 
 
 def _read(schema: Mapping[str, Any], later: Callable[[Any], Later]) -> Place:

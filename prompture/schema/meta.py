@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompture.errors import SchemaError
-from prompture.schema.check import Segment, kind_of, pointer
+from prompture.schema.check import kind_of
 from prompture.schema.patterns import WEIGHT_LIMIT, BadPattern, backtracks, matcher, weight
+from prompture.schema.pointer import Segment, pointer, segments_of
 from prompture.schema.refs import Scope, refuse_loops
 from prompture.schema.shapes import LISTS, MAPS, ONE, REFERENCES, SINCE, rules_of
 
@@ -235,4 +236,4 @@ class _Reading:
 
     def _path_of(self, reference: str) -> Path:
         """Where a plain pointer leads, for messages; empty for other references."""
-        return tuple(reference[2:].split("/")) if reference.startswith("#/") else ()
+        return segments_of(reference) if reference.startswith("#/") else ()

@@ -20,11 +20,10 @@ from prompture.schema.check import (
     PROBLEM_LIMIT,
     InvalidValue,
     Problem,
-    Segment,
     excerpt,
     kind_of,
-    pointer,
 )
+from prompture.schema.pointer import Segment, pointer
 
 _MESSAGE_LENGTH = 300
 _READINGS = 64

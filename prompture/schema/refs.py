@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
 from prompture.errors import SchemaError
+from prompture.schema.pointer import referenced
 from prompture.schema.shapes import SINCE
 
 BRANCH_LIMIT = 20_000
@@ -53,7 +53,7 @@ class Scope:
         """The schema named, its scope, and what is wrong with the reference, if anything is."""
         if self._resolver is None:
             place = reference.removeprefix(self._own) if self._own else reference
-            found = by_pointer(self._root, place)
+            found = referenced(self._root, place)
             if found is not None:
                 return found, self, ""
             if reference.startswith("#"):
@@ -71,24 +71,6 @@ class Scope:
             # list or a number that stands there.
             return None, self, _nowhere(reference)
         return found.contents, Scope(self._root, self._draft, found.resolver), ""
-
-
-def by_pointer(root: Any, reference: str) -> Any:
-    """The schema at ``#/a/b``; None where there is none, or it is no such reference."""
-    if reference in ("#", ""):
-        return root
-    if not reference.startswith("#/"):
-        return None
-    node = root
-    for part in unquote(reference[2:]).split("/"):
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(node, dict) and key in node:
-            node = node[key]
-        elif isinstance(node, list) and key.isdecimal() and int(key) < len(node):
-            node = node[int(key)]
-        else:
-            return None
-    return node
 
 
 def refuse_loops(root: dict[str, Any], draft: int, targets: dict[int, list[Any]]) -> None:

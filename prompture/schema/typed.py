@@ -25,11 +25,12 @@ from pydantic_core import SchemaValidator
 
 from prompture.errors import SchemaError
 from prompture.schema.blunders import blunder
-from prompture.schema.check import InvalidValue, Problem, pointer
+from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.chunked_validation import LARGE_CHARS, no_collection, yielding
 from prompture.schema.cores import Core, nodes_of
 from prompture.schema.finite import refuse_infinite
 from prompture.schema.held import MARK, MENDABLE, compiled, exact, full, quick
+from prompture.schema.pointer import pointer
 from prompture.schema.pydantic_errors import problems_of
 
 if TYPE_CHECKING:

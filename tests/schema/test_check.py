@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from prompture.schema.check import InvalidValue, Problem, excerpt, kind_of, pointer
+from prompture.schema.check import InvalidValue, Problem, excerpt, kind_of
+from prompture.schema.pointer import pointer
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_han
 from prompture.extraction.grounding.moments import Moments
 from prompture.extraction.grounding.nearly import Nearly
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
-from prompture.schema.check import escape
+from prompture.schema.pointer import pointer
 from prompture.types import EXACT, Span
 
 MOST_PLACES = 2000
@@ -49,7 +49,7 @@ def ground(value: Any, text: str) -> dict[str, tuple[Span, ...]]:
         page = _Page(text, leaves.values())
         places = {path: spans for path, leaf in leaves.items() if (spans := page.places(leaf))}
     settled = Placing(text, places).settled(plain)
-    return {"".join(f"/{escape(s)}" for s in path): spans for path, spans in settled.items()}
+    return {pointer(path): spans for path, spans in settled.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from prompture.schema.check import InvalidValue, Problem, escape, pointer
+from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.partial import Path, Snapshot
 from prompture.schema.partial_typed.partial_codecs import (
     MERGED,
@@ -17,6 +17,7 @@ from prompture.schema.partial_typed.partial_codecs import (
     name_of_pair,
 )
 from prompture.schema.partial_typed.shapes import ABSENT, PLAIN, Shape
+from prompture.schema.pointer import escape, pointer
 from prompture.schema.rewriting.codec import Codec
 
 _COUNTED = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from prompture import given
 from prompture.forks import fork_lock
+from prompture.schema.pointer import pointer as written
+from prompture.schema.pointer import segments_of
 from prompture.schema.rewriting.change import Change
 from prompture.schema.rewriting.codec import SAME, Codec, is_identity
 from prompture.schema.rewriting.dialects import Dialect, dialect_named
@@ -64,7 +66,7 @@ class Rewrite:
         """
         found: list[str] = []
         codec, wire = self._codec, answer
-        tokens = [_unescaped(token) for token in pointer.split("/")[1:]]
+        tokens = segments_of(pointer)
         try:
             for token in [None, *tokens]:
                 if token is not None:
@@ -74,7 +76,7 @@ class Rewrite:
                 found += more
         except RecursionError:
             pass  # a schema that leads to nothing but itself
-        return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in found)
+        return written(found)
 
     @property
     def unenforced(self) -> tuple[Change, ...]:
@@ -88,10 +90,6 @@ def _carried(codec: Callable[[Any], Any], value: Any) -> Any:
         return codec(value)
     except RecursionError:
         return value
-
-
-def _unescaped(token: str) -> str:
-    return token.replace("~1", "/").replace("~0", "~")
 
 
 _cache: OrderedDict[tuple[bytes, Dialect, bool], Rewrite] = OrderedDict()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from prompture.schema.exact import unlike_refused
+from prompture.schema.pointer import step
 from prompture.schema.rewriting.kinds import KINDS, kind_of
 
 Step = tuple[tuple[str, ...], "Codec", Any]
@@ -47,7 +48,7 @@ class Codec:
 
     def enter(self, token: str, wire: Any) -> Step:
         """Where the part ``token`` of the original stands in ``wire``, its codec, and the value there."""
-        return (token,), SAME, part_of(wire, token)
+        return (token,), SAME, step(wire, token)
 
 
 SAME = Codec()
@@ -93,15 +94,6 @@ class JSONText(Codec):
 
 
 TEXT = JSONText()
-
-
-def part_of(wire: Any, token: str) -> Any:
-    """The member or item of that name; None where there is none."""
-    if isinstance(wire, dict):
-        return wire.get(token)
-    if isinstance(wire, list) and token.isdigit() and int(token) < len(wire):
-        return wire[int(token)]
-    return None
 
 
 def read_json(text: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from prompture.schema.pointer import pointer as written
 from prompture.schema.rewriting.choice import Branch
 from prompture.schema.rewriting.codec import Codec
 
@@ -49,5 +50,5 @@ class Spot:
 def _pointer(tokens: tuple[str, ...]) -> str:
     pointer = "/" + "/".join(tokens) if tokens else ""
     if "~" in pointer or pointer.count("/") != len(tokens):
-        return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in tokens)
+        return written(tokens)
     return pointer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from prompture.schema.rewriting.codec import Codec, Step, part_of, unfit
+from prompture.schema.rewriting.codec import Codec, Step, unfit
 from prompture.schema.rewriting.kinds import same
 
 KEY, VALUE = "key", "value"
@@ -74,7 +74,7 @@ class Values(Codec):
         return {key: self.value.restore(item) for key, item in value.items()}
 
     def enter(self, token: str, wire: Any) -> Step:
-        return (token,), self.value, part_of(wire, token)
+        return (token,), self.value(wire, token)
 
 
 def _is_pair(pair: Any) -> bool:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prompture.schema.rewriting.codec import SAME, Codec, Step, part_of, unfit
+from prompture.schema.pointer import step
+from prompture.schema.rewriting.codec import SAME, Codec, Step, unfit
 
 Presence = Literal["required", "optional", "null", "either", "list"]
 
@@ -125,13 +126,13 @@ class Record(Codec):
     def enter(self, token: str, wire: Any) -> Step:
         field = self.by_name.get(token)
         if field is not None:
-            inner = part_of(wire, field.wire)
+            inner = step(wire, field.wire)
             if field.presence == "list" and isinstance(inner, list):
-                return (field.wire, "0"), field.codec, part_of(inner, "0")
+                return (field.wire, "0"), field.codec(inner, "0")
             return (field.wire,), field.codec, inner
         if self.apart is None:
-            return (token,), self.rest, part_of(wire, token)
-        tokens, codec, inner = self.rest.enter(token, part_of(wire, self.apart))
+            return (token,), self.rest(wire, token)
+        tokens, codec, inner = self.rest.enter(token(wire, self.apart))
         return (self.apart, *tokens), codec, inner
 
     def others(self, item: Any) -> dict[str, Any]:

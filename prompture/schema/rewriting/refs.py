@@ -7,10 +7,12 @@ from typing import Any
 from urllib.parse import unquote, urljoin
 
 from prompture.errors import SchemaError
+from prompture.schema.pointer import segments_of, value_at
 from prompture.schema.rewriting.guard import Survey
 
 MAX_EXPANDED = 5_000_000
 _NAMED = frozenset({"properties", "patternProperties", "dependencies", "dependentSchemas"})
+_NOWHERE: Any = object()
 _WORDS = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -59,19 +61,12 @@ class Resolver:
             if anchored is None:
                 raise SchemaError(f"$ref {ref[:120]!r} names no $anchor of the schema")
             return anchored
-        for token in fragment.split("/")[1:]:
-            node = _step(node, token.replace("~1", "/").replace("~0", "~"), ref=ref)
+        node = value_at(node, segments_of(fragment), _NOWHERE)
+        if node is _NOWHERE:
+            raise SchemaError(f"$ref {ref[:120]!r} points at nothing in the schema")
         if not isinstance(node, dict | bool):
             raise SchemaError(f"$ref {ref[:120]!r} does not point at a schema")
         return node
-
-
-def _step(node: Any, token: str, *, ref: str) -> Any:
-    if isinstance(node, dict) and token in node:
-        return node[token]
-    if isinstance(node, list) and token.isdigit() and int(token) < len(node):
-        return node[int(token)]
-    raise SchemaError(f"$ref {ref[:120]!r} points at nothing in the schema")
 
 
 class RefGraph:
