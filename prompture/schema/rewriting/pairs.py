@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from prompture.schema.pointer import step
 from prompture.schema.rewriting.codec import Codec, Step, unfit
 from prompture.schema.rewriting.kinds import same
 
@@ -74,7 +75,7 @@ class Values(Codec):
         return {key: self.value.restore(item) for key, item in value.items()}
 
     def enter(self, token: str, wire: Any) -> Step:
-        return (token,), self.value(wire, token)
+        return (token,), self.value, step(wire, token)
 
 
 def _is_pair(pair: Any) -> bool:

@@ -128,11 +128,11 @@ class Record(Codec):
         if field is not None:
             inner = step(wire, field.wire)
             if field.presence == "list" and isinstance(inner, list):
-                return (field.wire, "0"), field.codec(inner, "0")
+                return (field.wire, "0"), field.codec, step(inner, "0")
             return (field.wire,), field.codec, inner
         if self.apart is None:
-            return (token,), self.rest(wire, token)
-        tokens, codec, inner = self.rest.enter(token(wire, self.apart))
+            return (token,), self.rest, step(wire, token)
+        tokens, codec, inner = self.rest.enter(token, step(wire, self.apart))
         return (self.apart, *tokens), codec, inner
 
     def others(self, item: Any) -> dict[str, Any]:

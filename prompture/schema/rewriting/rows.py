@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from prompture.schema.pointer import step
 from prompture.schema.rewriting.codec import SAME, Codec, Step, unfit
 from prompture.schema.rewriting.record import Record
 
@@ -41,7 +42,7 @@ class List(Codec):
 
     def enter(self, token: str, wire: Any) -> Step:
         position = int(token) if token.isdigit() else 0
-        return (token,), self._at(position)(wire, token)
+        return (token,), self._at(position), step(wire, token)
 
     def _at(self, position: int) -> Codec:
         return self.prefix[position] if position < len(self.prefix) else self.item
