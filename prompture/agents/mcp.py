@@ -1,7 +1,7 @@
 """Tools of a Model Context Protocol server, over stdio or HTTP, by the official ``mcp`` package.
 
-The connection lives in an event loop of its own, in a daemon thread, so that both colours, and
-several event loops, can share it.
+The connection lives in an event loop of its own, in a daemon thread, so that sync code and several
+event loops can share it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from prompture import forks, given
 from prompture.agents.signatures import Signature
-from prompture.agents.tools import FunctionTool, ToolRetry, safe_name
+from prompture.agents.tools import FunctionTool, ToolRetry, tool_name
 from prompture.errors import (
     ConfigurationError,
     ConnectionLost,
@@ -33,12 +33,21 @@ from prompture.schema.source import source
 from prompture.types import Document, Image, Part, Text
 from prompture.wire.steps import require_asyncio
 
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp.types import CallToolResult, ContentBlock
+    from mcp.types import Tool as ServerTool
+
 T = TypeVar("T")
+Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Client]]"
 MAX_TOOLS = 1000
 METHOD_NOT_FOUND = -32601  # JSON-RPC 2.0, section 5.1
 CLOSE_SECONDS = 10.0
-_of_parents: list[_Line] = []
-"""In a forked child, the connections of the process that it comes from."""
+CONNECT_SECONDS = 30.0
+READ_SECONDS = 300.0
+"""As the ``mcp`` package's own HTTP client: a server may hold a response open for long."""
+_of_parents: list[_Connection] = []
+"""In a forked child, the connections of its parent: kept, so that they are never closed there."""
 
 
 class MCPServer:
@@ -82,25 +91,29 @@ class MCPServer:
         self._env, self._cwd, self._headers = env, cwd, headers
         self._prefix, self._only, self._timeout = prefix, only, timeout
         self._lock = threading.Lock()
-        self._line: _Line | None = None
+        self._connection: _Connection | None = None
         self._tools: tuple[FunctionTool, ...] | None = None
         forks.renewed_at_fork(self, "_renew")
 
     def _renew(self) -> None:
-        """In a forked child: the thread of the connection is the parent's; open another. The
-        parent's is kept as it is, for its end would reach into the parent's loop."""
+        """Called in a forked child: forget the connection, whose thread exists in the parent alone.
+        It is kept as it is, for closing it would reach into the parent's loop."""
         self._lock = threading.Lock()
-        if self._line is not None:
-            _of_parents.append(self._line)
-        self._line = self._tools = None
+        if self._connection is not None:
+            _of_parents.append(self._connection)
+        self._connection = self._tools = None
 
     def tools(self) -> tuple[FunctionTool, ...]:
-        """The server's tools; asked for once."""
+        """The server's tools; it is asked once."""
         with self._lock:
             if self._tools is None:
-                line = self._connected()
-                listed = self._waited(line.submit(_listed(line)))
-                self._tools = tuple(self._tool(line, row) for row in listed if self._wanted(row))
+                connection = self._connected()
+                listed = self._wait(connection.submit(_list_tools(connection)))
+                self._tools = tuple(
+                    self._tool(connection, row)
+                    for row in listed
+                    if self._only is None or row.name in self._only
+                )
             return self._tools
 
     async def atools(self) -> tuple[FunctionTool, ...]:
@@ -108,51 +121,52 @@ class MCPServer:
         require_asyncio()
         return await asyncio.to_thread(self.tools)
 
-    def _wanted(self, row: Any) -> bool:
-        return self._only is None or row.name in self._only
-
-    def _connected(self) -> _Line:
-        if self._line is None:
+    def _connected(self) -> _Connection:
+        if self._connection is None:
             connect = self._connect()
-            line = _Line(connect, self.name, self._timeout)
-            weakref.finalize(self, line.close)
-            self._line = line
-        return self._line
+            connection = _Connection(connect, self.name, self._timeout)
+            weakref.finalize(self, connection.close)
+            self._connection = connection
+        return self._connection
 
-    def _connect(self) -> Callable[[], Any]:
-        """What makes the client, inside the loop that it is to live in."""
+    def _connect(self) -> Connect:
+        """A function that makes the client, to be called in the loop that the client lives in."""
         try:
             from mcp import Client, StdioServerParameters
             from mcp.client.streamable_http import streamable_http_client
-            from mcp.shared._httpx_utils import create_mcp_http_client
         except ImportError as exc:
             raise MissingExtra(extra="mcp", package="mcp") from exc
-        given, timeout = self._server, self._timeout
-        if isinstance(given, str):
+        server, timeout = self._server, self._timeout
+        if isinstance(server, str):
             headers = dict(self._headers or {})
 
             @asynccontextmanager
-            async def over_http() -> AsyncIterator[Any]:
-                async with create_mcp_http_client(headers=headers) as http:
-                    transport = streamable_http_client(given, http_client=http)
+            async def over_http() -> AsyncIterator[Client]:
+                # The package asks for a client of its own library, and takes headers in no other
+                # way; the function that makes its own client is private.
+                import httpx2  # noqa: TID251
+
+                limits = httpx2.Timeout(CONNECT_SECONDS, read=READ_SECONDS)
+                async with httpx2.AsyncClient(headers=headers, timeout=limits) as http:
+                    transport = streamable_http_client(server, http_client=http)
                     async with Client(transport, read_timeout_seconds=timeout) as client:
                         yield client
 
             return over_http
         path = (self._env or {}).get("PATH")
-        if not shutil.which(os.path.join(self._cwd or "", given[0]), path=path) and not (
-            shutil.which(given[0], path=path)
+        if not shutil.which(os.path.join(self._cwd or "", server[0]), path=path) and not (
+            shutil.which(server[0], path=path)
         ):
-            raise ConfigurationError(f"MCP server: there is no command {given[0]!r}")
+            raise ConfigurationError(f"MCP server: there is no command {server[0]!r}")
         parameters = StdioServerParameters(
-            command=given[0],
-            args=list(given[1:]),
+            command=server[0],
+            args=list(server[1:]),
             env=dict(self._env) if self._env is not None else None,
             cwd=self._cwd,
         )
         return lambda: Client(parameters, read_timeout_seconds=timeout)
 
-    def _waited(self, future: Future[T]) -> T:
+    def _wait(self, future: Future[T]) -> T:
         try:
             return future.result(self._timeout)
         except TimeoutError as exc:
@@ -163,18 +177,19 @@ class MCPServer:
         except Exception as exc:  # the package and its transports have errors of many kinds
             raise ConnectionLost(f"MCP server {self.name!r}: {_innermost(exc)}") from exc
 
-    def _tool(self, line: _Line, row: Any) -> FunctionTool:
-        name = safe_name(self._prefix + row.name)
+    def _tool(self, connection: _Connection, row: ServerTool) -> FunctionTool:
+        name = tool_name(self._prefix + row.name)
         try:
             arguments = source(row.input_schema)
         except SchemaError as exc:
             raise SchemaError(f"MCP server {self.name!r}, tool {row.name!r}: {exc}") from exc
 
         def call(**given: Any) -> Any:
-            return line.submit(_called(line, row.name, given)).result()
+            return connection.submit(_call_tool(connection, row.name, given)).result()
 
         async def acall(**given: Any) -> Any:
-            return await asyncio.wrap_future(line.submit(_called(line, row.name, given)))
+            work = connection.submit(_call_tool(connection, row.name, given))
+            return await asyncio.wrap_future(work)
 
         return FunctionTool(
             name=name,
@@ -187,9 +202,9 @@ class MCPServer:
     def close(self) -> None:
         """Close the connection, and end the command."""
         with self._lock:
-            line, self._line, self._tools = self._line, None, None
-        if line is not None:
-            line.close()
+            connection, self._connection, self._tools = self._connection, None, None
+        if connection is not None:
+            connection.close()
 
     async def aclose(self) -> None:
         """``close``, without holding up the event loop."""
@@ -215,13 +230,16 @@ class MCPServer:
         return f"MCPServer({self.name!r})"
 
 
-class _Line:
-    """A client in a thread with a loop. One task enters it and leaves it, as anyio demands."""
+class _Connection:
+    """A client in a thread with an event loop. ``client`` is None before and after its life."""
 
-    def __init__(self, connect: Callable[[], Any], name: str, timeout: float) -> None:
-        self.client: Any = None
+    # anyio demands that the task which enters a context leaves it, too: so one task, in _live,
+    # does both, and ``close`` only asks it to.
+
+    def __init__(self, connect: Connect, name: str, timeout: float) -> None:
+        self.client: Client | None = None
         self._ready: Future[None] = Future()
-        self._born = forks.count()
+        self._forks = forks.count()
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._thread = threading.Thread(
@@ -238,7 +256,7 @@ class _Line:
             why = _innermost(exc)
             raise ConnectionLost(f"no connection to MCP server {name!r}: {why}") from exc
 
-    def _serve(self, connect: Callable[[], Any]) -> None:
+    def _serve(self, connect: Connect) -> None:
         try:
             self._loop.run_until_complete(self._live(connect))
             left = asyncio.all_tasks(self._loop)
@@ -250,23 +268,23 @@ class _Line:
         finally:
             self._loop.close()
 
-    async def _live(self, connect: Callable[[], Any]) -> None:
+    async def _live(self, connect: Connect) -> None:
         try:
             async with connect() as self.client:
                 self._ready.set_result(None)
                 await self._over.wait()
         except BaseException as exc:
-            # Once connected, whoever calls a tool is told; the end itself has no one to tell.
+            # Once connected, the caller of a tool gets the error; here nobody waits for one.
             if not self._ready.done():
                 self._ready.set_exception(exc)
         finally:
             self.client = None
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Do it in the client's loop."""
+        """Run a coroutine in the client's loop. Raises ConnectionLost where that is closed."""
         if not self._thread.is_alive():
             work.close()
-            if forks.count() != self._born:
+            if forks.count() != self._forks:
                 raise ConnectionLost(
                     "the connection to the MCP server belongs to the process that was forked: "
                     "ask the server for its tools again in the child"
@@ -283,13 +301,20 @@ class _Line:
             self._thread.join(CLOSE_SECONDS)
 
 
-async def _listed(line: _Line) -> list[Any]:
+def _client_of(connection: _Connection) -> Client:
+    if connection.client is None:
+        raise ConnectionLost("the connection to the MCP server is closed")
+    return connection.client
+
+
+async def _list_tools(connection: _Connection) -> list[ServerTool]:
     """All tools, page by page."""
-    rows: list[Any] = []
-    cursor = None
+    client = _client_of(connection)
+    rows: list[ServerTool] = []
+    cursor: str | None = None
     while True:
         try:
-            page = await line.client.list_tools(cursor=cursor)
+            page = await client.list_tools(cursor=cursor)
         except Exception as exc:  # the package's class of it differs between versions
             if getattr(getattr(exc, "error", exc), "code", None) == METHOD_NOT_FOUND:
                 return rows  # a server of resources or prompts alone has no tools
@@ -302,35 +327,31 @@ async def _listed(line: _Line) -> list[Any]:
             raise ConfigurationError(f"the MCP server lists more than {MAX_TOOLS} tools")
 
 
-async def _called(line: _Line, name: str, arguments: dict[str, Any]) -> Any:
-    client = line.client
-    if client is None:
-        raise ConnectionLost("the connection to the MCP server is closed")
-    result = await client.call_tool(name, arguments)
+async def _call_tool(connection: _Connection, name: str, arguments: dict[str, Any]) -> Any:
+    result: CallToolResult = await _client_of(connection).call_tool(name, arguments)
     parts = [_part(block) for block in result.content]
-    words = all(isinstance(part, Text) for part in parts)
+    is_text = all(isinstance(part, Text) for part in parts)
     text = "\n".join(part.text for part in parts if isinstance(part, Text))
     if result.is_error:
         raise ToolRetry(text or "The tool failed.")
     if not parts:
         return result.structured_content
-    return text if words else parts
+    return text if is_text else parts
 
 
-def _part(block: Any) -> Part:
-    kind = block.type
-    if kind == "text":
+def _part(block: ContentBlock) -> Part:
+    if block.type == "text":
         return Text(block.text)
-    if kind == "image":
+    if block.type == "image":
         return Image(data=base64.b64decode(block.data), media_type=block.mime_type)
-    if kind == "resource":
+    if block.type == "resource":
         inner = block.resource
         if hasattr(inner, "text"):
             return Document(inner.text, name=str(inner.uri))
         return Text(f"[a resource of type {inner.mime_type or 'unknown'}: {inner.uri}]")
-    if kind == "resource_link":
+    if block.type == "resource_link":
         return Text(f"[a resource: {block.uri}]")
-    return Text(f"[{kind} that cannot be shown]")
+    return Text(f"[{block.type} that cannot be shown]")
 
 
 def _innermost(exc: BaseException) -> str:

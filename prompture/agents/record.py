@@ -1,6 +1,6 @@
-"""The record of a run: its turns, steps, tool calls and charges.
+"""The record of a run while it grows: its turns, steps, tool calls and charges.
 
-``Trace`` and ``AgentResult`` are what a caller gets; ``RunRecord`` is the record while it grows.
+What a caller gets of it are a ``Trace`` (see ``prompture.traces``) or an ``AgentResult``.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
-"""From a function's signature to the schema of its arguments, and from arguments to a call."""
+"""From a function's signature and docstring to the schema of its arguments.
+
+And back: from the arguments that a model gave to those of the call.
+"""
 
 from __future__ import annotations
 
 import inspect
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from operator import getitem
-from types import FrameType
 from typing import Annotated, Any, get_args, get_origin
 
 import typing_extensions
@@ -20,6 +21,7 @@ from pydantic.fields import FieldInfo
 from prompture.agents.context import Context
 from prompture.errors import ConfigurationError, SchemaError
 from prompture.schema.source import Source, source
+from prompture.schema.typed import caller_names
 from prompture.schema.typeddicts import modern
 
 _FORBIDDEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -68,7 +70,7 @@ def schema_of_function(
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(f"tool {name!r}: cannot read its signature: {exc}") from exc
     hints = _hints(plain, name)
-    said = describe(inspect.getdoc(plain))
+    described = describe(inspect.getdoc(plain))
     fields: dict[str, Any] = {}
     receiver, wants_value = context, context is not None
     if context is not None and context not in parameters:
@@ -83,10 +85,10 @@ def schema_of_function(
                 raise ConfigurationError(f"tool {name!r} takes the context twice")
             receiver = parameter.name
             continue
-        fields[parameter.name] = _field(parameter, hint, said)
+        fields[parameter.name] = _field(parameter, hint, described)
     return Signature(
         source=_source(name, fields),
-        description=said.text,
+        description=described.text,
         context=receiver,
         wants_value=wants_value,
         positional=tuple(
@@ -107,7 +109,7 @@ def _check(parameter: inspect.Parameter, name: str) -> None:
 
 
 def _underlying(function: Any) -> Any:
-    """The function that carries the annotations and the docstring."""
+    """The function that has the annotations and the docstring."""
     while isinstance(function, partial):
         function = function.func
     function = inspect.unwrap(function)
@@ -122,24 +124,13 @@ def _hints(function: Any, name: str) -> dict[str, Any]:
     except NameError:
         # An annotation in quotes may name something local to where the tool is made.
         try:
-            return typing_extensions.get_type_hints(
-                of, localns=_caller_names(), include_extras=True
-            )
+            return typing_extensions.get_type_hints(of, localns=caller_names(), include_extras=True)
         except NameError as exc:
             raise ConfigurationError(
                 f"tool {name!r}: an annotation names {exc.name!r}, which is not defined"
             ) from exc
     except TypeError as exc:
         raise ConfigurationError(f"tool {name!r}: its annotations cannot be read: {exc}") from exc
-
-
-def _caller_names() -> dict[str, Any]:
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if not str(frame.f_globals.get("__name__", "")).startswith("prompture."):
-            return dict(frame.f_locals)
-        frame = frame.f_back
-    return {}
 
 
 def _is_context(hint: Any) -> bool:
@@ -150,11 +141,11 @@ def _is_context(hint: Any) -> bool:
     return hint is Context or get_origin(hint) is Context
 
 
-def _field(parameter: inspect.Parameter, hint: Any, said: Description) -> Any:
+def _field(parameter: inspect.Parameter, hint: Any, described: Description) -> Any:
     """The annotation of a TypedDict's key."""
     bare = Any if hint is inspect.Parameter.empty else modern(hint)
     extras: list[Any] = []
-    description = _described(bare) or said.parameters.get(parameter.name, "")
+    description = _annotated_description(bare) or described.parameters.get(parameter.name, "")
     required = parameter.default is inspect.Parameter.empty
     shown = {} if required else _shown_default(parameter.default)
     if description or shown:
@@ -164,7 +155,7 @@ def _field(parameter: inspect.Parameter, hint: Any, said: Description) -> Any:
     return made if required else typing_extensions.NotRequired[made]
 
 
-def _described(hint: Any) -> str:
+def _annotated_description(hint: Any) -> str:
     """The description that ``Annotated`` carries: a Field's, a Doc's, or a plain string."""
     if get_origin(hint) is not Annotated:
         return ""
@@ -204,7 +195,7 @@ class Description:
 
 
 def describe(docstring: str | None) -> Description:
-    """A docstring in Google's, NumPy's, Sphinx's or Epydoc's form, read.
+    """Read a docstring in Google's, NumPy's, Sphinx's or Epydoc's form.
 
     Without ``docstring-parser`` (extra ``agents``) the first paragraph is the whole description.
     """

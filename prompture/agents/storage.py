@@ -169,7 +169,9 @@ def load(text: str | bytes) -> SavedConversation:
 
 @cache
 def _adapter() -> TypeAdapter[SavedConversation]:
-    return TypeAdapter(_Saved)
+    # The type checker sees the row, not what its validator makes of it.
+    of: Any = _Saved
+    return TypeAdapter(of)
 
 
 def _restored(value: Any) -> Any:

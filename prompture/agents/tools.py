@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import inspect
-import re
-import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Thread
-from typing import Any, Literal, TypeAlias, get_args, overload
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack, get_args, overload
 
 from prompture import given
 from prompture.agents.context import Context
 from prompture.agents.signatures import Signature, schema_of_function
 from prompture.errors import ConfigurationError
+from prompture.schema.source import safe_name
 from prompture.types import ToolCall
 
 Verdict: TypeAlias = "bool | str"
-"""True lets a call pass; False stops it, and so does a string, which the model is told."""
+"""True lets a call pass; False stops it, and so does a string: the reason, which the model gets."""
 Approve: TypeAlias = Callable[[ToolCall, Context[Any]], "Verdict | Awaitable[Verdict]"]
 OnError: TypeAlias = Literal["tell", "hide", "raise"]
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
-NAME_LENGTH = 64
 MAX_RESULT_CHARS = 40_000
 
 
 class ToolRetry(Exception):
-    """Raised in a tool: what went wrong, in words for the model, which may call again."""
+    """Raise it in a tool, with a message for the model, which may then call again."""
 
 
 class BackgroundCall:
@@ -45,8 +42,8 @@ class BackgroundCall:
 class FunctionTool:
     """A function that a model can call; made by ``tool``.
 
-    ``name`` is ``[A-Za-z0-9_-]{1,64}``. ``afunction`` is called instead in the async colour, where
-    there is one. ``timeout`` is seconds, None for the agent's; other settings: see ``tool``.
+    ``name`` is ``[A-Za-z0-9_-]{1,64}``. Where there is an ``afunction``, async runs call it instead
+    of ``function``. ``timeout`` is seconds, None for the agent's; other settings: see ``tool``.
     """
 
     name: str
@@ -80,36 +77,26 @@ class FunctionTool:
         return f"FunctionTool({self.name!r})"
 
 
+class ToolOptions(TypedDict, total=False):
+    """The options of ``tool``."""
+
+    name: str | None
+    description: str | None
+    context: str | None
+    timeout: float | None
+    retries: int
+    approve: Approve | None
+    strict: bool
+    max_chars: int
+    on_error: OnError
+
+
 @overload
 def tool(
-    function: None = None,
-    /,
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    context: str | None = None,
-    timeout: float | None = None,
-    retries: int = 3,
-    approve: Approve | None = None,
-    strict: bool = False,
-    max_chars: int = MAX_RESULT_CHARS,
-    on_error: OnError = "tell",
+    function: None = None, /, **options: Unpack[ToolOptions]
 ) -> Callable[[Callable[..., Any]], FunctionTool]: ...
 @overload
-def tool(
-    function: Callable[..., Any],
-    /,
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    context: str | None = None,
-    timeout: float | None = None,
-    retries: int = 3,
-    approve: Approve | None = None,
-    strict: bool = False,
-    max_chars: int = MAX_RESULT_CHARS,
-    on_error: OnError = "tell",
-) -> FunctionTool: ...
+def tool(function: Callable[..., Any], /, **options: Unpack[ToolOptions]) -> FunctionTool: ...
 def tool(
     function: Callable[..., Any] | None = None,
     /,
@@ -123,39 +110,27 @@ def tool(
     strict: bool = False,
     max_chars: int = MAX_RESULT_CHARS,
     on_error: OnError = "tell",
-) -> Any:
+) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
     """A FunctionTool of a function, sync or async; a decorator, with options or without.
 
     Arguments:
         name, description: instead of the function's own.
-        context: the parameter that gets the ``context=`` of the run and that the model never
-            sees. A parameter annotated ``Context`` gets it with the run around it.
+        context: the parameter that gets the ``context=`` of the run; the model never sees it. A
+            parameter annotated ``Context`` gets that value and more about the run.
         timeout: seconds that a call may take; None for the agent's ``tool_timeout``.
-        retries: how often in a run the tool may fail in a row (bad arguments, ToolRetry, an
-            exception, a timeout) and be called again; then it is out of use for the run.
-        approve: asked before each call; see Verdict.
+        retries: how often in a run the tool may fail in a row (invalid arguments, ToolRetry, an
+            exception, a timeout) and be called again; after that it is not called any more.
+        approve: called before each call; see Verdict.
         strict: ask the provider to hold the arguments to the schema, where it can.
-        max_chars: the longest result that the model is shown; the rest is cut, with a note.
-        on_error: what the model is told of an exception: its type and message (``"tell"``), its
-            type (``"hide"``); ``"raise"`` ends the run with ToolFailed.
+        max_chars: characters of a result that the model is sent; the rest is cut, with a note.
+        on_error: what the model is sent when the function raises: the exception's type and
+            message (``"tell"``), its type alone (``"hide"``); ``"raise"`` ends the run with
+            ToolFailed.
 
     Raises ConfigurationError for a signature that a model could not call.
     """
-    if function is None:
-        return partial(
-            _made,
-            name=name,
-            description=description,
-            context=context,
-            timeout=timeout,
-            retries=retries,
-            approve=approve,
-            strict=strict,
-            max_chars=max_chars,
-            on_error=on_error,
-        )
-    return _made(
-        function,
+    made = partial(
+        _made,
         name=name,
         description=description,
         context=context,
@@ -166,6 +141,7 @@ def tool(
         max_chars=max_chars,
         on_error=on_error,
     )
+    return made if function is None else made(function)
 
 
 def _made(
@@ -180,7 +156,7 @@ def _made(
         function = function.__func__
     if not callable(function):
         raise ConfigurationError(f"a tool is made of a function, not of {type(function).__name__}")
-    called = safe_name(given.words(name, "a tool's name") or _name_of(function))
+    called = tool_name(given.words(name, "a tool's name") or _name_of(function))
     _check(called, description, settings)
     given.words(context, f"tool {called!r}: context")
     signature = schema_of_function(function, name=called, context=context)
@@ -194,7 +170,7 @@ def _made(
 
 
 def _check(name: str, description: Any, settings: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError for a setting that is none."""
+    """Raise ConfigurationError for an invalid setting."""
     of = f"tool {name!r}: "
     given.words(description, f"{of}description", empty=True)
     given.seconds(settings["timeout"], f"{of}timeout")
@@ -210,16 +186,16 @@ _NEEDED: dict[str, Callable[[Any, str], Any]] = {
     "strict": given.flag,
     "on_error": lambda value, name: given.one_of(value, name, get_args(OnError)),
 }
-"""The settings that have a default of their own, so that None is a slip."""
+"""The settings that have a default other than None, so that None is a mistake."""
 
 
 def as_tool(found: Any) -> FunctionTool:
-    """A FunctionTool out of what ``tools=`` holds: one already, or a function."""
+    """An item of ``tools=``, a FunctionTool or a function, as a FunctionTool."""
     return found if isinstance(found, FunctionTool) else tool(found)
 
 
 def by_name(offered: Any) -> dict[str, FunctionTool]:
-    """Tools by name. A holder of tools (an MCP server) gives all it has.
+    """Tools by name. An object with a method ``tools`` (an MCP server) gives all of its own.
 
     Raises ConfigurationError where two have the same name.
     """
@@ -248,10 +224,9 @@ def is_async(function: Any) -> bool:
     )
 
 
-def safe_name(name: str) -> str:
+def tool_name(name: str) -> str:
     """The name as every provider takes it. Raises ConfigurationError where nothing is left."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    safe = _UNSAFE.sub("_", plain).strip("_")[:NAME_LENGTH]
+    safe = safe_name(name)
     if not safe:
         raise ConfigurationError(f"a tool needs a name (of {name!r} nothing is left): name=...")
     return safe

@@ -221,7 +221,7 @@ def _untyped(schema: dict[str, Any]) -> Source[Any]:
     refuse_what_says_nothing(schema)
     checker = PlainChecker(schema)
     title = schema.get("title")
-    name = _safe(title if isinstance(title, str) else "") or "extraction"
+    name = safe_name(title if isinstance(title, str) else "") or "extraction"
     description = _text(schema.get("description"))
     return Source(name, description, schema, typed=False, _checker=checker, _made_of=(schema,))
 
@@ -233,7 +233,7 @@ def _typed(schema: Any) -> Source[Any]:
     _refuse_what_is_no_type(schema)
     adapter = adapter_of(modern(schema))
     json_schema = json_schema_of(adapter, schema)
-    name = _safe(_type_name(schema)) or "extraction"
+    name = safe_name(_type_name(schema)) or "extraction"
     checker = TypedChecker(adapter, json_schema)
     description = _description(json_schema)
     return Source(name, description, json_schema, typed=True, _checker=checker, _made_of=(schema,))
@@ -280,7 +280,9 @@ def _type_name(schema: Any) -> str:
     return f"{name}_of_{'_and_'.join(names)}"
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
+    """The name as every provider takes it for a schema or a tool: ``[A-Za-z0-9_-]{0,64}``. It is
+    empty where nothing of it can be kept."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return _UNSAFE.sub("_", plain).strip("_")[:NAME_LENGTH]
 

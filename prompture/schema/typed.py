@@ -303,7 +303,7 @@ def _complete(adapter: TypeAdapter[Any]) -> bool:
 
 
 def _completed(adapter: TypeAdapter[Any], schema: Any) -> TypeAdapter[Any]:
-    names = _caller_names()
+    names = caller_names()
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         schema.model_rebuild(force=True, raise_errors=True, _types_namespace=names)
         return TypeAdapter(schema)
@@ -311,7 +311,7 @@ def _completed(adapter: TypeAdapter[Any], schema: Any) -> TypeAdapter[Any]:
     return adapter
 
 
-def _caller_names() -> dict[str, Any]:
+def caller_names() -> dict[str, Any]:
     """Global and local names of the nearest frame outside this package and Pydantic."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:

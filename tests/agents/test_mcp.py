@@ -7,10 +7,12 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -117,6 +119,29 @@ def test_servers_that_are_not_there() -> None:
     with pytest.raises(ConnectionLost):
         MCPServer([sys.executable, "-c", "pass"], timeout=10).tools()
     assert time.monotonic() - began < 15
+
+
+class Refuses(BaseHTTPRequestHandler):
+    asked: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append(self.headers)
+        self.send_error(403)
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+def test_headers_go_with_every_request() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as stub:
+        threading.Thread(target=stub.serve_forever, daemon=True).start()
+        server = MCPServer(
+            f"http://127.0.0.1:{stub.server_port}/mcp", headers={"X-Key": "7"}, timeout=10
+        )
+        with pytest.raises(ConnectionLost):
+            server.tools()
+        stub.shutdown()
+    assert Refuses.asked
+    assert all(headers["x-key"] == "7" for headers in Refuses.asked)
 
 
 def test_bad_arguments() -> None:
