@@ -4,6 +4,20 @@
 carries the places it was read from. Needs the extra "local".
 """
 
-from prompture.rules.engine import Found, extract
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prompture.rules.engine import Found, extract
 
 __all__ = ["Found", "extract"]
+
+
+def __getattr__(name: str) -> object:
+    """Load the engine at first use: grounding needs only the readers of numbers and dates."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from prompture.rules import engine
+
+    found: object = getattr(engine, name)
+    globals()[name] = found
+    return found

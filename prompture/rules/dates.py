@@ -4,44 +4,19 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, time
+from functools import cache
 
-_MONTHS: dict[str, int] = {}
-for _number, _names in enumerate(
-    (
-        "january ינואר בינואר jan januar janvier janv gennaio gen enero ene jänner januari janeiro"
-        " января янв stycznia ledna januára január ianuarie ocak ιανουαρίου січня tammikuuta siječnja يناير जनवरी",
-        "february פברואר בפברואר feb februar februari février fevrier févr fevr febbraio febrero fev fevereiro"
-        " февраля фев lutego února februára február februarie şubat φεβρουαρίου лютого helmikuuta veljače فبراير फरवरी",
-        "march מרץ במרץ mar märz maerz mrz mär mars marzo maart março"
-        " марта marca března március martie mart μαρτίου березня maaliskuuta ožujka maret مارس मार्च",
-        "april אפריל באפריל apr avril avr aprile abril abr"
-        " апреля апр kwietnia dubna apríla április aprilie nisan απριλίου квітня huhtikuuta travnja أبريل अप्रैल",
-        "may מאי במאי mai maggio mag mayo mei maio maj"
-        " мая maja května mája május mayıs μαΐου травня toukokuuta svibnja مايو मई",
-        "june יוני ביוני jun juni juin giugno giu junio junho"
-        " июня июн czerwca června júna június iunie haziran ιουνίου червня kesäkuuta lipnja يونيو जून",
-        "july יולי ביולי jul juli juillet juil luglio lug julio julho"
-        " июля июл lipca července júla július iulie temmuz ιουλίου липня heinäkuuta srpnja يوليو जुलाई",
-        "august אוגוסט באוגוסט aug août aout agosto ago augustus augusti"
-        " августа авг sierpnia srpna augusta augusztus ağustos αυγούστου серпня elokuuta kolovoza agustus أغسطس अगस्त",
-        "september ספטמבר בספטמבר sep sept septembre settembre set septiembre setembro"
-        " сентября сен września září septembra szeptember septembrie eylül σεπτεμβρίου вересня syyskuuta rujna سبتمبر सितंबर",
-        "october אוקטובר באוקטובר oct oktober okt octobre ottobre ott octubre outubro out"
-        " октября окт października října októbra október octombrie ekim οκτωβρίου жовтня lokakuuta أكتوبر अक्टूबर",
-        "november נובמבר בנובמבר nov novembre noviembre novembro"
-        " ноября ноя listopada listopadu novembra noiembrie kasım νοεμβρίου листопада marraskuuta studenoga نوفمبر नवंबर",
-        "december דצמבר בדצמבר dec dezember dez décembre decembre déc dicembre dic diciembre desember dezembro"
-        " декабря дек grudnia prosince decembra decembrie aralık δεκεμβρίου грудня joulukuuta prosinca ديسمبر दिसंबर",
-    ),
-    start=1,
-):
-    for _name in _names.split():
-        _MONTHS[_name] = _number
+from prompture.rules import data
+
+_IN_ORDER = tuple(month for month in data.load("dates")["months"] if month != "source")
+_MONTHS = {
+    word: _IN_ORDER.index(month) + 1 for word, month in data.by_word("dates", "months").items()
+}
 _FIRST = {
     name[0]: sorted((n for n in _MONTHS if n[0] == name[0]), key=len, reverse=True)
     for name in _MONTHS
 }
-# Parted by first letters, so that at most places one comparison tells that no month is there.
+# Grouped by first letters, so that at most places one comparison finds that no month is there.
 _MONTH = "|".join(
     f"{letter}(?:{'|'.join(re.escape(name[1:]) for name in names)})"
     for letter, names in _FIRST.items()
@@ -76,20 +51,7 @@ _YEAR_MONTH_DAY = (
 )
 _EAST = r"(?P<era>令和|平成|昭和)?(?P<ey>\d{1,4}|元)\s?[年년]\s?(?P<em>\d{1,2})\s?[月월]\s?(?P<ed>\d{1,2})\s?[日号號일]"
 _VIET = r"(?P<xd>\d{1,2})\s{1,2}tháng\s{1,2}(?P<xm>\d{1,2}),?\s{1,2}năm\s{1,2}(?P<xy>(?:19|20)\d\d)(?!\d)"
-_THAI_MONTHS = [
-    "มกราคม",
-    "กุมภาพันธ์",
-    "มีนาคม",
-    "เมษายน",
-    "พฤษภาคม",
-    "มิถุนายน",
-    "กรกฎาคม",
-    "สิงหาคม",
-    "กันยายน",
-    "ตุลาคม",
-    "พฤศจิกายน",
-    "ธันวาคม",
-]
+_THAI_MONTHS = data.words("dates", "thai_months")
 _THAI = (
     rf"(?P<hd>\d{{1,2}})\s?(?P<hm>{'|'.join(_THAI_MONTHS)})\s?(?:พ\.ศ\.\s?|ค\.ศ\.\s?)?"
     r"(?P<hy>(?:19|20|2[45])\d\d)(?!\d)"
@@ -103,12 +65,6 @@ _DATE = re.compile(
     rf"|{_YEAR_MONTH_DAY})",
     re.IGNORECASE,
 )
-_MONTH_ALONE = re.compile(
-    rf"{_BEFORE}(?:(?P<m>{_MONTH}){_WORD_ENDS}\.?,?[ \u00a0/-]{{0,2}}(?:of |del? )?(?P<y>(?:19|20)\d\d)"
-    r"|(?P<y2>(?:19|20)\d\d)(?:[-/.](?P<m2>0?[1-9]|1[0-2])(?![\d./-])|\s?[年년]\s?(?P<m3>\d{1,2})\s?[月월])"
-    r"|(?P<m4>0?[1-9]|1[0-2])[-/.](?P<y4>(?:19|20)\d\d))(?!\d)",
-    re.IGNORECASE,
-)
 _TIME = re.compile(
     r"(?<![\d:.,/-])(?P<h>[01]?\d|2[0-3])(?:[:h](?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?|(?=\s?[ap]\.?m\b))"
     r"(?!\d)(?:\s?(?P<half>[ap])\.?m\b\.?)?"
@@ -117,12 +73,8 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _AFTERNOON = frozenset({"午後", "下午", "오후"})
-_MONTH_FIRST = re.compile(
-    r"\b(?:E[DS]T|C[DS]T|P[DS]T|M[DS]T|USD|[A-Z]{2} \d{5}(?:-\d{4})?)\b|U\. ?S\. |United States"
-)
-_DAY_FIRST = re.compile(
-    r"\b(?:RM|MYR|GST|EUR|GBP|VAT|MwSt|USt|TVA|IVA|AUD|SDN BHD|GmbH|SARL)\b|€|£"
-)
+_MONTH_FIRST = re.compile(data.alternatives("dates", "month_first"))
+_DAY_FIRST = re.compile(data.alternatives("dates", "day_first"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +232,20 @@ def _eastern(match: re.Match[str]) -> PrintedTime | None:
     return PrintedTime(time(hour, minute, second), *match.span(), match["es"] is not None)
 
 
+@cache
+def _month_alone() -> re.Pattern[str]:
+    """Compiled at first need, for grounding alone needs it."""
+    return re.compile(
+        rf"{_BEFORE}(?:(?P<m>{_MONTH}){_WORD_ENDS}\.?,?[ \u00a0/-]{{0,2}}(?:of |del? )?(?P<y>(?:19|20)\d\d)"
+        r"|(?P<y2>(?:19|20)\d\d)(?:[-/.](?P<m2>0?[1-9]|1[0-2])(?![\d./-])|\s?[年년]\s?(?P<m3>\d{1,2})\s?[月월])"
+        r"|(?P<m4>0?[1-9]|1[0-2])[-/.](?P<y4>(?:19|20)\d\d))(?!\d)",
+        re.IGNORECASE,
+    )
+
+
 def find_months(text: str) -> Iterator[tuple[int, int, int, int]]:
     """The months of years that a text names: year, month, start, end."""
-    for match in _MONTH_ALONE.finditer(text):
+    for match in _month_alone().finditer(text):
         year = match["y"] or match["y2"] or match["y4"]
         month = match["m"]
         number = (

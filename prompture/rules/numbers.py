@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from prompture.rules import data
+
 # Digits with separators, in threes or as in India (1,23,456.78); white space separates thousands only when it is a no-break space.
 _BODY = r"(?:\d{1,2}(?:,\d{2}){1,4},\d{3}(?!\d)(?:\.\d{1,6})?|\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+(?!\d)(?:[.,]\d{1,6})?|\d{1,18}(?:[.,]\d{1,6})?|[.,]\d{2})"
 _NUMBER = re.compile(rf"(?<![\d.,])(?P<sign>[-−–+]\s?)?(?P<body>{_BODY})(?P<trail>-(?![\w-]))?")
@@ -14,94 +16,9 @@ _COMMA = re.compile(r"\d,\d{2}(?![\d.,])")
 _MINUS = frozenset("-−–")
 
 CURRENCY_SYMBOLS = {
-    "€": "EUR",
-    "£": "GBP",
-    "¥": "JPY",
-    "₹": "INR",
-    "₩": "KRW",
-    "₽": "RUB",
-    "₺": "TRY",
-    "₫": "VND",
-    "₴": "UAH",
-    "₪": "ILS",
-    "฿": "THB",
-    "₱": "PHP",
-    "₦": "NGN",
-    "zł": "PLN",
-    "Kč": "CZK",
-    "RM": "MYR",
-    "US$": "USD",
-    "C$": "CAD",
-    "CA$": "CAD",
-    "A$": "AUD",
-    "AU$": "AUD",
-    "S$": "SGD",
-    "HK$": "HKD",
-    "NZ$": "NZD",
-    "R$": "BRL",
-    "Fr.": "CHF",
-    "SFr.": "CHF",
-    "euro": "EUR",
-    "euros": "EUR",
-    "$": "USD",
+    mark: str(code) for mark, code in data.load("currencies")["symbols"].items() if mark != "source"
 }
-CURRENCY_CODES = frozenset(
-    [
-        *[
-            "AED",
-            "ARS",
-            "AUD",
-            "BGN",
-            "BRL",
-            "CAD",
-            "CHF",
-            "CLP",
-            "CNY",
-            "COP",
-            "CZK",
-            "DKK",
-            "EGP",
-            "EUR",
-            "GBP",
-            "HKD",
-            "HRK",
-            "HUF",
-            "IDR",
-            "ILS",
-            "INR",
-            "ISK",
-            "JPY",
-            "KES",
-        ],
-        *[
-            "KRW",
-            "KWD",
-            "MAD",
-            "MXN",
-            "MYR",
-            "NGN",
-            "NOK",
-            "NZD",
-            "PEN",
-            "PHP",
-            "PKR",
-            "PLN",
-            "QAR",
-            "RON",
-            "RSD",
-            "RUB",
-            "SAR",
-            "SEK",
-            "SGD",
-            "THB",
-            "TND",
-            "TRY",
-            "TWD",
-            "UAH",
-        ],
-        *["USD", "UYU", "VND", "ZAR"],
-    ]
-)
+CURRENCY_CODES = frozenset(data.words("currencies", "codes"))
 _SYMBOLS = "|".join(re.escape(mark) for mark in sorted(CURRENCY_SYMBOLS, key=len, reverse=True))
 CURRENCY = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(sorted(CURRENCY_CODES))})(?![A-Za-z])"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from prompture.rules import data
 from prompture.rules.candidates import FREE_KINDS, Index, matching
 from prompture.rules.fields import Field
 from prompture.rules.labels import normalise, similarity
@@ -89,22 +90,7 @@ _LABEL = re.compile(r"(?P<label>[^:\n.—–]{2,60}?)\s*(?P<mark>:|\.-?|—|–|
 _HEADING = re.compile(
     r"(?:\d{1,2}(?:\.\d{1,2})?\.?|[IVX]{1,4}\.)?\s*(?:[A-Z][\w-]{0,30})(?: [\w-]{1,30}){0,5}:?"
 )
-_PARTS = frozenset(
-    [
-        "introduction",
-        "keywords",
-        "key",
-        "words",
-        "references",
-        "index",
-        "terms",
-        "acknowledgements",
-        "acknowledgments",
-        "author",
-        "summary",
-        "background",
-    ]
-) | {"key words", "index terms", "author summary", "significance statement"}
+_ARTICLE_PARTS = frozenset(data.words("articles", "headings"))
 
 
 def read_long(field: Field, page: Page, scope: Scope) -> list[Candidate]:
@@ -158,7 +144,9 @@ def _closes(page: Page, line: Line, *, started: bool) -> bool:
     label = normalise(match["label"] if match else line.words)
     if label in page.memo.get("wanted", ()) and (match is not None and match["mark"] == ":"):
         return True
-    if label in _PARTS or re.fullmatch(r"(?:\d{1,2}|i{1,3}) (?:introduction|background)", label):
+    if label in _ARTICLE_PARTS or re.fullmatch(
+        r"(?:\d{1,2}|i{1,3}) (?:introduction|background)", label
+    ):
         return True
     return (
         started and line.gap and len(line.words) < 40 and _HEADING.fullmatch(line.words) is not None

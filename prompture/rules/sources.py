@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from prompture.rules import data
 from prompture.rules.dates import PrintedDate
 from prompture.rules.fields import Field
 from prompture.rules.labels import normalise
@@ -27,11 +28,9 @@ _DISTINCT_KINDS = {
 DATE_KINDS = frozenset({"date", "datetime"})
 ISSUED = frozenset({"date", "issue_date"})
 _OTHER_DAY = re.compile(
-    r"(?:expir|valid|due|fällig|echeance|échéance|\bbis\b|until|birth|member|best before|version|stand|skonto|liefer|deliver|bestell|order|©)"
-    r"[^\d\n]{0,25}$",
-    re.IGNORECASE,
+    rf"(?:{data.alternatives('dates', 'other_days')})[^\d\n]{{0,25}}$", re.IGNORECASE
 )
-_OF_BUYER = re.compile(r"käufer|kunde|customer|buyer|client|debtor|payer|acheteur", re.IGNORECASE)
+_OF_BUYER = re.compile(data.alternatives("invoices", "buyer_marks"), re.IGNORECASE)
 _CLOCK = re.compile(r"\W{0,6}(?:\d{1,2}:\d{2}|time)", re.IGNORECASE)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from prompture.rules import data
 from prompture.rules.fields import Field
 from prompture.rules.labels import normalise, similarity
 from prompture.rules.page import Candidate, Cell, Line, Page, Scope
@@ -73,11 +74,7 @@ _LIKELY = {
 }
 
 
-_SECTION = re.compile(
-    r"(?:umsatz)?steueraufschl|zahlungsbedingung|belegsumme|(?:gst|tax|vat) (?:summary|analysis|breakdown)|payment (?:details|terms|information)"
-    r"|zahlungsart|zu- und abschl",
-    re.IGNORECASE,
-)
+_TABLE_END = re.compile(data.alternatives("invoices", "table_ends"), re.IGNORECASE)
 
 _AFTER = 8  # lines below a row that may go on with it
 
@@ -269,7 +266,7 @@ def _rows_under(
 
 def _closes(line: Line) -> bool:
     """Whether a line ends a table: it holds the label of a total, or opens the terms of payment."""
-    if _SECTION.match(line.words):
+    if _TABLE_END.match(line.words):
         return True
     cells = (
         line.cells

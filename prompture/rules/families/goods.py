@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from prompture.rules import data
 from prompture.rules.families import Family
 from prompture.rules.fields import Field
 from prompture.rules.numbers import Numeral, amount_of, find_numbers
@@ -21,9 +22,7 @@ _LEADING_CODE = re.compile(r"\d{8,14}\.?\s+(?=\S)")
 _DETAIL = re.compile(r"[:=]|^\*|^-\s|^\(|€|^(?:EAN|GTIN|GLN|SN)\b")
 # A dash or a bracket that goes on with the line above; several such lines are a list of details.
 _JOINED = re.compile(r"-\s[^:=€*]{2,40}|\([^:=€*()]{2,40}\)")
-_UNIT = re.compile(
-    r"(?:Stk|Std|St|kg|m|pcs|h|KWh|Liter|Unit|Stück|Karton|Paar)\.?(?:\(s\))?", re.IGNORECASE
-)
+_UNIT = re.compile(rf"(?:{data.alternatives('invoices', 'units')})\.?(?:\(s\))?", re.IGNORECASE)
 
 
 class Goods(Family):

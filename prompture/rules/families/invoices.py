@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
+from prompture.rules import data
 from prompture.rules.candidates import Index, labelled
 from prompture.rules.families import Family
 from prompture.rules.fields import Field
@@ -17,22 +18,18 @@ from prompture.rules.vocabulary import concept_labels
 
 TOTALS = frozenset({"total", "grand_total", "amount_due"})
 SUMS = TOTALS | {"net_total", "tax_total"}
-_SUMMARY = re.compile(
-    r"\b(?:gst|tax|vat|sst)\s{0,3}(?:/tax)?\s{0,3}(?:summary|analysis|breakdown|code)|steueraufschl|umsatzsteueraufschl|tax\s+rate\s+summary",
-    re.IGNORECASE,
-)
-_SUMMARY_LINES = 6
+_TAX_TABLE = re.compile(data.alternatives("invoices", "tax_tables"), re.IGNORECASE)
+_TAX_TABLE_LINES = 6
 _FEW_CENTS = re.compile(r"[-+(]?(?:RM ?)?[-+]?(0[.,]0\d)\)?")
 
 
 _INVOICE_TITLE = re.compile(
-    r"\b(?:\w{0,30}rechnung|gutschrift|tax invoice|invoice|facture|avoir|fattura|nota di credito|credit note)\b(?P<gap>(?:[^\n\d(]|\([^()\n]{1,40}\)){0,45}?)"
+    rf"\b(?:{data.alternatives('invoices', 'titles')})"
+    r"\b(?P<gap>(?:[^\n\d(]|\([^()\n]{1,40}\)){0,45}?)"
     r"(?:\b(?:nr|no|nummer|number)\b\.?|\bn\.|n°|#)\s?:?\s*(?P<id>[A-Z0-9][\w./-]{0,30})",
     re.IGNORECASE,
 )
-_OTHER_NUMBER = re.compile(
-    r"bestell|order|command|liefer|auftrag|kunde|client|customer|vertrag|contract", re.IGNORECASE
-)
+_OTHER_NUMBER = re.compile(data.alternatives("invoices", "other_numbers"), re.IGNORECASE)
 _DATED_TITLE = re.compile(
     r"(?:\bn[ro]?\b|number|nummer|n°|#)\.?\s?:?\s?[\w./-]{2,30}\s+(?:vom|du|dated|of|del|from|issued (?:at|on))\s+",
     re.IGNORECASE,
@@ -89,9 +86,9 @@ def _in_summary(candidate: Candidate, page: Page) -> Candidate:
     if candidate.label is None:
         return candidate
     at = page.layout.line_at(candidate.label[0])
-    above = page.layout.lines[max(0, at - _SUMMARY_LINES) : at + 1]
+    above = page.layout.lines[max(0, at - _TAX_TABLE_LINES) : at + 1]
     return (
-        _more(candidate, -0.2) if any(_SUMMARY.search(line.text) for line in above) else candidate
+        _more(candidate, -0.2) if any(_TAX_TABLE.search(line.text) for line in above) else candidate
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+from prompture.rules import data
 from prompture.rules.candidates import Index
 from prompture.rules.families import Family
 from prompture.rules.families.party_blocks import (
@@ -24,6 +25,7 @@ _SENDER = re.compile(
     r"^(?P<name>[^\d●•·|]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*(?P<street>[^●•·|\n]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*"
     r"(?:[A-Z]{1,2}[- ])?(?P<code>\d{4,5})\s{1,3}(?P<city>[A-ZÀ-ÖØ-Þ][^\d,;|●•·(\n]{1,40}?)(?=\s*(?:$|[,;|●•·(]|\s[-–]\s))"
 )
+_BUYER_WORDS = frozenset(data.words("parties", "buyer_words"))
 
 
 class Parties(Family):
@@ -141,7 +143,7 @@ def _side_at(page: Page, reading: Reading) -> str:
     line = page.layout.lines[page.layout.line_at(reading.start)]
     before = normalise(page.text[max(line.start, reading.start - 60) : reading.start])
     words = set(before.split())
-    if words & {"client", "kunde", "kunden", "customer", "buyer", "kaufer", "acheteur", "ihre"}:
+    if words & _BUYER_WORDS:
         return "buyer"
     for block in party_blocks(page):
         if any(cell.start <= reading.start < cell.end for cell in block.cells):

@@ -165,43 +165,19 @@ _AMERICAN = re.compile(
 TOWNS = (TOWN, _BRITISH, _BRITISH_FIRST, _AMERICAN)
 
 
-_STREET = re.compile(
-    r"(?:stra(?:ss|ß)e|str\.|weg|platz|allee|gasse|ring|damm|ufer|\brue\b|\bavenue\b|\bboulevard\b|\bchemin\b|\bplace\b|\bvia\b|\bpiazza\b"
-    r"|\bstreet\b|\bst\b\.?|\broad\b|\brd\b\.?|\bave\b\.?|\blane\b|\bdrive\b|\bjalan\b|\bjln\b|\bcalle\b)",
-    re.IGNORECASE,
-)
+_STREET = re.compile(rf"(?:{data.alternatives('parties', 'streets')})", re.IGNORECASE)
 
 
-_LEGAL = re.compile(
-    r"\b(?:GmbH|GMBH|AG|KG|OHG|UG|e\.? ?K\.|SE|SARL|S\.A\.R\.L\.|SAS|SA|S\.A\.|SRL|S\.r\.l\.|SpA|S\.p\.A\.|Ltd|LTD|LLC|Inc|INC|Corp|PLC|plc|B\.?V\.?|N\.?V\.?|Limited"
-    r"|Sdn\.? Bhd|SDN BHD|Pte|AB|Oy|ApS|a\.G\.)(?!\w)"
-)
+_LEGAL = re.compile(rf"\b(?:{data.alternatives('parties', 'legal_forms')})(?!\w)")
 
 
-_SALUTATION = re.compile(
-    r"(?:herrn?|frau|firma|mr\.?|mrs\.?|ms\.?|mme|monsieur|madame|m\.)", re.IGNORECASE
-)
+_SALUTATION = re.compile(rf"(?:{data.alternatives('parties', 'salutations')})", re.IGNORECASE)
 
 
-NAME_LABELS = frozenset(
-    {
-        "name",
-        "company",
-        "company name",
-        "firma",
-        "unternehmen",
-        "raison sociale",
-        "nom",
-        "ragione sociale",
-        "firmenname",
-    }
-)
+_NAME_LABELS = frozenset(data.words("parties", "name_labels"))
 
 
-_NOT_NAME = re.compile(
-    r"^(?:[A-Z]{0,4}\d{4,}$|gln|gtin|ean|tel|fax|e-?mail|www\.|http|ust|vat|tva|siret|iban|lief-?nr|kunden-?nr|\W*$|\d)|@",
-    re.IGNORECASE,
-)
+_NOT_NAME = re.compile(rf"^(?:{data.alternatives('parties', 'not_names')})|@", re.IGNORECASE)
 
 LONGEST_NAME = 9  # words; longer is a sentence
 
@@ -223,7 +199,7 @@ def read_block(field: Field, page: Page, block: Block) -> list[Candidate]:
 def _name(field: Field, page: Page, block: Block) -> list[Candidate]:
     for place, cell in enumerate(block.cells):
         label = LABEL.match(cell.text)
-        if label and normalise(label["label"]) in NAME_LABELS:
+        if label and normalise(label["label"]) in _NAME_LABELS:
             value = label["value"] or (
                 block.cells[place + 1].text if place + 1 < len(block.cells) else ""
             )

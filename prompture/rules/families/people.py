@@ -2,9 +2,9 @@
 
 import re
 
-_PARTICLE = (
-    "de|da|do|dos|del|della|di|du|van|von|der|den|ter|la|le|bin|ibn|al|el|y|zu|af|av|St\\.?|Mc|O'"
-)
+from prompture.rules import data
+
+_PARTICLE = data.alternatives("people", "particles")
 _UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĮİĶĹĽŁŃŅŇŌŐŒŔŘŚŞŠŢŤŪŮŰŲŹŻŽ"
 _WORD = rf"(?:[{_UPPER}][^\W\d_]*(?:['’\-–][^\W\d_]+)*\.?|(?:[{_UPPER}]\.-?){{1,4}})"
 _NAME = re.compile(
@@ -18,14 +18,7 @@ _START_MARKS = re.compile(rf"^\s*{_MARK}[\s,]*")
 _PART = re.compile(rf"(?:{_WORD})(?: (?:{_WORD}|{_PARTICLE})){{0,3}}")
 _SPLIT = re.compile(r" {3,}|\s*(?:[,;|•·]|\band\b|&|\bund\b|\bet\b(?! al))\s*")
 _NOT_NAME = re.compile(
-    r"(?<![\w-])(?:university|universit\w+|department|institute|institut\w*|laborator\w+|school|college|hospital|center|centre|faculty|academy|society|journal|research"
-    r"|press|inc|ltd|gmbh|corporation|company|street|avenue|road|box|usa|germany|france|italy|japan|china|kingdom|states|abstract|introduction|received"
-    r"|accepted|published|copyright|volume|open|access|article|review|letter|letters|paper|conference|proceedings|international|science|sciences|technology"
-    r"|engineering|physics|mathematics|medicine|biology|system|systems|design|analysis|model|models|theory|method|methods|data|study|studies|using|for|in"
-    r"|of|the|on|with|to|from|by|an|at|collaboration|group|division|programme|program|summary|report|technical|working|draft|correspond(?:ence|ing)|authors?|editor"
-    r"|keywords?|new york|black holes?|and|piazza|via|rue|politecnico|sezione|hill|california|learning|network|networks|distributed|computing|communication|communications|security|software"
-    r"|algorithm|algorithms|management|development|information|performance|evaluation|effects?|health|care|cancer|clinical|disease|human|social"
-    r"|applications?|dynamics|control|function|structure|properties|background|objectives?|results?|conclusions?|short|title|running|head)(?![\w-])|universi|facult|facolt|institut|postbox|ciudad|australia|canada|spain|brazil|india|netherlands|sweden|switzerland|zealand|normale|diagnostics|strasse|straße",
+    rf"(?<![\w-])(?:{data.alternatives('people', 'not_names')})(?![\w-])|{data.alternatives('people', 'not_name_parts')}",
     re.IGNORECASE,
 )
 

@@ -3,22 +3,14 @@
 import re
 from dataclasses import dataclass
 
+from prompture.rules import data
 from prompture.rules.page import Candidate, Line, Page
 from prompture.types import Span
 
 HEAD_LINES = 14
 LONGEST_NAME = 10  # words; a longer line is a sentence
-_LEGAL = re.compile(
-    r"\bS[DO]N\.?\s?\.?\s?B[HN][D0]\b\.?|\bS/B\b|\bB[HN]D\b|\bENTERPRISES?\b|\bTRADING\b|\bLTD\b\.?|\bLIMITED\b|\bPLC\b|\bLLC\b|\bINC\b\.?|\bCORP\b\.?"
-    r"|\bGMBH\b|\b(?:AG|KG|OHG|SARL|SAS|SRL|S\.R\.L\.|S\.A\.|BV|B\.V\.|PTE)\b|\bCO\b\.|& CO\b|\bCOMPANY\b|\bRESTAURANT\b|\bRESTORAN\b|\bKEDAI\b"
-    r"|\bSTATIONERY\b|\bHARDWARE\b|\bPHARMACY\b|\bSUPERMARKET\b|\bMARKET\b|\bCAFE\b|\bHOTEL\b|\bSTORES?\b|\bSHOP\b|\bBAKERY\b|\bSYARIKAT\b|\bPERNIAGAAN\b"
-    r"|\bTRADING CO\b|\bSUPPLIES\b|\bSERVICES?\b|\bCENTRE\b|\bNIAGA\b|\bPASARAYA\b|\bPASAR RAYA\b|\bMART\b",
-    re.IGNORECASE,
-)
-_STRONG = re.compile(
-    r"\bS[DO]N\.?\s?\.?\s?B[HN][D0]\b|\bS/B\b|\bLTD\b|\bLIMITED\b|\bLLC\b|\bINC\b|\bGMBH\b|\bSARL\b|\bSRL\b|\bB[HN]D\b|\bPLC\b|\bCORP\b",
-    re.IGNORECASE,
-)
+_COMPANY = re.compile(data.alternatives("receipts", "company_words"), re.IGNORECASE)
+_LEGAL = re.compile(data.alternatives("receipts", "legal_forms"), re.IGNORECASE)
 _PLACE_AFTER = re.compile(
     r"(\b(?:Inc|Ltd|LLC|GmbH|SARL|BHD|LIMITED|INC|LTD)\b\.?)\s*(?:[–|•·]|\s-\s|,\s(?=[A-Z]))(?!\s*(?:Inc|Ltd|LLC)\b).*$"
 )
@@ -33,28 +25,18 @@ _REGISTRATION = re.compile(
     r"|(?:[A-Z]{2}\d{5,9}-[A-Z]|\d{4,8}\s?[-–]\s?[A-Z]{1,2}|\d{4,8} [A-Z]|\d{6,12}\.[A-Z]))(?:\s*\([A-Z0-9]{2,5}\))?\s*$",
     re.IGNORECASE,
 )
-_REGION = re.compile(
-    r"(?:SELANGOR(?: D\.? ?E\.?| DARUL EHSAN)?|JOHOR(?: BAHRU)?|(?:W\.?P\.? |WILAYAH PERSEKUTUAN )?KUALA LUMPUR|PENANG|PULAU PINANG|PERAK|KEDAH|MELAKA|NEGERI SEMBILAN"
-    r"|PAHANG|KELANTAN|TERENGGANU|SABAH|SARAWAK|PERLIS|MALAYSIA|SINGAPORE|INDONESIA|GERMANY|DEUTSCHLAND|FRANCE|ITALY|ITALIA|SPAIN|USA|UNITED STATES(?: OF AMERICA)?"
-    r"|UNITED KINGDOM|UK|ENGLAND|CANADA|AUSTRALIA|AUSTRIA|ÖSTERREICH|SWITZERLAND|SCHWEIZ|INDIA)[ ,.]*",
-    re.IGNORECASE,
-)
+_REGION = re.compile(rf"(?:{data.alternatives('receipts', 'regions')})[ ,.]*", re.IGNORECASE)
 _TAIL = re.compile(r"\s*\(?\d{3}\)?[ -]\d{3}-\d{4}\s*$")
 _STREET = re.compile(
-    r"\b(?:JALAN|JLN|LORONG|LRG|LOT|BLOK|BLOCK|BLK|PERSIARAN|LEBUH|TAMAN|TMN|KAMPUNG|KG\.|BANDAR|PLAZA|WISMA|MENARA|KAWASAN|LEVEL|FLOOR|FLR|UNIT"
-    r"|STREET|ROAD|AVENUE|AVE|DRIVE|LANE|BLVD|SUITE|RUE|VIA|KOMPLEKS|COMPLEKS|COMPLEX|MALL|SEKSYEN|SECTION|BATU|OFF|PUSAT|GROUND|MUKIM|BUKIT)\b"
-    r"|STRASSE|STRAßE|\w{2}STR\. ?\d|WEG \d|\w{2}PLATZ \d|, [A-Z]{2}\b(?: \d{5})?(?=$| \()|\bNO\b\.?\s?:?\s?[A-Z]?-?\d|^\(?\d{1,5}[A-Z]?(?:[-&/]\d{0,4}[A-Z]?){0,3}\s?[,.]|\b\d{5}\b|^\d{3,4}-[A-Z]{3}",
+    rf"\b(?:{data.alternatives('receipts', 'street_words')})\b|{data.alternatives('receipts', 'street_forms')}",
     re.IGNORECASE,
 )
 _STOP = re.compile(
-    r"\b(?:TEL|TELEPHONE|PHONE|FAX|GST|SST|INVOICE|RECEIPT|DATE|CASHIER|EMAIL|E-MAIL|WWW|ROC|REG|WEBSITE|H/P|HP|MOBILE|CASH BILL|BILL|TAX|VAT"
-    r"|(?:SUB|GRAND|NET)?[ -]?TOTAL|SRV CHG|SERVICE CHARGE|ROUNDING|CHANGE|(?:COMPANY|CO\.?|REG\.?|REGISTRATION|LICEN[CS]E|SITE)\s?(?:NO\b|NUMBER|#)"
-    r"|COMPANY REG|CO\.?\s?REG|DOCUMENT|MEMBER|TABLE|ORDER|SHOPPING HOURS|THANK|WELCOME|CUSTOMER|COUNTER|POS)\b|WWW\.|@|\d{1,2}:\d{2}|\d{1,2}[/-]\d{1,2}[/-]\d{2}",
+    rf"\b(?:{data.alternatives('receipts', 'address_ends')})\b|{data.alternatives('receipts', 'address_end_forms')}",
     re.IGNORECASE,
 )
 _NOT_SHOP = re.compile(
-    r"^\W*(?:(?:COMPANY|CO\.?|REG\.?|REGISTRATION|ROC|SITE|STORE|SHOP|TAX|GST|VAT|SST)\W*(?:REG\W*)?(?:NO\b|NUMBER|ID\b|#)"
-    r"|(?:SUB|GRAND|NET)?[ -]?TOTAL\b|AMOUNT\b|ROUNDING|CHANGE\b|BALANCE|TELEPHONE|FAX\b|TAX INVOICE|SIMPLIFIED|INVOICE|RECEIPT|CASH|WELCOME|THANK|TEL\b|DATE|COPY|REPRINT|DUPLICATE|CUSTOMER|\d[\d\W]*$)|@|WWW\.",
+    rf"^\W*(?:{data.alternatives('receipts', 'not_shops')})|{data.alternatives('receipts', 'not_shop_forms')}",
     re.IGNORECASE,
 )
 
@@ -97,7 +79,7 @@ def _shop(lines: tuple[Line, ...]) -> int | None:
     """The line of the shop's name: the first with a legal form; else with a trade; else the first line before an address."""
     before = _first_address(lines)
     head = lines[: before + 1] if before is not None else lines[:4]
-    for form in (_STRONG, _LEGAL):
+    for form in (_LEGAL, _COMPANY):
         for place, line in enumerate(head):
             if (
                 form.search(line.words)
@@ -123,7 +105,7 @@ def _late_shop(page: Page) -> int | None:
         short = len(lines[place].words.split()) <= LONGEST_NAME
         if (
             short
-            and _STRONG.search(lines[place].words)
+            and _LEGAL.search(lines[place].words)
             and any(_address_like(line.words) for line in lines[place + 1 : place + 4])
         ):
             return place
@@ -134,7 +116,7 @@ def _address_like(words: str) -> bool:
     if sum(c.isalpha() for c in words) < 2:
         return False  # an amount or a number alone
 
-    return _STREET.search(words) is not None and not _STRONG.search(words)
+    return _STREET.search(words) is not None and not _LEGAL.search(words)
 
 
 def _first_address(lines: tuple[Line, ...]) -> int | None:
@@ -176,9 +158,9 @@ def _name(lines: tuple[Line, ...], place: int, sure: bool) -> Candidate:
         ]
     score = (
         0.9
-        if _STRONG.search(value)
+        if _LEGAL.search(value)
         else 0.82
-        if _LEGAL.search(value) and sure
+        if _COMPANY.search(value) and sure
         else 0.75
         if sure
         else 0.68

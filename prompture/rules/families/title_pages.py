@@ -6,52 +6,21 @@ The title is what stands right above the first authors; the authors are the name
 import re
 from dataclasses import dataclass
 
+from prompture.rules import data
 from prompture.rules.families.people import clean, is_name, names_in
-from prompture.rules.page import Line, Page
+from prompture.rules.fields import Field
+from prompture.rules.page import Candidate, Line, Page, Scope
+from prompture.rules.render import accepts
 from prompture.types import Span
 
 HEAD_LINES = 60
-
-
 LATEST_AUTHORS = 25
-
-
-_BELOW_AUTHORS = re.compile(
-    r"@|^\s*(?:\(?received|submitted|accepted|published|revised|e-?mail)", re.IGNORECASE
-)
-
-
+_BELOW_AUTHORS = re.compile(data.alternatives("articles", "below_authors"), re.IGNORECASE)
 _MARKED = re.compile(r"\b[A-Z]\.|[,\d*†‡§¶|]")
-
-
-_ARTICLE = re.compile(
-    r"\babstract\b|\bkey ?words\b|\barxiv\b|\bdoi\b|universit|\binstitute?\b|\bdepartment\b|\blaborator",
-    re.IGNORECASE,
-)
-
-
-ABSTRACT = re.compile(
-    r"\s*(?:abstract|summary|a b s t r a c t|introduction|1\.? introduction|key ?words|background|objective|résumé|zusammenfassung)\b",
-    re.IGNORECASE,
-)
-
-
-NOISE = re.compile(
-    r"arxiv:|https?:|www\.|\bdoi\b|@|\bissn\b|\bvol(?:ume)?\b\.?|\bno\.\s?\d|\bpp?\.\s?\d|received|accepted|published|copyright|©|\(c\)|all rights|open access"
-    r"|research article|original (?:article|paper|research)|review article|short (?:title|paper)|running (?:title|head)|^\W*\d+(?: of \d+)?\W*$|^\s*(?:[A-Z] ){3,}|journal of|proceedings"
-    r"|elsevier|springer|ieee|acm\b|preprint|draft|technical report|submitted|to appear|downloaded|available online|creative commons|licen[cs]e|classification:"
-    r"|contents lists|printed in|presented (?:at|as)|publishing company|world scientific|workshop paper|in press|manuscript|sciencedirect|^\W*(?:viewpoint|letter|article|editorial|commentary|perspective|correspondence|brief communication|paper)s?\W*$|press\b|^\s*citation",
-    re.IGNORECASE,
-)
-
-
-INSTITUTION = re.compile(
-    r"universit|\bdepartment\b|\bdept\b|\binstitut|\blaborator|\bschool of\b|\bcollege\b|\bhospital\b|\bcent(?:er|re)\b|\bfacult|\bacademy\b|\bdivision of\b|\bdivision\b"
-    r"|\bcollaboration\b|\bCNRS\b|\bINFN\b|\bpolitecnico\b|\bécole\b|\becole\b|\bmax-planck|\bfakult|\bdipartimento\b|\bcorporation\b|\bbell lab|\bresearch\b.*,|\bfoundation\b",
-    re.IGNORECASE,
-)
-
-
+_ARTICLE = re.compile(data.alternatives("articles", "marks"), re.IGNORECASE)
+ABSTRACT = re.compile(rf"\s*(?:{data.alternatives('articles', 'abstract')})\b", re.IGNORECASE)
+NOISE = re.compile(data.alternatives("articles", "noise"), re.IGNORECASE)
+INSTITUTION = re.compile(data.alternatives("articles", "institutions"), re.IGNORECASE)
 _SHORT_TITLE = re.compile(r"(?:short|running) (?:title|head)|running head", re.IGNORECASE)
 
 
@@ -278,3 +247,111 @@ def _joined(block: str) -> str:
         )
         joined += ("," if whole else " ") + line
     return joined
+
+
+def read_title(field: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+    """What stands right above the first authors, unless a label names the title."""
+    if scope.start or not is_article(page):
+        return found
+    found = [candidate for candidate in found if not _cut_off(candidate, page)]
+    if any(candidate.score >= 0.9 for candidate in found):
+        return found
+    title = read_head(page).title
+    if not title:
+        return found
+    lead = _TITLE_LABEL.match(title[0].words)
+    skip = lead.end() if lead else 0
+    words = [title[0].words[skip:], *(line.words for line in title[1:])]
+    value = " ".join(words).strip(' "“”')
+    if not value or not accepts(field.schema, value):
+        return found
+    first = span_of(title[0], "normalised" if skip or len(title) > 1 else "exact")
+    spans = (
+        Span(first.start + skip, first.end, first.kind),
+        *(span_of(line, "normalised") for line in title[1:]),
+    )
+    if page.text[spans[0].start : spans[0].end] != value:
+        spans = tuple(Span(span.start, span.end, "normalised") for span in spans)
+    return [*found, Candidate(value, spans, 0.8)]
+
+
+_TITLE_LABEL = re.compile(r"title\s*:\s*", re.IGNORECASE)
+
+
+def _cut_off(candidate: Candidate, page: Page) -> bool:
+    """Whether a labelled title fills its line and may go on in the next."""
+    place = page.layout.line_at(candidate.spans[0].end - 1)
+    lines = page.layout.lines
+    return (
+        len(lines[place].text) > 60
+        and place + 1 < len(lines)
+        and not lines[place + 1].gap
+        and ":" not in lines[place + 1].text[:40]
+    )
+
+
+def read_authors(page: Page, scope: Scope) -> list[Candidate]:
+    """The authors of an article, in order."""
+    if scope.start or not is_article(page):
+        return []
+    return [
+        Candidate(
+            name,
+            (Span(start, end, "exact" if page.text[start:end] == name else "normalised"),),
+            0.8,
+        )
+        for name, start, end in dict.fromkeys(read_head(page).names)
+    ]
+
+
+def read_affiliations(page: Page, scope: Scope) -> list[Candidate]:
+    """The institutions among the lines of the head: each up to the comma that its address follows."""
+    if scope.start or not is_article(page):
+        return []
+    lines = head_lines(page)
+    found: dict[str, Candidate] = {}
+    place = 0
+    while place < len(lines):
+        end = _institution_end(lines, place)
+        if end is None:
+            place += 1
+            continue
+        group = lines[place : end + 1]
+        place = end + 1
+        value = " ".join(line.words for line in group).rstrip(",;. ")
+        kind = "exact" if len(group) == 1 else "normalised"
+        found.setdefault(value, Candidate(value, tuple(span_of(line, kind) for line in group), 0.7))
+    return list(found.values())
+
+
+def _institution_end(lines: tuple[Line, ...], place: int) -> int | None:
+    """The last line of an institution that begins on a line; None when none begins or its end is unclear."""
+    words = lines[place].words
+    if (
+        not _institution(words)
+        or words.startswith(("and ", "(", "for the "))
+        or not words[0].isalnum()
+    ):
+        return None
+    end = place
+    while end - place < 3:
+        later = lines[end + 1].words if end + 1 < len(lines) else ""
+        if lines[end].words.endswith(","):
+            if not _institution(later) or re.match(r"\d", later):
+                return end
+        elif not later.endswith(",") or names_in(flat(later)) or "@" in later:
+            return None
+        end += 1
+    return None
+
+
+def _institution(words: str) -> bool:
+    return (
+        bool(INSTITUTION.search(words))
+        and not NOISE.search(words)
+        and len(words) <= 160
+        and not _ROLE.search(words)
+    )
+
+
+_ROLE = re.compile(data.alternatives("articles", "roles"), re.IGNORECASE)

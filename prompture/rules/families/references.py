@@ -1,87 +1,65 @@
-"""One reference taken apart: offsets of author, title, date, journal, volume, pages, publisher and identifiers."""
+"""Take references apart: author, title, date, journal, volume, pages, publisher and identifiers.
+
+A reference is read outside in: identifiers, year, volume and pages have forms of their own; the author is what stands
+before the year or the quoted title; the title ends with its quotation mark or sentence. Where a style leaves the
+border open (a comma after a title may be part of it) the part stays null.
+"""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from prompture.rules.families.people import is_author_list, leading_authors
+from prompture.rules import data
+from prompture.rules.families.people import is_author_list, leading_authors, split_authors
+from prompture.rules.fields import Field
+from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.render import accepts
+from prompture.types import Span
 
 _MARKER = re.compile(r"\s*(?:\[\w{1,12}\]|\(?\d{1,3}[.)]|\d{1,3}(?=\s[A-ZÀ-Þ]))\s+")
-
-
 YEAR = r"(?:1[5-9]|20)\d\d[a-z]?"
-
-
-_MONTH = (
-    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec|January|February|March|April|June|July|August|September|October|November|December"
-    r"|janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre|gennaio|febbraio|aprile|maggio|giugno|luglio"
-    r"|settembre|ottobre|dicembre|Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember"
-    r"|Spring|Summer|Fall|Autumn|Winter)\.?"
-)
-
-
+_MONTH = rf"(?:{data.alternatives('citations', 'months')})\.?"
 _BRACKETED = re.compile(rf"\((?P<date>{YEAR}(?:, {_MONTH}(?: \d{{1,2}})?)?)\)")
-
-
 _BARE = re.compile(
     rf"(?<![\w–/:-])(?P<date>(?:\d{{1,2}} {_MONTH},? |{_MONTH} \d{{1,2}},? |{_MONTH}(?: ?[/–-] ?{_MONTH})?,? )?{YEAR})(?![\d–/-]|\.\d)",
     re.IGNORECASE,
 )
-
-
 _URL = re.compile(r"https?://[^\s<>\"”]{4,300}")
-
-
 _DOI = re.compile(r"(?<![/\w])10\.\d{4,9}/[^\s\"<>,;]{2,100}")
-
-
 _PAGES = re.compile(
     r"(?P<pages>(?<![A-Za-z])(?:[Pp]{1,2}\.? ?)[A-Z]?\d{1,6}(?: ?[-–—] ?[A-Z]?\d{1,6})?)(?![\d-])"
 )
-
-
 _RANGE = re.compile(
     r"(?<=[:,;] )(?P<pages>[A-Z]?\d{1,6} ?[-–—] ?[A-Z]?\d{1,6})(?=[.,;)\s]|$)|(?<=:)(?P<tight>\d{1,6} ?[-–—] ?\d{1,6})(?=[.,;)\s]|$)"
 )
-
-
 _VOLUME = re.compile(
     r"(?P<volume>(?<![A-Za-z])(?:[Vv]ol(?:ume)?\.? ?|[Vv]\. ?)(?:\d{1,4}|[IVXL]{1,7})(?:,? (?:[Nn]o|[Ii]ssue|[Nn]r|n°)\.? ?\d{1,4}(?:[-–/]\d{1,3})?| ?\(\d{1,4}(?:[-–/]\d{1,3})?\))?)(?!\d)"
 )
-
-
 _JOURNAL = re.compile(
     r"(?P<journal>[A-ZÀ-Þ][^\d\"“”]{2,110}?)[,.]? (?P<volume>\d{1,4}(?: ?\(\d{1,3}(?:[-–/]\d{1,3})?\)|\.\d{1,2}(?=[,:(]))?) ?[,:;] ?"
     r"(?P<pages>(?:pp?\. ?)?[A-Z]?\d{1,6}(?: ?[-–—] ?[A-Z]?\d{1,6})?)(?=[.,;)\s]|$)"
 )
-
-
 _DATED_JOURNAL = re.compile(
     r"(?P<journal>[A-ZÀ-Þ][^\d\"“”]{2,110}?)[,.]? \(?(?P<year>(?:1[89]|20)\d\d)(?: [A-Z][a-z]{2}(?: \d{1,2})?)?\)?[;.,] ?"
     r"(?P<volume>\d{1,4}(?: ?\(\d{1,4}(?:[-–/]\d{1,3})?\))?) ?: ?(?P<pages>[A-Z]?\d{1,6}(?: ?[-–—] ?[A-Z]?\d{1,6})?)"
 )
-
-
 _EDITION = re.compile(
     r"(?P<edition>\d{1,2} ?(?:st|nd|rd|th) (?:ed(?:ition|n)?\b\.?)|(?:[Ss]econd|[Tt]hird|[Ff]ourth|[Ff]ifth|[Rr]ev(?:ised|\.)) (?:ed(?:ition|n)?\b\.?))"
 )
-
-
 _PLACE = re.compile(
     r"(?:^|[.(?!”\"] ?)(?P<location>[A-ZÀ-Þ][A-Za-zÀ-ÿ-]+(?: [A-ZÀ-Þ][A-Za-zÀ-ÿ-]+){0,2}(?:,? (?:[A-Z]{2}|[A-Z][a-z]{1,9}\.?))?) ?: "
     r"(?P<publisher>[A-ZÀ-Þ][^.,:;()\d]{2,70}?)(?:,? ?\(?(?:1[5-9]|20)\d\d[a-z]?\)?)?[.)]*\s*$"
 )
-
-
 _QUOTED = re.compile(r"[“\"«] ?(?P<title>[^“”\"«»]{6,400}?)[,.]? ?[”\"»]")
-
-
 _RUNS_ON = re.compile(
     r"\d ?\(\d|, ?\d{1,4} ?[-–,(:]|, \d{1,4}$|\bpp?$|\b(?:19|20)\d\d$|, [Vv](?:ol)?$|https?:|\bedition$|\((?:trans|ed)s?\.|University Press|, [Nn]o$|, v \d|, p \d|\bedn?$|, trans$|, Proceedings of\b| volume \d| at [A-Z][a-z]+, [A-Z][a-z]+$"
 )
+_ABBREVIATION = re.compile(rf"(?:\b[A-Z]|\b(?:{data.alternatives('citations', 'abbreviations')}))$")
 
 
-_ABBREVIATION = re.compile(
-    r"(?:\b[A-Z]|\b(?:vs|vol|no|ed|eds|al|St|Dr|Mr|Mrs|cf|etc|ca|approx|spp?|var|subsp|Proc|Int|J|Trans|Conf|dept|Univ|Ill|Mass))$"
+LONGEST = 2500  # characters of one reference
+_HEADING = re.compile(
+    rf"\W*(?:\d+\.?\s*)?(?:{data.alternatives('citations', 'headings')})\W*", re.IGNORECASE
 )
 
 
@@ -321,3 +299,88 @@ _VOLUME_WORD = re.compile(r",? ?(?P<word>(?:[Vv]ol(?:ume)?|[Vv]|[Nn]o|Bd)\.?|[Nn
 
 def _is_years(text: str) -> bool:
     return re.fullmatch(r"(?:1\d|20)\d\d ?[-–—] ?(?:1\d|20)?\d\d", text.strip()) is not None
+
+
+def read_references(
+    wanted: Sequence[tuple[str, Field]], page: Page, scope: Scope
+) -> list[dict[str, Candidate]]:
+    """One record for each reference, in order. `wanted` are parts and the fields that take them."""
+    found: list[dict[str, Candidate]] = []
+    for start, end in _entries(page, scope):
+        text = page.text[start:end]
+        parts = take_apart(text)
+        record: dict[str, Candidate] = {}
+        for name, field in wanted:
+            part = parts.get(name)
+            if part is not None:
+                candidate = _candidate(field, text, part, start)
+                if candidate is not None:
+                    record[field.name] = candidate
+        found.append(record)
+    return found
+
+
+def _candidate(field: Field, text: str, part: Part, offset: int) -> Candidate | None:
+    printed = text[part.start : part.end]
+    if "array" in field.types:
+        return _names(field, printed, part, offset)
+    if "integer" in field.types and "string" not in field.types:
+        year = re.match(r"\d{4}", printed)
+        return (
+            Candidate(
+                int(year.group()),
+                (Span(offset + part.start, offset + part.start + 4, "normalised"),),
+                0.8,
+            )
+            if year
+            else None
+        )
+    value = " ".join(printed.split())
+    if "string" not in field.types or not value or not accepts(field.schema, value):
+        return None
+    return Candidate(
+        value,
+        (
+            Span(
+                offset + part.start,
+                offset + part.end,
+                "exact" if value == printed else "normalised",
+            ),
+        ),
+        0.8,
+    )
+
+
+def _names(field: Field, printed: str, part: Part, offset: int) -> Candidate | None:
+    names = split_authors(printed)
+    if not names:
+        return None
+    return Candidate(names, (Span(offset + part.start, offset + part.end, "normalised"),), 0.75)
+
+
+def _entries(page: Page, scope: Scope) -> Iterator[tuple[int, int]]:
+    """The references: one a line where lines hold a year each, else one for each marker or paragraph."""
+    lines = list(page.layout.within(scope.start, scope.end))
+    heading = next(
+        (place for place, line in enumerate(lines) if _HEADING.fullmatch(line.text)), None
+    )
+    if heading is not None:
+        lines = lines[heading + 1 :]
+    if not lines:
+        return
+    dated = sum(re.search(YEAR, line.text) is not None for line in lines)
+    every = dated >= 0.6 * len(lines) and sum(len(line.words) for line in lines) / len(lines) > 60
+    begins = [
+        every or line.gap or place == 0 or _begins(line.words) for place, line in enumerate(lines)
+    ]
+    starts = [line.start for line, begin in zip(lines, begins, strict=True) if begin]
+    if heading is None and (len(starts) < 2 or dated < 0.5 * len(starts)):
+        return
+    for start, after in zip(starts, [*starts[1:], lines[-1].end], strict=True):
+        entry = page.text[start:after].rstrip()
+        if 15 <= len(entry) <= LONGEST:
+            yield start, start + len(entry)
+
+
+def _begins(words: str) -> bool:
+    return re.match(r"\[\w{1,12}\]\s|\(?\d{1,3}[.)]\s", words) is not None
