@@ -13,21 +13,21 @@ from importlib.util import find_spec
 from typing import Any
 
 from prompture.errors import MissingExtra, UnsupportedError
-from prompture.rules import sections, sources, tables
-from prompture.rules.candidates import Index, choose, index_pairs, labelled, settle_claims
-from prompture.rules.families import Family, Row, find_families
+from prompture.rules import sections, tables, unlabelled
+from prompture.rules.concepts import all_concepts
+from prompture.rules.families import DocumentFamily, Row, find_families
 from prompture.rules.fields import (
     MAX_NESTING,
     MAX_SECTIONS,
-    Field,
+    SchemaField,
     SchemaFields,
     json_types,
     resolve,
 )
-from prompture.rules.page import Candidate, Page, Scope, read_page
-from prompture.rules.pairs import find_pairs
+from prompture.rules.label_pairs import find_pairs
+from prompture.rules.labelled import Index, choose, index_pairs, labelled, settle_claims
+from prompture.rules.page import FieldCandidate, Page, TextRange, read_page
 from prompture.rules.render import conforms
-from prompture.rules.vocabulary import vocabulary
 from prompture.schema.pointer import escape
 from prompture.types import EXACT, Span
 
@@ -111,27 +111,27 @@ class Reader:
     fields: SchemaFields
     page: Page
     index: Index
-    families: tuple[Family, ...]
+    families: tuple[DocumentFamily, ...]
     entered: set[Path] = dataclasses.field(default_factory=set)
 
     @classmethod
     def of(
-        cls, schema: Mapping[str, Any], page: Page, families: tuple[Family, ...] = ()
+        cls, schema: Mapping[str, Any], page: Page, families: tuple[DocumentFamily, ...] = ()
     ) -> "Reader":
         """Index the page for every field the schema holds, however deep."""
         further = tuple(concept for family in families for concept in family.concepts)
-        fields = SchemaFields(schema, vocabulary(further))
+        fields = SchemaFields(schema, all_concepts(further))
         wanted: set[str] = set()
         for field in fields.all(schema):
             wanted.update(field.phrases, *(family.labels(field) for family in families))
         wanted.discard("")
-        page.memo["wanted"] = frozenset(wanted)
-        return cls(fields, page, index_pairs(find_pairs(page.layout, wanted)), families)
+        index = index_pairs(find_pairs(page.layout, wanted), frozenset(wanted))
+        return cls(fields, page, index, families)
 
     def read(self) -> tuple[Any, Spans]:
         """The value of the whole schema."""
         schema, _ = resolve(self.fields.root, self.fields.root)
-        scope = Scope(0, len(self.page.text))
+        scope = TextRange(0, len(self.page.text))
         types = json_types(schema)
         if "object" in types:
             return self.object(schema, "", scope)
@@ -140,31 +140,33 @@ class Reader:
             return self.array(field, "", scope)
         return self.scalar(field, "", scope)
 
-    def scalar(self, field: Field, pointer: str, scope: Scope) -> tuple[Any, Spans]:
+    def scalar(self, field: SchemaField, pointer: str, scope: TextRange) -> tuple[Any, Spans]:
         """One value on its own."""
         best = choose(self.candidates(field, scope))
         return (None, {}) if best is None else (best.value, {pointer: best.spans})
 
-    def candidates(self, field: Field, scope: Scope) -> list[Candidate]:
+    def candidates(self, field: SchemaField, scope: TextRange) -> list[FieldCandidate]:
         """All that a scope offers for a field: what stands by its labels, and what its kind or meaning finds."""
         found = list(labelled(field, self.index, self.page, scope))
         weighed = self._weighed(field, scope, found)
         return [one for one in weighed if conforms(field, one.value)]
 
-    def _weighed(self, field: Field, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+    def _weighed(
+        self, field: SchemaField, scope: TextRange, found: list[FieldCandidate]
+    ) -> list[FieldCandidate]:
         if field.kind == "longtext":
-            return sections.read_long(field, self.page, scope) or found
+            return sections.read_long(field, self.page, scope, self.index) or found
         for family in self.families:
             answer = family.candidates(field, self.page, scope, found, self.index)
             if answer is not None:
                 return answer
-        return sources.weigh(field, self.page, scope, found)
+        return unlabelled.weigh(field, self.page, scope, found)
 
     def object(
         self,
         schema: Mapping[str, Any],
         pointer: str,
-        scope: Scope,
+        scope: TextRange,
         *,
         path: Path = (),
         party: str | None = None,
@@ -198,8 +200,8 @@ class Reader:
         return value, spans
 
     def _plain(
-        self, fields: list[Field], scope: Scope, taken: frozenset[Places]
-    ) -> dict[str, Candidate | None]:
+        self, fields: list[SchemaField], scope: TextRange, taken: frozenset[Places]
+    ) -> dict[str, FieldCandidate | None]:
         plain = [field for field in fields if field.kind not in {"object", "array"}]
         free = {
             field.name: [one for one in self.candidates(field, scope) if one.spans not in taken]
@@ -208,7 +210,13 @@ class Reader:
         return {name: choose(found) for name, found in settle_claims(free).items()}
 
     def section(
-        self, field: Field, pointer: str, scope: Scope, *, path: Path, taken: frozenset[Places]
+        self,
+        field: SchemaField,
+        pointer: str,
+        scope: TextRange,
+        *,
+        path: Path,
+        taken: frozenset[Places],
     ) -> tuple[Any, Spans]:
         """A nested object: a party, or what stands under the heading of its name, or among all.
 
@@ -235,14 +243,14 @@ class Reader:
         self.entered.add((*path, id(table)))
         return len(self.entered) <= MAX_SECTIONS
 
-    def _filled(self, field: Field, value: dict[str, Any], spans: Spans) -> tuple[Any, Spans]:
+    def _filled(self, field: SchemaField, value: dict[str, Any], spans: Spans) -> tuple[Any, Spans]:
         """An object in which nothing was found is null where that is allowed or the object may be absent."""
         if spans or not (field.nullable or not field.required):
             return value, spans
         return None, {}
 
     def array(
-        self, field: Field, pointer: str, scope: Scope, *, path: Path = ()
+        self, field: SchemaField, pointer: str, scope: TextRange, *, path: Path = ()
     ) -> tuple[Any, Spans]:
         """A list: rows of a table, repeated blocks, references, or strings of a kind."""
         item, _ = resolve(field.schema.get("items") or {}, self.fields.root)
@@ -258,19 +266,24 @@ class Reader:
         spans = {f"{pointer}/{number}": candidate.spans for number, candidate in enumerate(found)}
         return [candidate.value for candidate in found], spans
 
-    def _listed(self, single: Field, scope: Scope) -> list[Candidate]:
+    def _listed(self, single: SchemaField, scope: TextRange) -> list[FieldCandidate]:
         for family in self.families:
             answer = family.values(single, self.page, scope)
             if answer is not None:
                 return answer
         return sections.read_list(single, self.page, scope, self.index)
 
-    def _empty(self, field: Field) -> Any:
+    def _empty(self, field: SchemaField) -> Any:
         """Nothing found: an empty list would claim that the text states none."""
         return None if field.nullable or not field.required else []
 
     def _objects(
-        self, field: Field, item: Mapping[str, Any], pointer: str, scope: Scope, path: Path
+        self,
+        field: SchemaField,
+        item: Mapping[str, Any],
+        pointer: str,
+        scope: TextRange,
+        path: Path,
     ) -> tuple[Any, Spans]:
         fields = self.fields.of(item, items=True)
         rows = self._rows(field, fields, scope)
@@ -289,7 +302,9 @@ class Reader:
             return self._empty(field), {}
         return (values, spans) if values else (self._empty(field), {})
 
-    def _rows(self, field: Field, fields: list[Field], scope: Scope) -> Sequence[Row]:
+    def _rows(
+        self, field: SchemaField, fields: list[SchemaField], scope: TextRange
+    ) -> Sequence[Row]:
         for family in self.families:
             answer = family.rows(field, fields, self.page, scope)
             if answer is not None:
@@ -297,13 +312,13 @@ class Reader:
         return tables.read_rows(fields, self.page, scope)
 
     def _in_part(
-        self, item: Mapping[str, Any], at: str, part: Scope, scope: Scope, path: Path
+        self, item: Mapping[str, Any], at: str, part: TextRange, scope: TextRange, path: Path
     ) -> tuple[Any, Spans]:
         """One block of a list. What no block states is read from before the first block: it holds for all."""
         value, spans = self.object(item, at, part, path=path)
         if not spans:
             return value, spans
-        head = Scope(0, scope.start) if scope.start else Scope(0, part.start)
+        head = TextRange(0, scope.start) if scope.start else TextRange(0, part.start)
         for field in self.fields.of(item):
             if value.get(field.name) is None and field.kind == "date":
                 found, where = self.scalar(field, f"{at}/{escape(field.name)}", head)
@@ -313,7 +328,9 @@ class Reader:
         return value, spans
 
 
-def _written(rows: Sequence[Row], fields: list[Field], pointer: str) -> tuple[list[Any], Spans]:
+def _written(
+    rows: Sequence[Row], fields: list[SchemaField], pointer: str
+) -> tuple[list[Any], Spans]:
     values: list[Any] = []
     spans: Spans = {}
     for number, row in enumerate(rows):

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prompture.rules.concepts import Concept, Concepts, concept_labels, party_role, split_party
 from prompture.rules.labels import normalise
-from prompture.rules.vocabulary import Concept, Vocabulary, concept_labels, party_role, split_party
 from prompture.schema.pointer import referenced
 
 MAX_DEPTH = 12  # references and unions inside one another
@@ -119,11 +119,11 @@ _UNIT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class SchemaField:
     """One property of an object schema. `types` are its JSON types without "null".
 
     `party` and `role` are set for a part of the seller or the buyer ("seller", "postcode"); `concept` names the
-    row of the vocabulary that the field means, if any; `kind` says which parser reads its values.
+    concept that the field means, if any; `kind` says which parser reads its values.
     """
 
     name: str
@@ -153,16 +153,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class SchemaFields:
-    """The fields of a schema. `root` is what its references point into; `vocabulary` says what its names mean."""
+    """The fields of a schema. `root` is what its references point into; `concepts` say what its names mean."""
 
     root: Mapping[str, Any]
-    vocabulary: Vocabulary
+    concepts: Concepts
     # By the id of a schema, which is kept beside so that the id stays its own.
-    memo: dict[object, tuple[object, list[Field]]] = dataclasses.field(default_factory=dict)
+    memo: dict[object, tuple[object, list[SchemaField]]] = dataclasses.field(default_factory=dict)
 
     def of(
         self, schema: Mapping[str, Any], *, party: str | None = None, items: bool = False
-    ) -> list[Field]:
+    ) -> list[SchemaField]:
         """The fields of a resolved object schema, in order. `party` is the side that the object is;
         `items`: the object is one item of a list."""
         key = (id(schema), party, items)
@@ -170,7 +170,9 @@ class SchemaFields:
             self.memo[key] = (schema, list(self._read(schema, party, items)))
         return self.memo[key][1]
 
-    def _read(self, schema: Mapping[str, Any], party: str | None, items: bool) -> Iterator[Field]:
+    def _read(
+        self, schema: Mapping[str, Any], party: str | None, items: bool
+    ) -> Iterator[SchemaField]:
         properties = schema.get("properties")
         if not isinstance(properties, Mapping):
             return
@@ -187,7 +189,7 @@ class SchemaFields:
         required: bool = True,
         party: str | None = None,
         items: bool = False,
-    ) -> Field:
+    ) -> SchemaField:
         """Understand one property."""
         inner, nullable = resolve(schema, self.root)
         types = json_types(inner)
@@ -196,12 +198,12 @@ class SchemaFields:
         concept = None if side and role else self._concept(own, items)
         phrases = dict.fromkeys(own, 1.0)
         if concept is not None:
-            labels = self.vocabulary.labels(concept.name)
+            labels = self.concepts.labels(concept.name)
             generic = normalise(name) in _GENERIC and not items
             phrases = dict(labels) if generic else {**labels, **phrases}
         if side and role in _ROLE_CONCEPTS:
             phrases = {**concept_labels(_ROLE_CONCEPTS[role]), **phrases}
-        return Field(
+        return SchemaField(
             name=name,
             schema=inner,
             types=types,
@@ -217,15 +219,15 @@ class SchemaFields:
     def _concept(self, own: list[str], items: bool) -> Concept | None:
         """A vague name ("date") gives way to what the description says."""
         vague = bool(own) and own[0] in _GENERIC
-        return self.vocabulary.find(own[::-1] if vague or not own else own, items=items)
+        return self.concepts.find(own[::-1] if vague or not own else own, items=items)
 
-    def all(self, schema: object) -> list[Field]:
+    def all(self, schema: object) -> list[SchemaField]:
         """Every field of a schema, however deep, each part of the schema once."""
         return list(self._deep(schema, items=False, depth=0, met={}))
 
     def _deep(
         self, schema: object, *, items: bool, depth: int, met: dict[tuple[int, bool], object]
-    ) -> Iterator[Field]:
+    ) -> Iterator[SchemaField]:
         resolved, _ = resolve(schema, self.root)
         inner = resolved.get("items")
         if "array" in json_types(resolved) and isinstance(inner, Mapping):

@@ -6,15 +6,16 @@ All expressions here are linear: none repeats a group that can match the same ch
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from prompture.rules.dates import PrintedDate, day_first, find_dates
 from prompture.rules.numbers import decimal_mark
 from prompture.types import Span
 
+T = TypeVar("T")
 _LINE = re.compile(r"[^\n\r\f\v\x85\u2028\u2029]+")
 _GAP = re.compile(r"[ \u00a0\u2000-\u200a\u202f\u3000]{2,}|\t[\t ]*|[|¦│]")
 _RULE = re.compile(r"[\s|+:=*_.─━-]*")
@@ -139,7 +140,10 @@ def _cell(printed: str, begin: int, end: int, start: int) -> Iterator[Cell]:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The text with everything that is worth working out once. `memo` keeps derived readings by name."""
+    """The text with what is worth working out once.
+
+    `mark` is the decimal separator and `day_first` the order of 03/04/2024, None where the text does not show it.
+    """
 
     text: str
     layout: Layout
@@ -148,11 +152,18 @@ class Page:
     dates: tuple[PrintedDate, ...]
     today: date | None
     region: str | None
-    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    _derived: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, key: object, read: Callable[[], T]) -> T:
+        """What `read` gives, called at most once for a key."""
+        if key not in self._derived:
+            self._derived[key] = read()
+        found: T = self._derived[key]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class TextRange:
     """The part of a text that an object is read from, `[start, end)`."""
 
     start: int
@@ -164,7 +175,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class FieldCandidate:
     """A value a field may take: JSON, where it stands, how sure we are (0 to 1), and the label it stands by."""
 
     value: Any

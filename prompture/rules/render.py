@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from prompture.rules.dates import PrintedDate, settle
-from prompture.rules.fields import Field
-from prompture.rules.page import Candidate, Page
-from prompture.rules.values import Reading
+from prompture.rules.fields import SchemaField
+from prompture.rules.page import FieldCandidate, Page
+from prompture.rules.values import ParsedValue
 from prompture.types import Span
 
 _DURATION_UNITS = (
@@ -18,7 +18,7 @@ _DURATION_UNITS = (
 )  # fmt: skip
 
 
-def render(field: Field, reading: Reading, page: Page) -> tuple[Any, Span] | None:
+def render(field: SchemaField, reading: ParsedValue, page: Page) -> tuple[Any, Span] | None:
     """The JSON value of a reading and its span; None when the schema refuses it."""
     printed = page.text[reading.start : reading.end]
     value = _json(field, reading.value, printed, page)
@@ -29,14 +29,14 @@ def render(field: Field, reading: Reading, page: Page) -> tuple[Any, Span] | Non
 
 
 def candidates_of(
-    field: Field, reading: Reading | None, page: Page, score: float
-) -> list[Candidate]:
+    field: SchemaField, reading: ParsedValue | None, page: Page, score: float
+) -> list[FieldCandidate]:
     """A reading as the only candidate; none when there is no reading, or when the schema refuses it."""
     written = render(field, reading, page) if reading is not None else None
-    return [] if written is None else [Candidate(written[0], (written[1],), score)]
+    return [] if written is None else [FieldCandidate(written[0], (written[1],), score)]
 
 
-def _json(field: Field, value: Any, printed: str, page: Page) -> Any:
+def _json(field: SchemaField, value: Any, printed: str, page: Page) -> Any:
     if isinstance(value, PrintedDate | datetime | date):
         return _day(field, value, printed, page)
     if isinstance(value, bool):
@@ -54,7 +54,7 @@ def _json(field: Field, value: Any, printed: str, page: Page) -> Any:
     return None
 
 
-def _string(field: Field, value: str, printed: str) -> str | None:
+def _string(field: SchemaField, value: str, printed: str) -> str | None:
     if field.schema.get("format") in {"email", "idn-email"} and not _valid_email(value):
         return None
     if field.schema.get("format") in {"uri", "url"} and "://" not in value:
@@ -87,7 +87,7 @@ def _valid_email(value: str) -> bool:
     return True
 
 
-def wants_iso(field: Field) -> bool:
+def wants_iso(field: SchemaField) -> bool:
     """Whether a field asks for YYYY-MM-DD rather than the date as printed."""
     if field.schema.get("format") in {"date", "date-time"}:
         return True
@@ -98,7 +98,7 @@ def wants_iso(field: Field) -> bool:
 
 
 def _day(
-    field: Field, value: PrintedDate | datetime | date, printed: str, page: Page
+    field: SchemaField, value: PrintedDate | datetime | date, printed: str, page: Page
 ) -> str | None:
     if "string" not in field.types:
         return None
@@ -112,7 +112,7 @@ def _day(
     return value.isoformat()
 
 
-def _number(field: Field, value: Decimal, printed: str) -> Any:
+def _number(field: SchemaField, value: Decimal, printed: str) -> Any:
     if "number" in field.types and "string" in field.types:
         return f"{value:f}"
     if "number" in field.types:
@@ -126,7 +126,7 @@ def _number(field: Field, value: Decimal, printed: str) -> Any:
     return printed if "string" in field.types else None
 
 
-def _duration(field: Field, value: tuple[int, str], printed: str) -> str | None:
+def _duration(field: SchemaField, value: tuple[int, str], printed: str) -> str | None:
     if field.schema.get("format") != "duration":
         return printed
     count, unit = value
@@ -136,7 +136,7 @@ def _duration(field: Field, value: tuple[int, str], printed: str) -> str | None:
     )
 
 
-def conforms(field: Field, value: Any) -> bool:
+def conforms(field: SchemaField, value: Any) -> bool:
     """Whether a field may hold a value: its JSON type, and its enumeration if it has one."""
     if field.kind == "enum":
         return value in field.choices

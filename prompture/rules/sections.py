@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from prompture.rules import data
-from prompture.rules.candidates import FREE_KINDS, Index, matching
-from prompture.rules.fields import Field
+from prompture.rules.fields import SchemaField
+from prompture.rules.label_pairs import Pair
+from prompture.rules.labelled import FREE_KINDS, Index, matching
 from prompture.rules.labels import normalise, similarity
-from prompture.rules.page import Candidate, Line, Page, Scope
-from prompture.rules.pairs import Pair
+from prompture.rules.page import FieldCandidate, Line, Page, TextRange
 from prompture.rules.render import accepts, render
 from prompture.rules.values import read
 from prompture.types import Span
@@ -16,7 +16,7 @@ from prompture.types import Span
 _ANCHOR_FIT = 0.9
 
 
-def section_scope(field: Field, page: Page, scope: Scope) -> Scope | None:
+def section_scope(field: SchemaField, page: Page, scope: TextRange) -> TextRange | None:
     """What stands under a heading line that names the object, up to the next heading or two blank lines."""
     lines = page.layout.within(scope.start, scope.end)
     for place, line in enumerate(lines):
@@ -29,7 +29,7 @@ def section_scope(field: Field, page: Page, scope: Scope) -> Scope | None:
             (later.start for later in lines[place + 2 :] if _heading(later.words, line.words)),
             scope.end,
         )
-        return Scope(line.end, end)
+        return TextRange(line.end, end)
     return None
 
 
@@ -44,7 +44,9 @@ def _heading(words: str, like: str) -> bool:
     return False
 
 
-def repeated(fields: Iterable[Field], page: Page, scope: Scope, index: Index) -> Iterator[Scope]:
+def repeated(
+    fields: Iterable[SchemaField], page: Page, scope: TextRange, index: Index
+) -> Iterator[TextRange]:
     """The blocks of a list: from each place of the label that comes first to the next such place.
 
     One block alone counts when it holds the labels of at least two of the fields.
@@ -60,16 +62,16 @@ def repeated(fields: Iterable[Field], page: Page, scope: Scope, index: Index) ->
     starts = places[anchor]
     if len(starts) == 1:
         if len(places) >= 2 or scope.start:
-            yield Scope(starts[0], scope.end)
+            yield TextRange(starts[0], scope.end)
         return
     most = max(len(found) for found in places.values())
     if len(places) < 2 and most < 2:
         return
     for start, after in zip(starts, [*starts[1:], scope.end], strict=True):
-        yield Scope(start, after)
+        yield TextRange(start, after)
 
 
-def _places(field: Field, index: Index, scope: Scope) -> set[int]:
+def _places(field: SchemaField, index: Index, scope: TextRange) -> set[int]:
     found: set[int] = set()
     if field.kind in {"object", "array"}:
         return found
@@ -93,16 +95,20 @@ _HEADING = re.compile(
 _ARTICLE_PARTS = frozenset(data.words("articles", "headings"))
 
 
-def read_long(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def read_long(
+    field: SchemaField, page: Page, scope: TextRange, index: Index
+) -> list[FieldCandidate]:
     """The passages after a field's label: each a candidate, white space collapsed."""
-    return [found for found in _passages(field, page, scope) if found is not None]
+    return [found for found in _passages(field, page, scope, index) if found is not None]
 
 
 MOST_PASSAGES = 50
 """A label that stands more often is the label of many things, and no one passage is meant."""
 
 
-def _passages(field: Field, page: Page, scope: Scope) -> Iterator[Candidate | None]:
+def _passages(
+    field: SchemaField, page: Page, scope: TextRange, index: Index
+) -> Iterator[FieldCandidate | None]:
     lines = page.layout.within(scope.start, scope.end)
     left = MOST_PASSAGES
     for place, line in enumerate(lines):
@@ -112,11 +118,11 @@ def _passages(field: Field, page: Page, scope: Scope) -> Iterator[Candidate | No
         left -= 1
         if left < 0:
             return
-        end = _end(page, lines, place, begin)
+        end = _passage_end(index, lines, place, begin)
         yield _candidate(field, page, begin, min(end, begin + LONGEST, scope.end), score)
 
 
-def _after_label(field: Field, line: Line) -> tuple[int, float]:
+def _after_label(field: SchemaField, line: Line) -> tuple[int, float]:
     """Where the passage begins on a line, and how well its label fits."""
     lead = len(line.text) - len(line.text.lstrip())
     whole = similarity(normalise(line.words), field.phrases) if len(line.words) <= 60 else 0.0
@@ -128,21 +134,21 @@ def _after_label(field: Field, line: Line) -> tuple[int, float]:
     return line.start + match.start("rest"), similarity(normalise(match["label"]), field.phrases)
 
 
-def _end(page: Page, lines: tuple[Line, ...], place: int, begin: int) -> int:
+def _passage_end(index: Index, lines: tuple[Line, ...], place: int, begin: int) -> int:
     last = lines[place].end
     for at in range(place + 1, len(lines)):  # no slice: a copy for each label is a square
         line = lines[at]
-        if line.start - begin > LONGEST or _closes(page, line, started=last > begin):
+        if line.start - begin > LONGEST or _closes(index, line, started=last > begin):
             break
         last = line.end
     return last
 
 
-def _closes(page: Page, line: Line, *, started: bool) -> bool:
+def _closes(index: Index, line: Line, *, started: bool) -> bool:
     """Whether a line begins something else: a label of the schema, a part of an article, a heading after a gap."""
     match = _LABEL.match(line.text.lstrip())
     label = normalise(match["label"] if match else line.words)
-    if label in page.memo.get("wanted", ()) and (match is not None and match["mark"] == ":"):
+    if label in index.wanted and (match is not None and match["mark"] == ":"):
         return True
     if label in _ARTICLE_PARTS or re.fullmatch(
         r"(?:\d{1,2}|i{1,3}) (?:introduction|background)", label
@@ -153,7 +159,9 @@ def _closes(page: Page, line: Line, *, started: bool) -> bool:
     )
 
 
-def _candidate(field: Field, page: Page, begin: int, end: int, score: float) -> Candidate | None:
+def _candidate(
+    field: SchemaField, page: Page, begin: int, end: int, score: float
+) -> FieldCandidate | None:
     passage = page.text[begin:end]
     trimmed = passage.strip()
     if not trimmed:
@@ -163,7 +171,7 @@ def _candidate(field: Field, page: Page, begin: int, end: int, score: float) -> 
     if not any(c.isalpha() for c in value) or not accepts(field.schema, value):
         return None
     kind = "exact" if value == trimmed else "normalised"
-    return Candidate(value, (Span(start, start + len(trimmed), kind),), round(score * 0.98, 4))
+    return FieldCandidate(value, (Span(start, start + len(trimmed), kind),), round(score * 0.98, 4))
 
 
 _BULLET = re.compile(r"\s*(?:[-*•·●▪◦‣–]|\(?\d{1,3}[.)])\s+(?P<item>.+)")
@@ -171,7 +179,9 @@ COMMON_KINDS = frozenset({"email", "doi", "uuid", "iban", "uri"})
 _SEPARATORS = (";", "•", "·", ",")
 
 
-def read_list(field: Field, page: Page, scope: Scope, index: Index) -> list[Candidate]:
+def read_list(
+    field: SchemaField, page: Page, scope: TextRange, index: Index
+) -> list[FieldCandidate]:
     """The values of a list of strings or numbers; empty when the text offers none. `field` is one of them."""
     if field.kind in COMMON_KINDS:
         return values_of_kind(field, page, scope)
@@ -179,19 +189,19 @@ def read_list(field: Field, page: Page, scope: Scope, index: Index) -> list[Cand
     return _distinct(iter(listed))
 
 
-def values_of_kind(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def values_of_kind(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """All values of the field's kind in a scope, each once."""
     return _distinct(_of_kind(field, page, scope))
 
 
-def _distinct(found: Iterator[Candidate]) -> list[Candidate]:
-    kept: dict[str, Candidate] = {}
+def _distinct(found: Iterator[FieldCandidate]) -> list[FieldCandidate]:
+    kept: dict[str, FieldCandidate] = {}
     for candidate in found:
         kept.setdefault(repr(candidate.value), candidate)
     return list(kept.values())
 
 
-def _of_kind(field: Field, page: Page, scope: Scope) -> Iterator[Candidate]:
+def _of_kind(field: SchemaField, page: Page, scope: TextRange) -> Iterator[FieldCandidate]:
     at = scope.start
     while at < scope.end:
         reading = read(field.kind, page, at, scope.end, field=field)
@@ -199,11 +209,13 @@ def _of_kind(field: Field, page: Page, scope: Scope) -> Iterator[Candidate]:
             return
         written = render(field, reading, page)
         if written is not None:
-            yield Candidate(written[0], (written[1],), 0.9)
+            yield FieldCandidate(written[0], (written[1],), 0.9)
         at = max(reading.end, at + 1)
 
 
-def _after_list_label(field: Field, page: Page, scope: Scope, index: Index) -> list[Candidate]:
+def _after_list_label(
+    field: SchemaField, page: Page, scope: TextRange, index: Index
+) -> list[FieldCandidate]:
     fits = matching(index, field.phrases)
     pairs = [
         (fit, pair)
@@ -218,7 +230,7 @@ def _after_list_label(field: Field, page: Page, scope: Scope, index: Index) -> l
     return []
 
 
-def _split(field: Field, page: Page, pair: Pair) -> Iterator[Candidate]:
+def _split(field: SchemaField, page: Page, pair: Pair) -> Iterator[FieldCandidate]:
     line = page.layout.lines[page.layout.line_at(pair.start)]
     start, end = pair.start, max(pair.end, line.end)
     window = page.text[start:end]
@@ -237,7 +249,7 @@ def _split(field: Field, page: Page, pair: Pair) -> Iterator[Candidate]:
         at += len(piece) + 1
 
 
-def _item(field: Field, page: Page, start: int, end: int) -> Iterator[Candidate]:
+def _item(field: SchemaField, page: Page, start: int, end: int) -> Iterator[FieldCandidate]:
     piece = page.text[start:end]
     trimmed = (
         piece.strip().rstrip(".").strip("\"'[]") if field.kind in FREE_KINDS else piece.strip()
@@ -248,16 +260,16 @@ def _item(field: Field, page: Page, start: int, end: int) -> Iterator[Candidate]
     reading = read(field.kind, page, begin, begin + len(trimmed), field=field)
     written = render(field, reading, page) if reading else None
     if written is not None:
-        yield Candidate(
+        yield FieldCandidate(
             written[0], (Span(written[1].start, written[1].end, written[1].kind, 0.9),), 0.9
         )
 
 
-def _bullets(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _bullets(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     under = section_scope(field, page, scope)
     if under is None:
         return []
-    found: list[Candidate] = []
+    found: list[FieldCandidate] = []
     for line in page.layout.within(under.start, under.end):
         match = _BULLET.fullmatch(line.text)
         if match is None:

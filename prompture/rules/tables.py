@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from prompture.rules import data
-from prompture.rules.fields import Field
+from prompture.rules.concepts import concept_labels
+from prompture.rules.fields import SchemaField
 from prompture.rules.labels import normalise, similarity
-from prompture.rules.page import Candidate, Cell, Line, Page, Scope
+from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
 from prompture.rules.render import render
 from prompture.rules.values import read
-from prompture.rules.vocabulary import concept_labels
 
 _MONEY = re.compile(
     r"[^\w-]{0,2}(?:[A-Z]{3}|RM)? ?-?[\d.,' ]*\d[.,]\d{2,4} ?(?:[€$£]|[A-Z]{1,3}|[A-Z]{3})?"
@@ -84,7 +84,7 @@ class Column:
     """A header cell: the field it fits, if any, and the kind of value below it."""
 
     cell: Cell
-    field: Field | None
+    field: SchemaField | None
     kind: str
 
 
@@ -96,7 +96,7 @@ class Header:
     columns: tuple[Column, ...]
 
     @property
-    def fields(self) -> tuple[Field, ...]:
+    def fields(self) -> tuple[SchemaField, ...]:
         """The fields that have a column."""
         return tuple(column.field for column in self.columns if column.field is not None)
 
@@ -111,15 +111,15 @@ class TableRow:
     after: tuple[Line, ...]
 
 
-Found = dict[str, Candidate]
-RowReader = Callable[[TableRow, list[Field], Page], Found | None]
-RowCheck = Callable[[list[Found], list[Field], Page], list[Found]]
+Found = dict[str, FieldCandidate]
+RowReader = Callable[[TableRow, list[SchemaField], Page], Found | None]
+RowCheck = Callable[[list[Found], list[SchemaField], Page], list[Found]]
 
 
 def read_rows(
-    fields: Sequence[Field],
+    fields: Sequence[SchemaField],
     page: Page,
-    scope: Scope,
+    scope: TextRange,
     *,
     read_row: RowReader | None = None,
     check: RowCheck | None = None,
@@ -156,10 +156,10 @@ def _worth(rows: list[Found]) -> int:
 
 
 # What headings mean, by their words: a table repeats a few words in thousands of cells.
-Known = dict[str, tuple[Field | None, str]]
+Known = dict[str, tuple[SchemaField | None, str]]
 
 
-def _header(line: Line, fields: list[Field], known: Known) -> Header | None:
+def _header(line: Line, fields: list[SchemaField], known: Known) -> Header | None:
     if (
         not 2 <= len(line.cells) <= 20
         or sum(any(c.isdigit() for c in cell.text) for cell in line.cells) > 1
@@ -175,13 +175,13 @@ def _header(line: Line, fields: list[Field], known: Known) -> Header | None:
     return Header(line, columns) if len(matched) >= needed else None
 
 
-def _column(cell: Cell, fields: list[Field], known: Known) -> Column:
+def _column(cell: Cell, fields: list[SchemaField], known: Known) -> Column:
     if cell.text not in known:
         known[cell.text] = _meant(normalise(cell.text), fields)
     return Column(cell, *known[cell.text])
 
 
-def _meant(label: str, fields: list[Field]) -> tuple[Field | None, str]:
+def _meant(label: str, fields: list[SchemaField]) -> tuple[SchemaField | None, str]:
     best, fit = None, HEADER_FIT
     for field in fields:
         score = similarity(label, field.phrases)
@@ -193,7 +193,7 @@ def _meant(label: str, fields: list[Field]) -> tuple[Field | None, str]:
     return None, _KINDS.get(usual, "other")
 
 
-def _headings(cell: Cell, fields: list[Field], known: Known) -> list[Cell]:
+def _headings(cell: Cell, fields: list[SchemaField], known: Known) -> list[Cell]:
     """A header cell, taken apart where a single space stands between headings that are all known."""
     words = [(match.start(), match.end()) for match in re.finditer(r"\S+", cell.text)]
     if not 2 <= len(words) <= 5 or _named(cell, fields, known):
@@ -210,7 +210,7 @@ def _headings(cell: Cell, fields: list[Field], known: Known) -> list[Cell]:
     return [cell]
 
 
-def _named(cell: Cell, fields: list[Field], known: Known) -> bool:
+def _named(cell: Cell, fields: list[SchemaField], known: Known) -> bool:
     column = _column(cell, fields, known)
     return column.field is not None or column.kind != "other"
 
@@ -243,7 +243,11 @@ def _column_kind(kind: str) -> str:
 
 
 def _rows_under(
-    header: Header, lines: tuple[Line, ...], fields: list[Field], page: Page, read_row: RowReader
+    header: Header,
+    lines: tuple[Line, ...],
+    fields: list[SchemaField],
+    page: Page,
+    read_row: RowReader,
 ) -> Iterator[Found]:
     quiet = 0
     known: Known = {}
@@ -294,7 +298,7 @@ def split_cells(line: Line) -> list[Cell]:
     return cells
 
 
-def _plain_row(row: TableRow, fields: list[Field], page: Page) -> Found | None:
+def _plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Found | None:
     header = row.header
     found: Found = {}
     for column, cell in row.placed:
@@ -303,7 +307,7 @@ def _plain_row(row: TableRow, fields: list[Field], page: Page) -> Found | None:
         reading = read(column.field.kind, page, cell.start, cell.end, field=column.field)
         written = render(column.field, reading, page) if reading else None
         if written:
-            found[column.field.name] = Candidate(written[0], (written[1],), 0.85)
+            found[column.field.name] = FieldCandidate(written[0], (written[1],), 0.85)
     enough = len(found) >= min(2, len(header.fields))
     return found if enough and _complete(header, row.cells, found) else None
 

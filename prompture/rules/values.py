@@ -10,7 +10,7 @@ from typing import Any
 from prompture.errors import MissingExtra
 from prompture.rules import forms
 from prompture.rules.dates import find_dates, find_times, parse_rest, settle
-from prompture.rules.fields import Field
+from prompture.rules.fields import SchemaField
 from prompture.rules.labels import normalise
 from prompture.rules.numbers import CURRENCY, Numeral, currency_code, find_numbers, read_decimal
 from prompture.rules.page import Page
@@ -22,7 +22,7 @@ _GROUPS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedValue:
     """What a reader found: a Python value, its place in the whole text, and how many other values stood beside it."""
 
     value: Any
@@ -32,8 +32,8 @@ class Reading:
 
 
 def read(
-    kind: str, page: Page, start: int, end: int, *, field: Field | None = None
-) -> Reading | None:
+    kind: str, page: Page, start: int, end: int, *, field: SchemaField | None = None
+) -> ParsedValue | None:
     """Read a value of a kind from `[start, end)` of the page's text; None when there is none."""
     if kind == "enum" and field is not None:
         return _enum(field, page, start, end)
@@ -43,8 +43,8 @@ def read(
 
 def _match(
     pattern: re.Pattern[str], convert: Callable[[str], Any] = str
-) -> Callable[[Page, int, int], Reading | None]:
-    def reader(page: Page, start: int, end: int) -> Reading | None:
+) -> Callable[[Page, int, int], ParsedValue | None]:
+    def reader(page: Page, start: int, end: int) -> ParsedValue | None:
         found = list(_first(pattern, page.text, start, end))
         if not found:
             return None
@@ -53,7 +53,7 @@ def _match(
         value = convert(first.group())
         if value is None:
             return None
-        return Reading(value, first.start(), first.end(), len(values) - 1)
+        return ParsedValue(value, first.start(), first.end(), len(values) - 1)
 
     return reader
 
@@ -67,49 +67,49 @@ def _first(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[re
     return found
 
 
-def _text(page: Page, start: int, end: int) -> Reading | None:
+def _text(page: Page, start: int, end: int) -> ParsedValue | None:
     piece = page.text[start:end]
     trimmed = piece.strip().rstrip(";|").strip(" \t:")
     if not trimmed or len(trimmed) > LONGEST_TEXT or not any(c.isalnum() for c in trimmed):
         return None
     begin = start + piece.index(trimmed)
-    return Reading(trimmed, begin, begin + len(trimmed))
+    return ParsedValue(trimmed, begin, begin + len(trimmed))
 
 
-def _identifier(page: Page, start: int, end: int) -> Reading | None:
+def _identifier(page: Page, start: int, end: int) -> ParsedValue | None:
     match = forms.IDENTIFIER.match(page.text, start, end)
     if match is None or not any(c.isdigit() for c in match["id"]):
         return None
     value = match["id"].rstrip(".,;")
     if next(find_dates(value), None) is not None:
         return None
-    return Reading(value, match.start("id"), match.start("id") + len(value))
+    return ParsedValue(value, match.start("id"), match.start("id") + len(value))
 
 
-def _case(page: Page, start: int, end: int) -> Reading | None:
+def _case(page: Page, start: int, end: int) -> ParsedValue | None:
     """A docket number; in US federal courts without the initials of the judges, which are no part of it."""
     match = forms.CASE.search(page.text, start, end)
     if match is None:
         return _identifier(page, start, end)
-    return Reading(match["core"], match.start("core"), match.end("core"))
+    return ParsedValue(match["core"], match.start("core"), match.end("core"))
 
 
-def _postcode(page: Page, start: int, end: int) -> Reading | None:
+def _postcode(page: Page, start: int, end: int) -> ParsedValue | None:
     return _match(forms.POSTCODE)(page, start, end)
 
 
-def _date(page: Page, start: int, end: int) -> Reading | None:
+def _date(page: Page, start: int, end: int) -> ParsedValue | None:
     found = [printed for printed in find_dates(page.text, start, min(end, start + 400))]
     if not found:
         rest = parse_rest(page.text[start:end])
         piece = page.text[start:end]
         begin = start + len(piece) - len(piece.lstrip())
-        return Reading(rest, begin, begin + len(piece.strip())) if rest else None
+        return ParsedValue(rest, begin, begin + len(piece.strip())) if rest else None
     first = found[0]
-    return Reading(first, first.start, first.end, len({other.value for other in found}) - 1)
+    return ParsedValue(first, first.start, first.end, len({other.value for other in found}) - 1)
 
 
-def _datetime(page: Page, start: int, end: int) -> Reading | None:
+def _datetime(page: Page, start: int, end: int) -> ParsedValue | None:
     day = _date(page, start, end)
     if day is None:
         return None
@@ -118,15 +118,15 @@ def _datetime(page: Page, start: int, end: int) -> Reading | None:
         return None
     clock = next(find_times(page.text, day.end, min(end, day.end + 24)), None)
     moment = datetime.combine(value, clock.value if clock else time())
-    return Reading(moment, day.start, clock.end if clock else day.end, day.rivals)
+    return ParsedValue(moment, day.start, clock.end if clock else day.end, day.rivals)
 
 
-def _time(page: Page, start: int, end: int) -> Reading | None:
+def _time(page: Page, start: int, end: int) -> ParsedValue | None:
     found = next(find_times(page.text, start, end), None)
-    return Reading(found.value, found.start, found.end) if found else None
+    return ParsedValue(found.value, found.start, found.end) if found else None
 
 
-def _in_groups(page: Page, start: int, end: int) -> Reading | None:
+def _in_groups(page: Page, start: int, end: int) -> ParsedValue | None:
     """A number in groups parted by spaces, "1 234,56", where it is all that stands in the window."""
     match = _GROUPS.fullmatch(page.text, start, end)
     value = read_decimal(match["body"], mark=page.mark) if match else None
@@ -134,20 +134,20 @@ def _in_groups(page: Page, start: int, end: int) -> Reading | None:
         return None
     if any(match[side] and not currency_code(match[side]) for side in ("before", "after")):
         return None
-    return Reading(-value if match["sign"] else value, match.start("sign"), match.end("body"))
+    return ParsedValue(-value if match["sign"] else value, match.start("sign"), match.end("body"))
 
 
-def _number(page: Page, start: int, end: int) -> Reading | None:
+def _number(page: Page, start: int, end: int) -> ParsedValue | None:
     if grouped := _in_groups(page, start, end):
         return grouped
     found = list(find_numbers(page.text, start, min(end, start + 200), mark=page.mark))
     if not found:
         return None
     first = found[0]
-    return Reading(first.value, first.start, first.end, len({n.value for n in found}) - 1)
+    return ParsedValue(first.value, first.start, first.end, len({n.value for n in found}) - 1)
 
 
-def _money(page: Page, start: int, end: int) -> Reading | None:
+def _money(page: Page, start: int, end: int) -> ParsedValue | None:
     """An amount: a number with decimals or a currency mark beside it, percentages and dates left out."""
     if grouped := _in_groups(page, start, end):
         return grouped
@@ -165,7 +165,7 @@ def _money(page: Page, start: int, end: int) -> Reading | None:
     if not amounts:
         return _price(page, start, end)
     first = amounts[0]
-    return Reading(first.value, first.start, first.end, len({n.value for n in amounts}) - 1)
+    return ParsedValue(first.value, first.start, first.end, len({n.value for n in amounts}) - 1)
 
 
 def _coded(text: str, number: Numeral, start: int) -> bool:
@@ -177,7 +177,7 @@ def _coded(text: str, number: Numeral, start: int) -> bool:
     return before is not None and CURRENCY.fullmatch(before.group()) is None
 
 
-def _price(page: Page, start: int, end: int) -> Reading | None:
+def _price(page: Page, start: int, end: int) -> ParsedValue | None:
     """What price-parser reads from a short window, for forms such as "12€50"."""
     window = page.text[start:end]
     if len(window) > 40 or not any(c.isdigit() for c in window) or not CURRENCY.search(window):
@@ -190,27 +190,27 @@ def _price(page: Page, start: int, end: int) -> Reading | None:
     if price.amount is None or not price.amount_text or price.amount_text not in window:
         return None
     begin = start + window.index(price.amount_text)
-    return Reading(price.amount, begin, begin + len(price.amount_text))
+    return ParsedValue(price.amount, begin, begin + len(price.amount_text))
 
 
-def _percent(page: Page, start: int, end: int) -> Reading | None:
+def _percent(page: Page, start: int, end: int) -> ParsedValue | None:
     match = forms.PERCENT.search(page.text, start, end)
     if match is None:
         return _number(page, start, end)
-    return Reading(Decimal(match[1].replace(",", ".")), match.start(1), match.end(1))
+    return ParsedValue(Decimal(match[1].replace(",", ".")), match.start(1), match.end(1))
 
 
-def _email(page: Page, start: int, end: int) -> Reading | None:
+def _email(page: Page, start: int, end: int) -> ParsedValue | None:
     return _match(forms.EMAIL)(page, start, end)
 
 
-def _uri(page: Page, start: int, end: int) -> Reading | None:
+def _uri(page: Page, start: int, end: int) -> ParsedValue | None:
     return _match(forms.URI, lambda text: text.rstrip(".,;:"))(page, start, end) or _match(
         forms.BARE_HOST
     )(page, start, end)
 
 
-def _phone(page: Page, start: int, end: int) -> Reading | None:
+def _phone(page: Page, start: int, end: int) -> ParsedValue | None:
     """A telephone number as printed; phonenumbers decides where it ends when it can be placed in a country."""
     try:
         import phonenumbers
@@ -221,37 +221,37 @@ def _phone(page: Page, start: int, end: int) -> Reading | None:
     for match in phonenumbers.PhoneNumberMatcher(
         window, region, leniency=phonenumbers.Leniency.POSSIBLE
     ):
-        return Reading(match.raw_string, start + match.start, start + match.end)
+        return ParsedValue(match.raw_string, start + match.start, start + match.end)
     printed = forms.PHONE.search(window)
     if printed is None or not 7 <= sum(c.isdigit() for c in printed.group()) <= 15:
         return None
-    return Reading(printed.group(), start + printed.start(), start + printed.end())
+    return ParsedValue(printed.group(), start + printed.start(), start + printed.end())
 
 
-def _currency(page: Page, start: int, end: int) -> Reading | None:
+def _currency(page: Page, start: int, end: int) -> ParsedValue | None:
     match = CURRENCY.search(page.text, start, end)
     if match is None:
         return None
-    return Reading(currency_code(match.group()), match.start(), match.end())
+    return ParsedValue(currency_code(match.group()), match.start(), match.end())
 
 
-def _boolean(page: Page, start: int, end: int) -> Reading | None:
+def _boolean(page: Page, start: int, end: int) -> ParsedValue | None:
     match = forms.BOOLEAN.match(page.text, start, end)
     if match is None:
         return None
     word = match[1].casefold().replace(" ", "")
     if word not in forms.TRUE and word not in forms.FALSE:
         return None
-    return Reading(word in forms.TRUE, match.start(1), match.end(1))
+    return ParsedValue(word in forms.TRUE, match.start(1), match.end(1))
 
 
-def _iban(page: Page, start: int, end: int) -> Reading | None:
+def _iban(page: Page, start: int, end: int) -> ParsedValue | None:
     """An account number whose check digits are right; beside a label also one whose are not: so it is printed."""
     for match in forms.IBAN.finditer(page.text, start, end):
         value = match.group().replace(" ", "")
         length = forms.IBAN_LENGTHS.get(value[:2], len(value))
         if forms.valid_iban(value[:length]):
-            return Reading(
+            return ParsedValue(
                 value[:length], match.start(), match.start() + _printed(match.group(), length)
             )
     window = page.text[start:end]
@@ -259,7 +259,7 @@ def _iban(page: Page, start: int, end: int) -> Reading | None:
     if sole is None:
         return None
     begin = start + window.index(sole.group())
-    return Reading(sole.group().replace(" ", ""), begin, begin + len(sole.group()))
+    return ParsedValue(sole.group().replace(" ", ""), begin, begin + len(sole.group()))
 
 
 def _printed(text: str, length: int) -> int:
@@ -272,20 +272,20 @@ def _printed(text: str, length: int) -> int:
     return len(text)
 
 
-def _duration(page: Page, start: int, end: int) -> Reading | None:
+def _duration(page: Page, start: int, end: int) -> ParsedValue | None:
     iso = next(
         (m for m in forms.ISO_DURATION.finditer(page.text, start, end) if len(m.group()) > 2), None
     )
     if iso is not None:
-        return Reading(iso.group(), iso.start(), iso.end())
+        return ParsedValue(iso.group(), iso.start(), iso.end())
     parts = _first(forms.DURATION, page.text, start, end)
     if not parts:
         return None
     first = parts[0]
-    return Reading((int(first[1]), first[2]), first.start(), first.end(), len(parts) - 1)
+    return ParsedValue((int(first[1]), first[2]), first.start(), first.end(), len(parts) - 1)
 
 
-def _court(page: Page, start: int, end: int) -> Reading | None:
+def _court(page: Page, start: int, end: int) -> ParsedValue | None:
     found = {
         match[1].lower(): match
         for match in forms.COURT.finditer(page.text, start, end)
@@ -294,19 +294,19 @@ def _court(page: Page, start: int, end: int) -> Reading | None:
     if len(found) != 1:
         return None
     value, match = next(iter(found.items()))
-    return Reading(value, match.start(1), match.end(1))
+    return ParsedValue(value, match.start(1), match.end(1))
 
 
-def _enum(field: Field, page: Page, start: int, end: int) -> Reading | None:
+def _enum(field: SchemaField, page: Page, start: int, end: int) -> ParsedValue | None:
     piece = page.text[start : min(end, start + 120)]
     best = best_choice(piece, field.choices)
     if best is None:
         return None
     begin = start + len(piece) - len(piece.lstrip())
-    return Reading(best, begin, begin + len(piece.strip()))
+    return ParsedValue(best, begin, begin + len(piece.strip()))
 
 
-_READERS: dict[str, Callable[[Page, int, int], Reading | None]] = {
+_READERS: dict[str, Callable[[Page, int, int], ParsedValue | None]] = {
     "text": _text,
     "title": _text,
     "keywords": _text,

@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 
 from prompture.rules import data
-from prompture.rules.families import Family
-from prompture.rules.fields import Field
+from prompture.rules.families import DocumentFamily
+from prompture.rules.fields import SchemaField
 from prompture.rules.labels import normalise
-from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.page import FieldCandidate, Page, TextRange
 
 _PART_OF = data.by_word("citations", "parts")
 _FURTHER = frozenset({"date", "journal", "pages", "volume", "publisher", "doi"})
 
 
-class Citations(Family):
+class Citations(DocumentFamily):
     """Lists of bibliographic records: an author, a title, and two more of their parts."""
 
     def rows(
-        self, field: Field, fields: Sequence[Field], page: Page, scope: Scope
-    ) -> list[dict[str, Candidate]] | None:
+        self, field: SchemaField, fields: Sequence[SchemaField], page: Page, scope: TextRange
+    ) -> list[dict[str, FieldCandidate]] | None:
         """One record for each reference, in order."""
         wanted = [(part, one) for one in fields if (part := _PART_OF.get(normalise(one.name)))]
         parts = {part for part, _ in wanted}

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from prompture.rules import data
-from prompture.rules.families import Family
-from prompture.rules.fields import Field
+from prompture.rules.families import DocumentFamily
+from prompture.rules.fields import SchemaField
 from prompture.rules.numbers import Numeral, amount_of, find_numbers
-from prompture.rules.page import Candidate, Cell, Line, Page, Scope
+from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
 from prompture.rules.render import accepts, render
 from prompture.rules.tables import Column, TableRow, cell_kind, read_rows
-from prompture.rules.values import Reading, read
+from prompture.rules.values import ParsedValue, read
 from prompture.types import Span
 
 WEAK = 0.67
@@ -25,12 +25,12 @@ _JOINED = re.compile(r"-\s[^:=€*]{2,40}|\([^:=€*()]{2,40}\)")
 _UNIT = re.compile(rf"(?:{data.alternatives('invoices', 'units')})\.?(?:\(s\))?", re.IGNORECASE)
 
 
-class Goods(Family):
+class Goods(DocumentFamily):
     """Lists whose items are goods sold: amounts are proved, descriptions go over several lines."""
 
     def rows(
-        self, field: Field, fields: Sequence[Field], page: Page, scope: Scope
-    ) -> list[dict[str, Candidate]] | None:
+        self, field: SchemaField, fields: Sequence[SchemaField], page: Page, scope: TextRange
+    ) -> list[dict[str, FieldCandidate]] | None:
         """The rows of the table that fits best, when the fields are those of goods."""
         plain = [one for one in fields if one.kind not in {"object", "array"}]
         if not _is_goods(plain):
@@ -41,7 +41,7 @@ class Goods(Family):
 FAMILY = Goods()
 
 
-def _is_goods(fields: Sequence[Field]) -> bool:
+def _is_goods(fields: Sequence[SchemaField]) -> bool:
     """Whether the fields are those of goods sold: a line total or a price beside a quantity or a description."""
     concepts = {field.concept for field in fields}
     return "line_total" in concepts and bool(
@@ -49,7 +49,9 @@ def _is_goods(fields: Sequence[Field]) -> bool:
     )
 
 
-def item_row(row: TableRow, fields: list[Field], page: Page) -> dict[str, Candidate] | None:
+def item_row(
+    row: TableRow, fields: list[SchemaField], page: Page
+) -> dict[str, FieldCandidate] | None:
     """One sold item, or None when the line is no item: an item has an amount, and a second number beside it."""
     columns, placed, cells, after = row.header.columns, row.placed, row.cells, row.after
     by_name = {column.field.name: cell for column, cell in placed if column.field is not None}
@@ -86,7 +88,7 @@ def item_row(row: TableRow, fields: list[Field], page: Page) -> dict[str, Candid
         total = numbers[-1]
     if total is None:
         return None
-    found: dict[str, Candidate] = {}
+    found: dict[str, FieldCandidate] = {}
     _put(found, total_field, total, page, score=WEAK if weak else 0.9)
     quantity = wanted.get("quantity")
     if quantity is not None:
@@ -105,7 +107,10 @@ def item_row(row: TableRow, fields: list[Field], page: Page) -> dict[str, Candid
 
 
 def _rest(
-    found: dict[str, Candidate], fields: list[Field], by_name: dict[str, Cell], page: Page
+    found: dict[str, FieldCandidate],
+    fields: list[SchemaField],
+    by_name: dict[str, Cell],
+    page: Page,
 ) -> None:
     for field in fields:
         cell = by_name.get(field.name)
@@ -118,7 +123,7 @@ def _rest(
         reading = read(field.kind, page, cell.start, cell.end, field=field)
         written = render(field, reading, page) if reading else None
         if written:
-            found[field.name] = Candidate(written[0], (written[1],), 0.8)
+            found[field.name] = FieldCandidate(written[0], (written[1],), 0.8)
 
 
 def _numbers(cell: Cell, page: Page) -> list[Numeral]:
@@ -183,8 +188,8 @@ def _well_placed(
 
 
 def _put(
-    found: dict[str, Candidate],
-    field: Field,
+    found: dict[str, FieldCandidate],
+    field: SchemaField,
     number: Numeral | None,
     page: Page,
     *,
@@ -192,14 +197,14 @@ def _put(
 ) -> None:
     if number is None:
         return
-    written = render(field, Reading(number.value, number.start, number.end), page)
+    written = render(field, ParsedValue(number.value, number.start, number.end), page)
     if written:
-        found[field.name] = Candidate(written[0], (written[1],), score)
+        found[field.name] = FieldCandidate(written[0], (written[1],), score)
 
 
 def proven(
-    rows: list[dict[str, Candidate]], fields: list[Field], page: Page
-) -> list[dict[str, Candidate]]:
+    rows: list[dict[str, FieldCandidate]], fields: list[SchemaField], page: Page
+) -> list[dict[str, FieldCandidate]]:
     """Rows without the proof of a product stay only when all amounts add up to an amount the text prints."""
     total = next(field.name for field in fields if field.concept == "line_total")
     if not any(row[total].score == WEAK for row in rows):
@@ -211,8 +216,8 @@ def proven(
 
 
 def _description(
-    field: Field, cell: Cell | None, cells: list[Cell], after: tuple[Line, ...], page: Page
-) -> Candidate | None:
+    field: SchemaField, cell: Cell | None, cells: list[Cell], after: tuple[Line, ...], page: Page
+) -> FieldCandidate | None:
     texts = [other for other in cells if _is_text(other.text) and not other.text.endswith(":")]
     first = (
         cell
@@ -245,7 +250,7 @@ def _description(
     if not accepts(field.schema, value):
         return None
     kind = "exact" if len(parts) == 1 else "normalised"
-    return Candidate(value, tuple(Span(part.start, part.end, kind) for part in parts), 0.75)
+    return FieldCandidate(value, tuple(Span(part.start, part.end, kind) for part in parts), 0.75)
 
 
 def _joins(piece: Cell, parts: list[Cell], after: tuple[Line, ...]) -> bool:

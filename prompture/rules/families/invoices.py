@@ -6,15 +6,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 from prompture.rules import data
-from prompture.rules.candidates import Index, labelled
-from prompture.rules.families import Family
-from prompture.rules.fields import Field
+from prompture.rules.concepts import concept_labels
+from prompture.rules.families import DocumentFamily
+from prompture.rules.fields import SchemaField
+from prompture.rules.labelled import Index, labelled
 from prompture.rules.numbers import amount_of, find_numbers, read_decimal
-from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.render import candidates_of, render
-from prompture.rules.sources import DATE_KINDS, ISSUED, dates, days_by_start
-from prompture.rules.values import Reading
-from prompture.rules.vocabulary import concept_labels
+from prompture.rules.unlabelled import DATE_KINDS, ISSUED, dates, days_by_start
+from prompture.rules.values import ParsedValue
 
 TOTALS = frozenset({"total", "grand_total", "amount_due"})
 SUMS = TOTALS | {"net_total", "tax_total"}
@@ -36,18 +36,23 @@ _DATED_TITLE = re.compile(
 )
 
 
-class Invoices(Family):
+class Invoices(DocumentFamily):
     """The number and the date in a document's title, and its sums."""
 
-    def labels(self, field: Field) -> Iterator[str]:
+    def labels(self, field: SchemaField) -> Iterator[str]:
         """The labels of amounts that confirm a total: what was paid, what came back, what was rounded, net and tax."""
         if field.concept in SUMS:
             for concept in (*SUMS, "cash", "change", "rounding"):
                 yield from concept_labels(concept)
 
     def candidates(
-        self, field: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
-    ) -> list[Candidate] | None:
+        self,
+        field: SchemaField,
+        page: Page,
+        scope: TextRange,
+        found: list[FieldCandidate],
+        index: Index,
+    ) -> list[FieldCandidate] | None:
         """Sums, the invoice's number, and its date."""
         if field.concept in SUMS:
             return _sums(field, page, scope, found, index)
@@ -62,8 +67,8 @@ FAMILY = Invoices()
 
 
 def _sums(
-    field: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
-) -> list[Candidate]:
+    field: SchemaField, page: Page, scope: TextRange, found: list[FieldCandidate], index: Index
+) -> list[FieldCandidate]:
     """Rate the labelled amounts of a total, net or tax field by what else the document says.
 
     Amounts in a table of tax rates count less. What cash less change comes to, and net plus tax, confirm a value.
@@ -78,11 +83,11 @@ def _sums(
     return _by_size(weighed) if field.concept in TOTALS else weighed
 
 
-def _more(candidate: Candidate, gain: float) -> Candidate:
+def _more(candidate: FieldCandidate, gain: float) -> FieldCandidate:
     return replace(candidate, score=round(candidate.score + gain, 4))
 
 
-def _in_summary(candidate: Candidate, page: Page) -> Candidate:
+def _in_summary(candidate: FieldCandidate, page: Page) -> FieldCandidate:
     if candidate.label is None:
         return candidate
     at = page.layout.line_at(candidate.label[0])
@@ -92,7 +97,7 @@ def _in_summary(candidate: Candidate, page: Page) -> Candidate:
     )
 
 
-def _in_column(candidate: Candidate, page: Page) -> Candidate:
+def _in_column(candidate: FieldCandidate, page: Page) -> FieldCandidate:
     """An amount under one of several headings is as likely the first row of a list as a sum."""
     if candidate.label is None:
         return candidate
@@ -104,28 +109,31 @@ def _in_column(candidate: Candidate, page: Page) -> Candidate:
     return _more(candidate, -0.1) if label != value and len(lines[label].cells) >= 3 else candidate
 
 
-def _values(concept: str, page: Page, scope: Scope, index: Index) -> list[Decimal]:
+def _values(concept: str, page: Page, scope: TextRange, index: Index) -> list[Decimal]:
     """The amounts that stand by the labels of a concept, best first."""
-    key = f"amounts:{concept}:{scope.start}:{scope.end}"
-    if key not in page.memo:
-        probe = Field(
-            concept,
-            {},
-            frozenset({"number"}),
-            True,
-            False,
-            "money",
-            concept=concept,
-            phrases=concept_labels(concept),
-        )
-        found = sorted(labelled(probe, index, page, scope), key=lambda candidate: -candidate.score)
-        values = [amount_of(candidate.value) for candidate in found if candidate.score > 0.6]
-        page.memo[key] = [value for value in dict.fromkeys(values) if value is not None]
-    listed: list[Decimal] = page.memo[key]
-    return listed
+    key = ("amounts", concept, scope)
+    return page.once(key, lambda: list(_amounts(concept, page, scope, index)))
 
 
-def _by_payment(found: list[Candidate], page: Page, scope: Scope, index: Index) -> list[Candidate]:
+def _amounts(concept: str, page: Page, scope: TextRange, index: Index) -> dict[Decimal, None]:
+    probe = SchemaField(
+        name=concept,
+        schema={},
+        types=frozenset({"number"}),
+        nullable=True,
+        required=False,
+        kind="money",
+        concept=concept,
+        phrases=concept_labels(concept),
+    )
+    found = sorted(labelled(probe, index, page, scope), key=lambda candidate: -candidate.score)
+    values = [amount_of(candidate.value) for candidate in found if candidate.score > 0.6]
+    return dict.fromkeys(value for value in values if value is not None)
+
+
+def _by_payment(
+    found: list[FieldCandidate], page: Page, scope: TextRange, index: Index
+) -> list[FieldCandidate]:
     """Cash handed over less change is what was paid."""
     cash, change = _values("cash", page, scope, index), _values("change", page, scope, index)
     paid = {abs(given) - abs(back) for given in cash[:4] for back in change[:3]}
@@ -139,8 +147,8 @@ def _by_payment(found: list[Candidate], page: Page, scope: Scope, index: Index) 
 
 
 def _rounded(
-    field: Field, found: list[Candidate], page: Page, scope: Scope, index: Index
-) -> list[Candidate]:
+    field: SchemaField, found: list[FieldCandidate], page: Page, scope: TextRange, index: Index
+) -> list[FieldCandidate]:
     """A total and its rounding adjustment, when the rounded amount is printed below: that is what was paid."""
     steps = {
         abs(step)
@@ -163,9 +171,9 @@ def _rounded(
         page.text, best.spans[0].end, min(scope.end, best.spans[0].end + 400), mark=page.mark
     ):
         if number.value in wanted and number.decimals >= 2:
-            written = render(field, Reading(number.value, number.start, number.end), page)
+            written = render(field, ParsedValue(number.value, number.start, number.end), page)
             return (
-                [Candidate(written[0], (written[1],), round(best.score + 0.03, 4))]
+                [FieldCandidate(written[0], (written[1],), round(best.score + 0.03, 4))]
                 if written
                 else []
             )
@@ -183,8 +191,8 @@ def _steps_alone(page: Page, end: int) -> set[Decimal]:
 
 
 def _by_sum(
-    field: Field, found: list[Candidate], page: Page, scope: Scope, index: Index
-) -> list[Candidate]:
+    field: SchemaField, found: list[FieldCandidate], page: Page, scope: TextRange, index: Index
+) -> list[FieldCandidate]:
     """Net plus tax is gross: an amount that closes the sum is surer."""
     net, tax = _values("net_total", page, scope, index), _values("tax_total", page, scope, index)
     gross = _values("grand_total", page, scope, index)
@@ -197,7 +205,7 @@ def _by_sum(
     ]
 
 
-def _by_size(found: list[Candidate]) -> list[Candidate]:
+def _by_size(found: list[FieldCandidate]) -> list[FieldCandidate]:
     """Of amounts by equally good labels the largest is the total."""
     sizes = [
         abs(value)
@@ -212,27 +220,27 @@ def _by_size(found: list[Candidate]) -> list[Candidate]:
     ]
 
 
-def _size(candidate: Candidate) -> Decimal | None:
+def _size(candidate: FieldCandidate) -> Decimal | None:
     value = amount_of(candidate.value)
     return None if value is None else abs(value)
 
 
-def _titled_number(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _titled_number(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """The number in the title of the document: "Invoice No. 4711"."""
     for match in _INVOICE_TITLE.finditer(page.text, scope.start, scope.end):
         value = match["id"].rstrip(".,;/-")
         if any(c.isdigit() for c in value) and not _OTHER_NUMBER.search(match["gap"]):
             start = match.start("id")
-            return candidates_of(field, Reading(value, start, start + len(value)), page, 0.96)
+            return candidates_of(field, ParsedValue(value, start, start + len(value)), page, 0.96)
     return []
 
 
-def _dated_title(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _dated_title(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """The date after the number of the document: "Rechnung Nr. 4711 vom 05.03.2018"."""
     by_start = days_by_start(page)
     for match in _DATED_TITLE.finditer(page.text, scope.start, scope.end):
         line = page.text[page.text.rfind("\n", 0, match.start()) + 1 : match.start()]
         day = by_start.get(match.end())
         if day is not None and not _OTHER_NUMBER.search(line):
-            return candidates_of(field, Reading(day, day.start, day.end), page, 0.97)
+            return candidates_of(field, ParsedValue(day, day.start, day.end), page, 0.97)
     return []

@@ -6,15 +6,15 @@ is what stands right above the first authors, the authors are the name lines aro
 import re
 
 from prompture.rules import data
-from prompture.rules.candidates import Index
-from prompture.rules.families import Family
-from prompture.rules.fields import Field
+from prompture.rules.families import DocumentFamily
+from prompture.rules.fields import SchemaField
+from prompture.rules.labelled import Index
 from prompture.rules.labels import normalise
-from prompture.rules.page import Candidate, Line, Page, Scope
+from prompture.rules.page import FieldCandidate, Line, Page, TextRange
 from prompture.rules.render import accepts, candidates_of
 from prompture.rules.sections import COMMON_KINDS, values_of_kind
-from prompture.rules.sources import DATE_KINDS, dates, days_by_start
-from prompture.rules.values import Reading
+from prompture.rules.unlabelled import DATE_KINDS, dates, days_by_start
+from prompture.rules.values import ParsedValue
 from prompture.types import Span
 
 _STAMP = re.compile(r"arxiv:\S{5,30}(?:\s+\[[\w.-]{2,20}\])?\s+", re.IGNORECASE)
@@ -23,12 +23,17 @@ _LISTS = frozenset({"authors", "affiliations"})
 _OFFICE = re.compile(r"^[\w.-]*(?:permission|reprint|subscri)[\w.-]*@", re.IGNORECASE)
 
 
-class Papers(Family):
+class Papers(DocumentFamily):
     """The title page of an article."""
 
     def candidates(
-        self, field: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
-    ) -> list[Candidate] | None:
+        self,
+        field: SchemaField,
+        page: Page,
+        scope: TextRange,
+        found: list[FieldCandidate],
+        index: Index,
+    ) -> list[FieldCandidate] | None:
         """Title, keywords, and the date of an arXiv stamp."""
         if field.concept == "keywords":
             return _keywords(field, page, scope)
@@ -40,7 +45,9 @@ class Papers(Family):
             return [*dates(field, page, scope, found), *_stamped(field, page)]
         return None
 
-    def values(self, field: Field, page: Page, scope: Scope) -> list[Candidate] | None:
+    def values(
+        self, field: SchemaField, page: Page, scope: TextRange
+    ) -> list[FieldCandidate] | None:
         """Authors, institutions, and the addresses that are not the publisher's."""
         if field.concept not in _LISTS and field.kind not in COMMON_KINDS:
             return None
@@ -60,18 +67,18 @@ class Papers(Family):
 FAMILY = Papers()
 
 
-def _stamped(field: Field, page: Page) -> list[Candidate]:
+def _stamped(field: SchemaField, page: Page) -> list[FieldCandidate]:
     """The date of an arXiv stamp."""
     stamp = _STAMP.search(page.text[:3000])
     day = days_by_start(page).get(stamp.end()) if stamp else None
-    return candidates_of(field, Reading(day, day.start, day.end), page, 0.88) if day else []
+    return candidates_of(field, ParsedValue(day, day.start, day.end), page, 0.88) if day else []
 
 
-def _keywords(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _keywords(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """What follows "Keywords", over line ends while the list goes on."""
     from prompture.rules.families.title_pages import ABSTRACT, NOISE
 
-    found: list[Candidate] = []
+    found: list[FieldCandidate] = []
     lines = page.layout.within(scope.start, scope.end)
     for place, line in enumerate(lines):
         begin = _after_keywords(field, line)
@@ -91,14 +98,14 @@ def _keywords(field: Field, page: Page, scope: Scope) -> list[Candidate]:
             at = page.text.index(value.split()[0], start)
             kind = "exact" if page.text[at : at + len(value)] == value else "normalised"
             stop = at + len(page.text[at:end].rstrip(" .\n"))
-            found.append(Candidate(value, (Span(at, stop, kind),), 0.9))
+            found.append(FieldCandidate(value, (Span(at, stop, kind),), 0.9))
     return found[:1]
 
 
 _KEYWORDS = re.compile(r"\s*(?P<label>[A-Za-zäöüéÀ ]{5,30}?)\s*(?:[:.—–-]|$)\s*(?P<rest>.*)")
 
 
-def _after_keywords(field: Field, line: Line) -> int | None:
+def _after_keywords(field: SchemaField, line: Line) -> int | None:
     match = _KEYWORDS.match(line.text)
     if match is None or field.phrases.get(normalise(match["label"]), 0) < 0.9:
         return None

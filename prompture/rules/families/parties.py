@@ -3,23 +3,23 @@
 import re
 
 from prompture.rules import data
-from prompture.rules.candidates import Index
-from prompture.rules.families import Family
+from prompture.rules.concepts import side_words
+from prompture.rules.families import DocumentFamily
 from prompture.rules.families.party_blocks import (
     LABEL,
     TOWN,
-    Block,
+    PartyBlock,
     party_blocks,
     read_block,
 )
 from prompture.rules.families.storefront import is_no_party, read_storefront
-from prompture.rules.fields import Field
+from prompture.rules.fields import SchemaField
+from prompture.rules.labelled import Index
 from prompture.rules.labels import normalise
-from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.render import candidates_of
-from prompture.rules.sources import DATE_KINDS
-from prompture.rules.values import Reading, read
-from prompture.rules.vocabulary import side_words
+from prompture.rules.unlabelled import DATE_KINDS
+from prompture.rules.values import ParsedValue, read
 
 _SENDER = re.compile(
     r"^(?P<name>[^\d●•·|]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*(?P<street>[^●•·|\n]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*"
@@ -28,16 +28,21 @@ _SENDER = re.compile(
 _BUYER_WORDS = frozenset(data.words("parties", "buyer_words"))
 
 
-class Parties(Family):
+class Parties(DocumentFamily):
     """The seller and the buyer: their names, addresses and numbers."""
 
-    def side(self, field: Field) -> str | None:
+    def side(self, field: SchemaField) -> str | None:
         """A field that is a party itself ("seller", "customer") holds that party's parts."""
         return field.party if field.role == "name" else None
 
     def candidates(
-        self, field: Field, page: Page, scope: Scope, found: list[Candidate], index: Index
-    ) -> list[Candidate] | None:
+        self,
+        field: SchemaField,
+        page: Page,
+        scope: TextRange,
+        found: list[FieldCandidate],
+        index: Index,
+    ) -> list[FieldCandidate] | None:
         """The parts of a party; an address of nobody in particular is that of the shop."""
         if field.party:
             return _of_party(field, page, scope, found)
@@ -51,14 +56,16 @@ class Parties(Family):
 FAMILY = Parties()
 
 
-def _of_party(field: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+def _of_party(
+    field: SchemaField, page: Page, scope: TextRange, found: list[FieldCandidate]
+) -> list[FieldCandidate]:
     """Candidates of a part of a party: from its block first, then by label, then from where letters put it."""
     mine = [
         block
         for block in party_blocks(page)
         if block.side == field.party and scope.holds(block.heading.start, block.heading.end)
     ]
-    out: list[Candidate] = []
+    out: list[FieldCandidate] = []
     for block in mine:
         out = out or [one for one in read_block(field, page, block) if not _misread(field, one)]
     out.extend(_labelled(field, page, found))
@@ -72,12 +79,12 @@ def _of_party(field: Field, page: Page, scope: Scope, found: list[Candidate]) ->
     return out
 
 
-def _misread(field: Field, candidate: Candidate) -> bool:
+def _misread(field: SchemaField, candidate: FieldCandidate) -> bool:
     """Whether the name or the address of a party is a label, an amount or a sum line instead."""
     return field.role in {"name", "address"} and is_no_party(str(candidate.value))
 
 
-def _labelled(field: Field, page: Page, found: list[Candidate]) -> list[Candidate]:
+def _labelled(field: SchemaField, page: Page, found: list[FieldCandidate]) -> list[FieldCandidate]:
     """Values by labels that name the side; a label that names none is the seller's, outside the blocks of others."""
     out = []
     for candidate in found:
@@ -104,11 +111,11 @@ def _labelled(field: Field, page: Page, found: list[Candidate]) -> list[Candidat
 _UNSIDED = frozenset({"phone", "email", "tax_number", "address"})
 
 
-def _identified(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _identified(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """Tax numbers, by the side they stand under, or the seller's when nothing names another side."""
     if field.role != "vat_id":
         return []
-    found: dict[str, dict[str, Reading]] = {"seller": {}, "buyer": {}, "other": {}, "": {}}
+    found: dict[str, dict[str, ParsedValue]] = {"seller": {}, "buyer": {}, "other": {}, "": {}}
     at = scope.start
     while True:
         reading = read("vat_id", page, at, scope.end)
@@ -134,11 +141,11 @@ def _identified(field: Field, page: Page, scope: Scope) -> list[Candidate]:
     return [
         c
         for value, r in mine.items()
-        for c in candidates_of(field, Reading(value, r.start, r.end), page, 0.9)
+        for c in candidates_of(field, ParsedValue(value, r.start, r.end), page, 0.9)
     ]
 
 
-def _side_at(page: Page, reading: Reading) -> str:
+def _side_at(page: Page, reading: ParsedValue) -> str:
     """The side a tax number belongs to: named in its label, or the block it stands in."""
     line = page.layout.lines[page.layout.line_at(reading.start)]
     before = normalise(page.text[max(line.start, reading.start - 60) : reading.start])
@@ -151,7 +158,7 @@ def _side_at(page: Page, reading: Reading) -> str:
     return ""
 
 
-def _from_sender(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _from_sender(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """A letter's line of the sender: name, street and town, separated by dots or dashes."""
     senders = _senders(page)
     if not senders:
@@ -165,7 +172,7 @@ def _from_sender(field: Field, page: Page, scope: Scope) -> list[Candidate]:
             return []
         value = match[group].strip(" ,-")
         begin = start + match.start(group)
-        return candidates_of(field, Reading(value, begin, begin + len(value)), page, 0.88)
+        return candidates_of(field, ParsedValue(value, begin, begin + len(value)), page, 0.88)
     return _addressee(field, page, senders[0])
 
 
@@ -185,7 +192,9 @@ def _senders(page: Page) -> list[tuple[re.Match[str], int]]:
     return found
 
 
-def _addressee(field: Field, page: Page, sender: tuple[re.Match[str], int]) -> list[Candidate]:
+def _addressee(
+    field: SchemaField, page: Page, sender: tuple[re.Match[str], int]
+) -> list[FieldCandidate]:
     """The addressee of a letter: the block with a town below the sender's line, another town than the sender's."""
     match, start = sender
     begin = page.layout.line_at(start) + 1
@@ -195,11 +204,11 @@ def _addressee(field: Field, page: Page, sender: tuple[re.Match[str], int]) -> l
         if town is None or town["code"] == match["code"]:
             continue
         cells = tuple(above.cells[0] for above in lines[max(0, place - 3) : place + 1])
-        return read_block(field, page, Block(field.party or "", line.cells[0], cells))
+        return read_block(field, page, PartyBlock(field.party or "", line.cells[0], cells))
     return []
 
 
-def _from_top(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _from_top(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """A receipt or a letter opens with the company: its name, then its address."""
     if field.party != "seller" or scope.start:
         return []
@@ -213,4 +222,6 @@ def _from_top(field: Field, page: Page, scope: Scope) -> list[Candidate]:
     cells = tuple(
         line.cells[0] for line in lines if line.cells[0].column < lines[0].cells[0].last_column
     )
-    return read_block(field, page, Block("seller", cells[0], cells[1:])) if len(cells) > 1 else []
+    return (
+        read_block(field, page, PartyBlock("seller", cells[0], cells[1:])) if len(cells) > 1 else []
+    )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from prompture.rules import data
-from prompture.rules.fields import Field
+from prompture.rules.fields import SchemaField
 from prompture.rules.labels import normalise
-from prompture.rules.page import Candidate, Cell, Line, Page
+from prompture.rules.page import Cell, FieldCandidate, Line, Page
 from prompture.rules.render import candidates_of
-from prompture.rules.values import Reading, read
+from prompture.rules.values import ParsedValue, read
 from prompture.types import Span
 
 BLOCK_LINES = 14
@@ -23,7 +23,7 @@ LABEL = re.compile(r"^(?P<label>[^:\d]{1,40}?)\s*:\s*(?P<value>.*)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PartyBlock:
     """The cells below a heading, in order, and the side the heading names ("seller", "buyer", "other").
 
     `alone`: nothing stands beside the heading, so the lines below are the party's and nobody else's.
@@ -35,11 +35,9 @@ class Block:
     alone: bool = False
 
 
-def party_blocks(page: Page) -> list[Block]:
-    if "blocks" not in page.memo:
-        page.memo["blocks"] = list(_find_blocks(page))
-    blocks: list[Block] = page.memo["blocks"]
-    return blocks
+def party_blocks(page: Page) -> tuple[PartyBlock, ...]:
+    """The blocks of all parties, in the order of the text."""
+    return page.once("party blocks", lambda: tuple(_find_blocks(page)))
 
 
 def side_of(text: str) -> str | None:
@@ -70,7 +68,7 @@ def _headings() -> dict[str, str]:
 _PRINTED = data.by_word("parties", "printed_headings")
 
 
-def _find_blocks(page: Page) -> Iterator[Block]:
+def _find_blocks(page: Page) -> Iterator[PartyBlock]:
     for index, line in enumerate(page.layout.lines):
         for place, cell in enumerate(line.cells):
             match = LABEL.match(cell.text)
@@ -96,7 +94,7 @@ def _find_blocks(page: Page) -> Iterator[Block]:
                 else _cells_below(page, index, cell, right)
             )
             if inline or below:
-                yield Block(side, cell, (*inline, *below), alone=len(line.cells) == 1)
+                yield PartyBlock(side, cell, (*inline, *below), alone=len(line.cells) == 1)
 
 
 def _cells_below(page: Page, index: int, heading: Cell, right: int | None) -> list[Cell]:
@@ -182,7 +180,7 @@ _NOT_NAME = re.compile(rf"^(?:{data.alternatives('parties', 'not_names')})|@", r
 LONGEST_NAME = 9  # words; longer is a sentence
 
 
-def read_block(field: Field, page: Page, block: Block) -> list[Candidate]:
+def read_block(field: SchemaField, page: Page, block: PartyBlock) -> list[FieldCandidate]:
     if field.role == "name":
         return _name(field, page, block)
     if field.role in {"postcode", "city"}:
@@ -196,7 +194,7 @@ def read_block(field: Field, page: Page, block: Block) -> list[Candidate]:
     return []
 
 
-def _name(field: Field, page: Page, block: Block) -> list[Candidate]:
+def _name(field: SchemaField, page: Page, block: PartyBlock) -> list[FieldCandidate]:
     for place, cell in enumerate(block.cells):
         label = LABEL.match(cell.text)
         if label and normalise(label["label"]) in _NAME_LABELS:
@@ -211,7 +209,7 @@ def _name(field: Field, page: Page, block: Block) -> list[Candidate]:
                 else 0
             )
             return (
-                candidates_of(field, Reading(value, start, start + len(value)), page, 0.95)
+                candidates_of(field, ParsedValue(value, start, start + len(value)), page, 0.95)
                 if value
                 else []
             )
@@ -232,7 +230,7 @@ def _name(field: Field, page: Page, block: Block) -> list[Candidate]:
     if _SALUTATION.fullmatch(cell.text) and place + 1 < len(block.cells):
         end = block.cells[place + 1].end
     value = " ".join(page.text[cell.start : end].split())
-    return candidates_of(field, Reading(value, cell.start, end), page, 0.9)
+    return candidates_of(field, ParsedValue(value, cell.start, end), page, 0.9)
 
 
 def _is_street(text: str) -> bool:
@@ -251,7 +249,7 @@ def _may_be_name(cells: tuple[Cell, ...], place: int) -> bool:
     return len(text.split()) <= LONGEST_NAME and not any(form.search(text) for form in TOWNS)
 
 
-def _town(field: Field, page: Page, block: Block) -> list[Candidate]:
+def _town(field: SchemaField, page: Page, block: PartyBlock) -> list[FieldCandidate]:
     for cell in block.cells:
         for form in TOWNS:
             match = form.search(cell.text)
@@ -259,11 +257,13 @@ def _town(field: Field, page: Page, block: Block) -> list[Candidate]:
                 group = "code" if field.role == "postcode" else "city"
                 value = match[group].strip()
                 start = cell.start + match.start(group)
-                return candidates_of(field, Reading(value, start, start + len(value)), page, 0.9)
+                return candidates_of(
+                    field, ParsedValue(value, start, start + len(value)), page, 0.9
+                )
     return []
 
 
-def _street(field: Field, page: Page, block: Block) -> list[Candidate]:
+def _street(field: SchemaField, page: Page, block: PartyBlock) -> list[FieldCandidate]:
     for cell in block.cells:
         label = LABEL.match(cell.text)
         text, start = (
@@ -272,11 +272,11 @@ def _street(field: Field, page: Page, block: Block) -> list[Candidate]:
             else (cell.text, cell.start)
         )
         if _STREET.search(text) and any(c.isdigit() for c in text):
-            return candidates_of(field, Reading(text, start, start + len(text)), page, 0.85)
+            return candidates_of(field, ParsedValue(text, start, start + len(text)), page, 0.85)
     return []
 
 
-def _address(field: Field, page: Page, block: Block) -> list[Candidate]:
+def _address(field: SchemaField, page: Page, block: PartyBlock) -> list[FieldCandidate]:
     begin = next(
         (
             i
@@ -294,11 +294,13 @@ def _address(field: Field, page: Page, block: Block) -> list[Candidate]:
     cells = block.cells[begin : end + 1]
     value = ", ".join(cell.text.strip(" ,") for cell in cells)
     return [
-        Candidate(value, tuple(Span(cell.start, cell.end, "normalised") for cell in cells), 0.85)
+        FieldCandidate(
+            value, tuple(Span(cell.start, cell.end, "normalised") for cell in cells), 0.85
+        )
     ]
 
 
-def _contact(field: Field, page: Page, block: Block) -> list[Candidate]:
+def _contact(field: SchemaField, page: Page, block: PartyBlock) -> list[FieldCandidate]:
     for cell in block.cells:
         if field.role == "phone" and not re.match(
             r"(?:tel|phone|mobil|t[:.])", cell.text, re.IGNORECASE

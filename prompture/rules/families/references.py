@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from prompture.rules import data
 from prompture.rules.families.people import is_author_list, leading_authors, split_authors
-from prompture.rules.fields import Field
-from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.fields import SchemaField
+from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.render import accepts
 from prompture.types import Span
 
@@ -302,14 +302,14 @@ def _is_years(text: str) -> bool:
 
 
 def read_references(
-    wanted: Sequence[tuple[str, Field]], page: Page, scope: Scope
-) -> list[dict[str, Candidate]]:
+    wanted: Sequence[tuple[str, SchemaField]], page: Page, scope: TextRange
+) -> list[dict[str, FieldCandidate]]:
     """One record for each reference, in order. `wanted` are parts and the fields that take them."""
-    found: list[dict[str, Candidate]] = []
+    found: list[dict[str, FieldCandidate]] = []
     for start, end in _entries(page, scope):
         text = page.text[start:end]
         parts = take_apart(text)
-        record: dict[str, Candidate] = {}
+        record: dict[str, FieldCandidate] = {}
         for name, field in wanted:
             part = parts.get(name)
             if part is not None:
@@ -320,14 +320,14 @@ def read_references(
     return found
 
 
-def _candidate(field: Field, text: str, part: Part, offset: int) -> Candidate | None:
+def _candidate(field: SchemaField, text: str, part: Part, offset: int) -> FieldCandidate | None:
     printed = text[part.start : part.end]
     if "array" in field.types:
         return _names(field, printed, part, offset)
     if "integer" in field.types and "string" not in field.types:
         year = re.match(r"\d{4}", printed)
         return (
-            Candidate(
+            FieldCandidate(
                 int(year.group()),
                 (Span(offset + part.start, offset + part.start + 4, "normalised"),),
                 0.8,
@@ -338,7 +338,7 @@ def _candidate(field: Field, text: str, part: Part, offset: int) -> Candidate | 
     value = " ".join(printed.split())
     if "string" not in field.types or not value or not accepts(field.schema, value):
         return None
-    return Candidate(
+    return FieldCandidate(
         value,
         (
             Span(
@@ -351,14 +351,16 @@ def _candidate(field: Field, text: str, part: Part, offset: int) -> Candidate | 
     )
 
 
-def _names(field: Field, printed: str, part: Part, offset: int) -> Candidate | None:
+def _names(field: SchemaField, printed: str, part: Part, offset: int) -> FieldCandidate | None:
     names = split_authors(printed)
     if not names:
         return None
-    return Candidate(names, (Span(offset + part.start, offset + part.end, "normalised"),), 0.75)
+    return FieldCandidate(
+        names, (Span(offset + part.start, offset + part.end, "normalised"),), 0.75
+    )
 
 
-def _entries(page: Page, scope: Scope) -> Iterator[tuple[int, int]]:
+def _entries(page: Page, scope: TextRange) -> Iterator[tuple[int, int]]:
     """The references: one a line where lines hold a year each, else one for each marker or paragraph."""
     lines = list(page.layout.within(scope.start, scope.end))
     heading = next(

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from prompture.rules import data
-from prompture.rules.page import Candidate, Line, Page
+from prompture.rules.page import FieldCandidate, Line, Page
 from prompture.types import Span
 
 HEAD_LINES = 14
@@ -45,17 +45,14 @@ _NOT_SHOP = re.compile(
 class Storefront:
     """The shop's name and address as candidates, where they were found, and the number of the name's line."""
 
-    name: Candidate | None
-    address: Candidate | None
+    name: FieldCandidate | None
+    address: FieldCandidate | None
     place: int | None = None
 
 
 def read_storefront(page: Page) -> Storefront:
     """Read the first lines of a receipt."""
-    if "storefront" not in page.memo:
-        page.memo["storefront"] = _read(page)
-    found: Storefront = page.memo["storefront"]
-    return found
+    return page.once("storefront", lambda: _read(page))
 
 
 def _read(page: Page) -> Storefront:
@@ -134,7 +131,7 @@ def _stops(words: str) -> bool:
     return _STOP.search(words) is not None
 
 
-def _name(lines: tuple[Line, ...], place: int, sure: bool) -> Candidate:
+def _name(lines: tuple[Line, ...], place: int, sure: bool) -> FieldCandidate:
     line = lines[place]
     words = (
         _COLUMN.split(line.text.rstrip(), maxsplit=1)[0]
@@ -165,10 +162,10 @@ def _name(lines: tuple[Line, ...], place: int, sure: bool) -> Candidate:
         if sure
         else 0.68
     )
-    return Candidate(value, tuple(spans), score)
+    return FieldCandidate(value, tuple(spans), score)
 
 
-def _address(lines: tuple[Line, ...]) -> Candidate | None:
+def _address(lines: tuple[Line, ...]) -> FieldCandidate | None:
     starts = (
         place
         for place, line in enumerate(lines)
@@ -192,7 +189,7 @@ def _address(lines: tuple[Line, ...]) -> Candidate | None:
     kind = "exact" if len(kept) == 1 else "normalised"
     spans = tuple(_span(line, part, kind) for line, part in zip(kept, printed, strict=True))
     towns = re.search(r"\b\d{5}\b", value)
-    return Candidate(value, spans, 0.85 if towns or len(kept) > 1 else 0.7)
+    return FieldCandidate(value, spans, 0.85 if towns or len(kept) > 1 else 0.7)
 
 
 def _span(line: Line, printed: str, kind: str) -> Span:

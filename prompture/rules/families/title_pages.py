@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from prompture.rules import data
 from prompture.rules.families.people import clean, is_name, names_in
-from prompture.rules.fields import Field
-from prompture.rules.page import Candidate, Line, Page, Scope
+from prompture.rules.fields import SchemaField
+from prompture.rules.page import FieldCandidate, Line, Page, TextRange
 from prompture.rules.render import accepts
 from prompture.types import Span
 
@@ -44,10 +44,7 @@ def is_article(page: Page) -> bool:
 
 def read_head(page: Page) -> Head:
     """Read the title page."""
-    if "head" not in page.memo:
-        page.memo["head"] = _read(page)
-    head: Head = page.memo["head"]
-    return head
+    return page.once("title page", lambda: _read(page))
 
 
 def _read(page: Page) -> Head:
@@ -249,7 +246,9 @@ def _joined(block: str) -> str:
     return joined
 
 
-def read_title(field: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+def read_title(
+    field: SchemaField, page: Page, scope: TextRange, found: list[FieldCandidate]
+) -> list[FieldCandidate]:
     """What stands right above the first authors, unless a label names the title."""
     if scope.start or not is_article(page):
         return found
@@ -272,13 +271,13 @@ def read_title(field: Field, page: Page, scope: Scope, found: list[Candidate]) -
     )
     if page.text[spans[0].start : spans[0].end] != value:
         spans = tuple(Span(span.start, span.end, "normalised") for span in spans)
-    return [*found, Candidate(value, spans, 0.8)]
+    return [*found, FieldCandidate(value, spans, 0.8)]
 
 
 _TITLE_LABEL = re.compile(r"title\s*:\s*", re.IGNORECASE)
 
 
-def _cut_off(candidate: Candidate, page: Page) -> bool:
+def _cut_off(candidate: FieldCandidate, page: Page) -> bool:
     """Whether a labelled title fills its line and may go on in the next."""
     place = page.layout.line_at(candidate.spans[0].end - 1)
     lines = page.layout.lines
@@ -290,12 +289,12 @@ def _cut_off(candidate: Candidate, page: Page) -> bool:
     )
 
 
-def read_authors(page: Page, scope: Scope) -> list[Candidate]:
+def read_authors(page: Page, scope: TextRange) -> list[FieldCandidate]:
     """The authors of an article, in order."""
     if scope.start or not is_article(page):
         return []
     return [
-        Candidate(
+        FieldCandidate(
             name,
             (Span(start, end, "exact" if page.text[start:end] == name else "normalised"),),
             0.8,
@@ -304,12 +303,12 @@ def read_authors(page: Page, scope: Scope) -> list[Candidate]:
     ]
 
 
-def read_affiliations(page: Page, scope: Scope) -> list[Candidate]:
+def read_affiliations(page: Page, scope: TextRange) -> list[FieldCandidate]:
     """The institutions among the lines of the head: each up to the comma that its address follows."""
     if scope.start or not is_article(page):
         return []
     lines = head_lines(page)
-    found: dict[str, Candidate] = {}
+    found: dict[str, FieldCandidate] = {}
     place = 0
     while place < len(lines):
         end = _institution_end(lines, place)
@@ -320,7 +319,9 @@ def read_affiliations(page: Page, scope: Scope) -> list[Candidate]:
         place = end + 1
         value = " ".join(line.words for line in group).rstrip(",;. ")
         kind = "exact" if len(group) == 1 else "normalised"
-        found.setdefault(value, Candidate(value, tuple(span_of(line, kind) for line in group), 0.7))
+        found.setdefault(
+            value, FieldCandidate(value, tuple(span_of(line, kind) for line in group), 0.7)
+        )
     return list(found.values())
 
 

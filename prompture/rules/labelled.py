@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prompture.rules import data
-from prompture.rules.fields import Field
+from prompture.rules.fields import SchemaField
+from prompture.rules.label_pairs import TRUST, Pair
 from prompture.rules.labels import normalise, similarity
 from prompture.rules.numbers import CURRENCY
-from prompture.rules.page import Candidate, Page, Scope
-from prompture.rules.pairs import TRUST, Pair
+from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.render import render
-from prompture.rules.values import Reading, read
+from prompture.rules.values import ParsedValue, read
 
 # Kinds whose values have a form of their own; the rest take whatever text stands by the label.
 FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})
@@ -36,16 +36,19 @@ _LABEL_END = re.compile(r"[:=]\s*$")
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The pairs of a document by the words of their labels, so that a field looks at few of them."""
+    """The pairs of a document by the words of their labels, so that a field looks at few of them.
 
-    pairs: tuple[Pair, ...]
+    `by_stem` are the labels that have a word with these first letters; `wanted` the labels that the schema asks for.
+    """
+
     by_key: Mapping[str, tuple[Pair, ...]]
     by_stem: Mapping[str, frozenset[str]]
+    wanted: frozenset[str]
     memo: dict[object, dict[str, float]] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
 
-    def within(self, key: str, scope: Scope) -> tuple[Pair, ...]:
+    def within(self, key: str, scope: TextRange) -> tuple[Pair, ...]:
         """The pairs of a label whose label and window lie in a scope, in order."""
         listed = self.by_key[key]
         first = bisect_left(listed, scope.start, key=lambda pair: pair.label_start)
@@ -57,7 +60,7 @@ class Index:
         )
 
 
-def index_pairs(pairs: Sequence[Pair]) -> Index:
+def index_pairs(pairs: Sequence[Pair], wanted: frozenset[str]) -> Index:
     """Index pairs by label and by the first letters of each word of it."""
     by_key: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
@@ -67,12 +70,12 @@ def index_pairs(pairs: Sequence[Pair]) -> Index:
         for word in (*key.split(), key.replace(" ", "")):
             by_stem[word[:4]].add(key)
     return Index(
-        tuple(pairs),
         {
             key: tuple(sorted(found, key=lambda pair: pair.label_start))
             for key, found in by_key.items()
         },
         {stem: frozenset(keys) for stem, keys in by_stem.items()},
+        wanted,
     )
 
 
@@ -88,7 +91,9 @@ def matching(index: Index, phrases: Mapping[str, float]) -> dict[str, float]:
     return index.memo[asked]
 
 
-def labelled(field: Field, index: Index, page: Page, scope: Scope) -> Iterator[Candidate]:
+def labelled(
+    field: SchemaField, index: Index, page: Page, scope: TextRange
+) -> Iterator[FieldCandidate]:
     """What stands by the labels of a field inside a scope, as JSON values."""
     if not field.phrases:
         return
@@ -99,7 +104,7 @@ def labelled(field: Field, index: Index, page: Page, scope: Scope) -> Iterator[C
                 yield found
 
 
-def _of_pair(field: Field, pair: Pair, page: Page, fit: float) -> Candidate | None:
+def _of_pair(field: SchemaField, pair: Pair, page: Page, fit: float) -> FieldCandidate | None:
     trust = TRUST[pair.relation]
     if field.kind in FREE_KINDS and pair.relation not in _ONLY_BESIDE and fit < 0.9:
         return None
@@ -137,10 +142,10 @@ def _of_pair(field: Field, pair: Pair, page: Page, fit: float) -> Candidate | No
     if written is None:
         return None
     value, span = written
-    return Candidate(value, (span,), round(fit * trust, 4), (pair.label_start, pair.label_end))
+    return FieldCandidate(value, (span,), round(fit * trust, 4), (pair.label_start, pair.label_end))
 
 
-def _loosely(field: Field, pair: Pair, page: Page) -> Reading | None:
+def _loosely(field: SchemaField, pair: Pair, page: Page) -> ParsedValue | None:
     """A string by its own label that is not of the form its name suggests: a "prep time" of 20 minutes, a code of letters."""
     plain = (
         field.types == {"string"}
@@ -165,13 +170,13 @@ def _loosely(field: Field, pair: Pair, page: Page) -> Reading | None:
     )
 
 
-def _covers(reading: Reading, pair: Pair, page: Page) -> bool:
+def _covers(reading: ParsedValue, pair: Pair, page: Page) -> bool:
     """Whether a value is all that stands in the window, a currency mark or a unit aside."""
     before, after = page.text[pair.start : reading.start], page.text[reading.end : pair.end]
     return sum(c.isalnum() for c in before) <= 3 and sum(c.isalnum() for c in after) <= 4
 
 
-def stands_alone(kind: str, reading: Reading, pair: Pair, page: Page) -> bool:
+def stands_alone(kind: str, reading: ParsedValue, pair: Pair, page: Page) -> bool:
     """Whether a number is what its window says, a currency mark, a unit and brackets aside: not the
     4 of "see page 4", the 20 of "20-30" or the 12 of "AB-12"."""
     text = page.text
@@ -208,7 +213,7 @@ def _is_priced(head: str, tail: str) -> bool:
     return after is not None or (before is not None and head[-6:][before.end() :].strip() == "")
 
 
-def _plain_prefix(field: Field, pair: Pair, page: Page) -> bool:
+def _plain_prefix(field: SchemaField, pair: Pair, page: Page) -> bool:
     """Free text needs more than a gap of one space after its label, except where a value must follow."""
     return (
         bool(_LABEL_END.search(page.text[pair.label_start : pair.start + 2]))
@@ -221,13 +226,13 @@ MARGIN = 0.015
 
 
 def choose(
-    candidates: Iterable[Candidate], *, threshold: float = THRESHOLD, margin: float = MARGIN
-) -> Candidate | None:
+    candidates: Iterable[FieldCandidate], *, threshold: float = THRESHOLD, margin: float = MARGIN
+) -> FieldCandidate | None:
     """The best candidate; None below the threshold, or when another value scores within the margin.
 
     The same value in several places makes it a little surer.
     """
-    groups: dict[str, list[Candidate]] = {}
+    groups: dict[str, list[FieldCandidate]] = {}
     for candidate in candidates:
         groups.setdefault(_same(candidate.value), []).append(candidate)
     ranked = sorted(
@@ -250,7 +255,9 @@ def _same(value: object) -> str:
     )
 
 
-def settle_claims(candidates: Mapping[str, list[Candidate]]) -> dict[str, list[Candidate]]:
+def settle_claims(
+    candidates: Mapping[str, list[FieldCandidate]],
+) -> dict[str, list[FieldCandidate]]:
     """Leave each labelled place to the field whose label fits it best: the due date is not also the date."""
     best: dict[tuple[int, int], float] = {}
     for found in candidates.values():

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from prompture.rules import data
 from prompture.rules.dates import PrintedDate
-from prompture.rules.fields import Field
+from prompture.rules.fields import SchemaField
 from prompture.rules.labels import normalise
 from prompture.rules.numbers import CURRENCY, currency_code
-from prompture.rules.page import Candidate, Page, Scope
+from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.render import candidates_of
-from prompture.rules.values import Reading, read
+from prompture.rules.values import ParsedValue, read
 from prompture.types import Span
 
 # Kinds that cannot be mistaken: a text that holds one value of the kind states it.
@@ -34,7 +34,9 @@ _OF_BUYER = re.compile(data.alternatives("invoices", "buyer_marks"), re.IGNORECA
 _CLOCK = re.compile(r"\W{0,6}(?:\d{1,2}:\d{2}|time)", re.IGNORECASE)
 
 
-def weigh(field: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+def weigh(
+    field: SchemaField, page: Page, scope: TextRange, found: list[FieldCandidate]
+) -> list[FieldCandidate]:
     """The labelled candidates of a field, and those found by the form of the value."""
     if field.kind in DATE_KINDS:
         return dates(field, page, scope, found)
@@ -49,7 +51,9 @@ def weigh(field: Field, page: Page, scope: Scope, found: list[Candidate]) -> lis
     return found
 
 
-def dates(field: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+def dates(
+    field: SchemaField, page: Page, scope: TextRange, found: list[FieldCandidate]
+) -> list[FieldCandidate]:
     """The labelled dates, those that a sentence labels, and for some fields the only one of the document."""
     known = [*found, *_spoken(field, page, scope)]
     if field.concept == "publication_date":
@@ -59,7 +63,7 @@ def dates(field: Field, page: Page, scope: Scope, found: list[Candidate]) -> lis
     return known
 
 
-def _distinct(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _distinct(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     reading = read(field.kind, page, scope.start, scope.end, field=field)
     if reading is None or reading.rivals:
         return []
@@ -69,9 +73,9 @@ def _distinct(field: Field, page: Page, scope: Scope) -> list[Candidate]:
     return candidates_of(field, reading, page, _DISTINCT_KINDS[field.kind])
 
 
-def _spoken(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _spoken(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """Dates right after a label inside a sentence: "... and filed on 8/12/2021"."""
-    out: list[Candidate] = []
+    out: list[FieldCandidate] = []
     for day in page.dates:
         if not scope.holds(day.start, day.end):
             continue
@@ -80,37 +84,35 @@ def _spoken(field: Field, page: Page, scope: Scope) -> list[Candidate]:
             fit = field.phrases.get(normalise(" ".join(words[-count:])), 0.0)
             if fit and (count > 1 or fit >= 0.9):
                 out += candidates_of(
-                    field, Reading(day, day.start, day.end), page, round(fit * 0.9, 4)
+                    field, ParsedValue(day, day.start, day.end), page, round(fit * 0.9, 4)
                 )
                 break
     return out
 
 
-def _own_line(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _own_line(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """A date alone on one of the first lines."""
     for line in page.layout.within(scope.start, scope.end)[:20]:
         start = line.start + len(line.text) - len(line.text.lstrip())
         day = days_by_start(page).get(start)
         if day is not None and day.end == start + len(line.words):
-            return candidates_of(field, Reading(day, day.start, day.end), page, 0.75)
+            return candidates_of(field, ParsedValue(day, day.start, day.end), page, 0.75)
     return []
 
 
 def days_by_start(page: Page) -> dict[int, PrintedDate]:
-    if "days" not in page.memo:
-        page.memo["days"] = {day.start: day for day in page.dates}
-    days: dict[int, PrintedDate] = page.memo["days"]
-    return days
+    """The dates of a page by the offset at which they begin."""
+    return page.once("days", lambda: {day.start: day for day in page.dates})
 
 
-def _captions(field: Field, found: list[Candidate]) -> list[Candidate]:
+def _captions(field: SchemaField, found: list[FieldCandidate]) -> list[FieldCandidate]:
     """Names of cases without "et al", which citation style leaves out, unless the schema asks for the printed form."""
     if "printed" in field.hint or "full" in field.hint:
         return found
     return [_without_others(one) for one in found]
 
 
-def _without_others(one: Candidate) -> Candidate:
+def _without_others(one: FieldCandidate) -> FieldCandidate:
     value = re.sub(r",? et al\b\.?", "", str(one.value)).strip()
     if value == one.value or not value:
         return one
@@ -122,7 +124,9 @@ def _without_others(one: Candidate) -> Candidate:
     return replace(one, value=value, spans=(Span(span.start, span.end, "normalised"),))
 
 
-def _only_day(field: Field, page: Page, scope: Scope, found: list[Candidate]) -> list[Candidate]:
+def _only_day(
+    field: SchemaField, page: Page, scope: TextRange, found: list[FieldCandidate]
+) -> list[FieldCandidate]:
     """Without a label: the day of a document that names one day, or one day with the time beside it."""
     if any(labelled.score >= 0.8 for labelled in found):
         return []
@@ -133,7 +137,7 @@ def _only_day(field: Field, page: Page, scope: Scope, found: list[Candidate]) ->
     for group, score in ((timed, 0.85), (days, 0.8)):
         if group and len({day.value for day in group}) == 1:
             return candidates_of(
-                field, Reading(group[0], group[0].start, group[0].end), page, score
+                field, ParsedValue(group[0], group[0].start, group[0].end), page, score
             )
     return []
 
@@ -154,16 +158,16 @@ def _other_day(page: Page, day: PrintedDate) -> bool:
     return _OTHER_DAY.search(page.text[max(begin, day.start - 40) : day.start]) is not None
 
 
-def _currency(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _currency(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """The one currency that the amounts of a document are in."""
     marks = list(_currencies(page, scope))
     if len({code for code, _, _ in marks}) != 1:
         return []
     code, start, end = marks[0]
-    return candidates_of(field, Reading(code, start, end), page, 0.85)
+    return candidates_of(field, ParsedValue(code, start, end), page, 0.85)
 
 
-def _currencies(page: Page, scope: Scope) -> Iterator[tuple[str, int, int]]:
+def _currencies(page: Page, scope: TextRange) -> Iterator[tuple[str, int, int]]:
     """Currency marks printed beside amounts: code, start, end."""
     for match in CURRENCY.finditer(page.text, scope.start, scope.end):
         before, after = (
@@ -177,7 +181,7 @@ def _currencies(page: Page, scope: Scope) -> Iterator[tuple[str, int, int]]:
             yield code, match.start(), match.end()
 
 
-def _only_choice(field: Field, page: Page, scope: Scope) -> list[Candidate]:
+def _only_choice(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """An enumeration without a label: the only one of its values that the text names as a word of its own."""
     named: list[tuple[object, re.Match[str]]] = []
     for value in field.choices:
@@ -192,5 +196,5 @@ def _only_choice(field: Field, page: Page, scope: Scope) -> list[Candidate]:
         return []
     value, match = named[0]
     return candidates_of(
-        field, Reading(value, scope.start + match.start(), scope.start + match.end()), page, 0.7
+        field, ParsedValue(value, scope.start + match.start(), scope.start + match.end()), page, 0.7
     )

@@ -26,7 +26,7 @@ class Concept:
     labels: tuple[tuple[str, ...], ...] = ()
 
 
-class Vocabulary:
+class Concepts:
     """Concepts by the names that schemas give them. Of several with one name the first is meant."""
 
     def __init__(self, concepts: Iterable[Concept]) -> None:
@@ -68,14 +68,14 @@ def _weights(concept: Concept) -> dict[str, float]:
 
 
 @lru_cache(maxsize=16)
-def vocabulary(further: tuple[Concept, ...] = ()) -> Vocabulary:
+def all_concepts(further: tuple[Concept, ...] = ()) -> Concepts:
     """The everyday concepts, and `further` ones after them."""
-    return Vocabulary([*_everyday(), *further])
+    return Concepts([*_everyday(), *further])
 
 
 def concept_labels(concept: str) -> Mapping[str, float]:
     """The labels of an everyday concept in normal form, with their weights."""
-    return vocabulary().labels(concept)
+    return all_concepts().labels(concept)
 
 
 @cache
