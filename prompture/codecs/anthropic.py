@@ -12,10 +12,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from prompture.codecs.anthropic_answer import read_body, read_usage
+from prompture.codecs.anthropic_answer import DIALECT, read_body, read_usage
 from prompture.codecs.anthropic_models import Claude, Thinking, claude, thinking
 from prompture.codecs.anthropic_request import (
-    DIALECT,
     cache_mark,
     mark_cached,
     shorten,
@@ -25,7 +24,7 @@ from prompture.codecs.anthropic_request import (
 from prompture.codecs.anthropic_stream import AnthropicStream
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
-from prompture.codecs.parameters import written_out
+from prompture.codecs.options import written_out
 from prompture.errors import ProtocolError, ProviderError, QuotaExhausted, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prompture.codecs.anthropic_request import DIALECT
 from prompture.codecs.base import Endpoint, request_id, section, tool_call
 from prompture.codecs.calls import named
 from prompture.codecs.faults import raise_if_error
@@ -15,6 +14,8 @@ from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
 from prompture.wire.loading import shape
+
+DIALECT = "anthropic"
 
 
 def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:

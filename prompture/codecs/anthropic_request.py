@@ -6,13 +6,13 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from prompture.codecs.anthropic_answer import DIALECT
 from prompture.codecs.histories import wire_ids
 from prompture.codecs.plain_text import text_only
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
-DIALECT = "anthropic"
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 Block = dict[str, Any]
 ID_CHARS, ID_LETTERS = 64, "a-zA-Z0-9_-"

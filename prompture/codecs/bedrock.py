@@ -15,16 +15,15 @@ from urllib.parse import quote
 
 from prompture.codecs.anthropic_models import Claude, Thinking, claude, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder
-from prompture.codecs.bedrock_answer import read_body, read_failure, read_usage
+from prompture.codecs.bedrock_answer import DIALECT, read_body, read_failure, read_usage
 from prompture.codecs.bedrock_request import (
-    DIALECT,
     cache_point,
     mark_cached,
     system_blocks,
     wire_messages,
 )
 from prompture.codecs.bedrock_stream import ConverseStream
-from prompture.codecs.parameters import written_out
+from prompture.codecs.options import written_out
 from prompture.codecs.prompted import in_words
 from prompture.errors import MissingKey, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage

@@ -9,7 +9,6 @@ from typing import Any
 from prompture import errors
 from prompture.codecs.anthropic_answer import UNPARSED
 from prompture.codecs.base import Endpoint, request_id, section, tool_call
-from prompture.codecs.bedrock_request import DIALECT
 from prompture.codecs.calls import named
 from prompture.codecs.fault_classes import Fault, is_too_long
 from prompture.codecs.faults import fault_of_response, provider_error
@@ -19,6 +18,8 @@ from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
 from prompture.wire.loading import shape
+
+DIALECT = "bedrock_converse"
 
 
 def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prompture.codecs.anthropic_request import ID_CHARS, ID_LETTERS
+from prompture.codecs.bedrock_answer import DIALECT
 from prompture.codecs.histories import wire_ids
 from prompture.codecs.plain_text import part_text, text_only
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
-DIALECT = "bedrock_converse"
 Block = dict[str, Any]
 _IMAGES = {f"image/{kind}": kind for kind in ("png", "jpeg", "gif", "webp")}
 _OFFICE = "application/vnd.openxmlformats-officedocument"

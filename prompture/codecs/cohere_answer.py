@@ -10,7 +10,6 @@ from typing import Any
 
 from prompture.codecs.base import Endpoint, section, tool_call
 from prompture.codecs.calls import distinct
-from prompture.codecs.cohere_messages import DIALECT
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
@@ -28,6 +27,7 @@ from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
 from prompture.wire.loading import shape
 
+DIALECT = "cohere_v2"
 _MONTHLY = re.compile(r"calls? ?/ ?month|per month|monthly", re.IGNORECASE)
 _INVALID_TOOLS = re.compile(r"invalid.tool.generation", re.IGNORECASE)
 

@@ -13,11 +13,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from prompture.codecs.base import Endpoint, StreamDecoder
-from prompture.codecs.gemini_answer import objects, read_fault, usage_of
-from prompture.codecs.gemini_contents import DIALECT, Body, contents, system_instruction
+from prompture.codecs.gemini_answer import DIALECT, objects, read_fault, usage_of
 from prompture.codecs.gemini_models import older_than_3, thinking_config, version
+from prompture.codecs.gemini_request import Body, contents, system_instruction
 from prompture.codecs.gemini_stream import GeminiStream, read_body
-from prompture.codecs.parameters import written_out
+from prompture.codecs.options import written_out
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json

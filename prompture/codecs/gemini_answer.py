@@ -10,7 +10,6 @@ from typing import Any
 from prompture.codecs.base import Endpoint, section, tool_call
 from prompture.codecs.fault_classes import Fault
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
-from prompture.codecs.gemini_contents import DIALECT
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
 from prompture.errors import (
@@ -24,6 +23,7 @@ from prompture.errors import (
 from prompture.types import JSON, Completion, Native, StopReason, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
 
+DIALECT = "gemini"
 _STOPS = (None, "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")
 """Finish reasons by number, for clients that ask for enums as numbers. From 6 on the two APIs
 number them differently, so those stay unknown."""

@@ -14,11 +14,11 @@ from typing import Any, Literal
 from prompture.codecs.base import Endpoint, arguments_text, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.histories import wire_ids
-from prompture.codecs.openai_chat_answer import CUSTOM, Quirks, read_body, usage_of
+from prompture.codecs.openai_chat_answer import CUSTOM, DIALECT, Quirks, read_body, usage_of
 from prompture.codecs.openai_chat_parts import Files, mark_cached, part_of
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
-from prompture.codecs.parameters import written_out
+from prompture.codecs.options import written_out
 from prompture.codecs.plain_text import is_plain, result_text, text_of, text_only
 from prompture.errors import ProviderError, UnsupportedError
 from prompture.types import (
@@ -36,7 +36,6 @@ from prompture.types import (
 )
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
-DIALECT = "openai_chat"
 ID_CHARS = 40
 """Characters of a call's id; OpenAI and Azure refuse more."""
 Body = dict[str, Any]

@@ -20,7 +20,7 @@ from prompture.codecs.names import renaming, safe_names
 from prompture.codecs.ollama import Ollama
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses
-from prompture.codecs.parameters import written_out
+from prompture.codecs.options import written_out
 from prompture.errors import ConfigurationError
 from prompture.types import Message, Request, Tool, ToolCall, system, user
 from prompture.wire.http import HTTPResponse

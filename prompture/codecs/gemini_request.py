@@ -6,13 +6,13 @@ import base64
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from prompture.codecs.gemini_answer import DIALECT
 from prompture.codecs.gemini_models import older_than_3
 from prompture.codecs.plain_text import part_text, text_of, text_only
 from prompture.errors import UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
-DIALECT = "gemini"
 Body = dict[str, Any]
 _UNSIGNED = "skip_thought_signature_validator"
 """Google's stand-in for the signature of a call that no Gemini model made, which version 3
