@@ -6,27 +6,42 @@ Source: https://platform.claude.com/docs/en/api/messages (version 2026-10-21).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from prompture.codecs.anthropic_answer import DIALECT, read_body, read_usage
-from prompture.codecs.anthropic_models import Claude, Thinking, claude, thinking
-from prompture.codecs.anthropic_request import (
-    cache_mark,
-    mark_cached,
-    shorten,
-    system_blocks,
-    wire_messages,
-)
+from prompture.codecs.anthropic_models import Claude, Thinking, claude, refuse_forcing, thinking
 from prompture.codecs.anthropic_stream import AnthropicStream
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
+from prompture.codecs.block_turns import Block, BlockWriter, cache_ttl, cached_prefixes
 from prompture.codecs.faults import fault_of_response, provider_error
-from prompture.codecs.options import written_out
-from prompture.errors import ProtocolError, ProviderError, QuotaExhausted, UnsupportedError
-from prompture.types import JSON, Completion, ModelInfo, Request, Usage
+from prompture.codecs.options import declaration, refuse, sampling, tool_choice
+from prompture.codecs.parts import base64_of, media
+from prompture.codecs.values import objects, timestamp
+from prompture.errors import (
+    ConfigurationError,
+    ProtocolError,
+    ProviderError,
+    QuotaExhausted,
+    UnsupportedError,
+)
+from prompture.types import (
+    JSON,
+    Completion,
+    Document,
+    File,
+    Image,
+    Message,
+    ModelInfo,
+    Part,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
 VERSION = "2026-10-21"
@@ -90,7 +105,7 @@ class Anthropic:
         body = response.json()
         if not isinstance(body, Mapping) or not isinstance(body.get("data"), list):
             raise ProtocolError("anthropic: the list of models has no data")
-        models = [_model(row) for row in body["data"] if isinstance(row, Mapping)]
+        models = [_model(row) for row in objects(body["data"])]
         return models, body.get("last_id") if body.get("has_more") else None
 
 
@@ -100,9 +115,11 @@ def encode_body(request: Request) -> dict[str, Any]:
     plan = thinking(request, rules)
     _refuse(request, rules)
     body: dict[str, Any] = {"model": request.model, "max_tokens": plan.max_tokens}
-    if system := system_blocks(request.messages):
+    if system := _BLOCKS.system(request.messages):
         body["system"] = system
-    body["messages"] = wire_messages(request.messages)
+    body["messages"] = _BLOCKS.turns(request.messages)
+    if not body["messages"]:
+        raise ConfigurationError("anthropic: the request has no message with any content")
     if request.tools:
         body["tools"] = [_tool(tool, rules) for tool in request.tools]
     if choice := _tool_choice(request, rules, plan):
@@ -111,26 +128,28 @@ def encode_body(request: Request) -> dict[str, Any]:
         body["thinking"] = plan.block
     if output := _output(request, rules, plan):
         body["output_config"] = output
-    _sampling(request, rules, plan, body)
+    for name in ("temperature", "top_p"):
+        # While it thinks, the temperature is fixed.
+        taken = rules.sampling and not (
+            plan.on and name == "temperature" and request.temperature != 1
+        )
+        why = "while it thinks" if rules.sampling else "at all"
+        if (value := sampling(request, name, taken=taken, why=why)) is not None:
+            body[name] = value
     if request.stop:
         body["stop_sequences"] = list(request.stop)
     if user := _user(request):
         body["metadata"] = {"user_id": user}
-    if mark := cache_mark(request):
-        mark_cached(body, mark)
-    shorten(body)
+    if request.cache:
+        _mark_cached(body, cache_ttl(request, "anthropic"))
+    _shorten(body)
     body.update(request.extra)
     return body
 
 
 def _refuse(request: Request, rules: Claude) -> None:
     """What Anthropic has no parameter for, or the family not."""
-    if request.seed is not None:
-        raise UnsupportedError("anthropic has no seed")
-    if request.logprobs is not None:
-        raise UnsupportedError("anthropic reports no logprobs")
-    if request.json_mode and request.schema is None:
-        raise UnsupportedError("anthropic has no JSON mode; give a schema, or a tool")
+    refuse(request, "anthropic", "seed", "logprobs", "json_mode")
     last = request.messages[-1] if request.messages else None
     if last and last.role == "assistant" and last.native is None and not rules.prefill:
         raise UnsupportedError(
@@ -138,47 +157,29 @@ def _refuse(request: Request, rules: Claude) -> None:
         )
 
 
-def _tool(tool: Any, rules: Claude) -> dict[str, Any]:
-    wire: dict[str, Any] = {"name": tool.name, "input_schema": written_out(tool.parameters)}
-    if tool.description:
-        wire["description"] = tool.description
-    if tool.strict and rules.structured:
-        wire["strict"] = True
-    return wire
+def _tool(tool: Tool, rules: Claude) -> Block:
+    wire = declaration(tool, "input_schema")
+    return {**wire, "strict": True} if tool.strict and rules.structured else wire
 
 
-def _tool_choice(request: Request, rules: Claude, plan: Thinking) -> dict[str, Any] | None:
-    choice = request.tool_choice
+def _tool_choice(request: Request, rules: Claude, plan: Thinking) -> Block | None:
+    choice = tool_choice(request)
     if not request.tools:
-        if choice not in (None, "auto", "none"):
-            raise UnsupportedError(f"tool_choice {choice!r} needs tools")
         return None
-    if choice == "none":
-        return {"type": "none"}
-    if choice not in (None, "auto"):
-        _refuse_forcing(request, rules, plan)
-    wire: dict[str, Any] = {"type": "auto"}
-    if choice == "required":
-        wire = {"type": "any"}
-    elif choice not in (None, "auto"):
-        wire = {"type": "tool", "name": choice}
+    match choice:
+        case "none":
+            return {"type": "none"}
+        case None | "auto":
+            wire: Block = {"type": "auto"}
+        case "required":
+            refuse_forcing(request, rules, plan)
+            wire = {"type": "any"}
+        case _:
+            refuse_forcing(request, rules, plan)
+            wire = {"type": "tool", "name": choice}
     if request.parallel_tools is not None:
-        wire["disable_parallel_tool_use"] = not request.parallel_tools
-    elif choice is None:
-        return None
-    return wire
-
-
-def _refuse_forcing(request: Request, rules: Claude, plan: Thinking) -> None:
-    choice = request.tool_choice
-    if choice != "required" and choice not in {tool.name for tool in request.tools}:
-        raise UnsupportedError(f"tool_choice names no tool on offer: {choice!r}")
-    budgeted = plan.block is not None and plan.block["type"] == "enabled"
-    if rules.must_think or budgeted:
-        why = "always thinks" if rules.must_think else "thinks on a budget here"
-        raise UnsupportedError(
-            f"{request.model} {why} and cannot be made to call a tool; use a schema or 'auto'"
-        )
+        return {**wire, "disable_parallel_tool_use": not request.parallel_tools}
+    return wire if choice else None
 
 
 def _output(request: Request, rules: Claude, plan: Thinking) -> dict[str, Any]:
@@ -194,18 +195,6 @@ def _output(request: Request, rules: Claude, plan: Thinking) -> dict[str, Any]:
     return output
 
 
-def _sampling(request: Request, rules: Claude, plan: Thinking, body: dict[str, Any]) -> None:
-    for name in ("temperature", "top_p"):
-        value = getattr(request, name)
-        if value is None:
-            continue
-        if rules.sampling and not (plan.on and name == "temperature" and value != 1):
-            body[name] = value
-        elif value != 1:  # 1 is the default of both, and leaving it out says the same
-            why = "while it thinks" if rules.sampling else "at all"
-            raise UnsupportedError(f"{request.model} takes no {name} {why}; leave it out")
-
-
 def _user(request: Request) -> str | None:
     """Anthropic keeps one thing about a request: who it is for."""
     unknown = sorted(request.metadata.keys() - {"user_id"})
@@ -218,7 +207,7 @@ def _user(request: Request) -> str | None:
 def _model(row: Mapping[str, Any]) -> ModelInfo:
     return ModelInfo(
         id=str(row.get("id") or ""),
-        created=_timestamp(row.get("created_at")),
+        created=timestamp(row.get("created_at")),
         owner="anthropic",
         context_tokens=row.get("max_input_tokens"),
         output_tokens=row.get("max_tokens"),
@@ -226,8 +215,102 @@ def _model(row: Mapping[str, Any]) -> ModelInfo:
     )
 
 
-def _timestamp(text: Any) -> int | None:
-    try:
-        return int(datetime.fromisoformat(text).timestamp())
-    except (TypeError, ValueError):
-        return None
+_IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+
+
+class _Blocks(BlockWriter):
+    name = "anthropic"
+    dialect = DIALECT
+
+    def text(self, text: str) -> Block:
+        return {"type": "text", "text": text}
+
+    def part(self, part: Part) -> Block | None:
+        if isinstance(part, Text):
+            return self.text(part.text) if part.text.strip() else None
+        if isinstance(part, Document):
+            return _text_document(part.text, part.name) if part.text.strip() else None
+        part = media(part, _IMAGES)
+        return _image(part) if isinstance(part, Image) else _file(part)
+
+    def call(self, call: ToolCall, id: str) -> Block:
+        return {"type": "tool_use", "id": id, "name": call.name, "input": call.arguments or {}}
+
+    def result(self, message: Message, id: str, content: list[Block]) -> Block:
+        block: Block = {"type": "tool_result", "tool_use_id": id}
+        if len(content) == 1 and content[0]["type"] == "text":
+            block["content"] = content[0]["text"]
+        elif content:
+            block["content"] = content
+        return {**block, "is_error": True} if message.is_error else block
+
+    def is_result(self, block: JSON) -> bool:
+        return bool(block["type"] == "tool_result")
+
+    def echoed(self, blocks: Iterable[JSON], ids: Mapping[str, str]) -> Iterator[Block]:
+        for block in blocks:
+            kind = block.get("type")
+            if kind == "tool_use":
+                yield {**block, "id": ids.get(block["id"], block["id"])}
+            elif kind != "text" or str(block.get("text") or "").strip():
+                yield dict(block)
+
+
+_BLOCKS = _Blocks()
+
+
+def _text_document(text: str, title: str) -> Block:
+    source = {"type": "text", "media_type": "text/plain", "data": text}
+    return _titled({"type": "document", "source": source}, title)
+
+
+def _titled(block: Block, title: str) -> Block:
+    return {**block, "title": title} if title else block
+
+
+def _image(image: Image) -> Block:
+    if image.url is not None:
+        return {"type": "image", "source": {"type": "url", "url": image.url}}
+    return {"type": "image", "source": _source(image, _IMAGES)}
+
+
+def _source(part: Image | File, allowed: tuple[str, ...]) -> Block:
+    if part.media_type not in allowed:
+        raise UnsupportedError(
+            f"anthropic: {part.media_type} cannot be sent; it takes {', '.join(allowed)}"
+        )
+    return {"type": "base64", "media_type": part.media_type, "data": base64_of(part.data)}
+
+
+def _file(file: File) -> Block:
+    if file.id is not None:
+        kind = "image" if file.media_type in _IMAGES else "document"
+        return {"type": kind, "source": {"type": "file", "file_id": file.id}}
+    if file.url is not None:
+        source: Block = {"type": "url", "url": file.url}
+    elif file.media_type.startswith("text/"):
+        return _text_document((file.data or b"").decode(errors="replace"), file.name)
+    else:
+        source = _source(file, ("application/pdf",))
+    return _titled({"type": "document", "source": source}, file.name)
+
+
+def _mark_cached(body: Block, ttl: str | None) -> None:
+    """Put ``cache_control`` on the last block of each prefix that shall be cached."""
+    mark = {"type": "ephemeral", "ttl": ttl} if ttl else {"type": "ephemeral"}
+    stable = body.get("system") or body.get("tools")
+    for blocks in cached_prefixes(stable, body["messages"]):
+        # Thinking blocks take no mark; a tool has no type.
+        if blocks is stable or blocks[-1]["type"] in _MARKABLE:
+            blocks[-1]["cache_control"] = mark
+
+
+_MARKABLE = ("text", "image", "document", "tool_result", "tool_use")
+
+
+def _shorten(body: Block) -> None:
+    """Write lone plain text as a string, the shorthand that the API has for it."""
+    for holder, key in [(body, "system"), *((turn, "content") for turn in body["messages"])]:
+        blocks = holder.get(key)
+        if blocks and len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+            holder[key] = blocks[0]["text"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prompture.codecs.base import Endpoint, request_id, section, tool_call
+from prompture.codecs.base import Endpoint
 from prompture.codecs.calls import named
 from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
+from prompture.codecs.values import request_id, section, tool_call
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse

@@ -8,10 +8,11 @@ provider then says what it does not like.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from prompture.codecs.options import unknown_effort
 from prompture.errors import UnsupportedError
 from prompture.types import Request
 
@@ -93,7 +94,12 @@ class Thinking:
     max_tokens: int
     block: dict[str, Any] | None = None
     effort: str | None = None
-    on: bool = field(default=False)
+    on: bool = False
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether it thinks on a budget of tokens."""
+        return self.block is not None and "budget_tokens" in self.block
 
 
 def thinking(request: Request, rules: Claude) -> Thinking:
@@ -115,6 +121,15 @@ def thinking(request: Request, rules: Claude) -> Thinking:
             block["display"] = "summarized"
         return Thinking(limit, block, _effort(request, rules, asked), on=True)
     return Thinking(limit, _enabled(_budget(request, rules, asked, limit)), on=True)
+
+
+def refuse_forcing(request: Request, rules: Claude, plan: Thinking) -> None:
+    """Raise UnsupportedError where thinking forbids that a tool is demanded."""
+    if rules.must_think or plan.budgeted:
+        why = "always thinks" if rules.must_think else "thinks on a budget here"
+        raise UnsupportedError(
+            f"{request.model} {why} and cannot be made to call a tool; use a schema or 'auto'"
+        )
 
 
 def _off(request: Request, rules: Claude) -> dict[str, Any] | None:
@@ -144,10 +159,7 @@ def _effort(request: Request, rules: Claude, asked: str) -> str:
     # Anthropic has no "minimal"; "low" is its least.
     effort = "low" if asked == "minimal" else asked
     if effort not in rules.efforts:
-        known = ", ".join(rules.efforts)
-        raise UnsupportedError(
-            f"reasoning: {request.model} has no effort {asked!r}; it knows {known}"
-        )
+        raise unknown_effort(request, rules.efforts)
     return effort
 
 
@@ -155,10 +167,7 @@ def _budget(request: Request, rules: Claude, asked: str, limit: int) -> int:
     if not rules.budget:
         raise UnsupportedError(f"{request.model} cannot think; leave reasoning out")
     if asked not in _BUDGETS:
-        known = ", ".join(_BUDGETS)
-        raise UnsupportedError(
-            f"reasoning: {request.model} has no effort {asked!r}; it knows {known}"
-        )
+        raise unknown_effort(request, _BUDGETS)
     budget = min(_BUDGETS[asked], limit * 3 // 4)
     if budget < MIN_BUDGET:
         raise UnsupportedError(

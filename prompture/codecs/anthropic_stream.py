@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from prompture.codecs.anthropic_answer import UNPARSED, read_body, read_message
-from prompture.codecs.base import Endpoint, read_arguments, section
+from prompture.codecs.base import Endpoint
 from prompture.codecs.calls import Calls, answered, arguments_of
 from prompture.codecs.faults import is_error, stream_error
 from prompture.codecs.folding import EventFolding
 from prompture.codecs.usage import merged
+from prompture.codecs.values import read_arguments, section
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
 

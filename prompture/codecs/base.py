@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prompture.errors import ProviderError
-from prompture.types import JSON, Completion, Delta, ModelInfo, Request, ToolCall
+from prompture.types import Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest, HTTPResponse
-from prompture.wire.loading import UnreadableJSON, load_json
 from prompture.wire.secrets import is_secret_name, keys_of_url, words_of
 
 
@@ -105,80 +103,12 @@ class Codec(Protocol):
         ...
 
 
-def tool_call(*, id: str, name: str, arguments: Any) -> ToolCall:
-    """A ToolCall out of what the wire has: JSON text, or an object already parsed."""
-    if isinstance(arguments, Mapping):
-        return ToolCall(
-            id=id,
-            name=name,
-            arguments=dict(arguments),
-            raw_arguments=json.dumps(arguments, ensure_ascii=False),
-        )
-    if arguments is None:
-        return ToolCall(id=id, name=name, arguments={}, raw_arguments="")
-    raw = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    parsed, raw, problem = read_arguments(raw)
-    return ToolCall(id=id, name=name, arguments=parsed, raw_arguments=raw, problem=problem)
-
-
-def read_arguments(raw: str) -> tuple[dict[str, Any] | None, str, str | None]:
-    """The object that a call's arguments are, their text, and what is wrong with them.
-
-    An object that was encoded twice is unwrapped, which is its one reading. Nothing at all, or
-    the word null, is what models write that call a tool without parameters.
-    """
-    if not raw.strip():
-        return {}, "", None
-    try:
-        parsed = load_json(raw, unique=True)
-        if isinstance(parsed, str) and parsed.lstrip().startswith("{"):
-            raw, parsed = parsed, load_json(parsed, unique=True)
-    except UnreadableJSON as exc:
-        return None, raw, f"not JSON: {exc}"
-    if parsed is None:
-        return {}, raw, None
-    if isinstance(parsed, dict):
-        return parsed, raw, None
-    return None, raw, f"expected a JSON object, got {type(parsed).__name__}"
-
-
-def arguments_text(call: ToolCall) -> str:
-    """The call's arguments as JSON text, as the model wrote them where that is known.
-
-    Arguments that were not JSON are echoed as an empty object: providers refuse anything else.
-    """
-    if not call.arguments:
-        return "{}"
-    return call.raw_arguments or json.dumps(call.arguments, ensure_ascii=False)
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """The provider's id of the request, out of its response headers."""
-    for name in _REQUEST_ID_HEADERS:
-        if value := headers.get(name):
-            return value[:ID_CHARS]
-    return None
-
-
-ID_CHARS = 200
-"""Characters of an id that are kept."""
-
-
-_REQUEST_ID_HEADERS = (
-    "x-request-id",
-    "request-id",
-    "x-amzn-requestid",
-    "apim-request-id",
-    "mistral-correlation-id",
-    "x-generation-id",
-    "x-debug-trace-id",
-)
-
-
-def section(source: JSON, key: str) -> JSON:
-    """An inner object, empty where it is absent or null."""
-    value = source.get(key)
-    return value if type(value) is dict or isinstance(value, Mapping) else {}
+def key_headers(endpoint: Endpoint, header: str = "authorization") -> dict[str, str]:
+    """The endpoint's headers with its key: a bearer token, or under a ``header`` of the provider's own."""
+    key = endpoint.api_key
+    if not key:
+        return dict(endpoint.headers)
+    return {header: f"Bearer {key}" if header == "authorization" else key, **endpoint.headers}
 
 
 def join_url(base_url: str, path: str, *, root: str = "") -> str:

@@ -7,26 +7,44 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from prompture.codecs.anthropic_models import Claude, Thinking, claude, thinking
-from prompture.codecs.base import Endpoint, StreamDecoder
+from prompture.codecs.anthropic_models import Claude, Thinking, claude, refuse_forcing, thinking
+from prompture.codecs.base import Endpoint, StreamDecoder, key_headers
 from prompture.codecs.bedrock_answer import DIALECT, read_body, read_failure, read_usage
-from prompture.codecs.bedrock_request import (
-    cache_point,
-    mark_cached,
-    system_blocks,
-    wire_messages,
-)
 from prompture.codecs.bedrock_stream import ConverseStream
-from prompture.codecs.options import written_out
+from prompture.codecs.block_turns import Block, BlockWriter, cache_ttl, cached_prefixes
+from prompture.codecs.options import full_parameters, refuse, sampling, schema_name, tool_choice
+from prompture.codecs.parts import base64_of, media
+from prompture.codecs.plain_text import part_text
 from prompture.codecs.prompted import in_words
-from prompture.errors import MissingKey, ProtocolError, ProviderError, UnsupportedError
-from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
+from prompture.codecs.values import objects
+from prompture.errors import (
+    ConfigurationError,
+    MissingKey,
+    ProtocolError,
+    ProviderError,
+    UnsupportedError,
+)
+from prompture.types import (
+    JSON,
+    Completion,
+    Document,
+    File,
+    Image,
+    Message,
+    ModelInfo,
+    Part,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from prompture.wire import aws
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
@@ -49,7 +67,7 @@ class BedrockConverse:
         else:
             base += f"/model/{quote(request.model, safe='')}"
         url = base + ("/converse-stream" if stream else "/converse")
-        return post_json(url, _headers(endpoint), encode_body(request))
+        return post_json(url, key_headers(endpoint), encode_body(request))
 
     def sign(self, request: HTTPRequest, endpoint: Endpoint, now: datetime) -> HTTPRequest:
         """The request with a signature, where it bears no token. Raises MissingKey."""
@@ -85,7 +103,7 @@ class BedrockConverse:
         """The list is on the control plane, a host of its own."""
         host = endpoint.base_url.partition("/model/")[0]
         base = host.replace("//bedrock-runtime.", "//bedrock.", 1)
-        return HTTPRequest("GET", f"{base}/foundation-models", _headers(endpoint))
+        return HTTPRequest("GET", f"{base}/foundation-models", key_headers(endpoint))
 
     def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
         body = response.json()
@@ -94,24 +112,18 @@ class BedrockConverse:
             raise ProtocolError("bedrock: the list of models has no modelSummaries")
         return [
             ModelInfo(id=str(row.get("modelId") or ""), owner=row.get("providerName"), raw=row)
-            for row in rows
-            if isinstance(row, Mapping)
+            for row in objects(rows)
         ], None
-
-
-def _headers(endpoint: Endpoint) -> dict[str, str]:
-    token = {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-    return {**token, **endpoint.headers}
 
 
 def encode_body(request: Request) -> dict[str, Any]:
     """The body of a request; the model stands in the URL."""
-    _refuse(request)
+    refuse(request, "bedrock's Converse", "seed", "logprobs", "json_mode", "parallel_tools")
     request = _without_stray_calls(request)
     rules = claude(request.model) if "claude" in request.model else None
     plan = thinking(request, rules) if rules else None
-    body: dict[str, Any] = {"messages": wire_messages(request.messages)}
-    if system := system_blocks(request.messages):
+    body: dict[str, Any] = {"messages": _turns(request)}
+    if system := _BLOCKS.system(request.messages):
         body["system"] = system
     if config := _inference(request, rules, plan):
         body["inferenceConfig"] = config
@@ -123,8 +135,8 @@ def encode_body(request: Request) -> dict[str, Any]:
         body["additionalModelRequestFields"] = more
     if request.metadata:
         body["requestMetadata"] = {k: str(v) for k, v in request.metadata.items()}
-    if point := cache_point(request):
-        mark_cached(body, point, tools="nova" not in request.model)
+    if request.cache:
+        _mark_cached(request, body)
     body.update(request.extra)
     return body
 
@@ -140,55 +152,32 @@ def _without_stray_calls(request: Request) -> Request:
     return replace(request, messages=in_words(request.messages))
 
 
-def _refuse(request: Request) -> None:
-    if request.seed is not None:
-        raise UnsupportedError("bedrock's Converse has no seed")
-    if request.logprobs is not None:
-        raise UnsupportedError("bedrock's Converse reports no logprobs")
-    if request.json_mode and request.schema is None:
-        raise UnsupportedError("bedrock's Converse has no JSON mode; give a schema, or a tool")
-    if request.tools and request.parallel_tools is False:
-        raise UnsupportedError("bedrock's Converse cannot forbid parallel tool calls")
-
-
 def _inference(request: Request, rules: Claude | None, plan: Thinking | None) -> dict[str, Any]:
     config: dict[str, Any] = {}
-    budgeted = plan is not None and plan.block is not None and "budget_tokens" in plan.block
     if request.max_tokens is not None:
         config["maxTokens"] = request.max_tokens
-    elif plan is not None and budgeted:
+    elif plan is not None and plan.budgeted:
         config["maxTokens"] = plan.max_tokens
     for name, key in (("temperature", "temperature"), ("top_p", "topP")):
-        value = getattr(request, name)
-        if value is None:
-            continue
-        thinks = plan is not None and plan.on and name == "temperature" and value != 1
-        if (rules is None or rules.sampling) and not thinks:
+        # While Claude thinks, its temperature is fixed.
+        fixed = plan is not None and plan.on and name == "temperature" and request.temperature != 1
+        taken = (rules is None or rules.sampling) and not fixed
+        if (value := sampling(request, name, taken=taken, why="here")) is not None:
             config[key] = value
-        elif value != 1:  # 1 is the default of both
-            raise UnsupportedError(f"{request.model} takes no {name} here; leave it out")
     if request.stop:
         config["stopSequences"] = list(request.stop)
     return config
 
 
 def _tools(request: Request, rules: Claude | None, plan: Thinking | None) -> dict[str, Any] | None:
-    choice = request.tool_choice
-    forced = choice not in (None, "auto", "none")
-    if not request.tools:
-        if forced:
-            raise UnsupportedError(f"tool_choice {choice!r} needs tools")
-        return None
-    if choice == "none":
+    choice = tool_choice(request)
+    if not request.tools or choice == "none":
         return None
     config: dict[str, Any] = {"tools": [_tool(tool, rules) for tool in request.tools]}
-    if not forced:
+    if choice in (None, "auto"):
         return config
-    if choice != "required" and choice not in {tool.name for tool in request.tools}:
-        raise UnsupportedError(f"tool_choice names no tool on offer: {choice!r}")
-    budgeted = plan is not None and plan.block is not None and plan.block["type"] == "enabled"
-    if budgeted or (rules is not None and rules.must_think):
-        raise UnsupportedError(f"{request.model} thinks here, and cannot be made to call a tool")
+    if rules is not None and plan is not None:
+        refuse_forcing(request, rules, plan)
     config["toolChoice"] = {"any": {}} if choice == "required" else {"tool": {"name": choice}}
     return config
 
@@ -196,7 +185,7 @@ def _tools(request: Request, rules: Claude | None, plan: Thinking | None) -> dic
 def _tool(tool: Tool, rules: Claude | None) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "name": tool.name,
-        "inputSchema": {"json": written_out(tool.parameters)},
+        "inputSchema": {"json": full_parameters(tool.parameters)},
     }
     if tool.description:
         spec["description"] = tool.description
@@ -214,7 +203,7 @@ def _output(request: Request, rules: Claude | None, plan: Thinking | None) -> di
     if rules is not None and not rules.structured:
         raise UnsupportedError(f"{request.model} has no structured outputs; use a tool")
     schema = {
-        "name": re.sub(r"[^A-Za-z0-9_-]", "_", request.schema_name)[:64] or "answer",
+        "name": schema_name(request),
         "schema": json.dumps(request.schema, ensure_ascii=False),
     }
     output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
@@ -238,3 +227,115 @@ def _reasoning(request: Request, plan: Thinking | None) -> dict[str, Any]:
         f"{request.model} takes no reasoning {effort!r} on bedrock; its own field may go in"
         " extra={'additionalModelRequestFields': {...}}"
     )
+
+
+_IMAGES = {f"image/{kind}": kind for kind in ("png", "jpeg", "gif", "webp")}
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+_DOCUMENTS = {
+    "application/pdf": "pdf",
+    "text/csv": "csv",
+    "application/msword": "doc",
+    f"{_OFFICE}.wordprocessingml.document": "docx",
+    "application/vnd.ms-excel": "xls",
+    f"{_OFFICE}.spreadsheetml.sheet": "xlsx",
+    "text/html": "html",
+    "text/plain": "txt",
+    "text/markdown": "md",
+}
+
+
+class _Blocks(BlockWriter):
+    name = "bedrock"
+    dialect = DIALECT
+
+    def text(self, text: str) -> Block:
+        return {"text": text}
+
+    def part(self, part: Part) -> Block | None:
+        if isinstance(part, (Text, Document)):
+            return {"text": part_text(part)} if part.text.strip() else None
+        if isinstance(part, File) and part.id is not None:
+            raise UnsupportedError("bedrock has no uploaded files: pass bytes, or an s3:// URL")
+        part = media(part, tuple(_IMAGES))
+        source = _source(part)
+        if isinstance(part, Image):
+            return {"image": {"format": _format(_IMAGES, part), "source": source}}
+        kind = _format(_DOCUMENTS, part)
+        return {"document": {"format": kind, "name": _name(part), "source": source}}
+
+    def call(self, call: ToolCall, id: str) -> Block:
+        return {"toolUse": {"toolUseId": id, "name": call.name, "input": call.arguments or {}}}
+
+    def result(self, message: Message, id: str, content: list[Block]) -> Block:
+        # The content may be neither missing nor blank.
+        result: Block = {"toolUseId": id, "content": content or [{"text": "(no output)"}]}
+        if message.is_error:
+            result["status"] = "error"
+        return {"toolResult": result}
+
+    def is_result(self, block: JSON) -> bool:
+        return "toolResult" in block
+
+    def echoed(self, blocks: Iterable[JSON], ids: Mapping[str, str]) -> Iterator[Block]:
+        for block in blocks:
+            if use := block.get("toolUse"):
+                id = use.get("toolUseId")
+                yield {**block, "toolUse": {**use, "toolUseId": ids.get(id, id)}}
+            elif block.get("text", "x").strip():
+                yield dict(block)
+
+
+_BLOCKS = _Blocks()
+
+
+def _turns(request: Request) -> list[Block]:
+    turns = _BLOCKS.turns(request.messages)
+    if not turns or turns[0]["role"] != "user":
+        raise ConfigurationError("bedrock: the first message must be a user's, with content")
+    for turn in turns:
+        if turn["role"] == "user":
+            _introduce(turn["content"])
+    return turns
+
+
+def _introduce(blocks: list[Block]) -> None:
+    """A document needs a text beside it; where there is none, its name is that text."""
+    names = [b["document"]["name"] for b in blocks if "document" in b]
+    if names and not any("text" in b for b in blocks):
+        blocks.append({"text": f"Attached: {', '.join(names)}"})
+
+
+def _source(part: Image | File) -> Block:
+    if part.url is None:
+        return {"bytes": base64_of(part.data)}
+    if part.url.startswith("s3://"):
+        return {"s3Location": {"uri": part.url}}
+    raise UnsupportedError("bedrock fetches no URLs but s3:// ones: pass the bytes")
+
+
+def _format(known: Mapping[str, str], part: Image | File) -> str:
+    if part.media_type not in known:
+        raise UnsupportedError(
+            f"bedrock: {part.media_type} cannot be sent; it takes {', '.join(known)}"
+        )
+    return known[part.media_type]
+
+
+def _name(file: File) -> str:
+    """A document's name may hold letters, digits, single spaces, hyphens and brackets."""
+    name = re.sub(r"[^A-Za-z0-9\-()\[\]]+", " ", file.name.rpartition(".")[0] or file.name)
+    return name.strip() or "document"
+
+
+def _mark_cached(request: Request, body: Block) -> None:
+    """Put a cache point behind each prefix that shall be cached. Nova has none behind tools."""
+    if not re.search(r"claude|nova", request.model):
+        raise UnsupportedError(f"{request.model} has no prompt cache on bedrock")
+    ttl = cache_ttl(request, "bedrock")
+    point = {"type": "default", "ttl": ttl} if ttl else {"type": "default"}
+    stable = body.get("system")
+    if not stable and "nova" not in request.model and "toolConfig" in body:
+        stable = body["toolConfig"]["tools"]
+    for blocks in cached_prefixes(stable, body["messages"]):
+        if blocks is stable or body["messages"][-1]["role"] == "user":
+            blocks.append({"cachePoint": point})

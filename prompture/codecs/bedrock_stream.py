@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from prompture.codecs.anthropic_answer import UNPARSED
-from prompture.codecs.base import Endpoint, read_arguments, section
+from prompture.codecs.base import Endpoint
 from prompture.codecs.bedrock_answer import is_call, read_answer, read_body, read_failure
 from prompture.codecs.calls import Calls, answered, arguments_of
 from prompture.codecs.folding import Folding
 from prompture.codecs.usage import merged
+from prompture.codecs.values import read_arguments, section
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.aws import EventMessage, EventStreamDecoder

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from prompture.codecs.base import tool_call
 from prompture.codecs.usage import whole
+from prompture.codecs.values import tool_call
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, ToolCall
 from prompture.wire.loading import UnreadableJSON, load_json

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from prompture.codecs.base import Endpoint, StreamDecoder, arguments_text, join_url
+from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.cohere_answer import (
     DIALECT,
     model_names,
@@ -23,8 +23,9 @@ from prompture.codecs.cohere_answer import (
 )
 from prompture.codecs.cohere_models import can_be_forced, sees, thinking
 from prompture.codecs.cohere_stream import CohereStream
-from prompture.codecs.options import written_out
+from prompture.codecs.options import full_parameters
 from prompture.codecs.plain_text import is_plain, part_text, text_of, text_only
+from prompture.codecs.values import arguments_text
 from prompture.errors import ProtocolError, ProviderError, UnsupportedError
 from prompture.media import settled
 from prompture.types import (
@@ -167,7 +168,7 @@ def _tools(request: Request) -> Body:
 
 
 def _tool(tool: Tool) -> Body:
-    function: Body = {"name": tool.name, "parameters": written_out(tool.parameters)}
+    function: Body = {"name": tool.name, "parameters": full_parameters(tool.parameters)}
     if tool.description:
         function["description"] = tool.description
     return {"type": "function", "function": function}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prompture.codecs.base import Endpoint, section
+from prompture.codecs.base import Endpoint
 from prompture.codecs.calls import Calls, answered
 from prompture.codecs.cohere_answer import objects, raise_error, read_answer, read_body, text_of
 from prompture.codecs.folding import EventFolding
 from prompture.codecs.usage import merged
+from prompture.codecs.values import section
 from prompture.types import JSON, Completion, Delta
 
 

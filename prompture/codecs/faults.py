@@ -13,8 +13,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from prompture import errors
-from prompture.codecs.base import Endpoint, request_id
+from prompture.codecs.base import Endpoint
 from prompture.codecs.fault_classes import Fault, error_class, is_wrong_address
+from prompture.codecs.values import request_id
 from prompture.errors import ProviderError
 from prompture.types import JSON
 from prompture.wire.http import PAGE_BYTES, HTTPResponse, shown

@@ -17,7 +17,7 @@ from prompture.codecs.gemini_answer import DIALECT, objects, read_fault, usage_o
 from prompture.codecs.gemini_models import older_than_3, thinking_config, version
 from prompture.codecs.gemini_request import Body, contents, system_instruction
 from prompture.codecs.gemini_stream import GeminiStream, read_body
-from prompture.codecs.options import written_out
+from prompture.codecs.options import full_parameters
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -204,7 +204,7 @@ def _tools(request: Request) -> Body:
 
 
 def _declaration(tool: Tool) -> Body:
-    made: Body = {"name": tool.name, "parametersJsonSchema": written_out(tool.parameters)}
+    made: Body = {"name": tool.name, "parametersJsonSchema": full_parameters(tool.parameters)}
     if tool.description:
         made["description"] = tool.description
     return made

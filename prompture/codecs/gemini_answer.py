@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prompture.codecs.base import Endpoint, section, tool_call
+from prompture.codecs.base import Endpoint
 from prompture.codecs.fault_classes import Fault
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
+from prompture.codecs.values import section, tool_call
 from prompture.errors import (
     ContentFiltered,
     InvalidRequest,

@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from prompture.codecs.base import Endpoint, arguments_text, join_url
+from prompture.codecs.base import Endpoint, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.histories import wire_ids
 from prompture.codecs.openai_chat_answer import CUSTOM, DIALECT, Quirks, read_body, usage_of
 from prompture.codecs.openai_chat_parts import Files, mark_cached, part_of
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
-from prompture.codecs.options import written_out
+from prompture.codecs.options import full_parameters
 from prompture.codecs.plain_text import is_plain, result_text, text_of, text_only
+from prompture.codecs.values import arguments_text
 from prompture.errors import ProviderError, UnsupportedError
 from prompture.types import (
     JSON,
@@ -180,7 +181,7 @@ class OpenAIChat:
             )
 
     def _tool(self, tool: Tool) -> Body:
-        function: Body = {"name": tool.name, "parameters": written_out(tool.parameters)}
+        function: Body = {"name": tool.name, "parameters": full_parameters(tool.parameters)}
         if tool.description:
             function["description"] = tool.description
         if tool.strict and self.strict_tools:

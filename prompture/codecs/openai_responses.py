@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prompture.codecs.base import Endpoint, StreamDecoder, arguments_text, join_url
+from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.histories import wire_ids
 from prompture.codecs.openai_models import (
@@ -24,8 +24,9 @@ from prompture.codecs.openai_models import (
 )
 from prompture.codecs.openai_responses_answer import read_body, read_usage
 from prompture.codecs.openai_responses_stream import ResponsesStream
-from prompture.codecs.options import written_out
+from prompture.codecs.options import full_parameters
 from prompture.codecs.plain_text import is_plain, part_text, result_text, text_only
+from prompture.codecs.values import arguments_text
 from prompture.errors import ConfigurationError, ModelNotFound, ProviderError, UnsupportedError
 from prompture.media import settled
 from prompture.types import (
@@ -184,7 +185,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     wire = {
         "type": "function",
         "name": tool.name,
-        "parameters": written_out(tool.parameters),
+        "parameters": full_parameters(tool.parameters),
         "strict": tool.strict,
     }
     return {**wire, "description": tool.description} if tool.description else wire

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from prompture.codecs.base import Endpoint, section
+from prompture.codecs.base import Endpoint
 from prompture.codecs.calls import answered, arguments_of
 from prompture.codecs.faults import is_error, stream_error
 from prompture.codecs.folding import EventFolding
@@ -19,6 +19,7 @@ from prompture.codecs.openai_responses_answer import (
     thoughts,
 )
 from prompture.codecs.usage import merged
+from prompture.codecs.values import section
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.http import HTTPResponse
 

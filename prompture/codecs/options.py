@@ -1,15 +1,113 @@
-"""Parameters of tools as providers take them: what JSON Schema lets one leave out is written.
+"""Options of a request that a dialect may not have: refused in one way, or put in other words.
 
-OpenAI and others refuse an object without ``properties``, an array without ``items`` and
-parameters without a ``type``; written out they mean the same.
+Nothing that the caller asked for is dropped: it goes out, or UnsupportedError says why not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prompture.types import JSON
+from prompture.errors import UnsupportedError
+from prompture.types import JSON, Request, Tool
+
+_REFUSED: Mapping[str, str] = {
+    "seed": "has no seed",
+    "stop": "has no stop strings",
+    "logprobs": "reports no logprobs",
+    "json_mode": "has no JSON mode; give a schema, or a tool",
+    "metadata": "takes no metadata",
+    "parallel_tools": "cannot be kept from calling several tools at once",
+}
+
+
+def refuse(request: Request, api: str, *options: str) -> None:
+    """Raise UnsupportedError where the request sets one of the options, which ``api`` (its name,
+    as the subject of a sentence) has no parameter for."""
+    for name in options:
+        if _is_asked(request, name):
+            raise UnsupportedError(f"{api} {_REFUSED[name]}")
+
+
+def _is_asked(request: Request, name: str) -> bool:
+    match name:
+        case "seed" | "logprobs":
+            return getattr(request, name) is not None
+        case "json_mode":
+            # A schema asks for more than JSON mode does, and takes its place.
+            return request.json_mode and request.schema is None
+        case "parallel_tools":
+            return bool(request.tools) and request.parallel_tools is False
+    return bool(getattr(request, name))
+
+
+def tool_choice(request: Request) -> str | None:
+    """``"auto"``, ``"none"``, ``"required"``, the name of a tool on offer, or None for the
+    provider's default. Raises UnsupportedError for a call that no tool on offer can be."""
+    choice = request.tool_choice
+    if choice in (None, "auto", "none"):
+        return choice
+    if not request.tools:
+        raise UnsupportedError(f"tool_choice {choice!r} needs tools")
+    if choice != "required" and choice not in [tool.name for tool in request.tools]:
+        raise UnsupportedError(f"tool_choice names {choice!r}, which is not among the tools")
+    return choice
+
+
+def stated(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are set."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def sampling(request: Request, name: str, *, taken: bool, why: str) -> float | None:
+    """The value to send for ``temperature`` or ``top_p``; None to leave it out.
+
+    Where the model does not take it, 1 is left out: it is the default of both. Raises
+    UnsupportedError for any other value, with ``why`` behind the option's name.
+    """
+    value: float | None = getattr(request, name)
+    if value is None or taken:
+        return value
+    if value != 1:
+        raise UnsupportedError(f"{request.model} takes no {name} {why}; leave it out")
+    return None
+
+
+def schema_name(request: Request) -> str:
+    """The schema's name, with the characters that providers take in one."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", request.schema_name)[:64] or "answer"
+
+
+def effort_of(request: Request) -> str | None:
+    """The effort that ``reasoning`` asks for. Raises UnsupportedError for a number of tokens,
+    which is no effort; 0 is ``"none"``."""
+    asked = request.reasoning
+    if isinstance(asked, int):
+        if asked:
+            raise UnsupportedError(
+                f"{request.model}: reasoning takes an effort here, not a number of tokens"
+            )
+        return "none"
+    return asked
+
+
+def unknown_effort(
+    request: Request, efforts: Iterable[str], effort: object = None
+) -> UnsupportedError:
+    """The error for an ``effort`` (the request's own, where it is None) that the model has not."""
+    known = ", ".join(efforts) or "no effort: it does not reason"
+    asked = request.reasoning if effort is None else effort
+    return UnsupportedError(f"reasoning: {request.model} has no effort {asked!r}; it takes {known}")
+
+
+def declaration(tool: Tool, parameters: str = "parameters") -> dict[str, Any]:
+    """A tool as a provider reads it, its schema under the key ``parameters``."""
+    declared: dict[str, Any] = {"name": tool.name, parameters: full_parameters(tool.parameters)}
+    if tool.description:
+        declared["description"] = tool.description
+    return declared
+
 
 _OF_NAMES = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 """Keywords that hold schemas by names of other people's making."""
@@ -18,8 +116,12 @@ _OF_MANY = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _HOLD_SCHEMAS = frozenset((*_OF_NAMES, *_OF_ONE, *_OF_MANY))
 
 
-def written_out(parameters: JSON) -> dict[str, Any]:
-    """A tool's parameters with nothing left out. Names of fields are not looked at."""
+def full_parameters(parameters: JSON) -> dict[str, Any]:
+    """A tool's parameters with what JSON Schema lets one leave out.
+
+    OpenAI and others refuse an object without ``properties``, an array without ``items`` and
+    parameters without a ``type``; with them they mean the same.
+    """
     root = dict(parameters)
     if "$ref" not in root and not any(key in root for key in ("anyOf", "oneOf", "allOf")):
         root["type"] = "object"

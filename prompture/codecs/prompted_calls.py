@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prompture.codecs.base import arguments_text, tool_call
+from prompture.codecs.values import arguments_text, tool_call
 from prompture.types import ToolCall
 from prompture.wire.loading import load_json
 

@@ -149,7 +149,7 @@ def _image(source: Any, place: str) -> Image:
 def _call(call: Any, place: str) -> ToolCall:
     if isinstance(call, ToolCall):
         return call
-    from prompture.codecs.base import tool_call
+    from prompture.codecs.values import tool_call
 
     function = call.get("function", call) if isinstance(call, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):

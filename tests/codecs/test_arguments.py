@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prompture.codecs.base import arguments_text, tool_call
+from prompture.codecs.values import arguments_text, tool_call
 
 
 @pytest.mark.parametrize(

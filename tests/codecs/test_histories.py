@@ -20,7 +20,7 @@ from prompture.codecs.names import renaming, safe_names
 from prompture.codecs.ollama import Ollama
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses
-from prompture.codecs.options import written_out
+from prompture.codecs.options import full_parameters
 from prompture.errors import ConfigurationError
 from prompture.types import Message, Request, Tool, ToolCall, system, user
 from prompture.wire.http import HTTPResponse
@@ -186,9 +186,9 @@ SHAPES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("given_", "wanted"), SHAPES)
-def test_parameters_are_written_out(given_: dict[str, Any], wanted: dict[str, Any]) -> None:
-    assert written_out(given_) == wanted
-    assert written_out(wanted) == wanted
+def test_parameters_are_full_parameters(given_: dict[str, Any], wanted: dict[str, Any]) -> None:
+    assert full_parameters(given_) == wanted
+    assert full_parameters(wanted) == wanted
 
 
 @ALL

@@ -1,0 +1,115 @@
+"""Conversations as turns of content blocks, as Anthropic and Bedrock's Converse want them.
+
+Both refuse two neighbours of one role, blank text, and anything before the results of tools. How
+a block is spelled is all that differs: a dialect says it in a ``BlockWriter`` of its own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from prompture.codecs.histories import wire_ids
+from prompture.codecs.plain_text import text_only
+from prompture.errors import ConfigurationError, UnsupportedError
+from prompture.types import JSON, Message, Part, Request, ToolCall
+
+Block: TypeAlias = dict[str, Any]
+CALL_ID_CHARS, CALL_ID_LETTERS = 64, "a-zA-Z0-9_-"
+"""Ids of calls, as both take them; those of other providers have more."""
+
+
+class BlockWriter(ABC):
+    """Writes a conversation. ``name`` is the provider's, for errors, ``dialect`` that of the
+    native turns which are echoed."""
+
+    name: str
+    dialect: str
+
+    @abstractmethod
+    def text(self, text: str) -> Block: ...
+
+    @abstractmethod
+    def part(self, part: Part) -> Block | None:
+        """One part as a block; None for blank text."""
+
+    @abstractmethod
+    def call(self, call: ToolCall, id: str) -> Block: ...
+
+    @abstractmethod
+    def result(self, message: Message, id: str, content: list[Block]) -> Block: ...
+
+    @abstractmethod
+    def is_result(self, block: JSON) -> bool: ...
+
+    @abstractmethod
+    def echoed(self, blocks: Iterable[JSON], ids: Mapping[str, str]) -> Iterator[Block]:
+        """The blocks of an earlier answer, with the ids of its calls as they go out; without
+        blank text."""
+
+    def system(self, messages: Iterable[Message]) -> list[Block]:
+        """Every system turn, in order."""
+        texts = [text_only(m) for m in messages if m.role == "system"]
+        return [self.text(text) for text in texts if text.strip()]
+
+    def turns(self, messages: Iterable[Message]) -> list[Block]:
+        """User and assistant turns; neighbours of one role are merged, empty turns left out."""
+        given = list(messages)
+        ids = wire_ids(given, limit=CALL_ID_CHARS, allowed=CALL_ID_LETTERS)
+        turns: list[Block] = []
+        for message, known in zip(given, ids, strict=True):
+            if message.role == "system" or not (blocks := self._blocks(message, known)):
+                continue
+            role = "assistant" if message.role == "assistant" else "user"
+            if turns and turns[-1]["role"] == role:
+                turns[-1]["content"] += blocks
+            else:
+                turns.append({"role": role, "content": blocks})
+        for turn in turns:
+            # Results must come before anything else the user says. The sort is stable.
+            if turn["role"] == "user":
+                turn["content"].sort(key=lambda block: not self.is_result(block))
+        return turns
+
+    def _blocks(self, message: Message, ids: Mapping[str, str]) -> list[Block]:
+        if message.role == "tool":
+            if not message.call_id:
+                raise ConfigurationError(
+                    f"{self.name}: a tool turn needs the call_id of the call it answers"
+                )
+            return [self.result(message, ids[message.call_id], self._parts(message))]
+        if message.role == "user":
+            return self._parts(message)
+        native = message.native
+        if native is not None and native.dialect == self.dialect:
+            return list(self.echoed(native.payload, ids))
+        text = text_only(message)
+        blocks = [self.text(text)] if text.strip() else []
+        return blocks + [self.call(call, ids[call.id]) for call in message.calls]
+
+    def _parts(self, message: Message) -> list[Block]:
+        return [block for part in message.parts if (block := self.part(part))]
+
+
+def cache_ttl(request: Request, name: str) -> str | None:
+    """How long the request's prefix shall be cached; None for the provider's default. Raises
+    UnsupportedError for a time that neither of the two has."""
+    if isinstance(request.cache, bool):
+        return None
+    if request.cache not in ("5m", "1h"):
+        raise UnsupportedError(f"{name} caches for '5m' or '1h', not {request.cache!r}")
+    return request.cache
+
+
+def cached_prefixes(stable: list[Block] | None, turns: list[Block]) -> Iterator[list[Block]]:
+    """The lists of blocks behind whose last one a mark goes: what stays the same from call to
+    call (tools or system text).
+
+    The messages follow only where the conversation goes on (or where there is nothing else):
+    marking a single document would pay for writing a cache that nobody reads.
+    """
+    if stable:
+        yield stable
+    if not stable or len(turns) > 1:
+        yield turns[-1]["content"]
