@@ -76,22 +76,22 @@ if TYPE_CHECKING:
     from prompture.drivers.zai import ZaiDriver as ZaiDriver
     from prompture.errors import *  # noqa: F403
     from prompture.extraction.estimate import Estimate as Estimate
-    from prompture.extraction.estimate import aestimate as aestimate
-    from prompture.extraction.estimate import estimate as estimate
     from prompture.extraction.extractor import Extractor as Extractor
-    from prompture.extraction.extractor import aextract as aextract
-    from prompture.extraction.extractor import aextract_result as aextract_result
-    from prompture.extraction.extractor import extract as extract
-    from prompture.extraction.extractor import extract_result as extract_result
+    from prompture.extraction.functions import aestimate as aestimate
+    from prompture.extraction.functions import aextract as aextract
+    from prompture.extraction.functions import aextract_items as aextract_items
+    from prompture.extraction.functions import aextract_result as aextract_result
+    from prompture.extraction.functions import aextract_stream as aextract_stream
+    from prompture.extraction.functions import estimate as estimate
+    from prompture.extraction.functions import extract as extract
+    from prompture.extraction.functions import extract_items as extract_items
+    from prompture.extraction.functions import extract_result as extract_result
+    from prompture.extraction.functions import extract_stream as extract_stream
     from prompture.extraction.grounding import ground as ground
     from prompture.extraction.items import Item as Item
     from prompture.extraction.partial import Partial as Partial
     from prompture.extraction.result import Attempt as Attempt
     from prompture.extraction.result import Extraction as Extraction
-    from prompture.extraction.streaming import aextract_items as aextract_items
-    from prompture.extraction.streaming import aextract_stream as aextract_stream
-    from prompture.extraction.streaming import extract_items as extract_items
-    from prompture.extraction.streaming import extract_stream as extract_stream
     from prompture.media import file as file
     from prompture.media import image as image
     from prompture.money import Bill as Bill
@@ -145,13 +145,16 @@ _HOMES = {
         " StepLimitExceeded TimeLimitExceeded TokenLimitExceeded ToolArgumentsInvalid ToolFailed"
         " TransportError Truncated UnknownModel UnknownOption UnsupportedError"
     ),
-    "prompture.extraction.estimate": "Estimate aestimate estimate",
-    "prompture.extraction.extractor": ("Extractor aextract aextract_result extract extract_result"),
+    "prompture.extraction.estimate": "Estimate",
+    "prompture.extraction.extractor": "Extractor",
+    "prompture.extraction.functions": (
+        "aestimate aextract aextract_items aextract_result aextract_stream"
+        " estimate extract extract_items extract_result extract_stream"
+    ),
     "prompture.extraction.grounding": "ground",
     "prompture.extraction.items": "Item",
     "prompture.extraction.partial": "Partial",
     "prompture.extraction.result": "Attempt Extraction",
-    "prompture.extraction.streaming": "aextract_items aextract_stream extract_items extract_stream",
     "prompture.media": "file image",
     "prompture.money": "Bill Charge Cost",
     "prompture.spend.scope": "bind labels",

@@ -1,4 +1,4 @@
-"""How well ``extraction.sizes`` tells the length of an answer: against gold values of a corpus.
+"""How well ``extraction.output_length`` tells the length of an answer: against gold values of a corpus.
 
     python scripts/calibrate_answers.py ../shared/corpus
 
@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from prompture.catalog.tokens import count
-from prompture.extraction.sizes import answer_size
+from prompture.extraction.output_length import answer_size
 
 
 def pairs(folder: Path) -> list[tuple[float, float, float, int]]:

@@ -51,7 +51,7 @@ def test_the_blocks_on_extraction_can_be_pasted(
 
 
 def test_every_option_is_on_the_page() -> None:
-    from prompture.extraction.options import Options
+    from prompture.extraction.inputs import Options
 
     page = (ROOT / "docs" / "extraction.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in Options.__annotations__)

@@ -21,9 +21,8 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.messages import message_of
 from prompture.drivers.meter import Meter
 from prompture.errors import ConfigurationError
-from prompture.extraction.inputs import content
+from prompture.extraction.inputs import check_strategy, content
 from prompture.extraction.models import makers
-from prompture.extraction.options import check_strategy
 from prompture.given import half_made
 from prompture.schema.source import Source, source
 from prompture.spend.account import dollars_of

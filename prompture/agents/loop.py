@@ -18,7 +18,7 @@ from prompture.agents.tool_call import ToolSelection
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.call import charge_of
 from prompture.errors import Invalid, InvalidRequest, ToolArgumentsInvalid, TransportError
-from prompture.extraction.salvage import cause_of, with_rest
+from prompture.extraction.result import cause_of, with_rest
 from prompture.flows.judge import blames_format, complaint, stop_error
 from prompture.flows.run import driver_error
 from prompture.schema.check import InvalidValue

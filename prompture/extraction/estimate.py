@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from prompture.catalog.tokens import Count, count_request
 from prompture.codecs.counting import count_request as count_at_provider
@@ -16,19 +16,18 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.registry import default_model, resolve
 from prompture.errors import ConfigurationError, UnsupportedError
-from prompture.extraction.inputs import content
+from prompture.extraction.inputs import Content, Models, content, document_turn
 from prompture.extraction.models import chosen, listed, named
-from prompture.extraction.options import Content, EstimateOptions, refuse_unknown, spelled
-from prompture.extraction.prompts import document_turn
-from prompture.extraction.sizes import answer_size
+from prompture.extraction.output_length import answer_size
+from prompture.extraction.strategy import Plan
 from prompture.money import Cost, short_usd
+from prompture.schema.source import Source
 from prompture.types import Request, Usage
 from prompture.wire.http import Exchange
 from prompture.wire.retry import send
 
 if TYPE_CHECKING:
     from prompture.drivers.provider import Provider
-    from prompture.extraction.extractor import Extractor
 
 Counting = Literal["local", "provider"]
 THINKING = (0, 100, 4000)
@@ -42,7 +41,7 @@ class Estimate:
 
     ``low``, ``likely`` and ``high`` are None where the price is unknown; ``reason`` says why.
     ``input`` says how it was counted. ``output`` is a guess from the schema's size and the
-    document's length (see ``extraction.sizes``), with the model's reasoning, and never past
+    document's length (see ``extraction.output_length``), with the model's reasoning, and never past
     ``max_tokens``. ``others`` are the later models of a cascade, which are asked only where the
     ones before failed.
     """
@@ -67,54 +66,54 @@ class Estimate:
         return f"{self.model}: about ${short_usd(self.likely)} ({spread}); {tokens}"
 
 
-@spelled(EstimateOptions)
-def estimate(schema: Any, text: Content, **options: Unpack[EstimateOptions]) -> Estimate:
-    """What extracting ``schema`` from ``text`` would cost; nothing is sent and no key is needed.
+class Planned(Protocol):
+    """What is foreseen: an Extractor."""
 
-    ``options`` are those of ``extract``. ``count="provider"`` asks the provider to count the
-    input, which sends it there (Anthropic, Google, OpenAI and Cohere can; that is free, but
-    needs the key).
-    """
-    from prompture.extraction.extractor import extractor_of
+    @property
+    def source(self) -> Source[Any]: ...
 
-    refuse_unknown(options, ("count",))
-    count = options.pop("count", "local")
-    return extractor_of(schema, options).estimate(text, count=count)
+    @property
+    def model(self) -> Models: ...
+
+    def plan_for(self, driver: BaseDriver) -> Plan: ...
 
 
-@spelled(EstimateOptions)
-async def aestimate(schema: Any, text: Content, **options: Unpack[EstimateOptions]) -> Estimate:
-    """``estimate``, awaited."""
-    from prompture.extraction.extractor import extractor_of
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What one model would be asked. ``document`` are the tokens of the document in it."""
 
-    refuse_unknown(options, ("count",))
-    count = options.pop("count", "local")
-    return await extractor_of(schema, options).aestimate(text, count=count)
+    driver: Any
+    plan: Plan
+    request: Request
+    document: int
 
 
-def foresee(extractor: Extractor[Any], text: Any, *, count: Counting) -> Estimate:
-    """The Estimate of an Extractor; the provider is asked where ``count`` says so."""
+def foresee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
+    """The Estimate of an Extractor; the provider is asked where ``count`` is "provider"."""
     found = []
-    for driver, request, size in _asked(extractor, text, asynchronous=False, count=count):
-        told = driver._run(_count_exchange(driver, request)) if count == "provider" else None
-        found.append(_estimate(extractor, driver, request, size, told))
+    for question in _questions(extractor, text, asynchronous=False, count=count):
+        tokens = None
+        if count == "provider":
+            tokens = question.driver._run(_count_exchange(question.driver, question.request))
+        found.append(_estimate(extractor, question, tokens))
     return replace(found[0], others=tuple(found[1:]))
 
 
-async def aforesee(extractor: Extractor[Any], text: Any, *, count: Counting) -> Estimate:
+async def aforesee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
     """``foresee``, awaited."""
     found = []
-    for driver, request, size in _asked(extractor, text, asynchronous=True, count=count):
-        asked = count == "provider"
-        told = await driver._run(_count_exchange(driver, request)) if asked else None
-        found.append(_estimate(extractor, driver, request, size, told))
+    for question in _questions(extractor, text, asynchronous=True, count=count):
+        tokens = None
+        if count == "provider":
+            tokens = await question.driver._run(_count_exchange(question.driver, question.request))
+        found.append(_estimate(extractor, question, tokens))
     return replace(found[0], others=tuple(found[1:]))
 
 
-def _asked(
-    extractor: Extractor[Any], text: Any, *, asynchronous: bool, count: Counting
-) -> list[tuple[Any, Request, int]]:
-    """Each model's driver, the request it would get, and the tokens of the document in it."""
+def _questions(
+    extractor: Planned, text: Content, *, asynchronous: bool, count: Counting
+) -> list[_Question]:
+    """What each model of the cascade would be asked."""
     if count not in ("local", "provider"):
         raise ConfigurationError(f'count must be "local" or "provider", not {count!r}')
     document = document_turn(content(text))
@@ -125,10 +124,11 @@ def _asked(
             driver = chosen(model, asynchronous=asynchronous, document=document)()
         else:
             driver = _offline(named(model, document)) if isinstance(model, str) else model
-        request = extractor.plan_for(driver).request(document)
-        request = replace(request, model=request.model or driver.model)
+        plan = extractor.plan_for(driver)
+        request = plan.request(document)
         bare = replace(request, messages=(document,), tools=(), schema=None)
-        found.append((driver, request, count_request(bare, exact=False).tokens))
+        tokens = count_request(bare, exact=False).tokens
+        found.append(_Question(driver, plan, request, tokens))
     return found
 
 
@@ -154,43 +154,44 @@ def _offline(model: str) -> BaseDriver:
     return _class_of(row)(rest, api_key="-", base_url=base_url, **settings)
 
 
-def _estimate(
-    extractor: Extractor[Any], driver: Any, request: Request, document: int, told: int | None
-) -> Estimate:
-    counted = count_request(request) if told is None else _told(told)
-    output = _output(extractor, driver, request, document)
-    ends = [
+def _estimate(extractor: Planned, question: _Question, counted: int | None) -> Estimate:
+    """``counted`` are the tokens of the input, where the provider has counted them."""
+    driver, request = question.driver, question.request
+    tokens = count_request(request) if counted is None else _by_provider(counted)
+    output = _output(extractor.source, question)
+    costs = [
         _cost(driver, request, *pair)
         for pair in zip(
-            (counted.low, counted.tokens, counted.high),
+            (tokens.low, tokens.tokens, tokens.high),
             (output.low, output.tokens, output.high),
             strict=True,
         )
     ]
-    known = all(cost.usd is not None for cost in ends)
-    low, likely, high = (cost.usd if known else None for cost in ends)
-    unknown = next((cost for cost in ends if cost.usd is None), None)
+    known = all(cost.usd is not None for cost in costs)
+    low, likely, high = (cost.usd if known else None for cost in costs)
+    unknown = next((cost for cost in costs if cost.usd is None), None)
     return Estimate(
         model=f"{driver.provider.name}/{request.model}",
-        strategy=extractor.plan_for(driver).strategy,
-        input=counted,
+        strategy=question.plan.strategy,
+        input=tokens,
         output=output,
         low=low,
         likely=likely,
         high=high,
         reason=unknown.reason if unknown else "",
-        source=ends[1].source,
-        as_of=ends[1].as_of,
+        source=costs[1].source,
+        as_of=costs[1].as_of,
     )
 
 
-def _told(tokens: int) -> Count:
+def _by_provider(tokens: int) -> Count:
     return Count(tokens, tokens, tokens, exact=True, method="counted by the provider")
 
 
-def _output(extractor: Extractor[Any], driver: Any, request: Request, document: int) -> Count:
-    size = answer_size(extractor.source.json_schema, document)
-    entry = driver.entry(request.model)
+def _output(source: Source[Any], question: _Question) -> Count:
+    request = question.request
+    size = answer_size(source.json_schema, question.document)
+    entry = question.driver.entry(request.model)
     thinks = bool(entry and entry.features.reasoning) and request.reasoning not in ("none", 0)
     low, likely, high = THINKING if thinks else (0, 0, 0)
     if isinstance(request.reasoning, int):

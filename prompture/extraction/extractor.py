@@ -1,41 +1,55 @@
-"""Extractor: a schema and a model, configured once; and the functions that make one a call."""
+"""Extractor: a schema and a model, configured once."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 
+from prompture.compat import cached_property
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ConfigurationError, SchemaError
-from prompture.extraction.estimating import Estimating
-from prompture.extraction.flow import cascade
-from prompture.extraction.inputs import content, notes_of
+from prompture.extraction.flow import Reader, ValueReader, cascade
+from prompture.extraction.inputs import (
+    Content,
+    Models,
+    Options,
+    Strategy,
+    checked,
+    content,
+    document_turn,
+    notes_of,
+    spelled,
+)
 from prompture.extraction.models import makers
-from prompture.extraction.options import Content, Models, Options, Strategy, checked, spelled
-from prompture.extraction.preflight import check_fits
-from prompture.extraction.prompts import document_turn
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan, plan
-from prompture.extraction.streaming import Streaming
+from prompture.flows.attempts import AttemptLog
 from prompture.flows.base import Flow
 from prompture.flows.run import arun, run
-from prompture.given import half_made, hide_keys
+from prompture.given import half_made
 from prompture.schema.source import Source, source
 from prompture.types import Request
 from prompture.wire.deadline import is_over, within
+
+if TYPE_CHECKING:
+    from prompture.extraction.estimate import Counting, Estimate
+    from prompture.extraction.items import AsyncItemStream, Items, ItemStream, OnError
+    from prompture.extraction.live import RunningBill
+    from prompture.extraction.partial import AsyncPartialStream, PartialStream, Snapshots
 
 T = TypeVar("T")
 PLANS_KEPT = 128
 
 
-class Extractor(Streaming[T], Estimating, Generic[T]):
+class Extractor(Generic[T]):
     """Extracts one schema, as often as you like. Threads and tasks may share one.
 
     Arguments:
@@ -112,6 +126,66 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
         with self._metered():
             return await arun(self._flow(text, asynchronous=True))
 
+    def extract_stream(
+        self,
+        text: Content,
+        *,
+        min_interval: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> PartialStream[T]:
+        """Snapshots of the value while it is written, at most one in ``min_interval`` seconds;
+        the last has the ``result``. Raises what ``extract`` raises, on the way."""
+        from prompture.extraction.partial import PartialStream
+
+        audience = self._snapshots(min_interval, clock)
+        flow = self._flow(text, asynchronous=False, running=audience.running)
+        return PartialStream(flow, audience)
+
+    def aextract_stream(
+        self,
+        text: Content,
+        *,
+        min_interval: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> AsyncPartialStream[T]:
+        """``extract_stream``, to be iterated with ``async for``."""
+        from prompture.extraction.partial import AsyncPartialStream
+
+        audience = self._snapshots(min_interval, clock)
+        flow = self._flow(text, asynchronous=True, running=audience.running)
+        return AsyncPartialStream(flow, audience)
+
+    def extract_items(self, text: Content, *, on_error: OnError = "raise") -> ItemStream[T]:
+        """Every value of the schema that the text holds, each as soon as it is complete.
+
+        ``on_error`` says what becomes of an item that is not valid: ``"raise"`` ends it all with
+        Invalid, ``"skip"`` leaves it out, ``"collect"`` yields it with its problems. Raises
+        what ``extract`` raises; Truncated, when the list was cut off, after its whole items.
+        """
+        from prompture.extraction.items import ItemStream
+
+        items = self._items(on_error)
+        return ItemStream(self._items_flow(text, items, asynchronous=False), items)
+
+    def aextract_items(self, text: Content, *, on_error: OnError = "raise") -> AsyncItemStream[T]:
+        """``extract_items``, to be iterated with ``async for``."""
+        from prompture.extraction.items import AsyncItemStream
+
+        items = self._items(on_error)
+        return AsyncItemStream(self._items_flow(text, items, asynchronous=True), items)
+
+    def estimate(self, text: Content, *, count: Counting = "local") -> Estimate:
+        """What ``extract(text)`` would cost. See ``prompture.estimate``."""
+        from prompture.extraction.estimate import foresee
+
+        return foresee(self, text, count=count)
+
+    async def aestimate(self, text: Content, *, count: Counting = "local") -> Estimate:
+        """``estimate``, awaited."""
+        from prompture.extraction.estimate import aforesee
+
+        return await aforesee(self, text, count=count)
+
     def plan_for(self, driver: BaseDriver) -> Plan:
         """How this driver will be asked: strategy, rewritten schema, prompt. Made once."""
         found = self._plans.get(driver)
@@ -119,19 +193,65 @@ class Extractor(Streaming[T], Estimating, Generic[T]):
             found = self._plans[driver] = self._shared_plan(driver)
         return found
 
-    def _flow(self, text: Any, *, asynchronous: bool, **rules: Any) -> Flow[Any, Extraction[T]]:
+    def _flow(
+        self,
+        text: Any,
+        *,
+        asynchronous: bool,
+        reader: Reader | None = None,
+        running: RunningBill | None = None,
+    ) -> Flow[Any, Extraction[T]]:
         read = content(text)
         document = document_turn(read)
+        log = running.log if running else AttemptLog()
+        if read is not text:
+            log.notes = notes_of(text)
         return cascade(
-            self._reads,
+            reader or ValueReader(self._reads),
             makers(self.model, asynchronous=asynchronous, document=document),
             self.plan_for,
             document,
-            check=check_fits,
             max_retries=self.max_retries,
-            notes=notes_of(text) if read is not text else (),
-            **{"is_over": is_over, **rules},
+            log=log,
+            is_over=running.is_over if running else is_over,
         )
+
+    def _snapshots(self, interval: float, clock: Callable[[], float]) -> Snapshots[T]:
+        from prompture.extraction.live import RunningBill
+        from prompture.extraction.partial import Snapshots
+
+        running = RunningBill(self.budget, self.deadline)
+        return Snapshots(self._reads, running, interval=interval, clock=clock)
+
+    def _items(self, on_error: OnError) -> Items[T]:
+        from prompture.extraction.items import Items
+        from prompture.extraction.live import RunningBill
+
+        running = RunningBill(self.budget, self.deadline)
+        return Items(self._of_items.source, self._reads, running, on_error=on_error)
+
+    def _items_flow(
+        self, text: Any, items: Items[T], *, asynchronous: bool
+    ) -> Flow[Any, Extraction[Any]]:
+        return self._of_items._flow(
+            text, asynchronous=asynchronous, reader=items, running=items.running
+        )
+
+    @cached_property
+    def _of_items(self) -> Extractor[Any]:
+        """The same extractor, for a list of what this one extracts."""
+        from prompture.extraction.envelope import KEY, envelope_of
+
+        other: Extractor[Any] = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.source = other._reads = envelope_of(self.source)
+        # One value alone, as the example of items, is one of them.
+        other.examples = tuple(
+            (text, {KEY: value if isinstance(value, (list, tuple)) else [value]})
+            for text, value in self.examples
+        )
+        other._plans = {}
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         """What it was made of; the rest is made again."""
@@ -221,70 +341,3 @@ def _budget(given: Meter | Decimal | str | float | None) -> Meter | None:
     from prompture.spend.budget import budget_of
 
     return budget_of(given)
-
-
-def extractor_of(schema: Any, options: Mapping[str, Any]) -> Extractor[Any]:
-    """An Extractor of a function's options. Raises UnknownOption."""
-    hide_keys(cast(dict[str, Any], options))  # the very dict of the caller's frame
-    return Extractor(schema, **options)
-
-
-@overload
-def extract(schema: type[T], text: Content, **options: Unpack[Options]) -> T: ...
-@overload
-def extract(schema: TypeAdapter[T], text: Content, **options: Unpack[Options]) -> T: ...
-@overload
-def extract(schema: Any, text: Content, **options: Unpack[Options]) -> Any: ...
-@spelled(Options)
-def extract(schema: Any, text: Content, **options: Unpack[Options]) -> Any:
-    """The value that ``text`` holds for ``schema``, validated.
-
-    ``text`` is a string or a sequence of parts. Options, and what is raised: see Extractor.
-    """
-    return extractor_of(schema, options).extract(text)
-
-
-@overload
-async def aextract(schema: type[T], text: Content, **options: Unpack[Options]) -> T: ...
-@overload
-async def aextract(schema: TypeAdapter[T], text: Content, **options: Unpack[Options]) -> T: ...
-@overload
-async def aextract(schema: Any, text: Content, **options: Unpack[Options]) -> Any: ...
-@spelled(Options)
-async def aextract(schema: Any, text: Content, **options: Unpack[Options]) -> Any:
-    """``extract``, awaited."""
-    return await extractor_of(schema, options).aextract(text)
-
-
-@overload
-def extract_result(schema: type[T], text: Content, **options: Unpack[Options]) -> Extraction[T]: ...
-@overload
-def extract_result(
-    schema: TypeAdapter[T], text: Content, **options: Unpack[Options]
-) -> Extraction[T]: ...
-@overload
-def extract_result(schema: Any, text: Content, **options: Unpack[Options]) -> Extraction[Any]: ...
-@spelled(Options)
-def extract_result(schema: Any, text: Content, **options: Unpack[Options]) -> Extraction[Any]:
-    """The value with its bill, attempts, sources and changes. Options: see Extractor."""
-    return extractor_of(schema, options).extract_result(text)
-
-
-@overload
-async def aextract_result(
-    schema: type[T], text: Content, **options: Unpack[Options]
-) -> Extraction[T]: ...
-@overload
-async def aextract_result(
-    schema: TypeAdapter[T], text: Content, **options: Unpack[Options]
-) -> Extraction[T]: ...
-@overload
-async def aextract_result(
-    schema: Any, text: Content, **options: Unpack[Options]
-) -> Extraction[Any]: ...
-@spelled(Options)
-async def aextract_result(
-    schema: Any, text: Content, **options: Unpack[Options]
-) -> Extraction[Any]:
-    """``extract_result``, awaited."""
-    return await extractor_of(schema, options).aextract_result(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from prompture.errors import (
     BudgetExceeded,
@@ -17,22 +18,13 @@ from prompture.errors import (
     ToolArgumentsInvalid,
     Truncated,
 )
-from prompture.extraction.answer import (
-    CUT,
-    UNREAD,
-    Reading,
-    Rejected,
-    answer_text,
-    read,
-)
+from prompture.extraction.answer import CUT, UNREAD, Reading, Rejected, answer_text, read
 from prompture.extraction.inputs import path_hint
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
-from prompture.extraction.prompts import json_only, tool_complaints
-from prompture.extraction.result import Extraction
-from prompture.extraction.salvage import cause_of, with_rest
-from prompture.extraction.strategy import Plan
+from prompture.extraction.result import Extraction, cause_of, with_rest
+from prompture.extraction.strategy import Plan, json_only
 from prompture.flows.attempts import AttemptLog
-from prompture.flows.base import Ask, Flow
+from prompture.flows.base import Ask, D, Flow
 from prompture.flows.judge import advice, blames_format, complaint, is_slip, status_of, stop_error
 from prompture.schema.blunders import NO_CONTEXT
 from prompture.schema.check import InvalidValue, Problem
@@ -44,135 +36,189 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """What is asked: the whole value by ``whole``, or the parts of ``patch`` by a plan of their
-    own."""
+class Question:
+    """What is asked: the whole value by ``whole``, or the ``parts`` of ``patch`` by a plan of
+    their own. ``whole_tokens`` were the output of the last whole answer."""
 
     request: Request
     plan: Plan
     whole: Plan
     patch: Patch | None = None
-    source: Source[Any] | None = None
+    parts: Source[Any] | None = None
+    whole_tokens: int = 0
 
-    def read(self, whole: Source[Any], completion: Completion) -> Reading:
-        """The whole value. Raises Rejected."""
-        if self.patch is None or self.source is None:
-            return read(whole, self.plan, completion)
+    @property
+    def document(self) -> Message:
+        """The turn with the document, which the turns of re-asking follow."""
+        return self.request.messages[len(self.whole.turns)]
+
+    @property
+    def plain(self) -> Any:
+        """The value that parts of were asked for again, UNREAD where none is known yet."""
+        return self.patch.plain if self.patch else UNREAD
+
+
+class Reader(Protocol):
+    """How the answers of one model are read.
+
+    ``source`` is what is asked for. ``problems`` are those of parts that were given out all the
+    same; every attempt of the log has them.
+    """
+
+    @property
+    def source(self) -> Source[Any]: ...
+
+    @property
+    def problems(self) -> Sequence[Problem]: ...
+
+    def read(self, question: Question, completion: Completion) -> Reading:
+        """The value of an answer. Raises Rejected."""
+        ...
+
+    def is_settled(self) -> bool:
+        """Whether a failure is final: another answer would repeat what was given out."""
+        ...
+
+    def interrupted(self, error: PromptureError) -> None:
+        """The call ended with this error, which may be the reader's own."""
+        ...
+
+
+class ValueReader(Generic[T]):
+    """Reads the whole value from the whole answer."""
+
+    problems: Sequence[Problem] = ()
+
+    def __init__(self, source: Source[T]) -> None:
+        self.source = source
+
+    def read(self, question: Question, completion: Completion) -> Reading:
+        """The value, of which ``question`` may have asked parts only."""
+        patch, parts = question.patch, question.parts
+        if patch is None or parts is None:
+            return read(self.source, question.plan, completion)
         try:
-            part = read(self.source, self.plan, completion)
+            part = read(parts, question.plan, completion)
         except Rejected as exc:
             # Some give the whole value anew, which is as good.
             with suppress(Rejected):
-                return read(whole, self.whole, completion)
+                return read(self.source, question.whole, completion)
             raise Rejected(exc.problems, UNREAD, exc.shown) from exc
-        plain = self.patch.merged(part.value)
+        plain = patch.merged(part.value)
         try:
-            return Reading(whole.validate(plain), plain, part.repairs)
+            return Reading(self.source.validate(plain), plain, part.repairs)
         except InvalidValue as exc:
             raise Rejected(exc.problems, plain) from exc
 
+    def is_settled(self) -> bool:
+        return False
+
+    def interrupted(self, error: PromptureError) -> None:
+        return
+
 
 def one_model(
-    source: Source[T],
-    driver: Any,
+    reader: Reader,
+    driver: D,
     plan: Plan,
-    document: Message,
+    request: Request,
     *,
     max_retries: int,
     log: AttemptLog,
-) -> Flow[Any, Extraction[T]]:
-    """Ask one model, and again up to ``max_retries`` times while its answer is invalid."""
-    question = _Question(plan.request(document), plan, plan)
-    name = f"{driver.provider.name}/{question.request.model or driver.model}"
+) -> Flow[D, Extraction[Any]]:
+    """Ask one model, and again up to ``max_retries`` times while its answer is invalid.
+
+    ``request`` is the plan's for the document. Raises what the call raises, and ExtractionError.
+    """
+    question = Question(request, plan, plan)
+    name = f"{driver.provider.name}/{request.model}"
     tries = 1 + (max_retries if driver.features.reasks else 0)
-    whole_tokens = 0
+    note = partial(_note, log, reader, name)
     for left in reversed(range(tries)):
-        patch = question.patch
+        is_part = question.patch is not None
         try:
-            completion = yield Ask(driver, question.request, patch is not None, question.plan)
+            completion = yield Ask(driver, question.request, is_part, question.plan)
         except PromptureError as exc:
+            reader.interrupted(exc)
             log.failed(exc, name=name, strategy=plan.strategy)
-            if left and isinstance(exc, ToolArgumentsInvalid):
+            if left and isinstance(exc, ToolArgumentsInvalid) and not reader.is_settled():
                 continue
             raise
-        so_far = patch.plain if patch else UNREAD
         if error := stop_error(completion, name=name, max_tokens=plan.template.max_tokens):
-            log.answered(
-                completion,
-                name=name,
-                strategy=plan.strategy,
-                status=status_of(error),
-                error=str(error),
-            )
-            if left and is_slip(completion):
+            note(question, completion, status=status_of(error), error=str(error))
+            if left and is_slip(completion) and not reader.is_settled():
                 continue
-            raise with_rest(error, completion, plan=plan, source=source, plain=so_far)
-        asked = tuple(patch.paths) if patch else ()
+            source, plain = reader.source, question.plain
+            raise with_rest(error, completion, plan=plan, source=source, plain=plain)
         try:
-            reading = question.read(source, completion)
+            reading = reader.read(question, completion)
         except Rejected as exc:
-            log.answered(
-                completion,
-                name=name,
-                strategy=plan.strategy,
-                status="invalid",
-                problems=exc.problems,
-                asked_for=asked,
-            )
-            if not left or exc.problems[0].kind == NO_CONTEXT:
+            note(question, completion, status="invalid", problems=exc.problems)
+            if not left or exc.problems[0].kind == NO_CONTEXT or reader.is_settled():
                 failure = failed(name, exc.problems, tries - left, completion)
-                plain = so_far if exc.plain is UNREAD else exc.plain
-                with_rest(failure, completion, plan=plan, source=source, plain=plain)
+                plain = question.plain if exc.plain is UNREAD else exc.plain
+                with_rest(failure, completion, plan=plan, source=reader.source, plain=plain)
                 raise failure from cause_of(exc)
-            whole_tokens = whole_tokens if patch else completion.usage.output_tokens
-            question = _again(question, source, driver, plan, completion, exc)
+            question = _again(question, reader.source, completion, exc)
             continue
         except BaseException as exc:  # an interrupt while it is read: it was paid for
-            log.answered(completion, name=name, strategy=plan.strategy, error=type(exc).__name__)
+            note(question, completion, error=type(exc).__name__)
             raise
-        saved = max(0, whole_tokens - completion.usage.output_tokens) if patch else 0
-        log.answered(
-            completion, name=name, strategy=plan.strategy, repairs=reading.repairs, asked_for=asked
-        )
-        return _extraction(reading, completion, plan, document, log, name, saved)
+        note(question, completion, repairs=reading.repairs)
+        return _extraction(reading, question, completion, log)
     raise AssertionError("the last try ends in a value or an error")
 
 
-def _extraction(
-    reading: Reading,
-    completion: Completion,
-    plan: Plan,
-    document: Message,
+def _note(
     log: AttemptLog,
+    reader: Reader,
     name: str,
-    saved: int,
+    question: Question,
+    completion: Completion,
+    *,
+    status: str = "ok",
+    problems: Sequence[Problem] = (),
+    error: str = "",
+    repairs: tuple[str, ...] = (),
+) -> None:
+    """Record an answer."""
+    log.answered(
+        completion,
+        name=name,
+        strategy=question.whole.strategy,
+        status=status,
+        problems=(*problems, *reader.problems),
+        error=error,
+        repairs=repairs,
+        asked_for=tuple(question.patch.paths) if question.patch else (),
+    )
+
+
+def _extraction(
+    reading: Reading, question: Question, completion: Completion, log: AttemptLog
 ) -> Extraction[Any]:
+    whole, tokens = question.whole, completion.usage.output_tokens
     return Extraction(
         value=reading.value,
         cost=log.bill(),
         attempts=tuple(log.attempts),
-        model=name,
-        strategy=plan.strategy,
-        changes=plan.rewrite.changes,
+        model=log.attempts[-1].model,
+        strategy=whole.strategy,
+        changes=whole.rewrite.changes,
         raw=completion,
         plain=reading.plain,
-        text=document.text,
-        output_tokens_saved=saved,
+        text=question.document.text,
+        output_tokens_saved=max(0, question.whole_tokens - tokens) if question.patch else 0,
         notes=log.notes,
     )
 
 
 def _again(
-    question: _Question,
-    source: Source[Any],
-    driver: Any,
-    plan: Plan,
-    completion: Completion,
-    rejected: Rejected,
-) -> _Question:
+    question: Question, source: Source[Any], completion: Completion, rejected: Rejected
+) -> Question:
     """The next question: it shows the model its answer and what is wrong with it, and asks for
     the failing parts alone where that is less."""
-    request = question.request
+    request, plan = question.request, question.whole
     patch = None
     if rejected.plain is not UNREAD:
         text = answer_text(source, completion) or ""
@@ -181,27 +227,37 @@ def _again(
     if patch is None:
         # After a patch, the whole is asked for with the schema of the whole again.
         base = request if question.patch is None else plan.template
-        said = complaint(rejected.shown)
-        turns = [*request.messages, *turns_after(completion, said)]
-        return _Question(replace(base, messages=tuple(turns)), plan, plan)
+        turns = _turns_after(completion, complaint(rejected.shown))
+        return Question(replace(base, messages=(*request.messages, *turns)), plan, plan)
     parts = make_source(patch.schema)
     part_plan = plan.for_parts(parts)
-    said = complaint(rejected.shown, parts=tuple(patch.paths))
+    words = complaint(rejected.shown, parts=tuple(patch.paths))
     if part_plan.strategy in ("json_object", "prompt"):
-        said = f"{said}\n\n{json_only(part_plan.rewrite.schema)}"
-    turns = [*request.messages, *turns_after(completion, said)]
-    asked = replace(part_plan.template, messages=tuple(turns))
-    return _Question(asked, part_plan, plan, patch, parts)
+        words = f"{words}\n\n{json_only(part_plan.rewrite.schema)}"
+    turns = _turns_after(completion, words)
+    asked = replace(part_plan.template, messages=(*request.messages, *turns))
+    tokens = question.whole_tokens if question.patch else completion.usage.output_tokens
+    return Question(asked, part_plan, plan, patch, parts, tokens)
 
 
-def turns_after(completion: Completion, said: str) -> list[Message]:
-    """The answer that a model gave, and what is wrong with it."""
+def _turns_after(completion: Completion, words: str) -> list[Message]:
+    """The answer that a model gave, and what is wrong with it. Each tool call needs a result."""
     if completion.tool_calls:
-        return [completion.message(), *tool_complaints(completion.tool_calls, said)]
+        results = [
+            Message(
+                role="tool",
+                call_id=call.id,
+                name=call.name,
+                content=words if i == 0 else "Not used.",
+                is_error=True,
+            )
+            for i, call in enumerate(completion.tool_calls)
+        ]
+        return [completion.message(), *results]
     if completion.text.strip():
-        return [completion.message(), Message(role="user", content=said)]
+        return [completion.message(), Message(role="user", content=words)]
     # An empty turn is refused by most providers, so the complaint follows the document.
-    return [Message(role="user", content=said)]
+    return [Message(role="user", content=words)]
 
 
 def failed(
@@ -211,58 +267,47 @@ def failed(
     shown = "; ".join(str(p) for p in problems[:5])
     more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
     times = "once" if tries == 1 else f"{tries} times"
-    told = f"{name} was asked {times} and gave no valid value: {shown}{more}"
+    message = f"{name} was asked {times} and gave no valid value: {shown}{more}"
     if problems[0].kind == CUT:
-        return Truncated(f"{told}; {advice(completion)}")
-    return Invalid(told, problems=problems)
-
-
-Planner = Callable[[Any], Plan]
-OneModel = Callable[..., Flow[Any, Extraction[Any]]]
-"""``one_model``, or what takes its place."""
+        return Truncated(f"{message}; {advice(completion)}")
+    return Invalid(message, problems=problems)
 
 
 def cascade(
-    source: Source[T],
-    drivers: Sequence[Callable[[], Any]],
-    planner: Planner,
+    reader: Reader,
+    drivers: Sequence[Callable[[], D]],
+    planner: Callable[[D], Plan],
     document: Message,
     *,
-    check: Callable[[Any, Plan, Message], None],
     max_retries: int,
-    log: AttemptLog | None = None,
-    ask: OneModel = one_model,
-    is_settled: Callable[[], bool] = lambda: False,
-    is_over: Callable[[], bool] = lambda: False,
-    notes: tuple[str, ...] = (),
-) -> Flow[Any, Extraction[T]]:
+    log: AttemptLog,
+    is_over: Callable[[], bool],
+) -> Flow[D, Extraction[Any]]:
     """Ask the models in order until one gives a valid value.
 
-    A model that fails in whatever way, or cannot be asked at all (no key), hands on to the next,
-    and stands among the attempts; only a budget that is used up ends
-    the whole, or ``is_settled`` saying that a failure is final, or ``is_over`` that there is no
-    time left. The last error is raised,
-    carrying every attempt and the whole bill. ``ask`` asks one model.
+    A model that fails in whatever way, or cannot be asked at all (no key), is followed by the
+    next, and stands among the attempts. Only three things end the whole: a budget that is used
+    up, a reader that is settled, and ``is_over`` saying that there is no time left. The last error
+    is raised, carrying every attempt and the whole bill.
     """
-    log = log or AttemptLog()
-    log.notes = notes
     last: PromptureError | None = None
     for make in drivers:
         driver, tried = None, len(log.attempts)
         try:
             driver = _made(make)
             plan = planner(driver)
-            check(driver, plan, document)
+            request = plan.request(document)
+            plan.check_fits(request)
             return (
                 yield from _with_fallback(
-                    ask, source, driver, plan, document, max_retries=max_retries, log=log
+                    reader, driver, plan, request, max_retries=max_retries, log=log
                 )
             )
         except BudgetExceeded as exc:
             raise log.attach(exc) from None
         except PromptureError as exc:
             is_last = isinstance(exc, ConfigurationError) and len(drivers) == 1
-            if is_last or is_settled() or is_over():
+            if is_last or reader.is_settled() or is_over():
                 raise log.attach(exc) from exc.__cause__
             if len(log.attempts) == tried:
                 log.failed(exc, name=driver.name if driver else "", strategy="")
@@ -277,7 +322,7 @@ def cascade(
     raise log.attach(last) from last.__cause__
 
 
-def _made(make: Callable[[], Any]) -> Any:
+def _made(make: Callable[[], D]) -> D:
     """A driver. A plugin's row may raise anything."""
     try:
         return make()
@@ -290,8 +335,8 @@ def _made(make: Callable[[], Any]) -> Any:
 
 
 def _explain(error: PromptureError, log: AttemptLog, document: Message, *, models: int) -> None:
-    """Say what the message of the last error cannot know: a likely cause, and how the other
-    models of the cascade failed (as notes, which a traceback shows)."""
+    """Add what the last error cannot know: a likely cause to its message, and, as notes, which a
+    traceback shows, how the other models of the cascade failed."""
     hint = path_hint(document) if isinstance(error, ExtractionError) else ""
     if hint and error.args:
         error.args = (f"{error.args[0]}; {hint}", *error.args[1:])
@@ -303,19 +348,20 @@ def _explain(error: PromptureError, log: AttemptLog, document: Message, *, model
 
 
 def _with_fallback(
-    ask: OneModel,
-    source: Source[T],
-    driver: Any,
+    reader: Reader,
+    driver: D,
     plan: Plan,
-    document: Message,
+    request: Request,
     *,
     max_retries: int,
     log: AttemptLog,
-) -> Flow[Any, Extraction[T]]:
-    """``ask``, in the next looser way where the provider refuses the schema itself."""
+) -> Flow[D, Extraction[Any]]:
+    """``one_model``, in the next looser way where the provider refuses the schema itself."""
     before = len(log.attempts)
     try:
-        return (yield from ask(source, driver, plan, document, max_retries=max_retries, log=log))
+        return (
+            yield from one_model(reader, driver, plan, request, max_retries=max_retries, log=log)
+        )
     except InvalidRequest as exc:
         looser = _looser(plan, exc)
         if looser is None:
@@ -323,7 +369,8 @@ def _with_fallback(
     # The refused request is no attempt of the model's; those before it were.
     answered = max(0, len(log.attempts) - before - 1)
     left = max(0, max_retries - answered)
-    return (yield from ask(source, driver, looser, document, max_retries=left, log=log))
+    again = looser.request(request.messages[-1])
+    return (yield from one_model(reader, driver, looser, again, max_retries=left, log=log))
 
 
 def _looser(plan: Plan, error: InvalidRequest) -> Plan | None:

@@ -1,15 +1,225 @@
-"""What users give as text, checked: a string, or parts."""
+"""What callers give, checked: the text of a document, and the options of ``extract`` and its kin.
+
+The options are written down once, in ``Options``, for type checkers, editors and ``help``.
+"""
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, get_args
 
-from prompture.errors import ConfigurationError
+from prompture import given
+from prompture.errors import ConfigurationError, UnknownOption
+from prompture.extraction.models import listed
 from prompture.types import Document, File, Image, Message, Part, Text
+
+if TYPE_CHECKING:
+    from prompture.drivers.core import BaseDriver
+    from prompture.drivers.meter import Meter
+
+F = TypeVar("F", bound=Callable[..., Any])
+Strategy: TypeAlias = Literal["auto", "json_schema", "tool", "json_object", "prompt"]
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
+Content: TypeAlias = (
+    str | Text | Document | Image | File | Sequence[str | Text | Document | Image | File]
+)
+"""What can be extracted from: a string, a part, or several of both."""
+Models: TypeAlias = "str | BaseDriver | Sequence[str | BaseDriver] | None"
+"""``"provider/model"``, a driver, a cascade of these, or None for the default."""
+
+
+class Options(TypedDict, total=False):
+    """Keywords of an Extractor, which explains them."""
+
+    model: Models
+    instructions: str
+    examples: Sequence[tuple[str, Any] | Mapping[str, Any]]
+    strategy: Strategy
+    max_retries: int
+    budget: Meter | Decimal | str | float | None
+    temperature: float | None
+    max_tokens: int | None
+    reasoning: str | int | None
+    timeout: float | None
+    deadline: float | None
+    cache: bool | str
+    extra: Mapping[str, Any] | None
+    context: Any
+
+
+class StreamOptions(Options, total=False):
+    """``min_interval``: seconds between snapshots, at least."""
+
+    min_interval: float
+
+
+class ItemsOptions(Options, total=False):
+    """``on_error``: what becomes of an item that is not valid."""
+
+    on_error: Literal["raise", "skip", "collect"]
+
+
+class EstimateOptions(Options, total=False):
+    """``count``: who counts the tokens of the input."""
+
+    count: Literal["local", "provider"]
+
+
+_DEFAULTS: Mapping[str, Any] = {
+    "model": None,
+    "instructions": "",
+    "examples": (),
+    "strategy": "auto",
+    "max_retries": 2,
+    "budget": None,
+    "temperature": None,
+    "max_tokens": None,
+    "reasoning": None,
+    "timeout": None,
+    "deadline": None,
+    "cache": False,
+    "extra": None,
+    "context": None,
+    "min_interval": 0.0,
+    "on_error": "raise",
+    "count": "local",
+}
+
+
+def spelled(options: type[Options]) -> Callable[[F], F]:
+    """Show a function's ``**options`` to ``help`` and ``inspect`` as the keywords they are.
+
+    Calls are not touched: what is passed on stays what the caller gave.
+    """
+    keywords = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[name], annotation=said
+        )
+        for name, said in _annotations(options).items()
+    ]
+
+    def mark(function: F) -> F:
+        bare = inspect.signature(function)
+        own = [p for p in bare.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        function.__signature__ = bare.replace(  # type: ignore[attr-defined]
+            parameters=[*own, *keywords]
+        )
+        return function
+
+    return mark
+
+
+def _annotations(options: type[Options]) -> dict[str, Any]:
+    """What is written behind each keyword."""
+    return {k: getattr(v, "__forward_arg__", v) for k, v in options.__annotations__.items()}
+
+
+_OPTIONS = tuple(Options.__annotations__)
+_KNOWN = frozenset(_OPTIONS)
+_REQUEST = ("temperature", "max_tokens", "reasoning", "timeout", "cache", "extra")
+_MEANT = {
+    "system": "instructions",
+    "system_prompt": "instructions",
+    "prompt": "instructions",
+    "response_model": "schema",
+    "retries": "max_retries",
+    "models": "model",
+    "fallbacks": "model",
+    "mode": "strategy",
+    "method": "strategy",
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "validation_context": "context",
+    "few_shot": "examples",
+}
+"""What other libraries call it."""
+
+
+def checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of an Extractor, those that were not given (or are None) by their defaults;
+    those of the request under ``"request"``.
+
+    Raises UnknownOption and ConfigurationError, before anything is sent.
+    """
+    if not options.keys() <= _KNOWN:
+        refuse_unknown(options)
+    found = {**_OWN_DEFAULTS, "request": {}}
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name in _REQUEST:
+            found["request"] |= given.request_options({name: value})
+        else:
+            check = _CHECKS.get(name)
+            found[name] = value if check is None else check(value)
+    return found
+
+
+def check_strategy(strategy: Any) -> Any:
+    """The strategy. Raises ConfigurationError for one there is not."""
+    return given.one_of(strategy, "strategy", STRATEGIES)
+
+
+def refuse_unknown(options: Mapping[str, Any], own: Sequence[str] = ()) -> None:
+    """Raise UnknownOption for what is none of an Extractor's options, nor of the call's own."""
+    names = [name for name in options if name not in _KNOWN and name not in own]
+    for name in names:
+        if name in _MEANT:
+            raise UnknownOption(f"unknown option {name!r}; here it is called {_MEANT[name]}")
+    given.refuse_settings(options)
+    try:
+        given.only_known(names, (*own, *_OPTIONS))
+    except UnknownOption as exc:
+        advice = "What only the provider knows goes into extra={...}"
+        raise UnknownOption(f"{exc}. {advice}") from None
+
+
+def _examples(examples: Any) -> tuple[tuple[Any, Any], ...]:
+    """Pairs of content and value. The values are checked where they are put into a request."""
+    wanted = "a list of (text, value) pairs, or of dicts {'text': ..., 'value': ...}"
+    if isinstance(examples, (str, bytes, Mapping)) or not isinstance(examples, Iterable):
+        raise given.wrong("examples", wanted, examples)
+    return tuple(_example(each, f"examples[{i}]") for i, each in enumerate(examples))
+
+
+def _example(example: Any, place: str) -> tuple[Any, Any]:
+    if isinstance(example, Mapping):
+        if example.keys() != {"text", "value"}:
+            keys = ", ".join(map(str, example))
+            raise ConfigurationError(f"{place} must have the keys text and value; it has {keys}")
+        example = (example["text"], example["value"])
+    if not isinstance(example, (tuple, list)) or len(example) != 2:
+        raise ConfigurationError(
+            f"{place} must be a (text, value) pair or a dict with text and value,"
+            f" not {type(example).__name__}"
+        )
+    text, value = example
+    try:
+        return content(text), value
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{place}: {exc}") from None
+
+
+def _models(model: Any) -> Any:
+    listed(model)
+    return model
+
+
+_OWN_DEFAULTS = {name: _DEFAULTS[name] for name in _OPTIONS if name not in _REQUEST}
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "model": _models,
+    "instructions": lambda value: given.words(value, "instructions", empty=True),
+    "examples": _examples,
+    "strategy": check_strategy,
+    "deadline": lambda value: given.seconds(value, "deadline"),
+    "max_retries": lambda value: given.count(value, "max_retries", least=0),
+}
+
 
 _BINARY = bytes(byte for byte in range(32) if byte not in b"\t\n\x0b\x0c\r\x1b")
 _STRAY = 2
@@ -67,10 +277,10 @@ def _advice(text: Any) -> str:
     return f"text must be a string or a sequence of parts, not {type(text).__name__}"
 
 
-def notes_of(given: Any) -> tuple[str, ...]:
+def notes_of(text: Any) -> tuple[str, ...]:
     """What ``content`` changes in a text that it takes, and what the caller may not have meant."""
-    is_one = isinstance(given, (str, Text, Document, Image, File))
-    parts = (given,) if is_one else tuple(given)
+    is_one = isinstance(text, (str, Text, Document, Image, File))
+    parts = (text,) if is_one else tuple(text)
     notes = []
     if len(parts) > 1 and all(isinstance(part, str) for part in parts):
         notes.append(
@@ -131,3 +341,12 @@ def _binary_in(text: str) -> int:
     """How many control characters a text has. Bytes below 32 are in no other UTF-8 sequence."""
     data = text.encode("utf-8", "replace")
     return len(data) - len(data.translate(None, _BINARY))
+
+
+def document_turn(content: str | tuple[Part, ...]) -> Message:
+    """The user turn with the document.
+
+    The codecs show the names of documents. In the turn's text, where spans are counted, a name
+    would move every place.
+    """
+    return Message(role="user", content=content)

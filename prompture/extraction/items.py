@@ -1,38 +1,33 @@
-"""The items of a list, each handed out the moment it is complete."""
+"""The items of a list, each yielded the moment it is complete."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 from prompture import given
-from prompture.drivers.meter import Meter
-from prompture.errors import (
-    ConfigurationError,
-    Invalid,
-    PromptureError,
-    ToolArgumentsInvalid,
-)
+from prompture.errors import ConfigurationError, Invalid, PromptureError
 from prompture.extraction.answer import (
     CUT,
     SEVERAL,
+    UNREAD,
+    Reading,
     Rejected,
     answer_text,
     read_text,
     unlike_calls,
 )
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
-from prompture.extraction.flow import failed, turns_after
+from prompture.extraction.flow import Question
 from prompture.extraction.live import AsyncLive, Live, RunningBill
 from prompture.extraction.partial import json_pieces
-from prompture.extraction.salvage import cause_of, with_rest
+from prompture.extraction.result import cause_of
 from prompture.extraction.strategy import Plan
-from prompture.flows.attempts import AttemptLog
-from prompture.flows.base import Ask, Flow, HasModel
-from prompture.flows.judge import complaint, is_slip, status_of, stop_error
+from prompture.flows.base import Ask, Flow, Generates, GeneratesAsync, HasModel
+from prompture.flows.judge import stop_error
 from prompture.flows.stream import Listener, astream, stream
 from prompture.money import Bill
 from prompture.schema.candidates import DOUBTFUL, Candidate, Found
@@ -43,7 +38,7 @@ from prompture.schema.partial import ItemScanner, PartialJSONError
 from prompture.schema.repair import NotJSON, choice, search
 from prompture.schema.source import Source
 from prompture.schema.typed import to_json
-from prompture.types import Completion, Delta, Message
+from prompture.types import Completion, Delta
 
 T = TypeVar("T")
 OnError = Literal["raise", "skip", "collect"]
@@ -64,7 +59,7 @@ class Item(Generic[T]):
     raw: str = field(default="", repr=False)
 
 
-class _Reader(Generic[T]):
+class _ItemListener(Generic[T]):
     """Listens to one answer. What the scanner cannot read is repaired at the end."""
 
     def __init__(self, audience: Items[T], plan: Plan) -> None:
@@ -93,7 +88,7 @@ class _Reader(Generic[T]):
 
     def _items(self, found: Sequence[tuple[int, str]]) -> Iterable[Item[T]]:
         assert self._how is not None
-        return self._audience.hand_out(found, self._how)
+        return self._audience.read_items(found, self._how)
 
     def end(self, completion: Completion) -> Iterable[Item[T]]:
         """What the scanner did not get, out of the repaired whole."""
@@ -115,10 +110,10 @@ class _Reader(Generic[T]):
             return ()
         how = ItemReader((), lambda raw: validated(audience.one, raw))
         rest = [(i, to_json(items[i])) for i in range(audience.count, len(items))]
-        return audience.hand_out(rest, how)
+        return audience.read_items(rest, how)
 
     def _others(self, completion: Completion) -> tuple[Problem, ...]:
-        """The problem of an answer that holds another list than the one that was handed out."""
+        """The problem of an answer that holds another list than the one that was read as it came."""
         start, end = self._scanner.span
         text = answer_text(self._audience.source, completion) or ""
         if start is None or not _BRACKET.search(text[:start] + text[end:]):
@@ -193,36 +188,36 @@ class _Reader(Generic[T]):
 
 
 class Items(Generic[T]):
-    """The audience of ``extract_items``, and the flow that it belongs to.
+    """The audience of ``extract_items``, and the reader of its flow.
 
     ``source`` is the envelope's, ``one`` that of an item. A model is asked again only as long as
-    no item has been handed out.
+    no item has been yielded.
     """
 
     def __init__(
         self,
         source: Source[Any],
         one: Source[T],
+        running: RunningBill,
         *,
         on_error: OnError,
-        budget: Meter | None,
-        deadline: float | None = None,
     ) -> None:
         if on_error not in get_args(OnError):
             raise ConfigurationError(given.unknown("on_error", on_error, get_args(OnError)))
         self.source = source
         self.one = one
-        self.running = RunningBill(budget, deadline)
+        self.running = running
         self.count = 0
         self.wrong: tuple[Problem, ...] = ()
         """What is wrong with the answer as a whole."""
-        self._bad: list[Problem] = []
+        self.problems: list[Problem] = []
+        """What is wrong with items, whatever became of them."""
         self._on_error = on_error
         self._stopped: Invalid | None = None
 
     def listen(self, ask: Ask[HasModel]) -> Listener[Item[T]]:
         self.running.open(ask)
-        return _Reader(self, ask.plan)
+        return _ItemListener(self, ask.plan)
 
     def metered(self) -> AbstractContextManager[None]:
         return self.running.metered()
@@ -230,7 +225,7 @@ class Items(Generic[T]):
     def result(self, value: Any) -> Iterable[Item[T]]:
         return ()
 
-    def hand_out(self, found: Sequence[tuple[int, str]], how: ItemReader) -> Iterable[Item[T]]:
+    def read_items(self, found: Sequence[tuple[int, str]], how: ItemReader) -> Iterable[Item[T]]:
         """The items, each validated as it is asked for. Raises Invalid for a bad one, if so
         wanted."""
         read = how.read
@@ -249,7 +244,7 @@ class Items(Generic[T]):
         placed = [
             Problem(f"/{index}{p.pointer}", p.message, p.kind, p.value) for p in error.problems
         ]
-        self._bad += placed[: PROBLEM_LIMIT - len(self._bad)]
+        self.problems += placed[: PROBLEM_LIMIT - len(self.problems)]
         if self._on_error == "skip":
             return None
         if self._on_error == "collect":
@@ -263,66 +258,28 @@ class Items(Generic[T]):
         """Whether a failure is final: items are out that another answer would repeat."""
         return self.count > 0 or self._stopped is not None
 
-    def ask(
-        self,
-        source: Source[Any],
-        driver: Any,
-        plan: Plan,
-        document: Message,
-        *,
-        max_retries: int,
-        log: AttemptLog,
-    ) -> Flow[Any, None]:
-        """Ask one model, and again while its answer is no list."""
-        request = plan.request(document)
-        name = f"{driver.provider.name}/{request.model or driver.model}"
-        tries = 1 + (max_retries if driver.features.reasks else 0)
-        for left in reversed(range(tries)):
-            try:
-                completion = yield Ask(driver, request, plan=plan)
-            except PromptureError as exc:
-                if exc is self._stopped:
-                    exc.bill = Bill(tuple(self.running.recorder.charges))
-                log.failed(exc, name=name, strategy=plan.strategy)
-                if left and isinstance(exc, ToolArgumentsInvalid) and not self.is_settled():
-                    continue
-                raise
-            error = stop_error(completion, name=name, max_tokens=plan.template.max_tokens)
-            status = status_of(error) if error else "invalid" if self.wrong else "ok"
-            log.answered(
-                completion,
-                name=name,
-                strategy=plan.strategy,
-                status=status,
-                problems=(*self.wrong, *self._bad),
-                error=str(error or ""),
-            )
-            if error and left and is_slip(completion) and not self.is_settled():
-                continue
-            if error:
-                raise with_rest(error, completion, plan=plan, source=source)
-            if not self.wrong:
-                return
-            if self.is_settled():
-                break
-            said = complaint(self.wrong)
-            request = replace(request, messages=(*request.messages, *turns_after(completion, said)))
-        failure = failed(name, self.wrong, tries - left, completion)
-        raise with_rest(failure, completion, plan=plan, source=source)
+    def read(self, question: Question, completion: Completion) -> Reading:
+        """Nothing more: the items were read while they came. Raises Rejected where the answer as
+        a whole is no list."""
+        if self.wrong:
+            raise Rejected(self.wrong, UNREAD)
+        return Reading(None, None)
 
-
-Run = Callable[[Items[T]], Flow[Any, Any]]
+    def interrupted(self, error: PromptureError) -> None:
+        """The bill of what this reader raised itself, in the middle of a call."""
+        if error is self._stopped:
+            error.bill = Bill(tuple(self.running.recorder.charges))
 
 
 class ItemStream(Live[Item[T]]):
     """Items as they come. See Live for leaving it."""
 
-    def __init__(self, audience: Items[T], run: Run[T]) -> None:
-        super().__init__(stream(run(audience), audience), audience.running)
+    def __init__(self, flow: Flow[Generates, object], audience: Items[T]) -> None:
+        super().__init__(stream(flow, audience), audience.running)
 
 
 class AsyncItemStream(AsyncLive[Item[T]]):
     """ItemStream in the async colour."""
 
-    def __init__(self, audience: Items[T], run: Run[T]) -> None:
-        super().__init__(astream(run(audience), audience), audience.running)
+    def __init__(self, flow: Flow[GeneratesAsync, object], audience: Items[T]) -> None:
+        super().__init__(astream(flow, audience), audience.running)

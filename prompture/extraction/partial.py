@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from prompture import given
-from prompture.drivers.meter import Meter
 from prompture.extraction.live import AsyncLive, Live, RunningBill
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
-from prompture.flows.base import Ask, Flow, HasModel
+from prompture.flows.base import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.stream import Listener, astream, stream
 from prompture.schema.blunders import blunder
 from prompture.schema.check import Problem
@@ -207,7 +206,7 @@ def json_pieces(name: str) -> Callable[[Delta], tuple[str, bool]]:
     return piece
 
 
-class _Reader(Generic[T]):
+class _PartialListener(Generic[T]):
     """Listens to one answer. What is no JSON is left to the reading of the whole."""
 
     def __init__(
@@ -269,13 +268,12 @@ class Snapshots(Generic[T]):
     def __init__(
         self,
         source: Source[T],
+        running: RunningBill,
         *,
-        budget: Meter | None,
         interval: float,
-        deadline: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.running = RunningBill(budget, deadline)
+        self.running = running
         self.last: Extraction[T] | None = None
         self._source = source
         self._interval = given.number(interval, "min_interval", least=0) or 0.0
@@ -289,7 +287,7 @@ class Snapshots(Generic[T]):
         if ask.part:
             return _Deaf()
         due = self._is_due if self._interval > 0 else _always
-        return _Reader(self._source, ask.plan, self._attempt, due)
+        return _PartialListener(self._source, ask.plan, self._attempt, due)
 
     def metered(self) -> AbstractContextManager[None]:
         return self.running.metered()
@@ -310,14 +308,11 @@ def _always() -> bool:
     return True
 
 
-Run = Callable[[RunningBill], Flow[Any, Extraction[T]]]
-
-
 class PartialStream(Live[Partial[T]]):
     """Snapshots as they come, the last with the ``result``. See Live for leaving it."""
 
-    def __init__(self, audience: Snapshots[T], run: Run[T]) -> None:
-        super().__init__(stream(run(audience.running), audience), audience.running)
+    def __init__(self, flow: Flow[Generates, Extraction[T]], audience: Snapshots[T]) -> None:
+        super().__init__(stream(flow, audience), audience.running)
         self._audience = audience
 
     @property
@@ -329,8 +324,8 @@ class PartialStream(Live[Partial[T]]):
 class AsyncPartialStream(AsyncLive[Partial[T]]):
     """PartialStream in the async colour."""
 
-    def __init__(self, audience: Snapshots[T], run: Run[T]) -> None:
-        super().__init__(astream(run(audience.running), audience), audience.running)
+    def __init__(self, flow: Flow[GeneratesAsync, Extraction[T]], audience: Snapshots[T]) -> None:
+        super().__init__(astream(flow, audience), audience.running)
         self._audience = audience
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import prompture
-from prompture.extraction import options
+from prompture.extraction import inputs
 
 OWN: dict[str, dict[str, Any]] = {
     "extract": {},
@@ -29,7 +29,7 @@ OF_EXTRACTOR = keywords(prompture.Extractor)
 
 
 def test_what_is_typed_is_what_an_extractor_takes() -> None:
-    assert list(options.Options.__annotations__) == list(OF_EXTRACTOR)
+    assert list(inputs.Options.__annotations__) == list(OF_EXTRACTOR)
 
 
 @pytest.mark.parametrize("colour", ["", "a"])
