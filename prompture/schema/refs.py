@@ -44,7 +44,8 @@ class Scope:
 
     def within(self, node: dict[str, Any]) -> Scope:
         """The scope of a subschema of this one."""
-        if self._resolver is None or ("$id" not in node and "id" not in node):
+        own = node.get("id" if self._draft == 4 else "$id")
+        if self._resolver is None or not isinstance(own, str):  # another kind is refused elsewhere
             return self
         inner = self._resolver.in_subresource(_specification(self._draft).create_resource(node))
         return Scope(self._root, self._draft, inner)

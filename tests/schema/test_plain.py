@@ -19,6 +19,7 @@ from prompture.schema.check import PROBLEM_LIMIT, InvalidValue
 from prompture.schema.keywords import _divides, _frozen
 from prompture.schema.source import source
 
+DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -491,3 +492,22 @@ def test_an_older_draft_does_not_hide_a_fault() -> None:
 def test_a_reference_beside_a_list_where_a_schema_belongs() -> None:
     with pytest.raises(SchemaError):
         source({"items": [-1, [True], {"$ref": "elsewhere"}]})
+
+
+@pytest.mark.parametrize("draft", ["draft-04", "draft/2020-12"])
+@pytest.mark.parametrize("word", ["id", "$id"])
+def test_an_identifier_that_is_no_text(draft: str, word: str) -> None:
+    """Refused with its place where it identifies, also where references go by identifiers."""
+    named = {"$id": "https://a.example/n", "id": "https://a.example/n", "type": "integer"}
+    schema = {
+        "$schema": f"https://json-schema.org/{draft}/schema" if "/" in draft else DRAFT_4,
+        "type": "object",
+        "properties": {"n": {"$ref": "https://a.example/n"}, "m": {word: {}, "type": "string"}},
+        "definitions": {"n": named},
+    }
+    identifies = (word == "id") is ("draft-04" in draft)
+    if identifies:
+        with pytest.raises(SchemaError, match=r"/properties/m/\$?id"):
+            source(schema)
+    else:
+        assert source(schema).name
