@@ -100,7 +100,7 @@ if TYPE_CHECKING:
     from prompture.spend.budget import Budget as Budget
     from prompture.spend.ledger import Ledger as Ledger
     from prompture.spend.ledger import ledger as ledger
-    from prompture.spend.ledger_query import Book as Book
+    from prompture.spend.ledger_query import LedgerReader as LedgerReader
     from prompture.spend.scope import bind as bind
     from prompture.spend.scope import labels as labels
     from prompture.spend.track import track as track
@@ -119,6 +119,8 @@ if TYPE_CHECKING:
     from prompture.types import ToolCall as ToolCall
     from prompture.types import Usage as Usage
     from prompture.wire.retry import Retry as Retry
+
+    Book = LedgerReader  # an old name, see _RENAMED
 
 __version__ = "0.1.0"
 
@@ -158,7 +160,7 @@ _HOMES = {
     "prompture.media": "file image",
     "prompture.money": "Bill Charge Cost",
     "prompture.spend.scope": "bind labels",
-    "prompture.spend.ledger_query": "Book",
+    "prompture.spend.ledger_query": "LedgerReader",
     "prompture.spend.budget": "Budget",
     "prompture.spend.ledger": "Ledger ledger",
     "prompture.spend.track": "track",
@@ -191,6 +193,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
     for stem, module in _DRIVERS.items()
     for colour in ("", "Async")
 }
+_RENAMED = {"Book": "LedgerReader"}
+"""Old names, which still work, with a DeprecationWarning."""
 
 __all__ = ["__version__", *sorted([*_HOME_OF, *_MODULES])]
 
@@ -202,7 +206,9 @@ if not TYPE_CHECKING:  # a checker shall find a name that is not there
             return import_module(f"prompture.{name}")
         home = _HOME_OF.get(name)
         if home is None:
-            raise AttributeError(f"module 'prompture' has no attribute {name!r}")
+            from prompture.compat import renamed
+
+            return renamed(__name__, name, _RENAMED)
         found = getattr(import_module(home), name)
         globals()[name] = found
         return found

@@ -1,11 +1,13 @@
-"""What differs between versions of Python, and the private names of other packages.
+"""What differs between versions: of Python, of this package, of the private names of others.
 
 Each such name has a fallback, so that a release without it takes away no more than it must.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Callable, Mapping
 from queue import Queue
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,7 @@ else:
             return found
 
 
-__all__ = ["cached_property", "free_queues", "is_own"]
+__all__ = ["cached_property", "free_queues", "is_own", "renamed"]
 
 
 def is_own(function: Any, package: str) -> bool:
@@ -53,3 +55,15 @@ def free_queues(manager: Any) -> None:
         queue = pool.pool
         if isinstance(queue, Queue) and queue.mutex.locked():
             queue.mutex.release()
+
+
+def renamed(module: str, name: str, names: Mapping[str, str]) -> Any:
+    """For a module's ``__getattr__``: what an old name of it stands for, with a warning.
+
+    ``names`` are old names and their new ones. Raises AttributeError for any other.
+    """
+    new = names.get(name)
+    if new is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    warnings.warn(f"{module}.{name} is now {module}.{new}", DeprecationWarning, stacklevel=3)
+    return getattr(sys.modules[module], new)

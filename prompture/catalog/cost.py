@@ -1,6 +1,6 @@
 """The price of a call: usage times rates, bucket by bucket, exact to the last digit.
 
-The arithmetic is on whole numbers (a rate is scaled to an integer once, in a ``Plan``), so that
+The arithmetic is on whole numbers (a rate is scaled to an integer once, in a ``RatePlan``), so that
 no decimal context can round it, and a usual call costs a few microseconds.
 """
 
@@ -93,7 +93,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RatePlan:
     """Flat rates, ready to be counted with. ``scale`` is the power of ten of a whole unit.
 
     None stands for "no rate of its own". ``charges`` is False where everything is free.
@@ -196,7 +196,7 @@ def flat_rates(rates: Rates, usage: Usage, *, when: datetime | None = None) -> R
     return long[-1] if long else rates
 
 
-def _choose(rates: Rates, usage: Usage, when: datetime | None) -> Plan | str:
+def _choose(rates: Rates, usage: Usage, when: datetime | None) -> RatePlan | str:
     chosen = flat_rates(rates, usage, when=when)
     if isinstance(chosen, str):
         return chosen
@@ -215,7 +215,7 @@ def _aware(when: datetime | None) -> datetime:
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
-def _plan(rates: Rates) -> Plan:
+def _plan(rates: Rates) -> RatePlan:
     """Compile rates, ignoring tiers, modes and hours, and keep the result with them."""
     stated = [rates.input, rates.output, *rates.cache_writes.values(), rates.request]
     optional = [rates.cache_read, rates.cache_write, *_apart(rates).values()]
@@ -234,7 +234,7 @@ def _plan(rates: Rates) -> Plan:
         return unit(name, rates.input, rule="no rate of its own in the catalogue: as plain input")
 
     parts = {n: unit(n, amount) for n, amount in _apart(rates).items() if amount is not None}
-    plan = Plan(
+    plan = RatePlan(
         scale=scale,
         charges=any(stated),
         input=unit("input", rates.input),

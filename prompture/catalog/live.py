@@ -55,7 +55,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class DiskCache:
     """The folder where the copy lies, and the stamp of the last failure."""
 
     folder: Path
@@ -215,7 +215,7 @@ def _words(error: BaseException) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CatalogSettings:
     """What the environment says: whether to use the network, from where, and where to cache.
 
     ``PROMPTURE_OFFLINE=1`` or ``PROMPTURE_CATALOG=offline`` keep off the network (what lies in
@@ -230,8 +230,8 @@ class Settings:
     folder: Path
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> Settings:
-        """Settings of an environment."""
+    def read(cls, environ: Mapping[str, str]) -> CatalogSettings:
+        """CatalogSettings of an environment."""
         mode = environ.get("PROMPTURE_CATALOG", "").strip().lower()
         offline = environ.get("PROMPTURE_OFFLINE", "").strip().lower() not in (
             "",

@@ -1,4 +1,4 @@
-"""Finding a model in the books under any of its names."""
+"""Finding a model in the sources under any of its names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from decimal import Decimal
 from prompture.catalog import names
 from prompture.catalog.models import FREE, Entry, Rates
 from prompture.catalog.price_rules import times
-from prompture.catalog.sources import Book
+from prompture.catalog.sources import CatalogSource
 
 
-def listed(books: Iterable[Book], provider: str, model: str) -> Entry | None:
-    found = _listed(books, provider, model)
+def listed(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry | None:
+    found = _listed(sources, provider, model)
     if found is None or provider != "amazon-bedrock":
         return found
     bare = names.bare_bedrock(model)
@@ -25,36 +25,36 @@ def listed(books: Iterable[Book], provider: str, model: str) -> Entry | None:
         place = "us-gov"
     plain = bare.removeprefix(f"{place}.") if place else bare
     forms = names.bedrock_forms(f"global.{plain}")
-    worldwide = next((e for e in (_exact(books, provider, f) for f in forms) if e), None)
+    worldwide = next((e for e in (_exact(sources, provider, f) for f in forms) if e), None)
     return priced_at(place, found, worldwide)
 
 
-def _listed(books: Iterable[Book], provider: str, model: str) -> Entry | None:
+def _listed(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry | None:
     for owner, name in names.candidates(provider, model):
-        entry = _exact(books, owner, name)
+        entry = _exact(sources, owner, name)
         if entry is not None:
             return entry if provider not in names.LOCAL else _local(entry)
-    dated = _dated(books, provider, model)
+    dated = _dated(sources, provider, model)
     if dated is not None:
         return dated
     if provider == "openrouter" and model.endswith(":free"):
-        base = listed(books, provider, model.removesuffix(":free"))
+        base = listed(sources, provider, model.removesuffix(":free"))
         return None if base is None else replace(base, id=model, rates=FREE)
     if provider in names.LOCAL and not model.endswith("-cloud"):
         return _local(Entry(provider=provider, id=model, name=model))
     return None
 
 
-def _exact(books: Iterable[Book], provider: str, model: str) -> Entry | None:
-    entries = (book.get(provider, model) for book in books)
+def _exact(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry | None:
+    entries = (source.get(provider, model) for source in sources)
     return next((entry for entry in entries if entry is not None), None)
 
 
-def _dated(books: Iterable[Book], provider: str, model: str) -> Entry | None:
+def _dated(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry | None:
     """An undated name or ``-latest``, where all dated ones cost the same: the newest of them."""
-    for book in books:
+    for source in sources:
         entries = [
-            book.get(provider, i) for i in names.newest_of(model, list(book.models(provider)))
+            source.get(provider, i) for i in names.newest_of(model, list(source.models(provider)))
         ]
         known = [entry for entry in entries if entry is not None]
         if known and all(entry.rates == known[0].rates for entry in known):

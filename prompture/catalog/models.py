@@ -12,7 +12,7 @@ from prompture.money import ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ModelLimits:
     """Tokens; None where not stated. ``input`` is a limit of its own below the window."""
 
     context: int | None = None
@@ -21,7 +21,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Features:
+class ModelFeatures:
     """What a model can do. None means that the catalogue does not say, not that it cannot.
 
     ``inputs`` and ``outputs`` are the modalities (text, image, audio, video, pdf).
@@ -144,8 +144,8 @@ class Entry:
     provider: str
     id: str
     name: str = ""
-    limits: Limits = Limits()
-    features: Features = Features()
+    limits: ModelLimits = ModelLimits()
+    features: ModelFeatures = ModelFeatures()
     rates: Rates | None = None
     status: str = ""
     released: str = ""

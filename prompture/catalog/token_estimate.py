@@ -23,7 +23,7 @@ from operator import mul
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class TokenizerFamily:
     """Models that share a tokenizer, as far as can be told.
 
     ``factor`` is on the o200k estimate, ``spread`` the relative half-width of the range that
@@ -38,18 +38,18 @@ class Family:
 
 
 FAMILIES = {
-    "o200k": Family(1.0, 0.12, (0.038, 0.101, 692)),
-    "cl100k": Family(1.0, 0.14, (0.038, 0.119, 692)),
-    "claude": Family(1.10, 0.17, (0.040, 0.152, 52)),
-    "claude-5": Family(1.45, 0.30),
-    "gemini": Family(1.03, 0.13, (0.041, 0.121, 88)),
-    "llama": Family(1.02, 0.12, (0.023, 0.057, 26), overhead=10),
-    "mistral": Family(1.0, 0.16, (0.043, 0.149, 13)),
-    "qwen": Family(1.05, 0.20, (0.034, 0.175, 17), overhead=5),
-    "deepseek": Family(1.0, 0.14, (0.035, 0.126, 11)),
-    "grok": Family(1.01, 0.14, (0.053, 0.104, 11)),
-    "command": Family(1.05, 0.30),
-    "unknown": Family(1.05, 0.30),
+    "o200k": TokenizerFamily(1.0, 0.12, (0.038, 0.101, 692)),
+    "cl100k": TokenizerFamily(1.0, 0.14, (0.038, 0.119, 692)),
+    "claude": TokenizerFamily(1.10, 0.17, (0.040, 0.152, 52)),
+    "claude-5": TokenizerFamily(1.45, 0.30),
+    "gemini": TokenizerFamily(1.03, 0.13, (0.041, 0.121, 88)),
+    "llama": TokenizerFamily(1.02, 0.12, (0.023, 0.057, 26), overhead=10),
+    "mistral": TokenizerFamily(1.0, 0.16, (0.043, 0.149, 13)),
+    "qwen": TokenizerFamily(1.05, 0.20, (0.034, 0.175, 17), overhead=5),
+    "deepseek": TokenizerFamily(1.0, 0.14, (0.035, 0.126, 11)),
+    "grok": TokenizerFamily(1.01, 0.14, (0.053, 0.104, 11)),
+    "command": TokenizerFamily(1.05, 0.30),
+    "unknown": TokenizerFamily(1.05, 0.30),
 }
 _NAMES = (
     (r"claude-(?:opus-(?:4-[7-9]|[5-9])|sonnet-[5-9]|haiku-[5-9]|fable)", "claude-5"),

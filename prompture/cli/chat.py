@@ -90,13 +90,13 @@ def _server(text: str) -> str | list[str]:
 
 def _function(text: str) -> Callable[..., Any]:
     """The function that ``module:name`` or ``file.py:name`` names."""
-    from prompture.cli.schema import _file_module, imported
+    from prompture.cli.schema import file_module, imported
 
     home, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier():
         raise ConfigurationError(f"write a tool as module:function or file.py:function: {text!r}")
     if home.endswith(".py"):
-        module = _file_module(home)
+        module = file_module(home)
     else:
         module = imported(home)
     found = getattr(module, name, None)

@@ -16,7 +16,7 @@ import click
 from prompture.cli.console import print_table
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.money import ZERO, format_usd, short_usd
-from prompture.spend.ledger_query import Book, Sum, since_of
+from prompture.spend.ledger_query import LedgerReader, Sum, since_of
 
 _COLUMNS = ("calls", "failed", "input", "output", "cached", "seconds", "usd", "unknown")
 
@@ -41,11 +41,11 @@ def command(
     The ledger is on in programs that call prompture.ledger(...) or run with PROMPTURE_LEDGER.
     A price that nobody knows counts in the column "unknown", not as 0 dollars.
     """
-    book = Book(ledger)
+    reader = LedgerReader(ledger)
     start = since_of(since) if since is not None else None
     if reprice:
-        _reprice(book, start)
-    sums = book.sums(by, since=start)
+        _reprice(reader, start)
+    sums = reader.sums(by, since=start)
     if plot is not None:
         _plot(sums, by, Path(plot))
     # A spreadsheet adds up by itself; a line with the total would be counted again.
@@ -58,9 +58,9 @@ def command(
         print_table(columns, rows, right=range(1, len(columns)), least=least)
     if not sums:
         click.echo("no calls in the ledger" + (f" since {since}" if since else ""), err=True)
-    if book.lost:
-        click.echo(f"{book.lost} calls could not be noted and are missing", err=True)
-    book.close()
+    if reader.lost:
+        click.echo(f"{reader.lost} calls could not be noted and are missing", err=True)
+    reader.close()
 
 
 def _as_data(rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
@@ -72,8 +72,8 @@ def _as_data(rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
         ]
 
 
-def _reprice(book: Book, since: datetime | None) -> None:
-    done = book.reprice(since=since)
+def _reprice(reader: LedgerReader, since: datetime | None) -> None:
+    done = reader.reprice(since=since)
     click.echo(
         f"{done.corrected} of {done.calls} calls have a new price: ${format_usd(done.before)}"
         f" then, ${format_usd(done.after)} now; both are kept",

@@ -48,7 +48,7 @@ def command(
     """
     made = schema_of(schema)
     texts = [text_of(name) for name in files]
-    sums = [_of_all(made, texts, model, count, options) for model in models or (None,)]
+    sums = [_estimate_all(made, texts, model, count, options) for model in models or (None,)]
     sums.sort(key=lambda r: (r["likely"] is None, r["likely"] or 0))
     if style == "json":
         write_json(sys.stdout, [_plain(r) for r in sums], indent=2)
@@ -58,7 +58,7 @@ def command(
         echo(reason, err=True)
 
 
-def _of_all(
+def _estimate_all(
     schema: Any, texts: Sequence[Any], model: str | None, count: Any, options: dict[str, Any]
 ) -> dict[str, Any]:
     extractor: Extractor[Any] = Extractor(schema, model=model, **options)

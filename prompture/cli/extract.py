@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from prompture.cli.console import OK, SOME_FAILED, code_of, echo, for_a_shell
-from prompture.cli.output import Output, Row
+from prompture.cli.output import AnswerWriter, Row
 from prompture.cli.schema import schema_of
 from prompture.errors import (
     AuthenticationError,
@@ -92,7 +92,10 @@ def command(
     style = style or _default_style(names, output, sources=sources)
     rows: list[Row] = []
     # The whole bill, the call included that Ctrl-C breaks off: an interrupt has no row.
-    with track() as spent, Output(output, style, sources=sources, alone=len(names) == 1) as out:
+    with (
+        track() as spent,
+        AnswerWriter(output, style, sources=sources, alone=len(names) == 1) as out,
+    ):
         try:
             for row in _progress(_rows(extractor, names), len(names), shown=not quiet and out.bar):
                 rows.append(row)

@@ -38,7 +38,7 @@ class Row:
         return to_plain(self.found.value)
 
 
-class Output:
+class AnswerWriter:
     """Takes rows as they come, writes them as soon as its format allows it.
 
     A file is opened before anything is paid for. JSON Lines go into it one by one. JSON and tables
@@ -70,7 +70,7 @@ class Output:
         live = self._style == "jsonl" and self._path is None
         return not (live and sys.stdout.isatty())
 
-    def __enter__(self) -> Output:
+    def __enter__(self) -> AnswerWriter:
         return self
 
     def __exit__(

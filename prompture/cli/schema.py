@@ -85,10 +85,10 @@ def schema_of(text: str) -> Any:
         return _json(text, "the schema on the command line")
     path, colon, name = text.rpartition(":")
     if colon and path.endswith(".py") and name.isidentifier():
-        return _attribute(_file_module(path), name, path)
+        return _attribute(file_module(path), name, path)
     if text.endswith(".py"):
         raise ConfigurationError(
-            f"say which class of {text}: {text}:NAME ({_classes(_file_module(text))})"
+            f"say which class of {text}: {text}:NAME ({_classes(file_module(text))})"
         )
     if text.endswith((".json", ".schema")) or Path(text).is_file():
         return _json(_read(text), text)
@@ -124,7 +124,7 @@ def _json(text: str, where: str) -> Any:
         raise SchemaError(f"{where} is not JSON: {exc}") from exc
 
 
-def _file_module(path: str) -> Any:
+def file_module(path: str) -> Any:
     if not Path(path).is_file():
         raise ConfigurationError(f"there is no file {path!r}")
     name = f"_prompture_schema_{Path(path).stem}"

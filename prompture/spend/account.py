@@ -127,7 +127,7 @@ def _count(value: Any) -> int:
     return value
 
 
-class Keeper(Protocol):
+class AccountStore(Protocol):
     """Where an account lies. ``change`` gives it to one thread of one process at a time;
     ``settle`` is ``Account.settle``, and is done later where the account is out of reach."""
 
@@ -140,7 +140,7 @@ class Keeper(Protocol):
     def settle(self, key: str, charge: Charge | None, *, over: bool = True) -> None: ...
 
 
-class Private:
+class InMemory:
     """An account of this process."""
 
     shared = False
@@ -168,7 +168,7 @@ class Private:
             self._account.settle(key, charge, over=over)
 
 
-class Shared:
+class InDatabase:
     """An account in a database, which other processes use under the same name.
 
     What cannot be written of a call that was paid for (the disk is full, the database locked) is
@@ -193,7 +193,7 @@ class Shared:
         self._warned = False
         self._lock = RLock()
         renewed_at_fork(self, "_renew")
-        with self._said_plainly():
+        with self._own_errors():
             database.run(self._TABLE)
             if not database.read(self._READ, self._name):
                 # Another process may be faster: the first one's row stays.
@@ -216,7 +216,7 @@ class Shared:
     @contextmanager
     def _changed(self) -> Iterator[Account]:
         theirs = False
-        with self._said_plainly(lambda: theirs), self._database.transaction() as execute:
+        with self._own_errors(lambda: theirs), self._database.transaction() as execute:
             # The row is locked by writing to it, which every database understands.
             execute(self._LOCK, self._name)
             account = self._read(execute(self._READ, self._name))
@@ -228,7 +228,7 @@ class Shared:
             execute(self._WRITE, {**self._name, "state": account.to_json()})
 
     def look(self) -> Account:
-        with self._said_plainly():
+        with self._own_errors():
             account = self._read(self._database.read(self._READ, self._name))
         for key, charge, over in [*self._late]:
             account.settle(key, charge, over=over)
@@ -260,7 +260,7 @@ class Shared:
         return f"the budget {self._name['name']!r}"
 
     @contextmanager
-    def _said_plainly(self, theirs: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    def _own_errors(self, theirs: Callable[[], bool] = lambda: False) -> Iterator[None]:
         """Errors of the database as ours; those of the caller's block (``theirs``) as they are."""
         try:
             yield
@@ -276,7 +276,7 @@ class Shared:
             ) from exc
 
 
-def me() -> str:
+def process_key() -> str:
     """This process, as the owner of reservations."""
     return f"{platform.node()}:{os.getpid()}"
 

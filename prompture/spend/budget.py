@@ -17,18 +17,24 @@ from prompture.given import half_made
 from prompture.money import EXACT, ZERO, Charge
 from prompture.spend.account import (
     Account,
+    AccountStore,
     Amount,
     Hold,
-    Keeper,
-    Private,
-    Shared,
+    InDatabase,
+    InMemory,
     count_of,
     dollars_of,
-    me,
+    process_key,
     refusal,
 )
-from prompture.spend.reservation import UNLIMITED, Seen, Worst, unpriced, worst_of
-from prompture.spend.scope import Block
+from prompture.spend.reservation import (
+    UNLIMITED,
+    ObservedOutput,
+    WorstCase,
+    unpriced,
+    worst_case_of,
+)
+from prompture.spend.scope import ScopedMeter
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
@@ -40,7 +46,7 @@ SMALLEST_ANSWER = 16
 MOST_NAME = 200
 _WAIT = (0.05, 0.25)
 _MEASURED = 4096
-_FREE = Worst(0, ZERO, ZERO, None)
+_FREE = WorstCase(0, ZERO, ZERO, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class _Token:
     input_tokens: int
 
 
-class Budget(Block):
+class Budget(ScopedMeter):
     """A limit on dollars, tokens (input and output) or calls; several may be given at once.
 
         with Budget(usd="0.50") as budget:
@@ -106,43 +112,43 @@ class Budget(Block):
         self.calls = count_of(calls, "calls")
         self.on_unknown = on_unknown
         self.name = name
-        self._keeper: Keeper = Private() if ledger is None else _shared(ledger, name)
-        self._measured: dict[int, tuple[Request, Worst | None]] = {}
-        self._seen: defaultdict[str, Seen] = defaultdict(Seen)
-        self._holders: dict[str, tuple[int, int]] = {}
+        self._accounts: AccountStore = InMemory() if ledger is None else _shared(ledger, name)
+        self._measured: dict[int, tuple[Request, WorstCase | None]] = {}
+        self._observed: defaultdict[str, ObservedOutput] = defaultdict(ObservedOutput)
+        self._callers: dict[str, tuple[int, int]] = {}
 
     @property
     def blocks(self) -> bool:  # type: ignore[override]
         """Whether asking it may wait for a database."""
-        return self._keeper.shared
+        return self._accounts.shared
 
     @property
     def spent(self) -> Decimal:
         """US dollars of the calls that are over."""
-        return self._keeper.look().spent
+        return self._accounts.look().spent
 
     @property
     def reserved(self) -> Decimal:
         """US dollars that calls in flight may cost at most."""
-        return self._keeper.look().reserved
+        return self._accounts.look().reserved
 
     @property
     def left(self) -> Decimal | None:
         """US dollars that are neither spent nor reserved; None without a limit in dollars."""
-        return None if self.usd is None else self._free_usd(self._keeper.look(), self.usd)
+        return None if self.usd is None else self._free_usd(self._accounts.look(), self.usd)
 
     @property
     def tokens_spent(self) -> int:
-        return self._keeper.look().tokens
+        return self._accounts.look().tokens
 
     @property
     def calls_made(self) -> int:
-        return self._keeper.look().calls
+        return self._accounts.look().calls
 
     @property
     def unknown_calls(self) -> int:
         """Calls whose price nobody told; their reservation, if there was one, is in ``spent``."""
-        return self._keeper.look().unknown
+        return self._accounts.look().unknown
 
     def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
         """Reserve the worst case. Raises BudgetExceeded and, while others are in flight, Busy."""
@@ -151,25 +157,25 @@ class Budget(Block):
         if worst is None:
             if self.on_unknown == "refuse":
                 raise self._refusal(
-                    self._keeper.look(), None, f"the price of {driver.provider.name}/{model}"
+                    self._accounts.look(), None, f"the price of {driver.provider.name}/{model}"
                     f" is not known; give one with prompture.catalog.set_price, or pass"
                     f" on_unknown='allow'"
                 )  # fmt: skip
             worst = unpriced(request, driver)
         token = _Token(uuid4().hex, model, worst.input_tokens)
-        seen = self._seen[model]
-        with self._keeper.change() as account:
-            sure = seen.corrected(worst, alone=not account.holds)
+        observed = self._observed[model]
+        with self._accounts.change() as account:
+            sure = observed.corrected(worst, alone=not account.holds)
             room = self._room(account, sure)
-            if self._keeper.shared and not self._fits(room, sure) and account.adopt_orphans():
-                sure = seen.corrected(worst, alone=not account.holds)
+            if self._accounts.shared and not self._fits(room, sure) and account.adopt_orphans():
+                sure = observed.corrected(worst, alone=not account.holds)
                 room = self._room(account, sure)
             worst = sure
-            answer = self._answer(account, request, worst, room, seen)
+            answer = self._answer(account, request, worst, room, observed)
             usd = _add(worst.usd, worst.rate, answer)
             held = worst.input_tokens + answer * worst.answers
-            account.holds[token.key] = Hold(usd, held, me(), time.time())
-            self._holders[token.key] = who()
+            account.holds[token.key] = Hold(usd, held, process_key(), time.time())
+            self._callers[token.key] = who()
         self._measured.pop(id(request), None)
         if answer < (worst.output_tokens or UNLIMITED + 1) and self._limits(worst):
             request = replace(request, max_tokens=answer)
@@ -178,18 +184,18 @@ class Budget(Block):
     def after(self, token: object, charge: Charge) -> None:
         """Spend what the call cost and give back the rest."""
         assert isinstance(token, _Token)
-        self._holders.pop(token.key, None)
+        self._callers.pop(token.key, None)
         if charge.status == "ok" and charge.usage.reported:
-            self._seen[token.model].learn(charge.usage, token.input_tokens)
-        self._keeper.settle(token.key, charge)
+            self._observed[token.model].learn(charge.usage, token.input_tokens)
+        self._accounts.settle(token.key, charge)
 
     def again(self, token: object, charge: Charge) -> None:
         """Count a failed try. Raises BudgetExceeded where the next one is not covered."""
         assert isinstance(token, _Token)
         if charge.cost.usd == 0:
             return
-        self._keeper.settle(token.key, charge, over=False)
-        account = self._keeper.look()
+        self._accounts.settle(token.key, charge, over=False)
+        account = self._accounts.look()
         hold = account.holds.get(token.key)
         if hold is None:
             return
@@ -205,10 +211,10 @@ class Budget(Block):
     def withdraw(self, token: object) -> None:
         """Give a reservation back."""
         assert isinstance(token, _Token)
-        self._holders.pop(token.key, None)
-        self._keeper.settle(token.key, None)
+        self._callers.pop(token.key, None)
+        self._accounts.settle(token.key, None)
 
-    def _worst(self, request: Request, driver: BaseDriver) -> Worst | None:
+    def _worst(self, request: Request, driver: BaseDriver) -> WorstCase | None:
         """The worst case, kept while the call waits; measuring a long text takes a while."""
         if self.tokens is None and (self.usd is None or driver.provider.local):
             return _FREE
@@ -217,17 +223,17 @@ class Budget(Block):
         found = self._measured.get(id(request))
         if found is not None and found[0] is request:
             return found[1]
-        worst = worst_of(request, driver)
+        worst = worst_case_of(request, driver)
         if len(self._measured) >= _MEASURED:
             self._measured.clear()
         self._measured[id(request)] = (request, worst)
         return worst
 
-    def _limits(self, worst: Worst) -> bool:
+    def _limits(self, worst: WorstCase) -> bool:
         """Whether the length of the answer matters to any of the limits."""
         return self.tokens is not None or (self.usd is not None and worst.rate > 0)
 
-    def _room(self, account: Account, worst: Worst) -> int | None:
+    def _room(self, account: Account, worst: WorstCase) -> int | None:
         """Output tokens that what is left pays for, below 0 where the input alone is too much;
         None where there is no end to them."""
         rooms = []
@@ -244,12 +250,17 @@ class Budget(Block):
             rooms.append(-1)
         return min(rooms, default=None)
 
-    def _fits(self, room: int | None, worst: Worst) -> bool:
+    def _fits(self, room: int | None, worst: WorstCase) -> bool:
         wanted = worst.output_tokens
         return room is None or room >= (UNLIMITED if wanted is None else wanted)
 
     def _answer(
-        self, account: Account, request: Request, worst: Worst, room: int | None, seen: Seen
+        self,
+        account: Account,
+        request: Request,
+        worst: WorstCase,
+        room: int | None,
+        observed: ObservedOutput,
     ) -> int:
         """Output tokens to reserve."""
         wanted = UNLIMITED if worst.output_tokens is None else worst.output_tokens
@@ -258,7 +269,7 @@ class Budget(Block):
         if self._others(account) and not self._calls_are_up(account):
             raise Busy(random.uniform(*_WAIT))
         thinking = request.reasoning if isinstance(request.reasoning, int) else 0
-        shortest = max(SMALLEST_ANSWER + thinking, seen.shortest or 0)
+        shortest = max(SMALLEST_ANSWER + thinking, observed.shortest or 0)
         if room >= min(wanted, shortest) and not worst.fixed:
             return room
         self._measured.pop(id(request), None)
@@ -272,7 +283,7 @@ class Budget(Block):
         """Whether calls are in flight that can end while this one waits. A stream that the same
         thread or task has open cannot: it is not read meanwhile."""
         own = who()
-        return any(self._holders.get(key) != own for key in account.holds)
+        return any(self._callers.get(key) != own for key in account.holds)
 
     def _calls_are_up(self, account: Account) -> bool:
         return self.calls is not None and account.calls + len(account.holds) >= self.calls
@@ -328,10 +339,10 @@ def budget_of(given: Any) -> Meter:
     )
 
 
-def _shared(ledger: str | os.PathLike[str], name: str) -> Shared:
+def _shared(ledger: str | os.PathLike[str], name: str) -> InDatabase:
     from prompture.spend.database import database
 
-    return Shared(database(ledger), name)
+    return InDatabase(database(ledger), name)
 
 
 def _add(base: Decimal, rate: Decimal, tokens: int) -> Decimal:

@@ -106,7 +106,7 @@ class Ledger(Meter):
     def flush(self) -> None:
         """Move everything noted so far into the database. Raises ConfigurationError where that
         cannot be written now; the rows then wait."""
-        with self._writing, said_plainly(self.where):
+        with self._writing, own_errors(self.where):
             while (journal := self._journal) is not None and journal.pending:
                 lines, mark = journal.take()
                 saved = save(self._database, lines)
@@ -229,14 +229,14 @@ def default_place() -> str | Path:
 def opened(where: str | os.PathLike[str]) -> Database:
     """The database of a ledger, with its tables. Raises ConfigurationError."""
     found = database(where)
-    with said_plainly(where, "open"):
+    with own_errors(where, "open"):
         found.run(TABLE)
         found.run(LOSSES)
     return found
 
 
 @contextmanager
-def said_plainly(where: Any, what: str = "write") -> Iterator[None]:
+def own_errors(where: Any, what: str = "write") -> Iterator[None]:
     """Errors of the ledger's database, of which each kind has its own, as ConfigurationError."""
     try:
         yield

@@ -31,7 +31,7 @@ _NESTED_LIMITS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Worst:
+class WorstCase:
     """``usd`` for the input and fees, ``rate`` dollars for each token of output.
 
     ``input_tokens`` is a ceiling, ``output_tokens`` the limit that holds for the answer (None
@@ -52,14 +52,14 @@ class Worst:
     def free(self) -> bool:
         return not self.usd and not self.rate
 
-    def with_input(self, times: Decimal) -> Worst:
+    def with_input(self, times: Decimal) -> WorstCase:
         """The same with so many times the input."""
         tokens = int(EXACT.multiply(Decimal(self.input_tokens), times)) + 1
         usd = EXACT.multiply(self.usd, times).quantize(_FINE, ROUND_UP, EXACT)
         return replace(self, input_tokens=tokens, usd=usd)
 
 
-def worst_of(request: Request, driver: BaseDriver) -> Worst | None:
+def worst_case_of(request: Request, driver: BaseDriver) -> WorstCase | None:
     """The worst case of a call; None where the price of the model is not known.
 
     Input may all be written to the cache, output may all be reasoning; the dearest holds.
@@ -75,7 +75,7 @@ def worst_of(request: Request, driver: BaseDriver) -> Worst | None:
     fixed = _fixed_limit(request.extra)
     answers = _answers(request.extra)
     rate = EXACT.divide(EXACT.subtract(dearest, known[0]), Decimal(_MANY))
-    return Worst(
+    return WorstCase(
         tokens,
         max(known),
         max(ZERO, EXACT.multiply(rate, Decimal(answers))),
@@ -86,10 +86,10 @@ def worst_of(request: Request, driver: BaseDriver) -> Worst | None:
     )
 
 
-def unpriced(request: Request, driver: BaseDriver) -> Worst:
+def unpriced(request: Request, driver: BaseDriver) -> WorstCase:
     """The worst case in tokens alone."""
     fixed = _fixed_limit(request.extra)
-    return Worst(
+    return WorstCase(
         _input_ceiling(request),
         ZERO,
         ZERO,
@@ -193,14 +193,14 @@ def _answers(extra: Mapping[str, Any]) -> int:
 
 
 @dataclass(slots=True)
-class Seen:
+class ObservedOutput:
     """What a model's calls have shown: how far its input passed the ceiling at most (1: never),
     and its shortest answer; to lower max_tokens below that would be paying for nothing."""
 
     excess: Decimal = Decimal(1)
     shortest: int | None = None
 
-    def corrected(self, worst: Worst, *, alone: bool) -> Worst:
+    def corrected(self, worst: WorstCase, *, alone: bool) -> WorstCase:
         """The worst case by what is known. Of several first calls at once, all but one count
         each byte as a token, as an error of the ceiling would add up."""
         if self.shortest is None and not alone and worst.input_tokens:

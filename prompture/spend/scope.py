@@ -43,7 +43,7 @@ def labels_now() -> Mapping[str, str]:
     return _labels.get()
 
 
-class Block(Meter):
+class ScopedMeter(Meter):
     """A meter to be used in ``with``; the same one may be entered by several threads and tasks."""
 
     def __enter__(self) -> Self:

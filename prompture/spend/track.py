@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from prompture.drivers.meter import ChargeRecorder
 from prompture.money import Bill
-from prompture.spend.scope import Block
+from prompture.spend.scope import ScopedMeter
 
 if TYPE_CHECKING:
     from prompture.types import Usage
 
 
-class Totals(ChargeRecorder, Block):
+class Totals(ChargeRecorder, ScopedMeter):
     """The calls that were made while it was open, so far."""
 
     @property

@@ -179,11 +179,11 @@ def test_a_zero_that_is_no_price_is_unknown(model: str) -> None:
 
 
 def test_no_zero_comes_of_a_deleted_record() -> None:
-    book = built_in()
+    source = built_in()
     free = [
         (provider, entry.id)
-        for provider in book.providers
-        for entry in book.entries(provider)
+        for provider in source.providers
+        for entry in source.entries(provider)
         if entry.rates == Rates(input=Decimal(0), output=Decimal(0)) and entry.status
     ]
     assert all("gemma" in model or ":free" in model or "alpha" in model for _, model in free), free

@@ -98,13 +98,13 @@ def test_not_found(name: str) -> None:
 
 
 def test_every_listed_name_finds_itself_with_its_own_price() -> None:
-    book = snapshot()
-    assert book is not None
-    for provider in book.providers:
+    source = snapshot()
+    assert source is not None
+    for provider in source.providers:
         if provider in names.LOCAL:
             continue
         assert names.canonical(provider) == provider
-        for entry in book.entries(provider):
+        for entry in source.entries(provider):
             found = CATALOG.find(provider, entry.id)
             assert found is not None
             # Bedrock's are made of the global price: see places.
@@ -227,13 +227,13 @@ def test_what_is_no_catalogue_is_refused(body: bytes) -> None:
 
 def test_the_built_in_table_agrees_with_the_snapshot() -> None:
     """Within a factor of ten: a slip of the decimal point, not a price change."""
-    book = snapshot()
-    assert book is not None
+    source = snapshot()
+    assert source is not None
     table = built_in()
     compared = 0
     for provider in table.providers:
         for entry in table.entries(provider):
-            other = book.get(provider, entry.id)
+            other = source.get(provider, entry.id)
             if other is None or other.rates is None or entry.rates is None:
                 continue
             for ours, theirs in (

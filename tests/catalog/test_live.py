@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from prompture.catalog import Catalog, live
-from prompture.catalog.live import Answer, Copy, FetchFailed, Shelf, fetch
+from prompture.catalog.live import Answer, Copy, DiskCache, FetchFailed, fetch
 
 
 def catalogue(price: float = 7) -> bytes:
@@ -145,7 +145,7 @@ def test_after_a_day_it_asks_with_the_etag_and_keeps_the_copy(
     assert price_of(first) == 7
     settle(first)
     assert [a.get("if-none-match") for a in site.asked] == [None, '"one"']
-    assert Shelf(tmp_path).checked_at(site.url) == clock.now
+    assert DiskCache(tmp_path).checked_at(site.url) == clock.now
     assert price_of(make(site, tmp_path, clock)) == 7
     assert len(site.asked) == 2
 
@@ -176,7 +176,7 @@ def test_a_bad_answer_changes_nothing(
     site: Site, tmp_path: Path, clock: Clock, status: int, body: bytes, error: str
 ) -> None:
     assert make(site, tmp_path, clock).refresh()
-    before = Shelf(tmp_path).path.read_bytes()
+    before = DiskCache(tmp_path).path.read_bytes()
     site.status, site.body, site.etag = status, body, '"two"'
     catalog = Catalog(
         environ={"PROMPTURE_CATALOG_URL": site.url, "PROMPTURE_CACHE_DIR": str(tmp_path)},
@@ -187,7 +187,7 @@ def test_a_bad_answer_changes_nothing(
     assert not catalog.refresh()
     assert error in catalog.status().error
     assert price_of(catalog) == 7
-    assert Shelf(tmp_path).path.read_bytes() == before
+    assert DiskCache(tmp_path).path.read_bytes() == before
 
 
 def test_one_try_in_five_minutes_after_a_failure(site: Site, tmp_path: Path, clock: Clock) -> None:
@@ -206,7 +206,7 @@ def test_one_try_in_five_minutes_after_a_failure(site: Site, tmp_path: Path, clo
     settle(catalog)
     assert len(site.asked) == 2
     assert price_of(catalog) == 7
-    assert not Shelf(tmp_path).stamp.exists()
+    assert not DiskCache(tmp_path).stamp.exists()
 
 
 def test_a_slow_server_is_left_behind(site: Site) -> None:
@@ -267,34 +267,34 @@ def test_a_folder_that_cannot_be_written_costs_only_the_copy(
 
 
 def test_a_broken_copy_is_passed_over(site: Site, tmp_path: Path, clock: Clock) -> None:
-    shelf = Shelf(tmp_path)
+    cache = DiskCache(tmp_path)
     for content in (b"", b"{", b"[]\n{}", b'{"url": "u", "etag": "", "bytes": 3}\nab'):
         tmp_path.mkdir(exist_ok=True)
-        shelf.path.write_bytes(content)
-        assert shelf.read("u") is None
-    shelf.write(Copy(b"[1]", "", site.url, clock.now))
+        cache.path.write_bytes(content)
+        assert cache.read("u") is None
+    cache.write(Copy(b"[1]", "", site.url, clock.now))
     site.status = 500
     assert price_of(make(site, tmp_path, clock)) is None
 
 
 def test_a_copy_of_another_address_is_not_used(site: Site, tmp_path: Path, clock: Clock) -> None:
-    Shelf(tmp_path).write(Copy(catalogue(), "", "http://127.0.0.1:1/other", clock.now))
+    DiskCache(tmp_path).write(Copy(catalogue(), "", "http://127.0.0.1:1/other", clock.now))
     site.status = 500
     assert price_of(make(site, tmp_path, clock)) is None
 
 
 def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.write(Copy(b"old", "a", "u", 5.0))
+    cache = DiskCache(tmp_path)
+    cache.write(Copy(b"old", "a", "u", 5.0))
 
     def refuse(*_: object) -> None:
         raise OSError("no")
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="no"):
-        shelf.write(Copy(b"new", "b", "u", 6.0))
-    assert shelf.read("u") == Copy(b"old", "a", "u", 5.0)
-    assert [p.name for p in tmp_path.iterdir()] == [shelf.path.name]
+        cache.write(Copy(b"new", "b", "u", 6.0))
+    assert cache.read("u") == Copy(b"old", "a", "u", 5.0)
+    assert [p.name for p in tmp_path.iterdir()] == [cache.path.name]
 
 
 def test_threads_share_one_refresh(site: Site, tmp_path: Path, clock: Clock) -> None:

@@ -5,16 +5,16 @@ from decimal import Decimal
 import pytest
 
 from prompture import catalog
-from prompture.catalog import Entry, Features, Limits, Rates
+from prompture.catalog import Entry, ModelFeatures, ModelLimits, Rates
 from prompture.catalog.needs import TYPICAL, Needs, cheapest_of, parse_needs
 from prompture.errors import UnknownOption
 
-ALL = Features(tools=True, json_schema=True, vision=True, outputs=("text",))
+ALL = ModelFeatures(tools=True, json_schema=True, vision=True, outputs=("text",))
 
 
 def entry(model: str, price: int | None, **changes: object) -> Entry:
     rates = None if price is None else Rates(input=Decimal(price), output=Decimal(price))
-    given = {"features": ALL, "limits": Limits(context=200_000, output=8_000), **changes}
+    given = {"features": ALL, "limits": ModelLimits(context=200_000, output=8_000), **changes}
     return Entry(provider="acme", id=model, rates=rates, **given)  # type: ignore[arg-type]
 
 
@@ -22,12 +22,12 @@ OFFER = [
     entry("dear", 9),
     entry("cheap", 1),
     entry("cheap-newer", 1, released="2026-05-01"),
-    entry("free", 0, features=Features(tools=True, outputs=("text",))),
+    entry("free", 0, features=ModelFeatures(tools=True, outputs=("text",))),
     entry("price-unknown", None),
-    entry("painter", 0, features=Features(outputs=("image",))),
-    entry("embedder", 0, limits=Limits(context=8_000)),
+    entry("painter", 0, features=ModelFeatures(outputs=("image",))),
+    entry("embedder", 0, limits=ModelLimits(context=8_000)),
     entry("old", 0, status="deprecated"),
-    entry("small", 0, limits=Limits(context=8_000, output=1_000)),
+    entry("small", 0, limits=ModelLimits(context=8_000, output=1_000)),
 ]
 
 

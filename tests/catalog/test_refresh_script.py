@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prompture.catalog.sources import Book, built_in
+from prompture.catalog.sources import CatalogSource, built_in
 
 
 @pytest.fixture
@@ -42,12 +42,12 @@ def test_it_keeps_the_newest_and_what_is_listed_no_more(script: ModuleType) -> N
         "painter": record("2026-02-01", modalities={"input": ["text"], "output": ["image"]}),
         "old": record("2026-02-01", status="deprecated"),
     }
-    book = Book({"openai": {"models": {**many, **other}}}, "live", "2026-02-02")
+    source = CatalogSource({"openai": {"models": {**many, **other}}}, "live", "2026-02-02")
     before = {
         "as_of": "2025-01-01",
         "providers": {"openai": {"models": {"gone": record("2024-01-01"), "m-01": {}}}},
     }
-    table = script.table_of(book, before)
+    table = script.table_of(source, before)
     models = table["providers"]["openai"]["models"]
     assert set(models) == {"gone", *(f"m-{n:02}" for n in range(15, 31))}
     assert models["gone"]["as_of"] == "2025-01-01"
@@ -55,7 +55,7 @@ def test_it_keeps_the_newest_and_what_is_listed_no_more(script: ModuleType) -> N
     assert models["m-30"]["cost"] == {"input": "0.1", "output": 1, "tiers": []}
     script.write(table)
     assert json.loads(script.TABLE.read_text("utf-8")) == table
-    assert script.table_of(book, table) == table
+    assert script.table_of(source, table) == table
 
 
 def test_the_shipped_table_is_as_the_script_writes_it(script: ModuleType) -> None:

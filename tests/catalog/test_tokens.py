@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompture.catalog import Entry, Limits, vocabulary
+from prompture.catalog import Entry, ModelLimits, vocabulary
 from prompture.catalog.live import FetchFailed
 from prompture.catalog.token_estimate import (
     CLASSES,
@@ -303,7 +303,7 @@ def test_everything_that_is_sent_is_counted() -> None:
     assert 4500 < count_request(many).tokens < 4600
 
 
-SMALL = Entry(provider="acme", id="m", limits=Limits(context=1_000, output=100))
+SMALL = Entry(provider="acme", id="m", limits=ModelLimits(context=1_000, output=100))
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ SMALL = Entry(provider="acme", id="m", limits=Limits(context=1_000, output=100))
         ("слово " * 800, SMALL, False),
         (
             "word " * 2_000,
-            Entry(provider="acme", id="m", limits=Limits(context=9_000, input=1_000)),
+            Entry(provider="acme", id="m", limits=ModelLimits(context=9_000, input=1_000)),
             True,
         ),
     ],

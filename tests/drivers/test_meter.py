@@ -176,12 +176,12 @@ def test_a_call_that_is_cancelled_before_it_is_sent_costs_nothing() -> None:
             driver = AsyncOpenAICompatible("m", base_url=server.url)
             async with driver:
                 task = asyncio.create_task(driver.complete(long))
-                while not budget._keeper.look().holds:
+                while not budget._accounts.look().holds:
                     await asyncio.sleep(0)
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                while budget._keeper.look().holds:
+                while budget._accounts.look().holds:
                     await asyncio.sleep(0.01)
             assert not server.asked
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prompture import Book, Budget, bind, labels, ledger, track
+from prompture import Budget, LedgerReader, bind, labels, ledger, track
 from prompture.errors import BudgetExceeded, ConfigurationError
 from prompture.testing import FunctionDriver
 from prompture.types import Completion, Request, Usage, user
@@ -50,7 +50,7 @@ def test_labels_go_along_and_are_those_of_the_binding(tmp_path: Path) -> None:
             in_a_thread(one)
             in_a_thread(bind(ask))
             in_a_thread(ask)
-    sums = {s.key: s.calls for s in Book(tmp_path / "l.db").sums("label:job")}
+    sums = {s.key: s.calls for s in LedgerReader(tmp_path / "l.db").sums("label:job")}
     assert sums == {"may": 1, "june": 1, "": 1}
 
 

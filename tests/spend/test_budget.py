@@ -30,7 +30,7 @@ from prompture.errors import (
 from prompture.money import Charge, Cost
 from prompture.spend.account import Account, Hold, dollars_of
 from prompture.spend.budget import budget_of
-from prompture.spend.reservation import worst_of
+from prompture.spend.reservation import worst_case_of
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
 from prompture.types import Message, Request, ToolCall, user
 from tests.spend.till import MODEL, OUTPUT, SCHEMA, Till, till
@@ -179,7 +179,7 @@ def test_what_may_have_been_billed_stays_spent(colour: str, error: Exception, sp
 def test_a_retry_needs_money_of_its_own() -> None:
     request = Request(model="m", messages=(user("Total"),), max_tokens=100)
     driver = Models("sync").driver
-    worst = worst_of(request, driver)
+    worst = worst_case_of(request, driver)
     assert worst is not None
     price = worst.usd + 100 * worst.rate
     lost = Charge(provider="x", model="m", usage=Usage(), cost=Cost(usd=None), status="error")
@@ -235,23 +235,25 @@ def test_a_call_does_not_wait_for_a_stream_of_its_own_task(colour: str) -> None:
                 driver.complete(request)
             list(stream)
     assert budget.reserved == 0
-    assert not budget._holders
+    assert not budget._callers
 
 
 def test_worst_cases() -> None:
     driver = prompture.driver_for("claude/claude-haiku-4-5", api_key="k")
     plain = Request(model="claude-haiku-4-5", messages=(user("word " * 1000),), max_tokens=10)
-    base = worst_of(plain, driver)
+    base = worst_case_of(plain, driver)
     assert base is not None and base.output_tokens == 10 and not base.fixed
-    hour = worst_of(Request(**{**_fields(plain), "cache": "1h"}), driver)
+    hour = worst_case_of(Request(**{**_fields(plain), "cache": "1h"}), driver)
     assert hour is not None and hour.usd > base.usd
-    fixed = worst_of(Request(**{**_fields(plain), "extra": {"max_tokens": 77, "n": 2}}), driver)
+    fixed = worst_case_of(
+        Request(**{**_fields(plain), "extra": {"max_tokens": 77, "n": 2}}), driver
+    )
     assert fixed is not None
     assert (fixed.output_tokens, fixed.fixed, fixed.rate) == (77, True, base.rate * 2)
-    unlimited = worst_of(Request(**{**_fields(plain), "max_tokens": None}), driver)
+    unlimited = worst_case_of(Request(**{**_fields(plain), "max_tokens": None}), driver)
     assert unlimited is not None and unlimited.output_tokens == 64_000
     dense = Request(model="claude-haiku-4-5", messages=(user("aGVsbG8x" * 1000),))
-    ceiling = worst_of(dense, driver)
+    ceiling = worst_case_of(dense, driver)
     assert ceiling is not None and ceiling.input_tokens >= 8000
     with pytest.raises(BudgetExceeded, match="77 of output"), metering(Budget(usd="0.0001")):
         driver.complete(Request(**{**_fields(plain), "extra": {"max_tokens": 77}}))
@@ -261,14 +263,16 @@ def test_the_dearest_case_holds() -> None:
     claude = prompture.driver_for("claude/claude-haiku-4-5", api_key="k")
     entry = claude.entry()
     assert entry is not None and entry.rates is not None and entry.rates.cache_write is not None
-    plain = worst_of(Request(model="", messages=(user("word " * 1000),)), claude)
+    plain = worst_case_of(Request(model="", messages=(user("word " * 1000),)), claude)
     assert plain is not None
     assert plain.usd == plain.input_tokens * entry.rates.cache_write / 1_000_000
     dear = Rates(input=Decimal(1), output=Decimal(2), reasoning=Decimal(5))
-    thinks = worst_of(Request(model="m", messages=(user("x"),)), Models("sync", prices=dear).driver)
+    thinks = worst_case_of(
+        Request(model="m", messages=(user("x"),)), Models("sync", prices=dear).driver
+    )
     assert thinks is not None and thinks.rate == Decimal(5) / 1_000_000
     sonar = prompture.driver_for("perplexity/sonar", api_key="k")
-    fee = worst_of(Request(model="", messages=(user("x"),)), sonar)
+    fee = worst_case_of(Request(model="", messages=(user("x"),)), sonar)
     assert fee is not None and fee.usd > Decimal(12) / 1000
 
 
@@ -282,17 +286,17 @@ def test_the_ceiling_covers_calls_and_reasoning_and_broken_text() -> None:
         "said": Message(role="assistant", content=code),
     }
     for name, turn in turns.items():
-        worst = worst_of(Request(model="m", messages=(user("x"), turn, user("y"))), driver)
+        worst = worst_case_of(Request(model="m", messages=(user("x"), turn, user("y"))), driver)
         assert worst is not None and worst.input_tokens >= len(code), name
         assert worst.bound >= worst.input_tokens
-    assert worst_of(Request(model="m", messages=(user("half of a pair: \ud800"),)), driver)
+    assert worst_case_of(Request(model="m", messages=(user("half of a pair: \ud800"),)), driver)
 
 
 def test_several_answers_are_several_times_the_tokens() -> None:
     request = Request(model="m", messages=(user("x"),), max_tokens=100, extra={"n": 3})
     budget = Budget(tokens=100_000)
     budget.before(request, Models("sync").driver)
-    assert 300 < budget._keeper.look().reserved_tokens < 400
+    assert 300 < budget._accounts.look().reserved_tokens < 400
 
 
 @COLOURS
@@ -454,7 +458,7 @@ def test_what_a_killed_process_had_reserved_counts_as_spent(tmp_path: Path) -> N
 
     pid = int(gone.stdout)
     account.holds["x"] = Hold(Decimal("0.0005"), 10, f"{platform.node()}:{pid}", 0.0)
-    with budget._keeper.change() as kept:
+    with budget._accounts.change() as kept:
         kept.spent, kept.holds = account.spent, account.holds
     models = Models("sync")
     models.ask(budget=budget, max_tokens=400)

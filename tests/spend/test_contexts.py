@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from prompture import Book, Budget, catalog, estimate, extract_result, ledger, track
+from prompture import Budget, LedgerReader, catalog, estimate, extract_result, ledger, track
 from prompture.catalog import Rates, cost_of
 from prompture.codecs.usage import amount
 from prompture.drivers import registry
@@ -70,7 +70,7 @@ def test_an_extraction_with_a_budget_and_its_bill(name: str, tmp_path: Path) -> 
         driver = FunctionDriver(lambda request: ANSWER, prices=RATES)
         with ledger(place), shared, private, track() as spent:
             result = extract_result(Receipt, "the text", model=driver, max_tokens=50)
-        book = Book(place)
+        book = LedgerReader(place)
         sums = [(s.key, s.usd, s.saving) for by in ("model", "day") for s in book.sums(by)]
         return (
             result.value, str(result.cost), result.cost.as_dict()["total_usd"], spent.cost,

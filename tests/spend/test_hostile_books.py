@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from prompture import Book, Budget, async_driver_for, driver_for, ledger, track
+from prompture import Budget, LedgerReader, async_driver_for, driver_for, ledger, track
 from prompture.drivers import meter
 from prompture.drivers.meter import metering
 from prompture.errors import ConfigurationError
@@ -71,7 +71,7 @@ def test_one_bad_row_does_not_keep_the_others_back(name: str, tmp_path: Path) ->
     for charge in (CHARGE, POISON[name], CHARGE):
         book.after(None, charge)
     book.close()
-    read = Book(place)
+    read = LedgerReader(place)
     rows = list(read.rows())
     assert len(rows) + read.lost == 3 and len(rows) >= 2
     for row in rows:
@@ -94,7 +94,7 @@ def test_a_row_that_the_database_refuses_is_counted(where: str, tmp_path: Path) 
         lines = [f"k-{n}\t{line_of(charged(model=m), '{}')}" for n, m in enumerate(("bad", "m"))]
         (tmp_path / "l.db.abc.journal").write_text("\n".join([*lines, "rubbish", ""]))
         assert take_over(into, tmp_path, "l.db") == 3
-    read = Book(tmp_path / "l.db")
+    read = LedgerReader(tmp_path / "l.db")
     assert [row["model"] for row in read.rows()] == (["m", "m"] if where == "own" else ["m"])
     assert read.lost == (1 if where == "own" else 2)
 
@@ -134,7 +134,7 @@ NAMES = ["a[1].db", "a b.db", "100%.db", "what?.db", "#1.db", "*.db", "a\nb.db",
 def test_a_killed_process_and_any_name(name: str, tmp_path: Path) -> None:
     place = tmp_path / name
     subprocess.run([sys.executable, "-c", KILLED, str(place)], check=False)
-    assert sum(1 for _ in Book(place).rows()) == 20
+    assert sum(1 for _ in LedgerReader(place).rows()) == 20
     assert sorted(p.name for p in tmp_path.iterdir() if "journal" in p.name) == []
     budget = Budget(usd=1, ledger=place, name="%_[x]'\"")
     assert budget.spent == 0
@@ -173,7 +173,7 @@ def test_a_journal_has_its_name_only_when_it_is_locked(
     for _ in range(5):
         book.after(None, CHARGE)
     book.close()
-    assert sum(1 for _ in Book(tmp_path / "l.db").rows()) == 5
+    assert sum(1 for _ in LedgerReader(tmp_path / "l.db").rows()) == 5
 
 
 @POSIX
@@ -193,7 +193,7 @@ def test_two_processes_that_open_it_at_once_lose_nothing(tmp_path: Path) -> None
         subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "l.db")]) for _ in range(3)
     ]
     assert [each.wait() for each in running] == [0, 0, 0]
-    assert sum(1 for _ in Book(tmp_path / "l.db").rows()) == 60
+    assert sum(1 for _ in LedgerReader(tmp_path / "l.db").rows()) == 60
 
 
 @POSIX
@@ -214,7 +214,7 @@ def test_its_files_are_private(tmp_path: Path) -> None:
 def test_labels_are_clean(tmp_path: Path) -> None:
     with ledger(tmp_path / "l.db"), labels(**{"customer": "a\ud800\x1b[31m\tb", "k\n": 5}):
         FunctionDriver(lambda r: Completion(text="x", usage=USED)).complete(REQUEST)
-    sums = Book(tmp_path / "l.db").sums("label:customer")
+    sums = LedgerReader(tmp_path / "l.db").sums("label:customer")
     assert [s.key for s in sums] == ["a? [31m b"]
 
 
@@ -231,7 +231,7 @@ def _read_only(folder: Path) -> None:
     (folder / "l.db").chmod(0o400)
     folder.chmod(0o500)
     try:
-        assert sum(1 for _ in Book(folder / "l.db").rows()) == 1
+        assert sum(1 for _ in LedgerReader(folder / "l.db").rows()) == 1
         with pytest.raises(ConfigurationError, match="cannot be kept"):
             Budget(usd=1, ledger=folder / "l.db", name="x")
     finally:
@@ -244,7 +244,7 @@ def test_a_file_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
     book.after(None, CHARGE)
     book.close()
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert sum(1 for _ in Book(tmp_path / "l.db").rows()) == 1
+    assert sum(1 for _ in LedgerReader(tmp_path / "l.db").rows()) == 1
     with pytest.raises(ConfigurationError, match="readonly"):
         Budget(usd=1, ledger=tmp_path / "l.db", name="x")
 
@@ -266,7 +266,7 @@ def test_a_ledger_that_cannot_be_opened_fails_alike_each_time(
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "l.db").write_bytes(b"this is no database at all, and long enough" * 50)
-    for make in (lambda: Book(tmp_path / "l.db"), lambda: ledger(tmp_path / "l.db")):
+    for make in (lambda: LedgerReader(tmp_path / "l.db"), lambda: ledger(tmp_path / "l.db")):
         with pytest.raises(ConfigurationError, match="cannot open the ledger"):
             make()
 
@@ -313,7 +313,7 @@ def test_a_budget_that_cannot_be_settled_loses_neither_answer_nor_bill(
         ask(colour, given, stream=stream)
     # Another process sees both: the second call wrote what the first could not.
     assert Budget(usd=5, ledger=tmp_path / "b.db", name="run").spent == 2 * COST
-    assert not shared._keeper._late  # type: ignore[attr-defined]
+    assert not shared._accounts._late  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
@@ -378,14 +378,14 @@ def test_a_call_that_is_cancelled_while_it_settles_is_settled(
 ) -> None:
     shared = Budget(usd=5, ledger=tmp_path / "b.db", name="run")
     settling, go_on = threading.Event(), threading.Event()
-    real = shared._keeper.settle
+    real = shared._accounts.settle
 
     def slow(*args: Any, **kwargs: Any) -> None:
         settling.set()
         assert go_on.wait(20)
         real(*args, **kwargs)
 
-    monkeypatch.setattr(shared._keeper, "settle", slow)
+    monkeypatch.setattr(shared._accounts, "settle", slow)
 
     async def go(given: dict[str, Any]) -> None:
         async with async_driver_for(f"openai/{MODEL}", **given) as driver:
@@ -449,11 +449,11 @@ def test_a_forked_child_does_not_hold_what_its_parent_has_reserved() -> None:
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.write(write, str(len(budget._keeper.look().holds)).encode())
+        os.write(write, str(len(budget._accounts.look().holds)).encode())
         os._exit(0)
     os.waitpid(pid, 0)
     assert os.read(read, 10) == b"0"
-    assert len(budget._keeper.look().holds) == 1
+    assert len(budget._accounts.look().holds) == 1
     budget.withdraw(token)
     os.close(read)
     os.close(write)
@@ -464,5 +464,5 @@ def test_a_price_that_was_unknown_for_its_usage_stays_so(tmp_path: Path) -> None
     cost = Cost(usd=None, reason="a cost that is none")
     with Ledger(tmp_path / "l.db") as book:
         book.after(None, Charge(provider="openai", model="gpt-5-nano", usage=usage, cost=cost))
-    done = Book(tmp_path / "l.db").reprice()
+    done = LedgerReader(tmp_path / "l.db").reprice()
     assert (done.calls, done.corrected) == (1, 0)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import prompture
-from prompture import Book, Completion, Usage, catalog, labels, ledger
+from prompture import Completion, LedgerReader, Usage, catalog, labels, ledger
 from prompture.catalog import Rates
 from prompture.drivers import meter
 from prompture.errors import ConfigurationError, ServerError
@@ -73,7 +73,7 @@ def test_one_row_a_call(colour: str, where: str, place: Path) -> None:
         if colour == "sync":
             with pytest.raises(ServerError):
                 call(fail)
-    book = Book(where)
+    book = LedgerReader(where)
     rows = list(book.rows())
     assert [r["status"] for r in rows] == ["ok", "ok", *(["error"] if colour == "sync" else [])]
     first = rows[0]
@@ -97,12 +97,12 @@ def test_nothing_is_noted_unless_it_is_on(place: Path) -> None:
     FunctionDriver(answer).complete(REQUEST)
     assert not place.exists()
     with pytest.raises(ConfigurationError, match="no ledger"):
-        Book(place)
+        LedgerReader(place)
     opened = ledger(place)
     assert ledger(place) is opened
     opened.close()
     FunctionDriver(answer).complete(REQUEST)
-    assert not list(Book(place).rows())
+    assert not list(LedgerReader(place).rows())
     assert opened not in meter.active()
 
 
@@ -110,7 +110,7 @@ def test_the_environment_turns_it_on(place: Path) -> None:
     code = "from prompture.testing import ScriptedDriver\nScriptedDriver(['x']).generate('hello')\n"
     env = {**os.environ, "PROMPTURE_LEDGER": str(place)}
     subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, check=True)
-    assert Book(place).sums("provider")[0].calls == 1
+    assert LedgerReader(place).sums("provider")[0].calls == 1
 
 
 def test_it_can_be_read_while_it_is_written(place: Path) -> None:
@@ -119,7 +119,7 @@ def test_it_can_be_read_while_it_is_written(place: Path) -> None:
         for _ in range(50):
             driver.complete(REQUEST)
         writing.flush()
-        book = Book(place)
+        book = LedgerReader(place)
         assert book.sums()[0].calls == 50
         driver.complete(REQUEST)
         writing.flush()
@@ -138,7 +138,7 @@ def test_threads_lose_nothing(place: Path) -> None:
         for thread in threads:
             thread.join()
         assert writing.lost == 0
-    assert Book(place).sums()[0].calls == 800
+    assert LedgerReader(place).sums()[0].calls == 800
 
 
 def test_forked_children_write_their_own(place: Path) -> None:
@@ -158,7 +158,7 @@ def test_forked_children_write_their_own(place: Path) -> None:
     )
     quiet = [sys.executable, "-W", "ignore", "-c", code, str(place)]
     subprocess.run(quiet, cwd=ROOT, check=True)
-    assert Book(place).sums()[0].calls == 5
+    assert LedgerReader(place).sums()[0].calls == 5
     assert not list(place.parent.glob("*.journal"))
 
 
@@ -181,7 +181,7 @@ def killed(place: Path, after: int) -> int:
 @pytest.mark.parametrize("round_", range(8))
 def test_a_killed_process_loses_at_most_the_call_in_flight(place: Path, round_: int) -> None:
     returned = killed(place, [1, 7, 50, 300, 800, 1500, 2500, 4000][round_])
-    noted = Book(place).sums()[0].calls
+    noted = LedgerReader(place).sums()[0].calls
     assert returned <= noted <= returned + 1
     connection = sqlite3.connect(place)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -200,7 +200,7 @@ def test_a_full_journal_counts_its_losses(place: Path, monkeypatch: Any, caplog:
     opened.close()
     assert 0 < lost < 20
     assert "missing from the ledger" in caplog.text
-    book = Book(place)
+    book = LedgerReader(place)
     assert (book.lost, book.sums()[0].calls) == (lost, 20 - lost)
 
 
@@ -217,7 +217,7 @@ def test_a_ledger_that_cannot_be_written_breaks_no_call(
     opened.close()
     assert "wait in a journal" in caplog.text
     monkeypatch.undo()
-    assert Book(place).sums()[0].calls == 1  # taken over from the journal
+    assert LedgerReader(place).sums()[0].calls == 1  # taken over from the journal
     blocked = Ledger(place)
     monkeypatch.setattr("prompture.spend.ledger.Journal", refuse)
     blocked.after(None, CHARGE)
@@ -284,7 +284,7 @@ def test_torn_and_repeated_lines_are_left_out(place: Path) -> None:
     lines = [f"k-1\t{line}\n", "k-2\t12", "\n", f"k-1\t{line}\n", f"k-3\t{line}\n", f"k-4\t{line}"]
     Ledger(place).close()
     (place.parent / "ledger.db.abc.journal").write_text("".join(lines))
-    assert [r["id"] for r in Book(place).rows()] == ["k-1", "k-3"]
+    assert [r["id"] for r in LedgerReader(place).rows()] == ["k-1", "k-3"]
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_reprice_keeps_both_figures(where: str, place: Path) -> None:
         cut = Cost(usd=None, reason="cut off; at least $0.00009")
         writing.after(None, replace(unread, usage=plain, cost=cut, status=status))
     writing.close()
-    book = Book(where)
+    book = LedgerReader(where)
     assert book.reprice().corrected == 0
     catalog.set_price("openai/gpt-5-nano", input=1, output=2)
     done = book.reprice()
@@ -344,7 +344,7 @@ def test_since(text: str, back: timedelta) -> None:
 def test_wrong_questions(place: Path, monkeypatch: Any) -> None:
     Ledger(place).close()
     with pytest.raises(ConfigurationError, match="label:NAME"):
-        Book(place).sums("colour")
+        LedgerReader(place).sums("colour")
     with pytest.raises(ConfigurationError, match="no time"):
         since_of("yesterday")
     with pytest.raises(ConfigurationError, match="does not work"):

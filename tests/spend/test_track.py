@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prompture import Book, Completion, Usage, async_driver_for, driver_for, ledger, track
+from prompture import Completion, LedgerReader, Usage, async_driver_for, driver_for, ledger, track
 from prompture.catalog import Rates
 from prompture.errors import ConnectionLost, ServerError
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
@@ -66,7 +66,7 @@ def test_failed_tries_are_calls_too(colour: str, tmp_path: Path) -> None:
             asyncio.run(_ask(given))
     assert [c.status for c in spent.bill.charges] == ["error", "ok"]
     assert spent.calls == 2
-    rows = list(Book(tmp_path / "ledger.db").rows())
+    rows = list(LedgerReader(tmp_path / "ledger.db").rows())
     assert [row["status"] for row in rows] == ["error", "ok"]
     assert [row["note"] for row in rows] == ["Overloaded", ""]
 
