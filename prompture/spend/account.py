@@ -1,4 +1,8 @@
-"""The books of a budget: what is spent, and what calls in flight have reserved."""
+"""The account of a budget: what is spent, and what calls in flight have reserved.
+
+An ``Account`` is plain data. It lies in an ``AccountStore``: ``InMemory`` for one process,
+``InDatabase`` where processes share it. Only a store changes an account, under its lock.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import json
 import logging
 import os
 import platform
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,10 +19,10 @@ from threading import Lock, RLock
 from typing import Any, Protocol, TypeAlias
 
 from prompture import given
-from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
+from prompture.errors import BudgetExceeded, ConfigurationError
 from prompture.forks import renewed_at_fork
 from prompture.money import EXACT, ZERO, Charge, add_usd, format_usd
-from prompture.spend.database import Database
+from prompture.spend.database import Database, Rows, database_errors
 from prompture.wire.loading import load_json
 
 log = logging.getLogger("prompture")
@@ -29,7 +32,10 @@ STALE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The reservation of one call. ``owner`` is the process (``host:pid``), ``since`` a time."""
+    """The reservation of one call.
+
+    ``owner`` is the process (``host:pid``), ``since`` seconds since the epoch.
+    """
 
     usd: Decimal
     tokens: int
@@ -38,7 +44,7 @@ class Hold:
 
     @property
     def orphaned(self) -> bool:
-        """Whether the process that holds it is surely gone."""
+        """Whether the process that made it is surely gone."""
         host, _, pid = self.owner.rpartition(":")
         if host == platform.node():
             return not _is_alive(int(pid))
@@ -47,7 +53,11 @@ class Hold:
 
 @dataclass(slots=True)
 class Account:
-    """``unknown`` counts the calls whose price nobody told: their reservation is in ``spent``."""
+    """What a budget has spent and reserved. ``spent`` is US dollars.
+
+    ``unknown`` counts the calls whose price is not known; their reservation is in ``spent``.
+    ``holds`` are the reservations of calls in flight, by a key of their own.
+    """
 
     spent: Decimal = ZERO
     tokens: int = 0
@@ -57,21 +67,26 @@ class Account:
 
     @property
     def reserved(self) -> Decimal:
+        """US dollars that calls in flight may cost at most."""
         return add_usd(hold.usd for hold in self.holds.values())
 
     @property
     def reserved_tokens(self) -> int:
+        """Tokens that calls in flight may use at most."""
         return sum(hold.tokens for hold in self.holds.values())
 
     def spend(self, usd: Decimal, tokens: int) -> None:
+        """Count one call."""
         self.spent = add_usd((self.spent, usd))
         self.tokens += tokens
         self.calls += 1
 
     def settle(self, key: str, charge: Charge | None, *, over: bool) -> Hold | None:
-        """Spend what a call, or a failed try of one that goes on (not ``over``), has cost, and
-        return its reservation. None where a process that took this one for dead has counted it
-        already. Without a charge the reservation is given back."""
+        """Spend the cost of a call, or of a failed try (``over`` is False: the call goes on).
+
+        Without a charge the reservation is given back. Returns the reservation; None where
+        another process took this one for dead and has counted it already.
+        """
         hold = self.holds.pop(key, None) if over else self.holds.get(key)
         if hold is None or charge is None:
             return hold
@@ -81,7 +96,10 @@ class Account:
         return hold
 
     def adopt_orphans(self) -> bool:
-        """Count what killed processes had reserved as spent, and say whether there was any."""
+        """Count what killed processes had reserved as spent; whether there was any.
+
+        Nobody knows whether their calls were billed. To count them is the safe side.
+        """
         gone = [key for key, hold in self.holds.items() if hold.orphaned]
         for key in gone:
             hold = self.holds.pop(key)
@@ -90,28 +108,29 @@ class Account:
         return bool(gone)
 
     def to_json(self) -> str:
+        """The account as the text of its row."""
         holds = {k: [str(h.usd), h.tokens, h.owner, h.since] for k, h in self.holds.items()}
         return json.dumps([str(self.spent), self.tokens, self.calls, self.unknown, holds])
 
     @classmethod
     def from_json(cls, text: str) -> Account:
-        """Raises ValueError where the text is none of ``to_json``'s."""
+        """Read what ``to_json`` wrote. Raises ValueError for any other text."""
         try:
             spent, tokens, calls, unknown, holds = load_json(text)
-            kept = {k: _hold(*parts) for k, parts in holds.items()}
+            read = {k: _hold(*parts) for k, parts in holds.items()}
         except (TypeError, ValueError, AttributeError) as exc:
             raise ValueError("not an account") from exc
-        return cls(_usd(spent), _count(tokens), _count(calls), _count(unknown), kept)
+        return cls(_usd(spent), _count(tokens), _count(calls), _count(unknown), read)
 
 
-def _hold(usd: Any, tokens: Any, owner: Any, since: Any) -> Hold:
+def _hold(usd: object, tokens: object, owner: str, since: float) -> Hold:
     _host, colon, pid = owner.rpartition(":")
-    if not colon or not pid.isdecimal():
+    if not colon or not pid.isdecimal():  # ``orphaned`` reads a number there
         raise ValueError("no owner")
     return Hold(_usd(usd), _count(tokens), owner, float(since))
 
 
-def _usd(text: Any) -> Decimal:
+def _usd(text: object) -> Decimal:
     try:
         found = Decimal(text) if isinstance(text, str) and len(text) < 300 else None
     except InvalidOperation:
@@ -121,15 +140,19 @@ def _usd(text: Any) -> Decimal:
     return found
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError("not a count")
     return value
 
 
 class AccountStore(Protocol):
-    """Where an account lies. ``change`` gives it to one thread of one process at a time;
-    ``settle`` is ``Account.settle``, and is done later where the account is out of reach."""
+    """Where an account lies.
+
+    ``change`` gives the account to one thread of one process at a time, and keeps what the block
+    makes of it. ``look`` returns a copy. ``settle`` is ``Account.settle``; where the account is
+    out of reach it is done later. ``shared``: other processes use it, and asking it may wait.
+    """
 
     shared: bool
 
@@ -141,7 +164,10 @@ class AccountStore(Protocol):
 
 
 class InMemory:
-    """An account of this process."""
+    """The account of one process.
+
+    ``_lock`` guards ``_account``. It is held for a few microseconds and never during I/O.
+    """
 
     shared = False
 
@@ -152,7 +178,8 @@ class InMemory:
 
     def _renew(self) -> None:
         self._lock = Lock()
-        self._account.holds.clear()  # calls in flight are the parent's
+        # A forked child: calls in flight are the parent's, and settled there.
+        self._account.holds.clear()
 
     @contextmanager
     def change(self) -> Iterator[Account]:
@@ -171,9 +198,14 @@ class InMemory:
 class InDatabase:
     """An account in a database, which other processes use under the same name.
 
-    What cannot be written of a call that was paid for (the disk is full, the database locked) is
-    kept and written with the next change; until then its reservation stands. Raises
+    Where the cost of a call cannot be written (the disk is full, the database locked), it waits
+    in ``_late`` and is written with the next change; until then its reservation stands. Raises
     ConfigurationError, never the database's own errors.
+
+    Two locks, always in this order: ``_lock`` lets one thread of this process change the account
+    at a time and guards ``_late``; the row's lock in the database (see ``_changed``) does the
+    same among processes. ``look`` takes neither: it reads a committed row, which may be old by
+    the time it is used, so only ``change`` may decide on it.
     """
 
     shared = True
@@ -191,9 +223,9 @@ class InDatabase:
         self._name: dict[str, Any] = {"name": name}
         self._late: list[tuple[str, Charge | None, bool]] = []
         self._warned = False
-        self._lock = RLock()
+        self._lock = RLock()  # re-entrant: ``settle`` may be called inside a ``change``
         renewed_at_fork(self, "_renew")
-        with self._own_errors():
+        with self._errors():
             database.run(self._TABLE)
             if not database.read(self._READ, self._name):
                 # Another process may be faster: the first one's row stays.
@@ -206,6 +238,7 @@ class InDatabase:
     @contextmanager
     def change(self) -> Iterator[Account]:
         with self._lock:
+            # Those that come while this waits for the database stay for the next change.
             late = len(self._late)
             with self._changed() as account:
                 for key, charge, over in self._late[:late]:
@@ -215,20 +248,21 @@ class InDatabase:
 
     @contextmanager
     def _changed(self) -> Iterator[Account]:
-        theirs = False
-        with self._own_errors(lambda: theirs), self._database.transaction() as execute:
-            # The row is locked by writing to it, which every database understands.
+        callers = False
+        with self._errors(lambda: callers), self._database.transaction() as execute:
+            # Written before it is read: a write locks the row in every database, and the
+            # transaction keeps it locked until the new state is committed.
             execute(self._LOCK, self._name)
             account = self._read(execute(self._READ, self._name))
             try:
                 yield account
-            except BaseException:  # noted as the caller's own, and raised
-                theirs = True
+            except BaseException:  # the caller's own, BudgetExceeded mostly: rolls back, raised
+                callers = True
                 raise
             execute(self._WRITE, {**self._name, "state": account.to_json()})
 
     def look(self) -> Account:
-        with self._own_errors():
+        with self._errors():
             account = self._read(self._database.read(self._READ, self._name))
         for key, charge, over in [*self._late]:
             account.settle(key, charge, over=over)
@@ -239,6 +273,7 @@ class InDatabase:
             with self.change() as account:
                 account.settle(key, charge, over=over)
         except ConfigurationError as exc:
+            # The call was answered and paid for: its caller must not lose the answer for this.
             self._late.append((key, charge, over))
             if not self._warned:
                 log.warning("%s; what a call cost is written when that works again", exc)
@@ -246,43 +281,30 @@ class InDatabase:
         else:
             self._warned = False
 
-    def _read(self, rows: Any) -> Account:
+    def _read(self, rows: Rows) -> Account:
         try:
             return Account.from_json(rows[0][0])
         except (ValueError, IndexError) as exc:
             raise ConfigurationError(
-                f"{self._called} cannot be read: its row is damaged or gone; delete the row of"
+                f"{self._label} cannot be read: its row is damaged or gone; delete the row of"
                 f" the table budgets, and the budget begins at 0"
             ) from exc
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return f"the budget {self._name['name']!r}"
 
-    @contextmanager
-    def _own_errors(self, theirs: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Errors of the database as ours; those of the caller's block (``theirs``) as they are."""
-        try:
-            yield
-        except PromptureError:
-            raise
-        except Exception as exc:  # each database has errors of its own; they become ours
-            if theirs():
-                raise
-            # Other databases' errors quote the statement, and their address.
-            words = f": {exc}" if isinstance(exc, sqlite3.Error) else ""
-            raise ConfigurationError(
-                f"{self._called} cannot be kept, its database fails: {type(exc).__name__}{words}"
-            ) from exc
+    def _errors(self, callers: Callable[[], bool] = lambda: False) -> AbstractContextManager[None]:
+        return database_errors(f"{self._label} cannot be kept, its database fails", callers)
 
 
 def process_key() -> str:
-    """This process, as the owner of reservations."""
+    """This process as the owner of reservations: ``host:pid``."""
     return f"{platform.node()}:{os.getpid()}"
 
 
 def tokens_of(charge: Charge, hold: Hold) -> int:
-    """What a call used; all that it had reserved where nobody knows."""
+    """Tokens that a call used; all that it had reserved where that is not known."""
     if charge.cost.usd is not None and (charge.usage.reported or charge.status == "error"):
         return charge.usage.total_tokens
     if charge.usage.reported:
@@ -294,10 +316,10 @@ def _is_alive(pid: int) -> bool:
     if os.name == "nt":  # os.kill would end the process there
         return True
     try:
-        os.kill(pid, 0)
+        os.kill(pid, 0)  # signal 0 only asks whether it is there
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # there, and another user's
         return True
     return True
 
@@ -306,7 +328,7 @@ Amount: TypeAlias = "Decimal | str | int | float"
 
 
 def dollars_of(amount: Amount, name: str = "usd") -> Decimal:
-    """US dollars; a float counts as the decimal it prints as."""
+    """US dollars; a float counts as the decimal it prints as. Raises ConfigurationError."""
     try:
         usd = Decimal(str(amount).strip().removeprefix("$"))
     except (InvalidOperation, ValueError):  # a ValueError: an int of too many digits
@@ -322,6 +344,7 @@ def dollars_of(amount: Amount, name: str = "usd") -> Decimal:
 
 
 def count_of(limit: int | None, name: str) -> int | None:
+    """A limit in tokens or calls. Raises ConfigurationError."""
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
         raise ConfigurationError(f"{name} must be a whole number, 0 or more, not {limit!r}")
     return limit
@@ -336,8 +359,10 @@ def refusal(
     tokens: int | None,
     calls: int | None,
 ) -> BudgetExceeded:
-    """The error of a budget with these limits: what is gone, and what was asked (None: nobody
-    can tell). ``why`` ends before the amount asked."""
+    """The error of a budget with these limits: what is gone, and what was asked for.
+
+    ``asked`` is US dollars, None where the price is not known. ``why`` ends before that amount.
+    """
     spent = EXACT.add(account.spent, account.reserved)
     limits = [f"${format_usd(usd)}"] if usd is not None else []
     limits += [f"{tokens} tokens"] if tokens is not None else []

@@ -47,6 +47,7 @@ MOST_NAME = 200
 _WAIT = (0.05, 0.25)
 _MEASURED = 4096
 _FREE = WorstCase(0, ZERO, ZERO, None)
+"""The worst case of a call that no limit is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,8 @@ class Budget(ScopedMeter):
     what the model can write at most) of output. What is left does not cover that: the call
     waits for others in flight to settle; where there are none, its ``max_tokens`` is lowered to
     what is left, and it is refused where not even a short answer fits. So a low ``max_tokens``
-    lets more calls run at once. After it, its real price is spent and the rest given back; a
-    call whose price nobody told (no answer arrived, a stream was cut) keeps its reservation
-    spent.
+    lets more calls run at once. After it, its real price is spent and the rest given back. Where
+    the price is not known (no answer arrived, a stream was cut), the whole reservation is spent.
 
     ``on_unknown`` says what to do with a model whose price is not known, under a limit in
     dollars: ``"refuse"`` it, or ``"allow"`` it and count what the provider states, if anything.
@@ -115,11 +115,14 @@ class Budget(ScopedMeter):
         self._accounts: AccountStore = InMemory() if ledger is None else _shared(ledger, name)
         self._measured: dict[int, tuple[Request, WorstCase | None]] = {}
         self._observed: defaultdict[str, ObservedOutput] = defaultdict(ObservedOutput)
+        # The thread and task of each reservation of this process. Like ``_measured`` and
+        # ``_observed`` without a lock: single operations on a dict are atomic, and a race costs
+        # one estimate that is measured twice.
         self._callers: dict[str, tuple[int, int]] = {}
 
     @property
     def blocks(self) -> bool:  # type: ignore[override]
-        """Whether asking it may wait for a database."""
+        """Whether asking it may wait for a database; async calls then ask in a thread."""
         return self._accounts.shared
 
     @property
@@ -139,15 +142,17 @@ class Budget(ScopedMeter):
 
     @property
     def tokens_spent(self) -> int:
+        """Tokens, input and output, of the calls that are over."""
         return self._accounts.look().tokens
 
     @property
     def calls_made(self) -> int:
+        """Calls that are over, failed tries included."""
         return self._accounts.look().calls
 
     @property
     def unknown_calls(self) -> int:
-        """Calls whose price nobody told; their reservation, if there was one, is in ``spent``."""
+        """Calls whose price is not known; their reservation, if there was one, is in ``spent``."""
         return self._accounts.look().unknown
 
     def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
@@ -164,14 +169,16 @@ class Budget(ScopedMeter):
             worst = unpriced(request, driver)
         token = _Token(uuid4().hex, model, worst.input_tokens)
         observed = self._observed[model]
+        # Checked and reserved under the store's lock: calls that begin at once in other threads
+        # or processes cannot both take what is left.
         with self._accounts.change() as account:
             sure = observed.corrected(worst, alone=not account.holds)
-            room = self._room(account, sure)
-            if self._accounts.shared and not self._fits(room, sure) and account.adopt_orphans():
+            left = self._tokens_left(account, sure)
+            if self._accounts.shared and not self._fits(left, sure) and account.adopt_orphans():
                 sure = observed.corrected(worst, alone=not account.holds)
-                room = self._room(account, sure)
+                left = self._tokens_left(account, sure)
             worst = sure
-            answer = self._answer(account, request, worst, room, observed)
+            answer = self._answer(account, request, worst, left, observed)
             usd = _add(worst.usd, worst.rate, answer)
             held = worst.input_tokens + answer * worst.answers
             account.holds[token.key] = Hold(usd, held, process_key(), time.time())
@@ -215,11 +222,16 @@ class Budget(ScopedMeter):
         self._accounts.settle(token.key, None)
 
     def _worst(self, request: Request, driver: BaseDriver) -> WorstCase | None:
-        """The worst case, kept while the call waits; measuring a long text takes a while."""
+        """The worst case of a call; None where the price is not known.
+
+        It is kept while the call waits for others, as measuring a long text takes a while.
+        """
         if self.tokens is None and (self.usd is None or driver.provider.local):
             return _FREE
         if self.usd is None:
             return unpriced(request, driver)
+        # By id, since a Request holds dicts and has no hash; the request is kept with it, so
+        # that no other can get its id meanwhile.
         found = self._measured.get(id(request))
         if found is not None and found[0] is request:
             return found[1]
@@ -233,45 +245,46 @@ class Budget(ScopedMeter):
         """Whether the length of the answer matters to any of the limits."""
         return self.tokens is not None or (self.usd is not None and worst.rate > 0)
 
-    def _room(self, account: Account, worst: WorstCase) -> int | None:
-        """Output tokens that what is left pays for, below 0 where the input alone is too much;
-        None where there is no end to them."""
-        rooms = []
+    def _tokens_left(self, account: Account, worst: WorstCase) -> int | None:
+        """Output tokens that are left: below 0 where the input alone is too much, None for no limit."""
+        left = []
         if self.usd is not None and not worst.free:
             free = EXACT.subtract(self._free_usd(account, self.usd), worst.usd)
             if worst.rate:
-                rooms.append(int(EXACT.divide_int(free, worst.rate)) if free >= 0 else -1)
+                left.append(int(EXACT.divide_int(free, worst.rate)) if free >= 0 else -1)
             elif free < 0:
-                rooms.append(-1)
+                left.append(-1)
         if self.tokens is not None:
             free_tokens = self._free_tokens(account, self.tokens) - worst.input_tokens
-            rooms.append(free_tokens // worst.answers)
-        if self.calls is not None and account.calls + len(account.holds) >= self.calls:
-            rooms.append(-1)
-        return min(rooms, default=None)
+            left.append(free_tokens // worst.answers)
+        if self._calls_are_up(account):
+            left.append(-1)
+        return min(left, default=None)
 
-    def _fits(self, room: int | None, worst: WorstCase) -> bool:
+    @staticmethod
+    def _fits(left: int | None, worst: WorstCase) -> bool:
         wanted = worst.output_tokens
-        return room is None or room >= (UNLIMITED if wanted is None else wanted)
+        return left is None or left >= (UNLIMITED if wanted is None else wanted)
 
     def _answer(
         self,
         account: Account,
         request: Request,
         worst: WorstCase,
-        room: int | None,
+        left: int | None,
         observed: ObservedOutput,
     ) -> int:
-        """Output tokens to reserve."""
+        """Output tokens to reserve. Raises BudgetExceeded, and Busy while waiting may help."""
         wanted = UNLIMITED if worst.output_tokens is None else worst.output_tokens
-        if room is None or room >= wanted:
+        if left is None or left >= wanted:
             return wanted
         if self._others(account) and not self._calls_are_up(account):
+            # At random, or all that wait would ask again at the same moment.
             raise Busy(random.uniform(*_WAIT))
         thinking = request.reasoning if isinstance(request.reasoning, int) else 0
         shortest = max(SMALLEST_ANSWER + thinking, observed.shortest or 0)
-        if room >= min(wanted, shortest) and not worst.fixed:
-            return room
+        if left >= min(wanted, shortest) and not worst.fixed:
+            return left
         self._measured.pop(id(request), None)
         least = _add(worst.usd, worst.rate, wanted if worst.fixed else min(wanted, shortest))
         words = f"{worst.input_tokens} tokens of input and the shortest answer cost up to"
@@ -280,8 +293,11 @@ class Budget(ScopedMeter):
         raise self._refusal(account, least, words)
 
     def _others(self, account: Account) -> bool:
-        """Whether calls are in flight that can end while this one waits. A stream that the same
-        thread or task has open cannot: it is not read meanwhile."""
+        """Whether calls are in flight that can end while this one waits.
+
+        A stream that the same thread or task has open cannot: nobody reads it meanwhile. To wait
+        for it would be a deadlock.
+        """
         own = who()
         return any(self._callers.get(key) != own for key in account.holds)
 
@@ -300,8 +316,8 @@ class Budget(ScopedMeter):
         return refusal(account, asked, why, usd=self.usd, tokens=self.tokens, calls=self.calls)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A shared one goes to other processes by its ledger and name; one of this process alone
-        would be spent twice there."""
+        """Pickle a shared budget by its ledger and name. Raises ConfigurationError for others:
+        a copy in another process would be spent a second time there."""
         ledger, name = self._given
         if ledger is None:
             raise ConfigurationError(

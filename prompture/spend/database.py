@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Protocol, TypeAlias
 
-from prompture.errors import ConfigurationError, MissingExtra
+from prompture.errors import ConfigurationError, MissingExtra, PromptureError
 from prompture.forks import renewed_at_fork
 from prompture.given import why
 
@@ -51,6 +51,34 @@ def database(where: str | os.PathLike[str]) -> Database:
     """The database at a path or URL. Raises MissingExtra without SQLAlchemy for a URL."""
     # Absolute, as a forked child may open it again elsewhere, and ":memory:" is a file here.
     return SQLAlchemy(str(where)) if is_url(where) else SQLite(Path(where).expanduser().absolute())
+
+
+@contextmanager
+def database_errors(failed: str, callers: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Raise errors of a database as ConfigurationError, whose message begins with ``failed``.
+
+    Each database has exceptions of its own. ``callers`` returns whether the exception is of the
+    block's own code; it is then left as it is.
+    """
+    try:
+        yield
+    except PromptureError:
+        raise
+    except Exception as exc:  # each database has errors of its own; they become ours
+        if callers():
+            raise
+        # The words of other databases' errors quote the statement, and their address.
+        words = f": {exc}" if isinstance(exc, (sqlite3.Error, OSError)) else ""
+        raise ConfigurationError(f"{failed}: {type(exc).__name__}{words}") from exc
+
+
+def shown(where: object) -> str:
+    """A path or URL for a message, without what may be a password."""
+    text = str(where)
+    if not is_url(text):
+        return text
+    scheme, _, rest = text.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 class SQLite:

@@ -1,7 +1,11 @@
-"""A file that calls are appended to before they return, until the ledger has taken them over.
+"""A file that calls are appended to before they return, until they are in the database.
 
-One line is one row. A write to a file outlives a killed process, so a call that has
-returned is never lost; and it takes a few microseconds, whatever the database is doing.
+One line is one row. What was written to a file outlives a killed process, so no call that has
+returned is lost; and it takes a few microseconds, whatever the database is doing.
+
+Two locks. ``Journal._lock`` guards the file and the counts of its bytes among the threads of this
+process; it is held for one write. ``flock`` on the file tells other processes that its own is
+alive: held from before the file has its name until the process ends, however that happens.
 """
 
 from __future__ import annotations
@@ -33,8 +37,8 @@ LIMIT = 64_000_000
 class Journal:
     """The journal of this process for one ledger: ``<stem>.<id>.journal`` in ``folder``.
 
-    It is locked while the process lives, so that others can tell which ones are left over: it gets
-    its name only when it is locked. ``id`` is unique; it numbers the rows.
+    It is locked (``flock``) while the process lives, so that others know which ones are left over.
+    It gets its name only when it is locked. ``id`` is unique; the rows' ids begin with it.
     """
 
     def __init__(self, folder: Path, stem: str) -> None:
@@ -43,6 +47,7 @@ class Journal:
         self.lost = 0
         self._torn = ""
         self._lock = Lock()
+        # Bytes in the file, bytes of these that are in the database, rows so far.
         self._size = self._taken = self._rows = 0
         folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -60,11 +65,13 @@ class Journal:
             raise
 
     def append(self, line: str) -> bool:
-        """Write a line, with its number and a tab before it; False where it is lost. It must
-        have no line break."""
+        """Write a line, with its id and a tab before it; False where it is lost.
+
+        The line must have no line break.
+        """
         with self._lock:
             self._rows += 1
-            # A line that the full disk tore must not take this one with it.
+            # After a line that a full disk cut off: end that one first.
             numbered = f"{self._torn}{self.id}-{self._rows}\t{line}\n"
             data = numbered.encode("utf-8", "replace")  # half a surrogate pair is a "?"
             if self._size - self._taken + len(data) > LIMIT:
@@ -76,16 +83,19 @@ class Journal:
                 self.lost += 1
                 return False
             self._size += written
-            # Whether the torn line was whole but for its end is seen when it is read.
+            # A line that lacks only its end is still read as a row.
             self._torn = "" if written == len(data) else "\n"
             return written == len(data)
 
     @property
     def pending(self) -> bool:
+        """Whether it holds rows that are not in the database yet."""
         return self._size > self._taken
 
     def take(self, limit: int = 1_000_000) -> tuple[list[str], int]:
-        """Lines that are not yet taken over, and the mark to give ``taken``."""
+        """Lines that are not in the database yet, and the mark to give ``taken``."""
+        # The file is read outside the lock: up to ``end`` it only changes in ``taken``, which
+        # the caller calls afterwards. Calls may append meanwhile.
         with self._lock:
             start, end = self._taken, min(self._size, self._taken + limit)
             more = end < self._size
@@ -102,12 +112,13 @@ class Journal:
         """Everything up to the mark is in the database."""
         with self._lock:
             self._taken = mark
+            # Under the lock, or a line that comes between the check and the cut would be lost.
             if self._taken == self._size:
                 os.ftruncate(self._file, 0)
                 self._taken = self._size = 0
 
     def abandon(self) -> None:
-        """Let go of a journal that belongs to the parent of a forked process."""
+        """Close a journal that belongs to the parent of a forked process, and leave its file."""
         os.close(self._file)
 
     def close(self) -> None:
@@ -118,15 +129,18 @@ class Journal:
 
 
 def left_over(folder: Path, stem: str) -> Iterator[tuple[list[str], Path]]:
-    """Lines of each journal whose process is gone, and its path, to be deleted when they are
-    saved. A torn last line is left out."""
+    """Lines of each journal whose process is gone, and its path.
+
+    The caller deletes the file when the lines are saved; until it asks for the next one the file
+    stays locked. A torn last line is left out.
+    """
     for path in _journals(folder, stem):
         try:
             file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         except OSError:
             continue
         try:
-            if fcntl:
+            if fcntl:  # raises OSError while its own process is alive
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Between the opening and the lock another process may have taken it over.
             if os.fstat(file).st_nlink == 0:
@@ -141,8 +155,10 @@ def left_over(folder: Path, stem: str) -> Iterator[tuple[list[str], Path]]:
 
 
 def _journals(folder: Path, stem: str) -> Iterator[Path]:
-    """The journals of this very ledger: another's name may begin with this one's. Files whose
-    process was killed before it could name them are deleted."""
+    """The journals of this very ledger: another ledger's name may begin with this one's.
+
+    Files whose process was killed before it could name them are deleted.
+    """
     try:
         names = sorted(os.listdir(folder))
     except OSError:

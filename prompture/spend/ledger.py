@@ -1,9 +1,19 @@
 """The ledger: one row for each call of the process, kept in a database.
 
 It is off until ``ledger(path)`` is called or ``PROMPTURE_LEDGER`` names a path or URL. A call
-appends its row to a journal (see there) and goes on; a thread of its own moves rows from the
-journal into the database, a few times a second and at the end of the process. What a killed
-process left in its journal is taken over by whoever opens the ledger next.
+appends its row to a journal (see ``journal``) and goes on. A thread moves rows from the journal
+into the database, a few times a second and at the end of the process. What a killed process left
+in its journal is taken over by the next process that opens the ledger.
+
+Which lock guards what:
+
+* ``_opening`` (of the module): the table ``_open`` of ledgers that are being written.
+* ``Ledger._lock``: the start of the journal and of the thread, once each.
+* ``Ledger._writing``: one ``flush`` at a time (the thread's, or a caller's), from taking rows out
+  of the journal until they are committed. It is held during database I/O; calls never take it.
+* ``Journal._lock``: see there. After the first call it is the only lock that a call takes.
+
+``_writing`` may be held when ``Journal._lock`` is taken, never the other way round.
 """
 
 from __future__ import annotations
@@ -12,20 +22,18 @@ import atexit
 import contextlib
 import logging
 import os
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from prompture.drivers.meter import Meter, install, uninstall
-from prompture.errors import ConfigurationError, PromptureError
 from prompture.forks import fork_lock, renewed_at_fork
 from prompture.given import half_made
-from prompture.spend.database import Database, database, is_url
+from prompture.spend.database import Database, database, database_errors, is_url, shown
 from prompture.spend.journal import Journal, left_over
 from prompture.spend.rows import LOSSES, TABLE, WRITTEN, clean, labels_of, line_of, row_of
 from prompture.spend.scope import labels_now
@@ -62,7 +70,8 @@ class Ledger(Meter):
         renewed_at_fork(self, "_renew")
 
     def _renew(self) -> None:
-        # In a forked child the journal and the thread are the parent's.
+        # In a forked child the journal and the thread are the parent's, and so are the rows in
+        # it: the parent writes them. Locks are made anew, since one may be held for ever there.
         if self._journal is not None:
             self._journal.abandon()
         self._journal, self._thread, self._lost = None, None, 0
@@ -87,9 +96,11 @@ class Ledger(Meter):
             line = line_of(charge, labels_of({**self.labels, **own}) if own else self._labels)
             journal = self._journal or self._begin()
             journal.append(line)
+            # Asking costs a tenth of setting, and most calls find it set.
             if not self._stirred.is_set():
                 self._stirred.set()
         except Exception as exc:  # the ledger must never break a call
+            # Threads may lose one here: without a lock, as this is for a warning alone.
             self._lost += 1
             if self._lost == 1:
                 log.warning("a call is missing from the ledger: %s", type(exc).__name__)
@@ -106,10 +117,12 @@ class Ledger(Meter):
     def flush(self) -> None:
         """Move everything noted so far into the database. Raises ConfigurationError where that
         cannot be written now; the rows then wait."""
-        with self._writing, own_errors(self.where):
+        with self._writing, ledger_errors(self.where):
             while (journal := self._journal) is not None and journal.pending:
                 lines, mark = journal.take()
                 saved = save(self._database, lines)
+                # Only now, after the commit. A process that is killed between the two leaves
+                # rows in both places; their ids are the same, so they are inserted once.
                 journal.taken(mark)
                 self._lose(saved.torn + saved.refused)
 
@@ -118,11 +131,11 @@ class Ledger(Meter):
         the journal, for whoever opens the ledger next."""
         if self._closed:
             return
-        self._closed = True
+        self._closed = True  # first: a call that ends now is not noted in a closed journal
         uninstall(self)
         atexit.unregister(self.close)
         self._over.set()
-        self._stirred.set()
+        self._stirred.set()  # the thread may be waiting for it
         if self._thread is not None:
             self._thread.join()
         try:
@@ -143,25 +156,25 @@ class Ledger(Meter):
 
     @half_made
     def __repr__(self) -> str:
-        return f"Ledger({_shown(self.where)!r})"
+        return f"Ledger({shown(self.where)!r})"
 
     def _begin(self) -> Journal:
         with self._lock:
-            if self._journal is None:
+            if self._journal is None:  # another thread may have been faster
                 self._journal = Journal(self._folder, self._stem)
                 self._thread = Thread(target=self._write, name="prompture-ledger", daemon=True)
                 self._thread.start()
             return self._journal
 
     def _write(self) -> None:
-        """The thread: from the journal into the database, until the ledger is closed."""
+        """Move rows from the journal into the database until the ledger is closed: the thread."""
         warned = False
         with contextlib.suppress(Exception):
             take_over(self._database, self._folder, self._stem)
         while not self._over.is_set():
             self._stirred.wait()
             self._over.wait(PAUSE)  # for others to come: they are written together
-            self._stirred.clear()
+            self._stirred.clear()  # before the flush: what comes during it stirs again
             try:
                 self.flush()
                 warned = False
@@ -218,7 +231,7 @@ def from_environment() -> None:
 
 
 def default_place() -> str | Path:
-    """Where the ledger lies if nobody says."""
+    """Where the ledger lies if no place is given."""
     if place := os.environ.get("PROMPTURE_LEDGER"):
         return place
     from platformdirs import user_data_path
@@ -229,30 +242,25 @@ def default_place() -> str | Path:
 def opened(where: str | os.PathLike[str]) -> Database:
     """The database of a ledger, with its tables. Raises ConfigurationError."""
     found = database(where)
-    with own_errors(where, "open"):
+    with ledger_errors(where, "open"):
         found.run(TABLE)
         found.run(LOSSES)
     return found
 
 
-@contextmanager
-def own_errors(where: Any, what: str = "write") -> Iterator[None]:
-    """Errors of the ledger's database, of which each kind has its own, as ConfigurationError."""
-    try:
-        yield
-    except PromptureError:
-        raise
-    except Exception as exc:  # each database has errors of its own; they become ours
-        # Other databases' errors quote the statement, and their address.
-        words = f": {exc}" if isinstance(exc, (sqlite3.Error, OSError)) else ""
-        raise ConfigurationError(
-            f"cannot {what} the ledger {_shown(where)}: {type(exc).__name__}{words}"
-        ) from exc
+def ledger_errors(
+    where: str | os.PathLike[str], what: str = "write"
+) -> AbstractContextManager[None]:
+    """Raise errors of the ledger's database as ConfigurationError."""
+    return database_errors(f"cannot {what} the ledger {shown(where)}")
 
 
 def journals_of(where: str | os.PathLike[str]) -> tuple[Path, str]:
-    """The folder of a ledger's journals, and how their names begin: beside a file, or in the
-    user's state folder for a URL, which is not to be seen there."""
+    """The folder of a ledger's journals, and how their names begin.
+
+    They lie beside a file; for a URL in the user's state folder, under a digest of it, since a
+    URL may hold a password.
+    """
     if not is_url(where):
         path = Path(where).expanduser().absolute()
         return path.parent, path.name
@@ -264,15 +272,18 @@ def journals_of(where: str | os.PathLike[str]) -> tuple[Path, str]:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """``torn`` lines were none, ``refused`` rows the database takes for wrong."""
+    """What ``save`` left out: ``torn`` lines that are no rows, rows the database ``refused``."""
 
     torn: int
     refused: int
 
 
 def save(into: Database, lines: list[str]) -> Saved:
-    """Write journal lines; those that are in the database already are left out. One row that is
-    wrong does not keep the others back. Raises the database's errors where it cannot be written."""
+    """Insert journal lines into the database, except those that are there already.
+
+    One wrong row does not keep the others back. Raises the database's own errors where it cannot
+    be written.
+    """
     rows = [row_of(line) for line in lines if line]
     good = [row for row in rows if row is not None]
     refused = 0
@@ -290,8 +301,11 @@ def save(into: Database, lines: list[str]) -> Saved:
 
 
 def _raise_unless_of_a_row(exc: Exception, into: Database) -> None:
-    """Each database has errors of its own, with names in common. A table that is gone has the name
-    of a wrong row: so the database must take another statement."""
+    """Raise ``exc`` unless one row is at fault and the database takes other statements.
+
+    Drivers of databases share the names of their errors, not the classes. A missing table gives
+    the same names as a wrong row, so the database must prove that it takes a statement.
+    """
     if not isinstance(exc, (ValueError, TypeError, OverflowError)) and (
         type(exc).__name__ not in _OF_A_ROW
     ):
@@ -310,9 +324,12 @@ _TOUCH = "DELETE FROM losses WHERE id = ''"
 
 
 def take_over(into: Database, folder: Path, stem: str) -> int:
-    """Save what killed processes left in their journals; how many lines that was. Lines that
-    cannot be saved are counted as lost."""
+    """Save what killed processes left in their journals; the number of lines.
+
+    Lines that cannot be saved are counted as lost.
+    """
     found = 0
+    # Two processes may do this at once: each journal is locked while its lines are read here.
     for lines, path in left_over(folder, stem):
         saved = save(into, lines)
         if lost := saved.torn + saved.refused:
@@ -321,12 +338,3 @@ def take_over(into: Database, folder: Path, stem: str) -> int:
             path.unlink(missing_ok=True)
         found += len(lines)
     return found
-
-
-def _shown(where: Any) -> str:
-    """The place without what may be a password."""
-    text = str(where)
-    if not is_url(text):
-        return text
-    scheme, _, rest = text.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -18,7 +18,7 @@ from prompture.drivers.cost import price_of
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.money import ZERO, Cost, add_usd, format_usd
 from prompture.spend.database import Database, is_url
-from prompture.spend.ledger import default_place, journals_of, log, opened, own_errors, take_over
+from prompture.spend.ledger import default_place, journals_of, ledger_errors, log, opened, take_over
 from prompture.spend.rows import COLUMNS, clean, usage_of
 from prompture.wire.loading import load_json
 
@@ -106,7 +106,7 @@ class LedgerReader:
         )
         at, key = since.astimezone(UTC).isoformat(timespec="milliseconds") if since else "", ""
         while True:
-            with own_errors(self._place, "read"):
+            with ledger_errors(self._place, "read"):
                 page = self._database.read(sql, {"at": at, "id": key})
             yield from (dict(zip(wanted, row, strict=True)) for row in page)
             if len(page) < _PAGE:
@@ -131,7 +131,7 @@ class LedgerReader:
     @property
     def lost(self) -> int:
         """Calls that their processes could not note."""
-        with own_errors(self._place, "read"):
+        with ledger_errors(self._place, "read"):
             found = self._database.read("SELECT COALESCE(SUM(calls), 0) FROM losses", {})
         return int(found[0][0])
 
@@ -154,7 +154,7 @@ class LedgerReader:
             before = add_usd((before, Decimal(row["usd"] or 0)))
             after = add_usd((after, cost.usd))
             changes.append(_correction(row["id"], cost))
-        with own_errors(self._place), self._database.transaction() as execute:
+        with ledger_errors(self._place), self._database.transaction() as execute:
             for change in changes:
                 execute(_CORRECT, change)
         return Repriced(calls, corrected, before, after)

@@ -1,4 +1,4 @@
-"""The most that a call can cost, before it is sent."""
+"""The most that a call can cost, before it is sent: what a budget reserves."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ DENSE = 0.05
 UNLIMITED = 32_768
 """Output tokens that are reserved (and set as the limit) where nobody states one."""
 _MANY = 1_000_000
+"""Output tokens for which a price is asked: enough that the rate of one is exact."""
 _FINE = Decimal("1e-9")
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 _NESTED_LIMITS = (
@@ -32,12 +33,16 @@ _NESTED_LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """``usd`` for the input and fees, ``rate`` dollars for each token of output.
+    """The dearest way in which a call can be billed.
 
-    ``input_tokens`` is a ceiling, ``output_tokens`` the limit that holds for the answer (None
-    where there is none), ``fixed`` that it stands in ``extra`` and cannot be lowered.
-    ``answers`` is how many answers are asked for at once. ``bound`` is a number of tokens that no
-    input can pass: one for each byte.
+    Attributes:
+        input_tokens: a ceiling of the input (see ``MARGIN`` and ``DENSE``).
+        usd: US dollars for that input and for fees.
+        rate: US dollars for each token of output.
+        output_tokens: the limit that holds for the answer; None where there is none.
+        fixed: that limit stands in ``extra``, so it cannot be lowered.
+        answers: how many answers are asked for at once.
+        bound: tokens that no input can pass: one for each byte.
     """
 
     input_tokens: int
@@ -50,10 +55,11 @@ class WorstCase:
 
     @property
     def free(self) -> bool:
+        """Whether the call costs nothing whatever its length."""
         return not self.usd and not self.rate
 
     def with_input(self, times: Decimal) -> WorstCase:
-        """The same with so many times the input."""
+        """The same call with ``times`` as much input, rounded up."""
         tokens = int(EXACT.multiply(Decimal(self.input_tokens), times)) + 1
         usd = EXACT.multiply(self.usd, times).quantize(_FINE, ROUND_UP, EXACT)
         return replace(self, input_tokens=tokens, usd=usd)
@@ -62,7 +68,8 @@ class WorstCase:
 def worst_case_of(request: Request, driver: BaseDriver) -> WorstCase | None:
     """The worst case of a call; None where the price of the model is not known.
 
-    Input may all be written to the cache, output may all be reasoning; the dearest holds.
+    All of the input may be written to the cache, all of the output may be reasoning: the dearest
+    of these prices is taken.
     Searches that a provider makes on its own side cannot be foreseen, and are not in it.
     """
     tokens = _input_ceiling(request)
@@ -87,7 +94,7 @@ def worst_case_of(request: Request, driver: BaseDriver) -> WorstCase | None:
 
 
 def unpriced(request: Request, driver: BaseDriver) -> WorstCase:
-    """The worst case in tokens alone."""
+    """The worst case in tokens alone, at no price."""
     fixed = _fixed_limit(request.extra)
     return WorstCase(
         _input_ceiling(request),
@@ -163,13 +170,15 @@ def _bytes(request: Request) -> int:
 
 
 def _size(text: str) -> int:
-    """Bytes; of half a surrogate pair too, which no codec sends as it is."""
+    """Bytes of UTF-8. Half a surrogate pair counts too; no codec sends it as it is."""
     return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _is_dense(text: str) -> bool:
-    """Whether it is no prose (base64, minified code, scripts without spaces): no estimate of
-    its tokens is sure. A word or two is too short to tell, and to matter."""
+    """Whether a text is no prose (base64, minified code, scripts without spaces).
+
+    No estimate of its tokens is sure. Up to 200 characters are too few to judge, and to matter.
+    """
     sample = text if len(text) <= 20_000 else text[:: len(text) // 20_000]
     gaps = sum(map(sample.count, (" ", "\n", "\t")))
     return len(sample) > 200 and gaps < DENSE * len(sample)
@@ -194,21 +203,28 @@ def _answers(extra: Mapping[str, Any]) -> int:
 
 @dataclass(slots=True)
 class ObservedOutput:
-    """What a model's calls have shown: how far its input passed the ceiling at most (1: never),
-    and its shortest answer; to lower max_tokens below that would be paying for nothing."""
+    """What the calls of one model have shown, for the reservations of the next ones.
+
+    ``excess`` is how far its input passed the ceiling at most (1: never). ``shortest`` is its
+    shortest answer in tokens; a lower max_tokens would pay for an answer that is cut off.
+    """
 
     excess: Decimal = Decimal(1)
     shortest: int | None = None
 
     def corrected(self, worst: WorstCase, *, alone: bool) -> WorstCase:
-        """The worst case by what is known. Of several first calls at once, all but one count
-        each byte as a token, as an error of the ceiling would add up."""
+        """The worst case by what is known of the model.
+
+        ``alone``: no other call is in flight. Of several first calls at once all but one count
+        each byte as a token, since an error of the ceiling would be made by each of them.
+        """
         if self.shortest is None and not alone and worst.input_tokens:
             dense = EXACT.divide(Decimal(worst.bound), Decimal(worst.input_tokens))
             return worst.with_input(max(self.excess, dense))
         return worst if self.excess == 1 else worst.with_input(self.excess)
 
     def learn(self, usage: Usage, ceiling: int) -> None:
+        """Note what a call used whose input was reserved as ``ceiling`` tokens."""
         if ceiling and usage.input_tokens > EXACT.multiply(Decimal(ceiling), self.excess):
             self.excess = EXACT.divide(Decimal(usage.input_tokens), Decimal(ceiling))
         if self.shortest is None or usage.output_tokens < self.shortest:
