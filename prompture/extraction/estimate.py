@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
@@ -20,9 +19,10 @@ from prompture.extraction.inputs import Content, Models, content, document_turn
 from prompture.extraction.models import chosen, listed, named
 from prompture.extraction.output_length import answer_size
 from prompture.extraction.strategy import Plan
-from prompture.money import Cost, short_usd
+from prompture.money import short_usd
 from prompture.schema.source import Source
-from prompture.types import Request, Usage
+from prompture.spend.reservation import foreseen_price
+from prompture.types import Request
 from prompture.wire.http import Exchange
 from prompture.wire.retry import send
 
@@ -160,7 +160,7 @@ def _estimate(extractor: Planned, question: _Question, counted: int | None) -> E
     tokens = count_request(request) if counted is None else _by_provider(counted)
     output = _output(extractor.source, question)
     costs = [
-        _cost(driver, request, *pair)
+        foreseen_price(request, driver, *pair, search_context="low")
         for pair in zip(
             (tokens.low, tokens.tokens, tokens.high),
             (output.low, output.tokens, output.high),
@@ -209,25 +209,6 @@ def _output(source: Source[Any], question: _Question) -> Count:
         exact=False,
         method="from the schema's size" + (", with reasoning" if thinks else ""),
     )
-
-
-def _cost(driver: Any, request: Request, tokens: int, answer: int) -> Cost:
-    tier = request.extra.get("service_tier")
-    raw: Mapping[str, Any] = {
-        name: request.extra[name] for name in ("speed", "inference_geo") if name in request.extra
-    }
-    if driver.provider.catalog == "perplexity":
-        raw = {"search_context_size": "low"}  # unless it is asked for otherwise
-    usage = Usage(
-        input_tokens=tokens,
-        output_tokens=answer,
-        requests=1,
-        service_tier=tier if isinstance(tier, str) else None,
-        reported=True,
-        raw=raw,
-    )
-    cost: Cost = driver.price(usage, asked=request.model)
-    return cost
 
 
 def _count_exchange(driver: Any, request: Request) -> Exchange[int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from prompture.catalog.tokens import count_request
 from prompture.drivers.core import BaseDriver
-from prompture.money import EXACT, ZERO
+from prompture.money import EXACT, ZERO, Cost
 from prompture.types import Document, Image, Request, Text, Usage
 
 MARGIN = 1.15
@@ -73,12 +73,16 @@ def worst_case_of(request: Request, driver: BaseDriver) -> WorstCase | None:
     Searches that a provider makes on its own side cannot be foreseen, and are not in it.
     """
     tokens = _input_ceiling(request)
-    inputs = [_price(request, driver, tokens, 0, **kind) for kind in _kinds(request, tokens)]
-    outputs = [_price(request, driver, tokens, _MANY, reasoning_tokens=part) for part in (0, _MANY)]
+
+    def usd(output: int, **parts: Any) -> Decimal | None:
+        return foreseen_price(request, driver, tokens, output, search_context="high", **parts).usd
+
+    inputs = [usd(0, **kind) for kind in _kinds(request, tokens)]
+    outputs = [usd(_MANY, reasoning_tokens=part) for part in (0, _MANY)]
     if None in inputs or None in outputs:
         return None
-    known = [usd for usd in inputs if usd is not None]
-    dearest = max(usd for usd in outputs if usd is not None)
+    known = [amount for amount in inputs if amount is not None]
+    dearest = max(amount for amount in outputs if amount is not None)
     fixed = _fixed_limit(request.extra)
     answers = _answers(request.extra)
     rate = EXACT.divide(EXACT.subtract(dearest, known[0]), Decimal(_MANY))
@@ -126,14 +130,25 @@ def _kinds(request: Request, tokens: int) -> Iterator[dict[str, Any]]:
         yield {"input_image_tokens": tokens}
 
 
-def _price(
-    request: Request, driver: BaseDriver, tokens: int, output: int, **parts: Any
-) -> Decimal | None:
+def foreseen_price(
+    request: Request,
+    driver: BaseDriver,
+    tokens: int,
+    output: int,
+    *,
+    search_context: str,
+    **parts: Any,
+) -> Cost:
+    """The price of a call that has not been made: ``tokens`` of input and ``output`` tokens.
+
+    ``parts`` are other fields of its Usage. ``search_context`` is the size that Perplexity would
+    charge for: its answers state it, requests need not.
+    """
     extra = request.extra
     tier = extra.get("service_tier")
     raw = {name: extra[name] for name in ("speed", "inference_geo") if name in extra}
     if driver.provider.catalog == "perplexity":
-        raw["search_context_size"] = "high"
+        raw["search_context_size"] = search_context
     usage = Usage(
         input_tokens=tokens,
         output_tokens=output,
@@ -143,7 +158,7 @@ def _price(
         raw=raw,
         **parts,
     )
-    return driver.price(usage, asked=request.model or driver.model).usd
+    return driver.price(usage, asked=request.model or driver.model)
 
 
 def _input_ceiling(request: Request) -> int:
