@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from prompture.copying import Portable
-from prompture.schema.check import pointer as pointer_of
 from prompture.schema.pointer import Segment
+from prompture.schema.pointer import pointer as pointer_of
 
 from .snapshot import Container, Path, Replaced, Snapshot
 
