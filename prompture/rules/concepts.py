@@ -91,6 +91,7 @@ def _everyday() -> tuple[Concept, ...]:
 @cache
 def side_words() -> tuple[tuple[str, str], ...]:
     """The words for each side in normal form, longest first: ("bill to name", "buyer")."""
+    # The longest first, so that "bill to name" is not read as "bill to" with a rest.
     pairs = [
         (normalise(word), side)
         for side in ("seller", "buyer")

@@ -56,7 +56,7 @@ _THAI = (
     rf"(?P<hd>\d{{1,2}})\s?(?P<hm>{'|'.join(_THAI_MONTHS)})\s?(?:พ\.ศ\.\s?|ค\.ศ\.\s?)?"
     r"(?P<hy>(?:19|20|2[45])\d\d)(?!\d)"
 )
-_BUDDHIST = 543  # years ahead
+_BUDDHIST = 543  # years that the calendar of Thailand is ahead
 _ERAS = {"令和": 2018, "平成": 1988, "昭和": 1925}
 # A word before a date ends it, but not where words are not parted by spaces.
 _BEFORE = r"(?<![.,/\d_])(?<![^\W\d_\u0e00-\u0eff\u2e80-\u9fff\uac00-\ud7ff])"
@@ -157,7 +157,7 @@ def _date(year: str, month: str, day: str, last_year: int) -> date | None:
 
 
 def day_first(text: str, dates: Iterable[PrintedDate], *, region: str | None = None) -> bool | None:
-    """Whether 03/04/2024 is the third of April in this text; None when nothing tells.
+    """Whether 03/04/2024 is the third of April in this text; None when nothing shows it.
 
     What counts, in this order: numeric dates with only one reading, dates that the text also writes unambiguously,
     the caller's region ("US" or not), marks of a region (tax names, time zones, currencies).
@@ -167,6 +167,7 @@ def day_first(text: str, dates: Iterable[PrintedDate], *, region: str | None = N
     if votes:
         return votes > 0
     sure = {found.value for found in printed if found.other is None}
+    # A date that is written out elsewhere ("4 March 2024") settles its numeric twin.
     votes = sum(
         (found.value in sure) - (found.other in sure)
         for found in printed
@@ -196,7 +197,7 @@ def _only_readings(text: str, printed: list[PrintedDate]) -> int:
 
 
 def settle(found: PrintedDate, day_first: bool | None) -> date | None:
-    """The date meant, or None when it has two readings and nothing tells which."""
+    """The date meant, or None when it has two readings and nothing decides."""
     if found.other is None:
         return found.value
     if day_first is None:
@@ -275,6 +276,7 @@ def parse_rest(
         "REQUIRE_PARTS": ["day", "month", "year"],
         "PARSERS": ["absolute-time"],
     }
+    # dateparser warns of dates without a year; a user who makes warnings errors would lose the extraction.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = dateparser.parse(text, languages=list(languages), settings=settings)

@@ -1,4 +1,4 @@
-"""Read a text into a value of a JSON Schema, and say from which places.
+"""Read a text into a value of a JSON Schema, and the places that it was read from.
 
 The reader walks the schema: the fields of an object compete for the labels of a text, nested objects are read
 in their section, lists as tables, repeated blocks or separated values. Families are asked before the core.
@@ -154,6 +154,7 @@ class Reader:
     def _weighed(
         self, field: SchemaField, scope: TextRange, found: list[FieldCandidate]
     ) -> list[FieldCandidate]:
+        # Passages come first: no family knows where one ends.
         if field.kind == "longtext":
             return sections.read_long(field, self.page, scope, self.index) or found
         for family in self.families:
@@ -180,6 +181,7 @@ class Reader:
         fields = self.fields.of(schema, party=party, items=items)
         inside = (*path, id(schema.get("properties")))
         best = self._plain(fields, scope, taken)
+        # What the object itself took is not offered to the objects in it: a shop's name is not also its owner's.
         used = taken | {candidate.spans for candidate in best.values() if candidate is not None}
         value: dict[str, Any] = {}
         spans: Spans = {}
@@ -221,7 +223,7 @@ class Reader:
         """A nested object: a party, or what stands under the heading of its name, or among all.
 
         Read among all, it may not take the places that the object around it has `taken`. A schema that holds
-        itself is read once: a text does not print trees in a way that labels tell.
+        itself is read once: labels do not show how a printed tree nests.
         """
         if not self._enters(field.schema, path):
             return None, {}
@@ -298,6 +300,7 @@ class Reader:
             if where:
                 values.append(value)
                 spans.update(where)
+        # One block with one value is any label of the document, not a list.
         if len(values) == 1 and not scope.start and len(spans) < 2:
             return self._empty(field), {}
         return (values, spans) if values else (self._empty(field), {})
@@ -318,6 +321,7 @@ class Reader:
         value, spans = self.object(item, at, part, path=path)
         if not spans:
             return value, spans
+        # Only dates: the head of a notice dates all its entries, but its other values are its own.
         head = TextRange(0, scope.start) if scope.start else TextRange(0, part.start)
         for field in self.fields.of(item):
             if value.get(field.name) is None and field.kind == "date":

@@ -1,4 +1,4 @@
-"""A JSON Schema seen as fields to fill: references followed, null taken out, each name understood."""
+"""A JSON Schema as fields to fill: references followed, null taken out, each name understood."""
 
 import dataclasses
 import re
@@ -123,7 +123,7 @@ class SchemaField:
     """One property of an object schema. `types` are its JSON types without "null".
 
     `party` and `role` are set for a part of the seller or the buyer ("seller", "postcode"); `concept` names the
-    concept that the field means, if any; `kind` says which parser reads its values.
+    concept that the field means, if any; `kind` is the parser of its values (`values.read`).
     """
 
     name: str
@@ -153,7 +153,7 @@ class SchemaField:
 
 @dataclass(frozen=True, slots=True)
 class SchemaFields:
-    """The fields of a schema. `root` is what its references point into; `concepts` say what its names mean."""
+    """The fields of a schema. `root` is what its references point into; `concepts` give its names a meaning."""
 
     root: Mapping[str, Any]
     concepts: Concepts
@@ -194,12 +194,14 @@ class SchemaFields:
         inner, nullable = resolve(schema, self.root)
         types = json_types(inner)
         own = own_phrases(name, inner)
+        # The description is left out here: "Name of the buyer's bank" is not the buyer.
         side, role = (party, party_role(own)) if party else split_party(own[:2])
         concept = None if side and role else self._concept(own, items)
         phrases = dict.fromkeys(own, 1.0)
         if concept is not None:
             labels = self.concepts.labels(concept.name)
             generic = normalise(name) in _GENERIC and not items
+            # A field called "date" must not take every label "date" at full weight.
             phrases = dict(labels) if generic else {**labels, **phrases}
         if side and role in _ROLE_CONCEPTS:
             phrases = {**concept_labels(_ROLE_CONCEPTS[role]), **phrases}
@@ -217,7 +219,7 @@ class SchemaFields:
         )
 
     def _concept(self, own: list[str], items: bool) -> Concept | None:
-        """A vague name ("date") gives way to what the description says."""
+        """Of a vague name ("date") the description decides first."""
         vague = bool(own) and own[0] in _GENERIC
         return self.concepts.find(own[::-1] if vague or not own else own, items=items)
 
@@ -350,6 +352,7 @@ def _text_kind(
     if concept:
         return concept.kind
     description = str(schema.get("description") or "").lower()
+    # Without a format, descriptions are how most schemas ask for a date.
     if "yyyy-mm-dd" in description or "iso 8601" in description:
         return "date"
     last = own[0].split()[-1] if own else ""

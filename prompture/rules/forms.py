@@ -1,4 +1,4 @@
-"""The printed forms of values that can be told by form alone: addresses of mail, accounts, tax numbers, docket numbers."""
+"""The printed forms of values that have a form of their own: addresses of mail, accounts, tax numbers, docket numbers."""
 
 import re
 

@@ -8,7 +8,7 @@ from prompture.rules.labels import normalise
 from prompture.rules.numbers import CURRENCY
 from prompture.rules.page import Cell, Layout, Line
 
-# How far a relation between label and value is trusted.
+# How far a relation between label and value is trusted; a candidate's score is its label's fit times this.
 TRUST = {
     "colon": 1.0,
     "markup": 1.0,
@@ -55,6 +55,7 @@ class Pair:
 def find_pairs(layout: Layout, wanted: Iterable[str]) -> list[Pair]:
     """Every label with its window. `wanted` are phrases in normal form that count even without a separator."""
     known = frozenset(wanted)
+    # Three letters rule out most cells before a label is put in normal form, which is slow.
     first_words = frozenset(phrase.split()[0][:3] for phrase in known)
     found: list[Pair] = []
     for index, line in enumerate(layout.lines):
@@ -86,6 +87,7 @@ def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pai
         yield from _without_mark(layout, index, line, place)
         return
     label, value = match["label"], match["value"]
+    # The colon of "https://" ends no label.
     if value.startswith("//") or not label.strip():
         return
     relation = "colon" if match["mark"][0] in ":=" else "leader"
@@ -194,7 +196,7 @@ def _of_start(
         return
     longest: Pair | None = None
     for count, word in enumerate(_WORD.finditer(cell.text)):
-        if count == 7:
+        if count == 7:  # no label of the vocabulary is longer
             break
         label = cell.text[: word.end()].rstrip(".:#-")
         key = normalise(label)
@@ -208,7 +210,7 @@ def _of_start(
 def _of_middle(line: Line, index: int, place: int, known: frozenset[str]) -> Iterator[Pair]:
     """Labels inside a cell, before a colon: "INV NO :GKJ3 DATE:02/02/17" has two."""
     cell = line.cells[place]
-    if len(cell.text) > 400:
+    if len(cell.text) > 400:  # prose: eight colons of it would cost more than they give
         return
     for colon in list(_COLON.finditer(cell.text))[:8]:
         before = _TRAIL.search(cell.text, max(0, colon.start() - 60), colon.start())

@@ -18,8 +18,10 @@ from prompture.rules.values import ParsedValue, read
 
 # Kinds whose values have a form of their own; the rest take whatever text stands by the label.
 FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})
+# Relations between label and value (`label_pairs.TRUST`): free text counts only where it stands beside its label.
 _ONLY_BESIDE = frozenset({"colon", "markup", "leader", "under", "prefix", "inline"})
 _APART = frozenset({"below", "loose", "cell", "above"})
+# Kinds that must fill a window which is apart from its label: a day inside a sentence below is another's.
 _WHOLE = frozenset({"identifier", "date", "datetime", "money", "number", "integer", "case"})
 _FIGURES = frozenset({"money", "number", "integer", "percent"})
 _MARKED = frozenset({"colon", "markup", "leader", "under", "cell", "below", "loose", "above"})
@@ -68,7 +70,7 @@ def index_pairs(pairs: Sequence[Pair], wanted: frozenset[str]) -> Index:
     by_stem: dict[str, set[str]] = defaultdict(set)
     for key in by_key:
         for word in (*key.split(), key.replace(" ", "")):
-            by_stem[word[:4]].add(key)
+            by_stem[word[:4]].add(key)  # four letters survive most plurals and misreadings
     return Index(
         {
             key: tuple(sorted(found, key=lambda pair: pair.label_start))
@@ -87,6 +89,7 @@ def matching(index: Index, phrases: Mapping[str, float]) -> dict[str, float]:
         for phrase in phrases:
             keys.update(*(index.by_stem.get(word[:4], ()) for word in phrase.split()))
         scored = {key: similarity(key, phrases) for key in sorted(keys)}
+        # Below 0.6 no relation lifts a label over the threshold.
         index.memo[asked] = {key: score for key, score in scored.items() if score >= 0.6}
     return index.memo[asked]
 
@@ -131,11 +134,13 @@ def _of_pair(field: SchemaField, pair: Pair, page: Page, fit: float) -> FieldCan
         return None  # a page number of a table of contents
     if field.kind in _FIGURES and not stands_alone(field.kind, reading, pair, page):
         return None
+    # A value further into its window has other words before it, which may be the real label.
     distance = reading.start - pair.start
     if distance > 4 and field.kind in {"date", "datetime"} and pair.relation in {"below", "cell"}:
         return None
     if field.kind not in FREE_KINDS and distance > 12:
         trust -= 0.1 if field.kind in {"date", "money", "currency"} and distance < 40 else 0.25
+    # Of several numbers in one window the first is meant, but less surely.
     if reading.rivals and field.kind in {"money", "number", "integer"}:
         trust -= 0.2
     written = render(field, reading, page)
@@ -221,7 +226,9 @@ def _plain_prefix(field: SchemaField, pair: Pair, page: Page) -> bool:
     )
 
 
+# Chosen on the developing half of the corpus: below, wrong values outnumber right ones.
 THRESHOLD = 0.66
+# Two values nearer than this are as likely as each other; neither is given.
 MARGIN = 0.015
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from prompture.errors import MissingExtra
 from prompture.rules import data
 
-FUZZY_AT_LEAST = 86.0
+FUZZY_AT_LEAST = 86.0  # rapidfuzz ratio: one slip in seven letters, two in fourteen
 
 _PARENTHESES = re.compile(r"\([^()]{0,40}\)|\[[^\[\]]{0,40}\]")
 _PERCENT = re.compile(r"@? ?\d{1,3}(?:[.,]\d{1,2})? ?%")
@@ -34,7 +34,7 @@ def _words(label: str) -> list[str]:
     text = _PERCENT.sub(" ", _PARENTHESES.sub(_aside, label[:200]))
     text = _NUMBER_SIGN.sub(r" number ", text)
     text = _SPACED.sub(lambda run: run.group().replace(" ", ""), text)
-    if text.upper() != text:
+    if text.upper() != text:  # capitals all through have no camel case
         text = _CAMEL.sub(" ", text)
     folded = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
@@ -44,7 +44,7 @@ def _words(label: str) -> list[str]:
         for word in words
         if word not in _CURRENCY_WORDS and word not in _FILLERS and word != "%"
     ]
-    return kept or words
+    return kept or words  # "RM" alone is still a label
 
 
 def _aside(brackets: re.Match[str]) -> str:

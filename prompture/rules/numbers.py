@@ -63,9 +63,10 @@ class Numeral:
 
 
 def decimal_mark(text: str) -> str | None:
-    """The decimal separator that the amounts of a text use, "." or ",", or None when they do not tell."""
+    """The decimal separator that the amounts of a text use, "." or ",", or None when they do not show it."""
     points = len(_POINT.findall(text))
     commas = len(_COMMA.findall(text))
+    # Twice as many, for a list of articles ("1.25", "2.10") among prices proves nothing.
     if points > 2 * commas:
         return "."
     if commas > 2 * points:
@@ -125,6 +126,7 @@ def _sole_mark(digits: str, mark: str | None) -> str:
     tail = len(digits) - digits.rfind(found) - 1
     if digits.count(found) > 1:
         return other
+    # Three digits behind one mark are thousands or decimals: the text decides ("1.234" of 1,50 and 2,30).
     if tail != 3 or digits.startswith(("0", found)):
         return found
     if mark is not None:

@@ -17,6 +17,7 @@ from prompture.types import Span
 
 T = TypeVar("T")
 _LINE = re.compile(r"[^\n\r\f\v\x85\u2028\u2029]+")
+# Two blanks part cells: a text layer rarely leaves one where a table has a column.
 _GAP = re.compile(r"[ \u00a0\u2000-\u200a\u202f\u3000]{2,}|\t[\t ]*|[|¦│]")
 _RULE = re.compile(r"[\s|+:=*_.─━-]*")
 _BREAK = re.compile(r"\n[ \t\r]*\n")
@@ -113,6 +114,7 @@ def _lines(text: str) -> Iterator[Line]:
     last_end = 0
     for match in _LINE.finditer(text):
         printed = match.group()
+        # A line of dashes is neither words nor a blank line.
         if not printed.strip() or _RULE.fullmatch(printed):
             continue
         start = match.start()
@@ -186,6 +188,7 @@ class FieldCandidate:
 
 def read_page(text: str, *, today: date | None = None, region: str | None = None) -> Page:
     """Read what every field needs from a text. `region` is an ISO 3166 code that settles 03/04/2024 and phone numbers."""
+    # Due dates lie ahead, births do not: a year of two digits is at most twenty years from now.
     last_year = 2069 if today is None else today.year + 20
     dates = tuple(find_dates(text, last_year=last_year))
     return Page(

@@ -69,7 +69,7 @@ def _string(field: SchemaField, value: str, printed: str) -> str | None:
 def _fits(pattern: str, value: str) -> bool:
     try:
         return re.search(pattern, value) is not None
-    except re.error:
+    except re.error:  # ECMA syntax that Python does not read: the caller validates
         return True
 
 

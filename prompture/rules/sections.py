@@ -13,7 +13,7 @@ from prompture.rules.render import accepts, render
 from prompture.rules.values import read
 from prompture.types import Span
 
-_ANCHOR_FIT = 0.9
+_ANCHOR_FIT = 0.9  # a heading must name the object itself, not contain a word of it
 
 
 def section_scope(field: SchemaField, page: Page, scope: TextRange) -> TextRange | None:
@@ -60,6 +60,7 @@ def repeated(
         return
     anchor = min(places, key=lambda field: (places[field][0], field))
     starts = places[anchor]
+    # A label that stands once repeats nothing; two labels are then needed to believe in a block.
     if len(starts) == 1:
         if len(places) >= 2 or scope.start:
             yield TextRange(starts[0], scope.end)

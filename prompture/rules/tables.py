@@ -37,7 +37,7 @@ def cell_kind(text: str) -> str:
     return "text"
 
 
-HEADER_FIT = 0.78
+HEADER_FIT = 0.78  # lower than for labels: several headings of one line support each other
 ROW_GAP_LINES = 8
 _ITEM_CONCEPTS = (
     "quantity",
@@ -52,6 +52,7 @@ _ITEM_CONCEPTS = (
 )
 _CLOSING = ("net_total", "grand_total", "tax_total", "amount_due", "payment_terms")
 _POSITION = re.compile(r"(\d{1,3})\s+(?=[^\W\d_])")
+# How well a cell's look (second) goes with a column's kind (first); pairs that are missing do not go together.
 _LIKELY = {
     ("money", "money"): 3.0,
     ("money", "number"): 2.0,
@@ -111,9 +112,9 @@ class TableRow:
     after: tuple[Line, ...]
 
 
-Found = dict[str, FieldCandidate]
-RowReader = Callable[[TableRow, list[SchemaField], Page], Found | None]
-RowCheck = Callable[[list[Found], list[SchemaField], Page], list[Found]]
+Record = dict[str, FieldCandidate]
+RowReader = Callable[[TableRow, list[SchemaField], Page], Record | None]
+RowCheck = Callable[[list[Record], list[SchemaField], Page], list[Record]]
 
 
 def read_rows(
@@ -123,7 +124,7 @@ def read_rows(
     *,
     read_row: RowReader | None = None,
     check: RowCheck | None = None,
-) -> list[Found]:
+) -> list[Record]:
     """The rows of the table that fits the fields best; empty when no header fits two of them.
 
     `read_row` reads one row in place of the cells' own kinds; `check` drops rows of a whole table.
@@ -136,8 +137,9 @@ def read_rows(
         for place, line in enumerate(lines)
         if (header := _header(line, plain, known)) is not None
     ]
-    best: list[Found] = []
+    best: list[Record] = []
     reached: dict[str, int] = {}  # a header repeated on each page is read through once
+    # Twelve headers bound the work on a text that is all headings.
     for place, header in sorted(found, key=lambda pair: -len(pair[1].fields))[:12]:
         if header.line.start < reached.get(header.line.words, 0):
             continue
@@ -151,7 +153,7 @@ def read_rows(
     return best
 
 
-def _worth(rows: list[Found]) -> int:
+def _worth(rows: list[Record]) -> int:
     return sum(len(row) for row in rows)
 
 
@@ -248,7 +250,7 @@ def _rows_under(
     fields: list[SchemaField],
     page: Page,
     read_row: RowReader,
-) -> Iterator[Found]:
+) -> Iterator[Record]:
     quiet = 0
     known: Known = {}
     for place, line in enumerate(lines):
@@ -298,9 +300,9 @@ def split_cells(line: Line) -> list[Cell]:
     return cells
 
 
-def _plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Found | None:
+def _plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Record | None:
     header = row.header
-    found: Found = {}
+    found: Record = {}
     for column, cell in row.placed:
         if column.field is None:
             continue
@@ -312,7 +314,7 @@ def _plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Found | 
     return found if enough and _complete(header, row.cells, found) else None
 
 
-def _complete(header: Header, cells: list[Cell], found: Found) -> bool:
+def _complete(header: Header, cells: list[Cell], found: Record) -> bool:
     """A line of prose is no row: the row fills the header, or nearly."""
     return len(cells) >= len(header.columns) - 1 and len(found) * 2 >= len(header.fields)
 

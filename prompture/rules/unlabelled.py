@@ -65,7 +65,7 @@ def dates(
 
 def _distinct(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     reading = read(field.kind, page, scope.start, scope.end, field=field)
-    if reading is None or reading.rivals:
+    if reading is None or reading.rivals:  # two addresses of mail: whose is meant is open
         return []
     begin = page.text.rfind("\n", 0, reading.start) + 1
     if _OF_BUYER.search(page.text[max(begin, reading.start - 60) : reading.start]):
@@ -128,6 +128,7 @@ def _only_day(
     field: SchemaField, page: Page, scope: TextRange, found: list[FieldCandidate]
 ) -> list[FieldCandidate]:
     """Without a label: the day of a document that names one day, or one day with the time beside it."""
+    # A date with a good label is the one, however many others there are.
     if any(labelled.score >= 0.8 for labelled in found):
         return []
     days = [

@@ -62,7 +62,7 @@ def _first(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[re
     found = []
     for match in pattern.finditer(text, start, end):
         found.append(match)
-        if len(found) == 4:
+        if len(found) == 4:  # enough to know that it is not alone
             break
     return found
 
@@ -81,7 +81,7 @@ def _identifier(page: Page, start: int, end: int) -> ParsedValue | None:
     if match is None or not any(c.isdigit() for c in match["id"]):
         return None
     value = match["id"].rstrip(".,;")
-    if next(find_dates(value), None) is not None:
+    if next(find_dates(value), None) is not None:  # "Date 05.03.2018" below "No."
         return None
     return ParsedValue(value, match.start("id"), match.start("id") + len(value))
 
@@ -161,6 +161,7 @@ def _money(page: Page, start: int, end: int) -> ParsedValue | None:
         and not any(s <= number.start < e for s, e in days)
         and not _coded(text, number, start)
     ]
+    # Beside an amount with cents a whole number is a count or a code.
     amounts = [number for number in found if number.decimals >= 2] or found
     if not amounts:
         return _price(page, start, end)
@@ -264,10 +265,10 @@ def _iban(page: Page, start: int, end: int) -> ParsedValue | None:
 
 def _printed(text: str, length: int) -> int:
     """How many printed characters hold the first `length` that are not spaces."""
-    seen = 0
+    count = 0
     for index, letter in enumerate(text):
-        seen += letter != " "
-        if seen == length:
+        count += letter != " "
+        if count == length:
             return index + 1
     return len(text)
 

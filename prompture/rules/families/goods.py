@@ -14,7 +14,7 @@ from prompture.rules.tables import Column, TableRow, cell_kind, read_rows
 from prompture.rules.values import ParsedValue, read
 from prompture.types import Span
 
-WEAK = 0.67
+WEAK = 0.67  # just above the threshold: kept only when the whole table proves it
 _SUM_CONCEPTS = frozenset({"line_total", "quantity", "unit_price"})
 _CODE = re.compile(r"(?=[^ ]*\d)[A-Z0-9][\w./#+-]{1,30}\.?|\(.{1,8}\)|\d{6,14}\.?")
 _AMOUNT = re.compile(r"[-–+(]?\s?[\d.,'’\u00a0 ]*\d[-)]?\s?(?:€|EUR|CHF|USD|%|[$£])?")
@@ -137,7 +137,7 @@ def _numbers(cell: Cell, page: Page) -> list[Numeral]:
         or page.text[first.end : min(first.end + 2, cell.end)].strip().startswith("%")
     ):
         return []
-    if first.decimals == 0 and first.end - first.start > 6:
+    if first.decimals == 0 and first.end - first.start > 6:  # an article's number
         return []
     return [first]
 

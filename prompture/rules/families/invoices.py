@@ -69,7 +69,7 @@ FAMILY = Invoices()
 def _sums(
     field: SchemaField, page: Page, scope: TextRange, found: list[FieldCandidate], index: Index
 ) -> list[FieldCandidate]:
-    """Rate the labelled amounts of a total, net or tax field by what else the document says.
+    """Rate the labelled amounts of a total, net or tax field by what else the document states.
 
     Amounts in a table of tax rates count less. What cash less change comes to, and net plus tax, confirm a value.
     """
@@ -134,10 +134,10 @@ def _amounts(concept: str, page: Page, scope: TextRange, index: Index) -> dict[D
 def _by_payment(
     found: list[FieldCandidate], page: Page, scope: TextRange, index: Index
 ) -> list[FieldCandidate]:
-    """Cash handed over less change is what was paid."""
+    """Cash less change is what was paid."""
     cash, change = _values("cash", page, scope, index), _values("change", page, scope, index)
     paid = {abs(given) - abs(back) for given in cash[:4] for back in change[:3]}
-    paid.discard(Decimal(0))
+    paid.discard(Decimal(0))  # equal sums are one sum printed twice
     if not any(amount_of(candidate.value) in paid for candidate in found):
         return found
     return [
@@ -153,7 +153,7 @@ def _rounded(
     steps = {
         abs(step)
         for step in _values("rounding", page, scope, index)
-        if 0 < abs(step) <= Decimal("0.5")
+        if 0 < abs(step) <= Decimal("0.5")  # coins: nothing is rounded by more
     }
     best = max(
         (candidate for candidate in found if amount_of(candidate.value)),

@@ -71,6 +71,7 @@ def _of_party(
     out.extend(_labelled(field, page, found))
     if field.role in {"vat_id", "tax_number"}:
         out.extend(_identified(field, page, scope))
+    # A block of the party that lacks the part means that the text does not state it.
     if out or mine:
         return out
     out.extend(_from_sender(field, page, scope))

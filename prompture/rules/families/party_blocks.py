@@ -13,7 +13,7 @@ from prompture.rules.render import candidates_of
 from prompture.rules.values import ParsedValue, read
 from prompture.types import Span
 
-BLOCK_LINES = 14
+BLOCK_LINES = 14  # name, department, street, town, country, numbers: none seen was longer
 
 
 MARK = re.compile(r"^\s*:\s*")
@@ -64,7 +64,7 @@ def _headings() -> dict[str, str]:
     }
 
 
-# Headings whose small words carry the meaning.
+# Headings whose meaning is in the small words that `normalise` drops.
 _PRINTED = data.by_word("parties", "printed_headings")
 
 

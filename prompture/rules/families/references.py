@@ -72,7 +72,7 @@ class Part:
 
 
 def take_apart(text: str) -> dict[str, Part]:
-    """The parts of one reference that can be told for sure."""
+    """The parts of one reference whose borders are sure."""
     parts: dict[str, Part] = {}
     marker = _MARKER.match(text)
     begin = marker.end() if marker else len(text) - len(text.lstrip())

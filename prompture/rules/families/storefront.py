@@ -7,7 +7,7 @@ from prompture.rules import data
 from prompture.rules.page import FieldCandidate, Line, Page
 from prompture.types import Span
 
-HEAD_LINES = 14
+HEAD_LINES = 14  # a logo's misread letters and a slogan may stand above the name
 LONGEST_NAME = 10  # words; a longer line is a sentence
 _COMPANY = re.compile(data.alternatives("receipts", "company_words"), re.IGNORECASE)
 _LEGAL = re.compile(data.alternatives("receipts", "legal_forms"), re.IGNORECASE)

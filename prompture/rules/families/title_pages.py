@@ -13,8 +13,8 @@ from prompture.rules.page import FieldCandidate, Line, Page, TextRange
 from prompture.rules.render import accepts
 from prompture.types import Span
 
-HEAD_LINES = 60
-LATEST_AUTHORS = 25
+HEAD_LINES = 60  # lines of the first page that may belong to the head
+LATEST_AUTHORS = 25  # a name further down is in the text, not above it
 _BELOW_AUTHORS = re.compile(data.alternatives("articles", "below_authors"), re.IGNORECASE)
 _MARKED = re.compile(r"\b[A-Z]\.|[,\d*†‡§¶|]")
 _ARTICLE = re.compile(data.alternatives("articles", "marks"), re.IGNORECASE)
@@ -163,7 +163,7 @@ def _of_title(words: str) -> bool:
 
 
 def _address(words: str) -> bool:
-    """Whether a line is an institution, not a title that speaks of one ("laboratory tests")."""
+    """Whether a line is an institution, not a title that mentions one ("laboratory tests")."""
     return bool(INSTITUTION.search(words)) and (
         "," in words or len(words.split()) <= 5 or INSTITUTION.match(words) is not None
     )
