@@ -201,11 +201,21 @@ def imports(module: Module, known: set[str]) -> dict[str, str]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 note(alias.name, how)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif isinstance(node, ast.ImportFrom):
+            home = _absolute(node, module)
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                note(inner if inner in known else node.module, how)
+                inner = f"{home}.{alias.name}"
+                note(inner if inner in known else home, how)
     return found
+
+
+def _absolute(node: ast.ImportFrom, module: Module) -> str:
+    """The module that an import names, of which a relative one names only the end."""
+    if not node.level:
+        return node.module or ""
+    up = node.level - (module.path.name == "__init__.py")
+    package = module.name.rsplit(".", up)[0] if up else module.name
+    return f"{package}.{node.module}" if node.module else package
 
 
 def _with_place(node: ast.AST, how: str) -> Iterator[tuple[ast.AST, str]]:

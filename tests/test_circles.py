@@ -1,0 +1,47 @@
+"""Imports: no circles, lazy ones and those of the type checker included, and none by hidden ways.
+
+The floors are in pyproject.toml (import-linter); it sees imports within functions, too.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from scripts import house
+
+NAMED = {
+    "prompture.agents": "its own modules, on first use",
+    "prompture.cli.app": "the module of a command, when it is called",
+    "prompture.cli.schema": "the module that a user names",
+    "prompture.drivers.meter": "the ledger that PROMPTURE_LEDGER names, which lies above",
+    "prompture.drivers.registry": "the module of a provider, when it is asked for",
+    "prompture.rules.families": "a family of documents, when it is there",
+    "prompture.schema": "its own modules, on first use",
+    "prompture": "what it exports, on first use",
+}
+"""Modules that import by name, which no linter sees, and what for."""
+
+
+LEFT = ("prompture.drivers.", "prompture.schema.")
+"""Where circles are still being taken apart."""
+
+
+def test_no_circle() -> None:
+    assert [c for c in house.circles() if not c.startswith(LEFT)] == []
+
+
+def test_no_import_by_name_that_is_not_listed() -> None:
+    found = {module.name for module in house.modules() if _imports_by_name(module.tree)}
+    assert found - set(NAMED) == set()
+
+
+def _imports_by_name(tree: ast.Module) -> bool:
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in calls}
+    return "import_module" in names
+
+
+def test_relative_imports_are_understood() -> None:
+    module = house.Module(house.ROOT / "prompture" / "schema" / "partial" / "items.py")
+    known = {m.name for m in house.modules()}
+    assert "prompture.schema.partial.grammar" in house.imports(module, known)
