@@ -11,9 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import StepFinished
-from prompture.agents.output import Output
 from prompture.agents.record import AgentResult, OpenStep, RunRecord, Status
-from prompture.agents.setup import RunSettings, Setup
+from prompture.agents.setup import FinalOutput, RunSettings, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.call import charge_of
@@ -210,7 +209,7 @@ class _Run(Generic[T]):
         return True, value
 
     def _final_text(
-        self, step: OpenStep, completion: Completion, output: Output[T]
+        self, step: OpenStep, completion: Completion, output: FinalOutput[T]
     ) -> tuple[bool, Any]:
         whole = replace(completion, text=self.text_so_far + completion.text)
         try:
@@ -230,7 +229,7 @@ class _Run(Generic[T]):
         self._add_answer(step, completion)
         return True, value
 
-    def _use_retry(self, error: InvalidValue, answer: Completion, output: Output[T]) -> None:
+    def _use_retry(self, error: InvalidValue, answer: Completion, output: FinalOutput[T]) -> None:
         """Use one of the retries. Raise Invalid, with the answer on it, where none is left."""
         if self.retries_left:
             self.retries_left -= 1

@@ -1,18 +1,19 @@
 """What a run needs besides its messages: limits, settings, and the agent ready for one driver.
 
 Ready means: the tools in the driver's schema dialect, the way to ask for the output, and the
-request without the conversation.
+request without the conversation. The strategies for the output, the rewriting of its schema and
+the reading of it are those of ``extract``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
 
 from prompture import given
-from prompture.agents.output import Output, outputs
 from prompture.agents.tools import Approve, FunctionTool
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter
@@ -26,15 +27,24 @@ from prompture.errors import (
     TimeLimitExceeded,
     TokenLimitExceeded,
 )
+from prompture.extraction.answer import Reading, Rejected, read
+from prompture.extraction.strategy import Plan, plan, strategies
 from prompture.money import Charge, add_usd, format_usd
+from prompture.schema.check import InvalidValue
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import Source
-from prompture.types import Message, Request, Tool
+from prompture.types import Completion, Message, Request, Tool, ToolCall
 
 T = TypeVar("T")
 _LOOSE = "openai-compatible"
 _ALWAYS = frozenset({"gemini", "gemini-openapi", "moonshot", "ollama", "llamacpp", "xai"})
 """Dialects whose rules the parameters of a tool must obey even where the tool is not strict."""
+_BY_TOOL = "When you have all that you need, give the final answer by calling {name}."
+_BY_TEXT = (
+    "When you have all that you need{unless}, give the final answer as one JSON value that"
+    " satisfies this JSON Schema, with no words around it:\n{schema}"
+)
+_UNLESS = " and call no tool"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +135,107 @@ class RunSettings:
     max_retries: int = 2
 
 
+@dataclass(frozen=True, slots=True)
+class FinalOutput(Generic[T]):
+    """How one model is asked for the final value of a run, and how that is read.
+
+    ``instructions`` are added to the agent's. ``tool`` is the one to call with the value, where the
+    strategy is ``"tool"``. ``others`` are less strict strategies, for a provider that refuses this
+    one.
+    """
+
+    source: Source[T]
+    plan: Plan
+    instructions: str
+    tool: Tool | None
+    others: tuple[str, ...] = ()
+
+    def calls(self, completion: Completion) -> tuple[ToolCall | None, tuple[ToolCall, ...]]:
+        """Return the call that gives the value, and the calls of tools."""
+        own = self.tool
+        if own is None:
+            return None, completion.tool_calls
+        final = next((c for c in completion.tool_calls if c.name == own.name), None)
+        return final, tuple(c for c in completion.tool_calls if c.name != own.name)
+
+    def read(self, completion: Completion, call: ToolCall | None) -> Reading:
+        """Read the value of an answer, or of the call that gives it. Raises InvalidValue.
+
+        Further calls of the same tool are read, too, so that a second value is not lost.
+        """
+        own = [c for c in completion.tool_calls if call is not None and c.name == call.name]
+        alone = replace(completion, tool_calls=tuple(own))
+        try:
+            return read(self.source, self.plan, alone)
+        except Rejected as exc:
+            raise InvalidValue(exc.problems) from exc
+
+    def ask(self, request: Request, *, tools: bool) -> Request:
+        """Add to a request what lets the model answer with the value."""
+        template = self.plan.template
+        if own := self.tool:
+            choice = request.tool_choice if tools else template.tool_choice
+            return replace(request, tools=(*request.tools, own), tool_choice=choice)
+        return replace(
+            request,
+            schema=template.schema,
+            schema_name=template.schema_name,
+            json_mode=template.json_mode,
+        )
+
+
+def final_output(
+    source: Source[T],
+    driver: BaseDriver,
+    *,
+    strategy: str,
+    base: Request,
+    tools: bool,
+    taken: Sequence[str] = (),
+) -> FinalOutput[T]:
+    """The strictest way that the model and the schema allow, beside tools where there are any.
+
+    ``taken`` are names of tools, which the output's own tool must not have.
+    Raises UnsupportedError, SchemaError and ConfigurationError as ``extract`` does.
+    """
+    names = (
+        list(strategies(driver.features, beside_tools=tools)) if strategy == "auto" else [strategy]
+    )
+    while source.name in taken:
+        source = replace(source, name=f"final_{source.name}"[:64])
+    for at, name in enumerate(names):
+        try:
+            made = plan(source, driver, strategy=name, base=base)
+        except SchemaError:
+            if at + 1 == len(names):
+                raise
+            continue
+        return FinalOutput(
+            source=source,
+            plan=made,
+            instructions=_output_instructions(source, made, tools),
+            tool=_output_tool(source, made),
+            others=tuple(names[at + 1 :]),
+        )
+    raise AssertionError("a way to ask by prompt is always there")
+
+
+def _output_tool(source: Source[T], made: Plan) -> Tool | None:
+    if made.strategy != "tool":
+        return None
+    description = source.description or "Give the final answer."
+    return replace(made.template.tools[0], description=description)
+
+
+def _output_instructions(source: Source[Any], made: Plan, tools: bool) -> str:
+    if made.strategy == "tool":
+        return _BY_TOOL.format(name=source.name)
+    if made.strategy == "json_schema":
+        return ""
+    schema = json.dumps(made.rewrite.schema, ensure_ascii=False, separators=(",", ":"))
+    return _BY_TEXT.format(unless=_UNLESS if tools else "", schema=schema)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup(Generic[T]):
     """An agent ready for one driver.
@@ -137,7 +248,7 @@ class Setup(Generic[T]):
     driver: BaseDriver
     tools: Mapping[str, FunctionTool]
     template: Request
-    output: Output[T] | None
+    output: FinalOutput[T] | None
     calls_in_text: bool
     rewrites: Mapping[str, Rewrite] = field(default_factory=dict)
     looser: Callable[[], Setup[T]] | None = None
@@ -168,7 +279,7 @@ def set_up(
     features = driver.features
     output = None
     if source is not None:
-        output = outputs(
+        output = final_output(
             source, driver, strategy=strategy, base=base, tools=bool(tools), taken=tuple(tools)
         )
     rewrites = {name: _rewritten(tool, features) for name, tool in tools.items()}
@@ -222,7 +333,7 @@ def _wire_tool(tool: FunctionTool, rewritten: Rewrite) -> Tool:
 
 
 def _instructions(
-    instructions: str, output: Output[Any] | None, features: Features
+    instructions: str, output: FinalOutput[Any] | None, features: Features
 ) -> tuple[Message, ...]:
     text = "\n\n".join(w for w in (instructions, output.instructions if output else "") if w)
     role: Literal["system", "user"] = "system" if features.messages else "user"
