@@ -1,12 +1,12 @@
-"""Agent: a model, tools and a goal, configured once and run in either colour."""
+"""Agent: a model, tools and a goal, configured once and run sync or async."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, Generic, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from prompture import given
 from prompture.agents.arun import aiterate
@@ -16,7 +16,7 @@ from prompture.agents.loop import agent_flow
 from prompture.agents.record import AgentResult
 from prompture.agents.run import iterate
 from prompture.agents.setup import RunLimits, RunSettings, Setup, set_up
-from prompture.agents.tools import Approve, FunctionTool, by_name, tool
+from prompture.agents.tools import Approve, FunctionTool, Tools, by_name, tool
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.messages import message_of
 from prompture.drivers.meter import Meter
@@ -27,45 +27,54 @@ from prompture.given import half_made
 from prompture.schema.source import Source, source
 from prompture.spend.account import dollars_of
 from prompture.spend.budget import budget_of
-from prompture.types import Message, Part, Request
+from prompture.types import JSON, Message, Part, Request
 
 T = TypeVar("T")
 TOOL_SECONDS = 120.0
-_UNSET: Any = object()
-_REQUEST = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "seed",
-    "reasoning",
-    "timeout",
-    "cache",
-    "parallel_tools",
-    "metadata",
-    "extra",
-)
-"""Options that go into the request as they are."""
-_OWN = (
-    "model",
-    "tools",
-    "output",
-    "instructions",
-    "max_steps",
-    "max_tool_calls",
-    "max_total_tokens",
-    "max_usd",
-    "max_seconds",
-    "budget",
-    "context",
-    "approve",
-    "tool_timeout",
-    "max_parallel",
-    "max_retries",
-    "strategy",
-)
-"""What an agent knows besides: the parameters of Agent."""
-Messages: TypeAlias = Sequence[Message | Mapping[str, Any]]
+_UNSET = object()
+Model: TypeAlias = str | BaseDriver | None
+"""``"provider/model"``, a driver, or None for the default (see ``extract``)."""
+Messages: TypeAlias = Sequence[Message | JSON]
 Prompt = str | Part | Sequence[str | Part] | None
+
+
+class RequestOptions(TypedDict, total=False):
+    """Options that go into each request as they are."""
+
+    temperature: float | None
+    max_tokens: int | None
+    top_p: float | None
+    seed: int | None
+    reasoning: str | int | None
+    timeout: float | None
+    cache: bool | str | None
+    parallel_tools: bool | None
+    metadata: JSON | None
+    extra: JSON | None
+
+
+class RunOptions(RequestOptions, total=False):
+    """Options of an agent's runs; also those of a Conversation. See Agent."""
+
+    max_steps: int
+    max_tool_calls: int | None
+    max_total_tokens: int | None
+    max_usd: Decimal | str | float | None
+    max_seconds: float | None
+    budget: Meter | Decimal | str | float | None
+    context: object
+    approve: Approve | None
+    tool_timeout: float | None
+    max_parallel: int
+    max_retries: int
+    strategy: str
+
+
+class AgentOptions(RunOptions, total=False):
+    """The keywords of Agent, except ``output``."""
+
+    tools: Tools
+    instructions: str
 
 
 class Agent(Generic[T]):
@@ -78,36 +87,46 @@ class Agent(Generic[T]):
             is text.
         instructions: the system turn.
         max_steps: calls of the model in a run; ``max_tool_calls``, ``max_total_tokens``,
-            ``max_usd`` and ``max_seconds`` limit the rest. Reaching one raises a LimitExceeded.
+            ``max_usd`` and ``max_seconds`` limit the rest of what a run may use. Reaching a limit
+            raises a LimitExceeded.
         budget: a ``Budget`` (or any Meter) that watches every call, those inside tools included;
             or an amount of US dollars for all runs together.
-        context: handed to tools that ask for it; the model never sees it.
-        approve: asked before each tool call; see ``tool``.
-        tool_timeout: seconds that a call of a tool without its own ``timeout`` may take.
+        context: given to tools that ask for it; the model never sees it.
+        approve: called before each tool call; see ``tool``.
+        tool_timeout: seconds that one call of a tool without its own ``timeout`` may take.
         max_parallel: tool calls of one answer that run side by side. With 1, and no timeout, sync
             tools run in the caller's thread.
         max_retries: how often in a run an invalid final answer is asked for again.
         strategy: how the output is asked for; see ``extract``.
         options: temperature, max_tokens, top_p, seed, reasoning, timeout, cache, parallel_tools,
-            metadata, extra; sent only where given.
+            metadata, extra; sent only where given. ``timeout`` is seconds to connect, and between
+            bytes, of each call of the model; ``max_seconds`` is for the run as a whole.
 
     Raises SchemaError, UnknownModel, MissingKey and other ConfigurationErrors.
     """
 
     @overload
     def __init__(
-        self: Agent[str], model: Any = None, *, output: None = None, **options: Any
+        self: Agent[str],
+        model: Model = None,
+        *,
+        output: None = None,
+        **options: Unpack[AgentOptions],
     ) -> None: ...
     @overload
-    def __init__(self: Agent[T], model: Any = None, *, output: type[T], **options: Any) -> None: ...
+    def __init__(
+        self: Agent[T], model: Model = None, *, output: type[T], **options: Unpack[AgentOptions]
+    ) -> None: ...
     @overload
-    def __init__(self: Agent[Any], model: Any = None, *, output: Any, **options: Any) -> None: ...
+    def __init__(
+        self: Agent[Any], model: Model = None, *, output: object, **options: Unpack[AgentOptions]
+    ) -> None: ...
     def __init__(
         self,
-        model: Any = None,
+        model: Model = None,
         *,
-        tools: Iterable[Callable[..., Any] | FunctionTool] = (),
-        output: Any = None,
+        tools: Tools = (),
+        output: object = None,
         instructions: str = "",
         max_steps: int = 25,
         max_tool_calls: int | None = None,
@@ -115,13 +134,13 @@ class Agent(Generic[T]):
         max_usd: Decimal | str | float | None = None,
         max_seconds: float | None = None,
         budget: Meter | Decimal | str | float | None = None,
-        context: Any = None,
+        context: object = None,
         approve: Approve | None = None,
         tool_timeout: float | None = TOOL_SECONDS,
         max_parallel: int = 8,
         max_retries: int = 2,
         strategy: str = "auto",
-        **options: Any,
+        **options: Unpack[RequestOptions],
     ) -> None:
         given.count(max_retries, "max_retries", least=0)
         given.count(max_parallel, "max_parallel")
@@ -155,7 +174,7 @@ class Agent(Generic[T]):
         self._setups: dict[BaseDriver, Setup[Any]] = {}
 
     def run(
-        self, prompt: Prompt = None, *, messages: Messages = (), context: Any = _UNSET
+        self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
     ) -> AgentResult[T]:
         """The final answer, with all that led to it.
 
@@ -170,7 +189,7 @@ class Agent(Generic[T]):
         return _result(last)
 
     async def arun(
-        self, prompt: Prompt = None, *, messages: Messages = (), context: Any = _UNSET
+        self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
     ) -> AgentResult[T]:
         """``run``, awaited. When its task is cancelled, so are running async tools, and the
         CancelledError has the ``trace``."""
@@ -181,7 +200,7 @@ class Agent(Generic[T]):
         return _result(last)
 
     def stream(
-        self, prompt: Prompt = None, *, messages: Messages = (), context: Any = _UNSET
+        self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
     ) -> Iterator[AgentEvent]:
         """Events as they happen (see ``prompture.agents.events``); the last is Final.
 
@@ -191,7 +210,7 @@ class Agent(Generic[T]):
         return iterate(flow, stream=True)
 
     def astream(
-        self, prompt: Prompt = None, *, messages: Messages = (), context: Any = _UNSET
+        self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
     ) -> AsyncIterator[AgentEvent]:
         """``stream``, awaited."""
         flow = self.flow(prompt, messages=messages, context=context, asynchronous=True)
@@ -202,10 +221,10 @@ class Agent(Generic[T]):
         prompt: Prompt,
         *,
         messages: Messages = (),
-        context: Any = _UNSET,
+        context: object = _UNSET,
         asynchronous: bool,
     ) -> AgentFlow[AgentResult[Any]]:
-        """A run as a flow, for a runner of the colour."""
+        """A run as a flow, with a sync or an async driver."""
         history = _history(messages)
         turns = history if prompt is None else (*history, user_turn(prompt))
         if not turns or turns[-1].role == "assistant":
@@ -230,7 +249,7 @@ class Agent(Generic[T]):
             )
         return found
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> JSON:
         """Pickle and copy by what was given; how each driver is asked is made again."""
         return {**self.__dict__, "_setups": {}}
 
@@ -253,7 +272,7 @@ class Agent(Generic[T]):
         return f"Agent({self.model!r}, tools={list(self.tools)})"
 
 
-def user_turn(prompt: Any) -> Message:
+def user_turn(prompt: Prompt) -> Message:
     """The user's turn. Raises ConfigurationError for what is empty, binary or no part."""
     return Message(role="user", content=content(prompt))
 
@@ -270,7 +289,7 @@ def _history(messages: Messages) -> tuple[Message, ...]:
     return tuple(map(message_of, messages))
 
 
-def _base(options: Mapping[str, Any]) -> Request:
+def _base(options: JSON) -> Request:
     given.refuse_settings(options)
-    given.only_known(options, (*_OWN, *_REQUEST))
+    given.only_known(options, ("model", "output", *AgentOptions.__annotations__))
     return Request(model="", messages=(), **given.request_options(options))

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import AgentEvent, Final, ToolStarted
@@ -111,7 +111,7 @@ async def _call_model(step: CallModel, reply: _Reply, *, stream: bool) -> Events
     reply.value = piece
 
 
-async def _until(moment: float | None, work: Awaitable[Any]) -> Any:
+async def _until(moment: float | None, work: Awaitable[T]) -> T:
     """Await, until a moment of the loop's clock. Raises OutOfTime."""
     clock = asyncio.timeout_at(moment)
     try:
@@ -206,7 +206,7 @@ async def _approval(call: PendingToolCall) -> ToolUse | None:
     """Ask for approval, one call after the other."""
     if call.approve is None:
         return None
-    verdict: Any = call.approve(call.call, call.context)
+    verdict: object = call.approve(call.call, call.context)
     if inspect.isawaitable(verdict):
         verdict = await verdict
     return call.unless_approved(verdict)
@@ -218,7 +218,7 @@ async def _call_tool(
     """Call the function: in this task, or in a thread where it is sync. Raises nothing but a
     cancellation from outside."""
     started = time.perf_counter()
-    value: Any = None
+    value: object = None
     error: BaseException | None = None
     try:
         assert call.tool is not None
@@ -256,19 +256,19 @@ async def _call_tool(
     )
 
 
-async def _in_thread(function: Callable[[], Any], background: BackgroundCall) -> Any:
+async def _in_thread(function: Callable[[], object], background: BackgroundCall) -> object:
     """Run in a daemon thread, in this context. Not in asyncio's own pool, which would hold up the
     exit for a tool that hangs."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+    future: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
     context = copy_context()
 
-    def deliver(result: tuple[Any, BaseException | None]) -> None:
+    def deliver(result: tuple[object, BaseException | None]) -> None:
         if not future.done():  # a cancelled task has cancelled it, and the thread went on
             future.set_result(result)
 
     def work() -> None:
-        result: tuple[Any, BaseException | None]
+        result: tuple[object, BaseException | None]
         try:
             result = (context.run(function), None)
         except BaseException as exc:  # brought to the waiting task, and raised there

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from prompture import given
 from prompture.agents import storage
-from prompture.agents.agent import Agent, Prompt, user_turn
+from prompture.agents.agent import Agent, Model, Prompt, RunOptions, user_turn
 from prompture.agents.arun import aiterate
 from prompture.agents.effects import AgentFlow, CallModel
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.history import cut, portable, transcript
 from prompture.agents.record import AgentResult, Trace
 from prompture.agents.run import iterate
-from prompture.agents.tools import FunctionTool
+from prompture.agents.tools import Tools
 from prompture.drivers.call import charge_of
 from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
 from prompture.extraction.models import check_one, makers
@@ -54,13 +54,13 @@ class Conversation:
 
     def __init__(
         self,
-        model: Any = None,
+        model: Model = None,
         *,
         system: str = "",
-        tools: Iterable[Callable[..., Any] | FunctionTool] = (),
+        tools: Tools = (),
         max_history_tokens: int | None = None,
-        summary_model: Any = None,
-        **options: Any,
+        summary_model: Model = None,
+        **options: Unpack[RunOptions],
     ) -> None:
         if options.get("output") is not None:
             raise ConfigurationError("a conversation answers in text; for a typed end use Agent")
@@ -76,14 +76,18 @@ class Conversation:
         self.bill = Bill()
         self.last: AgentResult[str] | None = None
         self._messages: tuple[Message, ...] = ()
-        if options.get("budget") is not None:  # one for all the agents that follow each other
-            options["budget"] = budget_of(options["budget"])
-        several = isinstance(tools, Iterable) and not isinstance(tools, (str, bytes, Mapping))
-        self._options = {**options, "tools": tuple(tools) if several else tools}
+        # One budget for all the agents that follow each other, and for the summaries.
+        amount = options.get("budget")
+        self._budget = None if amount is None else budget_of(amount)
+        self._options: RunOptions = {**options, "budget": self._budget}
+        # An iterator would be used up by the first agent, and ``switch`` makes another.
+        if isinstance(tools, Iterable) and not isinstance(tools, (str, bytes, Mapping)):
+            tools = tuple(tools)
+        self._tools: Tools = tools
         self._agent = self._made(model)
 
-    def _made(self, model: Any) -> Agent[str]:
-        return Agent(model, instructions=self.system, **self._options)
+    def _made(self, model: Model) -> Agent[str]:
+        return Agent(model, instructions=self.system, tools=self._tools, **self._options)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -96,7 +100,7 @@ class Conversation:
         return self.bill.usage
 
     @property
-    def model(self) -> Any:
+    def model(self) -> Model:
         """The model or driver that answers; ``switch`` changes it."""
         return self._agent.model
 
@@ -162,7 +166,7 @@ class Conversation:
             number=0,
             charges=charges,
             quiet=True,
-            budget=self._options.get("budget"),
+            budget=self._budget,
         )
         try:
             completion = yield ask
@@ -179,7 +183,7 @@ class Conversation:
         self.notes.append(f"{turns} summed up by {driver.name}")
         return completion.text.strip() or self.summary
 
-    def switch(self, model: Any) -> list[str]:
+    def switch(self, model: Model) -> list[str]:
         """Go on with another model. Gives (and puts into ``notes``) what that leaves out: items,
         signatures and uploaded files that only the old provider understands."""
         old, new = self._name(), _name_of(model)
@@ -208,6 +212,7 @@ class Conversation:
             system=self.system,
             max_history_tokens=self.max_history_tokens,
             summary_model=self.summary_model,
+            tools=self._tools,
             **self._options,
         )
         other._messages, other.summary = self._messages, self.summary
@@ -249,7 +254,7 @@ class Conversation:
                 raise
 
     @classmethod
-    def from_json(cls, text: str | bytes, *, model: Any = None, **options: Any) -> Self:
+    def from_json(cls, text: str | bytes, *, model: Model = None, **options: Any) -> Self:
         """What ``to_json`` gave. ``model`` takes the place of the saved one (see ``switch``);
         tools and other options must be given again. Raises ConfigurationError."""
         saved = storage.load(text)
@@ -268,7 +273,7 @@ class Conversation:
         return made
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, model: Any = None, **options: Any) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, model: Model = None, **options: Any) -> Self:
         """``from_json`` of a file."""
         try:
             text = Path(path).read_bytes()
@@ -284,7 +289,7 @@ class Conversation:
         return f"Conversation({self._name()!r}, {len(self._messages)} turns)"
 
 
-def _name_of(model: Any) -> str:
+def _name_of(model: Model) -> str:
     """``"provider/model"`` of a model or a driver."""
     from prompture.drivers.registry import default_model, resolve
 

@@ -30,7 +30,7 @@ from prompture.errors import (
 )
 from prompture.given import half_made
 from prompture.schema.source import source
-from prompture.types import Document, Image, Part, Text
+from prompture.types import JSON, Document, Image, Part, Text
 from prompture.wire.steps import require_asyncio
 
 if TYPE_CHECKING:
@@ -184,10 +184,10 @@ class MCPServer:
         except SchemaError as exc:
             raise SchemaError(f"MCP server {self.name!r}, tool {row.name!r}: {exc}") from exc
 
-        def call(**given: Any) -> Any:
+        def call(**given: object) -> Any:
             return connection.submit(_call_tool(connection, row.name, given)).result()
 
-        async def acall(**given: Any) -> Any:
+        async def acall(**given: object) -> Any:
             work = connection.submit(_call_tool(connection, row.name, given))
             return await asyncio.wrap_future(work)
 
@@ -327,8 +327,8 @@ async def _list_tools(connection: _Connection) -> list[ServerTool]:
             raise ConfigurationError(f"the MCP server lists more than {MAX_TOOLS} tools")
 
 
-async def _call_tool(connection: _Connection, name: str, arguments: dict[str, Any]) -> Any:
-    result: CallToolResult = await _client_of(connection).call_tool(name, arguments)
+async def _call_tool(connection: _Connection, name: str, arguments: JSON) -> object:
+    result: CallToolResult = await _client_of(connection).call_tool(name, dict(arguments))
     parts = [_part(block) for block in result.content]
     is_text = all(isinstance(part, Text) for part in parts)
     text = "\n".join(part.text for part in parts if isinstance(part, Text))

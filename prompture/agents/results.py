@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from inspect import isasyncgen, isgenerator
-from typing import Any
 
 from prompture.media import file, image, media_type_of
 from prompture.types import Document, File, Image, Part, Text
@@ -26,7 +25,7 @@ class ToolContent:
     cut: int = 0
 
 
-def tool_content(value: Any, *, max_chars: int) -> ToolContent:
+def tool_content(value: object, *, max_chars: int) -> ToolContent:
     """Text as it is, parts and pictures as parts, anything else as JSON by Pydantic.
 
     Raises UnserializableResult for what is none of those.
@@ -47,13 +46,13 @@ def _text(text: str, limit: int) -> ToolContent:
     return ToolContent(text[:limit] + note, len(text))
 
 
-def _is_media(value: Any) -> bool:
+def _is_media(value: object) -> bool:
     if isinstance(value, (Text, Document, Image, File, bytes, bytearray, memoryview)):
         return True
     return hasattr(value, "save") and hasattr(value, "mode") and hasattr(value, "size")
 
 
-def _parts(values: Iterable[Any], limit: int) -> ToolContent:
+def _parts(values: Iterable[object], limit: int) -> ToolContent:
     parts: list[Part] = []
     left, media, cut = limit, 0, 0
     for value in values:
@@ -74,7 +73,7 @@ def _parts(values: Iterable[Any], limit: int) -> ToolContent:
     return ToolContent(tuple(parts), cut)
 
 
-def _part(value: Any) -> Text | Document | Image | File:
+def _part(value: object) -> Text | Document | Image | File:
     if isinstance(value, (Text, Document, Image, File)):
         return value
     if isinstance(value, str):
@@ -98,7 +97,7 @@ def _of_bytes(data: bytes) -> Text | Image | File:
         ) from None
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     from pydantic_core import PydanticSerializationError, to_json
 
     if isgenerator(value) or isasyncgen(value):

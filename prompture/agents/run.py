@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Generator, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import AgentEvent, Final, ToolStarted
@@ -150,7 +150,7 @@ def _approval(call: PendingToolCall) -> ToolUse | None:
     """Ask for approval, in the caller's thread, one call after the other."""
     if call.approve is None:
         return None
-    verdict: Any = call.approve(call.call, call.context)
+    verdict: object = call.approve(call.call, call.context)
     if inspect.isawaitable(verdict):
         if inspect.iscoroutine(verdict):
             verdict.close()  # else Python warns that it was never awaited
@@ -163,7 +163,7 @@ def _call_tool(
 ) -> Outcome:
     """Call the function; never raises."""
     started = time.perf_counter()
-    value: Any = None
+    value: object = None
     error: BaseException | None = None
     timed_out = False
     try:
@@ -184,7 +184,7 @@ def _call_tool(
     )
 
 
-async def _await(value: Awaitable[Any], timeout: float | None) -> tuple[Any, bool]:
+async def _await(value: Awaitable[object], timeout: float | None) -> tuple[object, bool]:
     """Return the result, and whether the time was over first. A TimeoutError of the tool's own is
     raised: it is no timeout of ours."""
     clock = asyncio.timeout(timeout)

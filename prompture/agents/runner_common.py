@@ -10,12 +10,12 @@ import os
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from prompture.agents.effects import CallModel, RunTools
 from prompture.agents.events import (
@@ -76,7 +76,7 @@ class EventStream:
         if self._scanner is not None:
             yield from self._text_of(self._scanner.close())
 
-    def _text_of(self, pieces: list[Any]) -> Iterator[AgentEvent]:
+    def _text_of(self, pieces: Sequence[object]) -> Iterator[AgentEvent]:
         for piece in pieces:
             if isinstance(piece, str):
                 yield TextDelta(piece, self._number)

@@ -33,7 +33,7 @@ from prompture.money import Charge, add_usd, format_usd
 from prompture.schema.check import InvalidValue
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import Source
-from prompture.types import Completion, Message, Request, Tool, ToolCall
+from prompture.types import JSON, Completion, Message, Request, Tool, ToolCall
 
 T = TypeVar("T")
 _LOOSE = "openai-compatible"
@@ -127,7 +127,7 @@ class RunSettings:
 
     limits: RunLimits
     now: Callable[[], float]
-    context: Any = None
+    context: object = None
     budget: Meter | None = None
     approve: Approve | None = None
     tool_timeout: float | None = None
@@ -258,9 +258,10 @@ class Setup(Generic[T]):
         """``"provider/model"``."""
         return f"{self.driver.provider.name}/{self.template.model or self.driver.model}"
 
-    def restore(self, name: str, arguments: Any) -> Any:
+    def restore(self, name: str, arguments: JSON) -> JSON:
         """Undo the rewriting of a tool's schema in the arguments that the model gave."""
-        return self.rewrites[name].restore(arguments)
+        restored: JSON = self.rewrites[name].restore(arguments)
+        return restored
 
 
 def set_up(

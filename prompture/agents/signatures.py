@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typing_extensions
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 from prompture.agents.context import Context
@@ -43,10 +44,10 @@ class Signature:
     positional: tuple[str, ...] = ()
 
     def bind(
-        self, values: Mapping[str, Any], context: Context[Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        self, values: Mapping[str, object], context: Context[object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
         """Positional and named arguments of the call."""
-        named = dict(values)
+        named: dict[str, object] = dict(values)
         if self.context is not None:
             named[self.context] = context.value if self.wants_value else context
         if not self.positional:
@@ -56,7 +57,7 @@ class Signature:
 
 
 def schema_of_function(
-    function: Callable[..., Any], *, name: str, context: str | None = None
+    function: Callable[..., object], *, name: str, context: str | None = None
 ) -> Signature:
     """The signature of a function, a bound method, a partial or a callable object.
 
@@ -133,7 +134,7 @@ def _hints(function: Any, name: str) -> dict[str, Any]:
         raise ConfigurationError(f"tool {name!r}: its annotations cannot be read: {exc}") from exc
 
 
-def _is_context(hint: Any) -> bool:
+def _is_context(hint: object) -> bool:
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     if get_origin(hint) in (typing.Union, types.UnionType):
@@ -155,7 +156,7 @@ def _field(parameter: inspect.Parameter, hint: Any, described: Description) -> A
     return made if required else typing_extensions.NotRequired[made]
 
 
-def _annotated_description(hint: Any) -> str:
+def _annotated_description(hint: object) -> str:
     """The description that ``Annotated`` carries: a Field's, a Doc's, or a plain string."""
     if get_origin(hint) is not Annotated:
         return ""
@@ -168,7 +169,7 @@ def _annotated_description(hint: Any) -> str:
     return ""
 
 
-def _shown_default(default: Any) -> dict[str, Any]:
+def _shown_default(default: object) -> JsonDict:
     """For the model's information: an argument that is left out is filled in by Python."""
     if default is None or isinstance(default, (str, int, float, bool)):
         return {"default": default}

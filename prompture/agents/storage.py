@@ -15,7 +15,6 @@ such a key of its own is wrapped in one with the key ``$object``.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -40,6 +39,7 @@ from prompture.errors import ConfigurationError
 from prompture.money import Bill, Charge, Cost
 from prompture.schema.pydantic_errors import problems_of
 from prompture.types import (
+    JSON,
     Document,
     File,
     Image,
@@ -95,7 +95,7 @@ def dump(saved: SavedConversation) -> str:
         ) from exc
 
 
-def _message_row(message: Message) -> dict[str, Any]:
+def _message_row(message: Message) -> JSON:
     row = {
         f.name: value
         for f in fields(message)
@@ -110,7 +110,7 @@ def _message_row(message: Message) -> dict[str, Any]:
     return row
 
 
-def _part_row(part: Part) -> dict[str, Any]:
+def _part_row(part: Part) -> JSON:
     kind = next(kind for of, kind in _TYPES.items() if isinstance(part, of))
     row = {f.name: getattr(part, f.name) for f in fields(part)}
     if row.get("data") is not None:
@@ -118,7 +118,7 @@ def _part_row(part: Part) -> dict[str, Any]:
     return {"type": kind, **{name: value for name, value in row.items() if value is not None}}
 
 
-def _tagged(value: Any) -> Any:
+def _tagged(value: object) -> Any:
     """A provider's item as JSON."""
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
@@ -174,7 +174,7 @@ def _adapter() -> TypeAdapter[SavedConversation]:
     return TypeAdapter(of)
 
 
-def _restored(value: Any) -> Any:
+def _restored(value: object) -> Any:
     """A provider's item as it was; the inverse of ``_tagged``."""
     if isinstance(value, list):
         return [_restored(item) for item in value]
@@ -191,20 +191,22 @@ def _restored(value: Any) -> Any:
     return {name: _restored(item) for name, item in value.items()}
 
 
-def _native(row: Any) -> Native:
+def _native(row: object) -> Native:
     if not isinstance(row, dict) or not isinstance(row.get("dialect"), str):
         raise ValueError("must be an object with dialect and payload")
     return Native(row["dialect"], _restored(row.get("payload")))
 
 
-def _decoded(text: Any) -> bytes:
+def _decoded(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("must be base64")
     try:
         return base64.b64decode(text, validate=True)
-    except (binascii.Error, TypeError, ValueError):
+    except ValueError:
         raise ValueError("must be base64") from None
 
 
-def _dollars(text: Any) -> Decimal | None:
+def _dollars(text: object) -> Decimal | None:
     if text is None:
         return None
     try:
@@ -235,7 +237,7 @@ def _into(make: Callable[..., Any]) -> AfterValidator:
     return AfterValidator(lambda row: make(**row))
 
 
-def _type_of(row: Any) -> Any:
+def _type_of(row: object) -> object:
     return row.get("type") if isinstance(row, dict) else None
 
 
@@ -266,7 +268,7 @@ class _Message(TypedDict, total=False):
     name: str | None
     is_error: bool
     reasoning: str
-    native: Annotated[Any, AfterValidator(_native)]
+    native: Annotated[object, AfterValidator(_native)]
 
 
 class _Usage(TypedDict, total=False):

@@ -17,7 +17,7 @@ from prompture.agents.tools import Approve, FunctionTool, ToolRetry
 from prompture.errors import BudgetExceeded, ToolFailed
 from prompture.money import Bill, Charge
 from prompture.schema.check import InvalidValue
-from prompture.types import ToolCall
+from prompture.types import JSON, ToolCall
 
 MAX_REASON_CHARS = 1000
 """Characters of an exception's message, or of a reason, that the model is sent."""
@@ -36,7 +36,7 @@ class Outcome:
     ``charges`` are the model calls that the tool made.
     """
 
-    value: Any = None
+    value: object = None
     error: BaseException | None = None
     timed_out_after: float | None = None
     seconds: float = 0.0
@@ -51,14 +51,14 @@ class PendingToolCall:
     """
 
     call: ToolCall
-    context: Context[Any]
+    context: Context[object]
     tool: FunctionTool | None = None
     values: dict[str, Any] = field(default_factory=dict)
     approve: Approve | None = None
     timeout: float | None = None
     settled: ToolUse | None = None
 
-    def bind(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def bind(self) -> tuple[tuple[object, ...], dict[str, object]]:
         """Positional and named arguments for the function."""
         assert self.tool is not None
         return self.tool.signature.bind(self.values, self.context)
@@ -99,12 +99,13 @@ class PendingToolCall:
             **common,
         )
 
-    def unless_approved(self, verdict: Any) -> ToolUse | None:
+    def unless_approved(self, verdict: object) -> ToolUse | None:
         """The result of a call that ``approve`` stopped. None where it may run."""
         if verdict is True:
             return None
-        is_reason = isinstance(verdict, str) and verdict
-        why = f": {verdict[:MAX_REASON_CHARS]}" if is_reason else "."
+        why = "."
+        if isinstance(verdict, str) and verdict:
+            why = f": {verdict[:MAX_REASON_CHARS]}"
         return self.result("denied", f"The call was not approved{why}")
 
     def unless_startable(self, seconds_left: float | None) -> ToolUse | None:
@@ -142,8 +143,8 @@ def prepare(
     call: ToolCall,
     tools: Mapping[str, FunctionTool],
     *,
-    restore: Callable[[str, Any], Any],
-    context: Context[Any],
+    restore: Callable[[str, JSON], JSON],
+    context: Context[object],
     approve: Approve | None,
     timeout: float | None,
 ) -> PendingToolCall:
@@ -194,7 +195,7 @@ class ToolSelection:
     of the run, ``failures`` each tool's failures in a row.
     """
 
-    context: Any
+    context: object
     approve: Approve | None
     timeout: float | None
     calls_made: int = 0
@@ -217,7 +218,9 @@ class ToolSelection:
             for position, call in enumerate(calls)
         )
 
-    def _selected(self, setup: Setup[Any], position: int, context: Context[Any]) -> PendingToolCall:
+    def _selected(
+        self, setup: Setup[Any], position: int, context: Context[object]
+    ) -> PendingToolCall:
         call = context.call
         pending = prepare(
             call,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Thread
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack, get_args, overload
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, Unpack, get_args, overload
 
 from prompture import given
 from prompture.agents.context import Context
 from prompture.agents.signatures import Signature, schema_of_function
 from prompture.errors import ConfigurationError
 from prompture.schema.source import safe_name
-from prompture.types import ToolCall
+from prompture.types import JSON, ToolCall
 
+Function: TypeAlias = Callable[..., Any]
+"""What a tool is made of; it may be a coroutine function."""
 Verdict: TypeAlias = "bool | str"
 """True lets a call pass; False stops it, and so does a string: the reason, which the model gets."""
 Approve: TypeAlias = Callable[[ToolCall, Context[Any]], "Verdict | Awaitable[Verdict]"]
@@ -49,8 +51,8 @@ class FunctionTool:
     name: str
     description: str
     signature: Signature
-    function: Callable[..., Any]
-    afunction: Callable[..., Any] | None = None
+    function: Function
+    afunction: Function | None = None
     timeout: float | None = None
     retries: int = 3
     approve: Approve | None = None
@@ -60,16 +62,16 @@ class FunctionTool:
     hung: list[BackgroundCall] = field(default_factory=list, repr=False)
     """Calls that timed out and had not returned by then."""
 
-    def __call__(self, *args: Any, **named: Any) -> Any:
+    def __call__(self, *args: object, **named: object) -> Any:
         """The plain function."""
         return self.function(*args, **named)
 
     @property
-    def parameters(self) -> Mapping[str, Any]:
+    def parameters(self) -> JSON:
         """The JSON Schema of the arguments, before any provider's rewriting."""
         return self.signature.source.json_schema
 
-    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def validate(self, arguments: JSON) -> dict[str, Any]:
         """Typed arguments by parameter. Raises InvalidValue."""
         return self.signature.source.validate(arguments)
 
@@ -91,14 +93,24 @@ class ToolOptions(TypedDict, total=False):
     on_error: OnError
 
 
+class HasTools(Protocol):
+    """An object that has tools, as an MCPServer."""
+
+    def tools(self) -> Sequence[FunctionTool]: ...
+
+
+Tools: TypeAlias = Iterable[Function | FunctionTool | HasTools] | Function | HasTools
+"""What ``tools=`` takes: functions (made into tools), FunctionTools, MCP servers; or one of them."""
+
+
 @overload
 def tool(
     function: None = None, /, **options: Unpack[ToolOptions]
-) -> Callable[[Callable[..., Any]], FunctionTool]: ...
+) -> Callable[[Function], FunctionTool]: ...
 @overload
-def tool(function: Callable[..., Any], /, **options: Unpack[ToolOptions]) -> FunctionTool: ...
+def tool(function: Function, /, **options: Unpack[ToolOptions]) -> FunctionTool: ...
 def tool(
-    function: Callable[..., Any] | None = None,
+    function: Function | None = None,
     /,
     *,
     name: str | None = None,
@@ -110,7 +122,7 @@ def tool(
     strict: bool = False,
     max_chars: int = MAX_RESULT_CHARS,
     on_error: OnError = "tell",
-) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
+) -> FunctionTool | Callable[[Function], FunctionTool]:
     """A FunctionTool of a function, sync or async; a decorator, with options or without.
 
     Arguments:
@@ -169,7 +181,7 @@ def _made(
     )
 
 
-def _check(name: str, description: Any, settings: Mapping[str, Any]) -> None:
+def _check(name: str, description: object, settings: JSON) -> None:
     """Raise ConfigurationError for an invalid setting."""
     of = f"tool {name!r}: "
     given.words(description, f"{of}description", empty=True)
@@ -180,7 +192,7 @@ def _check(name: str, description: Any, settings: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"{of}{key} is None")
 
 
-_NEEDED: dict[str, Callable[[Any, str], Any]] = {
+_NEEDED: dict[str, Callable[[object, str], object]] = {
     "retries": lambda value, name: given.count(value, name, least=0),
     "max_chars": given.count,
     "strict": given.flag,
@@ -189,12 +201,12 @@ _NEEDED: dict[str, Callable[[Any, str], Any]] = {
 """The settings that have a default other than None, so that None is a mistake."""
 
 
-def as_tool(found: Any) -> FunctionTool:
+def as_tool(found: Function | FunctionTool) -> FunctionTool:
     """An item of ``tools=``, a FunctionTool or a function, as a FunctionTool."""
     return found if isinstance(found, FunctionTool) else tool(found)
 
 
-def by_name(offered: Any) -> dict[str, FunctionTool]:
+def by_name(offered: object) -> dict[str, FunctionTool]:
     """Tools by name. An object with a method ``tools`` (an MCP server) gives all of its own.
 
     Raises ConfigurationError where two have the same name.
@@ -215,7 +227,7 @@ def by_name(offered: Any) -> dict[str, FunctionTool]:
     return found
 
 
-def is_async(function: Any) -> bool:
+def is_async(function: object) -> bool:
     """Whether calling it gives a coroutine."""
     while isinstance(function, partial):
         function = function.func
@@ -232,7 +244,7 @@ def tool_name(name: str) -> str:
     return safe
 
 
-def _name_of(function: Any) -> str:
+def _name_of(function: object) -> str:
     while isinstance(function, partial):
         function = function.func
     return str(getattr(function, "__name__", type(function).__name__))
