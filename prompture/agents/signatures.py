@@ -22,8 +22,7 @@ from pydantic.fields import FieldInfo
 from prompture.agents.context import Context
 from prompture.errors import ConfigurationError, SchemaError
 from prompture.schema.source import Source, source
-from prompture.schema.typed import caller_names
-from prompture.schema.typeddicts import modern
+from prompture.schema.type_adapter import caller_names, pydantic_form
 
 _FORBIDDEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -144,7 +143,7 @@ def _is_context(hint: object) -> bool:
 
 def _field(parameter: inspect.Parameter, hint: Any, described: Description) -> Any:
     """The annotation of a TypedDict's key."""
-    bare = Any if hint is inspect.Parameter.empty else modern(hint)
+    bare = Any if hint is inspect.Parameter.empty else pydantic_form(hint)
     extras: list[Any] = []
     description = _annotated_description(bare) or described.parameters.get(parameter.name, "")
     required = parameter.default is inspect.Parameter.empty

@@ -16,7 +16,7 @@ from prompture.cli.console import plain, writable, write_json
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.extraction.result import Extraction
 from prompture.given import why
-from prompture.schema.typed import to_plain
+from prompture.schema.exact_json import to_plain
 
 _LINES = "┏┃└"
 CELL_CHARS = 60

@@ -15,12 +15,11 @@ from prompture.copying import Portable
 from prompture.extraction.strategy import Plan
 from prompture.schema.candidates import DOUBTFUL, Candidate, Found
 from prompture.schema.check import InvalidValue, Problem
-from prompture.schema.exact import is_plain, same
-from prompture.schema.keys import Vocabulary, vocabulary
+from prompture.schema.exact_json import is_plain, same, to_json
+from prompture.schema.key_check import SchemaKeys, keys_of
 from prompture.schema.pointer import pointer
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source
-from prompture.schema.typed import to_json
 from prompture.types import Completion, ToolCall
 from prompture.wire.loading import UnreadableJSON, load_json
 
@@ -124,7 +123,7 @@ class _Judge:
     def __init__(self, source: Source[Any], plan: Plan) -> None:
         self._source = source
         self._plan = plan
-        self._keys = vocabulary(source)
+        self._keys = keys_of(source)
         self._refusals: dict[int, Rejected] = {}
 
     def tried(self, one: Candidate) -> Reading | None:
@@ -160,7 +159,7 @@ class _Judge:
                 value = self._source.validate_json(text)
             else:
                 value = self._source.validate(plain)
-            keys = self._keys.hold(plain, value)
+            keys = self._keys.check(plain, value)
         except InvalidValue as exc:
             there = rewrite.forward_pointer
             shown = [replace(p, pointer=there(p.pointer, answer)) for p in exc.problems]
@@ -305,12 +304,12 @@ _OF_SCHEMAS = frozenset(
 )
 
 
-def _is_wrapping(answer: Any, keys: Vocabulary) -> bool:
+def _is_wrapping(answer: Any, keys: SchemaKeys) -> bool:
     """Whether it is a call or a schema, of which no key may be read as data."""
     return _arguments_of(answer, keys) is not None or _properties_of(answer, keys) is not None
 
 
-def _inner_values(answer: Any, keys: Vocabulary) -> Iterator[Any]:
+def _inner_values(answer: Any, keys: SchemaKeys) -> Iterator[Any]:
     """What may be the value inside of what is not: outermost first."""
     for _ in range(_DEPTH):
         answer = _inner(answer, keys)
@@ -320,7 +319,7 @@ def _inner_values(answer: Any, keys: Vocabulary) -> Iterator[Any]:
             yield answer
 
 
-def _inner(answer: Any, keys: Vocabulary) -> Any:
+def _inner(answer: Any, keys: SchemaKeys) -> Any:
     if isinstance(answer, str):
         return _object_in(answer)
     if isinstance(answer, list):  # of one object: that is the object
@@ -349,7 +348,7 @@ def _object_in(text: Any) -> Any:
         return None
 
 
-def _arguments_of(answer: Any, keys: Vocabulary) -> Any:
+def _arguments_of(answer: Any, keys: SchemaKeys) -> Any:
     """The arguments of a tool call; None where the object is none."""
     if not isinstance(answer, dict) or not answer.keys() <= _OF_CALLS:
         return None
@@ -363,7 +362,7 @@ def _arguments_of(answer: Any, keys: Vocabulary) -> Any:
     return None
 
 
-def _properties_of(answer: Any, keys: Vocabulary) -> Any:
+def _properties_of(answer: Any, keys: SchemaKeys) -> Any:
     """The data that was put in the place of a schema's properties; the properties themselves
     where it is a schema."""
     if not isinstance(answer, dict) or not answer.keys() <= _OF_SCHEMAS:

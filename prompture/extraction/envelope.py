@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 from prompture.schema.check import InvalidValue, Problem
-from prompture.schema.exact import Doubtful, Strict
-from prompture.schema.keys import Place, held_to_keys, validated, vocabulary
+from prompture.schema.exact_json import Doubtful, ExactDecoder
+from prompture.schema.key_check import check_keys, keys_of, validated
+from prompture.schema.known_keys import AllowedKeys
 from prompture.schema.partial import Path
 from prompture.schema.repair import NotJSON, parse, read_exactly
 from prompture.schema.rewriting import Rewrite
@@ -64,10 +65,10 @@ class _Each:
             raise InvalidValue([Problem("", "is not JSON", "json_invalid")]) from None
         return self.validate(value)
 
-    def place(self) -> Place:
+    def allowed_keys(self) -> AllowedKeys:
         """Where which keys may stand."""
-        one = vocabulary(self._one)
-        return Place(fields={KEY: lambda: Place(items=lambda: one.root)})
+        one = keys_of(self._one)
+        return AllowedKeys(fields={KEY: lambda: AllowedKeys(items=lambda: one.root)})
 
 
 def _has_own_base(schema: Mapping[str, Any]) -> bool:
@@ -136,7 +137,7 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
 
 def _restored(one: Source[Any], item: Codec, raw: str) -> Any:
     try:
-        answer = Strict().decode(raw)
+        answer = ExactDecoder().decode(raw)
     except Doubtful as doubt:
         raise InvalidValue(
             [Problem("", f"is no answer: {doubt.reason}", "json_doubtful")]
@@ -145,7 +146,7 @@ def _restored(one: Source[Any], item: Codec, raw: str) -> Any:
         raise InvalidValue([Problem("", "must be JSON", "json_invalid")]) from None
     plain = item.restore(answer) if answer is not None else None
     value = one.validate(plain)
-    held_to_keys(one, plain, value)
+    check_keys(one, plain, value)
     return value
 
 

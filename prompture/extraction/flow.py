@@ -26,8 +26,8 @@ from prompture.extraction.strategy import Plan, json_only
 from prompture.flows.attempts import AttemptLog
 from prompture.flows.base import Ask, D, Flow
 from prompture.flows.judge import advice, blames_format, complaint, is_slip, status_of, stop_error
-from prompture.schema.blunders import NO_CONTEXT
 from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.pydantic_errors import NO_CONTEXT
 from prompture.schema.source import Source
 from prompture.schema.source import source as make_source
 from prompture.types import Completion, Message, Request

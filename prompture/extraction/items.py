@@ -32,12 +32,11 @@ from prompture.flows.stream import Listener, astream, stream
 from prompture.money import Bill
 from prompture.schema.candidates import DOUBTFUL, Candidate, Found
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
-from prompture.schema.exact import same
-from prompture.schema.keys import validated, vocabulary
+from prompture.schema.exact_json import same, to_json
+from prompture.schema.key_check import keys_of, validated
 from prompture.schema.partial import ItemScanner, PartialJSONError
 from prompture.schema.repair import NotJSON, choice, search
 from prompture.schema.source import Source
-from prompture.schema.typed import to_json
 from prompture.types import Completion, Delta
 
 T = TypeVar("T")
@@ -168,13 +167,13 @@ class _ItemListener(Generic[T]):
         """What stands under the only key; None where that is a field of the items: then this is
         one item, and no wrapping of a list."""
         ((key, only),) = value.items() if len(value) == 1 else (("", None),)
-        return None if vocabulary(self._audience.one).knows(key) else only
+        return None if keys_of(self._audience.one).knows(key) else only
 
     def _is_doubtful(self, one: Candidate, items: list[Any]) -> bool:
         """Whether a slip was mended, and a key that nobody knows shows that it was not that."""
         if DOUBTFUL.isdisjoint(one.repairs):
             return False
-        return bool(vocabulary(self._audience.source).look({KEY: items}).ignored)
+        return bool(keys_of(self._audience.source).compare({KEY: items}).ignored)
 
     def _fitting(self, items: list[Any]) -> Any:
         """The typed list; None where the items do not fit the schema."""

@@ -14,12 +14,12 @@ from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.stream import Listener, astream, stream
-from prompture.schema.blunders import blunder
 from prompture.schema.check import Problem
-from prompture.schema.exact import with_floats
+from prompture.schema.exact_json import with_floats
 from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot
 from prompture.schema.partial_typed import PartialReader
 from prompture.schema.pointer import pointer, segments_of, value_at
+from prompture.schema.pydantic_errors import validator_problem
 from prompture.schema.source import Source
 from prompture.types import Completion, Delta
 
@@ -161,7 +161,7 @@ def _seen(view: PartialReader, snapshot: Snapshot) -> tuple[Any, tuple[Problem, 
     except MemoryError:
         raise
     except Exception as exc:  # making an unfinished value calls the user's class, too
-        return None, blunder(exc).problems
+        return None, validator_problem(exc).problems
     return value, tuple(problems)
 
 
@@ -174,7 +174,7 @@ def _as_seen(looked: Any, fixed: _Fixed | None, attempt: int, result: Any) -> Pa
 def _plain_of(result: Extraction[Any]) -> Any:
     if result.plain is not None:
         return with_floats(result.plain)
-    from prompture.schema.typed import to_plain
+    from prompture.schema.exact_json import to_plain
 
     return to_plain(result.value)
 

@@ -13,7 +13,7 @@ from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import raw_text
 from prompture.money import Bill
 from prompture.schema.check import InvalidValue
-from prompture.schema.exact import with_floats
+from prompture.schema.exact_json import with_floats
 from prompture.schema.repair import NotJSON
 from prompture.schema.rewriting.change import Change
 from prompture.schema.source import Source

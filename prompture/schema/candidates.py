@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prompture.schema.exact import Doubtful, Strict
+from prompture.schema.exact_json import Doubtful, ExactDecoder
 from prompture.schema.lenient import Reading, Unreadable, read
-from prompture.schema.slips import end_of_block, readings
+from prompture.schema.one_edit import end_of_block, readings
 
 _SCALAR_LIMIT = 8_000
 _ATTEMPTS = 200  # brackets at which a value is looked for
@@ -175,7 +175,7 @@ def _in_a_sentence(text: str, start: int) -> bool:
 
 def _candidates_at(text: str, start: int, fence: str) -> tuple[list[Candidate], int]:
     """The value at a bracket, or each of its readings, and its end. Raises Unreadable."""
-    strict = Strict()
+    strict = ExactDecoder()
     try:
         value, end = strict.raw_decode(text, start)
     except Doubtful as doubt:
@@ -222,7 +222,7 @@ def _slipped(text: str, start: int, fence: str, refusal: Unreadable) -> tuple[li
 
 
 def from_reading(reading: Reading, text: str, start: int, fence: str) -> Candidate:
-    strict = Strict()
+    strict = ExactDecoder()
     try:
         value = strict.decode(reading.text)
     except Doubtful as doubt:
@@ -263,7 +263,7 @@ def _headless(text: str, at: int, fence: str) -> Candidate | None:
     if not begins:
         return None
     end = end_of_block(text, at)
-    strict = Strict()
+    strict = ExactDecoder()
     written = "{" + text[at:end].lstrip()
     try:
         value = strict.decode(written)
@@ -291,7 +291,7 @@ def _fenced_scalar(text: str, start: int, fence: str) -> Candidate | None:
     inner = text[start:end]
     if len(inner) > _SCALAR_LIMIT or not SCALAR.match(inner):
         return None
-    strict = Strict()
+    strict = ExactDecoder()
     try:
         value = strict.decode(inner.strip())
     except (ValueError, RecursionError):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from prompture.forks import fork_lock
-from prompture.schema.cores import Core, rebuilt
+from prompture.schema.core_schemas import Core, rebuilt
 
 LARGE_CHARS = 1_000_000
 """A longer answer is validated yields, and away from the event loop."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from prompture.errors import SchemaError
 from prompture.schema.check import kind_of
+from prompture.schema.metaschema import LISTS, MAPS, ONE, REFERENCES, SINCE, rules_of
 from prompture.schema.patterns import WEIGHT_LIMIT, BadPattern, backtracks, matcher, weight
 from prompture.schema.pointer import Segment, pointer, segments_of
 from prompture.schema.refs import Scope, refuse_loops
-from prompture.schema.shapes import LISTS, MAPS, ONE, REFERENCES, SINCE, rules_of
 
 NODE_LIMIT = 100_000
 ENUM_LIMIT = 10_000

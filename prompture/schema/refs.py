@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from prompture.errors import SchemaError
+from prompture.schema.metaschema import SINCE
 from prompture.schema.pointer import referenced
-from prompture.schema.shapes import SINCE
 
 BRANCH_LIMIT = 20_000
 """Subschemas that one place of a value may have to be checked against."""

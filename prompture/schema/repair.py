@@ -14,8 +14,8 @@ from typing import Any
 
 from prompture.copying import Portable
 from prompture.schema.candidates import MARK, SCALAR, Candidate, Found, Search, from_reading
-from prompture.schema.exact import Doubtful, Strict
-from prompture.schema.exact import read_exactly as read_exactly
+from prompture.schema.exact_json import Doubtful, ExactDecoder
+from prompture.schema.exact_json import read_exactly as read_exactly
 from prompture.schema.lenient import Unreadable, read
 
 TEXT_LIMIT = 16_000_000
@@ -121,7 +121,7 @@ def _why_none(reason: str) -> str:
 
 def _whole(text: str) -> Candidate | None:
     """The text as it stands, if it is JSON."""
-    strict = Strict()
+    strict = ExactDecoder()
     try:
         value = strict.decode(text)
     except Doubtful as doubt:

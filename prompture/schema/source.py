@@ -203,7 +203,7 @@ def _key(schema: Any) -> Hashable:
 
 
 def _of_mapping(schema: Any) -> Source[Any]:
-    from prompture.schema.plain import plain_copy
+    from prompture.schema.jsonschema_check import plain_copy
 
     try:
         content = marshal.dumps(schema, 2)  # version 2: equal content gives equal bytes
@@ -215,11 +215,11 @@ def _of_mapping(schema: Any) -> Source[Any]:
 
 
 def _untyped(schema: dict[str, Any]) -> Source[Any]:
-    from prompture.schema.meant import refuse_what_says_nothing
-    from prompture.schema.plain import PlainChecker
+    from prompture.schema.jsonschema_check import JSONSchemaChecker
+    from prompture.schema.metaschema import refuse_no_schema
 
-    refuse_what_says_nothing(schema)
-    checker = PlainChecker(schema)
+    refuse_no_schema(schema)
+    checker = JSONSchemaChecker(schema)
     title = schema.get("title")
     name = safe_name(title if isinstance(title, str) else "") or "extraction"
     description = _text(schema.get("description"))
@@ -227,11 +227,11 @@ def _untyped(schema: dict[str, Any]) -> Source[Any]:
 
 
 def _typed(schema: Any) -> Source[Any]:
-    from prompture.schema.typed import TypedChecker, adapter_of, json_schema_of
-    from prompture.schema.typeddicts import modern
+    from prompture.schema.type_adapter import adapter_of, json_schema_of, pydantic_form
+    from prompture.schema.typed import TypedChecker
 
     _refuse_what_is_no_type(schema)
-    adapter = adapter_of(modern(schema))
+    adapter = adapter_of(pydantic_form(schema))
     json_schema = json_schema_of(adapter, schema)
     name = safe_name(_type_name(schema)) or "extraction"
     checker = TypedChecker(adapter, json_schema)

@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import copy
-from decimal import Decimal
-from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction
-from types import FrameType
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.errors import (
-    PydanticSchemaGenerationError,
-    PydanticUndefinedAnnotation,
-    PydanticUserError,
-)
-from pydantic_core import SchemaError as CoreSchemaError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator
 
 from prompture.errors import SchemaError
-from prompture.schema.blunders import blunder
-from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.chunked_validation import LARGE_CHARS, no_collection, yielding
-from prompture.schema.cores import Core, nodes_of
-from prompture.schema.finite import refuse_infinite
-from prompture.schema.held import MARK, MENDABLE, compiled, exact, full, quick
-from prompture.schema.pointer import pointer
-from prompture.schema.pydantic_errors import problems_of
+from prompture.schema.core_schemas import Core, nodes_of
+from prompture.schema.exact_json import refuse_infinite, to_json
+from prompture.schema.long_numbers import marked, reading_marks
+from prompture.schema.pydantic_errors import problems_of, validator_problem
+from prompture.schema.strictness import MENDABLE, compiled, full, quick
 
 if TYPE_CHECKING:
     from prompture.schema.partial_typed import Shape
 
-_LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
-# A raw JSON float reaches a Decimal field by way of a binary double (pydantic-core), which keeps
-# 15 significant digits for certain; longer ones are read again out of marked texts.
 
 _OPAQUE = frozenset({"any", "function-plain", "function-before", "function-wrap", "json"})
 
@@ -54,10 +37,12 @@ class _Validators:
         self._made: dict[tuple[str, bool], Any] = {}
 
     def get(self, name: str, *, yields: bool = False) -> Any:
-        """The quick, the full, or the exact one (see ``held``); ``yields`` for a long answer."""
+        """The quick, the full, or the exact one (see ``strictness`` and ``long_numbers``); ``yields`` for a long answer."""
         made = self._made.get((name, yields))
         if made is None:
-            core = {"quick": quick, "full": full, "exact": exact}[name](self._adapter.core_schema)
+            core = {"quick": quick, "full": full, "exact": reading_marks}[name](
+                self._adapter.core_schema
+            )
             made = self._compiled(yielding(core) if yields else core)
             self._made[name, yields] = made
         return made
@@ -155,7 +140,7 @@ class TypedChecker:
         except (ValidationError, MemoryError):
             raise
         except Exception as error:  # a user's validator may raise anything
-            raise blunder(error, withhold=self._withhold) from error
+            raise validator_problem(error, withhold=self._withhold) from error
 
     def _mended(self, text: str | bytes, refusal: ValidationError, *, yields: bool) -> Any:
         """What the answer is once mended, if mending may help. Raises InvalidValue."""
@@ -170,12 +155,12 @@ class TypedChecker:
 
     def _exactly(self, text: str | bytes, found: Any) -> Any:
         plain = text.decode() if isinstance(text, bytes) else text
-        if not _LONG_NUMBER.search(plain) or MARK[0] in plain or _ESCAPED_MARK in plain:
+        text_with_marks = marked(plain)
+        if text_with_marks is None:
             return found
-        marked = json.dumps(json.loads(plain, parse_float=_long_as_text))
         try:
             return self._validators.get("exact").validate_json(
-                marked, by_alias=True, by_name=self._by_name, context=self._context
+                text_with_marks, by_alias=True, by_name=self._by_name, context=self._context
             )
         except Exception:  # a user's validator that took the first reading alone
             return found
@@ -195,171 +180,6 @@ def config_of(adapter: TypeAdapter[Any]) -> Any:
     except ImportError:  # a Pydantic that keeps it elsewhere
         return None
     return ConfigWrapper(given).core_config(title=None)
-
-
-def adapter_of(schema: Any) -> TypeAdapter[Any]:
-    """A complete TypeAdapter of the type (the given one, if it is one).
-
-    Names that an annotation mentions and Pydantic cannot find are looked up where this package
-    was called from. Raises SchemaError for what Pydantic cannot make a validator for.
-    """
-    try:
-        adapter = schema if isinstance(schema, TypeAdapter) else TypeAdapter(schema)
-        if not _complete(adapter):
-            adapter = _completed(adapter, schema)
-    except PydanticUndefinedAnnotation as error:
-        raise SchemaError(
-            f"{_named(schema)} mentions {error.name!r}, which is not defined where the schema is "
-            "used; define it first, or pass a TypeAdapter that is complete"
-        ) from None
-    except PydanticSchemaGenerationError as error:
-        raise SchemaError(f"{_named(schema)} is no schema: {_unknown_type(error)}") from error
-    except PydanticUserError as error:
-        raise SchemaError(f"{_named(schema)} is no schema: {_first_line(error)}") from error
-    except CoreSchemaError as error:  # such as a pattern with look-around
-        why = " ".join(str(error).split())
-        raise SchemaError(f"{_named(schema)} is no schema: {why[:300]}") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # hooks of the user's own types may raise anything
-        raise SchemaError(
-            f"{_named(schema)} is no schema: {_first_line(error) or type(error).__name__}"
-        ) from error
-    return adapter
-
-
-def json_schema_of(adapter: TypeAdapter[Any], schema: Any) -> dict[str, Any]:
-    """The JSON Schema (validation mode, by alias) of a type.
-
-    Raises SchemaError, naming the field, where a part of it has none.
-    """
-    try:
-        return adapter.json_schema(by_alias=True, mode="validation")
-    except PydanticUserError as error:
-        where = pointer(_fields_without_schema(schema))
-        raise SchemaError(
-            f"{_named(schema)} has no JSON Schema{f' at {where}' if where else ''}: "
-            f"{_first_line(error)}; annotate it with a type that JSON can carry, or with "
-            "pydantic.WithJsonSchema"
-        ) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # hooks of the user's own types may raise anything
-        raise SchemaError(
-            f"the JSON Schema of {_named(schema)} cannot be made:"
-            f" {_first_line(error) or type(error).__name__}"
-        ) from error
-
-
-def to_json(value: Any) -> str:
-    """JSON text of a JSON value, in which Decimals stand as numbers, digit by digit.
-
-    Raises InvalidValue where the value is none that JSON can carry.
-    """
-    mark = ""
-
-    def number(found: Any) -> str:
-        nonlocal mark
-        if not isinstance(found, Decimal):
-            raise TypeError(f"is a {type(found).__name__}, which JSON does not have")
-        mark = mark or uuid4().hex
-        return f"{mark}{found}"
-
-    try:
-        try:
-            return json.dumps(value)
-        except TypeError:  # there are Decimals in it
-            text = json.dumps(value, default=number)
-    except TypeError as error:
-        raise InvalidValue([Problem("", str(error), "json_type")]) from None
-    except (ValueError, RecursionError) as error:
-        deep = isinstance(error, RecursionError)
-        message = "is nested too deeply" if deep else "contains itself"
-        raise InvalidValue([Problem("", message, "json_type")]) from None
-    return re.sub(f'"{mark}([^"]*)"', r"\1", text) if mark else text
-
-
-def to_plain(value: Any) -> Any:
-    """Plain JSON of a value, by alias: what has no form in it as text, bytes that are no text in
-    base64. Raises ValueError for a value that contains itself."""
-    from pydantic_core import PydanticSerializationError, to_jsonable_python
-
-    write = partial(to_jsonable_python, by_alias=True, serialize_unknown=True)
-    try:
-        return write(value)
-    except (PydanticSerializationError, UnicodeError):  # a model's own mode for bytes
-        return write(TypeAdapter(Any).dump_python(value, by_alias=True), bytes_mode="base64")
-
-
-def _long_as_text(digits: str) -> float | str:
-    return float(digits) if len(digits) < 16 else MARK + digits
-
-
-_ESCAPED_MARK = json.dumps(MARK[0])[1:-1]
-
-
-def _complete(adapter: TypeAdapter[Any]) -> bool:
-    return bool(getattr(adapter, "pydantic_complete", True))
-
-
-def _completed(adapter: TypeAdapter[Any], schema: Any) -> TypeAdapter[Any]:
-    names = caller_names()
-    if isinstance(schema, type) and issubclass(schema, BaseModel):
-        schema.model_rebuild(force=True, raise_errors=True, _types_namespace=names)
-        return TypeAdapter(schema)
-    adapter.rebuild(force=True, raise_errors=True, _types_namespace=names)
-    return adapter
-
-
-def caller_names() -> dict[str, Any]:
-    """Global and local names of the nearest frame outside this package and Pydantic."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        home = str(frame.f_globals.get("__name__", ""))
-        if home.partition(".")[0] not in ("prompture", "pydantic"):
-            return {**frame.f_globals, **frame.f_locals}
-        frame = frame.f_back
-    return {}
-
-
-def _fields_without_schema(schema: Any) -> Iterator[str]:
-    """The path to the first field that has no JSON Schema of its own."""
-    fields = getattr(schema, "model_fields", None) or getattr(schema, "__annotations__", None)
-    for name, field in dict(fields or {}).items():
-        annotation: Any = getattr(field, "annotation", field)
-        try:
-            TypeAdapter(annotation).json_schema()
-        except PydanticUserError:
-            yield name
-            yield from _fields_without_schema(annotation)
-            return
-        except Exception:  # noqa: S112 - only the message of an error in hand depends on it
-            continue
-
-
-def _named(schema: Any) -> str:
-    return getattr(schema, "__name__", None) or repr(schema)[:80]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".")
-
-
-_UNKNOWN_TYPE = re.compile(r"schema for (?:<class '([^']+)'>|([\w.\[\], ]+?))\. ")
-
-
-def _unknown_type(error: Exception) -> str:
-    """Pydantic's own advice is to allow any instance, which a model cannot give."""
-    found = _UNKNOWN_TYPE.search(str(error))
-    if not found:
-        return _first_line(error)
-    name = (found[1] or found[2]).rpartition(".")[2]
-    if "Iterator" in name or "Generator" in name:
-        return f"{name} is read once and lazily; give list[...], whose items are checked"
-    return (
-        f"{name} is a class whose fields Pydantic does not know; make it a Pydantic model, a "
-        "dataclass or a TypedDict, or annotate the field with a type that JSON can carry"
-    )
 
 
 def _mentions_secret(node: Any) -> bool:

@@ -19,10 +19,10 @@ from typing_extensions import TypedDict
 
 from prompture import Agent, extract, extract_items, extract_stream, tool
 from prompture.extraction.strategy import plan
+from prompture.schema.exact_json import to_json
+from prompture.schema.metaschema import LISTS, MAPS, ONE, REFERENCES, SINCE
 from prompture.schema.repair import read_exactly
-from prompture.schema.shapes import LISTS, MAPS, ONE, REFERENCES, SINCE
 from prompture.schema.source import source
-from prompture.schema.typed import to_json
 from prompture.testing import ScriptedDriver
 from prompture.types import Message, Request, ToolCall
 

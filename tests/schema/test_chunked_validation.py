@@ -12,8 +12,8 @@ from pydantic import BaseModel, TypeAdapter
 from prompture.schema import chunked_validation
 from prompture.schema.check import InvalidValue
 from prompture.schema.chunked_validation import no_collection, yielding
-from prompture.schema.held import compiled
 from prompture.schema.source import source
+from prompture.schema.strictness import compiled
 
 
 class Row(BaseModel):

@@ -16,7 +16,7 @@ from jsonschema.validators import validator_for
 
 from prompture.errors import SchemaError
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue
-from prompture.schema.keywords import _divides, _frozen
+from prompture.schema.jsonschema_keywords import _divides, _frozen
 from prompture.schema.source import source
 
 DRAFT_4 = "http://json-schema.org/draft-04/schema#"

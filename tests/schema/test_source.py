@@ -304,7 +304,7 @@ def test_a_repeated_call_makes_no_schema(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(TypeAdapter, "__init__", refuse)
     monkeypatch.setattr(TypeAdapter, "json_schema", refuse)
-    monkeypatch.setattr("prompture.schema.plain.understand", refuse)
+    monkeypatch.setattr("prompture.schema.jsonschema_check.understand", refuse)
     assert [source(Receipt), source(list[Receipt]), source({"type": "object"})] == made
 
 

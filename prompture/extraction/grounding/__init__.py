@@ -53,7 +53,7 @@ def ground(value: Any, text: str) -> dict[str, tuple[Span, ...]]:
 
 
 def _plain(value: Any) -> Any:
-    from prompture.schema.typed import to_plain
+    from prompture.schema.exact_json import to_plain
 
     # Text with half a character of a pair is a string to us, but none that Pydantic writes.
     return value if _is_json(value) else to_plain(value)

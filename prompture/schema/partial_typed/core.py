@@ -11,8 +11,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from prompture.schema.cores import Core, nodes_of
-from prompture.schema.held import GUARD, fields_of_own_init, is_guard
+from prompture.schema.core_schemas import Core, nodes_of
 from prompture.schema.partial_typed.shapes import (
     PLAIN,
     Branched,
@@ -26,6 +25,7 @@ from prompture.schema.partial_typed.shapes import (
     Siblings,
     Typed,
 )
+from prompture.schema.strictness import GUARD, fields_of_own_init, is_guard
 
 _WRAPPERS = {
     "nullable": "schema",

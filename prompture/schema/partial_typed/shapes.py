@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import SchemaValidator, to_json
 
 from prompture.schema.check import InvalidValue, Problem
-from prompture.schema.held import compiled
 from prompture.schema.pydantic_errors import problems_of
+from prompture.schema.strictness import compiled
 
 Siblings: TypeAlias = Callable[[], Mapping[str, Any]]
 """The complete values of the container so far, by their keys in the JSON."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from prompture.schema.exact import unlike_refused
+from prompture.schema.exact_json import unlike_refused
 from prompture.schema.pointer import step
 from prompture.schema.rewriting.kinds import KINDS, kind_of
 

@@ -1,4 +1,4 @@
-"""JSON that a model wrote, read as it stands, and what makes it doubtful all the same.
+"""JSON read and written with every digit, and the rules that make a model's JSON no answer.
 
 The rules hold however the text came to be JSON: a key that comes twice with unlike values, a
 number that is not finite and an escape that was none are no values. NaN is null, and noted.
@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from json import JSONDecoder
 from operator import attrgetter
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prompture.copying import Portable
+from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.pointer import Segment, pointer
 
 DUPLICATES = "a key that came twice with one value"
 NAN = "NaN became null"
@@ -65,7 +67,7 @@ def read_exactly(text: str | bytes) -> Any:
     return json.loads(text, parse_float=exact_float)
 
 
-class Strict:
+class ExactDecoder:
     """The standard parser, noting what it would pass over in silence. Floats of more than 15
     significant digits come as Decimals."""
 
@@ -103,8 +105,6 @@ class Strict:
         """JSON text of the value: the text that it came in, unless that has NaN in it."""
         if NAN not in self.notes:
             return text
-        from prompture.schema.typed import to_json
-
         return to_json(value)
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -143,6 +143,9 @@ def refuse_constant(_: str) -> Any:
     raise Doubtful(_INFINITE)
 
 
+_USUAL = JSONDecoder(parse_float=exact_float, parse_constant=refuse_constant)
+
+
 def is_plain(text: str, value: Any) -> bool:
     """Whether a text that was validated holds nothing but the keys of its value, each once, and
     nothing that these rules look at. It is a count, far cheaper than to read the text again."""
@@ -165,7 +168,6 @@ def _has_keys(text: str, value: Any) -> bool:
 
 
 _APART = re.compile(r'"[ \t\n\r]+:')
-_USUAL = JSONDecoder(parse_float=exact_float, parse_constant=refuse_constant)
 
 
 def _keys_in(value: Any) -> int:
@@ -217,6 +219,80 @@ def _keys_in_dataclass(value: Any) -> int:
 
 
 _FIELDS_SET = attrgetter("__pydantic_fields_set__")
+
+
 _SCALARS: frozenset[type] = frozenset(
     {str, int, float, bool, type(None), date, datetime, time, timedelta, Decimal, UUID}
 )
+
+
+def to_json(value: Any) -> str:
+    """JSON text of a JSON value, in which Decimals stand as numbers, digit by digit.
+
+    Raises InvalidValue where the value is none that JSON can carry.
+    """
+    mark = ""
+
+    def number(found: Any) -> str:
+        nonlocal mark
+        if not isinstance(found, Decimal):
+            raise TypeError(f"is a {type(found).__name__}, which JSON does not have")
+        mark = mark or uuid4().hex
+        return f"{mark}{found}"
+
+    try:
+        try:
+            return json.dumps(value)
+        except TypeError:  # there are Decimals in it
+            text = json.dumps(value, default=number)
+    except TypeError as error:
+        raise InvalidValue([Problem("", str(error), "json_type")]) from None
+    except (ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        message = "is nested too deeply" if deep else "contains itself"
+        raise InvalidValue([Problem("", message, "json_type")]) from None
+    return re.sub(f'"{mark}([^"]*)"', r"\1", text) if mark else text
+
+
+def to_plain(value: Any) -> Any:
+    """Plain JSON of a value, by alias: what has no form in it as text, bytes that are no text in
+    base64. Raises ValueError for a value that contains itself."""
+    from pydantic import TypeAdapter
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    write = partial(to_jsonable_python, by_alias=True, serialize_unknown=True)
+    try:
+        return write(value)
+    except (PydanticSerializationError, UnicodeError):  # a model's own mode for bytes
+        return write(TypeAdapter(Any).dump_python(value, by_alias=True), bytes_mode="base64")
+
+
+# Numbers that are none: NaN, Infinity, and those too large for a float
+
+_SUSPECT = re.compile(r"NaN|Infinity|\d[eE]\+?\d{3}|\d{309}")
+_MESSAGE = "must be a finite number"
+
+
+def refuse_infinite(text: str | bytes) -> None:
+    """Raise InvalidValue where JSON text, which was read as such, holds one."""
+    plain = text.decode() if isinstance(text, bytes) else text
+    if _SUSPECT.search(plain):
+        refuse_infinite_in(json.loads(plain))
+
+
+def refuse_infinite_in(value: Any) -> None:
+    """Raise InvalidValue where a JSON value holds one."""
+    found = [Problem(pointer(path), _MESSAGE, "finite_number") for path in _infinite((), value)]
+    if found:
+        raise InvalidValue(found)
+
+
+def _infinite(path: tuple[Segment, ...], value: Any) -> Iterator[tuple[Segment, ...]]:
+    pending = [(path, value)]
+    while pending:
+        path, node = pending.pop()
+        if isinstance(node, float) and not math.isfinite(node):
+            yield path
+        elif isinstance(node, (dict, list)):
+            inner = node.items() if isinstance(node, dict) else enumerate(node)
+            pending += [((*path, key), one) for key, one in inner]

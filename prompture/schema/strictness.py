@@ -1,4 +1,4 @@
-"""Core schemas that hold an answer to the JSON Schema that was sent.
+"""Core schemas that accept no more than the JSON Schema that was sent, and what has one reading.
 
 Pydantic reads ``true`` as 1, 0 as False, "2023" as seconds since 1970 and NaN as a number; the
 JSON Schema that it writes of the same type allows none of it. Its lax mode also mends what has one
@@ -14,18 +14,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from enum import Enum
 from functools import partial
 from typing import Any
 
 from pydantic_core import PydanticKnownError, SchemaValidator
 
-from prompture.schema.cores import Core, nodes_of, parts_of, rebuilt
+from prompture.schema.core_schemas import Core, nodes_of, rebuilt
 
 _DIGITS = re.compile(r"\s*[-+]?\d+(?:\.\d*)?\s*", re.ASCII)
-_TAKES_OVER = ("function-before", "function-wrap")
-_OBJECTS = frozenset(
+OWN_VALIDATORS = ("function-before", "function-wrap")
+OBJECTS = frozenset(
     {
         "model",
         "model-fields",
@@ -60,18 +59,12 @@ MENDABLE = frozenset(
 
 def quick(core: Core) -> Core:
     """The schema that takes only what the JSON Schema allows."""
-    return _Holding(quick=True).hold(core)
+    return Strictness(quick=True).changed(core)
 
 
 def full(core: Core) -> Core:
     """The schema that also mends what has one reading."""
-    return _Holding(quick=False).hold(core)
-
-
-def exact(core: Core) -> Core:
-    """The full schema for JSON whose long numbers are marked texts (``MARK`` and the digits): a
-    Decimal is read from the digits, and anything else sees the float that it would have seen."""
-    return _Exact(quick=False).hold(core)
+    return Strictness(quick=False).changed(core)
 
 
 def compiled(core: Core, config: Any = None) -> SchemaValidator:
@@ -83,7 +76,7 @@ def compiled(core: Core, config: Any = None) -> SchemaValidator:
         return make(core, config)  # type: ignore[no-any-return]
 
 
-class _Holding:
+class Strictness:
     """One walk down a core schema.
 
     ``own`` is True below a validator of the user's that sees the raw value of the field, ``key``
@@ -106,7 +99,7 @@ class _Holding:
         self._seconds = seconds
         self._weighed = weighed
 
-    def hold(self, core: Core) -> Core:
+    def changed(self, core: Core) -> Core:
         kind = core["type"] if isinstance(core.get("type"), str) else ""
         leaf = _LEAVES.get(kind)
         if leaf is not None:
@@ -116,7 +109,7 @@ class _Holding:
         if kind == "model" and core.get("custom_init") and not core.get("root_model"):
             return self.own_init(core)
         inner = self._inside(core, kind)
-        copy = rebuilt(core, inner.hold)
+        copy = rebuilt(core, inner.changed)
         if kind == "union":
             copy["choices"] = [_labelled(each) for each in copy["choices"]]
         elif kind == "tagged-union":
@@ -124,43 +117,47 @@ class _Holding:
         elif kind == "generator":
             copy["type"] = "list"
         elif kind in ("dict", "frozendict", "ordered-dict", "counter") and "keys_schema" in core:
-            copy["keys_schema"] = inner._but(key=True).hold(core["keys_schema"])
+            copy["keys_schema"] = inner.but(key=True).changed(core["keys_schema"])
         return copy
 
-    def _inside(self, core: Core, kind: str) -> _Holding:
+    def _inside(self, core: Core, kind: str) -> Strictness:
         """What holds for the schemas right inside one of this kind."""
-        if kind in _OBJECTS:
+        if kind in OBJECTS:
             config = core.get("config") or {}
-            return self._but(
+            return self.but(
                 own=False,
                 key=False,
                 weighed=self._weighed or bool(config.get("strict")),
                 seconds=config.get("ser_json_timedelta", self._seconds) in ("float", True),
             )
-        if kind in _TAKES_OVER and not _is_pydantics(core["function"]):
-            return self._but(own=True)
+        if kind in OWN_VALIDATORS and not is_pydantics(core["function"]):
+            return self.but(own=True)
         if kind == "union" and core.get("mode") == "left_to_right":
-            return self._but(quick=False)  # the first that takes it, however it is mended
+            return self.but(quick=False)  # the first that takes it, however it is mended
         if kind == "union" or (kind == "definitions" and _has_union(core)):
-            return self._but(weighed=True)
+            return self.but(weighed=True)
         return self
 
-    def _but(self, **changes: bool) -> _Holding:
+    def but(self, **changes: bool) -> Strictness:
         now = {name[1:]: value for name, value in vars(self).items()}
-        return _Holding(**{**now, **changes})
+        return Strictness(**{**now, **changes})
 
     def own_init(self, core: Core) -> Core:
         """A model with an ``__init__`` of its own validates by itself, whatever is said here of
         its fields. So they are validated first, as those of any model."""
-        inner = self._inside(core, "model")._but(quick=False)
+        inner = self._inside(core, "model").but(quick=False)
         bare = {k: v for k, v in core.items() if k not in ("ref", "custom_init", "post_init")}
-        checked = {"type": "no-info", "function": self._given_to_init}
-        fields = {"type": "function-wrap", "function": checked, "schema": rebuilt(bare, inner.hold)}
+        checked = {"type": "no-info", "function": self.given_to_init}
+        fields = {
+            "type": "function-wrap",
+            "function": checked,
+            "schema": rebuilt(bare, inner.changed),
+        }
         made = {**_without_ref(core), "schema": {"type": "any"}}
         return {"type": "chain", "steps": [fields, made], **_ref(core)}
 
     @staticmethod
-    def _given_to_init(value: Any, validate: Callable[[Any], Any]) -> Any:
+    def given_to_init(value: Any, validate: Callable[[Any], Any]) -> Any:
         validate(value)
         return value
 
@@ -196,7 +193,7 @@ class _Holding:
         members = core["expected"] if core["type"] == "literal" else core["members"]
         values = [getattr(member, "value", member) for member in members]
         if core["type"] == "literal" and any(isinstance(member, Enum) for member in members):
-            return _before(core, _as_member(members))
+            return before(core, _as_member(members))
         if self._own or not any(isinstance(value, (int, float)) for value in values):
             return core
         shown = " or ".join(repr(value) for value in values[:12])
@@ -208,80 +205,12 @@ class _Holding:
         return {"type": "function-after", "function": function, "schema": inner, **_ref(core)}
 
 
-class _Exact(_Holding):
-    """A walk that also reads marks."""
-
-    def hold(self, core: Core) -> Core:
-        kind = core.get("type")
-        if kind == "decimal":
-            read = {**super().hold(core), "strict": False}
-            return _before(read, float_of if self._own else digits_of)
-        held = super().hold(core)
-        is_users = kind in _TAKES_OVER and not _is_pydantics(core["function"])
-        is_leaf = kind != "definition-ref" and next(parts_of(core), None) is None
-        if isinstance(kind, str) and (is_users or is_leaf) and kind not in _OBJECTS:
-            return _before(held, float_of)
-        return held
-
-    @staticmethod
-    def _given_to_init(value: Any, validate: Callable[[Any], Any]) -> Any:
-        """A Decimal where the fields read one, a float elsewhere: the ``__init__`` reads its
-        fields from Python values and would keep a Decimal in a field of type ``Any``."""
-        marked = _unmarked(value, _Digits)
-        validate(marked)
-        return _unmarked(marked, _read)
-
-    def _but(self, **changes: bool) -> _Exact:
-        now = {name[1:]: value for name, value in vars(self).items()}
-        return _Exact(**{**now, **changes})
-
-
-MARK = "\ue000number:"
-"""Stands before the digits of a number in the JSON for ``exact``."""
-
-
-class _Digits(str):
-    """The digits of a number, and whether a Decimal was read from them."""
-
-    __slots__ = ("is_decimal",)
-
-    def __init__(self, digits: str) -> None:
-        self.is_decimal = False
-
-
-def _read(digits: str) -> Decimal | float:
-    return Decimal(digits) if getattr(digits, "is_decimal", False) else float(digits)
-
-
-def digits_of(value: Any) -> Any:
-    if isinstance(value, _Digits):
-        value.is_decimal = True
-        return str(value)
-    marked = isinstance(value, str) and value.startswith(MARK)
-    return value[len(MARK) :] if marked else value
-
-
-def float_of(value: Any) -> Any:
-    """The value with floats for marks, in what it holds too."""
-    return _unmarked(value, float)
-
-
-def _unmarked(value: Any, number: Callable[[str], Any]) -> Any:
-    if isinstance(value, _Digits):
-        return value if number is _Digits else number(value)
-    if isinstance(value, str):
-        return number(value[len(MARK) :]) if value.startswith(MARK) else value
-    if isinstance(value, dict):
-        return {key: _unmarked(inner, number) for key, inner in value.items()}
-    return [_unmarked(inner, number) for inner in value] if isinstance(value, list) else value
-
-
-_LEAVES: dict[str, Callable[[_Holding, Core], Core]] = {
-    **dict.fromkeys(("int", "float", "decimal"), _Holding.number),
-    "bool": _Holding.boolean,
-    **dict.fromkeys(_TIMES, _Holding.moment),
-    **dict.fromkeys(("literal", "enum"), _Holding.choice),
-    "complex": _Holding.complex,
+_LEAVES: dict[str, Callable[[Strictness, Core], Core]] = {
+    **dict.fromkeys(("int", "float", "decimal"), Strictness.number),
+    "bool": Strictness.boolean,
+    **dict.fromkeys(_TIMES, Strictness.moment),
+    **dict.fromkeys(("literal", "enum"), Strictness.choice),
+    "complex": Strictness.complex,
 }
 
 
@@ -324,7 +253,7 @@ def _unguarded(core: Core) -> Core:
     }
 
 
-def _before(core: Core, function: Callable[[Any], Any]) -> Core:
+def before(core: Core, function: Callable[[Any], Any]) -> Core:
     before = {"type": "no-info", "function": function}
     inner = _without_ref(core)
     return {"type": "function-before", "function": before, "schema": inner, **_ref(core)}
@@ -371,7 +300,7 @@ def _as_member(members: list[Any]) -> Callable[[Any], Any]:
     return convert
 
 
-def _is_pydantics(function: Mapping[str, Any]) -> bool:
+def is_pydantics(function: Mapping[str, Any]) -> bool:
     """Whether a function is a part of Pydantic: how it reads a type, not what a user wrote."""
     called = function["function"]
     while isinstance(called, partial):
@@ -383,7 +312,7 @@ def _is_pydantics(function: Mapping[str, Any]) -> bool:
 def _is_address(function: Mapping[str, Any]) -> bool:
     """Whether it reads an IP address or network; 5 would be 0.0.0.5."""
     name = str(getattr(function["function"], "__qualname__", ""))
-    return _is_pydantics(function) and name.startswith(("ip_v", "IPv"))
+    return is_pydantics(function) and name.startswith(("ip_v", "IPv"))
 
 
 def _is_no_number(value: Any) -> bool:

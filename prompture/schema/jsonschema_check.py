@@ -18,8 +18,7 @@ from typing import Any
 
 from prompture.errors import SchemaError
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
-from prompture.schema.exact import with_floats
-from prompture.schema.finite import refuse_infinite_in
+from prompture.schema.exact_json import refuse_infinite_in, with_floats
 from prompture.schema.meta import understand
 from prompture.types import EXACT
 
@@ -53,7 +52,7 @@ def _as_dict(found: Any) -> dict[str, Any]:
     raise TypeError(f"it holds a {type(found).__name__}")
 
 
-class PlainChecker:
+class JSONSchemaChecker:
     """Checks plain JSON against one JSON Schema. Raises SchemaError where that is none."""
 
     __slots__ = ("_draft", "_schema", "_validator")
@@ -110,7 +109,7 @@ class PlainChecker:
         return self.validate(value)
 
     def _problems(self, value: Any) -> Iterator[Problem]:
-        from prompture.schema.explain import problems_of
+        from prompture.schema.jsonschema_keywords import problems_of
 
         if self._validator is None:
             from prompture.schema.refs import registry
@@ -188,7 +187,7 @@ def _validator_class(draft: int) -> Any:
     import jsonschema
     from jsonschema import validators
 
-    from prompture.schema.keywords import KEYWORDS
+    from prompture.schema.jsonschema_keywords import KEYWORDS
 
     base: Any = {
         4: jsonschema.Draft4Validator,

@@ -1,16 +1,18 @@
-"""The shapes of JSON Schema's keywords, as the metaschemas of drafts 4 to 2020-12 have them.
+"""JSON Schema's keywords and the values they may have, as in the metaschemas of drafts 4 to 2020-12.
 
-They are checked here, and not with ``jsonschema``: that takes most of a second for a schema of
+Values are checked here, and not with ``jsonschema``: that takes most of a second for a schema of
 5,000 lines, knows no limits, and has to be imported. More is allowed than drafts 4 and 6 do (an
 empty ``required``, a boolean for a schema), where the meaning is clear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from prompture.errors import SchemaError
 from prompture.schema.check import kind_of
+from prompture.schema.formats import FORMATS
 
 Rule = Callable[[Any], str]
 """What is wrong with a keyword's value ("must be ..."); empty where nothing is."""
@@ -182,3 +184,103 @@ def rules_of(draft: int) -> dict[str, Rule]:
     if draft == 2020:
         del rules["additionalItems"]
     return rules
+
+
+# Dicts that are no JSON Schema, and what their authors most likely meant
+
+_RESTRICTING = frozenset(
+    {*rules_of(4), *rules_of(2020), *LISTS, *MAPS, *ONE, *REFERENCES, "const"}
+) - {
+    "title",
+    "description",
+    "id",
+    "$id",
+    "$defs",
+    "definitions",
+}
+_ANNOTATIONS = frozenset(
+    {
+        "id",
+        "definitions",
+        "title",
+        "description",
+        "default",
+        "example",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "nullable",
+        "discriminator",
+        "xml",
+        "externalDocs",
+        "contentEncoding",
+        "contentMediaType",
+    }
+)
+"""Annotations, those of OpenAPI too: with nothing else, the schema takes any value."""
+
+_INNER = ("schema", "json_schema", "parameters", "input_schema", "function", "response_format")
+"""Where the envelopes of providers hold the schema itself."""
+_SHOWN = 5
+
+
+def refuse_no_schema(schema: Mapping[str, Any]) -> None:
+    """Raise SchemaError for a dict with keys of which none restricts a value and some are no
+    words of JSON Schema. ``{}``, annotations and extensions (``x-...``, ``$...``) are a schema
+    that takes anything."""
+    inner = _inner(schema)
+    if inner and not _restricts(schema):
+        raise SchemaError(
+            f"the dict is an envelope around a JSON Schema: give what is under {inner!r}"
+        )
+    if not _restricts(schema) and (foreign := [*filter(_is_foreign, schema)]):
+        raise SchemaError(f"the dict is no JSON Schema: {_advice(schema, foreign)}")
+
+
+def _restricts(schema: Mapping[str, Any]) -> bool:
+    return any(key in _RESTRICTING and not _is_field_name(key, schema[key]) for key in schema)
+
+
+def _is_field_name(key: str, value: Any) -> bool:
+    """Whether a keyword is more likely a field's name: a list of items, the format of a file, the
+    ``type`` of OpenAI's envelopes."""
+    if key == "items":
+        return isinstance(value, list)
+    if key == "format":
+        return isinstance(value, str) and value not in FORMATS
+    return key == "type" and value in ("json_schema", "function", "json_object")
+
+
+def _is_foreign(key: Any) -> bool:
+    return key not in _ANNOTATIONS | _RESTRICTING and not str(key).startswith(("x-", "$"))
+
+
+def _inner(schema: Mapping[str, Any]) -> str:
+    """The path to the schema in an envelope, as ``json_schema.schema``; empty where there is
+    none."""
+    for key in _INNER:
+        held = schema.get(key)
+        if isinstance(held, Mapping):
+            deeper = _inner(held)
+            if deeper:
+                return f"{key}.{deeper}"
+            if _restricts(held):
+                return key
+    return ""
+
+
+def _advice(schema: Mapping[str, Any], foreign: list[Any]) -> str:
+    names = ", ".join(repr(str(key)[:40]) for key in foreign[:_SHOWN])
+    more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
+    name = str(foreign[0])[:40]
+    kind = schema[foreign[0]]
+    shown = f'{{"type": "{kind if kind in _STRUCTURED else "string"}"}}'
+    return (
+        f"{names}{more} {'is' if len(foreign) == 1 else 'are'} no word of it. For an object with "
+        f'fields of these names write {{"type": "object", "properties": {{"{name}": {shown}, ...}}'
+        "}, or give a TypedDict or a Pydantic model"
+    )
+
+
+_STRUCTURED = ("array", "boolean", "integer", "number", "object", "string")

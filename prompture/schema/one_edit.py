@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
-from prompture.schema.exact import Doubtful, exact_float, refuse_constant, unlike_refused
+from prompture.schema.exact_json import Doubtful, exact_float, refuse_constant, unlike_refused
 
 LENGTH_LIMIT = 8_000
 """Characters beyond which it is not tried: each edit takes a parse."""
@@ -53,7 +53,7 @@ def _written(value: Any, text: str) -> str:
     try:
         json.loads(text)
     except ValueError:  # line breaks in strings
-        from prompture.schema.typed import to_json
+        from prompture.schema.exact_json import to_json
 
         return to_json(value)
     return text

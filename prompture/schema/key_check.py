@@ -1,0 +1,192 @@
+"""Whether the keys of an answer are those of its schema.
+
+Where every field may be left out, ``{"Person": {...}}`` satisfies the schema, and nothing of it
+is read. So an object that has keys, none of which is known where it stands, is no answer.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
+
+from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.exact_json import Doubtful, ExactDecoder, is_plain
+from prompture.schema.known_keys import ANY, AllowedKeys, Later, keys_of_core, keys_of_json_schema
+from prompture.schema.pointer import Segment, pointer
+from prompture.schema.source import Source
+
+Path: TypeAlias = tuple[Segment, ...]
+
+FOREIGN = "foreign_keys"
+"""Kind of the problem of an object that has no key of the schema's."""
+LISTED = 5
+"""Ignored keys that are named, at most."""
+
+
+@dataclass(slots=True)
+class KeyReport:
+    """What an answer's keys say: ``foreign`` is the path to the first object that has only
+    unknown ones, ``misnamed`` that to the first key which is a missing field's in another
+    spelling, and that field, ``ignored`` are the paths of the others that are unknown."""
+
+    foreign: Path | None = None
+    misnamed: tuple[Path, str] | None = None
+    ignored: list[Path] = field(default_factory=list)
+
+    def notes(self) -> tuple[str, ...]:
+        """What to note on the attempt: names of keys, none of their values."""
+        if not self.ignored:
+            return ()
+        shown = ", ".join(pointer(path)[:80] for path in islice(self.ignored, LISTED))
+        more = len(self.ignored) - LISTED
+        return (f"unknown keys: {shown}{f' and {more} more' if more > 0 else ''}",)
+
+
+class SchemaKeys:
+    """The keys of one schema."""
+
+    def __init__(self, source: Source[Any]) -> None:
+        checker: Any = source._checker
+        self._root: Later
+        if hasattr(checker, "allowed_keys"):
+            self._root = checker.allowed_keys
+        elif hasattr(checker, "core"):
+            self._root = keys_of_core(checker.core)
+        else:
+            self._root = keys_of_json_schema(source.json_schema)
+
+    @cached_property
+    def root(self) -> AllowedKeys:
+        return self._root()
+
+    def compare(self, plain: Any) -> KeyReport:
+        """The keys of a JSON value, compared with the schema's."""
+        found = KeyReport()
+        _compare(plain, self.root, (), found)
+        return found
+
+    def check(self, plain: Any, value: Any) -> KeyReport:
+        """What the keys of an answer say that was validated to ``value``. Raises InvalidValue
+        where the answer is none: an object in it has keys, and all of them are foreign, or one
+        is a missing field's, spelt otherwise."""
+        found = self.compare(plain)
+        foreign = found.foreign
+        if foreign is None and plain and isinstance(plain, dict) and _has_no_field(value):
+            foreign = ()
+        if foreign is not None:
+            message = "must have keys of the schema; all of its keys are others"
+            raise InvalidValue([Problem(pointer(foreign), message, FOREIGN)])
+        if found.misnamed is not None:
+            path, meant = found.misnamed
+            message = f"is no key of the schema; the field is called {meant!r}"
+            raise InvalidValue([Problem(pointer(path), message, FOREIGN)])
+        return found
+
+    def knows(self, key: str) -> bool:
+        """Whether the root has a field of that name, or takes any key; or, where it is a list,
+        an item has one."""
+        place = self.root
+        item = place.items() if place.items is not None else None
+        return (
+            place.open or key in (place.fields or ()) or bool(item and key in (item.fields or ()))
+        )
+
+    @property
+    def takes_lists(self) -> bool:
+        """Whether the value may be a list."""
+        return self.root.items is not None
+
+
+_known: WeakKeyDictionary[Source[Any], SchemaKeys] = WeakKeyDictionary()
+
+
+def keys_of(source: Source[Any]) -> SchemaKeys:
+    """The keys of a schema, made when first needed."""
+    found = _known.get(source)
+    if found is None:
+        found = _known[source] = SchemaKeys(source)
+    return found
+
+
+def check_keys(source: Source[Any], plain: Any, value: Any) -> KeyReport:
+    """``SchemaKeys.check`` of the source's keys."""
+    return keys_of(source).check(plain, value)
+
+
+def _has_no_field(value: Any) -> bool:
+    """Whether a model was made of nothing."""
+    given = getattr(value, "__pydantic_fields_set__", None)
+    return given is not None and not given and not getattr(value, "__pydantic_extra__", None)
+
+
+def validated(source: Source[Any], text: str) -> Any:
+    """``source.validate_json``, and the rules of keys and numbers on top. Raises InvalidValue."""
+    value = source.validate_json(text)
+    if not (source.typed and is_plain(text, value)):
+        try:
+            check_keys(source, ExactDecoder().decode(text), value)
+        except Doubtful as doubt:
+            raise InvalidValue(
+                [Problem("", f"is no answer: {doubt.reason}", "json_doubtful")]
+            ) from None
+    return value
+
+
+def _compare(value: Any, place: AllowedKeys, path: Path, found: KeyReport) -> None:
+    if isinstance(value, list):
+        if place.items is not None:
+            inner = place.items()
+            for index, each in enumerate(value):
+                if isinstance(each, (dict, list)):
+                    _compare(each, inner, (*path, index), found)
+    elif isinstance(value, dict):
+        _compare_object(value, place, path, found)
+
+
+def _compare_object(
+    value: dict[str, Any], place: AllowedKeys, path: Path, found: KeyReport
+) -> None:
+    fields = place.fields
+    if fields is not None:
+        for key, inner in place.deep:
+            each = value.get(key)
+            if isinstance(each, (dict, list)):
+                _compare(each, inner, (*path, key), found)
+        if value.keys() <= fields.keys():
+            return
+    known = fields or {}
+    others = [key for key in value if key not in known]
+    if place.open:
+        inner = place.rest() if place.rest is not None else ANY
+        for key in others:
+            _compare(value[key], inner, (*path, key), found)
+    elif fields:
+        if len(others) == len(value) and found.foreign is None:
+            found.foreign = path
+        elif others and found.misnamed is None:
+            found.misnamed = _misnamed(others, fields, value, path)
+        found.ignored += [(*path, key) for key in others]
+
+
+def _misnamed(
+    others: list[str], fields: Mapping[str, Later], value: Mapping[str, Any], path: Path
+) -> tuple[Path, str] | None:
+    """``firstName`` where ``first_name`` is missing: what it says would be lost."""
+    missing = {_letters(key): key for key in fields if key not in value}
+    present = {_letters(key) for key in fields if key in value}
+    for key in others:
+        meant = missing.get(_letters(key))
+        if meant is not None and _letters(key) not in present and value[key] is not None:
+            return (*path, key), meant
+    return None
+
+
+def _letters(key: str) -> str:
+    """What is left of a name without case, blanks and marks; all of it, where that is nothing."""
+    folded = unicodedata.normalize("NFKC", key).casefold()
+    return "".join(filter(str.isalnum, folded)) or key
