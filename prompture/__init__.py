@@ -17,6 +17,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from prompture import startup
+
 if TYPE_CHECKING:
     from prompture import agents as agents
     from prompture import catalog as catalog
@@ -31,49 +33,49 @@ if TYPE_CHECKING:
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
-    from prompture.drivers.anthropic import AsyncClaudeDriver as AsyncClaudeDriver
-    from prompture.drivers.anthropic import ClaudeDriver as ClaudeDriver
-    from prompture.drivers.azure import AsyncAzureDriver as AsyncAzureDriver
-    from prompture.drivers.azure import AzureDriver as AzureDriver
+    from prompture.drivers import AsyncAzureDriver as AsyncAzureDriver
+    from prompture.drivers import AsyncClaudeDriver as AsyncClaudeDriver
+    from prompture.drivers import AsyncCohereDriver as AsyncCohereDriver
+    from prompture.drivers import AsyncDeepSeekDriver as AsyncDeepSeekDriver
+    from prompture.drivers import AsyncGoogleDriver as AsyncGoogleDriver
+    from prompture.drivers import AsyncGrokDriver as AsyncGrokDriver
+    from prompture.drivers import AsyncGroqDriver as AsyncGroqDriver
+    from prompture.drivers import AsyncLMStudioDriver as AsyncLMStudioDriver
+    from prompture.drivers import AsyncMistralDriver as AsyncMistralDriver
+    from prompture.drivers import AsyncModelScopeDriver as AsyncModelScopeDriver
+    from prompture.drivers import AsyncMoonshotDriver as AsyncMoonshotDriver
+    from prompture.drivers import AsyncOllamaDriver as AsyncOllamaDriver
+    from prompture.drivers import AsyncOpenAIDriver as AsyncOpenAIDriver
+    from prompture.drivers import AsyncOpenRouterDriver as AsyncOpenRouterDriver
+    from prompture.drivers import AsyncZaiDriver as AsyncZaiDriver
+    from prompture.drivers import AzureDriver as AzureDriver
+    from prompture.drivers import ClaudeDriver as ClaudeDriver
+    from prompture.drivers import CohereDriver as CohereDriver
+    from prompture.drivers import DeepSeekDriver as DeepSeekDriver
+    from prompture.drivers import GoogleDriver as GoogleDriver
+    from prompture.drivers import GrokDriver as GrokDriver
+    from prompture.drivers import GroqDriver as GroqDriver
+    from prompture.drivers import LMStudioDriver as LMStudioDriver
+    from prompture.drivers import MistralDriver as MistralDriver
+    from prompture.drivers import ModelScopeDriver as ModelScopeDriver
+    from prompture.drivers import MoonshotDriver as MoonshotDriver
+    from prompture.drivers import OllamaDriver as OllamaDriver
+    from prompture.drivers import OpenAIDriver as OpenAIDriver
+    from prompture.drivers import OpenRouterDriver as OpenRouterDriver
+    from prompture.drivers import ZaiDriver as ZaiDriver
     from prompture.drivers.base import AsyncDriver as AsyncDriver
-    from prompture.drivers.base import CostMixin as CostMixin
     from prompture.drivers.base import Driver as Driver
-    from prompture.drivers.cohere import AsyncCohereDriver as AsyncCohereDriver
-    from prompture.drivers.cohere import CohereDriver as CohereDriver
-    from prompture.drivers.compatible import AsyncOpenAICompatible as AsyncOpenAICompatible
-    from prompture.drivers.compatible import OpenAICompatible as OpenAICompatible
+    from prompture.drivers.classes import async_driver_for as async_driver_for
+    from prompture.drivers.classes import driver_for as driver_for
     from prompture.drivers.config import configure as configure
-    from prompture.drivers.deepseek import AsyncDeepSeekDriver as AsyncDeepSeekDriver
-    from prompture.drivers.deepseek import DeepSeekDriver as DeepSeekDriver
-    from prompture.drivers.google import AsyncGoogleDriver as AsyncGoogleDriver
-    from prompture.drivers.google import GoogleDriver as GoogleDriver
-    from prompture.drivers.groq import AsyncGroqDriver as AsyncGroqDriver
-    from prompture.drivers.groq import GroqDriver as GroqDriver
+    from prompture.drivers.cost import CostMixin as CostMixin
     from prompture.drivers.hooks import Hooks as Hooks
-    from prompture.drivers.lmstudio import AsyncLMStudioDriver as AsyncLMStudioDriver
-    from prompture.drivers.lmstudio import LMStudioDriver as LMStudioDriver
-    from prompture.drivers.mistral import AsyncMistralDriver as AsyncMistralDriver
-    from prompture.drivers.mistral import MistralDriver as MistralDriver
-    from prompture.drivers.modelscope import AsyncModelScopeDriver as AsyncModelScopeDriver
-    from prompture.drivers.modelscope import ModelScopeDriver as ModelScopeDriver
-    from prompture.drivers.moonshot import AsyncMoonshotDriver as AsyncMoonshotDriver
-    from prompture.drivers.moonshot import MoonshotDriver as MoonshotDriver
-    from prompture.drivers.ollama import AsyncOllamaDriver as AsyncOllamaDriver
-    from prompture.drivers.ollama import OllamaDriver as OllamaDriver
-    from prompture.drivers.openai import AsyncOpenAIDriver as AsyncOpenAIDriver
-    from prompture.drivers.openai import OpenAIDriver as OpenAIDriver
-    from prompture.drivers.openrouter import AsyncOpenRouterDriver as AsyncOpenRouterDriver
-    from prompture.drivers.openrouter import OpenRouterDriver as OpenRouterDriver
+    from prompture.drivers.openai_compatible import AsyncOpenAICompatible as AsyncOpenAICompatible
+    from prompture.drivers.openai_compatible import OpenAICompatible as OpenAICompatible
     from prompture.drivers.probe import Health as Health
     from prompture.drivers.provider import Features as Features
     from prompture.drivers.provider import Provider as Provider
-    from prompture.drivers.registry import async_driver_for as async_driver_for
-    from prompture.drivers.registry import driver_for as driver_for
     from prompture.drivers.registry import register as register
-    from prompture.drivers.xai import AsyncGrokDriver as AsyncGrokDriver
-    from prompture.drivers.xai import GrokDriver as GrokDriver
-    from prompture.drivers.zai import AsyncZaiDriver as AsyncZaiDriver
-    from prompture.drivers.zai import ZaiDriver as ZaiDriver
     from prompture.errors import *  # noqa: F403
     from prompture.extraction.estimate import Estimate as Estimate
     from prompture.extraction.extractor import Extractor as Extractor
@@ -122,6 +124,23 @@ if TYPE_CHECKING:
 
     Book = LedgerReader  # an old name, see _RENAMED
 
+
+def _open_ledger() -> None:
+    from prompture.spend.ledger import from_environment
+
+    from_environment()
+
+
+def _read_config(path: str) -> None:
+    from prompture.drivers.config import configure
+
+    configure(path)
+
+
+# Before any other module of the package runs: lower parts call these without knowing of them.
+startup.open_ledger = _open_ledger
+startup.read_config = _read_config
+
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -131,13 +150,15 @@ _HOMES = {
     "prompture.agents.mcp": "MCPServer",
     "prompture.agents.tools": "FunctionTool ToolRetry tool",
     "prompture.agents.record": "AgentResult",
-    "prompture.drivers.base": "AsyncDriver CostMixin Driver",
-    "prompture.drivers.compatible": "AsyncOpenAICompatible OpenAICompatible",
+    "prompture.drivers.base": "AsyncDriver Driver",
+    "prompture.drivers.openai_compatible": "AsyncOpenAICompatible OpenAICompatible",
+    "prompture.drivers.classes": "async_driver_for driver_for",
     "prompture.drivers.config": "configure",
+    "prompture.drivers.cost": "CostMixin",
     "prompture.drivers.hooks": "Hooks",
     "prompture.drivers.probe": "Health",
     "prompture.drivers.provider": "Features Provider",
-    "prompture.drivers.registry": "async_driver_for driver_for register",
+    "prompture.drivers.registry": "register",
     "prompture.errors": (
         "AgentError AuthenticationError BudgetExceeded CallLimitExceeded ConfigurationError"
         " ConnectTimeout ConnectionLost ContentFiltered ContextWindowExceeded CostLimitExceeded"
@@ -170,27 +191,14 @@ _HOMES = {
     ),
     "prompture.wire.retry": "Retry",
 }
-_DRIVERS = {
-    "OpenAI": "openai",
-    "Claude": "anthropic",
-    "Google": "google",
-    "Groq": "groq",
-    "Grok": "xai",
-    "Moonshot": "moonshot",
-    "Zai": "zai",
-    "ModelScope": "modelscope",
-    "OpenRouter": "openrouter",
-    "Ollama": "ollama",
-    "LMStudio": "lmstudio",
-    "Cohere": "cohere",
-    "Mistral": "mistral",
-    "DeepSeek": "deepseek",
-    "Azure": "azure",
-}
+_DRIVERS = (
+    "OpenAI Claude Google Groq Grok Moonshot Zai ModelScope"
+    " OpenRouter Ollama LMStudio Cohere Mistral DeepSeek Azure"
+)
 _MODULES = ("agents", "catalog", "errors", "schema", "testing")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()} | {
-    f"{colour}{stem}Driver": f"prompture.drivers.{module}"
-    for stem, module in _DRIVERS.items()
+    f"{colour}{stem}Driver": "prompture.drivers"
+    for stem in _DRIVERS.split()
     for colour in ("", "Async")
 }
 _RENAMED = {"Book": "LedgerReader"}

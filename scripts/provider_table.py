@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from prompture.drivers import registry
+from prompture.provider_names import ALIASES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "providers.md"
 COLUMNS = ("json_schema", "json_mode", "tool_use", "forced_tool", "vision", "files", "streaming")
@@ -53,7 +54,7 @@ def page() -> str:
     ]
     for name in registry.BUILTIN:
         row = registry.find(name)
-        aliases = sorted(a for a, n in registry.ALIASES.items() if n == name)
+        aliases = sorted(a for a, n in ALIASES.items() if n == name)
         flags = ["yes" if getattr(row.features, c) else "" for c in COLUMNS]
         marks = {k: " *" for k in row.shared_env}
         keys = ", ".join(f"`{k}`{marks.get(k, '')}" for k in row.key_env) or "none"

@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from prompture.drivers.classes import driver_for
 from prompture.drivers.provider import first_set
-from prompture.drivers.registry import driver_for, find
+from prompture.drivers.registry import find
 from scripts import handwritten_answers
 from tests.cassette import FOLDER, how_made, recording
 from tests.cassette_cases import SETUPS, Setup, ask, cases_of, providers, settings_of

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from prompture import aextract_result, extract_result
-from prompture.drivers.registry import BUILTIN, async_driver_for, driver_for, find
+from prompture.drivers.classes import async_driver_for, driver_for
+from prompture.drivers.registry import BUILTIN, find
 from prompture.errors import PromptureError
 from prompture.extraction.result import Extraction
 from prompture.types import Completion, Delta, Request, Tool, user

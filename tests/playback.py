@@ -18,7 +18,7 @@ import requests
 import urllib3
 from requests.adapters import BaseAdapter
 
-from prompture.drivers.registry import async_driver_for, driver_for
+from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.errors import PromptureError
 from prompture.types import Completion, Delta, Request, user
 from prompture.wire.retry import Retry

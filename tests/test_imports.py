@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
+
+import prompture
 
 PROBE = """
 import os, sys
@@ -42,3 +46,17 @@ def test_a_sync_call_never_loads_the_async_transport() -> None:
         [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["True", "False", "True"]
+
+
+def test_no_part_imports_another_by_its_name() -> None:
+    """Import contracts cannot see it: what a lower part begins and a higher one does goes by
+    ``prompture.startup``."""
+    root, found = Path(prompture.__file__).parent, []
+    for path in root.rglob("*.py"):
+        part = path.relative_to(root).parts[0]
+        for other in re.findall(
+            r"""import_module\(\s*f?["']prompture\.(\w+)""", path.read_text("utf-8")
+        ):
+            if other != part:
+                found.append(f"{path}: {other}")
+    assert not found

@@ -25,12 +25,18 @@ def modules() -> Iterator[Any]:
             yield importlib.import_module(found.name)
 
 
+def made_when_asked_for(module: Any) -> dict[str, Any]:
+    """Driver classes that are made of rows (PEP 562)."""
+    names = dir(module) if module.__name__ == "prompture.drivers" else ()
+    return {name: getattr(module, name) for name in names if name.endswith("Driver")}
+
+
 def classes() -> dict[str, type]:
     """Public classes by name, those of drivers and their like included."""
     return {
         name: value
         for module in modules()
-        for name, value in vars(module).items()
+        for name, value in {**vars(module), **made_when_asked_for(module)}.items()
         if inspect.isclass(value)
         and value.__module__.startswith("prompture")
         and not name.startswith("_")

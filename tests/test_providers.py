@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import pickle
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prompture import catalog
-from prompture.codecs.openai_chat import OpenAIChat
-from prompture.drivers import registry
+from prompture import catalog, drivers
+from prompture.drivers import classes, registry
 from prompture.drivers.base import AsyncDriver, Driver
 from prompture.drivers.inprocess import AsyncInProcessDriver, InProcessDriver
 from prompture.drivers.provider import Provider
 from prompture.errors import ConfigurationError, MissingKey, UnknownModel
+from prompture.provider_names import ALIASES
 from prompture.schema.rewriting.dialects import dialect_named
 from prompture.types import Request, user
 from tests.recordings import cases
@@ -71,10 +73,11 @@ def test_default_model_is_known(row: Provider) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=ids)
 def test_both_colours(row: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     model = row.default_model or "some-model"
-    for name in (row.name, row.name.upper(), *row.aliases):
+    others = [alias for alias, own in ALIASES.items() if own == row.name]
+    for name in (row.name, row.name.upper(), *others):
         for separator in "/:":
-            sync = registry.driver_for(f"{name}{separator}{model}", **settings(row))
-            aio = registry.async_driver_for(f"{name}{separator}{model}", **settings(row))
+            sync = classes.driver_for(f"{name}{separator}{model}", **settings(row))
+            aio = classes.async_driver_for(f"{name}{separator}{model}", **settings(row))
             assert isinstance(sync, (Driver, InProcessDriver))
             assert isinstance(aio, (AsyncDriver, AsyncInProcessDriver))
             assert sync.name == aio.name == f"{row.name}/{model}"
@@ -82,19 +85,30 @@ def test_both_colours(row: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("row", HTTP, ids=ids)
-def test_classes_of_its_module(row: Provider) -> None:
-    sync, aio = registry.drivers_of(row)
-    module = f"prompture.drivers.{registry.BUILTIN[row.name]}"
-    assert sync.__module__ == aio.__module__ == module
-    assert aio.__name__ == f"Async{sync.__name__}"
-    assert type(registry.driver_for(f"{row.name}/m", **settings(row))) is sync
+def test_its_classes_are_found_by_name(row: Provider) -> None:
+    sync, aio = classes.drivers_of(row)
+    stem = registry.BUILTIN[row.name][2]
+    assert sync is getattr(drivers, f"{stem}Driver")
+    assert aio is getattr(drivers, f"Async{stem}Driver")
+    assert (sync.__name__, aio.__name__) == (f"{stem}Driver", f"Async{stem}Driver")
+    assert type(classes.driver_for(f"{row.name}/m", **settings(row))) is sync
+    assert pickle.loads(pickle.dumps(sync)) is sync
+
+
+def test_type_checkers_see_the_same_classes() -> None:
+    stub = ast.parse(Path(drivers.__file__).with_suffix(".pyi").read_text("utf-8"))
+    listed = {node.name for node in stub.body if isinstance(node, ast.ClassDef)}
+    for node in stub.body:
+        listed |= {each.name for each in node.names} if isinstance(node, ast.ImportFrom) else set()
+    assert all(getattr(drivers, name) for name in listed)
+    assert {name for name in dir(drivers) if name.endswith("Driver")} <= listed
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if r.key_required], ids=ids)
 def test_missing_key_names_the_variables(row: Provider) -> None:
     given = {k: v for k, v in settings(row).items() if k != "api_key"}
     with pytest.raises(MissingKey) as caught:
-        registry.driver_for(f"{row.name}/m", **given)
+        classes.driver_for(f"{row.name}/m", **given)
     assert all(name in str(caught.value) for name in row.key_env)
 
 
@@ -105,10 +119,10 @@ def test_the_first_variable_that_is_set_wins(
     given = {k: v for k, v in settings(row).items() if k != "api_key"}
     for number, name in reversed(list(enumerate(row.key_env))):
         monkeypatch.setenv(name, f"key-{number}")
-        assert registry.driver_for(f"{row.name}/m", **given).endpoint.api_key == f"key-{number}"
+        assert classes.driver_for(f"{row.name}/m", **given).endpoint.api_key == f"key-{number}"
     monkeypatch.setenv(row.key_env[0], "")
     if len(row.key_env) > 1:
-        assert registry.driver_for(f"{row.name}/m", **given).endpoint.api_key == "key-1"
+        assert classes.driver_for(f"{row.name}/m", **given).endpoint.api_key == "key-1"
 
 
 @pytest.mark.parametrize("row", [r for r in HTTP if r.url_env], ids=ids)
@@ -116,27 +130,27 @@ def test_base_url_from_the_environment(row: Provider, monkeypatch: pytest.Monkey
     monkeypatch.setenv(row.url_env[0], "http://proxy.example/x/")
     given = {k: v for k, v in settings(row).items() if k != "base_url"}
     assert (
-        registry.driver_for(f"{row.name}/m", **given).endpoint.base_url == "http://proxy.example/x"
+        classes.driver_for(f"{row.name}/m", **given).endpoint.base_url == "http://proxy.example/x"
     )
     given["base_url"] = "http://mine.example"
-    assert registry.driver_for(f"{row.name}/m", **given).endpoint.base_url == "http://mine.example"
+    assert classes.driver_for(f"{row.name}/m", **given).endpoint.base_url == "http://mine.example"
 
 
 def test_required_options() -> None:
     with pytest.raises(ConfigurationError, match="CLOUDFLARE_ACCOUNT_ID"):
-        registry.driver_for("cloudflare/m", api_key="k")
+        classes.driver_for("cloudflare/m", api_key="k")
     with pytest.raises(ConfigurationError, match="unknown setting 'nope'"):
-        registry.driver_for("openai/m", api_key="k", nope="x")
+        classes.driver_for("openai/m", api_key="k", nope="x")
     with pytest.raises(ConfigurationError, match="OPENAI_COMPATIBLE_BASE_URL"):
-        registry.driver_for("openai-compatible/m")
+        classes.driver_for("openai-compatible/m")
 
 
 def test_unknown_names() -> None:
     for name, near in {"opnai": "openai", "grog": "groq", "mistal": "mistral"}.items():
         with pytest.raises(UnknownModel, match=near):
-            registry.driver_for(f"{name}/m")
+            classes.driver_for(f"{name}/m")
     with pytest.raises(UnknownModel, match="openai, claude"):
-        registry.driver_for("zzzzzzzz/m")
+        classes.driver_for("zzzzzzzz/m")
 
 
 def test_every_recorded_provider_is_a_name() -> None:
@@ -147,19 +161,15 @@ def test_every_recorded_provider_is_a_name() -> None:
         assert registry.find(name)
 
 
-PLAIN = ("together", "fireworks", "cerebras", "perplexity", "huggingface", "modelscope")
-
-
-@pytest.mark.parametrize("row", [r for r in HTTP if isinstance(r.codec, OpenAIChat)], ids=ids)
-def test_a_compatible_provider_is_short(row: Provider) -> None:
-    """25 lines make one whose wire is OpenAI's; a dialect with peculiarities has a few more."""
-    text = (FOLDER / f"{registry.BUILTIN[row.name]}.py").read_text("utf-8")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if row.name != "llamacpp":  # which runs files in this process besides
-        assert len(lines) <= (25 if row.name in PLAIN else 34)
+@pytest.mark.parametrize("name", [n for n, where in registry.BUILTIN.items() if where[0] == "rows"])
+def test_a_compatible_provider_is_short(name: str) -> None:
+    """One whose wire is OpenAI's is a row of at most 26 lines."""
+    text = (FOLDER / "rows.py").read_text("utf-8")
+    row = text.partition(f"\n{registry.BUILTIN[name][1]} = Provider(")[2].partition("\n)\n")[0]
+    assert 8 <= len(row.splitlines()) <= 26
 
 
 @pytest.mark.parametrize("row", HTTP, ids=ids)
 def test_no_key_in_sight(row: Provider) -> None:
-    driver = registry.driver_for(f"{row.name}/m", **{**settings(row), "api_key": "sk-secret-1"})
+    driver = classes.driver_for(f"{row.name}/m", **{**settings(row), "api_key": "sk-secret-1"})
     assert "sk-secret" not in f"{driver!r}{driver.endpoint!r}{driver.name}"

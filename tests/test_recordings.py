@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import vcr
 
-from prompture.drivers.registry import async_driver_for, driver_for
+from prompture.drivers.classes import async_driver_for, driver_for
 from tests import playback
 from tests.playback import Speech
 from tests.recordings import FOLDER, Case, Interaction, cases

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from prompture import given
 from prompture.catalog.cost import cost_of
 from prompture.catalog.models import FREE, Entry, ModelFeatures, ModelLimits, Rates, Tier, Window
-from prompture.catalog.names import canonical
 from prompture.catalog.overrides import Overrides
 from prompture.catalog.store import Catalog, Status
 from prompture.compat import renamed
+from prompture.provider_names import catalog_key as canonical
 
 if TYPE_CHECKING:
     from prompture.catalog.needs import Needs

@@ -10,31 +10,6 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-ALIASES = {
-    "airllm": "local",
-    "amazon_bedrock": "amazon-bedrock",
-    "azure_openai": "azure",
-    "bedrock": "amazon-bedrock",
-    "claude": "anthropic",
-    "cloudflare": "cloudflare-workers-ai",
-    "dashscope": "alibaba",
-    "fireworks": "fireworks-ai",
-    "gemini": "google",
-    "google_vertex": "google-vertex",
-    "grok": "xai",
-    "hf": "huggingface",
-    "hugging_face": "huggingface",
-    "kimi": "moonshotai",
-    "llama.cpp": "local",
-    "llamacpp": "local",
-    "lm_studio": "lmstudio",
-    "moonshot": "moonshotai",
-    "together": "togetherai",
-    "vertex": "google-vertex",
-    "vertexai": "google-vertex",
-    "z.ai": "zai",
-}
-"""Other names of providers, in models.dev's words."""
 LOCAL = frozenset({"local", "ollama", "lmstudio"})
 """Providers whose models run on the caller's own machine: a call costs nothing."""
 SAME_PRICE = {"azure": ("openai",), "google-vertex": ("google-vertex-anthropic", "google")}
@@ -69,12 +44,6 @@ _LATEST = re.compile(r"[-:]latest$")
 _ZAI_HOST = re.compile(r"-(?:jd|ali)$")
 """Z.ai's answers may say on whose machines its model ran."""
 _ROUTING = re.compile(r":(?:nitro|floor|exacto)$")
-
-
-def canonical(provider: str) -> str:
-    """The models.dev key of a provider."""
-    lower = provider.lower()
-    return ALIASES.get(lower, lower)
 
 
 def candidates(provider: str, model: str) -> Iterator[tuple[str, str]]:

@@ -13,9 +13,9 @@ from decimal import Decimal
 from prompture import given
 from prompture.catalog.cost import cost_of
 from prompture.catalog.models import Entry
-from prompture.catalog.names import canonical
 from prompture.catalog.suggestions import MAIN
 from prompture.errors import UnknownOption
+from prompture.provider_names import catalog_key
 from prompture.types import Usage
 
 TYPICAL = Usage(input_tokens=2000, output_tokens=500, requests=1, reported=True)
@@ -81,7 +81,7 @@ def parse_needs(wish: str) -> Needs:
             what, number, unit = size.groups()
             sizes[what.lower()] = int(number) * _UNITS[unit.lower()]
         elif term.startswith("provider="):
-            providers += [canonical(p) for p in term.removeprefix("provider=").split(",") if p]
+            providers += [catalog_key(p) for p in term.removeprefix("provider=").split(",") if p]
         elif term in ABILITIES or term == "deprecated":
             abilities.add(term)
         else:
@@ -136,4 +136,4 @@ def _offered(
             if entry is not None:
                 yield entry
         else:
-            yield from entries(canonical(item))
+            yield from entries(catalog_key(item))

@@ -27,6 +27,7 @@ from prompture.catalog.models import RATE_NAMES, Rates, Tier
 from prompture.catalog.price_rules import times, with_rules
 from prompture.catalog.records import dollars
 from prompture.errors import ConfigurationError, UnknownOption
+from prompture.provider_names import catalog_key
 from prompture.wire.loading import load_json
 
 _FIELDS = tuple(f.name for f in fields(Rates) if f.name not in ("plans", "rules", "windows"))
@@ -93,7 +94,7 @@ def _named(name: str, stated: Any, where: str) -> tuple[tuple[str, str], Rates]:
     given, slash, model = name.partition("/")
     if not slash or not model:
         raise ConfigurationError(f'{where}: "{name}" is not of the form "provider/model"')
-    provider = names.canonical(given)
+    provider = catalog_key(given)
     rates = rates_of(stated, where=f'{where}."{name}"')
     return (provider, model), with_rules(rates, provider=provider, model=model)
 

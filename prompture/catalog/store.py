@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, Thread
 
-from prompture.catalog import live, names
+from prompture.catalog import live
 from prompture.catalog.live import CatalogSettings
 from prompture.catalog.lookup import listed
 from prompture.catalog.models import Entry
 from prompture.catalog.overrides import Overrides
 from prompture.catalog.sources import CatalogSource, SourceChain, built_in, parse, snapshot
+from prompture.provider_names import catalog_key
 
 log = logging.getLogger("prompture.catalog")
 
@@ -88,7 +89,7 @@ class Catalog:
     def entries(self, provider: str | None = None) -> Iterator[Entry]:
         """Every listed model, or every model of one provider; the freshest source of each."""
         state = self._state or self._ensure_loaded()
-        wanted = self.providers() if provider is None else [names.canonical(provider)]
+        wanted = self.providers() if provider is None else [catalog_key(provider)]
         for key in wanted:
             seen: set[str] = set()
             for model in self._ids(state, key):
@@ -107,7 +108,7 @@ class Catalog:
     def ids(self, provider: str) -> list[str]:
         """Model ids of a provider, freshest source first."""
         state = self._state or self._ensure_loaded()
-        return list(dict.fromkeys(self._ids(state, names.canonical(provider))))
+        return list(dict.fromkeys(self._ids(state, catalog_key(provider))))
 
     @property
     def overrides(self) -> Overrides:
@@ -277,7 +278,7 @@ class Catalog:
         given, slash, model = key.partition("/")
         if not slash or not model:
             return None
-        provider = names.canonical(given)
+        provider = catalog_key(given)
         entry = listed(state.sources, provider, model)
         rates = self.overrides.find(provider, model)
         if rates is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from prompture.catalog import names
+from prompture.provider_names import catalog_key
 
 if TYPE_CHECKING:
     from prompture.catalog.store import Catalog
@@ -43,7 +43,7 @@ def near_names(catalog: Catalog, name: str, *, count: int) -> list[str]:
     """Close matches of ``provider/model``; of a bare model, or one of an unknown provider, the
     close matches at the main providers."""
     given, slash, model = name[:_LONGEST].partition("/")
-    provider = names.canonical(given)
+    provider = catalog_key(given)
     listed = set(catalog.providers())
     if slash and provider in listed:
         return [f"{provider}/{m}" for m in _close(model, catalog.ids(provider), count)]

@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from prompture.cli.console import OK, PROVIDER, print_table
-from prompture.drivers import registry
+from prompture.drivers import classes, registry
 from prompture.drivers.probe import Health
 from prompture.errors import PromptureError
 
@@ -48,7 +48,7 @@ async def _ask(name: str) -> Health:
     row = registry.find(provider)
     model = model or row.default_model or "any"
     try:
-        async with registry.async_driver_for(f"{row.name}/{model}") as driver:
+        async with classes.async_driver_for(f"{row.name}/{model}") as driver:
             return await driver.health()
     except PromptureError as exc:
         return Health(reachable=False, authorised=None, seconds=0.0, problem=str(exc))

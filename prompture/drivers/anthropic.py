@@ -7,7 +7,7 @@ from dataclasses import replace
 from prompture.codecs.anthropic import Anthropic
 from prompture.codecs.anthropic_models import claude
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
+from prompture.drivers.provider import Features, Provider
 
 
 def narrow(model: str, features: Features) -> Features:
@@ -19,7 +19,6 @@ def narrow(model: str, features: Features) -> Features:
 ROW = Provider(
     name="claude",
     title="Anthropic Claude",
-    aliases=("anthropic",),
     codec=Anthropic(),
     codecs={"openai": OpenAIChat()},
     base_url="https://api.anthropic.com",
@@ -34,11 +33,3 @@ ROW = Provider(
     narrow=narrow,
     max_tokens_required=True,
 )
-
-
-class ClaudeDriver(CostMixin, Driver):
-    provider = ROW
-
-
-class AsyncClaudeDriver(CostMixin, AsyncDriver):
-    provider = ROW

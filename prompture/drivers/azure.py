@@ -4,7 +4,7 @@ from prompture.codecs.anthropic import Anthropic
 from prompture.codecs.azure import AzureChat, AzureResponses
 from prompture.codecs.openai_models import chat_rule
 from prompture.codecs.openai_responses import needs_responses
-from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
+from prompture.drivers.provider import Features, Provider
 
 ROW = Provider(
     name="azure",
@@ -28,11 +28,3 @@ ROW = Provider(
     features=Features(vision=True),
     docs="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
 )
-
-
-class AzureDriver(CostMixin, Driver):
-    provider = ROW
-
-
-class AsyncAzureDriver(CostMixin, AsyncDriver):
-    provider = ROW

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from prompture.codecs.anthropic_models import claude
 from prompture.codecs.bedrock import BedrockConverse
-from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
+from prompture.drivers.provider import Features, Provider
 
 
 def narrow(model: str, features: Features) -> Features:
@@ -23,7 +23,6 @@ def narrow(model: str, features: Features) -> Features:
 ROW = Provider(
     name="bedrock",
     title="AWS Bedrock",
-    aliases=("aws", "amazon-bedrock"),
     codec=BedrockConverse(),
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     key_env=("AWS_BEARER_TOKEN_BEDROCK",),
@@ -46,11 +45,3 @@ ROW = Provider(
         "session_token": ("AWS_SESSION_TOKEN",),
     },
 )
-
-
-class BedrockDriver(CostMixin, Driver):
-    provider = ROW
-
-
-class AsyncBedrockDriver(CostMixin, AsyncDriver):
-    provider = ROW

@@ -7,7 +7,7 @@ from dataclasses import replace
 from prompture.codecs.cohere import Cohere
 from prompture.codecs.cohere_answer import billed
 from prompture.codecs.cohere_models import can_be_forced, sees
-from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
+from prompture.drivers.provider import Features, Provider
 
 
 def narrow(model: str, features: Features) -> Features:
@@ -29,11 +29,3 @@ ROW = Provider(
     narrow=narrow,
     billed=billed,
 )
-
-
-class CohereDriver(CostMixin, Driver):
-    provider = ROW
-
-
-class AsyncCohereDriver(CostMixin, AsyncDriver):
-    provider = ROW

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 from prompture import given
 from prompture.codecs.base import Endpoint
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 E = TypeVar("E", bound=PromptureError)
 DEFAULT_TIMEOUT = 600.0
+ClassReference: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...]]"
 _MAY_FAIL = re.compile(rb'"(?:error|code)"\s*:\s*["\[{0-9]')
 """What every error in a body of HTTP 200 has, and hardly any answer."""
 log = logging.getLogger("prompture")
@@ -99,6 +100,8 @@ class BaseDriver:
     """
 
     provider: Provider
+    found_by: ClassVar[ClassReference | None] = None
+    """Of a class that was made for a row: a function and its arguments that find it again."""
     if TYPE_CHECKING:  # a driver's class adds CostMixin, which has these
 
         def entry(self, model: str | None = None) -> Entry | None: ...
@@ -220,7 +223,6 @@ class BaseDriver:
 # the key: a pickle of a driver is a secret.
 
 _GIVEN_AS = {"_transport": "session or client", "_own_hooks": "hooks", "retry": "retry"}
-Known = tuple[str, ...]
 
 
 def _reduced(driver: BaseDriver) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
@@ -236,7 +238,7 @@ def _reduced(driver: BaseDriver) -> tuple[Callable[..., Any], tuple[Any, ...], d
                 f"{_GIVEN_AS.get(name, name.strip('_'))} cannot ({type(exc).__name__}); make the "
                 f"driver in the process that uses it"
             ) from exc
-    return _blank, (_known(type(driver)),), state
+    return _blank, _class_reference(type(driver)), state
 
 
 def _copied(driver: BaseDriver, memo: dict[int, Any]) -> BaseDriver:
@@ -255,35 +257,29 @@ def _copied(driver: BaseDriver, memo: dict[int, Any]) -> BaseDriver:
     return made
 
 
-def _known(kind: type[BaseDriver]) -> Known:
+def _class_reference(kind: type[BaseDriver]) -> ClassReference:
     """How another process finds a driver's class: by its module, or by its provider's row."""
     found: Any = sys.modules.get(kind.__module__)
     for part in kind.__qualname__.split("."):
         found = getattr(found, part, None)
     if found is kind:
-        return (kind.__module__, kind.__qualname__)
-    from prompture.drivers import registry
-
-    row = kind.provider
-    for name in ("engines_of", "drivers_of") if row.engine else ("drivers_of",):
-        both: tuple[Any, ...] = getattr(registry, name)(row)
-        if kind in both:
-            return (row.name, name, str(both.index(kind)))
+        return _class_named, (kind.__module__, kind.__qualname__)
+    if "found_by" in vars(kind) and kind.found_by is not None:
+        return kind.found_by
     raise ConfigurationError(
-        f"{row.name}: a driver of class {kind.__qualname__} cannot be pickled: no module has the "
+        f"{kind.provider.name}: a driver of class {kind.__qualname__} cannot be pickled: no module has the "
         f"class by that name"
     )
 
 
-def _blank(known: Known) -> BaseDriver:
-    if len(known) == 2:
-        __import__(known[0])
-        kind: Any = sys.modules[known[0]]
-        for part in known[1].split("."):
-            kind = getattr(kind, part)
-    else:
-        from prompture.drivers import registry
+def _class_named(module: str, qualname: str) -> Any:
+    __import__(module)
+    kind: Any = sys.modules[module]
+    for part in qualname.split("."):
+        kind = getattr(kind, part)
+    return kind
 
-        kind = getattr(registry, known[1])(registry.find(known[0]))[int(known[2])]
-    made: BaseDriver = object.__new__(kind)
+
+def _blank(find: Callable[..., Any], args: tuple[Any, ...]) -> BaseDriver:
+    made: BaseDriver = object.__new__(find(*args))
     return made

@@ -1,4 +1,7 @@
-"""Google's Gemini API. Docs: https://ai.google.dev/api/generate-content"""
+"""Google's Gemini: its own API and Vertex AI.
+
+Docs: https://ai.google.dev/api/generate-content, https://cloud.google.com/vertex-ai/generative-ai/docs
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import replace
 from prompture.codecs.gemini import Gemini
 from prompture.codecs.gemini_models import older_than_3
 from prompture.codecs.openai_chat import OpenAIChat
-from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
+from prompture.drivers.provider import Features, Provider
 
 
 def narrow(model: str, features: Features) -> Features:
@@ -18,7 +21,6 @@ def narrow(model: str, features: Features) -> Features:
 ROW = Provider(
     name="google",
     title="Google Gemini",
-    aliases=("gemini",),
     codec=Gemini(),
     codecs={"openai": OpenAIChat()},
     base_url="https://generativelanguage.googleapis.com/v1beta",
@@ -31,11 +33,24 @@ ROW = Provider(
     features=Features(vision=True, files=True, schema_dialect="gemini"),
     narrow=narrow,
 )
-
-
-class GoogleDriver(CostMixin, Driver):
-    provider = ROW
-
-
-class AsyncGoogleDriver(CostMixin, AsyncDriver):
-    provider = ROW
+VERTEX = Provider(
+    name="vertex",
+    title="Google Vertex AI",
+    codec=Gemini(vertex=True),
+    base_url="https://aiplatform.googleapis.com/v1beta1",
+    key_env=("GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_VERTEX_API_KEY"),
+    shared_env=("GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"),
+    url_env=("GOOGLE_VERTEX_BASE_URL",),
+    default_model="gemini-3.5-flash",
+    docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+    catalog="google-vertex",
+    features=Features(vision=True, files=True, schema_dialect="gemini"),
+    narrow=narrow,
+    options={"project": "", "location": "global"},
+    option_env={
+        "project": ("GOOGLE_CLOUD_PROJECT", "GOOGLE_VERTEX_PROJECT"),
+        "location": ("GOOGLE_CLOUD_LOCATION", "GOOGLE_VERTEX_LOCATION"),
+    },
+)
+"""The key is an access token (``gcloud auth print-access-token``; it lives for an hour) with
+``project`` and ``location``, or an API key of express mode, which needs neither."""

@@ -6,15 +6,27 @@ a file, runs that file with the ``llamacpp`` extra.
 
 from __future__ import annotations
 
+import json
+import secrets
+import shutil
+import socket
+import tempfile
+import weakref
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import Any
 
+from prompture.codecs.base import Endpoint
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses
 from prompture.codecs.schema_prompt import instruct, schema_words
-from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
-from prompture.drivers.provider import Engine
-from prompture.types import Request
+from prompture.drivers.provider import Features, Provider
+from prompture.errors import ConfigurationError, MissingExtra
+from prompture.types import Completion, Delta, Request
+from prompture.wire.http import HTTPResponse
 
 
 def _mend(request: Request, body: dict[str, Any]) -> None:
@@ -35,15 +47,158 @@ def _mend(request: Request, body: dict[str, Any]) -> None:
 CODEC = OpenAIChat(tool_choice="required", echo=("reasoning_content",), rule=_mend)
 
 
-def _engine(model: str, **settings: Any) -> Engine:
-    from prompture.drivers.engines.llamacpp import LlamaCpp
-
-    return LlamaCpp(model, **settings)
-
-
 def is_file(model: str) -> bool:
     """Whether a model's name is a GGUF file to run in this process."""
     return model.lower().endswith(".gguf") or Path(model).expanduser().is_file()
+
+
+ENDPOINT = Endpoint("llamacpp", "http://in-process")
+
+
+class LlamaCpp:
+    """A GGUF model inside this process, over the xllamacpp wheel: no server to start, no HTTP.
+
+    Its request and answer are those of llama.cpp's server, so the same codec is used. A schema
+    is held by a grammar while the model writes. The file is loaded when this is made.
+
+    ``context_tokens`` is the window of each call (0: what the model was trained for, as far as
+    memory allows); a longer prompt raises ContextWindowExceeded. ``parallel`` is how many
+    calls may run at once; the others wait. ``threads`` and ``gpu_layers`` are left to llama.cpp
+    where they are None. ``projector`` is the path of the ``mmproj`` file of a model that sees,
+    ``chat_template`` a Jinja template instead of the model's own.
+    Raises MissingExtra, and ConfigurationError where the file cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        context_tokens: int = 0,
+        parallel: int = 1,
+        threads: int | None = None,
+        gpu_layers: int | None = None,
+        projector: str = "",
+        chat_template: str = "",
+    ) -> None:
+        path = _existing(model)
+        try:
+            import xllamacpp
+        except ImportError as exc:
+            raise MissingExtra(extra="llamacpp", package="xllamacpp") from exc
+        settings = xllamacpp.CommonParams()
+        settings.model.path = str(path)
+        settings.model_alias = {path.stem}
+        settings.n_ctx = context_tokens * parallel
+        settings.n_parallel = parallel
+        settings.use_jinja = True
+        settings.warmup = False
+        settings.endpoint_metrics = True
+        settings.verbosity = 0
+        if threads is not None:
+            settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
+        if gpu_layers is not None:
+            settings.n_gpu_layers = gpu_layers
+        if projector:
+            settings.mmproj.path = str(_existing(projector))
+        if chat_template:
+            settings.chat_template = chat_template
+        folder = _keep_private(settings)
+        self._tidy = weakref.finalize(self, shutil.rmtree, folder, True) if folder else None
+        try:
+            self._server: Any = xllamacpp.Server(settings)
+            # Its queue has started once it answers; to end it before that would wait for ever.
+            self._server.handle_metrics()
+        except RuntimeError as exc:
+            self.close()
+            raise ConfigurationError(f"llamacpp: {path.name} cannot be loaded: {exc}") from exc
+
+    def answer(self, request: Request) -> Completion:
+        """Raises ProviderError as the server's HTTP answers would."""
+        body = json.loads(CODEC.encode(request, ENDPOINT).body)
+        try:
+            found = self._server.handle_chat_completions(body)
+        except (ValueError, RuntimeError) as exc:
+            found = _refusal(exc)
+        _raise_if_error(found)
+        return CODEC.decode(HTTPResponse(200, {}, json.dumps(found).encode()), ENDPOINT)
+
+    def stream(self, request: Request) -> Iterator[Delta | Completion]:
+        """Deltas as the model writes, then the completion; closing it stops the model."""
+        body = json.loads(CODEC.encode(request, ENDPOINT, stream=True).body)
+        decoder = CODEC.stream_decoder(ENDPOINT)
+        with closing(self._chunks(body)) as chunks:
+            for chunk in chunks:
+                _raise_if_error(chunk)
+                yield from decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        yield decoder.close()
+
+    def _chunks(self, body: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+        """The chunks of a streamed answer. The wheel calls back for each, so another thread
+        waits there; a callback that returns True stops the model."""
+        found: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        stopped = Event()
+
+        def take(chunk: dict[str, Any]) -> bool:
+            found.put(chunk)
+            return stopped.is_set()
+
+        def run() -> None:
+            try:
+                self._server.handle_chat_completions(body, take)
+            except (ValueError, RuntimeError) as exc:
+                found.put(_refusal(exc))
+            finally:
+                found.put(None)
+
+        thread = Thread(target=run, daemon=True)
+        thread.start()
+        try:
+            while (chunk := found.get()) is not None:
+                yield chunk
+        finally:
+            stopped.set()
+            thread.join()
+
+    def forked(self) -> None:
+        """In a forked child: the folder of the socket is the parent's to take away."""
+        if self._tidy:
+            self._tidy.detach()
+
+    def close(self) -> None:
+        """Let go of the model and its memory."""
+        self._server = None
+        if self._tidy:
+            self._tidy()
+
+
+def _refusal(exc: Exception) -> dict[str, Any]:
+    return {"error": {"code": 400, "type": "invalid_request_error", "message": str(exc)}}
+
+
+def _raise_if_error(found: dict[str, Any]) -> None:
+    if "error" in found:
+        status = int(found["error"].get("code") or 500)
+        raise CODEC.read_error(HTTPResponse(status, {}, json.dumps(found).encode()), ENDPOINT)
+
+
+def _existing(model: str) -> Path:
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise ConfigurationError(f"llamacpp: there is no file {model!r}")
+    return path
+
+
+def _keep_private(settings: Any) -> str | None:
+    """The wheel's class always listens somewhere: let it be a socket in a folder that only this
+    user can enter, where there are such sockets, and in any case behind a key nobody knows."""
+    settings.api_keys = [secrets.token_hex(32)]
+    settings.ui = False
+    if not hasattr(socket, "AF_UNIX"):
+        settings.hostnames, settings.port = ["127.0.0.1"], 0
+        return None
+    folder = tempfile.mkdtemp(prefix="llama-")
+    settings.hostnames = [f"{folder}/s.sock"]
+    return folder
 
 
 ROW = Provider(
@@ -58,15 +213,7 @@ ROW = Provider(
     default_model="",
     local=True,
     features=Features(vision=True, schema_with_tools=False, schema_dialect="llamacpp"),
-    engine=_engine,
+    engine=LlamaCpp,
     in_process=is_file,
     docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
 )
-
-
-class LlamaCppDriver(CostMixin, Driver):
-    provider = ROW
-
-
-class AsyncLlamaCppDriver(CostMixin, AsyncDriver):
-    provider = ROW

@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib import import_module
 from threading import get_ident
 from typing import TYPE_CHECKING, Protocol
 
+from prompture import startup
 from prompture.errors import PromptureError
 
 if TYPE_CHECKING:
@@ -205,8 +205,7 @@ def _start() -> None:
     """Turn on the ledger that ``PROMPTURE_LEDGER`` names, at the first call of the process."""
     global _started
     if os.environ.get("PROMPTURE_LEDGER"):
-        # By name: the ledger lives a floor above, and nobody else may have imported it.
-        import_module("prompture.spend.ledger").from_environment()
+        startup.open_ledger()
     _started = True  # one that cannot be opened says so at every call
 
 

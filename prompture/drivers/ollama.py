@@ -13,8 +13,9 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.ollama import Ollama
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
-from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
-from prompture.drivers.cost import entry_of
+from prompture.drivers.base import AsyncDriver, Driver
+from prompture.drivers.cost import CostMixin, entry_of
+from prompture.drivers.provider import Features, Provider
 from prompture.money import Cost
 from prompture.types import Usage
 

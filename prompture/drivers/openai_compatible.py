@@ -1,9 +1,15 @@
 """Any other endpoint that speaks OpenAI Chat Completions."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_responses import OpenAIResponses
-from prompture.drivers.base import AsyncDriver, CostMixin, Driver, Features, Provider
+from prompture.drivers.base import AsyncDriver, Driver
+from prompture.drivers.cost import CostMixin
+from prompture.drivers.provider import Features, Provider
 
 ROW = Provider(
     name="openai-compatible",
@@ -27,8 +33,31 @@ ROW = Provider(
 
 
 class OpenAICompatibleDriver(CostMixin, Driver):
+    """What ``driver_for("openai-compatible/...")`` gives."""
+
     provider = ROW
 
 
 class AsyncOpenAICompatibleDriver(CostMixin, AsyncDriver):
+    """What ``async_driver_for("openai-compatible/...")`` gives."""
+
     provider = ROW
+
+
+class OpenAICompatible(OpenAICompatibleDriver):
+    """A driver for any other endpoint: ``OpenAICompatible("my-model", base_url="http://...")``.
+
+    Without ``base_url``, ``OPENAI_COMPATIBLE_BASE_URL`` is read. ``api_key`` is sent where it is
+    given. ``features=Features(...)`` says what the model can
+    do, where that is less than tools, JSON schemas and images.
+    """
+
+    def __init__(self, model: str, *, base_url: str | None = None, **settings: Any) -> None:
+        super().__init__(model, base_url=base_url, **settings)
+
+
+class AsyncOpenAICompatible(AsyncOpenAICompatibleDriver):
+    """The async twin of OpenAICompatible."""
+
+    def __init__(self, model: str, *, base_url: str | None = None, **settings: Any) -> None:
+        super().__init__(model, base_url=base_url, **settings)

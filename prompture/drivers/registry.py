@@ -9,95 +9,52 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
-from typing import TYPE_CHECKING, Any
 
-from prompture import given
+from prompture import given, startup
 from prompture.drivers.hooks import loaded
 from prompture.drivers.provider import Provider, first_set
 from prompture.errors import ConfigurationError, UnknownModel
-
-if TYPE_CHECKING:
-    from prompture.drivers.base import AsyncDriver, Driver
-    from prompture.drivers.inprocess import AsyncInProcessDriver, InProcessDriver
+from prompture.provider_names import ALIASES
 
 _log = logging.getLogger("prompture")
 GROUP = "prompture.providers"
 DEFAULT_MODEL = "local/rules"
 
-BUILTIN: Mapping[str, str] = {
-    "openai": "openai",
-    "claude": "anthropic",
-    "google": "google",
-    "groq": "groq",
-    "grok": "xai",
-    "moonshot": "moonshot",
-    "zai": "zai",
-    "modelscope": "modelscope",
-    "openrouter": "openrouter",
-    "cohere": "cohere",
-    "mistral": "mistral",
-    "deepseek": "deepseek",
-    "together": "together",
-    "fireworks": "fireworks",
-    "cerebras": "cerebras",
-    "perplexity": "perplexity",
-    "huggingface": "huggingface",
-    "dashscope": "dashscope",
-    "minimax": "minimax",
-    "volcengine": "volcengine",
-    "cloudflare": "cloudflare",
-    "azure": "azure",
-    "vertex": "vertex",
-    "bedrock": "bedrock",
-    "ollama": "ollama",
-    "lmstudio": "lmstudio",
-    "llamacpp": "llamacpp",
-    "airllm": "airllm",
-    "openai-compatible": "openai_compatible",
-    "local": "local",
+BUILTIN: Mapping[str, tuple[str, str, str]] = {
+    "openai": ("rows", "OPENAI", "OpenAI"),
+    "claude": ("anthropic", "ROW", "Claude"),
+    "google": ("google", "ROW", "Google"),
+    "groq": ("rows", "GROQ", "Groq"),
+    "grok": ("rows", "GROK", "Grok"),
+    "moonshot": ("rows", "MOONSHOT", "Moonshot"),
+    "zai": ("rows", "ZAI", "Zai"),
+    "modelscope": ("rows", "MODELSCOPE", "ModelScope"),
+    "openrouter": ("rows", "OPENROUTER", "OpenRouter"),
+    "cohere": ("cohere", "ROW", "Cohere"),
+    "mistral": ("rows", "MISTRAL", "Mistral"),
+    "deepseek": ("rows", "DEEPSEEK", "DeepSeek"),
+    "together": ("rows", "TOGETHER", "Together"),
+    "fireworks": ("rows", "FIREWORKS", "Fireworks"),
+    "cerebras": ("rows", "CEREBRAS", "Cerebras"),
+    "perplexity": ("rows", "PERPLEXITY", "Perplexity"),
+    "huggingface": ("rows", "HUGGINGFACE", "HuggingFace"),
+    "dashscope": ("rows", "DASHSCOPE", "DashScope"),
+    "minimax": ("rows", "MINIMAX", "MiniMax"),
+    "volcengine": ("rows", "VOLCENGINE", "Volcengine"),
+    "cloudflare": ("rows", "CLOUDFLARE", "Cloudflare"),
+    "azure": ("azure", "ROW", "Azure"),
+    "vertex": ("google", "VERTEX", "Vertex"),
+    "bedrock": ("bedrock", "ROW", "Bedrock"),
+    "ollama": ("ollama", "ROW", "Ollama"),
+    "lmstudio": ("rows", "LMSTUDIO", "LMStudio"),
+    "llamacpp": ("llamacpp", "ROW", "LlamaCpp"),
+    "airllm": ("airllm", "ROW", ""),
+    "openai-compatible": ("openai_compatible", "ROW", "OpenAICompatible"),
+    "local": ("local", "ROW", ""),
 }
-"""The module of prompture.drivers that holds each built-in row, in the order in which keys are
-looked for when no model is named. Its row is the module's ``ROW``."""
-
-ALIASES: Mapping[str, str] = {
-    "anthropic": "claude",
-    "gemini": "google",
-    "xai": "grok",
-    "x-ai": "grok",
-    "kimi": "moonshot",
-    "moonshotai": "moonshot",
-    "z-ai": "zai",
-    "z.ai": "zai",
-    "zhipu": "zai",
-    "zhipuai": "zai",
-    "glm": "zai",
-    "hf": "huggingface",
-    "mistralai": "mistral",
-    "togetherai": "together",
-    "fireworks-ai": "fireworks",
-    "pplx": "perplexity",
-    "qwen": "dashscope",
-    "alibaba": "dashscope",
-    "bailian": "dashscope",
-    "ark": "volcengine",
-    "doubao": "volcengine",
-    "workers-ai": "cloudflare",
-    "azure-openai": "azure",
-    "azure_openai": "azure",
-    "google-vertex": "vertex",
-    "google_vertex": "vertex",
-    "vertexai": "vertex",
-    "vertex_ai": "vertex",
-    "aws": "bedrock",
-    "amazon-bedrock": "bedrock",
-    "lm-studio": "lmstudio",
-    "lm_studio": "lmstudio",
-    "llama.cpp": "llamacpp",
-    "llama-cpp": "llamacpp",
-    "openai_compatible": "openai-compatible",
-    "compatible": "openai-compatible",
-    "rules": "local",
-}
+"""Each built-in row by its name: the module of prompture.drivers that holds it, its name there, and
+what the names of its driver classes begin with ("" where it has none over HTTP). The order is that
+in which keys are looked for when no model is named."""
 
 _registered: dict[str, Provider] = {}
 
@@ -171,15 +128,13 @@ def _configured() -> None:
     path = os.environ.get("PROMPTURE_CONFIG")
     if not path or path in _config_read:
         return
-    from prompture.drivers.config import configure
-
     with _config_lock:  # another thread waits until all of its providers are there
         if path in _config_read:
             return
         _config_reading.append(path)
         try:
             if _config_reading.count(path) == 1:  # reading it asks for rows itself
-                configure(path)
+                startup.read_config(path)
                 _config_read.append(path)
         finally:
             _config_reading.pop()
@@ -191,14 +146,20 @@ _config_reading: list[str] = []
 def _lookup(name: str) -> Provider | None:
     builtin = ALIASES.get(name, name)
     if builtin in BUILTIN:
-        row: Provider = import_module(f"prompture.drivers.{BUILTIN[builtin]}").ROW
-        return row
+        return builtin_row(builtin)
     if name in _registered:
         return _registered[name]
     if name in _plugins():
         plugin: Provider = _plugins()[name]()
         return plugin
     return next((row for row in _registered.values() if name in row.aliases), None)
+
+
+def builtin_row(name: str) -> Provider:
+    """The row of a built-in provider; only the module that holds it is imported."""
+    module, constant, _ = BUILTIN[name]
+    row: Provider = getattr(import_module(f"prompture.drivers.{module}"), constant)
+    return row
 
 
 @cache
@@ -316,85 +277,6 @@ def default_choice() -> tuple[str, str, bool]:
     if passed := [v for row in rows() for v in row.shared_env if first_set((v,))]:
         why += f" ({passed[0]} serves other ends too and chooses no model: name one)"
     return DEFAULT_MODEL, why, True
-
-
-@cache
-def drivers_of(
-    provider: Provider,
-) -> tuple[type[Driver], type[AsyncDriver]]:
-    """Both driver classes of a row: those of its module, or classes made for it."""
-    from prompture.drivers.base import AsyncDriver, CostMixin, Driver
-
-    if provider.name in BUILTIN:
-        module = import_module(f"prompture.drivers.{BUILTIN[provider.name]}")
-        own = [c for c in vars(module).values() if _is_driver_of(c, provider)]
-        sync = next((c for c in own if issubclass(c, Driver)), None)
-        twin = next((c for c in own if issubclass(c, AsyncDriver)), None)
-        if sync and twin:
-            return sync, twin
-    stem = _stem(provider)
-    return (
-        type(f"{stem}Driver", (CostMixin, Driver), {"provider": provider}),
-        type(f"Async{stem}Driver", (CostMixin, AsyncDriver), {"provider": provider}),
-    )
-
-
-@cache
-def engines_of(
-    provider: Provider,
-) -> tuple[type[InProcessDriver], type[AsyncInProcessDriver]]:
-    """Both driver classes of a row whose models run in this process."""
-    from prompture.drivers.cost import CostMixin
-    from prompture.drivers.inprocess import AsyncInProcessDriver, InProcessDriver
-
-    stem = _stem(provider)
-    return (
-        type(f"{stem}Driver", (CostMixin, InProcessDriver), {"provider": provider}),
-        type(f"Async{stem}Driver", (CostMixin, AsyncInProcessDriver), {"provider": provider}),
-    )
-
-
-def _is_driver_of(candidate: Any, provider: Provider) -> bool:
-    return isinstance(candidate, type) and getattr(candidate, "provider", None) is provider
-
-
-def _stem(provider: Provider) -> str:
-    return provider.name.replace("-", " ").replace("_", " ").title().replace(" ", "")
-
-
-def _runs_here(row: Provider, model: str, settings: Mapping[str, Any]) -> bool:
-    if row.engine is None:
-        return False
-    # A server may well call its model by a file's name.
-    if row.in_process is not None and settings.get("base_url"):
-        return False
-    return row.in_process is None or row.in_process(model)
-
-
-def driver_for(model: str, **settings: Any) -> Driver | InProcessDriver:
-    """The sync driver for ``"provider/model"``; settings are those of ``Driver``.
-
-    Raises UnknownModel (with near names), MissingKey, ConfigurationError.
-    """
-    made: Driver | InProcessDriver = _made(model, settings, colour=0)
-    return made
-
-
-def async_driver_for(model: str, **settings: Any) -> AsyncDriver | AsyncInProcessDriver:
-    """The async driver for ``"provider/model"``; settings are those of ``AsyncDriver``."""
-    made: AsyncDriver | AsyncInProcessDriver = _made(model, settings, colour=1)
-    return made
-
-
-def _made(model: str, settings: dict[str, Any], *, colour: int) -> Any:
-    try:
-        row, rest = resolve(model)
-        classes = engines_of(row) if _runs_here(row, rest, settings) else drivers_of(row)
-        return classes[colour](rest, **settings)
-    except ConfigurationError as exc:
-        # The frames that looked at the settings hold the key, and a traceback may show them.
-        settings.clear()
-        raise exc.with_traceback(None) from exc.__cause__
 
 
 def resolve(model: str) -> tuple[Provider, str]:

@@ -6,14 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.core import BaseDriver
-from prompture.drivers.registry import (
-    async_driver_for,
-    default_model,
-    driver_for,
-    resolve,
-    rows,
-)
+from prompture.drivers.registry import default_model, resolve, rows
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.forks import fork_lock
 from prompture.types import File, Image, Message, Request

@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from prompture.agents.agent import Agent
 from prompture.agents.conversation import Conversation
 from prompture.agents.events import Final, TextDelta, ToolFinished, ToolStarted
+from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.provider import Features
-from prompture.drivers.registry import async_driver_for, driver_for
 from prompture.types import Request
 from tests.llama.fixtures import Llama
 

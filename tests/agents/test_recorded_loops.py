@@ -25,7 +25,7 @@ from prompture.agents.agent import Agent
 from prompture.agents.record import Trace
 from prompture.agents.signatures import Signature
 from prompture.agents.tools import FunctionTool
-from prompture.drivers.registry import async_driver_for, driver_for
+from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.errors import ExtractionError, PromptureError
 from prompture.schema.source import source
 from tests.playback import Speech, said_by, settings_for, speech_of

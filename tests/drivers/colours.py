@@ -7,7 +7,7 @@ from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Self
 
-from prompture.drivers.compatible import AsyncOpenAICompatible, OpenAICompatible
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.types import Completion, Delta, Request, user
 from prompture.wire.retry import Retry
 

@@ -12,7 +12,7 @@ import pytest
 
 from prompture import errors
 from prompture.drivers import meter
-from prompture.drivers.compatible import AsyncOpenAICompatible
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible
 from tests import server as on
 from tests.drivers.colours import ASK, KEY, Async, quick
 from tests.drivers.test_both import Book

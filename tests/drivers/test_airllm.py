@@ -18,8 +18,8 @@ import jsonschema
 import pytest
 
 from prompture import errors
-from prompture.drivers.engines import airllm as engine_module
-from prompture.drivers.registry import async_driver_for, driver_for
+from prompture.drivers import airllm as engine_module
+from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.types import Completion, Image, Message, Request, Tool, user
 
 INSTALLED = all(find_spec(name) for name in ("airllm", "torch", "llguidance"))
@@ -116,7 +116,7 @@ class TestReal:
     ) -> None:
         before = sorted(p.name for p in folder.iterdir())
         script = (
-            "import sys; from prompture.drivers.registry import driver_for\n"
+            "import sys; from prompture.drivers.classes import driver_for\n"
             "from prompture.types import Request, user\n"
             "d = driver_for('airllm/' + sys.argv[1], device='cpu')\n"
             "d.complete(Request(model='', messages=(user('hi'),), max_tokens=2))\n"

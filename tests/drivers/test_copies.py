@@ -13,9 +13,9 @@ import httpx2
 import pytest
 import requests
 
-from prompture.drivers.compatible import AsyncOpenAICompatible, OpenAICompatible
+from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.hooks import Hooks
-from prompture.drivers.registry import async_driver_for, driver_for
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.errors import ConfigurationError
 from prompture.testing import AsyncScriptedDriver, FunctionDriver
 from prompture.wire.retry import Retry

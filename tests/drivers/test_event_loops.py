@@ -15,8 +15,8 @@ import prompture
 from prompture.agents import Agent
 from prompture.agents.mcp import MCPServer
 from prompture.drivers import asyncio_network as network
-from prompture.drivers.compatible import AsyncOpenAICompatible
-from prompture.drivers.registry import async_driver_for
+from prompture.drivers.classes import async_driver_for
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible
 from prompture.errors import ConfigurationError
 from prompture.testing import AsyncScriptedDriver
 from tests import server as served

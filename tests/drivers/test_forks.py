@@ -14,10 +14,10 @@ import pytest
 import requests
 
 from prompture import forks
-from prompture.drivers.compatible import AsyncOpenAICompatible, OpenAICompatible
+from prompture.drivers.classes import engines_of
 from prompture.drivers.inprocess import NO_CODEC
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.drivers.provider import Provider
-from prompture.drivers.registry import engines_of
 from prompture.errors import ConfigurationError, ConnectionLost
 from prompture.extraction.models import kept_driver
 from prompture.types import Completion

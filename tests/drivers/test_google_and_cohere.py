@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from prompture import CohereDriver
 from prompture.codecs.base import Endpoint
-from prompture.drivers import cohere, google, vertex
+from prompture.drivers import cohere, google
 from prompture.drivers.provider import Provider
 from prompture.errors import MissingKey
 from prompture.types import Request, Usage, user
@@ -35,13 +36,13 @@ def test_google(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_vertex(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
     monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "europe-west4")
-    endpoint = vertex.ROW.endpoint("token")
-    assert url(vertex.ROW, endpoint) == (
+    endpoint = google.VERTEX.endpoint("token")
+    assert url(google.VERTEX, endpoint) == (
         "https://europe-west4-aiplatform.googleapis.com/v1beta1/projects/p/locations/europe-west4"
         "/publishers/google/models/gemini-3-flash:generateContent"
     )
     own = "https://aiplatform.googleapis.com/v1/projects/q/locations/global/publishers/google"
-    for row in (google.ROW, vertex.ROW):
+    for row in (google.ROW, google.VERTEX):
         endpoint = row.endpoint("token", own)
         assert url(row, endpoint) == own + "/models/gemini-3-flash:generateContent"
         sent = row.codec.encode(ASK, endpoint)
@@ -52,7 +53,7 @@ def test_vertex(monkeypatch: pytest.MonkeyPatch) -> None:
     ("row", "model", "expected"),
     [
         (google.ROW, "gemini-2.5-flash", {"schema_with_tools": False, "files": True}),
-        (vertex.ROW, "gemini-3.5-flash", {"schema_with_tools": True, "vision": True}),
+        (google.VERTEX, "gemini-3.5-flash", {"schema_with_tools": True, "vision": True}),
         (google.ROW, "gemini-flash-latest", {"schema_with_tools": True}),
         (cohere.ROW, "command-r", {"vision": False, "forced_tool": False}),
         (cohere.ROW, "command-a-03-2025", {"vision": False, "forced_tool": True}),
@@ -65,7 +66,7 @@ def test_narrow(row: Provider, model: str, expected: dict[str, Any]) -> None:
 
 
 def test_cohere_charges_for_billed_units() -> None:
-    driver = cohere.CohereDriver("command-r-08-2024", api_key="k")
+    driver = CohereDriver("command-r-08-2024", api_key="k")
     entry = driver.entry()
     assert entry is not None and entry.rates is not None
     counted = Usage(

@@ -15,7 +15,7 @@ import pytest
 
 from prompture import errors
 from prompture.drivers import llamacpp
-from prompture.drivers.registry import async_driver_for, driver_for
+from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.types import Completion, Delta, Message, Request, Tool, system, user
 from tests.llama.fixtures import Llama
 
@@ -304,7 +304,7 @@ def test_a_base_url_means_the_server(llama_server: Llama) -> None:
 
 
 def test_nothing_else_can_reach_it(tiny_gguf: Path) -> None:
-    from prompture.drivers.engines.llamacpp import LlamaCpp
+    from prompture.drivers.llamacpp import LlamaCpp
 
     engine = LlamaCpp(str(tiny_gguf), context_tokens=512, threads=1)
     try:

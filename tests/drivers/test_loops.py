@@ -10,7 +10,7 @@ import pytest
 
 import prompture
 from prompture.drivers.aio import HttpxTransport
-from prompture.drivers.compatible import AsyncOpenAICompatible
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible
 from prompture.types import Request, user
 from tests.loopback import json_reply, serving
 

@@ -13,9 +13,9 @@ import pytest
 
 from prompture import Budget, track
 from prompture.drivers import meter
-from prompture.drivers.compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.meter import Busy, active, install, metering, uninstall
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.errors import ConfigurationError
 from prompture.money import Charge
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver

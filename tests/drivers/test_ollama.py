@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from prompture import errors
+from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.ollama import ROW, is_cloud
-from prompture.drivers.registry import async_driver_for, driver_for
 from prompture.types import Completion, Delta, Request, user
 
 LINES = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prompture.drivers import registry
+from prompture.drivers import classes, registry
 from prompture.drivers.probe import Health
 from prompture.errors import AuthenticationError, PromptureError
 from prompture.wire.http import HTTPResponse
@@ -58,7 +58,7 @@ def ask(name: str, api: str | None, key: str, server: Loopback) -> list[tuple[An
     model = f"{name}/{row.default_model or 'm'}"
 
     def sync() -> tuple[Any, Any, Any]:
-        with registry.driver_for(model, **settings) as driver:
+        with classes.driver_for(model, **settings) as driver:
             try:
                 listed: Any = [m.id for m in driver.list_models()]
             except AuthenticationError as error:
@@ -66,7 +66,7 @@ def ask(name: str, api: str | None, key: str, server: Loopback) -> list[tuple[An
             return listed, driver.check_credentials(), driver.health()
 
     async def aio() -> tuple[Any, Any, Any]:
-        async with registry.async_driver_for(model, **settings) as driver:
+        async with classes.async_driver_for(model, **settings) as driver:
             try:
                 listed: Any = [m.id for m in await driver.list_models()]
             except AuthenticationError as error:

@@ -13,7 +13,7 @@ from prompture.codecs.gemini import Gemini
 from prompture.codecs.ollama import Ollama
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses
-from prompture.drivers import registry
+from prompture.drivers import classes, registry
 from prompture.drivers.provider import Provider
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.types import Request, user
@@ -89,12 +89,12 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_row_of_ones_own(mine: Provider) -> None:
     for name in ("acme", "ac"):
-        driver: Any = registry.driver_for(f"{name}/m", api_key="k")
+        driver: Any = classes.driver_for(f"{name}/m", api_key="k")
         assert driver.name == "acme/m"
         assert type(driver).__name__ == "AcmeDriver"
     assert registry.resolve("acme") == (mine, "acme-1")
     assert "acme" in registry.names()
-    assert type(registry.async_driver_for("acme/m", api_key="k")).__name__ == "AsyncAcmeDriver"
+    assert type(classes.async_driver_for("acme/m", api_key="k")).__name__ == "AsyncAcmeDriver"
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic", "acme", "ac", "kimi"])
@@ -115,7 +115,7 @@ def test_taking_back() -> None:
 
 
 def codec(model: str, base_url: str | None = None, **settings: Any) -> Any:
-    driver: Any = registry.driver_for(model, api_key="k", base_url=base_url, **settings)
+    driver: Any = classes.driver_for(model, api_key="k", base_url=base_url, **settings)
     return driver.provider.codec_of(Request(model=driver.model, messages=(user("hi"),)))
 
 
@@ -188,7 +188,7 @@ def test_the_api_says_which_dialect() -> None:
     ],
 )
 def test_azures_addresses(base: str, settings: dict[str, str], url: str) -> None:
-    driver: Any = registry.driver_for("azure/my d", api_key="k", base_url=base, **settings)
+    driver: Any = classes.driver_for("azure/my d", api_key="k", base_url=base, **settings)
     request = Request(model="my d", messages=(user("hi"),))
     sent = driver.provider.codec.encode(request, driver.endpoint)
     assert sent.url == "/".join(base.split("/")[:3]) + url
@@ -198,14 +198,14 @@ def test_azures_addresses(base: str, settings: dict[str, str], url: str) -> None
 
 
 def test_azures_token_wins() -> None:
-    driver: Any = registry.driver_for(
+    driver: Any = classes.driver_for(
         "azure/d", api_key="k", base_url="https://r.openai.azure.com", ad_token="t"
     )
     sent = driver.provider.codec.encode(Request(model="d", messages=(user("x"),)), driver.endpoint)
     assert sent.headers["authorization"] == "Bearer t"
     assert "api-key" not in sent.headers
     with pytest.raises(ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
-        registry.driver_for("azure/d", api_key="k").generate("x")
+        classes.driver_for("azure/d", api_key="k").generate("x")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_model_that_the_provider_does_not_have(model: str, said: str) -> None:
     gone = json_reply({"error": {"message": "no such model"}}, status=404)
     with (
         serving([gone]) as server,
-        registry.driver_for(model, api_key="k", base_url=f"{server.url}/v1") as driver,
+        classes.driver_for(model, api_key="k", base_url=f"{server.url}/v1") as driver,
         pytest.raises(ModelNotFound, match=said),
     ):
         driver.generate("hi")

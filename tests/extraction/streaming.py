@@ -9,7 +9,7 @@ from contextvars import copy_context
 from typing import Any
 
 from prompture import Extractor
-from prompture.drivers.compatible import AsyncOpenAICompatible, OpenAICompatible
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 
 TEXT = "ACME Ltd, 3 May 2024. Total: 12.50"

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 import prompture
 from prompture import Estimate, Image, estimate
 from prompture.catalog import Rates
-from prompture.drivers import registry
+from prompture.drivers import classes, registry
 from prompture.errors import ConfigurationError, MissingKey, UnknownModel, UnsupportedError
 from prompture.extraction.inputs import document_turn
 from prompture.extraction.models import named
@@ -107,12 +107,12 @@ def test_counts_of_the_provider(
 ) -> None:
     async def later(url: str) -> Estimate:
         name = f"{provider}/{model}"
-        async with registry.async_driver_for(name, api_key="k", base_url=url) as driver:
+        async with classes.async_driver_for(name, api_key="k", base_url=url) as driver:
             return await prompture.aestimate(Receipt, TEXT, model=driver, count="provider")
 
     with serving([json_reply(answer)]) as server:
         if colour == "sync":
-            driver = registry.driver_for(f"{provider}/{model}", api_key="k", base_url=server.url)
+            driver = classes.driver_for(f"{provider}/{model}", api_key="k", base_url=server.url)
             found = estimate(Receipt, TEXT, model=driver, count="provider")
         else:
             found = asyncio.run(later(server.url))
@@ -131,7 +131,7 @@ def test_wrong_counting() -> None:
         estimate(Receipt, TEXT, model="openai/gpt-5", count="guess")  # type: ignore[arg-type]
     with pytest.raises(MissingKey):
         estimate(Receipt, TEXT, model="openai/gpt-5", count="provider")
-    driver = registry.driver_for("groq/openai/gpt-oss-20b", api_key="k")
+    driver = classes.driver_for("groq/openai/gpt-oss-20b", api_key="k")
     with pytest.raises(UnsupportedError, match="counts tokens"):
         estimate(Receipt, TEXT, model=driver, count="provider")
 

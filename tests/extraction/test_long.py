@@ -12,7 +12,7 @@ from pydantic import BaseModel, field_validator
 
 import prompture
 from prompture import Hooks
-from prompture.drivers.compatible import AsyncOpenAICompatible
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible
 from prompture.errors import BudgetExceeded
 from prompture.flows.stream import PIECE_CHARS
 from prompture.testing import AsyncScriptedDriver

@@ -12,6 +12,7 @@ from typing import Literal
 
 from prompture import given
 from prompture.errors import UnsupportedError
+from prompture.provider_names import own_name
 
 _NUMBER = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 _STRING = frozenset({"minLength", "maxLength", "pattern", "format"})
@@ -200,33 +201,34 @@ _TABLE = (
 )
 _ALIASES = {
     "openai-strict": "openai",
-    "azure": "openai",
     "loose": "openai-compatible",
     "openai-loose": "openai-compatible",
-    "lmstudio": "openai-compatible",
     "vllm": "openai-compatible",
-    "zai": "openai-compatible",
-    "openrouter": "openai",
-    "claude": "anthropic",
-    "bedrock": "anthropic",
-    "google": "gemini",
     "gemini-json-schema": "gemini",
     "gemini-response-schema": "gemini-openapi",
     "gemini-legacy": "gemini-openapi",
-    "kimi": "moonshot",
-    "grok": "xai",
-    "llama.cpp": "ollama",
-    "llamacpp": "ollama",
-    "llama-cpp": "ollama",
     "grammar": "ollama",
     "none": "plain",
 }
+"""Other names of a dialect."""
+_SPOKEN_BY = {
+    "azure": "openai",
+    "openrouter": "openai",
+    "lmstudio": "openai-compatible",
+    "zai": "openai-compatible",
+    "claude": "anthropic",
+    "bedrock": "anthropic",
+    "google": "gemini",
+    "grok": "xai",
+    "llamacpp": "ollama",
+}
+"""The dialect of a provider that has none of its own name."""
 
 DIALECTS: Mapping[str, Dialect] = {row.name: row for row in _TABLE}
 
 
 def dialect_named(name: str) -> Dialect:
-    """The dialect of that name or alias; ``_`` and ``-`` are alike.
+    """The dialect of that name, or of the provider of that name; ``_`` and ``-`` are alike.
 
     Raises:
         UnsupportedError: nobody knows the name.
@@ -235,6 +237,9 @@ def dialect_named(name: str) -> Dialect:
         raise given.wrong("dialect", "the name of a schema dialect", name)
     wanted = name.lower().replace("_", "-")
     found = DIALECTS.get(_ALIASES.get(wanted, wanted))
+    if found is None:
+        provider = own_name(wanted)
+        found = DIALECTS.get(_SPOKEN_BY.get(provider, provider))
     if found is None:
         raise UnsupportedError(
             f"no schema dialect {name!r}; there are {', '.join(sorted(DIALECTS))}"

@@ -1,1 +1,0 @@
-"""Models that run inside this process: one class each, with ``answer(request)``."""

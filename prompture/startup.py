@@ -1,0 +1,19 @@
+"""What a lower part of the package begins and a higher one does, so that none imports upwards.
+
+``prompture/__init__`` runs before any other module of the package and puts the functions in here.
+They import what they need when they are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def _nothing(*_: object) -> None:
+    return
+
+
+open_ledger: Callable[[], object] = _nothing
+"""Opens the ledger that ``PROMPTURE_LEDGER`` names, at the first call of the process."""
+read_config: Callable[[str], object] = _nothing
+"""Registers the providers of the file that ``PROMPTURE_CONFIG`` names, at the first look-up."""
