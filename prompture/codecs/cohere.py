@@ -5,29 +5,27 @@ Source: https://docs.cohere.com/reference/chat
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from prompture.codecs.base import Endpoint, StreamDecoder, join_url
+from prompture.codecs.base import Endpoint, StreamDecoder, join_url, key_headers
 from prompture.codecs.cohere_answer import (
     DIALECT,
     model_names,
-    objects,
     read_body,
     read_fault,
     usage_of,
 )
 from prompture.codecs.cohere_models import can_be_forced, sees, thinking
 from prompture.codecs.cohere_stream import CohereStream
-from prompture.codecs.options import full_parameters
+from prompture.codecs.options import declaration, refuse, stated, tool_choice
+from prompture.codecs.parts import data_url, media
 from prompture.codecs.plain_text import is_plain, part_text, text_of, text_only
-from prompture.codecs.values import arguments_text
+from prompture.codecs.values import arguments_text, objects, tokens
 from prompture.errors import ProtocolError, ProviderError, UnsupportedError
-from prompture.media import settled
 from prompture.types import (
     JSON,
     Completion,
@@ -39,7 +37,6 @@ from prompture.types import (
     Part,
     Request,
     Text,
-    Tool,
     Usage,
 )
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
@@ -58,8 +55,7 @@ class Cohere:
 
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
         """Raises UnsupportedError for what the API or the model would refuse."""
-        if request.metadata:
-            raise UnsupportedError("Cohere takes no metadata")
+        refuse(request, "Cohere", "metadata", "parallel_tools")
         body: Body = {
             "model": request.model,
             "messages": messages(request),
@@ -74,7 +70,7 @@ class Cohere:
         if stream:
             body["stream"] = True
         body.update(request.extra)
-        return post_json(_url(endpoint, "/v2/chat"), _headers(endpoint), body)
+        return post_json(_url(endpoint, "/v2/chat"), key_headers(endpoint), body)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
         return read_body(response, endpoint)
@@ -93,7 +89,7 @@ class Cohere:
         if page:
             query["page_token"] = page
         url = f"{_url(endpoint, '/v1/models')}?{urlencode(query)}"
-        return HTTPRequest("GET", url, _headers(endpoint))
+        return HTTPRequest("GET", url, key_headers(endpoint))
 
     def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
         body = response.json()
@@ -103,7 +99,7 @@ class Cohere:
             ModelInfo(
                 id=str(m["name"]),
                 owner="cohere",
-                context_tokens=_whole(m.get("context_length")),
+                context_tokens=tokens(m.get("context_length")),
                 raw=m,
             )
             for m in model_names(objects(body.get("models")))
@@ -111,26 +107,15 @@ class Cohere:
         return found, body.get("next_page_token") or None
 
 
-def _whole(value: Any) -> int | None:
-    """A count of tokens; None where there is none to be read."""
-    return int(value) or None if type(value) in (int, float) else None
-
-
 def _url(endpoint: Endpoint, path: str) -> str:
     """Chat is of version 2 and the list of models of 1, so the base's own version is dropped."""
     return join_url(_VERSIONED.sub("", endpoint.base_url), path)
 
 
-def _headers(endpoint: Endpoint) -> dict[str, str]:
-    if not endpoint.api_key:
-        return dict(endpoint.headers)
-    return {"authorization": f"Bearer {endpoint.api_key}", **endpoint.headers}
-
-
 def _sampling(request: Request) -> Body:
     if request.logprobs is not None and request.logprobs > 1:
         raise UnsupportedError("Cohere reports the chosen tokens' logprobs, no alternatives")
-    given = {
+    options = {
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "p": request.top_p,
@@ -138,24 +123,17 @@ def _sampling(request: Request) -> Body:
         "seed": request.seed,
         "logprobs": True if request.logprobs is not None else None,
     }
-    return {key: value for key, value in given.items() if value is not None}
+    return stated(options)
 
 
 def _tools(request: Request) -> Body:
-    if request.parallel_tools is False and request.tools:
-        raise UnsupportedError("Cohere cannot be kept from calling several tools at once")
-    tools, choice = request.tools, request.tool_choice
+    tools, choice = request.tools, tool_choice(request)
     if not tools:
-        if choice not in (None, "auto", "none"):
-            raise UnsupportedError(f"tool_choice {choice!r} without tools")
         return {}
     if choice not in (None, "auto", "none", "required"):
         # A tool cannot be named: the only one on offer is the one that must be called.
-        tools = tuple(tool for tool in tools if tool.name == choice)
-        if not tools:
-            raise UnsupportedError(f"tool_choice names {choice!r}, which is not among tools")
-        choice = "required"
-    body: Body = {"tools": [_tool(tool) for tool in tools]}
+        tools, choice = tuple(tool for tool in tools if tool.name == choice), "required"
+    body: Body = {"tools": [{"type": "function", "function": declaration(tool)} for tool in tools]}
     if choice in ("none", "required"):
         if not can_be_forced(request.model):
             raise UnsupportedError(
@@ -165,13 +143,6 @@ def _tools(request: Request) -> Body:
     if all(tool.strict and tool.parameters.get("required") for tool in tools):
         body["strict_tools"] = True
     return body
-
-
-def _tool(tool: Tool) -> Body:
-    function: Body = {"name": tool.name, "parameters": full_parameters(tool.parameters)}
-    if tool.description:
-        function["description"] = tool.description
-    return {"type": "function", "function": function}
 
 
 def _format(request: Request) -> Body:
@@ -249,25 +220,22 @@ def _part(part: Part, message: Message, model: str) -> Body:
     if isinstance(part, (Text, Document)):
         return {"type": "text", "text": part_text(part)}
     if isinstance(part, File):
-        part = settled(part)
-        if not part.media_type.startswith("image/") or part.id is not None:
-            return {"type": "text", "text": _words_of(part)}
-        part = Image(data=part.data, url=part.url, media_type=part.media_type)
+        part = media(part)
+    if isinstance(part, File):
+        return {"type": "text", "text": _file_text(part)}
     if message.role == "system":
         raise UnsupportedError("Cohere's system turn is text only: put images in a user turn")
     if not sees(model):
         raise UnsupportedError(f"{model} sees no images: command-a-plus and the vision models do")
-    return {"type": "image_url", "image_url": _image(settled(part))}
+    return {"type": "image_url", "image_url": _image(media(part))}
 
 
-def _image(image: Image) -> Body:
-    url = image.url
-    if url is None:
-        url = f"data:{image.media_type};base64,{base64.b64encode(image.data or b'').decode()}"
+def _image(image: Image | File) -> Body:
+    url = image.url or data_url(image)
     return {"url": url, "detail": image.detail} if image.detail else {"url": url}
 
 
-def _words_of(file: File) -> str:
+def _file_text(file: File) -> str:
     """A text file is read here; Cohere reads no other."""
     if file.data is None or not file.media_type.startswith("text/"):
         raise UnsupportedError("Cohere reads no files: send their text, or images of their pages")

@@ -6,14 +6,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from prompture.codecs.base import Endpoint
 from prompture.codecs.calls import distinct
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
-from prompture.codecs.values import section, tool_call
+from prompture.codecs.values import objects, section, string, tool_call
 from prompture.errors import (
     ContentFiltered,
     ContextWindowExceeded,
@@ -52,17 +51,17 @@ def read_answer(body: JSON) -> Completion:
     if isinstance(blocks, str):
         blocks = [{"type": "text", "text": blocks}]
     blocks = objects(blocks)
-    plan = text_of(message, "tool_plan")
+    plan = string(message, "tool_plan")
     calls = tuple(_call(c, n) for n, c in enumerate(objects(message.get("tool_calls"))))
-    finish = text_of(body, "finish_reason") or None
+    finish = string(body, "finish_reason") or None
     return Completion(
-        text="".join(text_of(b, "text") for b in blocks),
-        reasoning="".join([*(text_of(b, "thinking") for b in blocks), plan]),
+        text="".join(string(b, "text") for b in blocks),
+        reasoning="".join([*(string(b, "thinking") for b in blocks), plan]),
         tool_calls=calls,
         stop_reason=stop_reason(finish, called=bool(calls)),
         raw_stop=finish,
         usage=usage_of(body),
-        request_id=text_of(body, "id") or None,
+        request_id=string(body, "id") or None,
         logprobs=body.get("logprobs") or None,
         citations=message.get("citations") or None,
         native=Native(DIALECT, message) if blocks or plan or calls else None,
@@ -70,21 +69,11 @@ def read_answer(body: JSON) -> Completion:
     )
 
 
-def objects(value: Any) -> list[JSON]:
-    """The objects of a list; nothing where it is none."""
-    return [v for v in value if isinstance(v, Mapping)] if isinstance(value, list) else []
-
-
-def text_of(source: JSON, key: str) -> str:
-    value = source.get(key)
-    return value if isinstance(value, str) else ""
-
-
 def _call(call: JSON, position: int) -> ToolCall:
     function = section(call, "function")
     return tool_call(
-        id=text_of(call, "id") or f"call_{position}",
-        name=text_of(function, "name"),
+        id=string(call, "id") or f"call_{position}",
+        name=string(function, "name"),
         arguments=function.get("arguments"),
     )
 
@@ -141,7 +130,7 @@ def read_fault(response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
     """Errors here have a message and no code, so the words tell what the status leaves open."""
     fault = fault_of_response(response)
     error = provider_error(response, endpoint, fault, kind=_kind(response.status, fault.message))
-    error.request_id = error.request_id or text_of(fault.error, "id") or None
+    error.request_id = error.request_id or string(fault.error, "id") or None
     if response.status == 501:
         error.retryable = False
     return error
@@ -169,7 +158,7 @@ def raise_error(body: JSON, endpoint: Endpoint, headers: Mapping[str, str] | Non
     said = body.get("error") or body.get("message")
     if not said or (isinstance(said, Mapping) and not body.get("error")):
         return
-    code = text_of(body, "error_type")
+    code = string(body, "error_type")
     fault = fault_of({"error": said, "code": code} if code else {"error": said})
     response = HTTPResponse(200, headers or {}, json.dumps(body).encode())
     kind = ToolArgumentsInvalid if code == "INVALID_TOOL_GENERATION" else None

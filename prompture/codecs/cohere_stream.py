@@ -7,10 +7,10 @@ from typing import Any
 
 from prompture.codecs.base import Endpoint
 from prompture.codecs.calls import Calls, answered
-from prompture.codecs.cohere_answer import objects, raise_error, read_answer, read_body, text_of
+from prompture.codecs.cohere_answer import raise_error, read_answer, read_body
 from prompture.codecs.folding import EventFolding
 from prompture.codecs.usage import merged
-from prompture.codecs.values import section
+from prompture.codecs.values import objects, section, string
 from prompture.types import JSON, Completion, Delta
 
 
@@ -46,7 +46,7 @@ class CohereStream(EventFolding):
                     self._logprobs.append(event["logprobs"])
                 deltas.extend(self._content(section(message, "content"), index))
             case "tool-plan-delta":
-                if plan := text_of(message, "tool_plan"):
+                if plan := string(message, "tool_plan"):
                     self._plan.append(plan)
                     deltas.append(Delta(reasoning=plan))
             case "tool-call-start" | "tool-call-delta":
@@ -64,7 +64,7 @@ class CohereStream(EventFolding):
     def _content(self, block: JSON, index: Any) -> Iterator[Delta]:
         place = index if isinstance(index, int) else max(self._blocks, default=0)
         for kind in ("text", "thinking"):
-            piece = text_of(block, kind)
+            piece = string(block, kind)
             if not piece and block.get("type") != kind:
                 continue
             self._blocks.setdefault(place, {}).setdefault(kind, []).append(piece)
@@ -76,8 +76,8 @@ class CohereStream(EventFolding):
         self._calls.add(
             deltas,
             place=index,
-            id=text_of(call, "id"),
-            name=text_of(function, "name"),
+            id=string(call, "id"),
+            name=string(function, "name"),
             arguments=function.get("arguments"),
         )
 

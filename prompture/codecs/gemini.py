@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from prompture.codecs.base import Endpoint, StreamDecoder
-from prompture.codecs.gemini_answer import DIALECT, objects, read_fault, usage_of
+from prompture.codecs.gemini_answer import DIALECT, read_fault, usage_of
 from prompture.codecs.gemini_models import older_than_3, thinking_config, version
 from prompture.codecs.gemini_request import Body, contents, system_instruction
 from prompture.codecs.gemini_stream import GeminiStream, read_body
-from prompture.codecs.options import full_parameters
+from prompture.codecs.options import declaration, refuse, stated, tool_choice
+from prompture.codecs.values import objects, tokens
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
-from prompture.types import JSON, Completion, ModelInfo, Request, Tool, Usage
+from prompture.types import JSON, Completion, ModelInfo, Request, Usage
 from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 from prompture.wire.loading import shape
 
@@ -160,14 +160,14 @@ def _lay_over(body: Body, extra: JSON) -> None:
 
 
 def _generation_config(request: Request, *, stream: bool) -> Body:
-    given = {
+    options = {
         "maxOutputTokens": request.max_tokens,
         "temperature": request.temperature,
         "topP": request.top_p,
         "stopSequences": list(request.stop) or None,
         "seed": request.seed,
     }
-    config: Body = {key: value for key, value in given.items() if value is not None}
+    config: Body = stated(options)
     if request.schema is not None or request.json_mode:
         if request.tools and older_than_3(request.model):
             raise UnsupportedError(
@@ -190,29 +190,27 @@ def _generation_config(request: Request, *, stream: bool) -> Body:
 
 
 def _tools(request: Request) -> Body:
-    if request.parallel_tools is False and request.tools:
-        raise UnsupportedError("Gemini cannot be kept from calling several tools at once")
+    refuse(request, "Gemini", "parallel_tools")
+    choice = tool_choice(request)
     if not request.tools:
-        if request.tool_choice not in (None, "auto", "none"):
-            raise UnsupportedError(f"tool_choice {request.tool_choice!r} without tools")
         # A configuration without functions is an error, even where it says not to call any.
         return {}
-    body: Body = {"tools": [{"functionDeclarations": [_declaration(t) for t in request.tools]}]}
-    if choice := _calling(request):
-        body["toolConfig"] = {"functionCallingConfig": choice}
+    body: Body = {
+        "tools": [
+            {
+                "functionDeclarations": [
+                    declaration(t, "parametersJsonSchema") for t in request.tools
+                ]
+            }
+        ]
+    }
+    if calling := _calling(request, choice):
+        body["toolConfig"] = {"functionCallingConfig": calling}
     return body
 
 
-def _declaration(tool: Tool) -> Body:
-    made: Body = {"name": tool.name, "parametersJsonSchema": full_parameters(tool.parameters)}
-    if tool.description:
-        made["description"] = tool.description
-    return made
-
-
-def _calling(request: Request) -> Body | None:
+def _calling(request: Request, choice: str | None) -> Body | None:
     """AUTO holds arguments to no schema; from 2.5 on VALIDATED does, and otherwise is AUTO."""
-    choice = request.tool_choice
     if choice in (None, "auto"):
         strict = any(tool.strict for tool in request.tools)
         if strict and (version(request.model) or (2, 5)) >= (2, 5):
@@ -222,8 +220,6 @@ def _calling(request: Request) -> Body | None:
         return {"mode": "NONE"}
     if choice == "required":
         return {"mode": "ANY"}
-    if choice not in [tool.name for tool in request.tools]:
-        raise UnsupportedError(f"tool_choice names {choice!r}, which is not among tools")
     return {"mode": "ANY", "allowedFunctionNames": [choice]}
 
 
@@ -232,11 +228,7 @@ def _model_info(model: JSON) -> ModelInfo:
     return ModelInfo(
         id=name.rpartition("models/")[2] if "tunedModels/" not in name else name,
         owner=name.split("/")[1] if name.startswith("publishers/") else "google",
-        context_tokens=_limit(model.get("inputTokenLimit")),
-        output_tokens=_limit(model.get("outputTokenLimit")),
+        context_tokens=tokens(model.get("inputTokenLimit")),
+        output_tokens=tokens(model.get("outputTokenLimit")),
         raw=model,
     )
-
-
-def _limit(value: Any) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None

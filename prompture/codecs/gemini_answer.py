@@ -12,7 +12,7 @@ from prompture.codecs.fault_classes import Fault
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.usage import Counts
-from prompture.codecs.values import section, tool_call
+from prompture.codecs.values import objects, section, tool_call
 from prompture.errors import (
     ContentFiltered,
     InvalidRequest,
@@ -64,11 +64,6 @@ _CITATIONS = ("citationMetadata", "groundingMetadata", "urlContextMetadata")
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def objects(value: Any) -> list[JSON]:
-    """The objects of a list; nothing where it is none."""
-    return [v for v in value if isinstance(v, Mapping)] if isinstance(value, list) else []
 
 
 def candidate_of(body: JSON) -> JSON:

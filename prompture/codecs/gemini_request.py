@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prompture.codecs.gemini_answer import DIALECT
 from prompture.codecs.gemini_models import older_than_3
+from prompture.codecs.parts import base64_of
 from prompture.codecs.plain_text import part_text, text_of, text_only
 from prompture.errors import UnsupportedError
 from prompture.media import settled
@@ -40,7 +40,7 @@ def system_instruction(messages: Sequence[Message]) -> Body | None:
                     "Gemini's system instruction is text only: put images and files in a user turn"
                 )
             if part.text:
-                parts.append(text_part(part))
+                parts.append({"text": part_text(part)})
     return {"parts": parts} if parts else None
 
 
@@ -141,10 +141,10 @@ def _result(
 
 def _part(part: Part, root: str) -> Body:
     if isinstance(part, (Text, Document)):
-        return text_part(part)
+        return {"text": part_text(part)}
     part = settled(part)
     if part.data is not None:
-        return inline(part.media_type, part.data)
+        return {"inlineData": {"mimeType": part.media_type, "data": base64_of(part.data)}}
     return {"fileData": _file_data(part, root)}
 
 
@@ -154,14 +154,6 @@ def _says_nothing(part: Body) -> bool:
 
 def _is_blank(part: Part) -> bool:
     return isinstance(part, (Text, Document)) and not part.text
-
-
-def text_part(part: Text | Document) -> Body:
-    return {"text": part_text(part)}
-
-
-def inline(media_type: str, data: bytes) -> Body:
-    return {"inlineData": {"mimeType": media_type, "data": base64.b64encode(data).decode()}}
 
 
 def _file_data(part: Image | File, root: str) -> Body:

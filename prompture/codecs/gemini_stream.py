@@ -15,12 +15,12 @@ from prompture.codecs.gemini_answer import (
     calls_of,
     candidate_of,
     finish_of,
-    objects,
     raise_error,
     read_answer,
     words_of,
 )
 from prompture.codecs.usage import merged
+from prompture.codecs.values import objects
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.http import HTTPResponse

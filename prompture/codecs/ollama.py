@@ -15,26 +15,26 @@ a longer document within that by chunking.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from prompture.codecs.base import Endpoint
+from prompture.codecs.base import Endpoint, key_headers
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body, usage_of
+from prompture.codecs.options import effort_of, refuse, stated, unknown_effort
+from prompture.codecs.parts import base64_of, media
 from prompture.codecs.plain_text import result_text, text_of
 from prompture.codecs.schema_prompt import instruct, schema_words
+from prompture.codecs.values import objects, timestamp
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
-from prompture.media import settled
 from prompture.schema.pointer import referenced
 from prompture.types import (
     JSON,
     Completion,
     Document,
-    Image,
+    File,
     Message,
     ModelInfo,
     Request,
@@ -89,7 +89,7 @@ class Ollama:
             body["format"] = request.schema
         elif request.json_mode:
             body["format"] = "json"
-        if (think := _think(request.reasoning)) is not None:
+        if (think := _think(request)) is not None:
             body["think"] = think
         if request.logprobs is not None:
             body["logprobs"] = True
@@ -101,7 +101,7 @@ class Ollama:
         extra = dict(request.extra)
         options = {**_options(request, body, endpoint), **extra.pop("options", {})}
         body |= {"options": options, **extra}
-        return post_json(_root(endpoint) + "/api/chat", _headers(endpoint), body)
+        return post_json(_root(endpoint) + "/api/chat", key_headers(endpoint), body)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
         return read_body(response, endpoint)
@@ -116,14 +116,14 @@ class Ollama:
         return mend(provider_error(response, endpoint, fault_of_response(response)))
 
     def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
-        return HTTPRequest("GET", _root(endpoint) + "/api/tags", _headers(endpoint))
+        return HTTPRequest("GET", _root(endpoint) + "/api/tags", key_headers(endpoint))
 
     def read_models(self, response: HTTPResponse) -> tuple[list[ModelInfo], str | None]:
         body = response.json()
         rows = body.get("models") if isinstance(body, Mapping) else None
         if not isinstance(rows, list):
             raise ProtocolError(f"no list of models in {shape(body)}")
-        return [_model(row) for row in rows if isinstance(row, Mapping)], None
+        return [_model(row) for row in objects(rows)], None
 
 
 def _refuse_what_is_not_there(request: Request) -> None:
@@ -132,31 +132,26 @@ def _refuse_what_is_not_there(request: Request) -> None:
         raise UnsupportedError(
             "ollama: a tool call cannot be forced; use tool_choice 'auto' or 'none', or a schema"
         )
-    if offered and request.parallel_tools is False:
-        raise UnsupportedError("ollama: parallel tool calls cannot be switched off")
     if offered and (request.schema is not None or request.json_mode):
         raise UnsupportedError(
             "ollama: a model held to a schema cannot call tools; send one or the other"
         )
-    if request.metadata:
-        raise UnsupportedError("ollama: its API has no place for metadata")
+    refuse(request, "ollama's API", "metadata")
+    if offered:
+        refuse(request, "ollama's API", "parallel_tools")
 
 
-def _think(reasoning: str | int | None) -> bool | str | None:
-    if reasoning is None:
+def _think(request: Request) -> bool | str | None:
+    effort = effort_of(request)
+    if effort is None:
         return None
-    if isinstance(reasoning, int):
-        if reasoning == 0:
-            return False
-        raise UnsupportedError("ollama: reasoning takes an effort, not a number of tokens")
-    if reasoning not in _THINK:
-        known = ", ".join(_THINK)
-        raise UnsupportedError(f"ollama: no reasoning effort {reasoning!r}; it has {known}")
-    return _THINK[reasoning]
+    if effort not in _THINK:
+        raise unknown_effort(request, _THINK)
+    return _THINK[effort]
 
 
 def _options(request: Request, body: Body, endpoint: Endpoint) -> Body:
-    given = {
+    options = {
         "num_predict": request.max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -164,7 +159,7 @@ def _options(request: Request, body: Body, endpoint: Endpoint) -> Body:
         "stop": list(request.stop) or None,
         "num_ctx": _context(request, body, endpoint),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return stated(options)
 
 
 def _context(request: Request, body: Body, endpoint: Endpoint) -> int:
@@ -238,21 +233,12 @@ def _images(message: Message) -> Iterable[str]:
     for part in message.parts:
         if isinstance(part, (Text, Document)):
             continue
-        if not isinstance(part, Image):
-            if part.id is not None or not part.media_type.startswith("image/"):
-                raise UnsupportedError("ollama: takes no files; send the text or page images")
-            part = Image(data=part.data, url=part.url, media_type=part.media_type)
-        part = settled(part)
-        if part.data is not None:
-            yield base64.b64encode(part.data).decode()
-        else:
+        part = media(part)
+        if isinstance(part, File):
+            raise UnsupportedError("ollama: takes no files; send the text or page images")
+        if part.url is not None:
             raise UnsupportedError("ollama: fetches no image URLs; pass the image's bytes")
-
-
-def _headers(endpoint: Endpoint) -> dict[str, str]:
-    if not endpoint.api_key:
-        return dict(endpoint.headers)
-    return {"authorization": f"Bearer {endpoint.api_key}", **endpoint.headers}
+        yield base64_of(part.data)
 
 
 def _root(endpoint: Endpoint) -> str:
@@ -273,17 +259,10 @@ def _model(row: Mapping[str, Any]) -> ModelInfo:
     context = details.get("context_length") if isinstance(details, Mapping) else None
     return ModelInfo(
         id=str(row.get("model") or row.get("name") or ""),
-        created=_timestamp(row.get("modified_at")),
+        created=timestamp(row.get("modified_at")),
         context_tokens=context if isinstance(context, int) else None,
         raw=row,
     )
-
-
-def _timestamp(text: Any) -> int | None:
-    try:
-        return int(datetime.fromisoformat(text).timestamp())
-    except (TypeError, ValueError):
-        return None
 
 
 _KEPT = ("type", "description", "enum", "items")

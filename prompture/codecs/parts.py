@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+from typing import overload
 
 from prompture.media import settled
 from prompture.types import File, Image
 
 
+@overload
+def media(part: Image, pictures: tuple[str, ...] = ...) -> Image: ...
+@overload
+def media(part: Image | File, pictures: tuple[str, ...] = ...) -> Image | File: ...
 def media(part: Image | File, pictures: tuple[str, ...] = ("image/",)) -> Image | File:
     """The part as it goes out: bytes out of a data URL, with the type that they show; a file
     that is a picture (its type begins with one of ``pictures``) as an Image.
