@@ -230,7 +230,7 @@ def _part(part: Part, message: Message, model: str) -> Body:
     return {"type": "image_url", "image_url": _image(media(part))}
 
 
-def _image(image: Image | File) -> Body:
+def _image(image: Image) -> Body:
     url = image.url or data_url(image)
     return {"url": url, "detail": image.detail} if image.detail else {"url": url}
 

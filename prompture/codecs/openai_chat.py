@@ -6,26 +6,27 @@ the rows in ``prompture.drivers`` name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from prompture.codecs.base import Endpoint, join_url
+from prompture.codecs.base import Endpoint, join_url, key_headers
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.histories import wire_ids
 from prompture.codecs.openai_chat_answer import CUSTOM, DIALECT, Quirks, read_body, usage_of
-from prompture.codecs.openai_chat_parts import Files, mark_cached, part_of
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
-from prompture.codecs.options import full_parameters
-from prompture.codecs.plain_text import is_plain, result_text, text_of, text_only
+from prompture.codecs.options import declaration, effort_of, refuse, schema_name, tool_choice
+from prompture.codecs.parts import data_url, media
+from prompture.codecs.plain_text import is_plain, part_text, result_text, text_of, text_only
 from prompture.codecs.values import arguments_text
 from prompture.errors import ProviderError, UnsupportedError
 from prompture.types import (
     JSON,
     Completion,
     Document,
+    File,
+    Image,
     Message,
     ModelInfo,
     Part,
@@ -39,7 +40,8 @@ from prompture.wire.http import HTTPRequest, HTTPResponse, post_json
 
 ID_CHARS = 40
 """Characters of a call's id; OpenAI and Azure refuse more."""
-Body = dict[str, Any]
+Body: TypeAlias = dict[str, Any]
+Files: TypeAlias = Literal["", "data", "url", "document_url"]
 ModelRule = Callable[[Request, Body], None]
 """Mends a body for a model family, or raises UnsupportedError."""
 
@@ -97,14 +99,13 @@ class OpenAIChat:
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
         if request.reasoning == 0:
             request = replace(request, reasoning="none")
+        self._refuse(request)
         body: Body = {"model": request.model, "messages": self._messages(request)}
         self._sampling(request, body)
         self._tools(request, body)
         self._format(request, body)
         self._reasoning(request, body)
         if request.metadata:
-            if not self.metadata:
-                raise UnsupportedError(f"{request.model}: this provider takes no metadata")
             body["metadata"] = {key: str(value) for key, value in request.metadata.items()}
         if stream:
             body["stream"] = True
@@ -120,11 +121,21 @@ class OpenAIChat:
         return join_url(endpoint.base_url, self.path, root=self.root)
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
-        if not endpoint.api_key:
-            return dict(endpoint.headers)
-        if self.key_header == "authorization":
-            return {"authorization": f"Bearer {endpoint.api_key}", **endpoint.headers}
-        return {self.key_header: endpoint.api_key, **endpoint.headers}
+        return key_headers(endpoint, self.key_header)
+
+    def _refuse(self, request: Request) -> None:
+        """What this provider, unlike others of the dialect, has no parameter for."""
+        wanting = {
+            "metadata": self.metadata,
+            "logprobs": self.logprobs,
+            "json_mode": self.json_object,
+            "parallel_tools": self.parallel_param or self._leaves_tools_out(request),
+        }
+        missing = [name for name, has in wanting.items() if not has]
+        refuse(request, f"{request.model}: this provider", *missing)
+
+    def _leaves_tools_out(self, request: Request) -> bool:
+        return request.tool_choice == "none" and self.tool_choice == "auto"
 
     def _sampling(self, request: Request, body: Body) -> None:
         if request.max_tokens is not None:
@@ -142,29 +153,20 @@ class OpenAIChat:
         if request.seed is not None:
             body[self.seed_param] = request.seed
         if request.logprobs is not None:
-            if not self.logprobs:
-                raise UnsupportedError(f"{request.model}: this provider reports no logprobs")
             body["logprobs"] = True
             if request.logprobs:
                 body["top_logprobs"] = request.logprobs
 
     def _tools(self, request: Request, body: Body) -> None:
-        tools, choice = request.tools, request.tool_choice
-        if not tools:
-            if choice not in (None, "auto", "none"):
-                raise UnsupportedError(f"tool_choice {choice!r} needs tools")
-            return
-        if choice == "none" and self.tool_choice == "auto":
+        tools, choice = request.tools, tool_choice(request)
+        if not tools or self._leaves_tools_out(request):
             return
         if choice not in (None, "auto", "none", "required"):
-            named = tuple(t for t in tools if t.name == choice)
-            if not named:
-                raise UnsupportedError(f"tool_choice names {choice!r}, which is not among tools")
             if self.tool_choice == "named":
                 body["tool_choice"] = {"type": "function", "function": {"name": choice}}
             else:
                 # Offering only that tool is what comes nearest where it cannot be named.
-                tools, choice = named, "required"
+                tools, choice = tuple(t for t in tools if t.name == choice), "required"
         if choice == "required" and self.tool_choice == "auto":
             raise UnsupportedError(
                 f"{request.model}: this provider cannot be made to call a tool; use tool_choice"
@@ -175,44 +177,31 @@ class OpenAIChat:
         body["tools"] = [self._tool(t) for t in tools]
         if self.parallel_param and request.parallel_tools is not None:
             body["parallel_tool_calls"] = request.parallel_tools
-        elif request.parallel_tools is False:
-            raise UnsupportedError(
-                f"{request.model}: this provider cannot be kept from calling several tools at once"
-            )
 
     def _tool(self, tool: Tool) -> Body:
-        function: Body = {"name": tool.name, "parameters": full_parameters(tool.parameters)}
-        if tool.description:
-            function["description"] = tool.description
+        function = declaration(tool)
         if tool.strict and self.strict_tools:
             function["strict"] = True
         return {"type": "function", "function": function}
 
     def _format(self, request: Request, body: Body) -> None:
         if request.schema is not None:
-            name = re.sub(r"[^A-Za-z0-9_-]", "_", request.schema_name)[:64] or "answer"
-            named: Body = {"name": name, "schema": request.schema}
+            named: Body = {"name": schema_name(request), "schema": request.schema}
             if self.strict_schema:
                 named["strict"] = request.strict
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         elif request.json_mode:
-            if not self.json_object:
-                raise UnsupportedError(f"{request.model}: this provider has no JSON object mode")
             body["response_format"] = {"type": "json_object"}
 
     def _reasoning(self, request: Request, body: Body) -> None:
-        effort = request.reasoning
-        if effort is None:
+        if request.reasoning is None:
             return
-        if isinstance(effort, int):
-            if self.reasoning != "object":
-                raise UnsupportedError(
-                    f"{request.model}: reasoning takes an effort here, not a number of tokens"
-                )
-            body["reasoning"] = {"max_tokens": effort}
-        elif self.reasoning == "object":
-            body["reasoning"] = {"effort": effort}
-        elif self.reasoning == "thinking":
+        if self.reasoning == "object":
+            key = "max_tokens" if isinstance(request.reasoning, int) else "effort"
+            body["reasoning"] = {key: request.reasoning}
+            return
+        effort = effort_of(request)
+        if self.reasoning == "thinking":
             body["thinking"] = {"type": "disabled" if effort == "none" else "enabled"}
         elif self.reasoning == "effort":
             body["reasoning_effort"] = effort
@@ -234,7 +223,7 @@ class OpenAIChat:
         if shown:
             wire.append({"role": "user", "content": [self._part(p) for p in shown]})
         if request.cache and self.cache_blocks:
-            mark_cached(wire, request.cache)
+            _mark_cached(wire, request.cache)
         return wire
 
     def _message(self, message: Message, ids: Mapping[str, str]) -> Body:
@@ -276,7 +265,7 @@ class OpenAIChat:
         return [self._part(p) for p in parts]
 
     def _part(self, part: Part) -> Body:
-        return part_of(part, files=self.files, image_urls=self.image_urls)
+        return _part_of(part, files=self.files, image_urls=self.image_urls)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
         return read_body(response, endpoint, self.quirks)
@@ -312,3 +301,59 @@ def _call(call: ToolCall, id: str, *, free: bool) -> Body:
         return {"id": id, "type": "custom", "custom": custom}
     function = {"name": call.name, "arguments": arguments_text(call)}
     return {"id": id, "type": "function", "function": function}
+
+
+def _part_of(part: Part, *, files: Files, image_urls: bool) -> Body:
+    """One part. ``files`` and ``image_urls`` are the knobs of ``OpenAIChat``. Raises
+    UnsupportedError for what the provider cannot take."""
+    if isinstance(part, (Text, Document)):
+        return {"type": "text", "text": part_text(part)}
+    part = media(part)
+    return _image(part, urls=image_urls) if isinstance(part, Image) else _file(part, files)
+
+
+def _image(image: Image, *, urls: bool) -> Body:
+    if image.url is not None and not urls:
+        raise UnsupportedError("this provider fetches no image URLs: pass the image's bytes")
+    url: Body = {"url": image.url or data_url(image)}
+    if image.detail:
+        url["detail"] = image.detail
+    return {"type": "image_url", "image_url": url}
+
+
+def _file(file: File, files: Files) -> Body:
+    if file.data is not None and _is_text(file.media_type):
+        return {"type": "text", "text": file.data.decode(errors="replace")}
+    if not files:
+        raise UnsupportedError(
+            "this provider's chat API takes no files: send the text or page images"
+        )
+    if file.id is not None and files == "document_url":
+        return {"type": "file", "file_id": file.id}
+    if file.id is not None:
+        return {"type": "file", "file": {"file_id": file.id}}
+    if file.url is not None and files == "data":
+        raise UnsupportedError("this provider fetches no file URLs: pass the file's bytes")
+    url = file.url or data_url(file)
+    if files == "document_url":
+        return {"type": "document_url", "document_url": url, "document_name": file.name}
+    return {"type": "file", "file": {"filename": file.name, "file_data": url}}
+
+
+def _is_text(media_type: str) -> bool:
+    return media_type.startswith("text/") or media_type in ("application/json", "application/xml")
+
+
+def _mark_cached(messages: list[Body], cache: bool | str) -> None:
+    """Put ``cache_control`` on the last block of the last system or first user turn."""
+    control: Body = {"type": "ephemeral"}
+    if isinstance(cache, str):
+        control["ttl"] = cache
+    stable = [m for m in messages if m["role"] == "system"] or messages[:1]
+    if not stable:
+        return
+    turn = stable[-1]
+    if isinstance(turn["content"], str):
+        turn["content"] = [{"type": "text", "text": turn["content"]}]
+    if turn["content"]:
+        turn["content"][-1]["cache_control"] = control

@@ -6,10 +6,12 @@ provider cannot do. Sources: the providers' own pages, named in their rows.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from prompture.codecs.options import unknown_effort
 from prompture.errors import UnsupportedError
 from prompture.types import Request
 
@@ -31,10 +33,7 @@ def _level(request: Request, known: str, **renamed: str) -> str:
     """The effort in the provider's words. Raises UnsupportedError for one that it has not."""
     effort = renamed.get(str(request.reasoning), str(request.reasoning))
     if effort not in known.split():
-        listed = known.replace(" ", ", ") or "no effort"
-        raise UnsupportedError(
-            f"reasoning: {request.model} has no effort {effort!r}; it takes {listed}"
-        )
+        raise unknown_effort(request, known.split(), effort)
     return effort
 
 
@@ -199,8 +198,6 @@ def _nine_letter_ids(message: Body) -> Body:
 
 def _nine(id: str) -> str:
     """The id itself where it fits, else nine characters that follow from it."""
-    import hashlib
-
     return id if _NINE.fullmatch(id) else hashlib.sha256(id.encode()).hexdigest()[:9]
 
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from prompture.codecs.options import effort_of, unknown_effort
+from prompture.codecs.values import objects, tokens
 from prompture.errors import ProtocolError, UnsupportedError
 from prompture.types import JSON, File, ModelInfo, Request
 from prompture.wire.http import HTTPResponse
@@ -29,13 +31,13 @@ def read_models(response: HTTPResponse) -> list[ModelInfo]:
     rows = body.get("data", body.get("models")) if isinstance(body, Mapping) else body
     if not isinstance(rows, list):
         raise ProtocolError(f"no list of models in {shape(body)}")
-    return [_model(row) for row in rows if isinstance(row, Mapping)]
+    return [_model(row) for row in objects(rows)]
 
 
 def _model(row: JSON) -> ModelInfo:
     return ModelInfo(
         id=str(row.get("id") or row.get("name") or ""),
-        created=_whole(row.get("created")),
+        created=tokens(row.get("created")),
         owner=row.get("owned_by") if isinstance(row.get("owned_by"), str) else None,
         context_tokens=_first(row, _CONTEXT),
         output_tokens=_first(row, _OUTPUT),
@@ -44,13 +46,7 @@ def _model(row: JSON) -> ModelInfo:
 
 
 def _first(row: JSON, names: tuple[str, ...]) -> int | None:
-    return next((n for name in names if (n := _whole(row.get(name))) is not None), None)
-
-
-def _whole(value: Any) -> int | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return int(value)
-    return None
+    return next((n for name in names if (n := tokens(row.get(name))) is not None), None)
 
 
 Features = TypeVar("Features", bound="DataclassInstance")
@@ -205,20 +201,12 @@ def takes_cache_options(model: str) -> bool:
 
 def effort(request: Request) -> str | None:
     """The effort to send. Raises UnsupportedError for one that the model's family has not."""
-    asked = request.reasoning
-    if asked is None:
+    wanted = effort_of(request)
+    if wanted is None:
         return None
-    if isinstance(asked, int) and asked:
-        raise UnsupportedError(
-            f"{request.model}: reasoning takes an effort here, not a number of tokens"
-        )
-    wanted = str(asked or "none")
     known = efforts(request.model)
     if known is None or wanted in known:
         return wanted
     if not known and wanted == "none":
         return None
-    listed = ", ".join(known) or "no effort: it does not reason"
-    raise UnsupportedError(
-        f"reasoning: {request.model} has no effort {wanted!r}; it takes {listed}"
-    )
+    raise unknown_effort(request, known, wanted)

@@ -5,13 +5,12 @@ Source: https://platform.openai.com/docs/api-reference/responses
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prompture.codecs.base import Endpoint, StreamDecoder, join_url
+from prompture.codecs.base import Endpoint, StreamDecoder, join_url, key_headers
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.histories import wire_ids
 from prompture.codecs.openai_models import (
@@ -24,11 +23,11 @@ from prompture.codecs.openai_models import (
 )
 from prompture.codecs.openai_responses_answer import read_body, read_usage
 from prompture.codecs.openai_responses_stream import ResponsesStream
-from prompture.codecs.options import full_parameters
+from prompture.codecs.options import full_parameters, refuse, sampling, schema_name, tool_choice
+from prompture.codecs.parts import data_url, media
 from prompture.codecs.plain_text import is_plain, part_text, result_text, text_only
 from prompture.codecs.values import arguments_text
 from prompture.errors import ConfigurationError, ModelNotFound, ProviderError, UnsupportedError
-from prompture.media import settled
 from prompture.types import (
     JSON,
     Completion,
@@ -85,7 +84,9 @@ class OpenAIResponses:
         if request.max_tokens is not None:
             body["max_output_tokens"] = request.max_tokens
         for name in ("temperature", "top_p"):
-            if (value := _sampling(request, name)) is not None:
+            taken = not reasons(request.model, request.reasoning)
+            value = sampling(request, name, taken=taken, why="while it reasons")
+            if value is not None:
                 body[name] = value
         _tools(request, body)
         _format(request, body)
@@ -117,11 +118,7 @@ class OpenAIResponses:
             body["include"] = include
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
-        if not endpoint.api_key:
-            return dict(endpoint.headers)
-        if self.key_header == "authorization":
-            return {"authorization": f"Bearer {endpoint.api_key}", **endpoint.headers}
-        return {self.key_header: endpoint.api_key, **endpoint.headers}
+        return key_headers(endpoint, self.key_header)
 
     def decode(self, response: HTTPResponse, endpoint: Endpoint) -> Completion:
         return read_body(response, endpoint)
@@ -147,35 +144,19 @@ class OpenAIResponses:
 
 
 def _refuse(request: Request) -> None:
-    if request.seed is not None:
-        raise UnsupportedError("the Responses API has no seed")
-    if request.stop:
-        raise UnsupportedError("the Responses API has no stop strings")
+    refuse(request, "the Responses API", "seed", "stop")
     if request.logprobs is not None and reasons(request.model, request.reasoning):
         raise UnsupportedError(f"{request.model} reasons and reports no logprobs")
 
 
-def _sampling(request: Request, name: str) -> float | None:
-    value: float | None = getattr(request, name)
-    if value is None or not reasons(request.model, request.reasoning):
-        return value
-    if value != 1:
-        raise UnsupportedError(f"{request.model} reasons and takes no {name}; leave it out")
-    return None  # 1 is the default
-
-
 def _tools(request: Request, body: dict[str, Any]) -> None:
-    choice = request.tool_choice
+    choice = tool_choice(request)
     if not request.tools:
-        if choice not in (None, "auto", "none"):
-            raise UnsupportedError(f"tool_choice {choice!r} needs tools")
         return
     body["tools"] = [_tool(tool) for tool in request.tools]
     if choice in ("auto", "none", "required"):
         body["tool_choice"] = choice
     elif choice is not None:
-        if choice not in {tool.name for tool in request.tools}:
-            raise UnsupportedError(f"tool_choice names no tool on offer: {choice!r}")
         body["tool_choice"] = {"type": "function", "name": choice}
     if request.parallel_tools is not None:
         body["parallel_tool_calls"] = request.parallel_tools
@@ -193,11 +174,10 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 def _format(request: Request, body: dict[str, Any]) -> None:
     if request.schema is not None:
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", request.schema_name)[:64] or "answer"
         body["text"] = {
             "format": {
                 "type": "json_schema",
-                "name": name,
+                "name": schema_name(request),
                 "schema": dict(request.schema),
                 "strict": request.strict,
             }
@@ -310,26 +290,20 @@ def _result(message: Message, ids: Mapping[str, str], custom: set[str]) -> Item:
 def _part(part: Part) -> Item:
     if isinstance(part, (Text, Document)):
         return {"type": "input_text", "text": part_text(part)}
-    return _image(settled(part)) if isinstance(part, Image) else _file(settled(part))
+    part = media(part)
+    return _image(part) if isinstance(part, Image) else _file(part)
 
 
 def _image(image: Image) -> Item:
-    url = image.url or _data_url(image.media_type, image.data)
+    url = image.url or data_url(image)
     return {"type": "input_image", "image_url": url, "detail": image.detail or "auto"}
 
 
 def _file(file: File) -> Item:
     if file.id is not None:
         return {"type": "input_file", "file_id": file.id}
-    if file.media_type.startswith("image/"):
-        return _image(Image(data=file.data, url=file.url, media_type=file.media_type))
     if file.url is not None:
         return {"type": "input_file", "file_url": file.url}
     if file.media_type.startswith(("audio/", "video/")):
         raise UnsupportedError(f"{file.media_type} cannot be sent here; only documents and images")
-    data = _data_url(file.media_type, file.data)
-    return {"type": "input_file", "filename": file.name, "file_data": data}
-
-
-def _data_url(media_type: str, data: bytes | None) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data or b'').decode()}"
+    return {"type": "input_file", "filename": file.name, "file_data": data_url(file)}

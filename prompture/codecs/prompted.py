@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Any
 
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder
+from prompture.codecs.options import tool_choice
 from prompture.codecs.plain_text import text_of, text_only
 from prompture.codecs.prompted_calls import CallScanner, write_call
 from prompture.errors import PromptureError, ProviderError, UnsupportedError
@@ -148,9 +149,7 @@ def _instructions(request: Request) -> Iterator[str]:
 
 
 def _tool_words(tools: tuple[Tool, ...], request: Request) -> str:
-    choice = request.tool_choice
-    if choice not in (None, "auto", "required") and choice not in [t.name for t in tools]:
-        raise UnsupportedError(f"tool_choice names {choice!r}, which is not among the tools")
+    choice = tool_choice(request)
     listed = "\n".join(
         json.dumps(
             {"name": t.name, "description": t.description, "parameters": t.parameters},

@@ -163,7 +163,7 @@ def test_the_least_context_is_a_setting() -> None:
     ],
 )
 def test_what_cannot_be_done_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(errors.UnsupportedError, match="ollama|qwen3:4b"):
+    with pytest.raises(errors.UnsupportedError, match=r"ollama|qwen3:4b"):
         body(ask(**settings))
 
 
