@@ -5,8 +5,7 @@ builds only what is around the list.
 """
 
 from .items import ItemScanner
-from .machine import Expect, PartialJSONError
-from .parser import PartialParser
-from .snapshot import Path, Snapshot
+from .machine import Expect, PartialJSONError, Path
+from .parser import PartialParser, Snapshot
 
 __all__ = ["Expect", "ItemScanner", "PartialJSONError", "PartialParser", "Path", "Snapshot"]

@@ -7,9 +7,8 @@ from typing import cast
 
 from . import grammar
 from .grammar import WHITESPACE, Run, skip_space
-from .machine import Expect, Machine, State
+from .machine import Expect, Machine, Path, State
 from .parser import MAX_CHARS, MAX_DEPTH, BaseParser
-from .snapshot import Path
 
 _IN_STRING = r'[^"\\]*+(?:\\.[^"\\]*+)*'
 _NO_MARK = r'[^"{}\[\]]*+'

@@ -10,7 +10,11 @@ from prompture.copying import Portable
 from prompture.schema.pointer import Segment
 from prompture.schema.pointer import pointer as pointer_of
 
-from .snapshot import Container, Path, Replaced, Snapshot
+Path: TypeAlias = tuple[Segment, ...]
+"""Keys and list indexes from the root; the root itself is ``()``."""
+Container: TypeAlias = dict[str, Any] | list[Any]
+Replaced: TypeAlias = list[tuple[Container, Segment, Any]]
+"""What duplicate keys have replaced: the object, the key, and its value before."""
 
 Expect: TypeAlias = Literal["object", "array"]
 
@@ -260,10 +264,6 @@ class Machine:
         self.parts = None
         self.top[self.key] = value  # type: ignore[index]
         self.state = self.after
-
-    def snapshot(self) -> Snapshot:
-        keys = (*self.keys,) if self.parts is None else (*self.keys, self.key)
-        return Snapshot((*self.stack,), keys, self.parts, self.length, self.replaced)
 
     @property
     def root(self) -> Any:

@@ -1,19 +1,210 @@
-"""`PartialParser`: a live value out of JSON that is still being written.
-
-The JSON may come after prose, a code fence or a block of reasoning; `before` finds its start.
-"""
+"""`PartialParser`: a live value out of JSON that is still being written, and its snapshots."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
-from . import grammar
-from .machine import Expect, Machine, PartialJSONError, closed
-from .snapshot import Snapshot
+from . import grammar, prose
+from .machine import Container, Expect, Machine, PartialJSONError, Path, Replaced, closed
 
 MAX_DEPTH = 200
 MAX_CHARS = 64 * 1024 * 1024
+
+
+_ABSENT: Any = object()
+
+
+class Snapshot:
+    """What a parser had read when `snapshot()` was called; later text never changes it.
+
+    Taking one costs the depth of the open path, however large the value: containers only ever
+    gain entries, so their sizes at that moment pin them down. `value` copies the containers that
+    were open, when first looked at; whatever was complete is shared between all snapshots and the
+    parser, so treat it as read-only. Look at it in the thread that feeds the parser.
+    """
+
+    __slots__ = ("_cache", "_keys", "_length", "_mark", "_parts", "_replaced", "_sizes", "_stack")
+
+    def __init__(
+        self,
+        stack: tuple[Container, ...],
+        keys: Path,
+        parts: list[str] | None,
+        length: int,
+        replaced: Replaced,
+    ) -> None:
+        """``stack`` holds the open containers below a list of the root alone, ``keys`` the place
+        of each in the one before, and of the open string. ``parts`` are that string's, ``length``
+        characters in all; None where none is open."""
+        self._stack = stack
+        self._sizes = [*map(len, stack)]
+        self._keys = keys
+        self._parts = parts
+        self._length = length
+        self._replaced = replaced
+        self._mark = len(replaced)
+        self._cache: Any = _ABSENT
+
+    @property
+    def started(self) -> bool:
+        """Whether any part of the value was seen; until then `value` is None."""
+        return self._sizes[0] > 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole value is final."""
+        return self.started and len(self._stack) == 1 and self._parts is None
+
+    @property
+    def open_path(self) -> Path | None:
+        """The path of the innermost unfinished container or string; None when there is none."""
+        if self._parts is None and len(self._stack) == 1:
+            return None
+        return self._keys[1:]
+
+    @property
+    def value(self) -> Any:
+        """Plain JSON. Numbers, literals and keys that were cut are absent; strings are as grown."""
+        if self._cache is _ABSENT:
+            self._cache = self._copy_from(0)[0] if self.started else None
+        return self._cache
+
+    def get(self, path: Path, default: Any = None) -> Any:
+        """The value at `path`, without copying open containers that are not part of it."""
+        level, rest = self._leave_open_path((0, *path))
+        if not rest:
+            return self._copy_from(level) if self._open_at(level) else self._grown()
+        if not self._open_at(level):
+            return default
+        node = self._stack[level]
+        if not _has(node, rest[0]) or not self._held(level, rest[0]):
+            return default
+        value = self._before(node, rest[0])
+        for key in rest[1:]:
+            if not _has(value, key):
+                return default
+            value = value[key]
+        return value
+
+    def size(self, path: Path) -> int | None:
+        """The length of the list, object or string at `path`, without copying it; else None."""
+        level, rest = self._leave_open_path((0, *path))
+        if not rest:
+            return self._sizes[level] if self._open_at(level) else self._length
+        found = self.get(path)
+        return len(found) if isinstance(found, (str, list, dict)) else None
+
+    def levels(self) -> list[tuple[Container, int]]:
+        """The open containers from the root inwards, and how many entries each had; of a value
+        that is complete, the root alone.
+
+        They are the live ones, which may hold more by now; but a copy where an entry of one has
+        been replaced since.
+        """
+        found = [*zip(self._stack[1:], self._sizes[1:], strict=True)]
+        if not found and self.complete and isinstance(root := self.root, (dict, list)):
+            return [(root, len(root))]
+        if self._mark == len(self._replaced):
+            return found
+        changed = {id(holder) for holder, _, _ in self._replaced[self._mark :]}
+        return [(self._as_it_was(n, s) if id(n) in changed else n, s) for n, s in found]
+
+    def _as_it_was(self, node: Container, size: int) -> Container:
+        copy = _first(node, size)
+        self._restore(copy, node)
+        return copy
+
+    @property
+    def root(self) -> Any:
+        """The live value, which goes on growing; None before it begins."""
+        return self._stack[0][0] if self.started else None  # type: ignore[index]
+
+    @property
+    def grown(self) -> str | None:
+        """The text so far of the string that is open; None where none is."""
+        return None if self._parts is None else self._grown()
+
+    def is_complete(self, path: Path) -> bool:
+        """Whether a value stands at `path` and is final (duplicate keys aside)."""
+        opened = self.open_path
+        if opened is not None and opened[: len(path)] == path:
+            return False
+        return self.get(path, _ABSENT) is not _ABSENT
+
+    def completed(self) -> Iterator[Path]:
+        """The paths of the largest complete parts; all that lies under one is complete too."""
+        if self.complete:
+            yield ()
+            return
+        for level in range(1, len(self._stack)):
+            node, opened = self._stack[level], self._open_key(level)
+            keys: Iterable[str | int] = range(len(node)) if isinstance(node, list) else node
+            for key in islice(keys, self._sizes[level]):
+                if key != opened:
+                    yield (*self._keys[1:level], key)
+
+    def _open_at(self, level: int) -> bool:
+        return level < len(self._stack)
+
+    def _open_key(self, level: int) -> str | int | None:
+        """The key in the container at `level` under which something is unfinished."""
+        return self._keys[level] if level < len(self._keys) else None
+
+    def _leave_open_path(self, path: Path) -> tuple[int, Path]:
+        """How deep `path` follows the open path, and the keys that are left from there."""
+        level = 0
+        while level < len(path) and level < len(self._keys) and path[level] == self._keys[level]:
+            level += 1
+        return level, path[level:]
+
+    def _grown(self) -> str:
+        return "".join(self._parts or ())[: self._length]
+
+    def _copy_from(self, level: int) -> Any:
+        """The container at `level` as it was, with copies of all that was open inside."""
+        child: Any = _ABSENT if self._parts is None else self._grown()
+        for depth in range(len(self._stack) - 1, level - 1, -1):
+            node = self._stack[depth]
+            copy = _first(node, self._sizes[depth])
+            if self._mark < len(self._replaced):
+                self._restore(copy, node)
+            if child is not _ABSENT:
+                copy[self._keys[depth]] = child  # type: ignore[index]
+            child = copy
+        return child
+
+    def _restore(self, copy: Container, node: Container) -> None:
+        """Undo in the copy of `node` what duplicate keys have replaced since."""
+        for holder, key, old in reversed(self._replaced[self._mark :]):
+            if holder is node and key in copy:
+                copy[key] = old  # type: ignore[index]
+
+    def _held(self, level: int, key: str | int) -> bool:
+        """Whether the container at `level` had `key` at that time, given that it has it now."""
+        node, size = self._stack[level], self._sizes[level]
+        if isinstance(node, list):
+            return int(key) < size
+        return len(node) == size or any(key == known for known in islice(node, size))
+
+    def _before(self, node: Container, key: str | int) -> Any:
+        for holder, changed, old in self._replaced[self._mark :]:
+            if holder is node and changed == key:
+                return old
+        return node[key]  # type: ignore[index]
+
+
+def _first(node: Container, size: int) -> Container:
+    if isinstance(node, list):
+        return node[:size]
+    return node.copy() if len(node) == size else dict(islice(node.items(), size))
+
+
+def _has(node: Any, key: str | int) -> bool:
+    if isinstance(node, list):
+        return isinstance(key, int) and 0 <= key < len(node)
+    return isinstance(node, dict) and key in node
 
 
 class BaseParser:
@@ -30,7 +221,7 @@ class BaseParser:
         expect: Expect | None,
     ) -> None:
         self._machine = Machine(
-            before if tolerate else grammar.root,
+            prose.before if tolerate else grammar.root,
             grammar.ended,
             max_depth=max_depth,
             max_chars=max_chars,
@@ -72,7 +263,10 @@ class BaseParser:
 
     def snapshot(self) -> Snapshot:
         """The value at this moment, which later text does not change. It costs the depth of the open path."""
-        return self._machine.snapshot()
+        machine = self._machine
+        parts = machine.parts
+        keys = (*machine.keys,) if parts is None else (*machine.keys, machine.key)
+        return Snapshot((*machine.stack,), keys, parts, machine.length, machine.replaced)
 
     def close(self) -> Any:
         """End the text and return the value.
@@ -129,66 +323,3 @@ class PartialParser(BaseParser):
         machine.run(text)
         if machine.error is not None:
             raise machine.error
-
-
-_opening = re.compile(r"<(think|thinking|thought|reasoning)>|[{\[]").search
-_cut_tag = re.compile(
-    r"<(?:t(?:h(?:i(?:n(?:k(?:i(?:ng?)?)?)?)?|o(?:u(?:g(?:ht?)?)?)?)?)?"
-    r"|r(?:e(?:a(?:s(?:o(?:n(?:i(?:ng?)?)?)?)?)?)?)?)?"
-).fullmatch
-_LONGEST_TAG = len("<reasoning>")
-
-_WHITE = r"[ \t\n\r]"
-_SPACE = f"{_WHITE}{{0,63}}+"
-_LOOKAHEAD = rf"[{{\[]{_WHITE}{{64}}"
-_OBJECT = rf'\{{{_SPACE}["}}]'
-_ARRAY = rf'\[{_SPACE}(?:[\[{{"\]]|-?[0-9]|true|false|null)'
-_ARRAY_OF_OBJECTS = rf"\[{_SPACE}\{{"
-_any_start = re.compile(f"{_OBJECT}|{_ARRAY}|{_LOOKAHEAD}").match
-_object_start = re.compile(f"{_OBJECT}|{_ARRAY_OF_OBJECTS}|{_LOOKAHEAD}").match
-_cut_start = re.compile(
-    rf"[{{\[]{_SPACE}|\[{_SPACE}(?:-|t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?)"
-).fullmatch
-
-
-def before(m: Machine, text: str, at: int) -> int:
-    """Prose, up to a block of reasoning or a bracket that begins JSON."""
-    found = _opening(text, at)
-    if found is None:
-        tag = text.rfind("<", max(at, len(text) - _LONGEST_TAG))
-        return m.hold(text, tag) if tag >= 0 and _cut_tag(text, tag) else len(text)
-    if found[1]:
-        m.closing_tag = f"</{found[1]}>"
-        m.state = thinking
-        return found.end()
-    index = found.start()
-    begins = _begins(text, index, expect=m.expect)
-    if begins is None:
-        return m.hold(text, index)
-    if not begins:
-        return index + 1
-    m.start = m.base + index
-    return grammar.value(m, text, index)
-
-
-def thinking(m: Machine, text: str, at: int) -> int:
-    """A block of reasoning, whose braces mean nothing, up to its closing tag."""
-    tag = m.closing_tag
-    end = text.find(tag, at)
-    if end >= 0:
-        m.state = before
-        return end + len(tag)
-    # The tag itself may be cut: hold back from its first character on.
-    cut = text.rfind("<", max(at, len(text) - len(tag) + 1))
-    return m.hold(text, cut) if cut >= 0 and tag.startswith(text[cut:]) else len(text)
-
-
-def _begins(text: str, index: int, *, expect: Expect | None) -> bool | None:
-    """Whether the bracket at `index` begins JSON rather than prose such as "[sic]" or "{name}".
-
-    None while the text is too short to tell; 64 characters of white space settle it for JSON.
-    Where an object is expected, a list counts only if it holds objects: "[1]" is a footnote.
-    """
-    if (_object_start if expect == "object" else _any_start)(text, index):
-        return True
-    return None if _cut_start(text, index) else False

@@ -4,7 +4,7 @@ A ``PartialReader`` reads the snapshots of one answer. What is complete was rest
 what is open is put around it anew for each look.
 """
 
-from .core import shape_of
+from .shape_compiler import shape_of
 from .reader import PartialReader
 from .shapes import PLAIN, Shape
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
-from pydantic_core import SchemaValidator, to_json
+from pydantic_core import PydanticUndefined, SchemaValidator, to_json
 
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pydantic_errors import problems_of
@@ -258,3 +258,37 @@ class Rooted(Typed):
     def growing(self, text: str) -> Any:
         grown = self._inner.growing(text)
         return grown if grown is ABSENT else self._build(grown)
+
+
+def model_builder(cls: Any, names: list[str]) -> Callable[[dict[str, Any], dict[str, Any]], Any]:
+    """Makes instances that were not validated: None for each field that is not there yet.
+
+    Not ``model_construct``, which would put defaults where the document may yet say otherwise.
+    """
+    blank = dict.fromkeys(names)
+    takes_more = cls.model_config.get("extra") == "allow"
+    has_private = bool(cls.__private_attributes__)
+    set_slot = object.__setattr__
+
+    def build(values: dict[str, Any], extra: dict[str, Any]) -> Any:
+        made = cls.__new__(cls)
+        set_slot(made, "__dict__", {**blank, **values})
+        set_slot(made, "__pydantic_fields_set__", set(values))
+        set_slot(made, "__pydantic_extra__", extra if takes_more else None)
+        set_slot(made, "__pydantic_private__", _private(cls) if has_private else None)
+        return made
+
+    return build
+
+
+def _private(cls: Any) -> dict[str, Any]:
+    """The private attributes that a new instance has; they are not copied from one another."""
+    given = {name: each.get_default() for name, each in cls.__private_attributes__.items()}
+    return {name: value for name, value in given.items() if value is not PydanticUndefined}
+
+
+def dataclass_of(cls: Any, names: list[str], values: dict[str, Any]) -> Any:
+    made = cls.__new__(cls)
+    for name in names:
+        object.__setattr__(made, name, values.get(name))
+    return made

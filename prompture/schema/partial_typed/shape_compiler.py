@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from pydantic_core import PydanticUndefined
-
 from prompture.schema.core_schemas import Core, nodes_of
 from prompture.schema.partial_typed.shapes import (
     PLAIN,
@@ -24,6 +22,8 @@ from prompture.schema.partial_typed.shapes import (
     Shape,
     Siblings,
     Typed,
+    dataclass_of,
+    model_builder,
 )
 from prompture.schema.strictness import GUARD, fields_of_own_init, is_guard
 
@@ -38,7 +38,6 @@ _WRAPPERS = {
 }
 _OBJECTS = frozenset({"model", "dataclass", "typed-dict", "dict"})
 _LISTS = frozenset({"list", "tuple", "set", "frozenset"})
-Values = dict[str, Any]
 
 
 def shape_of(
@@ -115,7 +114,7 @@ class _Compiler:
         inner = self._bare(core["schema"])
         if core.get("root_model"):
             held = self.shape(core["schema"], config)
-            build = _model_builder(cls, ["root"])
+            build = model_builder(cls, ["root"])
             return Rooted(reader, held, lambda root: build({"root": root}, {}))
         if inner["type"] != "model-fields":
             return _leaf(inner, reader)
@@ -128,7 +127,7 @@ class _Compiler:
                 own = self._reader(field["schema"], config)
                 shape = Member(own, shape, owner, name, fields)
             _enter(fields, name, field, shape)
-        return Named(reader, fields, _model_builder(cls, names))
+        return Named(reader, fields, model_builder(cls, names))
 
     def dataclass(self, core: Core, config: Any, reader: PartValidator) -> Shape:
         cls, config = core["cls"], core.get("config") or config
@@ -139,7 +138,7 @@ class _Compiler:
         for field in inner["fields"]:
             _enter(fields, field["name"], field, _Later(self.later(field["schema"], config)))
         kept = [f["name"] for f in inner["fields"] if not f.get("init_only")]
-        return Named(reader, fields, lambda values, _: _dataclass(cls, kept, values))
+        return Named(reader, fields, lambda values, _: dataclass_of(cls, kept, values))
 
     def typed_dict(self, core: Core, config: Any, reader: PartValidator) -> Shape:
         config = core.get("config") or config
@@ -236,37 +235,3 @@ def _looks_around(core: Core) -> bool:
     """Whether it has a validator that is handed the values of the fields before its own."""
     functions = (node.get("function") for node in nodes_of(core))
     return any(isinstance(one, Mapping) and one["type"] == "with-info" for one in functions)
-
-
-def _model_builder(cls: Any, names: list[str]) -> Callable[[Values, Values], Any]:
-    """Makes instances that were not validated: None for each field that is not there yet.
-
-    Not ``model_construct``, which would put defaults where the document may yet say otherwise.
-    """
-    blank = dict.fromkeys(names)
-    takes_more = cls.model_config.get("extra") == "allow"
-    has_private = bool(cls.__private_attributes__)
-    set_slot = object.__setattr__
-
-    def build(values: Values, extra: Values) -> Any:
-        made = cls.__new__(cls)
-        set_slot(made, "__dict__", {**blank, **values})
-        set_slot(made, "__pydantic_fields_set__", set(values))
-        set_slot(made, "__pydantic_extra__", extra if takes_more else None)
-        set_slot(made, "__pydantic_private__", _private(cls) if has_private else None)
-        return made
-
-    return build
-
-
-def _private(cls: Any) -> dict[str, Any]:
-    """The private attributes that a new instance has; they are not copied from one another."""
-    given = {name: each.get_default() for name, each in cls.__private_attributes__.items()}
-    return {name: value for name, value in given.items() if value is not PydanticUndefined}
-
-
-def _dataclass(cls: Any, names: list[str], values: dict[str, Any]) -> Any:
-    made = cls.__new__(cls)
-    for name in names:
-        object.__setattr__(made, name, values.get(name))
-    return made
