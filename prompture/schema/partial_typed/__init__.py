@@ -4,8 +4,8 @@ A ``PartialReader`` reads the snapshots of one answer. What is complete was rest
 what is open is put around it anew for each look.
 """
 
-from .shape_compiler import shape_of
 from .reader import PartialReader
+from .shape_compiler import shape_of
 from .shapes import PLAIN, Shape
 
 __all__ = ["PLAIN", "PartialReader", "Shape", "shape_of"]
