@@ -75,7 +75,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Aske
         for name, (key, url, path) in STUBBED.items():
             monkeypatch.setenv(f"{key}_API_KEY", f"{name}-key")
             monkeypatch.setenv(url, f"{server.url}/{name}{path}")
-        monkeypatch.setattr("prompture.extraction.models._kept", {})
+        monkeypatch.setattr("prompture.extraction.model_drivers._kept", {})
         yield server.asked
     catalog.clear_prices()
     for opened in list(ledgers._open.values()):

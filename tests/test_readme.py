@@ -23,7 +23,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import prompture
-from prompture.extraction import models
+from prompture.extraction import model_drivers
 from prompture.spend import ledger as ledgers
 from scripts import handwritten_answers
 from tests.loopback import Asked, Reply, json_reply, serving
@@ -98,7 +98,7 @@ def providers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Asked]]:
         for name, (key, url, path) in STUBBED.items():
             monkeypatch.setenv(f"{key}_API_KEY", f"{name}-key")
             monkeypatch.setenv(url, f"{server.url}/{name}{path}")
-        monkeypatch.setattr(models, "_kept", {})
+        monkeypatch.setattr(model_drivers, "_kept", {})
         yield server.asked
 
 

@@ -22,7 +22,7 @@ from prompture.drivers.messages import message_of
 from prompture.drivers.meter import Meter
 from prompture.errors import ConfigurationError
 from prompture.extraction.inputs import check_strategy, content
-from prompture.extraction.models import makers
+from prompture.extraction.model_drivers import makers
 from prompture.given import half_made
 from prompture.schema.source import Source, source
 from prompture.spend.account import dollars_of

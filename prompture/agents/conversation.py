@@ -20,7 +20,7 @@ from prompture.agents.run import iterate
 from prompture.agents.tools import Tools
 from prompture.drivers.call import charge_of
 from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
-from prompture.extraction.models import check_one, makers
+from prompture.extraction.model_drivers import check_one, makers
 from prompture.given import half_made
 from prompture.money import Bill, Charge
 from prompture.spend.budget import budget_of

@@ -27,7 +27,7 @@ from prompture.errors import (
     TimeLimitExceeded,
     TokenLimitExceeded,
 )
-from prompture.extraction.answer import Reading, Rejected, read
+from prompture.extraction.answer import ParsedAnswer, Rejected, read
 from prompture.extraction.strategy import Plan, plan, strategies
 from prompture.money import Charge, add_usd, format_usd
 from prompture.schema.check import InvalidValue
@@ -158,7 +158,7 @@ class FinalOutput(Generic[T]):
         final = next((c for c in completion.tool_calls if c.name == own.name), None)
         return final, tuple(c for c in completion.tool_calls if c.name != own.name)
 
-    def read(self, completion: Completion, call: ToolCall | None) -> Reading:
+    def read(self, completion: Completion, call: ToolCall | None) -> ParsedAnswer:
         """Read the value of an answer, or of the call that gives it. Raises InvalidValue.
 
         Further calls of the same tool are read, too, so that a second value is not lost.

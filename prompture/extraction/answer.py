@@ -49,7 +49,7 @@ CUT = "truncated"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedAnswer:
     """A value, with the plain JSON it was made of (None: not parsed apart from the value)."""
 
     value: Any
@@ -59,7 +59,7 @@ class Reading:
     """Keys of the answer that the schema does not know."""
 
 
-def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
+def read(source: Source[Any], plan: Plan, completion: Completion) -> ParsedAnswer:
     """The validated value of an answer. Raises Rejected with what is wrong and where."""
     text = answer_text(source, completion)
     if text is None:
@@ -70,13 +70,13 @@ def read(source: Source[Any], plan: Plan, completion: Completion) -> Reading:
         try:
             value = source.validate_json(text)
             if is_plain(text, value):
-                return Reading(value, None)
+                return ParsedAnswer(value, None)
         except InvalidValue:
             pass  # the way below says what is wrong with it, or finds it in a wrapping
     return read_text(source, plan, text)
 
 
-def read_text(source: Source[Any], plan: Plan, text: str) -> Reading:
+def read_text(source: Source[Any], plan: Plan, text: str) -> ParsedAnswer:
     """The one value of a text that fits the schema. Raises Rejected."""
     try:
         found = search(text)
@@ -95,7 +95,7 @@ def read_text(source: Source[Any], plan: Plan, text: str) -> Reading:
     raise judge.refusal(found)
 
 
-def _with(found: Found, reading: Reading) -> Reading:
+def _with(found: Found, reading: ParsedAnswer) -> ParsedAnswer:
     if not found.stripped:
         return reading
     return replace(reading, repairs=(*found.stripped, *reading.repairs))
@@ -126,7 +126,7 @@ class _Judge:
         self._keys = keys_of(source)
         self._refusals: dict[int, Rejected] = {}
 
-    def tried(self, one: Candidate) -> Reading | None:
+    def tried(self, one: Candidate) -> ParsedAnswer | None:
         """The value of a candidate, or of what it wraps, if it fits."""
         try:
             return self._read(one)
@@ -134,7 +134,7 @@ class _Judge:
             self._refusals[id(one)] = refusal
             return None
 
-    def _read(self, one: Candidate) -> Reading:
+    def _read(self, one: Candidate) -> ParsedAnswer:
         answer = one.value
         wraps = _is_wrapping(answer, self._keys)
         try:
@@ -151,7 +151,7 @@ class _Judge:
                 continue
         raise refusal
 
-    def _value(self, answer: Any, text: str | None, repairs: tuple[str, ...]) -> Reading:
+    def _value(self, answer: Any, text: str | None, repairs: tuple[str, ...]) -> ParsedAnswer:
         rewrite = self._plan.rewrite
         plain = answer if rewrite.identity else rewrite.restore(answer)
         try:
@@ -170,9 +170,9 @@ class _Judge:
             said = "must be JSON: it is almost, and a key in it is not one of the schema's"
             raise Rejected([Problem(pointer(keys.ignored[0]), said, "json_invalid")], plain)
         kept = None if rewrite.identity else plain
-        return Reading(value, kept, (*repairs, *keys.notes()), len(keys.ignored))
+        return ParsedAnswer(value, kept, (*repairs, *keys.notes()), len(keys.ignored))
 
-    def one_of(self, fits: Sequence[Reading]) -> Reading:
+    def one_of(self, fits: Sequence[ParsedAnswer]) -> ParsedAnswer:
         """The value, where all that fit are equal."""
         fewest = min(each.ignored for each in fits)
         least = [each for each in fits if each.ignored == fewest]
@@ -195,7 +195,7 @@ class _Judge:
         return self._refusals.get(id(chosen)) or next(reversed(self._refusals.values()))
 
 
-def _equal(one: Reading, other: Reading) -> bool:
+def _equal(one: ParsedAnswer, other: ParsedAnswer) -> bool:
     return bool(one.value == other.value)
 
 

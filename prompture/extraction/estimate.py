@@ -16,7 +16,7 @@ from prompture.drivers.cost import CostMixin
 from prompture.drivers.registry import default_model, resolve
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.extraction.inputs import Content, Models, content, document_turn
-from prompture.extraction.models import chosen, listed, named
+from prompture.extraction.model_drivers import chosen, listed, named
 from prompture.extraction.output_length import answer_size
 from prompture.extraction.strategy import Plan
 from prompture.money import short_usd

@@ -16,7 +16,7 @@ from prompture.compat import cached_property
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ConfigurationError, SchemaError
-from prompture.extraction.flow import Reader, ValueReader, cascade
+from prompture.extraction.flow import AnswerReader, ValueReader, cascade
 from prompture.extraction.inputs import (
     Content,
     Models,
@@ -28,7 +28,7 @@ from prompture.extraction.inputs import (
     notes_of,
     spelled,
 )
-from prompture.extraction.models import makers
+from prompture.extraction.model_drivers import makers
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan, plan
 from prompture.flows.attempts import AttemptLog
@@ -42,8 +42,8 @@ from prompture.wire.deadline import is_over, within
 if TYPE_CHECKING:
     from prompture.extraction.estimate import Counting, Estimate
     from prompture.extraction.items import AsyncItemStream, Items, ItemStream, OnError
-    from prompture.extraction.live import RunningBill
     from prompture.extraction.partial import AsyncPartialStream, PartialStream, Snapshots
+    from prompture.flows.stream import RunningBill
 
 T = TypeVar("T")
 PLANS_KEPT = 128
@@ -198,7 +198,7 @@ class Extractor(Generic[T]):
         text: Any,
         *,
         asynchronous: bool,
-        reader: Reader | None = None,
+        reader: AnswerReader | None = None,
         running: RunningBill | None = None,
     ) -> Flow[Any, Extraction[T]]:
         read = content(text)
@@ -217,15 +217,15 @@ class Extractor(Generic[T]):
         )
 
     def _snapshots(self, interval: float, clock: Callable[[], float]) -> Snapshots[T]:
-        from prompture.extraction.live import RunningBill
         from prompture.extraction.partial import Snapshots
+        from prompture.flows.stream import RunningBill
 
         running = RunningBill(self.budget, self.deadline)
         return Snapshots(self._reads, running, interval=interval, clock=clock)
 
     def _items(self, on_error: OnError) -> Items[T]:
         from prompture.extraction.items import Items
-        from prompture.extraction.live import RunningBill
+        from prompture.flows.stream import RunningBill
 
         running = RunningBill(self.budget, self.deadline)
         return Items(self._of_items.source, self._reads, running, on_error=on_error)

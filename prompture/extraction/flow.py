@@ -18,7 +18,7 @@ from prompture.errors import (
     ToolArgumentsInvalid,
     Truncated,
 )
-from prompture.extraction.answer import CUT, UNREAD, Reading, Rejected, answer_text, read
+from prompture.extraction.answer import CUT, UNREAD, ParsedAnswer, Rejected, answer_text, read
 from prompture.extraction.inputs import path_hint
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
 from prompture.extraction.result import Extraction, cause_of, with_rest
@@ -58,7 +58,7 @@ class Question:
         return self.patch.plain if self.patch else UNREAD
 
 
-class Reader(Protocol):
+class AnswerReader(Protocol):
     """How the answers of one model are read.
 
     ``source`` is what is asked for. ``problems`` are those of parts that were given out all the
@@ -71,7 +71,7 @@ class Reader(Protocol):
     @property
     def problems(self) -> Sequence[Problem]: ...
 
-    def read(self, question: Question, completion: Completion) -> Reading:
+    def read(self, question: Question, completion: Completion) -> ParsedAnswer:
         """The value of an answer. Raises Rejected."""
         ...
 
@@ -92,7 +92,7 @@ class ValueReader(Generic[T]):
     def __init__(self, source: Source[T]) -> None:
         self.source = source
 
-    def read(self, question: Question, completion: Completion) -> Reading:
+    def read(self, question: Question, completion: Completion) -> ParsedAnswer:
         """The value, of which ``question`` may have asked parts only."""
         patch, parts = question.patch, question.parts
         if patch is None or parts is None:
@@ -106,7 +106,7 @@ class ValueReader(Generic[T]):
             raise Rejected(exc.problems, UNREAD, exc.shown) from exc
         plain = patch.merged(part.value)
         try:
-            return Reading(self.source.validate(plain), plain, part.repairs)
+            return ParsedAnswer(self.source.validate(plain), plain, part.repairs)
         except InvalidValue as exc:
             raise Rejected(exc.problems, plain) from exc
 
@@ -118,7 +118,7 @@ class ValueReader(Generic[T]):
 
 
 def one_model(
-    reader: Reader,
+    reader: AnswerReader,
     driver: D,
     plan: Plan,
     request: Request,
@@ -171,7 +171,7 @@ def one_model(
 
 def _note(
     log: AttemptLog,
-    reader: Reader,
+    reader: AnswerReader,
     name: str,
     question: Question,
     completion: Completion,
@@ -195,7 +195,7 @@ def _note(
 
 
 def _extraction(
-    reading: Reading, question: Question, completion: Completion, log: AttemptLog
+    reading: ParsedAnswer, question: Question, completion: Completion, log: AttemptLog
 ) -> Extraction[Any]:
     whole, tokens = question.whole, completion.usage.output_tokens
     return Extraction(
@@ -274,7 +274,7 @@ def failed(
 
 
 def cascade(
-    reader: Reader,
+    reader: AnswerReader,
     drivers: Sequence[Callable[[], D]],
     planner: Callable[[D], Plan],
     document: Message,
@@ -348,7 +348,7 @@ def _explain(error: PromptureError, log: AttemptLog, document: Message, *, model
 
 
 def _with_fallback(
-    reader: Reader,
+    reader: AnswerReader,
     driver: D,
     plan: Plan,
     request: Request,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, g
 
 from prompture import given
 from prompture.errors import ConfigurationError, UnknownOption
-from prompture.extraction.models import listed
+from prompture.extraction.model_drivers import listed
 from prompture.types import Document, File, Image, Message, Part, Text
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from prompture.extraction.answer import (
     CUT,
     SEVERAL,
     UNREAD,
-    Reading,
+    ParsedAnswer,
     Rejected,
     answer_text,
     read_text,
@@ -22,13 +22,12 @@ from prompture.extraction.answer import (
 )
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
 from prompture.extraction.flow import Question
-from prompture.extraction.live import AsyncLive, Live, RunningBill
 from prompture.extraction.partial import json_pieces
 from prompture.extraction.result import cause_of
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.judge import stop_error
-from prompture.flows.stream import Listener, astream, stream
+from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astream, stream
 from prompture.money import Bill
 from prompture.schema.candidates import DOUBTFUL, Candidate, Found
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
@@ -257,12 +256,12 @@ class Items(Generic[T]):
         """Whether a failure is final: items are out that another answer would repeat."""
         return self.count > 0 or self._stopped is not None
 
-    def read(self, question: Question, completion: Completion) -> Reading:
+    def read(self, question: Question, completion: Completion) -> ParsedAnswer:
         """Nothing more: the items were read while they came. Raises Rejected where the answer as
         a whole is no list."""
         if self.wrong:
             raise Rejected(self.wrong, UNREAD)
-        return Reading(None, None)
+        return ParsedAnswer(None, None)
 
     def interrupted(self, error: PromptureError) -> None:
         """The bill of what this reader raised itself, in the middle of a call."""

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from prompture import given
-from prompture.extraction.live import AsyncLive, Live, RunningBill
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow, Generates, GeneratesAsync, HasModel
-from prompture.flows.stream import Listener, astream, stream
+from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astream, stream
 from prompture.schema.check import Problem
 from prompture.schema.exact_json import with_floats
 from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot

@@ -19,7 +19,7 @@ from prompture.drivers.inprocess import NO_CODEC
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.drivers.provider import Provider
 from prompture.errors import ConfigurationError, ConnectionLost
-from prompture.extraction.models import kept_driver
+from prompture.extraction.model_drivers import kept_driver
 from prompture.types import Completion
 from tests import server as served
 from tests.drivers.colours import ASK, COLOURS, Colour

@@ -16,7 +16,7 @@ from prompture.catalog import Rates
 from prompture.drivers import classes, registry
 from prompture.errors import ConfigurationError, MissingKey, UnknownModel, UnsupportedError
 from prompture.extraction.inputs import document_turn
-from prompture.extraction.models import named
+from prompture.extraction.model_drivers import named
 from prompture.extraction.output_length import answer_size
 from prompture.testing import FunctionDriver
 from tests.loopback import json_reply, serving

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from prompture.errors import MissingKey
-from prompture.extraction import models
-from prompture.extraction.models import kept_driver
+from prompture.extraction import model_drivers
+from prompture.extraction.model_drivers import kept_driver
 
 MODEL = "openai/gpt-5-mini"
 
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "_kept", {})
+    monkeypatch.setattr(model_drivers, "_kept", {})
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
 
 
@@ -40,14 +40,14 @@ def test_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_threads_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
-    together, make, found = threading.Barrier(8), models.driver_for, []
+    together, make, found = threading.Barrier(8), model_drivers.driver_for, []
 
     def slowly(*args: Any, **settings: Any) -> Any:
         made = make(*args, **settings)
         together.wait(20)  # all have made one before any is kept
         return made
 
-    monkeypatch.setattr(models, "driver_for", slowly)
+    monkeypatch.setattr(model_drivers, "driver_for", slowly)
     threads = [
         threading.Thread(target=lambda: found.append(kept_driver(MODEL, asynchronous=False)))
         for _ in range(8)
@@ -60,10 +60,10 @@ def test_threads_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_oldest_goes_and_only_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "KEPT", 2)
+    monkeypatch.setattr(model_drivers, "KEPT", 2)
     for key, name in (("a", "x"), ("a", "y"), ("b", "x")):
         monkeypatch.setenv("OPENAI_API_KEY", key)
         kept_driver(f"openai/{name}", asynchronous=False)
-    assert [model for model, _ in models._kept] == ["openai/x", "openai/y"]
+    assert [model for model, _ in model_drivers._kept] == ["openai/x", "openai/y"]
     kept_driver("openai/z", asynchronous=False)
-    assert [model for model, _ in models._kept] == ["openai/y", "openai/z"]
+    assert [model for model, _ in model_drivers._kept] == ["openai/y", "openai/z"]

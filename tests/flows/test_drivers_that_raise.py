@@ -180,12 +180,12 @@ def test_a_key_that_is_missing_in_the_middle(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_plugin_whose_driver_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    from prompture.extraction import models
+    from prompture.extraction import model_drivers
 
     def broken(*_: Any, **__: Any) -> Any:
         raise KeyError("a fault of the plugin")
 
-    monkeypatch.setattr(models, "kept_driver", broken)
+    monkeypatch.setattr(model_drivers, "kept_driver", broken)
     fine = ScriptedDriver([{"name": "Ann"}])
     assert prompture.extract(Line, "Ann", model=["plugin/m", fine]) == Line(name="Ann")
     with pytest.raises(ConfigurationError, match="could not be made: KeyError") as caught:

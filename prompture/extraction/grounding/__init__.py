@@ -17,12 +17,12 @@ from typing import Any
 
 from prompture import given
 from prompture.compat import cached_property
-from prompture.extraction.grounding.candidates import Path, Places
 from prompture.extraction.grounding.figures import Figures, beside, number_in, number_of
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
 from prompture.extraction.grounding.moments import Moments
 from prompture.extraction.grounding.nearly import Nearly
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
+from prompture.extraction.grounding.spans import Path, Places
 from prompture.schema.pointer import pointer
 from prompture.types import EXACT, Span
 

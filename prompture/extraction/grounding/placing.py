@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from prompture.extraction.grounding.candidates import (
+from prompture.extraction.grounding.spans import (
     ITEM_MARGIN,
     MARGIN,
     MOST_SPANS,
-    Choice,
     Cover,
     Near,
     Path,
     Places,
+    RankedSpans,
     cheapest,
     is_ordered,
     narrowed_to,
@@ -54,7 +54,7 @@ class Placing:
     def __init__(self, text: str, places: Mapping[Path, Places]) -> None:
         self._places = places
         self._line_ends = [found.start() for found in re.finditer("\n", text)]
-        self._chosen: dict[Path, Choice] = {}
+        self._chosen: dict[Path, RankedSpans] = {}
         self._sole = Cover(spans[0] for spans in places.values() if len(spans) == 1)
 
     def settled(self, value: Any) -> dict[Path, Places]:
@@ -326,13 +326,13 @@ class Placing:
         cost: Callable[[Span], float],
         *,
         margin: float,
-    ) -> Choice:
+    ) -> RankedSpans:
         """The place chosen and what else might have been."""
         rest = cheapest((s for s in spans if s != best), cost, most=MOST_SPANS - 1)
         own = cost(best)
         # What is cheaper for this item alone is dearer for the list.
         costs = (own, *(max(own, c) for c in rest.costs))
-        return Choice((best, *rest.spans), costs, margin)
+        return RankedSpans((best, *rest.spans), costs, margin)
 
     # What places cost.
 

@@ -22,7 +22,7 @@ and for an item that may as well be another mention in the same stretch of the l
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RankedSpans:
     """A value's places, best first, with what each costs."""
 
     spans: Places
@@ -93,7 +93,7 @@ def cheapest(
     *,
     most: int = MOST_SPANS,
     later: float = 0.0,
-) -> Choice:
+) -> RankedSpans:
     """The cheapest places. ``later`` is paid by all but the first, and is no reason to call a
     choice sure."""
     ranked = heapq.nsmallest(
@@ -101,7 +101,7 @@ def cheapest(
         ((cost(span), i, span) for i, span in enumerate(spans)),
         key=lambda r: (r[0] + later * (r[1] > 0), r[1]),
     )
-    return Choice(tuple(s for _, _, s in ranked), tuple(c for c, _, _ in ranked))
+    return RankedSpans(tuple(s for _, _, s in ranked), tuple(c for c, _, _ in ranked))
 
 
 def narrowed_to(places: Sequence[Places], within: tuple[int, int] | None) -> list[Places]:
