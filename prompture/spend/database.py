@@ -27,8 +27,12 @@ PATIENCE = 30.0
 
 
 class Database(Protocol):
-    """``transaction`` locks for writing from the start, commits at the end, and rolls back on an
-    exception. ``insert`` leaves out rows whose key is there already."""
+    """What the ledger and shared budgets ask of a database.
+
+    ``transaction`` locks for writing from the start, commits at the end, and rolls back on an
+    exception. ``insert`` leaves out rows whose key is there already. ``run`` with
+    ``taken_is_fine`` ignores that a key is there already.
+    """
 
     @contextmanager
     def transaction(self) -> Iterator[Execute]: ...
@@ -82,9 +86,12 @@ def shown(where: object) -> str:
 
 
 class SQLite:
-    """A file. Write-ahead logging lets readers read while one process writes; a commit is safe
-    from a killed process, and the file from a power cut. Threads share one connection, forked
-    children open their own."""
+    """A file.
+
+    Write-ahead logging lets readers read while one process writes. A commit outlives a killed
+    process, and the file a power cut. Threads share one connection, which ``_lock`` guards (it is
+    re-entrant: ``insert`` is a transaction of its own); forked children open their own.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -93,7 +100,8 @@ class SQLite:
         renewed_at_fork(self, "_renew")
 
     def _renew(self) -> None:
-        # The parent's connection must be left alone; closing it here would drop its locks.
+        # In a forked child. SQLite forbids it to use the parent's connection, or to close it: it
+        # is kept, so that nothing closes it.
         self._inherited = self._connection
         self._connection = None
         self._lock = RLock()
@@ -110,7 +118,7 @@ class SQLite:
         if self.path.exists() and not os.access(self.path, os.W_OK):
             return self._to_read()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Names of customers are nobody else's business; SQLite gives its other files this mode too.
+        # Labels may name customers: for the owner alone. SQLite gives its other files this mode.
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         made = self._connected(str(self.path))
         try:
@@ -143,6 +151,8 @@ class SQLite:
     def transaction(self) -> Iterator[Execute]:
         with self._lock:
             connection = self._open()
+            # Locked from the start: a transaction that only reads first may find at its first
+            # write that another process was faster, and cannot wait then.
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield lambda sql, params=(): connection.execute(sql, params).fetchall()
@@ -178,7 +188,7 @@ class SQLite:
                 self._connection = None
 
     def __del__(self) -> None:
-        # Whoever only looked into a ledger need not close it.
+        # A program that only read a ledger need not close it.
         if connection := getattr(self, "_connection", None):
             connection.close()
 
@@ -210,7 +220,7 @@ class SQLAlchemy:
         renewed_at_fork(self, "_renew")
 
     def _renew(self) -> None:
-        # The parent goes on with its connections.
+        # In a forked child: the pool is emptied, and the parent's connections are left open.
         self._engine.dispose(close=False)
 
     @contextmanager
@@ -245,7 +255,7 @@ class SQLAlchemy:
             with self._engine.begin() as connection:
                 connection.execute(sql, named)
         except self._taken:
-            # Some are there already, after a crash: one by one, then.
+            # Some rows are there already, after a crash: insert them one by one.
             for row in named:
                 self.run(sql.text, row, taken_is_fine=True)
 
@@ -254,8 +264,11 @@ class SQLAlchemy:
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:
-    """Turn on the write-ahead log. SQLite does not wait for another process that is doing the
-    same at this moment, as it does for every other lock: so it is asked again."""
+    """Turn on the write-ahead log.
+
+    SQLite waits for every lock but that of another process which does the same at this moment: so
+    it is asked again.
+    """
     until = time.monotonic() + PATIENCE
     while True:
         try:

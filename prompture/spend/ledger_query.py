@@ -1,4 +1,4 @@
-"""Reading the ledger: totals by model, day or label, and new prices for old calls."""
+"""Read the ledger: totals by model, day or label, and new prices for old calls."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """The calls of one group. ``usd`` adds up the known prices, ``unknown`` counts the others.
+    """The calls of one group.
 
-    ``repriced_usd`` is the same with the prices that ``reprice`` corrected, None where it
-    corrected none.
+    ``usd`` adds up the known prices, ``unknown`` counts the calls without one. ``repriced_usd``
+    is the same with the prices that ``reprice`` corrected, None where it corrected none.
+    ``failed`` counts calls without an answer; ``seconds`` is wall time.
     """
 
     key: str
@@ -79,7 +80,10 @@ class Repriced:
 
 
 class LedgerReader:
-    """A ledger to read. Raises ConfigurationError where there is none."""
+    """Reads a ledger, with what killed processes left in its journals.
+
+    Raises ConfigurationError where there is none.
+    """
 
     def __init__(self, where: str | os.PathLike[str] | None = None) -> None:
         place = where if where is not None else default_place()
@@ -104,6 +108,8 @@ class LedgerReader:
             f"SELECT {', '.join(wanted)} FROM calls"  # noqa: S608 - names of our own columns
             f" WHERE at > :at OR (at = :at AND id > :id) ORDER BY at, id LIMIT {_PAGE}"
         )
+        # Page by page from the last row on: one long read would hold up writers, and OFFSET
+        # reads all rows before it again.
         at, key = since.astimezone(UTC).isoformat(timespec="milliseconds") if since else "", ""
         while True:
             with ledger_errors(self._place, "read"):
@@ -160,6 +166,7 @@ class LedgerReader:
         return Repriced(calls, corrected, before, after)
 
     def close(self) -> None:
+        """Close the database."""
         self._database.close()
 
 
@@ -211,7 +218,7 @@ def _label(labels: str, name: str) -> str:
     try:
         return str(load_json(labels).get(name, ""))
     except (ValueError, AttributeError):
-        return ""  # damaged by another hand
+        return ""  # a row that somebody edited
 
 
 def _sum_of(row: Mapping[str, Any], key: str) -> Sum:

@@ -57,7 +57,7 @@ _RAW = ("speed", "inference_geo", "search_context_size", "iterations", "billed_u
 
 
 def line_of(charge: Charge, labels: str) -> str:
-    """A row for the journal: fields with tabs between them. ``labels`` is JSON.
+    """A call as a line of the journal: fields with tabs between them. ``labels`` is JSON.
 
     It is made while the call waits, so nothing is done here that can be done later.
     """
@@ -91,8 +91,7 @@ def line_of(charge: Charge, labels: str) -> str:
 
 
 def row_of(line: str) -> tuple[Any, ...] | None:
-    """The row that a line of the journal says, in the order of ``WRITTEN``; None where the line
-    is torn."""
+    """Read a line of the journal: a row in the order of ``WRITTEN``; None where it is torn."""
     fields = line.split("\t")
     if len(fields) != len(WRITTEN):
         return None
@@ -107,6 +106,7 @@ def _moment(text: str) -> str:
 
 
 def _count(text: str) -> int:
+    """A whole number that fits BIGINT."""
     return max(-_LARGEST, min(int(text), _LARGEST))
 
 
@@ -116,7 +116,7 @@ def _seconds(text: str) -> float:
 
 
 def _money(text: str) -> str | None:
-    """Dollars; a figure that passes the column is wrong, and cut it would be another."""
+    """Dollars as text. Raises ValueError where it is too long: cut off it would be another."""
     if len(text) > _AMOUNT_CHARS:
         raise ValueError("an amount that is too long")
     return text or None
@@ -127,7 +127,10 @@ def _up_to(most: int) -> Callable[[str], str]:
 
 
 def _reader(name: str, kind: str) -> Callable[[str], Any]:
-    """How a column's text is read, so that it fits every database."""
+    """The reader of a column's text, which makes it fit the column in every database.
+
+    SQLite takes any length and size; others refuse the row.
+    """
     if name == "at":
         return _moment
     if name.endswith("usd"):
@@ -197,8 +200,10 @@ def _more(usage: Usage) -> dict[str, Any]:
 
 
 def clean(text: str) -> str:
-    """On one line, without what commands a terminal, and without half characters: a tab or a
-    break would end a field or a line, and some databases refuse the others."""
+    """A text without tabs, line breaks, control characters and half surrogate pairs.
+
+    A tab would end a field of the journal, a break a line; some databases refuse the others.
+    """
     if text.isprintable():
         return text
     plain = text.encode("utf-8", "replace").decode()

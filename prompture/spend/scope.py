@@ -26,9 +26,10 @@ _labels: ContextVar[Mapping[str, str]] = ContextVar("prompture_labels", default=
 
 @contextmanager
 def labels(**values: object) -> Iterator[None]:
-    """Names to put on the ledger's rows of the calls made inside the block; blocks add up.
+    """Names to put on the ledger's rows of the calls made inside the block. Blocks add up::
 
-    with labels(customer="acme", job="invoices"): ...
+    with labels(customer="acme", job="invoices"):
+        ...
     """
     merged = {**_labels.get(), **{clean(n): clean(str(v)) for n, v in values.items()}}
     token = _labels.set(merged)
@@ -44,7 +45,11 @@ def labels_now() -> Mapping[str, str]:
 
 
 class ScopedMeter(Meter):
-    """A meter to be used in ``with``; the same one may be entered by several threads and tasks."""
+    """A meter to be used in ``with``; several threads and tasks may enter the same one.
+
+    The blocks that are open lie in a context variable, not on the meter: each thread and task
+    leaves its own.
+    """
 
     def __enter__(self) -> Self:
         block = metering(self)
@@ -58,21 +63,24 @@ class ScopedMeter(Meter):
         block.__exit__(*exc)
 
     def bind(self, function: Callable[P, R]) -> Callable[P, R]:
-        """The function, whose calls this one sees in whatever thread it runs; no ``with`` is
-        needed around it. See ``prompture.bind``."""
+        """A function like this one, whose calls the meter sees in whatever thread it runs.
+
+        No ``with`` is needed around it. See ``prompture.bind``.
+        """
         return bound(function, (self,), {})
 
 
 def bind(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with the budgets, ``track()`` and labels that hold where it is bound, in
-    whatever thread it is called later, and as often::
+    """Give a function the budgets, ``track()`` and labels that hold here, for other threads.
+
+    They hold in whatever thread it is called later, and each time::
 
         with Budget(usd="0.50"), ThreadPoolExecutor() as pool:
             pool.map(bind(read), documents)
 
     A thread begins with none of them (before Python 3.14), and a worker of a pool keeps what it
     began with: so bind what the thread is given, not what starts it. ``asyncio.to_thread``, tasks
-    and agents' tools carry them by themselves. Async functions are bound too. Raises
+    and agents' tools take them along by themselves. Async functions are bound too. Raises
     ConfigurationError for a generator function, which runs where it is iterated.
     """
     return bound(function, inherited(), labels_now())
@@ -81,7 +89,7 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
 def bound(
     function: Callable[P, R], meters: tuple[Meter, ...], named: Mapping[str, str]
 ) -> Callable[P, R]:
-    """The function, seen by these meters besides those of where it is called."""
+    """The function under these meters and labels, besides those of where it is called."""
     if not callable(function):
         raise given.wrong("what is bound", "a function (not its result)", function)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
