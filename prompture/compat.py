@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from inspect import signature
 from queue import Queue
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,18 @@ else:
             return found
 
 
-__all__ = ["cached_property", "free_queues", "is_own", "renamed"]
+__all__ = [
+    "adapter_config",
+    "adapter_type",
+    "cached_property",
+    "free_queues",
+    "has_model_slots",
+    "is_own",
+    "plugged_validator",
+    "rebuild",
+    "renamed",
+    "schema_validator",
+]
 
 
 def is_own(function: Any, package: str) -> bool:
@@ -67,3 +79,76 @@ def renamed(module: str, name: str, names: Mapping[str, str]) -> Any:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     warnings.warn(f"{module}.{name} is now {module}.{new}", DeprecationWarning, stacklevel=3)
     return getattr(sys.modules[module], new)
+
+
+# Pydantic and pydantic-core
+
+
+def schema_validator(core: Any, config: Any = None) -> Any:
+    """A SchemaValidator of a core schema as it stands, also where a class in it has a validator of
+    its own: pydantic-core would take that one, unless ``_use_prebuilt`` forbids it."""
+    from pydantic_core import SchemaValidator
+
+    make: Any = SchemaValidator
+    try:
+        return make(core, config, _use_prebuilt=False)
+    except TypeError:  # a pydantic-core that never takes those of classes has no such switch
+        return make(core, config)
+
+
+def plugged_validator(core: Any, adapter: Any, config: Any) -> Any:
+    """``schema_validator`` under the plugins of Pydantic (a tracer's), which see what is validated
+    with it. ``adapter`` is the TypeAdapter that the schema is of."""
+    try:
+        from pydantic.plugin._schema_validator import create_schema_validator
+    except ImportError:  # a Pydantic that keeps it elsewhere: plugins see nothing
+        return schema_validator(core, config)
+    kind: Any = adapter_type(adapter, object)
+    home, name = getattr(kind, "__module__", ""), getattr(kind, "__qualname__", str(kind))
+    make: Any = create_schema_validator
+    own = {"_use_prebuilt": False} if _takes(make, "_use_prebuilt") else {}
+    return make(core, kind, home, name, "TypeAdapter", config=config, **own)
+
+
+def adapter_type(adapter: Any, default: Any) -> Any:
+    """The type that a TypeAdapter was made for."""
+    return getattr(adapter, "_type", default)
+
+
+def adapter_config(adapter: Any) -> Any:
+    """The core configuration that was given with the type (``TypeAdapter(..., config=...)``)."""
+    given = getattr(adapter, "_config", None)
+    if not given:
+        return None
+    try:
+        from pydantic._internal._config import ConfigWrapper
+    except ImportError:  # a Pydantic that keeps it elsewhere
+        return None
+    return ConfigWrapper(given).core_config(title=None)
+
+
+def rebuild(thing: Any, names: Mapping[str, Any]) -> None:
+    """Complete a model class or a TypeAdapter whose annotations mention ``names``. Raises what
+    Pydantic raises where one is missing all the same."""
+    make = thing.model_rebuild if isinstance(thing, type) else thing.rebuild
+    # A Pydantic without this argument looks names up where it is called from, and not in ``names``.
+    known = {"_types_namespace": names} if _takes(make, "_types_namespace") else {}
+    make(force=True, raise_errors=True, **known)
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    return name in signature(function).parameters
+
+
+def has_model_slots(cls: type) -> bool:
+    """Whether instances of a Pydantic model keep what they hold under the names that
+    ``BaseModel`` documents, so that one can be made without validation and without defaults."""
+    return all(
+        hasattr(cls, name)
+        for name in (
+            "__pydantic_fields_set__",
+            "__pydantic_extra__",
+            "__pydantic_private__",
+            "__private_attributes__",
+        )
+    )

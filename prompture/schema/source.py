@@ -29,6 +29,7 @@ from typing import (
 
 from pydantic import TypeAdapter
 
+from prompture.compat import adapter_type
 from prompture.errors import SchemaError
 from prompture.forks import fork_lock
 
@@ -261,7 +262,7 @@ def _refuse_what_is_no_type(schema: Any) -> None:
 def _type_name(schema: Any) -> str:
     """``Receipt``, ``list_of_Receipt``, ``Cat_or_Dog``, ``int_by_str`` (a dict)."""
     if isinstance(schema, TypeAdapter):
-        return _type_name(getattr(schema, "_type", schema))
+        return _type_name(adapter_type(schema, "value"))
     origin, args = get_origin(schema), get_args(schema)
     if origin is Annotated:
         return _type_name(args[0])

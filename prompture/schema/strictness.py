@@ -18,7 +18,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from pydantic_core import PydanticKnownError, SchemaValidator
+from pydantic_core import PydanticKnownError
 
 from prompture.schema.core_schemas import Core, nodes_of, rebuilt
 
@@ -65,15 +65,6 @@ def quick(core: Core) -> Core:
 def full(core: Core) -> Core:
     """The schema that also mends what has one reading."""
     return Strictness(quick=False).changed(core)
-
-
-def compiled(core: Core, config: Any = None) -> SchemaValidator:
-    """A validator of the schema as it stands here, also where a class has one of its own."""
-    make: Any = SchemaValidator
-    try:
-        return make(core, config, _use_prebuilt=False)  # type: ignore[no-any-return]
-    except TypeError:  # a pydantic-core that uses those of classes never, and has no such switch
-        return make(core, config)  # type: ignore[no-any-return]
 
 
 class Strictness:

@@ -12,7 +12,7 @@ import re
 import sys
 import typing
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, UnionType
 from typing import Annotated, Any, get_args, get_origin
 
 import typing_extensions
@@ -24,6 +24,7 @@ from pydantic.errors import (
 )
 from pydantic_core import SchemaError as CoreSchemaError
 
+from prompture.compat import rebuild
 from prompture.errors import SchemaError
 from prompture.schema.pointer import pointer
 
@@ -89,9 +90,9 @@ def _complete(adapter: TypeAdapter[Any]) -> bool:
 def _completed(adapter: TypeAdapter[Any], schema: Any) -> TypeAdapter[Any]:
     names = caller_names()
     if isinstance(schema, type) and issubclass(schema, BaseModel):
-        schema.model_rebuild(force=True, raise_errors=True, _types_namespace=names)
+        rebuild(schema, names)
         return TypeAdapter(schema)
-    adapter.rebuild(force=True, raise_errors=True, _types_namespace=names)
+    rebuild(adapter, names)
     return adapter
 
 
@@ -157,7 +158,7 @@ def pydantic_form(schema: Any) -> Any:
 
 
 def _rebuilt(schema: Any, made: dict[Any, Any]) -> Any:
-    if isinstance(schema, typing._TypedDictMeta):  # type: ignore[attr-defined]
+    if typing.is_typeddict(schema):
         return made.get(schema) or _rebuilt_typed_dict(schema, made)
     args = get_args(schema)
     if not args or get_origin(schema) is typing.Literal:
@@ -173,7 +174,7 @@ def _with_args(schema: Any, args: tuple[Any, ...]) -> Any:
     if origin is Annotated:
         form: Any = Annotated
         return form[args]
-    if isinstance(schema, typing.types.UnionType) or origin is typing.Union:  # type: ignore[attr-defined]
+    if isinstance(schema, UnionType) or origin is typing.Union:
         return typing.Union[args]  # noqa: UP007
     return origin[args]
 

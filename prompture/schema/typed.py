@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator
 
+from prompture.compat import adapter_config, plugged_validator, schema_validator
 from prompture.errors import SchemaError
 from prompture.schema.chunked_validation import LARGE_CHARS, no_collection, yielding
 from prompture.schema.core_schemas import Core, nodes_of
 from prompture.schema.exact_json import refuse_infinite, to_json
 from prompture.schema.long_numbers import marked, reading_marks
 from prompture.schema.pydantic_errors import problems_of, validator_problem
-from prompture.schema.strictness import MENDABLE, compiled, full, quick
+from prompture.schema.strictness import MENDABLE, full, quick
 
 if TYPE_CHECKING:
     from prompture.schema.partial_typed import Shape
@@ -49,14 +50,8 @@ class _Validators:
 
     def _compiled(self, core: Core) -> Any:
         if isinstance(self._adapter.validator, SchemaValidator):
-            return compiled(core, self._config)
-        # Pydantic's plugins (a tracer's) see what is validated here too.
-        from pydantic.plugin._schema_validator import create_schema_validator
-
-        kind: Any = getattr(self._adapter, "_type", object)
-        home, name = getattr(kind, "__module__", ""), getattr(kind, "__qualname__", str(kind))
-        make: Any = create_schema_validator
-        return make(core, kind, home, name, "TypeAdapter", config=self._config, _use_prebuilt=False)
+            return schema_validator(core, self._config)
+        return plugged_validator(core, self._adapter, self._config)
 
 
 class TypedChecker:
@@ -77,7 +72,7 @@ class TypedChecker:
     def __init__(self, adapter: TypeAdapter[Any], json_schema: Mapping[str, Any]) -> None:
         traits = _Traits(adapter.core_schema)
         self._core = adapter.core_schema
-        self._config = config = config_of(adapter)
+        self._config = config = adapter_config(adapter)
         self._context: Any = None
         self._shape: Shape | None = None
         self._validators = _Validators(adapter, config)
@@ -168,18 +163,6 @@ class TypedChecker:
 
 def _loaded(text: str | bytes) -> Any:
     return json.loads(text)
-
-
-def config_of(adapter: TypeAdapter[Any]) -> Any:
-    """The configuration that was given with the type itself (``TypeAdapter(..., config=...)``)."""
-    given = getattr(adapter, "_config", None)
-    if not given:
-        return None
-    try:
-        from pydantic._internal._config import ConfigWrapper
-    except ImportError:  # a Pydantic that keeps it elsewhere
-        return None
-    return ConfigWrapper(given).core_config(title=None)
 
 
 def _mentions_secret(node: Any) -> bool:

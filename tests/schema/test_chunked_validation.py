@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from prompture.compat import schema_validator
 from prompture.schema import chunked_validation
 from prompture.schema.check import InvalidValue
 from prompture.schema.chunked_validation import no_collection, yielding
 from prompture.schema.source import source
-from prompture.schema.strictness import compiled
 
 
 class Row(BaseModel):
@@ -38,14 +38,14 @@ LISTS: list[tuple[Any, Any]] = [(list[int], [1, "x"]), (dict[str, Row], {"a": {}
 
 
 def test_values_and_errors_are_the_same() -> None:
-    plain, made = source(Table), compiled(yielding(TypeAdapter(Table).core_schema))
+    plain, made = source(Table), schema_validator(yielding(TypeAdapter(Table).core_schema))
     assert made.validate_json(json.dumps(GOOD)) == plain.validate(GOOD)
     for schema, value in [(Table, BAD), *LISTS]:
         adapter = TypeAdapter(schema)
         found = []
         for validate in (
             adapter.validate_json,
-            compiled(yielding(adapter.core_schema)).validate_json,
+            schema_validator(yielding(adapter.core_schema)).validate_json,
         ):
             with pytest.raises(ValueError, match="validation error") as caught:
                 validate(json.dumps(value))
@@ -56,7 +56,7 @@ def test_values_and_errors_are_the_same() -> None:
 def test_it_lets_others_run_after_each_item(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses = []
     monkeypatch.setattr(chunked_validation, "_pause", lambda value: pauses.append(1) or value)
-    compiled(yielding(TypeAdapter(Table).core_schema)).validate_json(json.dumps(GOOD))
+    schema_validator(yielding(TypeAdapter(Table).core_schema)).validate_json(json.dumps(GOOD))
     assert len(pauses) == 5  # two rows, two sizes, the list of them; a union is left alone
 
 

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined, SchemaValidator, to_json
 
+from prompture.compat import has_model_slots, schema_validator
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pydantic_errors import problems_of
-from prompture.schema.strictness import compiled
 
 Siblings: TypeAlias = Callable[[], Mapping[str, Any]]
 """The complete values of the container so far, by their keys in the JSON."""
@@ -65,7 +65,7 @@ class PartValidator:
     @property
     def validator(self) -> SchemaValidator:
         if self._made is None:
-            self._made = compiled(self._schema(), self._config)
+            self._made = schema_validator(self._schema(), self._config)
         return self._made
 
     def read(self, value: Any) -> Any:
@@ -266,6 +266,10 @@ def model_builder(cls: Any, names: list[str]) -> Callable[[dict[str, Any], dict[
     Not ``model_construct``, which would put defaults where the document may yet say otherwise.
     """
     blank = dict.fromkeys(names)
+    if not has_model_slots(cls):
+        return lambda values, extra: cls.model_construct(
+            set(values), **{**blank, **values, **extra}
+        )
     takes_more = cls.model_config.get("extra") == "allow"
     has_private = bool(cls.__private_attributes__)
     set_slot = object.__setattr__
