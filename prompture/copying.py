@@ -20,7 +20,7 @@ _packing: ContextVar[frozenset[int]] = ContextVar("packing", default=frozenset()
 """Errors being packed: one that leads back to itself is packed once."""
 
 
-class Portable:
+class PicklableError:
     """An exception that is copied and pickled whole; put before the class of exception."""
 
     _carries_cause: ClassVar[bool] = True

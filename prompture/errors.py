@@ -46,7 +46,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from prompture.copying import Portable
+from prompture.copying import PicklableError
 
 if TYPE_CHECKING:
     from prompture.money import Bill
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from prompture.types import Completion
 
 
-class PromptureError(Portable, Exception):
+class PromptureError(PicklableError, Exception):
     """Base of every error this package raises.
 
     Attributes:

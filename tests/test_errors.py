@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import prompture
-from prompture.copying import Portable
+from prompture.copying import PicklableError
 from prompture.errors import (
     AgentError,
     BudgetExceeded,
@@ -264,7 +264,9 @@ def test_every_other_exception_with_an_init_of_its_own_is_portable() -> None:
         found |= {c for c in below if c.__module__.startswith("prompture.")}
     made = {c for c in found if "__init__" in vars(c) and not issubclass(c, PromptureError)}
     assert {"PartialJSONError", "InvalidValue"} <= {c.__name__ for c in made}
-    assert {c.__name__ for c in made if not issubclass(c, Portable)} == {"Busy"}  # never gets out
+    assert {c.__name__ for c in made if not issubclass(c, PicklableError)} == {
+        "Busy"
+    }  # never gets out
     error = PartialJSONError("a comma is missing", 7, line=2)
     for how in COPIES:
         got = how(error)

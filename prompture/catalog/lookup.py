@@ -1,4 +1,4 @@
-"""Finding a model in the sources under any of its names."""
+"""Finding a model in the sources under any of its model_names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from prompture.catalog import names
+from prompture.catalog import model_names
 from prompture.catalog.models import FREE, Entry, Rates
 from prompture.catalog.price_rules import times
 from prompture.catalog.sources import CatalogSource
@@ -17,30 +17,30 @@ def listed(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry
     found = _listed(sources, provider, model)
     if found is None or provider != "amazon-bedrock":
         return found
-    bare = names.bare_bedrock(model)
+    bare = model_names.bare_bedrock(model)
     place = place_of(bare)
     if place is None:
         return found
     if "aws-us-gov" in model:
         place = "us-gov"
     plain = bare.removeprefix(f"{place}.") if place else bare
-    forms = names.bedrock_forms(f"global.{plain}")
+    forms = model_names.bedrock_forms(f"global.{plain}")
     worldwide = next((e for e in (_exact(sources, provider, f) for f in forms) if e), None)
     return priced_at(place, found, worldwide)
 
 
 def _listed(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry | None:
-    for owner, name in names.candidates(provider, model):
+    for owner, name in model_names.candidates(provider, model):
         entry = _exact(sources, owner, name)
         if entry is not None:
-            return entry if provider not in names.LOCAL else _local(entry)
+            return entry if provider not in model_names.LOCAL else _local(entry)
     dated = _dated(sources, provider, model)
     if dated is not None:
         return dated
     if provider == "openrouter" and model.endswith(":free"):
         base = listed(sources, provider, model.removesuffix(":free"))
         return None if base is None else replace(base, id=model, rates=FREE)
-    if provider in names.LOCAL and not model.endswith("-cloud"):
+    if provider in model_names.LOCAL and not model.endswith("-cloud"):
         return _local(Entry(provider=provider, id=model, name=model))
     return None
 
@@ -54,7 +54,8 @@ def _dated(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry
     """An undated name or ``-latest``, where all dated ones cost the same: the newest of them."""
     for source in sources:
         entries = [
-            source.get(provider, i) for i in names.newest_of(model, list(source.models(provider)))
+            source.get(provider, i)
+            for i in model_names.newest_of(model, list(source.models(provider)))
         ]
         known = [entry for entry in entries if entry is not None]
         if known and all(entry.rates == known[0].rates for entry in known):

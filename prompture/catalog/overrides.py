@@ -22,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from prompture.catalog import names
+from prompture.catalog import model_names
 from prompture.catalog.models import RATE_NAMES, Rates, Tier
 from prompture.catalog.price_rules import times, with_rules
 from prompture.catalog.records import dollars
@@ -43,7 +43,7 @@ class Overrides:
         """The caller's rates for a model, however its id is decorated."""
         if not self.table:
             return None
-        for key in (*names.candidates(provider, model), (provider, "*")):
+        for key in (*model_names.candidates(provider, model), (provider, "*")):
             if key in self.table:
                 return self.table[key]
         return None

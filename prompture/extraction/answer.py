@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prompture.copying import Portable
+from prompture.copying import PicklableError
 from prompture.extraction.strategy import Plan
 from prompture.schema.candidates import DOUBTFUL, Candidate, Found
 from prompture.schema.check import InvalidValue, Problem
@@ -29,7 +29,7 @@ _CANDIDATES = 40
 """Values of one answer that the schema is asked about, at most."""
 
 
-class Rejected(Portable, Exception):
+class Rejected(PicklableError, Exception):
     """An answer that does not satisfy the schema. ``plain`` is the JSON it gave, in the
     schema's own shape, or UNREAD where there was none. ``shown`` are the problems with the
     places they have in the answer itself, as the model wrote it."""

@@ -6,7 +6,7 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from prompture.copying import Portable
+from prompture.copying import PicklableError
 from prompture.traces import Problem as Problem
 
 PROBLEM_LIMIT = 50
@@ -15,7 +15,7 @@ PROBLEM_LIMIT = 50
 EXCERPT_LENGTH = 60
 
 
-class InvalidValue(Portable, ValueError):
+class InvalidValue(PicklableError, ValueError):
     """A value does not satisfy its schema; ``problems`` says where and why.
 
     ``total`` counts every problem found, of which ``problems`` holds the first 50.

@@ -19,7 +19,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid4
 
-from prompture.copying import Portable
+from prompture.copying import PicklableError
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pointer import Segment, pointer
 
@@ -41,7 +41,7 @@ _MISREAD = re.compile(
 )
 
 
-class Doubtful(Portable, ValueError):
+class Doubtful(PicklableError, ValueError):
     """The text is JSON, and not to be taken. ``reason`` quotes none of it."""
 
     def __init__(self, reason: str) -> None:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from prompture.copying import Portable
+from prompture.copying import PicklableError
 from prompture.schema.lexemes import (
     BARE_KEY,
     BARE_VALUE,
@@ -45,7 +45,7 @@ DEPTH_LIMIT = 200  # as in pydantic-core's parser
 _PLACEHOLDER = "a placeholder stands for a value"
 
 
-class Unreadable(Portable, Exception):
+class Unreadable(PicklableError, Exception):
     """This is no value; ``final`` where guessing on would risk a wrong one."""
 
     def __init__(self, reason: str, at: int, *, final: bool = False) -> None:

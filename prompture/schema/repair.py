@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from prompture.copying import Portable
+from prompture.copying import PicklableError
 from prompture.schema.candidates import MARK, SCALAR, Candidate, Found, Search, from_reading
 from prompture.schema.exact_json import Doubtful, ExactDecoder
 from prompture.schema.exact_json import read_exactly as read_exactly
@@ -25,7 +25,7 @@ _REASONING = re.compile(r"\s*<(think|thinking|thought|reasoning|analysis)>", re.
 _REASONING_END = re.compile(r"</(?:think|thinking|thought|reasoning|analysis)>", re.IGNORECASE)
 
 
-class NotJSON(Portable, ValueError):
+class NotJSON(PicklableError, ValueError):
     """There is no JSON value in the text.
 
     ``reason`` is short and quotes none of it. ``truncated``: there is the beginning of one, and

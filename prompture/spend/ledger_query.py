@@ -19,7 +19,7 @@ from prompture.errors import ConfigurationError, UnknownModel
 from prompture.money import ZERO, Cost, add_usd, format_usd
 from prompture.spend.database import Database, is_url
 from prompture.spend.ledger import default_place, journals_of, ledger_errors, log, opened, take_over
-from prompture.spend.rows import COLUMNS, clean, usage_of
+from prompture.spend.ledger_rows import COLUMNS, clean, usage_of
 from prompture.wire.loading import load_json
 
 BY = ("provider", "model", "day", "status")
@@ -102,7 +102,7 @@ class LedgerReader:
     def rows(
         self, *, since: datetime | None = None, columns: Iterable[str] = COLUMNS
     ) -> Iterator[dict[str, Any]]:
-        """The calls as dicts of columns (see ``rows.COLUMNS``), oldest first."""
+        """The calls as dicts of columns (see ``ledger_rows.COLUMNS``), oldest first."""
         wanted = list(dict.fromkeys(("at", "id", *columns)))
         sql = (
             f"SELECT {', '.join(wanted)} FROM calls"  # noqa: S608 - names of our own columns

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 from prompture import given
 from prompture.drivers.meter import Meter, inherited, metering
 from prompture.errors import ConfigurationError
-from prompture.spend.rows import clean
+from prompture.spend.ledger_rows import clean
 
 P = ParamSpec("P")
 R = TypeVar("R")

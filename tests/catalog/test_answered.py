@@ -10,7 +10,7 @@ import pytest
 from prompture import catalog
 from prompture.catalog import Catalog, Rates, cost_of
 from prompture.catalog.lookup import place_of
-from prompture.catalog.names import is_same_model
+from prompture.catalog.model_names import is_same_model
 from prompture.catalog.records import entry_from
 from prompture.catalog.sources import built_in
 from prompture.drivers import registry

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prompture.catalog import Catalog, canonical, names
+from prompture.catalog import Catalog, canonical, model_names
 from prompture.catalog.lookup import place_of
 from prompture.catalog.records import dollars, entry_from
 from prompture.catalog.sources import built_in, parse, snapshot
@@ -101,7 +101,7 @@ def test_every_listed_name_finds_itself_with_its_own_price() -> None:
     source = snapshot()
     assert source is not None
     for provider in source.providers:
-        if provider in names.LOCAL:
+        if provider in model_names.LOCAL:
             continue
         assert canonical(provider) == provider
         for entry in source.entries(provider):

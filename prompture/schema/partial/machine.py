@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-from prompture.copying import Portable
+from prompture.copying import PicklableError
 from prompture.schema.pointer import Segment
 from prompture.schema.pointer import pointer as pointer_of
 
@@ -28,7 +28,7 @@ _BLOCK = 65_536
 """Characters matched at a time: a repeated group takes about 200 bytes for each round."""
 
 
-class PartialJSONError(Portable, ValueError):
+class PartialJSONError(PicklableError, ValueError):
     """The text is not JSON (or not yet, when `incomplete`).
 
     `offset` counts characters from 0 over everything fed, `line` and `column` from 1. `path` is
