@@ -12,10 +12,10 @@ from prompture import given
 from prompture.agents.arun import aiterate
 from prompture.agents.effects import AgentFlow
 from prompture.agents.events import AgentEvent, Final
-from prompture.agents.loop import agent_flow
+from prompture.agents.loop import RunLimits, RunSettings, agent_flow
 from prompture.agents.record import AgentResult
 from prompture.agents.run import iterate
-from prompture.agents.setup import RunLimits, RunSettings, Setup, set_up
+from prompture.agents.setup import Setup, set_up
 from prompture.agents.tools import Approve, FunctionTool, Tools, by_name, tool
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.messages import message_of

@@ -1,4 +1,4 @@
-"""What a run needs besides its messages: limits, settings, and the agent ready for one driver.
+"""An agent made ready for one driver.
 
 Ready means: the tools in the driver's schema dialect, the way to ask for the output, and the
 request without the conversation. The strategies for the output, the rewriting of its schema and
@@ -10,30 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
 
-from prompture import given
-from prompture.agents.tools import Approve, FunctionTool
+from prompture.agents.tools import FunctionTool
 from prompture.drivers.core import BaseDriver
-from prompture.drivers.meter import Meter
 from prompture.drivers.provider import Features
-from prompture.errors import (
-    CallLimitExceeded,
-    ConfigurationError,
-    CostLimitExceeded,
-    SchemaError,
-    StepLimitExceeded,
-    TimeLimitExceeded,
-    TokenLimitExceeded,
-)
+from prompture.errors import SchemaError
 from prompture.extraction.answer import ParsedAnswer, Rejected, read
 from prompture.extraction.strategy import Plan, plan, strategies
-from prompture.money import Charge, add_usd, format_usd
 from prompture.schema.check import InvalidValue
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import Source
-from prompture.types import JSON, Completion, Message, Request, Tool, ToolCall
+from prompture.types import Completion, Message, Request, Tool, ToolCall
 
 T = TypeVar("T")
 _LOOSE = "openai-compatible"
@@ -45,94 +33,6 @@ _BY_TEXT = (
     " satisfies this JSON Schema, with no words around it:\n{schema}"
 )
 _UNLESS = " and call no tool"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunLimits:
-    """What a run may use: calls of the model, of tools, tokens, US dollars, seconds.
-
-    Tokens and dollars are those of all calls, also inside tools. They are checked before each
-    call of the model, so that the last call may pass the limit; a ``Budget`` reserves beforehand.
-    """
-
-    steps: int = 25
-    tool_calls: int | None = None
-    tokens: int | None = None
-    usd: Decimal | None = None
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if given.count(self.steps, "max_steps") is None:
-            raise ConfigurationError("max_steps is None: a run without a limit may never end")
-        given.count(self.tool_calls, "max_tool_calls", least=0)
-        given.count(self.tokens, "max_total_tokens", least=0)
-        given.number(self.usd, "max_usd", least=0, wanted="US dollars, 0 or more")
-        given.number(self.seconds, "max_seconds", least=0, wanted="seconds, 0 or more")
-
-    def check_steps(self, taken: int) -> None:
-        """Raise StepLimitExceeded where no step is left."""
-        if taken >= self.steps:
-            raise StepLimitExceeded(
-                f"no final answer after {taken} steps; raise max_steps={self.steps}, or see what"
-                f" the trace shows",
-                limit=self.steps,
-            )
-
-    def check_calls(self, made: int, asked: int) -> None:
-        """Raise CallLimitExceeded where the calls asked for would pass the limit."""
-        if self.tool_calls is not None and made + asked > self.tool_calls:
-            raise CallLimitExceeded(
-                f"the model asks for {asked} tool calls after {made}, and max_tool_calls is"
-                f" {self.tool_calls}",
-                limit=self.tool_calls,
-            )
-
-    def check_spent(self, charges: list[Charge]) -> None:
-        """Raise where tokens or dollars are used up (TokenLimitExceeded, CostLimitExceeded), or
-        where a price is unknown and dollars are limited."""
-        if self.tokens is not None:
-            used = sum(c.usage.total_tokens for c in charges)
-            if used >= self.tokens:
-                raise TokenLimitExceeded(
-                    f"{used} tokens are used, and max_total_tokens is {self.tokens}",
-                    limit=self.tokens,
-                )
-        if self.usd is None:
-            return
-        unknown = next((c.cost.reason for c in charges if c.cost.usd is None), None)
-        if unknown is not None:
-            raise CostLimitExceeded(
-                f"max_usd is set, but the price of a call is unknown ({unknown})", limit=self.usd
-            )
-        spent = add_usd(c.cost.usd for c in charges if c.cost.usd is not None)
-        if spent >= self.usd:
-            raise CostLimitExceeded(
-                f"${format_usd(spent)} is spent, and max_usd is {format_usd(self.usd)}",
-                limit=self.usd,
-            )
-
-    def out_of_time(self) -> TimeLimitExceeded:
-        """The error of a run whose time is up."""
-        return TimeLimitExceeded(
-            f"no final answer within max_seconds={self.seconds:g}", limit=self.seconds
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSettings:
-    """What a run is given besides the driver and the messages.
-
-    ``now`` is the clock, in seconds. ``tool_timeout`` is seconds for one call of a tool.
-    """
-
-    limits: RunLimits
-    now: Callable[[], float]
-    context: object = None
-    budget: Meter | None = None
-    approve: Approve | None = None
-    tool_timeout: float | None = None
-    parallel: int = 8
-    max_retries: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,28 +140,19 @@ def _output_instructions(source: Source[Any], made: Plan, tools: bool) -> str:
 class Setup(Generic[T]):
     """An agent ready for one driver.
 
-    ``template`` is the request without the conversation; its messages are the instructions.
-    ``calls_in_text``: the model has no native tools, so that calls are asked for and read in the
+    ``name`` is ``"provider/model"``. ``template`` is the request without the conversation; its
+    messages are the instructions. ``rewrites`` are those of the tools' schemas, by name. ``calls_in_text``: the model has no native tools, so that calls are asked for and read in the
     prompted format. ``looser`` makes the setup with a less strict way to ask for the output.
     """
 
     driver: BaseDriver
+    name: str
     tools: Mapping[str, FunctionTool]
     template: Request
     output: FinalOutput[T] | None
     calls_in_text: bool
     rewrites: Mapping[str, Rewrite] = field(default_factory=dict)
     looser: Callable[[], Setup[T]] | None = None
-
-    @property
-    def name(self) -> str:
-        """``"provider/model"``."""
-        return f"{self.driver.provider.name}/{self.template.model or self.driver.model}"
-
-    def restore(self, name: str, arguments: JSON) -> JSON:
-        """Undo the rewriting of a tool's schema in the arguments that the model gave."""
-        restored: JSON = self.rewrites[name].restore(arguments)
-        return restored
 
 
 def set_up(
@@ -305,6 +196,7 @@ def set_up(
 
     return Setup(
         driver=driver,
+        name=f"{driver.provider.name}/{request.model or driver.model}",
         tools=tools,
         template=request,
         output=output,

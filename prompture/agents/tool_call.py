@@ -1,23 +1,26 @@
 """The life of a tool call, except its execution.
 
-Which calls of an answer are run; what is checked before; what the model is sent as the result.
+Which calls of an answer are run; what is checked before; what the model is sent as the result, and
+how a function's return value becomes that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from inspect import isasyncgen, isgenerator
 from typing import Any
 
 from prompture.agents.context import Context
 from prompture.agents.record import OpenStep, RunRecord, Status, ToolUse
-from prompture.agents.results import UnserializableResult, tool_content
 from prompture.agents.setup import Setup
 from prompture.agents.tools import Approve, FunctionTool, ToolRetry
 from prompture.errors import BudgetExceeded, ToolFailed
+from prompture.media import file, image, media_type_of
 from prompture.money import Bill, Charge
 from prompture.schema.check import InvalidValue
-from prompture.types import JSON, ToolCall
+from prompture.schema.rewriting import Rewrite
+from prompture.types import Document, File, Image, Part, Text, ToolCall
 
 MAX_REASON_CHARS = 1000
 """Characters of an exception's message, or of a reason, that the model is sent."""
@@ -25,6 +28,9 @@ MAX_HUNG = 4
 """Calls of one tool that may hang in threads; further ones are not started."""
 MAX_CALLS = 128
 """Tool calls of one answer that are run."""
+MAX_MEDIA_BYTES = 20_000_000
+MAX_MEDIA = 20
+"""Pictures and files of one result."""
 _FAILURES = frozenset({"invalid", "retry", "failed", "timeout"})
 
 
@@ -143,15 +149,15 @@ def prepare(
     call: ToolCall,
     tools: Mapping[str, FunctionTool],
     *,
-    restore: Callable[[str, JSON], JSON],
+    rewrites: Mapping[str, Rewrite],
     context: Context[object],
     approve: Approve | None,
     timeout: float | None,
 ) -> PendingToolCall:
     """Check a call. Unknown names and invalid arguments are settled at once.
 
-    ``restore`` undoes the rewriting of the tool's schema. ``approve`` and ``timeout`` are the
-    agent's, for a tool that has none of its own.
+    ``rewrites`` are those of the tools' schemas, which are undone in the arguments. ``approve`` and
+    ``timeout`` are the agent's, for a tool that has none of its own.
     """
     pending = PendingToolCall(call=call, context=context)
     tool = tools.get(call.name)
@@ -162,7 +168,7 @@ def prepare(
     if call.arguments is None:
         return _invalid(pending, f"- {call.problem or 'not a JSON object'}")
     try:
-        values = tool.validate(restore(call.name, call.arguments))
+        values = tool.signature.source.validate(rewrites[tool.name].restore(call.arguments))
     except InvalidValue as exc:
         return _invalid(pending, "\n".join(f"- {problem}" for problem in exc.problems))
     except Exception as exc:  # a user's validator may raise anything
@@ -225,7 +231,7 @@ class ToolSelection:
         pending = prepare(
             call,
             setup.tools,
-            restore=setup.restore,
+            rewrites=setup.rewrites,
             context=context,
             approve=self.approve,
             timeout=self.timeout,
@@ -257,3 +263,100 @@ class ToolSelection:
             if use.status == "failed" and use.error and tool and tool.on_error == "raise":
                 kind = type(use.error).__name__
                 raise ToolFailed(f"tool {tool.name!r} raised {kind}", tool=tool.name) from use.error
+
+
+class UnserializableResult(ValueError):
+    """A result that no model can be shown; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContent:
+    """``content`` for the turn; ``cut`` is the length in characters before it was cut, else 0."""
+
+    content: str | tuple[Part, ...]
+    cut: int = 0
+
+
+def tool_content(value: object, *, max_chars: int) -> ToolContent:
+    """Text as it is, parts and pictures as parts, anything else as JSON by Pydantic.
+
+    Raises UnserializableResult for what is none of those.
+    """
+    if isinstance(value, str):
+        return _text(value, max_chars)
+    if _is_media(value):
+        return _parts((value,), max_chars)
+    if isinstance(value, (list, tuple)) and any(map(_is_media, value)):
+        return _parts(value, max_chars)
+    return _text(_json(value), max_chars)
+
+
+def _text(text: str, limit: int) -> ToolContent:
+    if len(text) <= limit:
+        return ToolContent(text)
+    note = f"\n[cut: the first {limit:,} of {len(text):,} characters]"
+    return ToolContent(text[:limit] + note, len(text))
+
+
+def _is_media(value: object) -> bool:
+    if isinstance(value, (Text, Document, Image, File, bytes, bytearray, memoryview)):
+        return True
+    return hasattr(value, "save") and hasattr(value, "mode") and hasattr(value, "size")
+
+
+def _parts(values: Iterable[object], limit: int) -> ToolContent:
+    parts: list[Part] = []
+    left, media, cut = limit, 0, 0
+    for value in values:
+        part = _part(value)
+        if isinstance(part, (Image, File)):
+            media += len(part.data or b"")
+            if media > MAX_MEDIA_BYTES or len(parts) >= MAX_MEDIA:
+                raise UnserializableResult(
+                    f"it returned more pictures or files than {MAX_MEDIA} or {MAX_MEDIA_BYTES:,}"
+                    f" bytes"
+                )
+            parts.append(part)
+            continue
+        text = _text(part.text, max(left, 0))
+        left -= len(part.text)
+        cut += text.cut
+        parts.append(Text(str(text.content)))
+    return ToolContent(tuple(parts), cut)
+
+
+def _part(value: object) -> Text | Document | Image | File:
+    if isinstance(value, (Text, Document, Image, File)):
+        return value
+    if isinstance(value, str):
+        return Text(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _of_bytes(bytes(value))
+    return image(value) if _is_media(value) else Text(_json(value))
+
+
+def _of_bytes(data: bytes) -> Text | Image | File:
+    kind = media_type_of(data)
+    if kind and kind.startswith("image/"):
+        return image(data)
+    if kind:
+        return file(data)
+    try:
+        return Text(data.decode())
+    except UnicodeDecodeError:
+        raise UnserializableResult(
+            f"it returned {len(data):,} bytes that are no text and no picture"
+        ) from None
+
+
+def _json(value: object) -> str:
+    from pydantic_core import PydanticSerializationError, to_json
+
+    if isgenerator(value) or isasyncgen(value):
+        raise UnserializableResult("it returned a generator; return a list")
+    try:
+        return to_json(value, by_alias=True, inf_nan_mode="strings").decode()
+    except (PydanticSerializationError, ValueError, RecursionError) as exc:
+        raise UnserializableResult(
+            f"it returned a {type(value).__name__}, of which no JSON can be made"
+        ) from exc

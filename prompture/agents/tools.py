@@ -29,15 +29,13 @@ class ToolRetry(Exception):
     """Raise it in a tool, with a message for the model, which may then call again."""
 
 
+@dataclass(slots=True, eq=False)
 class BackgroundCall:
     """A call of a tool's function under way. ``is_over`` is True once it has returned; ``thread``
     is None where it runs in none of its own."""
 
-    __slots__ = ("is_over", "thread")
-
-    def __init__(self, thread: Thread | None) -> None:
-        self.thread = thread
-        self.is_over = False
+    thread: Thread | None
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
