@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import named
 from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.tool_calls import named
 from prompture.codecs.usage import Counts
 from prompture.codecs.values import request_id, section, tool_call
 from prompture.errors import ProtocolError
@@ -31,7 +31,7 @@ def read_message(body: Any, headers: Mapping[str, str]) -> Completion:
     blocks = body.get("content") if isinstance(body, Mapping) else None
     if not isinstance(blocks, list) or not all(isinstance(b, Mapping) for b in blocks):
         raise ProtocolError(f"anthropic: expected a message with content, got {shape(body)}")
-    blocks = list(_told_apart(blocks))
+    blocks = list(_with_unique_ids(blocks))
     calls = tuple(_call(b) for b in blocks if b.get("type") == "tool_use")
     raw_stop = body.get("stop_reason")
     text = "".join(_texts(blocks, "text"))
@@ -51,7 +51,7 @@ def read_message(body: Any, headers: Mapping[str, str]) -> Completion:
     )
 
 
-def _told_apart(blocks: list[Any]) -> Iterator[JSON]:
+def _with_unique_ids(blocks: list[Any]) -> Iterator[JSON]:
     """The blocks, with an id for a call that has none, or that of another call: each must be
     answered by its id."""
     taken: set[str] = set()

@@ -7,9 +7,9 @@ from typing import Any
 
 from prompture.codecs.anthropic_answer import UNPARSED, read_body, read_message
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import Calls, answered, arguments_of
 from prompture.codecs.faults import is_error, stream_error
 from prompture.codecs.folding import EventFolding
+from prompture.codecs.tool_calls import CallAssembler, answered, arguments_of
 from prompture.codecs.usage import merged
 from prompture.codecs.values import read_arguments, section
 from prompture.errors import ProtocolError
@@ -31,7 +31,7 @@ class AnthropicStream(EventFolding):
         self._blocks: list[dict[str, Any]] = []
         self._pieces: dict[tuple[int, str], list[str]] = {}
         self._slots: dict[int, int] = {}
-        self._calls = Calls()
+        self._calls = CallAssembler()
         self._ended = False
 
     def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
@@ -96,8 +96,8 @@ class AnthropicStream(EventFolding):
             block = self._blocks[self._slot(event, "text")]
             block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
 
-    def _input(self, slot: int, said: Any, deltas: list[Delta]) -> None:
-        piece = arguments_of(said)
+    def _input(self, slot: int, fragment: Any, deltas: list[Delta]) -> None:
+        piece = arguments_of(fragment)
         self._pieces.setdefault((slot, "input"), []).append(piece)
         if self._blocks[slot].get("type") == "tool_use":
             self._calls.add(deltas, place=slot, arguments=piece)
@@ -107,11 +107,11 @@ class AnthropicStream(EventFolding):
         if slot is None:
             return
         block = self._blocks[slot]
-        self._tell_whole(slot, deltas)
+        self._emit_input(slot, deltas)
         self._fill(slot, block)
 
-    def _tell_whole(self, slot: int, deltas: list[Delta]) -> None:
-        """Tell the input that stood in the block's start, where no piece of it came."""
+    def _emit_input(self, slot: int, deltas: list[Delta]) -> None:
+        """Emit the input that stood in the block's start, where no piece of it came."""
         block = self._blocks[slot]
         whole = block.get("input") if block.get("type") == "tool_use" else None
         if whole and not block.get(UNPARSED) and not any(self._pieces.get((slot, "input"), ())):
@@ -119,7 +119,7 @@ class AnthropicStream(EventFolding):
 
     def _end(self, deltas: list[Delta]) -> None:
         for slot in self._slots.values():
-            self._tell_whole(slot, deltas)
+            self._emit_input(slot, deltas)
         self._calls.flush(deltas, final=True)
 
     def _fill(self, slot: int, block: dict[str, Any]) -> None:

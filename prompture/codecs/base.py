@@ -32,12 +32,12 @@ class Endpoint:
     def secrets(self) -> tuple[str, ...]:
         """The keys that no error, log or ledger may hold: see ``prompture.wire.secrets``."""
         # Every call asks. The mappings may be a caller's, who may have changed them since.
-        said = (*self.headers.items(), None, *self.options.items())
-        keys = self._known.get(said)
+        settings = (*self.headers.items(), None, *self.options.items())
+        keys = self._known.get(settings)
         if keys is None:
             keys = self._secrets()
             self._known.clear()
-            self._known[said] = keys
+            self._known[settings] = keys
         return keys
 
     def _secrets(self) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from typing import Any
 from prompture import errors
 from prompture.codecs.anthropic_answer import UNPARSED
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import named
 from prompture.codecs.fault_classes import Fault, is_too_long
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.tool_calls import named
 from prompture.codecs.usage import Counts
 from prompture.codecs.values import request_id, section, tool_call
 from prompture.errors import ProtocolError, ProviderError

@@ -8,8 +8,8 @@ from typing import Any
 from prompture.codecs.anthropic_answer import UNPARSED
 from prompture.codecs.base import Endpoint
 from prompture.codecs.bedrock_answer import is_call, read_answer, read_body, read_failure
-from prompture.codecs.calls import Calls, answered, arguments_of
 from prompture.codecs.folding import Folding
+from prompture.codecs.tool_calls import CallAssembler, answered, arguments_of
 from prompture.codecs.usage import merged
 from prompture.codecs.values import read_arguments, section
 from prompture.errors import ProtocolError
@@ -29,7 +29,7 @@ class ConverseStream(Folding):
         self._body: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
         self._pieces: dict[tuple[int, str], list[str]] = {}
-        self._calls = Calls()
+        self._calls = CallAssembler()
 
     def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
         for message in self._frames.feed(chunk):
@@ -43,9 +43,9 @@ class ConverseStream(Folding):
         kind = message.headers.get(":event-type", "")
         if message.headers.get(":message-type") in ("exception", "error"):
             name = message.headers.get(":exception-type") or message.headers.get(":error-code")
-            told = message.headers.get(":error-message", "").encode()
+            stated = message.headers.get(":error-message", "").encode()
             raise read_failure(
-                HTTPResponse(200, {}, message.payload or told), self.endpoint, name or "error"
+                HTTPResponse(200, {}, message.payload or stated), self.endpoint, name or "error"
             )
         event = parse_object(message.payload.decode("utf-8", "replace") or "{}")
         index = event.get("contentBlockIndex")
@@ -121,21 +121,21 @@ class ConverseStream(Folding):
 
     def _block(self, index: int, started: JSON) -> dict[str, Any]:
         """A block with the pieces that came for it."""
-        said = {key: "".join(pieces) for (i, key), pieces in self._pieces.items() if i == index}
+        joined = {key: "".join(pieces) for (i, key), pieces in self._pieces.items() if i == index}
         block = dict(started)
-        if "toolUse" in started or "toolUse" in said:
-            block["toolUse"] = {**started.get("toolUse", {}), **_input(said.get("toolUse", ""))}
+        if "toolUse" in started or "toolUse" in joined:
+            block["toolUse"] = {**started.get("toolUse", {}), **_input(joined.get("toolUse", ""))}
         elif "citationsContent" in started:
-            content = [{"text": said.get("text", "")}]
+            content = [{"text": joined.get("text", "")}]
             block["citationsContent"] = {**started["citationsContent"], "content": content}
-        elif "text" in said:
-            block["text"] = said["text"]
-        elif "redactedContent" in said:
-            block["reasoningContent"] = {"redactedContent": said["redactedContent"]}
-        elif "thought" in said or "signature" in said:
-            thought = {"text": said.get("thought", "")}
-            if "signature" in said:
-                thought["signature"] = said["signature"]
+        elif "text" in joined:
+            block["text"] = joined["text"]
+        elif "redactedContent" in joined:
+            block["reasoningContent"] = {"redactedContent": joined["redactedContent"]}
+        elif "thought" in joined or "signature" in joined:
+            thought = {"text": joined.get("thought", "")}
+            if "signature" in joined:
+                thought["signature"] = joined["signature"]
             block["reasoningContent"] = {"reasoningText": thought}
         return block
 

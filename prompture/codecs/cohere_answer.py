@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import distinct
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.tool_calls import distinct
 from prompture.codecs.usage import Counts
 from prompture.codecs.values import objects, section, string, tool_call
 from prompture.errors import (
@@ -155,11 +155,11 @@ def _kind(status: int, message: str) -> type[ProviderError] | None:
 def raise_error(body: JSON, endpoint: Endpoint, headers: Mapping[str, str] | None = None) -> None:
     """Raise where a good answer, or an event of a stream, says that it failed: with ``error``
     (and ``error_type``), or with a ``message`` that is only words."""
-    said = body.get("error") or body.get("message")
-    if not said or (isinstance(said, Mapping) and not body.get("error")):
+    message = body.get("error") or body.get("message")
+    if not message or (isinstance(message, Mapping) and not body.get("error")):
         return
     code = string(body, "error_type")
-    fault = fault_of({"error": said, "code": code} if code else {"error": said})
+    fault = fault_of({"error": message, "code": code} if code else {"error": message})
     response = HTTPResponse(200, headers or {}, json.dumps(body).encode())
     kind = ToolArgumentsInvalid if code == "INVALID_TOOL_GENERATION" else None
     raise provider_error(response, endpoint, fault, kind=kind or _kind(200, fault.message))

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import Calls, answered
 from prompture.codecs.cohere_answer import raise_error, read_answer, read_body
 from prompture.codecs.folding import EventFolding
+from prompture.codecs.tool_calls import CallAssembler, answered
 from prompture.codecs.usage import merged
 from prompture.codecs.values import objects, section, string
 from prompture.types import JSON, Completion, Delta
@@ -27,7 +27,7 @@ class CohereStream(EventFolding):
         self._body: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, list[str]]] = {}
         self._plan: list[str] = []
-        self._calls = Calls()
+        self._calls = CallAssembler()
         self._citations: list[Any] = []
         self._logprobs: list[Any] = []
         self._ended = False

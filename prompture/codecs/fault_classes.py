@@ -17,13 +17,13 @@ from prompture.types import JSON
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What an error body says. ``error`` is its inner object, empty where it has none; ``told``
-    is False where the body says nothing in JSON, and ``message`` is ours."""
+    """What an error body says. ``error`` is its inner object, empty where it has none; ``is_stated``
+    is False where the body is not JSON or has no message in it, and ``message`` is ours."""
 
     message: str
     codes: tuple[str, ...]
     error: JSON
-    told: bool = True
+    is_stated: bool = True
 
     @property
     def code(self) -> str | None:
@@ -178,7 +178,7 @@ def is_wrong_address(status: int, fault: Fault) -> bool:
         return False
     if _ADDRESS.search(fault.message):
         return not _OF_MODELS.search(fault.message)
-    return not fault.told
+    return not fault.is_stated
 
 
 def _sure(fault: Fault) -> Iterator[str]:
@@ -216,10 +216,13 @@ _QUOTA = re.compile(
 def _by_details(cls: type[ProviderError], fault: Fault) -> type[ProviderError]:
     """What a status means where the body says more (OpenRouter's metadata, Google's details)."""
     metadata = fault.error.get("metadata")
-    said = metadata if isinstance(metadata, Mapping) else {}
-    if cls is errors.PermissionDenied and ("flagged_input" in said or "reasons" in said):
+    details = metadata if isinstance(metadata, Mapping) else {}
+    if cls is errors.PermissionDenied and ("flagged_input" in details or "reasons" in details):
         return errors.ContentFiltered
-    if cls is errors.QuotaExhausted and said.get("limit_source") == "openrouter_in_flight_budget":
+    if (
+        cls is errors.QuotaExhausted
+        and details.get("limit_source") == "openrouter_in_flight_budget"
+    ):
         return errors.RateLimitError
     if cls is errors.RateLimitError and _is_quota(fault):
         return errors.QuotaExhausted

@@ -51,7 +51,7 @@ def _wrapped(message: str) -> Fault | None:
     except UnreadableJSON:
         return None
     found = _fault_of(body)
-    return found if found.message and found.message != message and found.told else None
+    return found if found.message and found.message != message and found.is_stated else None
 
 
 def _fault_of(body: Any) -> Fault:
@@ -65,13 +65,13 @@ def _fault_of(body: Any) -> Fault:
         if all(isinstance(each, Mapping) for each in inner) and (
             len(inner) > 1 or inner[0].get("loc")
         ):
-            told = "; ".join(_one_of_many(each) for each in inner)
-            return Fault(told, tuple(_codes(inner[0], outer)), inner[0])
+            text = "; ".join(_one_of_many(each) for each in inner)
+            return Fault(text, tuple(_codes(inner[0], outer)), inner[0])
         inner = inner[0] if isinstance(inner[0], Mapping) else str(inner[0])
     if isinstance(inner, Mapping):
         message = _message(inner, outer)
-        told = message if message is not None else f"the body is {shape(body)}"
-        return Fault(told, tuple(_codes(inner, outer)), inner, told=message is not None)
+        text = message if message is not None else f"the body is {shape(body)}"
+        return Fault(text, tuple(_codes(inner, outer)), inner, is_stated=message is not None)
     return Fault(str(inner), tuple(_codes({}, outer)), {})
 
 
@@ -111,8 +111,8 @@ def fault_of_response(response: HTTPResponse) -> Fault:
     except UnreadableJSON:
         start = response.body[:PAGE_BYTES].decode(errors="replace").strip()
         kind = response.headers.get("content-type", "no content type")
-        told = f"answered with {kind}: {start!r}" if start else "empty answer"
-        return Fault(told, (), {}, told=False)
+        text = f"answered with {kind}: {start!r}" if start else "empty answer"
+        return Fault(text, (), {}, is_stated=False)
     return fault_of(body)
 
 
@@ -127,8 +127,8 @@ def provider_error(
     ``kind`` where the dialect knows the class better. No key of the endpoint is left in it."""
     found = fault or fault_of_response(response)
     status = response.status
-    if status < 400 and (said := _stated_status(found)):
-        status = said
+    if status < 400 and (stated := _stated_status(found)):
+        status = stated
     cls = kind or error_class(status, found)
     if cls is errors.RateLimitError and _used_up(response.headers):
         cls = errors.QuotaExhausted

@@ -45,7 +45,7 @@ class Folding(ABC):
         self._head = b""
         self._began = False
         self._is_odd = False
-        self._pairs: Pairs | None = None
+        self._pairs: SurrogatePairs | None = None
 
     def feed(self, chunk: bytes) -> list[Delta]:
         if self._error is not None:
@@ -66,7 +66,7 @@ class Folding(ABC):
             # Without an escape there is no half of a character.
             if b"\\u" not in chunk and chunk[-1:] != b"\\":
                 return deltas
-            self._pairs = Pairs()
+            self._pairs = SurrogatePairs()
         return self._pairs.joined(deltas)
 
     def close(self) -> Completion:
@@ -122,7 +122,7 @@ class Folding(ABC):
         """Whether the last event came, after which nothing can be missing."""
 
     def _stopped(self) -> bool:
-        """Whether the provider has said why it stopped: enough where no last event comes."""
+        """Whether the provider has stated why it stopped: enough where no last event comes."""
         return self._terminated()
 
     def _reads_objects(self) -> bool:
@@ -152,18 +152,18 @@ class Folding(ABC):
         return True
 
     def _lost(self) -> PromptureError:
-        said = self.endpoint.provider
+        provider = self.endpoint.provider
         if not self._is_framed(self._head):
             kind = HTTPResponse(200, {}, self._head).kind(self.endpoint.secrets())
-            return ProtocolError(f"{said}: expected a stream of events, got {kind}")
-        return ConnectionLost(f"{said}: the stream ended before {self.last}")
+            return ProtocolError(f"{provider}: expected a stream of events, got {kind}")
+        return ConnectionLost(f"{provider}: the stream ended before {self.last}")
 
     def _with_partial(self, error: PromptureError) -> PromptureError:
         if error.partial is None:
             partial = self.partial()
-            said = partial.text or partial.reasoning or partial.refusal or partial.tool_calls
+            has_content = partial.text or partial.reasoning or partial.refusal or partial.tool_calls
             # A lost stream says always what it had: nothing, then.
-            if said or partial.usage.reported or isinstance(error, ConnectionLost):
+            if has_content or partial.usage.reported or isinstance(error, ConnectionLost):
                 error.partial = partial
         return error
 
@@ -251,7 +251,7 @@ def paired(text: str) -> str:
     return text
 
 
-class Pairs:
+class SurrogatePairs:
     """Holds the first half of a character back until its second comes."""
 
     __slots__ = ("_held",)
@@ -266,15 +266,15 @@ class Pairs:
     def _one(self, delta: Delta) -> Delta | None:
         changed: dict[str, Any] = {}
         for name in ("text", "reasoning", "refusal", "tool_arguments"):
-            said: str = getattr(delta, name)
-            if not said or (said.isascii() and not self._held):
+            piece: str = getattr(delta, name)
+            if not piece or (piece.isascii() and not self._held):
                 continue
             place = (name, delta.tool_index)
-            whole = self._held.pop(place, "") + said
+            whole = self._held.pop(place, "") + piece
             if _FIRST <= whole[-1] < _SECOND:
                 whole, self._held[place] = whole[:-1], whole[-1]
             whole = paired(whole)
-            if whole != said:
+            if whole != piece:
                 changed[name] = whole
         if not changed:
             return delta

@@ -82,7 +82,7 @@ def _model_turn(message: Message, model: str) -> Body:
     native = message.native
     if native is not None and native.dialect == DIALECT:
         # An empty text is an answer's, but no part of a request ("empty text parameter").
-        kept = [p for p in native.payload.get("parts", ()) if not _says_nothing(p)]
+        kept = [p for p in native.payload.get("parts", ()) if not _is_empty(p)]
         return {"role": "model", **native.payload, "parts": kept}
     text = text_only(message)
     parts: list[Body] = [{"text": text}] if text else []
@@ -148,7 +148,7 @@ def _part(part: Part, root: str) -> Body:
     return {"fileData": _file_data(part, root)}
 
 
-def _says_nothing(part: Body) -> bool:
+def _is_empty(part: Body) -> bool:
     return part.keys() <= {"text", "thought"} and not part.get("text")
 
 

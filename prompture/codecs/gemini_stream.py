@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import named
 from prompture.codecs.folding import Folding
 from prompture.codecs.gemini_answer import (
     call_id,
@@ -19,6 +18,7 @@ from prompture.codecs.gemini_answer import (
     read_answer,
     words_of,
 )
+from prompture.codecs.tool_calls import named
 from prompture.codecs.usage import merged
 from prompture.codecs.values import objects
 from prompture.errors import ProtocolError

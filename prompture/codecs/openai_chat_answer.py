@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import distinct, free_arguments, function_of
 from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
+from prompture.codecs.tool_calls import distinct, free_arguments, function_of
 from prompture.codecs.usage import Counts
 from prompture.codecs.values import request_id, section, tool_call
 from prompture.errors import ProtocolError, ProviderError

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import Calls, answered, function_of
 from prompture.codecs.faults import is_error, stream_error
 from prompture.codecs.folding import EventFolding
 from prompture.codecs.openai_chat_answer import (
@@ -24,6 +23,7 @@ from prompture.codecs.openai_chat_answer import (
 )
 from prompture.codecs.openai_chat_fast import TextTemplate
 from prompture.codecs.think import ThinkSplitter, split_thinking
+from prompture.codecs.tool_calls import CallAssembler, answered, function_of
 from prompture.codecs.usage import merged
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
@@ -48,7 +48,7 @@ class OpenAIChatStream(EventFolding):
         self._reasoning_key = "reasoning_content"
         self._thoughts: list[str] = []
         self._think = ThinkSplitter() if quirks.think_tags else None
-        self._calls = Calls()
+        self._calls = CallAssembler()
         self._kept: dict[str, list[Any]] = {}
         self._chunks: list[Any] = []
         self._content: list[str] = []
@@ -119,8 +119,8 @@ class OpenAIChatStream(EventFolding):
     def _ended_by(self, body: JSON) -> None:
         """An error ends the stream; the usage that it states is then the whole of it."""
         stops = (c.get("finish_reason") for c in body.get("choices") or ())
-        told = "error" if body.get("usage") else None
-        self._finish = self._finish or next(filter(None, stops), told)
+        otherwise = "error" if body.get("usage") else None
+        self._finish = self._finish or next(filter(None, stops), otherwise)
 
     def _count(self, usage: Any) -> None:
         if isinstance(usage, Mapping):
@@ -141,7 +141,7 @@ class OpenAIChatStream(EventFolding):
 
     def _message(self, message: JSON, deltas: list[Delta]) -> None:
         """A whole message in a chunk of a stream. It may repeat what came before it: only what
-        is new is told."""
+        is new becomes deltas."""
         rest = dict(message)
         text, thought = split_content(message.get("content"))
         if self._text or self._reasoning:
@@ -210,23 +210,15 @@ class OpenAIChatStream(EventFolding):
 
     def _tool(self, part: JSON, deltas: list[Delta]) -> None:
         custom = part.get("custom")
-        if isinstance(custom, Mapping):
-            self._calls.add(
-                deltas,
-                place=part.get("index"),
-                id=part.get("id"),
-                name=custom.get("name"),
-                arguments=custom.get("input"),
-                free=True,
-            )
-            return
-        function = function_of(part)
+        free = isinstance(custom, Mapping)
+        function = custom if free else function_of(part)
         self._calls.add(
             deltas,
             place=part.get("index"),
             id=part.get("id"),
             name=function.get("name"),
-            arguments=function.get("arguments"),
+            arguments=function.get("input" if free else "arguments"),
+            free=free,
         )
 
     def _terminated(self) -> bool:
@@ -243,8 +235,8 @@ class OpenAIChatStream(EventFolding):
     def _so_far(self) -> Completion:
         text, reasoning = "".join(self._text), "".join(self._reasoning)
         if self._think and not reasoning:
-            # Only the end of thoughts tells those whose opening tag stood in the prompt; they
-            # have been told as text by then.
+            # Thoughts whose opening tag stood in the prompt are known only by their closing
+            # tag; by then they have gone out as text.
             reasoning, text = split_thinking(text)
         return completion(
             body=self._body,
@@ -269,9 +261,9 @@ class OpenAIChatStream(EventFolding):
         return Native(DIALECT, payload) if payload else None
 
 
-def _rest(whole: str, told: str) -> str:
-    """What of a text that is said again has not been told; nothing where it differs."""
-    return whole[len(told) :] if whole.startswith(told) else ""
+def _rest(whole: str, emitted: str) -> str:
+    """What of a repeated text is new; nothing where it differs."""
+    return whole[len(emitted) :] if whole.startswith(emitted) else ""
 
 
 _MERGED = ("text", "summary", "thinking")

@@ -259,12 +259,12 @@ def echoed(items: Iterable[Item], stored: bool) -> Iterator[Item]:
         return
     for item in whole:
         if item.get("type") == "message":
-            yield {"role": "assistant", "content": _said(item)}
+            yield {"role": "assistant", "content": _item_text(item)}
         elif item.get("type") != "reasoning":
             yield {key: value for key, value in item.items() if key != "id"}
 
 
-def _said(item: Item) -> str:
+def _item_text(item: Item) -> str:
     parts = item.get("content") or ()
     return "".join(str(p.get("text") or p.get("refusal") or "") for p in parts)
 

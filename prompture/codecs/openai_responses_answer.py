@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import free_arguments, named
 from prompture.codecs.faults import fault_of, provider_error, raise_if_error
 from prompture.codecs.openai_models import DIALECT
 from prompture.codecs.stops import stop_reason
+from prompture.codecs.tool_calls import free_arguments, named
 from prompture.codecs.usage import Counts
 from prompture.codecs.values import request_id, section, tool_call
 from prompture.errors import InvalidRequest, ProtocolError, ProviderError
@@ -94,11 +94,11 @@ CALLS = ("function_call", "custom_tool_call")
 def made_of(item: JSON) -> ToolCall:
     """The call that an item is."""
     free = item.get("type") == "custom_tool_call"
-    said = free_arguments(str(item.get("input") or "")) if free else item.get("arguments")
+    arguments = free_arguments(str(item.get("input") or "")) if free else item.get("arguments")
     return tool_call(
         id=str(item.get("call_id") or item.get("id") or ""),
         name=str(item.get("name") or ""),
-        arguments=said,
+        arguments=arguments,
     )
 
 

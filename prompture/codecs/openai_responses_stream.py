@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.calls import answered, arguments_of
 from prompture.codecs.faults import is_error, stream_error
 from prompture.codecs.folding import EventFolding
 from prompture.codecs.openai_responses_answer import (
@@ -18,6 +17,7 @@ from prompture.codecs.openai_responses_answer import (
     read_body,
     thoughts,
 )
+from prompture.codecs.tool_calls import answered, arguments_of
 from prompture.codecs.usage import merged
 from prompture.codecs.values import section
 from prompture.types import JSON, Completion, Delta
@@ -29,7 +29,7 @@ _THOUGHT = ("response.reasoning_summary_text.delta", "response.reasoning_text.de
 
 @dataclass(slots=True)
 class _Item:
-    """What came of one output item: the item itself, and the pieces told as deltas."""
+    """What came of one output item: the item itself, and the pieces emitted as deltas."""
 
     item: JSON = field(default_factory=dict)
     text: list[str] = field(default_factory=list)
@@ -44,7 +44,7 @@ class ResponsesStream(EventFolding):
     """The terminal event holds the whole response; what came before it makes the deltas.
 
     Whatever a provider did not send as a delta (some send an item only when it is done) is
-    told when the item, or the response, is complete.
+    emitted when the item, or the response, is complete.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -108,17 +108,17 @@ class ResponsesStream(EventFolding):
         piece = event.get("delta")
         if not isinstance(piece, str) or not piece:
             return
-        said = event.get("output_index")
-        index = said if isinstance(said, int) else max(self._items, default=0)
+        place = event.get("output_index")
+        index = place if isinstance(place, int) else max(self._items, default=0)
         index = self._by_id.get(str(event.get("item_id")), index)
         slot = self._slot(index)
         if kind == "response.output_text.delta":
-            deltas += _told(slot.text, Delta(text=piece), piece)
+            deltas += _append(slot.text, Delta(text=piece), piece)
         elif kind == "response.refusal.delta":
-            deltas += _told(slot.refusal, Delta(refusal=piece), piece)
+            deltas += _append(slot.refusal, Delta(refusal=piece), piece)
         elif kind == "response.function_call_arguments.delta" and slot.call is not None:
             delta = Delta(tool_index=slot.call, tool_arguments=piece)
-            deltas += _told(slot.arguments, delta, piece)
+            deltas += _append(slot.arguments, delta, piece)
         elif kind in _THOUGHT:
             key = "content" if kind == _THOUGHT[1] else "summary"
             part = event.get("content_index" if key == "content" else "summary_index")
@@ -152,7 +152,7 @@ class ResponsesStream(EventFolding):
         return [Delta(reasoning=gap + piece)]
 
     def _done_item(self, index: int, item: JSON) -> list[Delta]:
-        """The item is whole: tell what no delta told."""
+        """The item is whole: emit what no delta has brought."""
         deltas = self._added(index, item)
         slot = self._slot(index)
         slot.item, slot.done = item, True
@@ -197,17 +197,17 @@ class ResponsesStream(EventFolding):
         return {**self._response, "output": [item for item in items if item]}
 
 
-def _told(pieces: list[str], delta: Delta, piece: str) -> list[Delta]:
+def _append(pieces: list[str], delta: Delta, piece: str) -> list[Delta]:
     pieces.append(piece)
     return [delta]
 
 
 def _rest(whole: str, pieces: list[str]) -> str:
-    """What of ``whole`` the pieces have not told."""
-    told = "".join(pieces)
-    if not whole.startswith(told) or len(whole) == len(told):
+    """What of ``whole`` the pieces have not emitted."""
+    emitted = "".join(pieces)
+    if not whole.startswith(emitted) or len(whole) == len(emitted):
         return ""
-    pieces.append(whole[len(told) :])
+    pieces.append(whole[len(emitted) :])
     return pieces[-1]
 
 

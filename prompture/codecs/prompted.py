@@ -176,8 +176,8 @@ def _instructed(messages: list[Message], words: str) -> list[Message]:
     at = next((i for i, m in enumerate(messages) if m.role == "system"), None)
     if at is None:
         return [Message(role="system", content=words), *messages]
-    turn, said_there = messages[at], text_only(messages[at])
-    messages[at] = replace(turn, content=f"{said_there}\n\n{words}" if said_there else words)
+    turn, existing = messages[at], text_only(messages[at])
+    messages[at] = replace(turn, content=f"{existing}\n\n{words}" if existing else words)
     return messages
 
 
@@ -254,8 +254,8 @@ class PromptedStream:
     codec: Prompted
     inner: StreamDecoder
     scanner: CallScanner | None
-    _said: list[str] = field(default_factory=list)
-    _told: int = 0
+    _texts: list[str] = field(default_factory=list)
+    _call_count: int = 0
 
     def feed(self, chunk: bytes) -> list[Delta]:
         try:
@@ -277,16 +277,16 @@ class PromptedStream:
     def _pieces(self, pieces: list[str | ToolCall]) -> Iterator[Delta]:
         for piece in pieces:
             if isinstance(piece, str):
-                self._said.append(piece)
+                self._texts.append(piece)
                 yield Delta(text=piece)
                 continue
             yield Delta(
-                tool_index=self._told,
+                tool_index=self._call_count,
                 tool_id=piece.id,
                 tool_name=piece.name,
                 tool_arguments=piece.raw_arguments,
             )
-            self._told += 1
+            self._call_count += 1
 
     def close(self) -> Completion:
         try:
@@ -296,13 +296,13 @@ class PromptedStream:
             raise
         if self.scanner is not None:
             list(self._pieces(self.scanner.close()))
-            completion = _with_calls(completion, "".join(self._said), self.scanner)
+            completion = _with_calls(completion, "".join(self._texts), self.scanner)
         return self.codec._wrapped(completion)
 
     def partial(self) -> Completion:
         """What has come so far; a call that is not whole is still text."""
         completion = self.inner.partial()
         if self.scanner is not None:
-            text = "".join(self._said) + self.scanner.held
+            text = "".join(self._texts) + self.scanner.held
             completion = _with_calls(completion, text, self.scanner)
         return self.codec._wrapped(completion)

@@ -240,29 +240,29 @@ class CallScanner:
             first = at == start and not self._spoken and not self.calls
             seen = self._look(text, at, last=last, first=first)
             if isinstance(seen, _Block):
-                self._say(text[done:at], out)
+                self._emit(text[done:at], out)
                 out += seen.calls
                 self.calls += seen.calls
                 done = seen.end
             elif isinstance(seen, _Wait):
-                self._say(text[done:at], out)
+                self._emit(text[done:at], out)
                 self._held = [text[at:]]
                 self._closing = seen.closing
                 self._edge = text[-len(seen.closing) :] if seen.closing else ""
                 return out
-        self._say(text[done:], out)
+        self._emit(text[done:], out)
         self._held = []
         return out
 
-    def _say(self, words: str, out: list[str | ToolCall]) -> None:
+    def _emit(self, words: str, out: list[str | ToolCall]) -> None:
         whole = self._gap + words
         if not self._spoken and self.calls:
             whole = whole.lstrip()
-        said = whole.rstrip()
-        self._gap = whole[len(said) :]
-        if said:
+        visible = whole.rstrip()
+        self._gap = whole[len(visible) :]
+        if visible:
             self._spoken = True
-            out.append(said)
+            out.append(visible)
 
     def _look(self, text: str, at: int, *, last: bool, first: bool) -> _Block | _Wait | None:
         if self._failures > MAX_FAILURES:

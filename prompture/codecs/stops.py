@@ -36,7 +36,7 @@ def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False)
     reason is a stop; a word that nobody knows is ``"unknown"``, never an error.
     """
     reason = _BY_RAW.get(raw) if type(raw) is str else None
-    return _told(reason or _read(raw), called=called, refused=refused)
+    return _refined(reason or _read(raw), called=called, refused=refused)
 
 
 def _read(raw: str | None) -> StopReason:
@@ -49,7 +49,7 @@ def _read(raw: str | None) -> StopReason:
     return _BY_RAW.get(word) or _BY_RAW.get(kind) or ("error" if is_broken else "unknown")
 
 
-def _told(reason: StopReason, *, called: bool, refused: bool) -> StopReason:
+def _refined(reason: StopReason, *, called: bool, refused: bool) -> StopReason:
     if reason in ("stop", "tool_calls") and refused:
         return "refusal"
     if reason == "stop" and called:

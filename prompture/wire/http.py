@@ -91,11 +91,11 @@ class HTTPResponse:
 
     def kind(self, keys: Iterable[str] | None = None) -> str:
         """What the body is, in words."""
-        said = self.headers.get("content-type", "no content type").partition(";")[0]
+        stated = self.headers.get("content-type", "no content type").partition(";")[0]
         known = tuple(keys or ())
         # Where the keys are not known, any other word of the server's may be one of them.
-        quotable = _MEDIA_TYPE(said) if known else said in _USUAL
-        name = scrub(said, known) if quotable else "an odd content type"
+        quotable = _MEDIA_TYPE(stated) if known else stated in _USUAL
+        name = scrub(stated, known) if quotable else "an odd content type"
         kind = f"{name}, {len(self.body):,} bytes"
         start = self.body[:PAGE_BYTES].decode(errors="replace").strip()
         # The start of a page tells what went wrong; the start of an answer is the document's.

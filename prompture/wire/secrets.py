@@ -19,7 +19,7 @@ LEAST_PIECE = 12
 """Characters in a row of a key that are taken for a piece of it: shorter ones stand in words."""
 _MARGIN = 8192
 """Characters behind a cut that are looked at too: a key may begin before it."""
-_TOLD = re.compile(r"[*•·●∙#]{2,}|\.{2,}|…|[xX]{3,}")
+_ELISION = re.compile(r"[*•·●∙#]{2,}|\.{2,}|…|[xX]{3,}")
 """What servers write in the place of a key's middle."""
 _LOWER = str.maketrans({chr(65 + n): chr(97 + n) for n in range(26)})
 _NAMED = re.compile(r"key|token|secret|passw|auth|credential|cookie|signature|sig$", re.IGNORECASE)
@@ -140,7 +140,7 @@ def _unmasked(text: str, key: str) -> str:
     low = key.translate(_LOWER)
     kept: list[str] = []
     done = 0
-    for found in _TOLD.finditer(text):
+    for found in _ELISION.finditer(text):
         if found.start() < done:
             continue
         start = found.start() - _common_end(text[done : found.start()], low)

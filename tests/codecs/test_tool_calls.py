@@ -1,4 +1,4 @@
-"""Calls that are put together out of fragments, in every way that servers cut them."""
+"""CallAssembler that are put together out of fragments, in every way that servers cut them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompture.codecs.calls import Calls, distinct
+from prompture.codecs.tool_calls import CallAssembler, distinct
 from prompture.errors import ProtocolError
 from prompture.types import Delta, ToolCall
 
@@ -19,8 +19,8 @@ ARGUMENTS = st.dictionaries(st.text(max_size=3), st.text(max_size=5) | st.intege
 WANTED = st.lists(st.tuples(NAMES, ARGUMENTS), min_size=1, max_size=4)
 
 
-def fold(fragments: list[Fragment]) -> tuple[list[Delta], Calls]:
-    calls, deltas = Calls(), list[Delta]()
+def fold(fragments: list[Fragment]) -> tuple[list[Delta], CallAssembler]:
+    calls, deltas = CallAssembler(), list[Delta]()
     for fragment in fragments:
         calls.add(deltas, **{"place": None, **fragment})
     calls.flush(deltas, final=True)

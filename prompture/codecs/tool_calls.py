@@ -21,8 +21,8 @@ from prompture.wire.loading import UnreadableJSON, load_json
 
 
 @dataclass(slots=True)
-class Call:
-    """One call so far. ``told`` is its place among the deltas, None before the first; ``wire``
+class FragmentedCall:
+    """One call so far. ``index`` counts the calls in the deltas, None before the first; ``wire``
     is the id as it came, which may be another call's too; ``free`` says that its arguments are
     free text (OpenAI's custom tools), which becomes the field ``input``."""
 
@@ -30,7 +30,7 @@ class Call:
     wire: str = ""
     name: str = ""
     pieces: list[str] = field(default_factory=list)
-    told: int | None = None
+    index: int | None = None
     position: int = 0
     free: bool = False
 
@@ -39,22 +39,22 @@ class Call:
         text = "".join(self.pieces)
         return free_arguments(text) if self.free else text
 
-    def says(self, text: str) -> bool:
+    def has_arguments(self, text: str) -> bool:
         """Whether these are the arguments already, whole."""
-        said = "".join(self.pieces)
-        if text == said:
+        own = "".join(self.pieces)
+        if text == own:
             return self.is_whole()
         if not self.is_whole():
             return False
         try:
-            return bool(load_json(said) == load_json(text))
+            return bool(load_json(own) == load_json(text))
         except UnreadableJSON:
             return False
 
     def is_blank(self) -> bool:
         """Whether the arguments are an empty object, which some gateways put before the real
-        ones, as Anthropic's ``input: {}`` stands there; it is told once the call is over."""
-        return "".join(self.pieces).strip() == "{}" and self.told is None
+        ones, as Anthropic's ``input: {}`` stands there; it goes out once the call is over."""
+        return "".join(self.pieces).strip() == "{}" and self.index is None
 
     def is_whole(self) -> bool:
         """Whether the arguments are an object: what follows is another call's."""
@@ -74,17 +74,17 @@ def _is_object(text: str) -> bool:
         return False
 
 
-class Calls:
+class CallAssembler:
     """The calls of one answer."""
 
-    __slots__ = ("_calls", "_last", "_places", "_prefix", "_told")
+    __slots__ = ("_calls", "_emitted", "_last", "_places", "_prefix")
 
     def __init__(self, prefix: str = "call_") -> None:
         """``prefix`` begins the ids of calls that get none."""
-        self._calls: list[Call] = []
-        self._places: dict[int | None, Call] = {}
-        self._last: Call | None = None
-        self._told = 0
+        self._calls: list[FragmentedCall] = []
+        self._places: dict[int | None, FragmentedCall] = {}
+        self._last: FragmentedCall | None = None
+        self._emitted = 0
         self._prefix = prefix
 
     def __bool__(self) -> bool:
@@ -100,7 +100,7 @@ class Calls:
         arguments: Any = "",
         free: bool = False,
     ) -> None:
-        """Take a fragment. A call is told once its arguments begin, or another call does: until
+        """Take a fragment. A call goes out once its arguments begin, or another call does: until
         then, more of its name may come."""
         place = whole(place)
         id, name = str(id or ""), str(name or "")
@@ -115,15 +115,15 @@ class Calls:
             call.wire, call.id = id, call.id or self._unique(id)
         if name:
             _name(call, name)
-        if call.pieces and text.lstrip()[:1] == "{" and call.says(text):
-            return  # a server that flushes its parser in the end says them once more
+        if call.pieces and text.lstrip()[:1] == "{" and call.has_arguments(text):
+            return  # a server that flushes its parser at the end sends them once more
         if call.is_blank() and text.strip():
             call.pieces.clear()
         if text:
             call.pieces.append(text)
         call.free = call.free or free
         if call.name and text and not (call.free or call.is_blank()):
-            self._tell(call, text, deltas)
+            self._emit(call, text, deltas)
 
     def begin(self, deltas: list[Delta], *, place: int, id: str, name: str) -> None:
         """A call whose beginning the provider marks: no guess is needed."""
@@ -134,15 +134,15 @@ class Calls:
         self._last = self._places[place] = call
 
     def flush(self, deltas: list[Delta], *, final: bool = False) -> None:
-        """Tell the calls that were held back; free text only in the end, when it is whole."""
+        """Emit the calls that were held back; free text only at the end, when it is whole."""
         for call in self._calls:
-            if call.told is None and call.name and (final or not call.free):
-                self._tell(call, "", deltas)
+            if call.index is None and call.name and (final or not call.free):
+                self._emit(call, "", deltas)
 
     def so_far(self) -> tuple[ToolCall, ...]:
         """The calls that have a name."""
         named = [call for call in self._calls if call.name]
-        named.sort(key=lambda call: self._told if call.told is None else call.told)
+        named.sort(key=lambda call: self._emitted if call.index is None else call.index)
         return tuple(
             tool_call(id=self._id(call), name=call.name, arguments=call.text()) for call in named
         )
@@ -159,33 +159,37 @@ class Calls:
             if begun and not call.name:
                 raise ProtocolError("a tool call came without the tool's name")
 
-    def _id(self, call: Call) -> str:
+    def _id(self, call: FragmentedCall) -> str:
         return call.id or f"{self._prefix}{call.position}"
 
-    def _tell(self, call: Call, text: str, deltas: list[Delta]) -> None:
-        if call.told is not None:
-            deltas.append(Delta(tool_index=call.told, tool_arguments=text))
+    def _emit(self, call: FragmentedCall, text: str, deltas: list[Delta]) -> None:
+        if call.index is not None:
+            deltas.append(Delta(tool_index=call.index, tool_arguments=text))
             return
-        call.told, self._told = self._told, self._told + 1
-        # What was told is what the completion will say.
+        call.index, self._emitted = self._emitted, self._emitted + 1
+        # The id that went out is the one that the completion must have.
         call.id = self._id(call)
         deltas.append(
             Delta(
-                tool_index=call.told,
+                tool_index=call.index,
                 tool_id=call.id,
                 tool_name=call.name,
                 tool_arguments=call.text(),
             )
         )
 
-    def _call(self, place: int | None, *, id: str, name: str, text: str) -> Call | None:
+    def _call(self, place: int | None, *, id: str, name: str, text: str) -> FragmentedCall | None:
         """The call that a fragment belongs to, or a new one; None where it says nothing."""
         here = self._places.get(place)
         if id and (known := self._of_id(id, here)) is not None:
             # Two calls may have one id: the second then has a name, behind a whole first. What
             # is said again under the same index as well is one call, and so is what follows an
             # empty object.
-            again = here is known and place is not None and (known.is_blank() or known.says(text))
+            again = (
+                here is known
+                and place is not None
+                and (known.is_blank() or known.has_arguments(text))
+            )
             anew = name and not again and (text.strip() or here is not known) and known.is_whole()
             return self._open() if anew else known
         if here is not None:
@@ -205,7 +209,7 @@ class Calls:
                 return last
         return self._open()
 
-    def _of_id(self, id: str, here: Call | None) -> Call | None:
+    def _of_id(self, id: str, here: FragmentedCall | None) -> FragmentedCall | None:
         if here is not None and here.wire == id:
             return here
         return next((call for call in reversed(self._calls) if call.wire == id), None)
@@ -214,13 +218,15 @@ class Calls:
         taken = any(call.id == id for call in self._calls)
         return f"{id}_{len(self._calls) - 1}" if taken else id
 
-    def _open(self) -> Call:
-        call = Call(position=len(self._calls))
+    def _open(self) -> FragmentedCall:
+        call = FragmentedCall(position=len(self._calls))
         self._calls.append(call)
         return call
 
     @staticmethod
-    def _is_another(here: Call, *, place: int | None, id: str, name: str, text: str) -> bool:
+    def _is_another(
+        here: FragmentedCall, *, place: int | None, id: str, name: str, text: str
+    ) -> bool:
         """Whether a fragment at this call's place opens a call of its own."""
         begun = bool("".join(here.pieces).strip())
         if id and here.wire:
@@ -236,11 +242,11 @@ class Calls:
         return begun or (place is None and not here.wire and not alike)
 
 
-def _name(call: Call, name: str) -> None:
+def _name(call: FragmentedCall, name: str) -> None:
     """Take a name: the first, the same again, the whole of what began, or another piece."""
-    if not call.name or (call.told is None and name.startswith(call.name)):
+    if not call.name or (call.index is None and name.startswith(call.name)):
         call.name = name
-    elif call.told is None and not "".join(call.pieces).strip():
+    elif call.index is None and not "".join(call.pieces).strip():
         call.name += name
 
 
@@ -290,7 +296,7 @@ def named(completion: Completion) -> Completion:
 def answered(completion: Completion, provider: str) -> Completion:
     """The completion of a stream. Raises ProtocolError where it holds nothing, not even a word
     of why it ended."""
-    said = completion.text or completion.reasoning or completion.refusal
-    if completion.raw_stop is None and not said and not completion.tool_calls:
+    text = completion.text or completion.reasoning or completion.refusal
+    if completion.raw_stop is None and not text and not completion.tool_calls:
         raise ProtocolError(f"{provider}: the stream ended without an answer")
     return named(completion)
