@@ -8,6 +8,7 @@ import datetime
 import enum
 import json
 import sys
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypedDict
@@ -32,6 +33,7 @@ from prompture.errors import SchemaError
 from prompture.schema.check import InvalidValue
 from prompture.schema.partial import PartialParser, Snapshot
 from prompture.schema.partial_typed import PLAIN, PartialReader
+from prompture.schema.partial_typed import reader as partial_typed_reader
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import source
 from tests.schema.strategies import pairs
@@ -426,3 +428,64 @@ def test_lists_are_copied_where_references_are_not_counted(monkeypatch: pytest.M
         view.plain(parser.snapshot())
         shown.append(view._plain._containers[0].lists[-1])
     assert shown == [[], [1], [1, 2], [1, 2, 3]]
+
+
+def _seconds_a_look(items: int) -> float:
+    reader = PartialReader(rewrite({}, "plain", exact=True).codec, PLAIN)
+    parser = PartialParser()
+    text = json.dumps([*range(items)])
+    pieces = [text[at : at + 3] for at in range(0, len(text), 3)]
+    began = time.process_time()
+    for piece in pieces:
+        parser.feed(piece)
+        reader.plain(parser.snapshot())
+    return (time.process_time() - began) / len(pieces)
+
+
+@pytest.mark.skipif(not partial_typed_reader._COUNTED, reason="references are not counted")
+def test_a_look_at_a_long_list_costs_what_is_new() -> None:
+    """A copy of 20,000 items would take thirty times as long as a look takes."""
+    assert _seconds_a_look(20_000) < 4 * _seconds_a_look(1_000)
+
+
+class Entry(BaseModel):
+    name: str
+    tags: list[str] = []
+
+
+class Register(BaseModel):
+    entries: list[Entry]
+    totals: dict[str, list[int]] = {}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    entries=st.lists(
+        st.builds(dict, name=st.text(max_size=4), tags=st.lists(st.text(max_size=3), max_size=3)),
+        max_size=5,
+    ),
+    dialect=st.sampled_from(DIALECTS),
+    size=st.integers(1, 5),
+    choices=st.randoms(use_true_random=False),
+)
+def test_no_typed_value_changes_once_it_was_returned(
+    entries: list[Any], dialect: str, size: int, choices: Any
+) -> None:
+    """Whether the whole is kept, a list of it, an iterator, or a thread or closure that has it."""
+    made = source(Register)
+    rewritten = rewrite(made.json_schema, dialect)
+    reader = PartialReader(rewritten.codec, made.shape)
+    value = {"entries": entries, "totals": {"a": [1, 2, 3], "b": [4]}}
+    kept: list[tuple[Any, Any]] = []
+    for snapshot in snapshots(written(rewritten, value), size):
+        look = reader.value(snapshot)[0]
+        if look is None or choices.random() < 0.5:
+            continue
+        held = choices.choice([look, look.entries, look.totals, (look.entries,)])
+        if choices.random() < 0.3 and look.entries:
+            walk = iter(look.entries)
+            kept.append(((lambda walk=walk: [*walk]), copy.deepcopy(look.entries)))
+        kept.append(((lambda held=held: held), copy.deepcopy(held)))
+        del look, held
+    for find, was in kept:
+        assert find() == was

@@ -1,8 +1,4 @@
-"""Values that are still being written, in the shape of their own schema: restored and typed.
-
-A ``PartialReader`` reads the snapshots of one answer. What is complete was restored and validated once;
-what is open is put around it anew for each look.
-"""
+"""Values of an answer that is still being written, restored and typed in the shape of its schema."""
 
 from .reader import PartialReader
 from .shape_compiler import shape_of

@@ -1,4 +1,4 @@
-"""Places of an answer: how each is restored, and what it is to become."""
+"""Restore the entries of containers that are not finished, by the codecs of the rewriting."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from prompture.schema.rewriting.rows import List, Tuple
 from prompture.schema.rewriting.wrap import Wrap
 
 MERGED = "\0merged"
-"""Stands for the name of an entry that is a dict of entries, those which nobody named."""
+"""Takes the place of the key of an entry that holds several properties of the restored object."""
 _MAPPED = (Record, List, Values)
 _OF_OBJECTS = (Record, Values, Tagged, Tuple)
 
 
 class ContainerCodec:
-    """A container that has begun: its codec and shape, as far as they are certain.
+    """The codec and shape of a container that has begun, as far as they are certain.
 
-    ``kind`` is ``"open"`` where the container keeps its entries, ``"wrapper"`` where it stands only
-    around the one that counts, ``"pairs"`` where it is a list of {key, value} for a dict,
-    ``"opaque"`` where only the whole of it can be restored.
-    ``certain`` is False where more of the container may tell more of the place.
+    ``kind`` is ``"open"`` where the restored container has the same entries, ``"wrapper"`` where
+    it is one entry of this one, ``"pairs"`` where this is a list of {key, value} for an object,
+    and ``"opaque"`` where nothing can be restored before the container is finished.
+    ``certain`` is False where more of the container may show another codec or shape.
     """
 
     __slots__ = ("certain", "codec", "kind", "shape")
@@ -61,16 +61,19 @@ class ContainerCodec:
         return key
 
     def entry(self, key: str | int, value: Any) -> tuple[str | int | None, Any]:
-        """A finished entry: its name, None if it has none, and its restored value, ABSENT if
-        it says that there is nothing. Or MERGED and entries."""
+        """The key and the restored value of a finished entry.
+
+        The key is None where the restored container does not have the entry, the value ABSENT
+        where it stands for a property that is not there. MERGED and a dict stand for several
+        properties that are kept in one field."""
         if self.kind == "pairs":
-            said = name_of_pair(value)
-            return (None, ABSENT) if said is None else (said, self._value_of(value))
+            name = name_of_pair(value)
+            return (None, ABSENT) if name is None else (name, self._value_of(value))
         codec = self.codec
         if isinstance(codec, Record) and key == codec.apart:
             return MERGED, codec.others(value)
-        name = self.name_of(key)
-        return name, ABSENT if name is None else self._finished(key, value)
+        restored = self.name_of(key)
+        return restored, ABSENT if restored is None else self._finished(key, value)
 
     def _value_of(self, pair: Any) -> Any:
         codec = self.codec
@@ -115,7 +118,7 @@ class ContainerCodec:
 
 
 class _OptionalAsList(Codec):
-    """A list of none or one, which says whether a property is there."""
+    """An optional property encoded as ``[]`` (absent) or ``[value]``."""
 
     __slots__ = ("inner",)
 
@@ -153,7 +156,7 @@ def name_of_pair(pair: Any) -> str | None:
 
 
 def growing(codec: Codec, shape: Shape, text: str) -> Any:
-    """A string that is not complete, as far as it can be shown."""
+    """The value of an unfinished string; ABSENT where only the whole string can be restored."""
     return shape.growing(text) if _is_same(codec) else ABSENT
 
 

@@ -1,4 +1,8 @@
-"""A growing answer, seen in the shape of its schema, at a cost of what is open and new."""
+"""Snapshots of an unfinished answer, restored and typed in the shape of its schema.
+
+What is finished is restored and validated once and kept; what is open is put around it anew for
+each look. So a look costs what is open and what is new, however long the answer is.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,10 @@ _COUNTED = sys.implementation.name == "cpython" and not sysconfig.get_config_var
 class _OpenContainer:
     """The finished entries of one container that is still open, each read once.
 
-    ``names`` and ``found`` are theirs, in order; a name of None is that of an entry which the
-    restored container does not have, ABSENT the value of one which says that there is nothing.
+    ``names`` are their keys in the restored container, in order, and ``found`` their values. A
+    name is None where the restored container does not have the entry; a value is ABSENT where
+    the entry stands for a property that is not there. ``ready`` are those of an object by name.
+    ``lists`` are the lists that were given out last, ``list_sizes`` the finished items in each.
     """
 
     __slots__ = (
@@ -129,41 +135,46 @@ class _OpenContainer:
         return {**merged, **parts} if merged else parts
 
     def _list(self, size: int) -> list[Any]:
-        """The finished items. Where nobody has kept the list of an earlier look, it is that one,
-        made longer: else looking at every delta would copy the whole list each time. Two are
-        found in turn, for a loop holds the last value while the next one is made."""
+        """A list of the first ``size`` finished items, to which the caller may append.
+
+        It is a new one, or one given out before that nobody has any longer, made longer: looking
+        at every delta would otherwise copy the whole list each time, the square of its length.
+        Two lists alternate, because the caller's loop still holds the previous one.
+        """
         for at, known in enumerate(self.list_sizes):
-            if size >= known and _is_returned(self.lists, at):
-                found = self.lists[at]
-                found[known:] = self.found[known:size]
+            if size >= known and _is_unreachable(self.lists, at):
+                again = self.lists[at]
+                again[known:] = self.found[known:size]
                 self.list_sizes[at] = size
-                return found
-        found = self.found[:size]
-        self.lists, self.list_sizes = [*self.lists[-1:], found], [*self.list_sizes[-1:], size]
-        return found
+                return again
+        made = self.found[:size]
+        self.lists, self.list_sizes = [*self.lists[-1:], made], [*self.list_sizes[-1:], size]
+        return made
 
     def lone(self, size: int) -> Any:
-        """The finished entry that a wrapper stands around; ABSENT where it is not finished."""
+        """The finished value inside a wrapper of one entry; ABSENT while it is not finished."""
         pairs = zip(self.names[:size], self.found, strict=False)
         return next((v for name, v in pairs if name is not None), ABSENT)
 
 
-def _is_returned(found: list[list[Any]], at: int) -> bool:
-    """Whether nobody else can see ``found[at]``, so that it may change: it has no more references
-    than a new list in the same place.
+def _is_unreachable(lists: list[list[Any]], at: int) -> bool:
+    """Whether ``lists[at]`` is held by ``lists`` alone, so that no caller can see it change.
 
-    The new one is counted here and now, in the same line of the same frame. A debugger or tracer
-    that keeps what it sees keeps both, and never makes a list look forgotten that is not.
+    CPython does the same with the tuples that ``zip`` and ``enumerate`` give out. A new list is
+    counted here and now, in the same line of the same frame, so that nothing is assumed about how
+    many references a call itself takes. A debugger that keeps what it sees keeps both: it makes a
+    list look held that is not, never the other way round. Where references are not counted at
+    all times (no CPython, or one without its global lock), every list is a new one.
     """
     if not _COUNTED:
         return False
     new: list[list[Any]] = [[]]
-    ours, theirs = sys.getrefcount(new[0]), sys.getrefcount(found[at])
+    ours, theirs = sys.getrefcount(new[0]), sys.getrefcount(lists[at])
     return theirs <= ours
 
 
 class _Assembler:
-    """Puts snapshots of one answer together, out of finished parts that are kept."""
+    """Builds the value of each snapshot of one answer, from finished parts that are kept."""
 
     def __init__(self, codec: Codec, shape: Shape) -> None:
         self._codec = codec
@@ -207,7 +218,7 @@ class _Assembler:
         return _assemble(open_levels, keys, child), problems
 
     def _rootless(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
-        """A root that is no container."""
+        """The value of a snapshot whose root is no object or list."""
         if snapshot.grown is not None:
             shown = growing(self._codec, self._shape, snapshot.grown)
             return (None if shown is ABSENT else shown), []
@@ -220,7 +231,7 @@ class _Assembler:
             return None, list(error.problems)
 
     def _container(self, depth: int, node: Any, codec: Codec, shape: Shape) -> _OpenContainer:
-        """The container of this container, the one that was kept if it still is the same."""
+        """What is kept of this container, made anew where it is another one than before."""
         place = None
         if depth < len(self._containers):
             kept = self._containers[depth]
@@ -275,9 +286,9 @@ def _problems(levels: list[tuple[_OpenContainer, int]], keys: Path) -> Iterator[
 
 
 class PartialReader:
-    """Snapshots of one answer, restored (``plain``) and typed (``value``).
+    """Reads the snapshots of one answer: restored (``plain``) and typed (``value``).
 
-    Threads may not share one. Values of earlier looks stay as they were.
+    A value that was returned never changes later. Threads may not share a reader.
     """
 
     def __init__(self, codec: Codec, shape: Shape) -> None:
