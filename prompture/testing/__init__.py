@@ -4,9 +4,9 @@
     extract(Receipt, text, model=driver)
     assert driver.requests[0].messages[-1].text == text
 
-Each has both colours (``AsyncScriptedDriver``, ``AsyncFunctionDriver``) and all that a driver has:
-flags, faces, hooks, bill. What they answer costs nothing unless a Completion states a usage and
-the driver is given ``prices``.
+Each has an async twin (``AsyncScriptedDriver``, ``AsyncFunctionDriver``) and all that a driver has:
+features, ``generate`` methods, hooks, a bill. An answer costs nothing unless it is a Completion with
+a usage, and the driver is given ``prices``.
 """
 
 from __future__ import annotations

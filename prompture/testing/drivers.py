@@ -1,11 +1,11 @@
-"""Drivers that answer from a script or a function, in both colours."""
+"""Drivers that answer from a script or a function, sync and async."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from prompture import given
@@ -21,10 +21,12 @@ from prompture.drivers.inprocess import (
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import PromptureError
 from prompture.money import Cost
-from prompture.types import Completion, Delta, Request, ToolCall, Usage
+from prompture.types import JSON, Completion, Delta, Request, ToolCall, Usage
 
-Answer: TypeAlias = "str | Mapping[str, Any] | ToolCall | Completion | PromptureError"
+Answer: TypeAlias = str | JSON | ToolCall | Completion | PromptureError
 """Text, a value (becomes JSON), a tool call, a whole Completion, or an error to raise."""
+Function: TypeAlias = Callable[[Request], object]
+"""Returns an Answer; for an async driver it may be a coroutine function."""
 
 ROW = Provider(
     name="scripted",
@@ -43,7 +45,7 @@ class ScriptExhausted(AssertionError):
 
 
 def completion_of(answer: Any, request: Request) -> Completion:
-    """What a scripted answer is as a Completion; errors are raised."""
+    """Make a Completion of a scripted answer; an error is raised."""
     if isinstance(answer, BaseException):
         raise answer
     if isinstance(answer, Completion):
@@ -60,6 +62,7 @@ def completion_of(answer: Any, request: Request) -> Completion:
         text = answer
     else:
         text = json.dumps(answer, ensure_ascii=False)
+    # A tool that must be called is called with the value: so scripts need not know the strategy.
     forced = next((t for t in request.tools if t.name == request.tool_choice), None)
     if forced is not None and not isinstance(answer, str):
         call = ToolCall(id="call_0", name=forced.name, arguments=dict(answer), raw_arguments=text)
@@ -71,7 +74,7 @@ _FREE = Usage(requests=1, reported=True)
 
 
 class _Scripted(CostMixin):
-    """What the four drivers share: the record of requests, and the prices."""
+    """What the four drivers share: the requests they got, and the prices."""
 
     provider = ROW
     requests: list[Request]
@@ -113,7 +116,7 @@ class FunctionDriver(_Scripted, InProcessDriver):
 
     def __init__(
         self,
-        function: Callable[[Request], Any],
+        function: Function,
         *,
         model: str = "scripted",
         prices: Rates | None = None,
@@ -133,11 +136,13 @@ class FunctionDriver(_Scripted, InProcessDriver):
         return completion_of(self._function(request), request)
 
     def close(self) -> None:
-        """There is nothing to let go of; it answers on."""
+        """Do nothing: there is no connection, and it answers calls after this, too."""
 
 
 class _Engine:
-    """A FunctionDriver as the engine of its own calls."""
+    """The engine of a FunctionDriver: the driver itself."""
+
+    # An InProcessDriver makes its engine of the row and the settings, which know no function.
 
     def __init__(self, driver: FunctionDriver) -> None:
         self._driver = driver
@@ -150,12 +155,12 @@ class _Engine:
 
 
 class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
-    """The async colour of FunctionDriver. The function, which may be a coroutine function, runs
-    in the loop, not in a thread."""
+    """An async FunctionDriver. The function, which may be a coroutine function, runs in the event
+    loop, not in a thread."""
 
     def __init__(
         self,
-        function: Callable[[Request], Any] | Callable[[Request], Awaitable[Any]],
+        function: Function,
         *,
         model: str = "scripted",
         prices: Rates | None = None,
@@ -165,6 +170,9 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
         super().__init__(model, **settings)
         self._set_up(prices, chunk_chars)
         self._function = _callable(function)
+
+    # Not by an engine as its sync twin: that would run the function in a worker thread, where
+    # a coroutine function has no event loop.
 
     async def complete(self, request: Request) -> Completion:
         """Ask once and wait for the whole answer."""
@@ -195,7 +203,7 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
         return completion_of(answer, request)
 
     async def close(self) -> None:
-        """There is nothing to let go of; it answers on."""
+        """Do nothing: there is no connection, and it answers calls after this, too."""
 
     aclose = close
 
@@ -206,21 +214,20 @@ async def _wait_for_meters(call: Call) -> None:
         call.begin()
 
 
-def _callable(function: Any) -> Callable[[Request], Any]:
+def _callable(function: Function) -> Function:
     if not callable(function):
         raise given.wrong("function", "a function of a Request", function)
-    found: Callable[[Request], Any] = function
-    return found
+    return function
 
 
-def _script(answers: Iterable[Any]) -> Callable[[Request], Any]:
+def _script(answers: Iterable[object]) -> Function:
     single = (str, bytes, Mapping, Completion, ToolCall, BaseException)
     if isinstance(answers, single) or not isinstance(answers, Iterable):
         raise given.wrong("answers", "a list of answers, one for each call", answers)
     left = iter(answers)
     count = 0
 
-    def next_answer(request: Request) -> Any:
+    def next_answer(request: Request) -> object:
         nonlocal count
         count += 1
         try:
@@ -234,12 +241,12 @@ def _script(answers: Iterable[Any]) -> Callable[[Request], Any]:
 class ScriptedDriver(FunctionDriver):
     """Answers with the items of ``answers`` in turn: see Answer. Raises ScriptExhausted."""
 
-    def __init__(self, answers: Iterable[Any], **settings: Any) -> None:
+    def __init__(self, answers: Iterable[object], **settings: Any) -> None:
         super().__init__(_script(answers), **settings)
 
 
 class AsyncScriptedDriver(AsyncFunctionDriver):
-    """The async colour of ScriptedDriver."""
+    """An async ScriptedDriver."""
 
-    def __init__(self, answers: Iterable[Any], **settings: Any) -> None:
+    def __init__(self, answers: Iterable[object], **settings: Any) -> None:
         super().__init__(_script(answers), **settings)
