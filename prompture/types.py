@@ -14,6 +14,9 @@ from prompture.usage import EXACT as EXACT
 from prompture.usage import Usage as Usage
 
 JSON: TypeAlias = Mapping[str, Any]
+"""A JSON object."""
+JSONValue: TypeAlias = Any
+"""What ``json.loads`` gives: an object, list, text, number, boolean or None."""
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 StopReason: TypeAlias = Literal[
     "stop",

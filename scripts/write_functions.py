@@ -32,6 +32,7 @@ from prompture.extraction.inputs import (
     EstimateOptions,
     ItemsOptions,
     Options,
+    Schema,
     StreamOptions,
     refuse_unknown,
     spelled,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _extractor(schema: Any, options: Any) -> Extractor[Any]:
+def _extractor(schema: Schema, options: Any) -> Extractor[Any]:
     """An Extractor of a function's options. Raises UnknownOption."""
     hide_keys(options)  # the very dict of the caller's frame, which a traceback may show
     return Extractor(schema, **options)
@@ -82,7 +83,7 @@ class Function:
         return line
 
     def overloads(self) -> str:
-        kinds = (("type[T]", "T"), ("TypeAdapter[T]", "T"), ("Any", "Any"))
+        kinds = (("type[T]", "T"), ("TypeAdapter[T]", "T"), ("Schema", "Any"))
         return "".join(f"@overload\n{self.signature(*kind, ' ...')}\n" for kind in kinds)
 
     def body(self) -> str:
@@ -97,7 +98,7 @@ class Function:
         doc = self.doc.strip()
         closing = '"""' if "\n" not in doc else '\n    """'
         return (
-            f"{overloads}@spelled({self.options})\n{self.signature('Any', 'Any')}\n"
+            f"{overloads}@spelled({self.options})\n{self.signature('Schema', 'Any')}\n"
             f'    """{doc}{closing}\n{self.body()}'
         )
 

@@ -20,7 +20,7 @@ from prompture.schema.key_check import SchemaKeys, keys_of
 from prompture.schema.pointer import pointer
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source
-from prompture.types import Completion, ToolCall
+from prompture.types import Completion, JSONValue, ToolCall
 from prompture.wire.loading import UnreadableJSON, load_json
 
 SEVERAL = "several_values"
@@ -35,7 +35,7 @@ class Rejected(PicklableError, Exception):
     places they have in the answer itself, as the model wrote it."""
 
     def __init__(
-        self, problems: Sequence[Problem], plain: Any, shown: Sequence[Problem] | None = None
+        self, problems: Sequence[Problem], plain: JSONValue, shown: Sequence[Problem] | None = None
     ) -> None:
         super().__init__("; ".join(map(str, problems)))
         self.problems = tuple(problems)
@@ -53,7 +53,7 @@ class ParsedAnswer:
     """A value, with the plain JSON it was made of (None: not parsed apart from the value)."""
 
     value: Any
-    plain: Any
+    plain: JSONValue
     repairs: tuple[str, ...] = ()
     ignored: int = 0
     """Keys of the answer that the schema does not know."""
@@ -151,7 +151,7 @@ class _Judge:
                 continue
         raise refusal
 
-    def _value(self, answer: Any, text: str | None, repairs: tuple[str, ...]) -> ParsedAnswer:
+    def _value(self, answer: JSONValue, text: str | None, repairs: tuple[str, ...]) -> ParsedAnswer:
         rewrite = self._plan.rewrite
         plain = answer if rewrite.identity else rewrite.restore(answer)
         try:
@@ -167,8 +167,8 @@ class _Judge:
                 exc.problems, plain, exc.problems if rewrite.identity else shown
             ) from exc
         if keys.ignored and not DOUBTFUL.isdisjoint(repairs):
-            said = "must be JSON: it is almost, and a key in it is not one of the schema's"
-            raise Rejected([Problem(pointer(keys.ignored[0]), said, "json_invalid")], plain)
+            message = "must be JSON: it is almost, and a key in it is not one of the schema's"
+            raise Rejected([Problem(pointer(keys.ignored[0]), message, "json_invalid")], plain)
         kept = None if rewrite.identity else plain
         return ParsedAnswer(value, kept, (*repairs, *keys.notes()), len(keys.ignored))
 
@@ -178,8 +178,8 @@ class _Judge:
         least = [each for each in fits if each.ignored == fewest]
         first = least[0]
         if any(not _equal(first, other) for other in least[1:]):
-            said = "must be one value: the answer holds several that fit and differ"
-            raise Rejected([Problem("", said, SEVERAL)], UNREAD)
+            message = "must be one value: the answer holds several that fit and differ"
+            raise Rejected([Problem("", message, SEVERAL)], UNREAD)
         return first
 
     def refusal(self, found: Found) -> Rejected:
@@ -231,8 +231,8 @@ def unlike_calls(source: Source[Any], completion: Completion) -> Problem | None:
     calls = _calls(source, completion)
     if len(calls) < 2 or _joined(calls) is not None:
         return None
-    said = f"must be one value: the function was called {len(calls)} times with unlike arguments"
-    return Problem("", f"{said}; call it once", SEVERAL)
+    message = f"must be one value: the function was called {len(calls)} times with unlike arguments"
+    return Problem("", f"{message}; call it once", SEVERAL)
 
 
 def _calls(source: Source[Any], completion: Completion) -> list[ToolCall]:
@@ -304,12 +304,12 @@ _OF_SCHEMAS = frozenset(
 )
 
 
-def _is_wrapping(answer: Any, keys: SchemaKeys) -> bool:
+def _is_wrapping(answer: JSONValue, keys: SchemaKeys) -> bool:
     """Whether it is a call or a schema, of which no key may be read as data."""
     return _arguments_of(answer, keys) is not None or _properties_of(answer, keys) is not None
 
 
-def _inner_values(answer: Any, keys: SchemaKeys) -> Iterator[Any]:
+def _inner_values(answer: JSONValue, keys: SchemaKeys) -> Iterator[JSONValue]:
     """What may be the value inside of what is not: outermost first."""
     for _ in range(_DEPTH):
         answer = _inner(answer, keys)
@@ -319,7 +319,7 @@ def _inner_values(answer: Any, keys: SchemaKeys) -> Iterator[Any]:
             yield answer
 
 
-def _inner(answer: Any, keys: SchemaKeys) -> Any:
+def _inner(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
     if isinstance(answer, str):
         return _object_in(answer)
     if isinstance(answer, list):  # of one object: that is the object
@@ -338,7 +338,7 @@ def _inner(answer: Any, keys: SchemaKeys) -> Any:
     return inner if isinstance(inner, (dict, list)) else _object_in(inner)
 
 
-def _object_in(text: Any) -> Any:
+def _object_in(text: JSONValue) -> JSONValue:
     """The object or list that a text is the JSON of: it was encoded twice."""
     if not isinstance(text, str) or text.lstrip()[:1] not in ("{", "["):
         return None
@@ -348,7 +348,7 @@ def _object_in(text: Any) -> Any:
         return None
 
 
-def _arguments_of(answer: Any, keys: SchemaKeys) -> Any:
+def _arguments_of(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
     """The arguments of a tool call; None where the object is none."""
     if not isinstance(answer, dict) or not answer.keys() <= _OF_CALLS:
         return None
@@ -362,7 +362,7 @@ def _arguments_of(answer: Any, keys: SchemaKeys) -> Any:
     return None
 
 
-def _properties_of(answer: Any, keys: SchemaKeys) -> Any:
+def _properties_of(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
     """The data that was put in the place of a schema's properties; the properties themselves
     where it is a schema."""
     if not isinstance(answer, dict) or not answer.keys() <= _OF_SCHEMAS:

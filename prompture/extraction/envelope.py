@@ -18,6 +18,7 @@ from prompture.schema.rewriting.codec import SAME, Codec, Later
 from prompture.schema.rewriting.record import Record
 from prompture.schema.rewriting.rows import List
 from prompture.schema.source import Source
+from prompture.types import JSON, JSONValue
 
 KEY = "items"
 _HOISTED = ("$defs", "definitions", "$schema")
@@ -49,18 +50,18 @@ class _Each:
     def __init__(self, one: Source[Any]) -> None:
         self._one = one
 
-    def validate(self, value: Any) -> Any:
+    def validate(self, value: JSONValue) -> JSONValue:
         items = value.get(KEY) if isinstance(value, Mapping) else value
         if not isinstance(items, list):
             raise InvalidValue([Problem(f"/{KEY}", "must be a list", "type")])
         return [self._one.validate(item) for item in items]
 
-    def validate_json(self, text: str | bytes) -> Any:
+    def validate_json(self, text: str | bytes) -> JSONValue:
         try:
             value = read_exactly(text)
         except Doubtful as doubt:
-            said = f"is no answer: {doubt.reason}"
-            raise InvalidValue([Problem("", said, "json_doubtful")]) from None
+            message = f"is no answer: {doubt.reason}"
+            raise InvalidValue([Problem("", message, "json_doubtful")]) from None
         except (ValueError, RecursionError):
             raise InvalidValue([Problem("", "is not JSON", "json_invalid")]) from None
         return self.validate(value)
@@ -71,24 +72,24 @@ class _Each:
         return AllowedKeys(fields={KEY: lambda: AllowedKeys(items=lambda: one.root)})
 
 
-def _has_own_base(schema: Mapping[str, Any]) -> bool:
+def _has_own_base(schema: JSON) -> bool:
     return "$id" in schema or "id" in schema
 
 
-def _item_schema(schema: Mapping[str, Any]) -> Any:
+def _item_schema(schema: JSON) -> JSONValue:
     if _has_own_base(schema):
         return schema
     kept = {key: value for key, value in schema.items() if key not in _HOISTED}
     return _moved(kept)
 
 
-def _hoisted(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _hoisted(schema: JSON) -> dict[str, JSONValue]:
     if _has_own_base(schema):
         return {}
     return {key: _moved(schema[key]) for key in _HOISTED if key in schema}
 
 
-def _moved(node: Any) -> Any:
+def _moved(node: JSONValue) -> JSONValue:
     """References into the schema of one, as they are from inside the envelope."""
     if isinstance(node, list):
         return [_moved(each) for each in node]
@@ -107,7 +108,7 @@ class ItemReader:
     """Where a provider's answer has the list, and how one of its items is read."""
 
     path: Path
-    read: Callable[[str], Any]
+    read: Callable[[str], JSONValue]
     """The value of an item's text, mended where it is nearly JSON. Raises InvalidValue."""
 
 
@@ -119,7 +120,7 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
     path, item = place
     same = item is SAME
 
-    def read(raw: str) -> Any:
+    def read(raw: str) -> JSONValue:
         try:
             return validated(one, raw) if same else _restored(one, item, raw)
         except InvalidValue as exc:
@@ -135,7 +136,7 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
     return ItemReader(path, read)
 
 
-def _restored(one: Source[Any], item: Codec, raw: str) -> Any:
+def _restored(one: Source[Any], item: Codec, raw: str) -> JSONValue:
     try:
         answer = ExactDecoder().decode(raw)
     except Doubtful as doubt:

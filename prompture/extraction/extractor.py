@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
+from operator import index
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 
@@ -19,8 +20,10 @@ from prompture.errors import ConfigurationError, SchemaError
 from prompture.extraction.flow import AnswerReader, ValueReader, cascade
 from prompture.extraction.inputs import (
     Content,
+    Examples,
     Models,
     Options,
+    Schema,
     Strategy,
     checked,
     content,
@@ -86,17 +89,17 @@ class Extractor(Generic[T]):
         @overload
         def __init__(self, schema: TypeAdapter[T], **options: Unpack[Options]) -> None: ...
         @overload
-        def __init__(self: Extractor[Any], schema: Any, **options: Unpack[Options]) -> None: ...
+        def __init__(self: Extractor[Any], schema: Schema, **options: Unpack[Options]) -> None: ...
 
     @spelled(Options)
-    def __init__(self, schema: Any, **options: Unpack[Options]) -> None:
+    def __init__(self, schema: Schema, **options: Unpack[Options]) -> None:
         given = checked(options)
         if schema is False:
             raise SchemaError("the schema False takes no value at all: give a type")
         self.source: Source[T] = source(schema)
         self.model: Models = given["model"]
         self.instructions: str = given["instructions"]
-        self.examples: tuple[tuple[Any, Any], ...] = given["examples"]
+        self.examples: Examples = given["examples"]
         self.strategy: Strategy = given["strategy"]
         self.max_retries: int = given["max_retries"]
         self.budget = _budget(given["budget"])
@@ -195,7 +198,7 @@ class Extractor(Generic[T]):
 
     def _flow(
         self,
-        text: Any,
+        text: Content,
         *,
         asynchronous: bool,
         reader: AnswerReader | None = None,
@@ -231,7 +234,7 @@ class Extractor(Generic[T]):
         return Items(self._of_items.source, self._reads, running, on_error=on_error)
 
     def _items_flow(
-        self, text: Any, items: Items[T], *, asynchronous: bool
+        self, text: Content, items: Items[T], *, asynchronous: bool
     ) -> Flow[Any, Extraction[Any]]:
         return self._of_items._flow(
             text, asynchronous=asynchronous, reader=items, running=items.running
@@ -262,10 +265,10 @@ class Extractor(Generic[T]):
         self.__dict__.update(state, source=source(state["_schema"]), _plans={})
         self._reads = self.source.bound(self.context)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self.budget is not None:
             try:
-                pickle.dumps(self.budget, protocol)
+                pickle.dumps(self.budget, index(protocol))
             except Exception as exc:  # a meter of the caller's own may raise anything
                 raise ConfigurationError(
                     "an Extractor with a budget that cannot be pickled stays in its process: make"
@@ -278,7 +281,7 @@ class Extractor(Generic[T]):
         other.__setstate__(self.__getstate__())
         return other
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Extractor[T]:
+    def __deepcopy__(self, memo: dict[int, object]) -> Extractor[T]:
         # A budget is one limit, however many Extractors spend from it.
         memo[id(self._schema)], memo[id(self.budget)] = self._schema, self.budget
         other: Extractor[T] = object.__new__(type(self))

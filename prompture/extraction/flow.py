@@ -30,7 +30,7 @@ from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pydantic_errors import NO_CONTEXT
 from prompture.schema.source import Source
 from prompture.schema.source import source as make_source
-from prompture.types import Completion, Message, Request
+from prompture.types import Completion, JSONValue, Message, Request
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Question:
         return self.request.messages[len(self.whole.turns)]
 
     @property
-    def plain(self) -> Any:
+    def plain(self) -> JSONValue:
         """The value that parts of were asked for again, UNREAD where none is known yet."""
         return self.patch.plain if self.patch else UNREAD
 

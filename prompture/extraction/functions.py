@@ -15,6 +15,7 @@ from prompture.extraction.inputs import (
     EstimateOptions,
     ItemsOptions,
     Options,
+    Schema,
     StreamOptions,
     refuse_unknown,
     spelled,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _extractor(schema: Any, options: Any) -> Extractor[Any]:
+def _extractor(schema: Schema, options: Any) -> Extractor[Any]:
     """An Extractor of a function's options. Raises UnknownOption."""
     hide_keys(options)  # the very dict of the caller's frame, which a traceback may show
     return Extractor(schema, **options)
@@ -47,9 +48,9 @@ def extract(schema: type[T], text: Content, **options: Unpack[Options]) -> T: ..
 @overload
 def extract(schema: TypeAdapter[T], text: Content, **options: Unpack[Options]) -> T: ...
 @overload
-def extract(schema: Any, text: Content, **options: Unpack[Options]) -> Any: ...
+def extract(schema: Schema, text: Content, **options: Unpack[Options]) -> Any: ...
 @spelled(Options)
-def extract(schema: Any, text: Content, **options: Unpack[Options]) -> Any:
+def extract(schema: Schema, text: Content, **options: Unpack[Options]) -> Any:
     """The value that ``text`` holds for ``schema``, validated.
 
     ``text`` is a string or a sequence of parts. Options, and what is raised: see Extractor.
@@ -62,9 +63,9 @@ async def aextract(schema: type[T], text: Content, **options: Unpack[Options]) -
 @overload
 async def aextract(schema: TypeAdapter[T], text: Content, **options: Unpack[Options]) -> T: ...
 @overload
-async def aextract(schema: Any, text: Content, **options: Unpack[Options]) -> Any: ...
+async def aextract(schema: Schema, text: Content, **options: Unpack[Options]) -> Any: ...
 @spelled(Options)
-async def aextract(schema: Any, text: Content, **options: Unpack[Options]) -> Any:
+async def aextract(schema: Schema, text: Content, **options: Unpack[Options]) -> Any:
     """``extract``, awaited."""
     return await _extractor(schema, options).aextract(text)
 
@@ -76,9 +77,11 @@ def extract_result(
     schema: TypeAdapter[T], text: Content, **options: Unpack[Options]
 ) -> Extraction[T]: ...
 @overload
-def extract_result(schema: Any, text: Content, **options: Unpack[Options]) -> Extraction[Any]: ...
+def extract_result(
+    schema: Schema, text: Content, **options: Unpack[Options]
+) -> Extraction[Any]: ...
 @spelled(Options)
-def extract_result(schema: Any, text: Content, **options: Unpack[Options]) -> Extraction[Any]:
+def extract_result(schema: Schema, text: Content, **options: Unpack[Options]) -> Extraction[Any]:
     """The value with its bill, attempts, sources and changes. Options: see Extractor."""
     return _extractor(schema, options).extract_result(text)
 
@@ -93,11 +96,11 @@ async def aextract_result(
 ) -> Extraction[T]: ...
 @overload
 async def aextract_result(
-    schema: Any, text: Content, **options: Unpack[Options]
+    schema: Schema, text: Content, **options: Unpack[Options]
 ) -> Extraction[Any]: ...
 @spelled(Options)
 async def aextract_result(
-    schema: Any, text: Content, **options: Unpack[Options]
+    schema: Schema, text: Content, **options: Unpack[Options]
 ) -> Extraction[Any]:
     """``extract_result``, awaited."""
     return await _extractor(schema, options).aextract_result(text)
@@ -113,11 +116,11 @@ def extract_stream(
 ) -> PartialStream[T]: ...
 @overload
 def extract_stream(
-    schema: Any, text: Content, **options: Unpack[StreamOptions]
+    schema: Schema, text: Content, **options: Unpack[StreamOptions]
 ) -> PartialStream[Any]: ...
 @spelled(StreamOptions)
 def extract_stream(
-    schema: Any, text: Content, **options: Unpack[StreamOptions]
+    schema: Schema, text: Content, **options: Unpack[StreamOptions]
 ) -> PartialStream[Any]:
     """Snapshots of the value while the model writes it; the last has the ``result``.
 
@@ -140,11 +143,11 @@ def aextract_stream(
 ) -> AsyncPartialStream[T]: ...
 @overload
 def aextract_stream(
-    schema: Any, text: Content, **options: Unpack[StreamOptions]
+    schema: Schema, text: Content, **options: Unpack[StreamOptions]
 ) -> AsyncPartialStream[Any]: ...
 @spelled(StreamOptions)
 def aextract_stream(
-    schema: Any, text: Content, **options: Unpack[StreamOptions]
+    schema: Schema, text: Content, **options: Unpack[StreamOptions]
 ) -> AsyncPartialStream[Any]:
     """``extract_stream``, to be iterated with ``async for``."""
     own = _own(options, "min_interval")
@@ -161,10 +164,12 @@ def extract_items(
 ) -> ItemStream[T]: ...
 @overload
 def extract_items(
-    schema: Any, text: Content, **options: Unpack[ItemsOptions]
+    schema: Schema, text: Content, **options: Unpack[ItemsOptions]
 ) -> ItemStream[Any]: ...
 @spelled(ItemsOptions)
-def extract_items(schema: Any, text: Content, **options: Unpack[ItemsOptions]) -> ItemStream[Any]:
+def extract_items(
+    schema: Schema, text: Content, **options: Unpack[ItemsOptions]
+) -> ItemStream[Any]:
     """Every value of the schema that ``text`` holds, each as soon as it is complete.
 
         for item in extract_items(Line, text):
@@ -186,11 +191,11 @@ def aextract_items(
 ) -> AsyncItemStream[T]: ...
 @overload
 def aextract_items(
-    schema: Any, text: Content, **options: Unpack[ItemsOptions]
+    schema: Schema, text: Content, **options: Unpack[ItemsOptions]
 ) -> AsyncItemStream[Any]: ...
 @spelled(ItemsOptions)
 def aextract_items(
-    schema: Any, text: Content, **options: Unpack[ItemsOptions]
+    schema: Schema, text: Content, **options: Unpack[ItemsOptions]
 ) -> AsyncItemStream[Any]:
     """``extract_items``, to be iterated with ``async for``."""
     own = _own(options, "on_error")
@@ -198,7 +203,7 @@ def aextract_items(
 
 
 @spelled(EstimateOptions)
-def estimate(schema: Any, text: Content, **options: Unpack[EstimateOptions]) -> Estimate:
+def estimate(schema: Schema, text: Content, **options: Unpack[EstimateOptions]) -> Estimate:
     """What extracting ``schema`` from ``text`` would cost; nothing is sent and no key is needed.
 
     ``options`` are those of ``extract``. ``count="provider"`` asks the provider to count the
@@ -210,7 +215,7 @@ def estimate(schema: Any, text: Content, **options: Unpack[EstimateOptions]) -> 
 
 
 @spelled(EstimateOptions)
-async def aestimate(schema: Any, text: Content, **options: Unpack[EstimateOptions]) -> Estimate:
+async def aestimate(schema: Schema, text: Content, **options: Unpack[EstimateOptions]) -> Estimate:
     """``estimate``, awaited."""
     own = _own(options, "count")
     return await _extractor(schema, options).aestimate(text, **own)

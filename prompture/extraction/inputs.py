@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, g
 from prompture import given
 from prompture.errors import ConfigurationError, UnknownOption
 from prompture.extraction.model_drivers import listed
-from prompture.types import Document, File, Image, Message, Part, Text
+from prompture.types import JSON, Document, File, Image, JSONValue, Message, Part, Text
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 Strategy: TypeAlias = Literal["auto", "json_schema", "tool", "json_object", "prompt"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
+Schema: TypeAlias = Any
+"""A type, or a JSON Schema: whatever an Extractor takes."""
 Content: TypeAlias = (
     str | Text | Document | Image | File | Sequence[str | Text | Document | Image | File]
 )
 """What can be extracted from: a string, a part, or several of both."""
+Example: TypeAlias = "tuple[str | tuple[Part, ...], JSONValue]"
+Examples: TypeAlias = tuple[Example, ...]
+"""Documents, and the value of each."""
 Models: TypeAlias = "str | BaseDriver | Sequence[str | BaseDriver] | None"
 """``"provider/model"``, a driver, a cascade of these, or None for the default."""
 
@@ -38,7 +43,7 @@ class Options(TypedDict, total=False):
 
     model: Models
     instructions: str
-    examples: Sequence[tuple[str, Any] | Mapping[str, Any]]
+    examples: Sequence[tuple[str, JSONValue] | JSON]
     strategy: Strategy
     max_retries: int
     budget: Meter | Decimal | str | float | None
@@ -48,7 +53,7 @@ class Options(TypedDict, total=False):
     timeout: float | None
     deadline: float | None
     cache: bool | str
-    extra: Mapping[str, Any] | None
+    extra: JSON | None
     context: Any
 
 
@@ -70,7 +75,7 @@ class EstimateOptions(Options, total=False):
     count: Literal["local", "provider"]
 
 
-_DEFAULTS: Mapping[str, Any] = {
+_DEFAULTS: JSON = {
     "model": None,
     "instructions": "",
     "examples": (),
@@ -98,9 +103,9 @@ def spelled(options: type[Options]) -> Callable[[F], F]:
     """
     keywords = [
         inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[name], annotation=said
+            name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[name], annotation=shown
         )
-        for name, said in _annotations(options).items()
+        for name, shown in _annotations(options).items()
     ]
 
     def mark(function: F) -> F:
@@ -140,7 +145,7 @@ _MEANT = {
 """What other libraries call it."""
 
 
-def checked(options: Mapping[str, Any]) -> dict[str, Any]:
+def checked(options: JSON) -> dict[str, Any]:
     """All options of an Extractor, those that were not given (or are None) by their defaults;
     those of the request under ``"request"``.
 
@@ -165,7 +170,7 @@ def check_strategy(strategy: Any) -> Any:
     return given.one_of(strategy, "strategy", STRATEGIES)
 
 
-def refuse_unknown(options: Mapping[str, Any], own: Sequence[str] = ()) -> None:
+def refuse_unknown(options: JSON, own: Sequence[str] = ()) -> None:
     """Raise UnknownOption for what is none of an Extractor's options, nor of the call's own."""
     names = [name for name in options if name not in _KNOWN and name not in own]
     for name in names:
@@ -179,7 +184,7 @@ def refuse_unknown(options: Mapping[str, Any], own: Sequence[str] = ()) -> None:
         raise UnknownOption(f"{exc}. {advice}") from None
 
 
-def _examples(examples: Any) -> tuple[tuple[Any, Any], ...]:
+def _examples(examples: object) -> Examples:
     """Pairs of content and value. The values are checked where they are put into a request."""
     wanted = "a list of (text, value) pairs, or of dicts {'text': ..., 'value': ...}"
     if isinstance(examples, (str, bytes, Mapping)) or not isinstance(examples, Iterable):
@@ -187,7 +192,7 @@ def _examples(examples: Any) -> tuple[tuple[Any, Any], ...]:
     return tuple(_example(each, f"examples[{i}]") for i, each in enumerate(examples))
 
 
-def _example(example: Any, place: str) -> tuple[Any, Any]:
+def _example(example: object, place: str) -> Example:
     if isinstance(example, Mapping):
         if example.keys() != {"text", "value"}:
             keys = ", ".join(map(str, example))
@@ -254,7 +259,7 @@ def content(text: Any) -> str | tuple[Part, ...]:
     return tuple(_clean_part(part, alone=len(parts) == 1) for part in parts)
 
 
-def _advice(text: Any) -> str:
+def _advice(text: object) -> str:
     """What to give instead of this, "" for a sequence."""
     if isinstance(text, (bytes, bytearray, memoryview)):
         return "text is bytes: decode it first, or send it as prompture.File or prompture.Image"
@@ -292,7 +297,7 @@ def notes_of(text: Any) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _text_of(part: Any) -> str:
+def _text_of(part: object) -> str:
     return part if isinstance(part, str) else getattr(part, "text", "")
 
 

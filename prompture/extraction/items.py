@@ -36,7 +36,7 @@ from prompture.schema.key_check import keys_of, validated
 from prompture.schema.partial import ItemScanner, PartialJSONError
 from prompture.schema.repair import NotJSON, choice, search
 from prompture.schema.source import Source
-from prompture.types import Completion, Delta
+from prompture.types import JSON, Completion, Delta, JSONValue
 
 T = TypeVar("T")
 OnError = Literal["raise", "skip", "collect"]
@@ -124,7 +124,7 @@ class _ItemListener(Generic[T]):
             return tuple(p for p in exc.problems if p.kind == SEVERAL)
         return () if same else (Problem("", "must be one list: the answer holds two", SEVERAL),)
 
-    def _repaired(self, text: str | None) -> list[Any]:
+    def _repaired(self, text: str | None) -> list[JSONValue]:
         """The list in a text that is not JSON alone. Raises InvalidValue."""
         if text is None:
             raise InvalidValue([Problem("", "must be JSON; the answer was empty", "missing")])
@@ -149,11 +149,11 @@ class _ItemListener(Generic[T]):
         else:
             differ = any(not same(lists[0], other) for other in lists[1:])
         if differ:
-            said = "must be one list: the answer holds several that differ"
-            raise InvalidValue([Problem("", said, SEVERAL)])
+            message = "must be one list: the answer holds several that differ"
+            raise InvalidValue([Problem("", message, SEVERAL)])
         return lists[0]
 
-    def _lists(self, found: Found) -> Iterator[list[Any]]:
+    def _lists(self, found: Found) -> Iterator[list[JSONValue]]:
         own = [one for one in found.candidates if not one.example] or found.candidates
         for one in own:
             value = one.value if isinstance(one.value, list) else self._restored(one.value)
@@ -162,26 +162,26 @@ class _ItemListener(Generic[T]):
             if isinstance(value, list) and not self._is_doubtful(one, value):
                 yield value
 
-    def _wrapped(self, value: dict[str, Any]) -> Any:
+    def _wrapped(self, value: JSON) -> JSONValue:
         """What stands under the only key; None where that is a field of the items: then this is
         one item, and no wrapping of a list."""
         ((key, only),) = value.items() if len(value) == 1 else (("", None),)
         return None if keys_of(self._audience.one).knows(key) else only
 
-    def _is_doubtful(self, one: Candidate, items: list[Any]) -> bool:
+    def _is_doubtful(self, one: Candidate, items: list[JSONValue]) -> bool:
         """Whether a slip was mended, and a key that nobody knows shows that it was not that."""
         if DOUBTFUL.isdisjoint(one.repairs):
             return False
         return bool(keys_of(self._audience.source).compare({KEY: items}).ignored)
 
-    def _fitting(self, items: list[Any]) -> Any:
+    def _fitting(self, items: list[JSONValue]) -> JSONValue:
         """The typed list; None where the items do not fit the schema."""
         try:
             return self._audience.source.validate({KEY: items})
         except InvalidValue:
             return None
 
-    def _restored(self, value: Any) -> Any:
+    def _restored(self, value: JSONValue) -> JSONValue:
         return self._plan.rewrite.restore(value)
 
 
@@ -220,7 +220,7 @@ class Items(Generic[T]):
     def metered(self) -> AbstractContextManager[None]:
         return self.running.metered()
 
-    def result(self, value: Any) -> Iterable[Item[T]]:
+    def result(self, value: object) -> Iterable[Item[T]]:
         return ()
 
     def read_items(self, found: Sequence[tuple[int, str]], how: ItemReader) -> Iterable[Item[T]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.core import BaseDriver
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 _kept: dict[tuple[str, bool], BaseDriver] = {}
 _lock = fork_lock()
+MakeDriver: TypeAlias = Callable[[], Any]
+"""Gives a driver; of which colour depends on who asked for it."""
 KEPT = 64
 PROMPT_TOKENS, ANSWER_TOKENS = 1_000, 4_000
 """Room that ``"cheapest"`` leaves in a model's window for the schema and for the answer."""
 
 
-def makers(
-    model: Any, *, asynchronous: bool, document: Message | None = None
-) -> list[Callable[[], Any]]:
+def makers(model: Any, *, asynchronous: bool, document: Message | None = None) -> list[MakeDriver]:
     """One function for each model of a cascade, which gives its driver of the colour.
 
     ``document`` is what ``"cheapest"`` must be able to read.
@@ -53,7 +53,7 @@ def listed(model: Any) -> Sequence[Any]:
     return model
 
 
-def check_one(model: Any, place: str) -> None:
+def check_one(model: object, place: str) -> None:
     """Raise ConfigurationError for what is neither a model's name nor a driver."""
     if isinstance(model, str):
         if not model.strip():
@@ -69,13 +69,13 @@ def check_one(model: Any, place: str) -> None:
         )
 
 
-def chosen(model: Any, *, asynchronous: bool, document: Message | None = None) -> Callable[[], Any]:
+def chosen(model: Any, *, asynchronous: bool, document: Message | None = None) -> MakeDriver:
     """A function that gives the driver of one model."""
     check_one(model, "model")
     return _maker(model, asynchronous=asynchronous, document=document)
 
 
-def _maker(model: Any, *, asynchronous: bool, document: Message | None) -> Callable[[], Any]:
+def _maker(model: Any, *, asynchronous: bool, document: Message | None) -> MakeDriver:
     if isinstance(model, str):
         return lambda: kept_driver(named(model, document), asynchronous=asynchronous)
     if is_async(model) is not asynchronous:
@@ -126,16 +126,16 @@ def _reading(needs: Needs, document: Message) -> Needs:
     kinds = {"vision" for p in document.parts if isinstance(p, Image)}
     kinds |= {"pdf" for p in document.parts if isinstance(p, File)}
     request = Request(model="", messages=(document,))
-    room = count_request(request, exact=False).high + PROMPT_TOKENS
+    tokens = count_request(request, exact=False).high + PROMPT_TOKENS
     return replace(
         needs,
         abilities=needs.abilities | kinds,
-        context=max(needs.context, room + ANSWER_TOKENS),
-        input=max(needs.input, room),
+        context=max(needs.context, tokens + ANSWER_TOKENS),
+        input=max(needs.input, tokens),
     )
 
 
-def is_async(driver: Any) -> bool:
+def is_async(driver: object) -> bool:
     """Whether a driver is of the async colour."""
     return hasattr(driver, "__aenter__")
 

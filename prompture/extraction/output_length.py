@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from prompture.schema.pointer import referenced
+from prompture.types import JSON, JSONValue
 
 _DEPTH = 12
 _ROOTS = 0.1
@@ -54,17 +54,17 @@ class Size:
         return Size(self.low * low, self.likely * likely, self.high * high)
 
 
-def answer_size(schema: Any, document_tokens: int) -> Size:
+def answer_size(schema: JSONValue, document_tokens: int) -> Size:
     """Tokens of a value that satisfies the schema."""
     return _Sizer(schema, document_tokens).size(schema, 0) + Size(1, 2, 4)
 
 
 class _Sizer:
-    def __init__(self, root: Any, document_tokens: int) -> None:
+    def __init__(self, root: JSONValue, document_tokens: int) -> None:
         self._root = root
         self._tokens = document_tokens
 
-    def size(self, schema: Any, depth: int) -> Size:
+    def size(self, schema: JSONValue, depth: int) -> Size:
         schema = self._resolved(schema)
         if not isinstance(schema, Mapping) or depth > _DEPTH:
             return Size(*_TEXT)
@@ -79,7 +79,7 @@ class _Sizer:
             return self.size(schema["allOf"][0], depth + 1)
         return self._typed(schema, depth)
 
-    def _typed(self, schema: Mapping[str, Any], depth: int) -> Size:
+    def _typed(self, schema: JSON, depth: int) -> Size:
         kind = schema.get("type")
         if isinstance(kind, list):
             return _widest([self._typed({**schema, "type": k}, depth) for k in kind])
@@ -91,7 +91,7 @@ class _Sizer:
             return Size(*_NAMED_TYPES[kind])
         return self._string(schema)
 
-    def _object(self, schema: Mapping[str, Any], depth: int) -> Size:
+    def _object(self, schema: JSON, depth: int) -> Size:
         total = Size(2, 2, 3)
         required = schema.get("required") or ()
         properties = schema.get("properties") or {}
@@ -106,7 +106,7 @@ class _Sizer:
             total += (pair + Size(_KEY, _KEY + 2, _KEY + 4)).times(0, *self._items(pair, {}))
         return total
 
-    def _array(self, schema: Mapping[str, Any], depth: int) -> Size:
+    def _array(self, schema: JSON, depth: int) -> Size:
         fixed = schema.get("prefixItems")
         if isinstance(fixed, list):
             return sum((self.size(s, depth + 1) for s in fixed), Size(2, 2, 2))
@@ -114,14 +114,14 @@ class _Sizer:
         low = schema.get("minItems") or 0
         return Size(1, 2, 3) + (one + Size(1, 1, 1)).times(low, *self._items(one, schema))
 
-    def _items(self, one: Size, schema: Mapping[str, Any]) -> tuple[float, float]:
+    def _items(self, one: Size, schema: JSON) -> tuple[float, float]:
         """Likely and greatest number of items."""
         least, most = schema.get("minItems") or 0, schema.get("maxItems") or float("inf")
         likely = max(1.0, min(_ROOTS * self._tokens**0.5, self._tokens / (2 * one.likely)))
         filled = max(2.0, self._tokens / max(4.0, one.likely / 3))
         return max(least, min(likely, most)), max(least, min(filled, most))
 
-    def _string(self, schema: Mapping[str, Any]) -> Size:
+    def _string(self, schema: JSON) -> Size:
         found = _STRINGS.get(str(schema.get("format")))
         low, likely, high = found or _TEXT
         longest = schema.get("maxLength")
@@ -134,7 +134,7 @@ class _Sizer:
             likely, high = max(low, likely), max(low, high)
         return Size(low, likely, high)
 
-    def _resolved(self, schema: Any) -> Any:
+    def _resolved(self, schema: JSONValue) -> JSONValue:
         seen = 0
         while isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str) and seen < 20:
             seen += 1
@@ -142,7 +142,7 @@ class _Sizer:
         return schema
 
 
-def _literal(value: Any) -> Size:
+def _literal(value: JSONValue) -> Size:
     tokens = max(1.0, len(str(value)) / 4) + (2 if isinstance(value, str) else 0)
     return Size(tokens, tokens, tokens)
 

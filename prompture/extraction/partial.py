@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Never, TypeVar, cast
 
 from prompture import given
 from prompture.extraction.result import Extraction
@@ -20,7 +20,7 @@ from prompture.schema.partial_typed import PartialReader
 from prompture.schema.pointer import pointer, segments_of, value_at
 from prompture.schema.pydantic_errors import validator_problem
 from prompture.schema.source import Source
-from prompture.types import Completion, Delta
+from prompture.types import Completion, Delta, JSONValue
 
 T = TypeVar("T")
 _ABSENT: Any = object()
@@ -30,7 +30,7 @@ _ABSENT: Any = object()
 class _Fixed:
     """What a Partial that was copied shows."""
 
-    plain: Any
+    plain: JSONValue
     open_path: str | None
     final: tuple[str, ...]
 
@@ -75,7 +75,7 @@ class Partial(Generic[T]):
         return self._look()[1]
 
     @property
-    def plain(self) -> Any:
+    def plain(self) -> JSONValue:
         """The same as plain JSON, in the shape of the schema; what is missing is not there."""
         if self._fixed is not None:
             return self._fixed.plain
@@ -129,7 +129,7 @@ class Partial(Generic[T]):
             return there and any(self.is_final(parent) for parent in parents)
         return self._snapshot.is_complete(path)
 
-    def get(self, where: str, default: Any = None) -> Any:
+    def get(self, where: str, default: JSONValue = None) -> JSONValue:
         """The plain JSON at a JSON pointer, ``default`` where there is none yet."""
         found = value_at(self.plain, _segments(where), _ABSENT)
         return default if found is _ABSENT else found
@@ -170,7 +170,7 @@ def _as_seen(looked: Any, fixed: _Fixed | None, attempt: int, result: Any) -> Pa
     return made
 
 
-def _plain_of(result: Extraction[Any]) -> Any:
+def _plain_of(result: Extraction[T]) -> JSONValue:
     if result.plain is not None:
         return with_floats(result.plain)
     from prompture.schema.exact_json import to_plain
@@ -249,14 +249,14 @@ class _PartialListener(Generic[T]):
 class _Deaf:
     """Listens to an answer that is only a part of the value."""
 
-    def hear(self, delta: Delta) -> Iterable[Any]:
+    def hear(self, delta: Delta) -> Iterable[Never]:
         return ()
 
-    def end(self, completion: Completion) -> Iterable[Any]:
+    def end(self, completion: Completion) -> Iterable[Never]:
         return ()
 
 
-def _is_object(schema: Any) -> bool:
+def _is_object(schema: JSONValue) -> bool:
     return isinstance(schema, dict) and schema.get("type") == "object"
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from prompture.schema.check import PROBLEM_LIMIT, Problem
 from prompture.schema.pointer import referenced, segments_of
+from prompture.types import JSON, JSONValue
 
 MOST_PARTS = 12
 LEAST_CHARS = 600
@@ -27,11 +27,11 @@ _KEPT = ("$defs", "definitions", "$schema")
 class Patch:
     """The parts to ask for: a property of ``schema`` for each path into the value."""
 
-    schema: Mapping[str, Any]
+    schema: JSON
     paths: Mapping[str, tuple[str | int, ...]]
-    plain: Any
+    plain: JSONValue
 
-    def merged(self, parts: Any) -> Any:
+    def merged(self, parts: JSONValue) -> JSONValue:
         """The value with the parts in place; the value itself is left as it is."""
         whole = copy.deepcopy(self.plain)
         for name, path in self.paths.items():
@@ -41,7 +41,7 @@ class Patch:
 
 
 def patch_for(
-    problems: Sequence[Problem], plain: Any, schema: Mapping[str, Any], *, chars: int
+    problems: Sequence[Problem], plain: JSONValue, schema: JSON, *, chars: int
 ) -> Patch | None:
     """What to ask for, or None where the whole has to be asked for again.
 
@@ -63,14 +63,14 @@ def patch_for(
     return Patch(_schema(targets, schema), paths, plain)
 
 
-Target = tuple[tuple[str | int, ...], Any]
+Target = tuple[tuple[str | int, ...], JSONValue]
 
 
-def _target(problem: Problem, plain: Any, schema: Mapping[str, Any]) -> Target | None:
+def _target(problem: Problem, plain: JSONValue, schema: JSON) -> Target | None:
     """The path and sub-schema of what a problem is about. Where its own place has no schema of
     its own (a union's branch, a key too many), the place around it is taken, never the root."""
     path: tuple[str | int, ...] = ()
-    at: Any = schema
+    at: JSONValue = schema
     value = plain
     best: Target | None = None
     for key in segments_of(problem.pointer):
@@ -85,7 +85,7 @@ def _target(problem: Problem, plain: Any, schema: Mapping[str, Any]) -> Target |
     return best
 
 
-def _resolved(at: Any, root: Mapping[str, Any]) -> Any:
+def _resolved(at: JSONValue, root: JSON) -> JSONValue:
     """The schema behind references, and the one branch of "this or null"."""
     for _ in range(20):
         if not isinstance(at, Mapping):
@@ -101,7 +101,7 @@ def _resolved(at: Any, root: Mapping[str, Any]) -> Any:
     return None
 
 
-def _inner(at: Any, step: str | int) -> Any:
+def _inner(at: JSONValue, step: str | int) -> JSONValue:
     """The schema of a property or an item, None where it has none of its own."""
     if not isinstance(at, Mapping):
         return None
@@ -125,7 +125,7 @@ def _outermost(targets: Sequence[Target]) -> list[Target]:
     ]
 
 
-def _leaves(value: Any) -> int:
+def _leaves(value: JSONValue) -> int:
     if isinstance(value, Mapping):
         return sum(map(_leaves, value.values())) or 1
     if isinstance(value, list):
@@ -139,7 +139,7 @@ def _name(path: tuple[str | int, ...]) -> str:
     return "".join(c if c.isalnum() else "_" for c in text)[:64]
 
 
-def _schema(targets: Sequence[Target], root: Mapping[str, Any]) -> dict[str, Any]:
+def _schema(targets: Sequence[Target], root: JSON) -> dict[str, JSONValue]:
     properties = {_name(path): _described(path, inner) for path, inner in targets}
     kept = {key: root[key] for key in _KEPT if key in root}
     return {
@@ -152,18 +152,18 @@ def _schema(targets: Sequence[Target], root: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def _described(path: tuple[str | int, ...], inner: Any) -> Any:
+def _described(path: tuple[str | int, ...], inner: JSONValue) -> JSONValue:
     where = "/" + "/".join(map(str, path))
     if not isinstance(inner, Mapping):
         return inner
     if "$ref" in inner:
         return {"description": f"The value at {where}", "anyOf": [dict(inner)]}
-    said = inner.get("description")
-    text = f"The value at {where}. {said}" if said else f"The value at {where}"
+    described = inner.get("description")
+    text = f"The value at {where}. {described}" if described else f"The value at {where}"
     return {**{k: v for k, v in inner.items() if k != "default"}, "description": text}
 
 
-def _get(value: Any, step: str | int) -> Any:
+def _get(value: JSONValue, step: str | int) -> JSONValue:
     if isinstance(value, Mapping):
         return value.get(step)
     if isinstance(value, list) and isinstance(step, int) and step < len(value):
@@ -171,7 +171,7 @@ def _get(value: Any, step: str | int) -> Any:
     return None
 
 
-def _put(whole: Any, path: tuple[str | int, ...], part: Any) -> Any:
+def _put(whole: JSONValue, path: tuple[str | int, ...], part: JSONValue) -> JSONValue:
     """The value with ``part`` at ``path``; objects that are missing on the way are made."""
     if not path:
         return part

@@ -18,7 +18,7 @@ from prompture.schema.repair import NotJSON
 from prompture.schema.rewriting.change import Change
 from prompture.schema.source import Source
 from prompture.traces import Attempt as Attempt
-from prompture.types import Completion, Span, Usage
+from prompture.types import Completion, JSONValue, Span, Usage
 
 T = TypeVar("T")
 E = TypeVar("E", bound=PromptureError)
@@ -43,7 +43,7 @@ class Extraction(Generic[T]):
     strategy: str
     changes: tuple[Change, ...] = ()
     raw: Completion = field(repr=False)
-    plain: Any = field(default=None, repr=False)
+    plain: JSONValue = field(default=None, repr=False)
     text: str = field(default="", repr=False)
     output_tokens_saved: int = 0
     notes: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Extraction(Generic[T]):
 
 
 def with_rest(
-    error: E, completion: Completion, *, plan: Plan, source: Source[Any], plain: Any = UNREAD
+    error: E, completion: Completion, *, plan: Plan, source: Source[Any], plain: JSONValue = UNREAD
 ) -> E:
     """The error, carrying the answer, its text, and the value as far as it came: ``plain``, or
     what can be read of an answer that was cut off."""
@@ -84,7 +84,7 @@ def cause_of(error: BaseException) -> BaseException | None:
     return cause
 
 
-def _begun(text: str, plan: Plan, source: Source[Any]) -> Any:
+def _begun(text: str, plan: Plan, source: Source[Any]) -> JSONValue:
     """The plain value that an unfinished answer begins with, None where it begins with none."""
     from prompture.schema.partial import PartialJSONError, PartialParser
     from prompture.schema.partial_typed import PartialReader

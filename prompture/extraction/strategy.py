@@ -7,7 +7,7 @@ cache it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -19,11 +19,11 @@ from prompture.errors import (
     SchemaError,
     UnsupportedError,
 )
-from prompture.extraction.inputs import check_strategy
+from prompture.extraction.inputs import Examples, check_strategy
 from prompture.schema.check import InvalidValue
 from prompture.schema.rewriting import Rewrite
 from prompture.schema.source import Source
-from prompture.types import Image, Message, Request, Tool
+from prompture.types import JSON, Image, JSONValue, Message, Request, Tool
 
 _LOOSE = "openai-compatible"
 _TASK = (
@@ -112,7 +112,7 @@ class _Asked:
     driver: BaseDriver
     strategy: str
     instructions: str
-    examples: Sequence[tuple[Any, Any]]
+    examples: Examples
     base: Request
 
 
@@ -149,7 +149,7 @@ def plan(
     *,
     strategy: str = "auto",
     instructions: str = "",
-    examples: Sequence[tuple[str, Any]] = (),
+    examples: Examples = (),
     base: Request,
 ) -> Plan:
     """A Plan for this driver. ``base`` holds the options of the call.
@@ -205,7 +205,7 @@ def _rewritten(source: Source[Any], strategy: str, features: Features) -> Rewrit
     return rewrite(source.json_schema, dialect)
 
 
-def _sendable(rewritten: Rewrite) -> dict[str, Any]:
+def _sendable(rewritten: Rewrite) -> JSON:
     if isinstance(rewritten.schema, bool):
         raise SchemaError("the schema allows anything or nothing: say what is wanted")
     return rewritten.schema
@@ -216,7 +216,7 @@ def _turns(
     strategy: str,
     rewritten: Rewrite,
     instructions: str,
-    examples: Sequence[tuple[str, Any]],
+    examples: Examples,
     features: Features,
 ) -> tuple[Message, ...]:
     text = _system_text(
@@ -236,7 +236,7 @@ def _turns(
 
 
 def _system_text(
-    *, strategy: str, schema: Any, name: str, description: str, instructions: str
+    *, strategy: str, schema: JSONValue, name: str, description: str, instructions: str
 ) -> str:
     """The system turn of an extraction."""
     lines = [_TASK]
@@ -251,13 +251,13 @@ def _system_text(
     return "\n\n".join(lines)
 
 
-def json_only(schema: Any) -> str:
+def json_only(schema: JSONValue) -> str:
     """The demand for JSON of a schema, for models that take it in words only."""
     text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     return _JSON_ONLY.format(schema=text)
 
 
-def _example(source: Source[Any], rewritten: Rewrite, value: Any, *, place: str) -> str:
+def _example(source: Source[Any], rewritten: Rewrite, value: JSONValue, *, place: str) -> str:
     from pydantic_core import to_jsonable_python
 
     try:

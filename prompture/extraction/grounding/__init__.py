@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal, localcontext
-from typing import Any
 
 from prompture import given
 from prompture.compat import cached_property
@@ -24,7 +23,7 @@ from prompture.extraction.grounding.nearly import Nearly
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
 from prompture.extraction.grounding.spans import Path, Places
 from prompture.schema.pointer import pointer
-from prompture.types import EXACT, Span
+from prompture.types import EXACT, JSONValue, Span
 
 MOST_PLACES = 2000
 """Of a string that stands in more places, so many are weighed."""
@@ -33,7 +32,7 @@ _OUTER = " \t\r\n.,;:!?\"'()[]{}<>*_|•·、。，；：！？「」『』（�
 _CODE = re.compile(r"[^\W_](?:[ ./()-]{0,3}[^\W_]){6,63}\Z")
 
 
-def ground(value: Any, text: str) -> dict[str, tuple[Span, ...]]:
+def ground(value: JSONValue, text: str) -> dict[str, tuple[Span, ...]]:
     """Spans in ``text`` (code points) by JSON pointer of ``value``'s leaves, best first.
 
     ``value`` is JSON, or anything Pydantic can make JSON of. A leaf that the text does not
@@ -52,14 +51,14 @@ def ground(value: Any, text: str) -> dict[str, tuple[Span, ...]]:
     return {pointer(path): spans for path, spans in settled.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: JSONValue) -> JSONValue:
     from prompture.schema.exact_json import to_plain
 
     # Text with half a character of a pair is a string to us, but none that Pydantic writes.
     return value if _is_json(value) else to_plain(value)
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: JSONValue) -> bool:
     stack, seen = [value], set[int]()
     while stack:
         one = stack.pop()
@@ -78,9 +77,9 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def _leaves(value: Any) -> Iterator[tuple[Path, Any]]:
+def _leaves(value: JSONValue) -> Iterator[tuple[Path, JSONValue]]:
     """The strings and numbers of a value, in its order."""
-    stack: list[tuple[Path, Any]] = [((), value)]
+    stack: list[tuple[Path, JSONValue]] = [((), value)]
     while stack:
         path, one = stack.pop()
         if len(path) > MOST_DEEP:
@@ -96,19 +95,19 @@ def _leaves(value: Any) -> Iterator[tuple[Path, Any]]:
 class _Page:
     """A text with the indexes that values are looked up in, each made when first needed."""
 
-    def __init__(self, text: str, leaves: Any) -> None:
+    def __init__(self, text: str, leaves: Iterable[JSONValue]) -> None:
         self._text = text
         self._leaves = leaves
-        self._known: dict[Any, Places] = {}
+        self._known: dict[tuple[type, JSONValue], Places] = {}
 
-    def places(self, leaf: Any) -> Places:
+    def places(self, leaf: JSONValue) -> Places:
         """Where a leaf stands, in the order of the text."""
         key = (type(leaf), leaf)
         if key not in self._known:
             self._known[key] = self._search(leaf)
         return self._known[key]
 
-    def _search(self, leaf: Any) -> Places:
+    def _search(self, leaf: JSONValue) -> Places:
         if isinstance(leaf, (int, float)):
             number = number_of(leaf)
             return () if number is None else self._figures.of(number)

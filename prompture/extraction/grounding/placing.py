@@ -13,7 +13,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from prompture.extraction.grounding.spans import (
     ITEM_MARGIN,
@@ -28,7 +27,7 @@ from prompture.extraction.grounding.spans import (
     is_ordered,
     narrowed_to,
 )
-from prompture.types import Span
+from prompture.types import JSONValue, Span
 
 MOST_DEEP = 500
 """Values nested deeper have no places: their pointers alone would take all memory."""
@@ -57,7 +56,7 @@ class Placing:
         self._chosen: dict[Path, RankedSpans] = {}
         self._sole = Cover(spans[0] for spans in places.values() if len(spans) == 1)
 
-    def settled(self, value: Any) -> dict[Path, Places]:
+    def settled(self, value: JSONValue) -> dict[Path, Places]:
         """The places of every leaf, best first."""
         self._settle(value, (), near=(), within=None, used=None)
         return {path: self._chosen[path].marked() for path in self._places if path in self._chosen}
@@ -66,7 +65,7 @@ class Placing:
 
     def _settle(
         self,
-        value: Any,
+        value: JSONValue,
         path: Path,
         *,
         near: Sequence[Span],
@@ -87,10 +86,12 @@ class Placing:
             chosen = self._list(items, at, near=context, within=within)
             placed.extend(chosen)
 
-    def _parts(self, value: Any, path: Path) -> tuple[list[Path], list[tuple[Path, list[Any]]]]:
+    def _parts(
+        self, value: JSONValue, path: Path
+    ) -> tuple[list[Path], list[tuple[Path, list[JSONValue]]]]:
         """The leaves that belong to one object, those of objects in it included, and its lists."""
         leaves: list[Path] = []
-        lists: list[tuple[Path, list[Any]]] = []
+        lists: list[tuple[Path, list[JSONValue]]] = []
         stack = [(path, value)]
         while stack:
             at, inner = stack.pop()
@@ -167,7 +168,7 @@ class Placing:
 
     def _list(
         self,
-        items: list[Any],
+        items: list[JSONValue],
         path: Path,
         *,
         near: Near,
@@ -226,7 +227,7 @@ class Placing:
 
     def _rows(
         self,
-        items: list[Any],
+        items: list[JSONValue],
         path: Path,
         chosen: Sequence[Span | None],
         *,
@@ -253,7 +254,7 @@ class Placing:
                 used=used,
             )
 
-    def _heads(self, items: list[Any], path: Path) -> list[tuple[Path | None, list[Places]]]:
+    def _heads(self, items: list[JSONValue], path: Path) -> list[tuple[Path | None, list[Places]]]:
         """For each item the leaf that stands for it, and the places of its other leaves.
 
         The leaf is the same field in all items, if most have it: the one that stands in the
