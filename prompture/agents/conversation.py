@@ -1,4 +1,4 @@
-"""Conversation: turns with a model, remembered, in either colour."""
+"""Conversation: turns with a model, remembered, sync or async."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prompture.agents.agent import Agent, Model, Prompt, RunOptions, user_turn
 from prompture.agents.arun import aiterate
 from prompture.agents.effects import AgentFlow, CallModel
 from prompture.agents.events import AgentEvent, Final
-from prompture.agents.history import cut, portable, transcript
+from prompture.agents.history import drop_oldest, portable, transcript
 from prompture.agents.record import AgentResult, Trace
 from prompture.agents.run import iterate
 from prompture.agents.tools import Tools
@@ -37,16 +37,17 @@ _SUMMARY = (
 
 
 class Conversation:
-    """Remembers what was said. One user at a time: threads and tasks may not share it.
+    """A conversation that remembers its turns. Threads and tasks may not share one.
 
     Arguments:
         model: ``"provider/model"`` or a driver; None as for ``extract``.
         system: the system turn.
         tools: as for Agent.
-        max_history_tokens: how much of the history is kept (by estimate; the system turn and
-            the tools not counted). Before a turn the oldest exchanges are dropped, calls with
-            their results. None keeps all.
-        summary_model: a cheap model (or driver) that sums up what is dropped. None: it is gone.
+        max_history_tokens: tokens of the history that are kept (estimated; without the system
+            turn and the tools). Before each turn the oldest exchanges are dropped, tool calls
+            with their results. None keeps all.
+        summary_model: a cheap model (or driver) that sums up what is dropped. Without one it is
+            lost.
         options: those of Agent (limits, budget, temperature, ...).
 
     A turn that fails leaves the conversation as it was; what it cost stays on ``bill``.
@@ -105,7 +106,7 @@ class Conversation:
         return self._agent.model
 
     def say(self, prompt: Prompt) -> str:
-        """A turn of yours; the answer's text. ``last`` then holds the AgentResult.
+        """Send a turn and return the text of the answer. ``last`` is then the AgentResult.
 
         Raises what ``Agent.run`` raises.
         """
@@ -131,15 +132,16 @@ class Conversation:
         turn = user_turn(prompt)
         kept, summary = self._messages, self.summary
         if self.max_history_tokens is not None:
-            found = cut((*kept, turn), tokens=self.max_history_tokens, model=self._name())
+            found = drop_oldest((*kept, turn), tokens=self.max_history_tokens, model=self._name())
             kept = found.kept[:-1]
             if found.dropped:
                 summary = yield from self._summed_up(found.dropped, asynchronous=asynchronous)
-        # A user's turn: what tools and documents said must not gain the rank of instructions.
+        # A user's turn, not a system turn: text of tools and documents, which the summary may
+        # quote, must not become instructions.
         before = (user([Text(_SUMMARY), Document(summary)]), *kept) if summary else kept
         try:
             result = yield from self._agent.flow(prompt, messages=before, asynchronous=asynchronous)
-        except BaseException as exc:  # a failed turn was paid for all the same
+        except BaseException as exc:  # a failed turn was paid for, too
             trace = getattr(exc, "trace", None)
             if isinstance(trace, Trace):
                 self.bill += trace.bill
@@ -151,7 +153,7 @@ class Conversation:
         return result
 
     def _summed_up(self, dropped: Sequence[Message], *, asynchronous: bool) -> AgentFlow[str]:
-        """What takes the place of turns that are dropped."""
+        """Sum up the turns that are dropped, with the earlier summary; return the new one."""
         turns = f"{len(dropped)} old turn{'s' * (len(dropped) > 1)}"
         if self.summary_model is None:
             self.notes.append(f"{turns} dropped (max_history_tokens={self.max_history_tokens})")
@@ -184,8 +186,11 @@ class Conversation:
         return completion.text.strip() or self.summary
 
     def switch(self, model: Model) -> list[str]:
-        """Go on with another model. Gives (and puts into ``notes``) what that leaves out: items,
-        signatures and uploaded files that only the old provider understands."""
+        """Go on with another model.
+
+        Returns, and adds to ``notes``, what the new one cannot get: items, signatures and uploaded
+        files that only the old provider understands.
+        """
         old, new = self._name(), _name_of(model)
         self._agent = self._made(model)
         if new == old:
@@ -205,7 +210,7 @@ class Conversation:
         return found
 
     def fork(self) -> Conversation:
-        """Another conversation with the same past; what is said in one is not in the other.
+        """Make another conversation with the same turns so far; from then on the two are separate.
         Its bill begins anew."""
         other = Conversation(
             self.model,
@@ -238,10 +243,11 @@ class Conversation:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write ``to_json`` to a file, which is then there whole or not at all."""
+        """Write ``to_json`` to a file. When that fails, an old file stays as it was."""
         target = Path(path)
         text = self.to_json()
-        # Readable by its owner alone: it holds what was said.
+        # A temporary file is readable by its owner alone, as a conversation should be; os.replace
+        # puts it in place in one step, so that a crash leaves the old file or the new one.
         with NamedTemporaryFile(
             "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
         ) as part:
@@ -255,8 +261,8 @@ class Conversation:
 
     @classmethod
     def from_json(cls, text: str | bytes, *, model: Model = None, **options: Any) -> Self:
-        """What ``to_json`` gave. ``model`` takes the place of the saved one (see ``switch``);
-        tools and other options must be given again. Raises ConfigurationError."""
+        """Restore what ``to_json`` returned. ``model`` is used instead of the saved one (see
+        ``switch``); tools and other options must be given again. Raises ConfigurationError."""
         saved = storage.load(text)
         options.setdefault("system", saved.system)
         made = cls(saved.model if model is None else model, **options)

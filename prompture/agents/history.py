@@ -1,4 +1,7 @@
-"""What is kept of a conversation: by tokens, oldest first, calls with their results."""
+"""Shortening a conversation and moving it to another provider.
+
+The oldest exchanges are dropped first, tool calls with their results.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,32 @@ from dataclasses import dataclass, replace
 from prompture.codecs.histories import close_calls
 from prompture.types import Document, File, Image, Message, Part, Request, Text
 
-__all__ = ["Cut", "close_calls", "cut", "exchanges", "size", "transcript"]
+__all__ = [
+    "SplitHistory",
+    "close_calls",
+    "drop_oldest",
+    "exchanges",
+    "portable",
+    "size",
+    "transcript",
+]
 
 TRANSCRIPT_CHARS = 200_000
 RESULT_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class SplitHistory:
     """A history in two: ``dropped`` came before ``kept``."""
 
     dropped: tuple[Message, ...]
     kept: tuple[Message, ...]
 
 
-def cut(messages: Sequence[Message], *, tokens: int, model: str) -> Cut:
-    """Leave out the oldest exchanges until the rest has at most ``tokens`` (estimated).
+def drop_oldest(messages: Sequence[Message], *, tokens: int, model: str) -> SplitHistory:
+    """Drop the oldest exchanges until the rest has at most ``tokens`` (estimated).
 
-    An exchange is a user's turn with all that follows it, so that no call is parted from its
+    An exchange is a user's turn with all that follows it, so that no call is separated from its
     result. The last one always stays.
     """
     groups = list(exchanges(messages))
@@ -36,11 +47,11 @@ def cut(messages: Sequence[Message], *, tokens: int, model: str) -> Cut:
         first += 1
     flat = [turn for group in groups for turn in group]
     at = sum(len(group) for group in groups[:first])
-    return Cut(tuple(flat[:at]), tuple(flat[at:]))
+    return SplitHistory(tuple(flat[:at]), tuple(flat[at:]))
 
 
 def exchanges(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    """The turns in groups, each of which begins with a user's turn (the first may not)."""
+    """Group the turns: each group begins with a user's turn (the first may not)."""
     group: list[Message] = []
     for turn in messages:
         if turn.role == "user" and group:
@@ -59,8 +70,11 @@ def size(turn: Message, model: str) -> int:
 
 
 def transcript(messages: Sequence[Message]) -> str:
-    """A conversation as text, for a model that is to sum it up. Long results are cut, and of a
-    conversation that is longer than 200,000 characters the middle is left out."""
+    """A conversation as text, for a model that is to sum it up.
+
+    Tool results are cut after 2,000 characters. Of a conversation that is longer than 200,000
+    characters the middle is left out.
+    """
     lines = [line for turn in messages for line in _lines(turn)]
     text = "\n\n".join(lines)
     if len(text) <= TRANSCRIPT_CHARS:
@@ -70,31 +84,35 @@ def transcript(messages: Sequence[Message]) -> str:
 
 
 def _lines(turn: Message) -> Iterator[str]:
-    words = turn.text
+    text = turn.text
     others = sum(isinstance(part, (Image, File)) for part in turn.parts)
     if others:
-        words = f"{words} [{others} picture{'s' * (others > 1)} or files]"
+        text = f"{text} [{others} picture{'s' * (others > 1)} or files]"
     if turn.role == "tool":
-        yield f"Result of {turn.name or 'a tool'}: {words[:RESULT_CHARS]}"
+        yield f"Result of {turn.name or 'a tool'}: {text[:RESULT_CHARS]}"
         return
-    if words.strip():
-        yield f"{turn.role.capitalize()}: {words}"
+    if text.strip():
+        yield f"{turn.role.capitalize()}: {text}"
     for call in turn.calls:
         yield f"Assistant calls {call.name}({(call.raw_arguments or call.arguments)!s:.500})"
 
 
 @dataclass(frozen=True, slots=True)
-class Portable:
-    """Turns that any provider understands, and how many of them were changed for that."""
+class PortableHistory:
+    """Turns that any provider understands.
+
+    ``natives`` and ``files`` count the turns that were changed for that: those that had items of
+    one provider (reasoning, signatures), and those with files uploaded to it.
+    """
 
     messages: tuple[Message, ...]
     natives: int
     files: int
 
 
-def portable(messages: Sequence[Message]) -> Portable:
-    """The turns without what only the provider that made them understands: thinking blocks,
-    signatures and items, and files that were uploaded to it."""
+def portable(messages: Sequence[Message]) -> PortableHistory:
+    """Remove what only the provider that made the turns understands: thinking blocks, signatures
+    and other items of its own, and files that were uploaded to it."""
     made: list[Message] = []
     natives = files = 0
     for turn in messages:
@@ -105,7 +123,7 @@ def portable(messages: Sequence[Message]) -> Portable:
             files += 1
             turn = replace(turn, content=tuple(map(_portable_part, turn.parts)))
         made.append(turn)
-    return Portable(tuple(made), natives, files)
+    return PortableHistory(tuple(made), natives, files)
 
 
 def _portable_part(part: Part) -> Part:

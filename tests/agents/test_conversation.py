@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from prompture.agents import storage
 from prompture.agents.conversation import Conversation
 from prompture.agents.events import Final, TextDelta
-from prompture.agents.history import TRANSCRIPT_CHARS, cut, exchanges, portable, size, transcript
+from prompture.agents.history import (
+    TRANSCRIPT_CHARS,
+    drop_oldest,
+    exchanges,
+    portable,
+    size,
+    transcript,
+)
 from prompture.agents.storage import SavedConversation
 from prompture.catalog import Rates
 from prompture.drivers.meter import Meter
@@ -142,7 +149,7 @@ def turn(n: int) -> list[Message]:
 @pytest.mark.parametrize("keep", [1, 100, 250, 10_000])
 def test_the_oldest_go_first_and_calls_keep_their_results(keep: int) -> None:
     messages = [m for n in range(5) for m in turn(n)]
-    found = cut(messages, tokens=keep, model="openai/gpt-5")
+    found = drop_oldest(messages, tokens=keep, model="openai/gpt-5")
     assert [*found.dropped, *found.kept] == messages
     assert found.kept[0].role == "user"
     assert len(found.kept) % 4 == 0
@@ -160,7 +167,7 @@ roles = st.lists(st.sampled_from(["user", "assistant", "tool"]), max_size=20)
 @settings(max_examples=50)
 def test_cutting_loses_nothing(kinds: list[Any], tokens: int) -> None:
     messages = [Message(role=k, content=f"{i} words") for i, k in enumerate(kinds)]
-    found = cut(messages, tokens=tokens, model="m")
+    found = drop_oldest(messages, tokens=tokens, model="m")
     assert [*found.dropped, *found.kept] == messages
     assert [m for group in exchanges(messages) for m in group] == messages
 
