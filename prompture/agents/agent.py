@@ -171,7 +171,7 @@ class Agent(Generic[T]):
             max_retries=max_retries,
         )
         self._base = _base(options)
-        self._setups: dict[BaseDriver, Setup[Any]] = {}
+        self._setups: dict[BaseDriver, Setup[Any, Any]] = {}
 
     def run(
         self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
@@ -223,7 +223,7 @@ class Agent(Generic[T]):
         messages: Messages = (),
         context: object = _UNSET,
         asynchronous: bool,
-    ) -> AgentFlow[AgentResult[Any]]:
+    ) -> AgentFlow[Any, AgentResult[Any]]:
         """A run as a flow, with a sync or an async driver."""
         history = _history(messages)
         turns = history if prompt is None else (*history, user_turn(prompt))
@@ -235,7 +235,7 @@ class Agent(Generic[T]):
             settings = replace(settings, context=context)
         return agent_flow(self.setup_for(driver), settings, turns, new_from=len(history))
 
-    def setup_for(self, driver: BaseDriver) -> Setup[Any]:
+    def setup_for(self, driver: BaseDriver) -> Setup[Any, Any]:
         """How this driver will be asked; made once."""
         found = self._setups.get(driver)
         if found is None:

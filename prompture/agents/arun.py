@@ -23,6 +23,7 @@ from prompture.agents.runner_common import (
 )
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, is_async
+from prompture.flows.base import GeneratesAsync
 from prompture.types import Completion
 from prompture.wire.steps import Done, advance, require_asyncio
 
@@ -39,7 +40,7 @@ class _Reply:
     value: Completion | BaseException | None = None
 
 
-async def aiterate(flow: AgentFlow[AgentResult[T]], *, stream: bool) -> Events:
+async def aiterate(flow: AgentFlow[GeneratesAsync, AgentResult[T]], *, stream: bool) -> Events:
     """Run a flow to its end with an async driver; the last event is Final.
 
     Closing the iterator, or cancelling its task, cancels the async tools that are running.
@@ -82,7 +83,7 @@ async def _caught(events: AsyncGenerator[AgentEvent, None], reply: _Reply) -> Ev
             reply.value = exc
 
 
-async def _call_model(step: CallModel, reply: _Reply, *, stream: bool) -> Events:
+async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream: bool) -> Events:
     events = EventStream(step)
     loop = asyncio.get_running_loop()
     until = None if step.seconds is None else loop.time() + step.seconds

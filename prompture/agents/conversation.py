@@ -128,7 +128,7 @@ class Conversation:
         """``stream``, awaited."""
         return aiterate(self._turn(prompt, asynchronous=True), stream=True)
 
-    def _turn(self, prompt: Prompt, *, asynchronous: bool) -> AgentFlow[AgentResult[Any]]:
+    def _turn(self, prompt: Prompt, *, asynchronous: bool) -> AgentFlow[Any, AgentResult[Any]]:
         turn = user_turn(prompt)
         kept, summary = self._messages, self.summary
         if self.max_history_tokens is not None:
@@ -152,7 +152,7 @@ class Conversation:
         self.last = result
         return result
 
-    def _summed_up(self, dropped: Sequence[Message], *, asynchronous: bool) -> AgentFlow[str]:
+    def _summed_up(self, dropped: Sequence[Message], *, asynchronous: bool) -> AgentFlow[Any, str]:
         """Sum up the turns that are dropped, with the earlier summary; return the new one."""
         turns = f"{len(dropped)} old turn{'s' * (len(dropped) > 1)}"
         if self.summary_model is None:

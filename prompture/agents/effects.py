@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from prompture.agents.events import StepFinished
 from prompture.agents.record import ToolUse
 from prompture.agents.tool_call import PendingToolCall
 from prompture.drivers.meter import Meter
+from prompture.flows.base import D, D_co
 from prompture.money import Charge
 from prompture.types import Completion, Request
 
@@ -21,15 +22,15 @@ class OutOfTime(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallModel:
-    """Call the driver. The flow is sent the Completion, or thrown what the call raised.
+class CallModel(Generic[D_co]):
+    """Call the driver, which is of the runner's kind (sync or async). The flow is sent the Completion, or thrown what the call raised.
 
     The runner appends every charge to ``charges``. ``budget`` watches the call. ``calls_in_text``:
     the answer's text may hold tool calls, which are not shown as text. ``seconds`` are left of the
     run. A ``quiet`` call makes no events.
     """
 
-    driver: Any
+    driver: D_co
     request: Request
     number: int
     charges: list[Charge]
@@ -63,4 +64,5 @@ class EmitEvent:
     event: StepFinished
 
 
-AgentFlow: TypeAlias = Generator[CallModel | RunTools | EmitEvent, Completion | None, T]
+AgentFlow: TypeAlias = Generator[CallModel[D] | RunTools | EmitEvent, Completion | None, T]
+"""``AgentFlow[Generates, T]`` for sync drivers, ``AgentFlow[GeneratesAsync, T]`` for async ones."""

@@ -15,7 +15,7 @@ from prompture import given
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import StepFinished
 from prompture.agents.record import AgentResult, OpenStep, RunRecord, Status
-from prompture.agents.setup import FinalOutput, Setup
+from prompture.agents.setup import B, FinalOutput, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.agents.tools import Approve
 from prompture.codecs.prompted import prompted_request, read_calls
@@ -133,8 +133,8 @@ class RunSettings:
 
 
 def agent_flow(
-    setup: Setup[T], settings: RunSettings, messages: tuple[Message, ...], *, new_from: int = 0
-) -> AgentFlow[AgentResult[Any]]:
+    setup: Setup[B, T], settings: RunSettings, messages: tuple[Message, ...], *, new_from: int = 0
+) -> AgentFlow[B, AgentResult[Any]]:
     """A run of an agent over ``messages``, of which those from ``new_from`` on are this run's.
 
     Whatever exception ends it early has ``trace``; an error of ours also the whole bill.
@@ -166,11 +166,11 @@ def agent_flow(
     )
 
 
-class _Run(Generic[T]):
+class _Run(Generic[B, T]):
     """One run. ``text_so_far`` is the text of answers that paused; ``forced_tool`` is the name of
     the tool that the next answer must call, ``""`` for none."""
 
-    def __init__(self, setup: Setup[T], settings: RunSettings, record: RunRecord) -> None:
+    def __init__(self, setup: Setup[B, T], settings: RunSettings, record: RunRecord) -> None:
         self.setup = setup
         self.settings = settings
         self.record = record
@@ -182,7 +182,7 @@ class _Run(Generic[T]):
         seconds = settings.limits.seconds
         self.deadline = None if seconds is None else settings.now() + seconds
 
-    def steps(self) -> AgentFlow[Any]:
+    def steps(self) -> AgentFlow[B, Any]:
         """Ask until there is a final answer, and return it."""
         while True:
             self._check_limits()
@@ -207,7 +207,7 @@ class _Run(Generic[T]):
             if found:
                 return value
 
-    def _ask(self, step: OpenStep) -> AgentFlow[Completion]:
+    def _ask(self, step: OpenStep) -> AgentFlow[B, Completion]:
         """Get one answer. What the provider itself rejected is asked for again."""
         while True:
             try:
@@ -233,7 +233,7 @@ class _Run(Generic[T]):
                 step.charges.append(charge_of(completion, self.setup.driver.provider.name))
             return completion
 
-    def _model_call(self, step: OpenStep) -> CallModel:
+    def _model_call(self, step: OpenStep) -> CallModel[B]:
         left = self._seconds_left()
         return CallModel(
             driver=self.setup.driver,
@@ -266,7 +266,7 @@ class _Run(Generic[T]):
 
     def _run_tools(
         self, step: OpenStep, calls: tuple[ToolCall, ...], *, ending: bool
-    ) -> AgentFlow[None]:
+    ) -> AgentFlow[B, None]:
         step.send_to_tools(calls)
         self.record.add_answer(step)
         if not ending:

@@ -24,6 +24,7 @@ from prompture.agents.runner_common import (
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, is_async
 from prompture.errors import ConfigurationError
+from prompture.flows.base import Generates
 from prompture.types import Completion
 from prompture.wire.deadline import within
 from prompture.wire.steps import Done, advance
@@ -32,7 +33,7 @@ T = TypeVar("T")
 Events: TypeAlias = Generator[AgentEvent, None, T]
 
 
-def iterate(flow: AgentFlow[AgentResult[T]], *, stream: bool) -> Iterator[AgentEvent]:
+def iterate(flow: AgentFlow[Generates, AgentResult[T]], *, stream: bool) -> Iterator[AgentEvent]:
     """Run a flow to its end with a sync driver; the last event is Final.
 
     Without ``stream`` the answers come whole. Closing the iterator ends the flow; tools that are
@@ -64,7 +65,7 @@ def _caught(events: Events[T]) -> Events[T | BaseException]:
         return exc
 
 
-def _call_model(step: CallModel, *, stream: bool) -> Events[Completion]:
+def _call_model(step: CallModel[Generates], *, stream: bool) -> Events[Completion]:
     events = EventStream(step)
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:

@@ -30,6 +30,7 @@ from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall
 from prompture.codecs.prompted_calls import CallScanner
 from prompture.drivers import meter
+from prompture.flows.base import HasModel
 from prompture.money import Charge
 from prompture.types import Completion, Delta
 
@@ -52,7 +53,7 @@ def record_charges(budget: meter.Meter | None, charges: list[Charge]) -> Iterato
 class EventStream:
     """Makes events of a streamed answer. Tool calls that are written as text are left out."""
 
-    def __init__(self, call: CallModel) -> None:
+    def __init__(self, call: CallModel[HasModel]) -> None:
         self._number = call.number
         self._scanner = CallScanner() if call.calls_in_text else None
 

@@ -24,6 +24,7 @@ from prompture.schema.source import Source
 from prompture.types import Completion, Message, Request, Tool, ToolCall
 
 T = TypeVar("T")
+B = TypeVar("B", bound=BaseDriver)
 _LOOSE = "openai-compatible"
 _ALWAYS = frozenset({"gemini", "gemini-openapi", "moonshot", "ollama", "llamacpp", "xai"})
 """Dialects whose rules the parameters of a tool must obey even where the tool is not strict."""
@@ -137,7 +138,7 @@ def _output_instructions(source: Source[Any], made: Plan, tools: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup(Generic[T]):
+class Setup(Generic[B, T]):
     """An agent ready for one driver.
 
     ``name`` is ``"provider/model"``. ``template`` is the request without the conversation; its
@@ -145,25 +146,25 @@ class Setup(Generic[T]):
     prompted format. ``looser`` makes the setup with a less strict way to ask for the output.
     """
 
-    driver: BaseDriver
+    driver: B
     name: str
     tools: Mapping[str, FunctionTool]
     template: Request
     output: FinalOutput[T] | None
     calls_in_text: bool
     rewrites: Mapping[str, Rewrite] = field(default_factory=dict)
-    looser: Callable[[], Setup[T]] | None = None
+    looser: Callable[[], Setup[B, T]] | None = None
 
 
 def set_up(
-    driver: BaseDriver,
+    driver: B,
     *,
     tools: Mapping[str, FunctionTool],
     source: Source[T] | None,
     strategy: str,
     instructions: str,
     base: Request,
-) -> Setup[T]:
+) -> Setup[B, T]:
     """Make an agent ready for a driver.
 
     Raises UnsupportedError, SchemaError and ConfigurationError.
@@ -183,7 +184,7 @@ def set_up(
     if output is not None:
         request = output.ask(request, tools=bool(tools))
 
-    def looser() -> Setup[T]:
+    def looser() -> Setup[B, T]:
         assert output is not None
         return set_up(
             driver,

@@ -208,7 +208,7 @@ class ToolSelection:
     failures: dict[str, int] = field(default_factory=dict)
 
     def select(
-        self, setup: Setup[Any], calls: tuple[ToolCall, ...], record: RunRecord, step: OpenStep
+        self, setup: Setup[Any, Any], calls: tuple[ToolCall, ...], record: RunRecord, step: OpenStep
     ) -> tuple[PendingToolCall, ...]:
         """The calls, each checked. Those that must not be run are settled."""
         self.calls_made += len(calls)
@@ -225,7 +225,7 @@ class ToolSelection:
         )
 
     def _selected(
-        self, setup: Setup[Any], position: int, context: Context[object]
+        self, setup: Setup[Any, Any], position: int, context: Context[object]
     ) -> PendingToolCall:
         call = context.call
         pending = prepare(
@@ -245,7 +245,7 @@ class ToolSelection:
             return replace(pending, settled=pending.result("not_run", content))
         return pending
 
-    def check_results(self, setup: Setup[Any], uses: list[ToolUse]) -> None:
+    def check_results(self, setup: Setup[Any, Any], uses: list[ToolUse]) -> None:
         """Count the failures. Raise what must end the run: BudgetExceeded from inside a tool, or
         ToolFailed for a tool with ``on_error="raise"``."""
         # The same tool called several times by one answer often fails for one reason: counted
