@@ -23,11 +23,11 @@ _packing: ContextVar[frozenset[int]] = ContextVar("packing", default=frozenset()
 class PicklableError:
     """An exception that is copied and pickled whole; put before the class of exception."""
 
-    _carries_cause: ClassVar[bool] = True
+    _keeps_cause: ClassVar[bool] = True
 
     def __reduce__(self) -> tuple[Any, ...]:
         error: Any = self
-        arguments, state = packed(error, with_cause=self._carries_cause)
+        arguments, state = packed(error, with_cause=self._keeps_cause)
         return (blank, arguments, state)
 
     def __setstate__(self, state: State | None) -> None:

@@ -121,7 +121,7 @@ class TransportError(PromptureError):
     retryable = True
     unsent: bool = False
     # A transport's own exception holds the request that was sent, and so the key.
-    _carries_cause = False
+    _keeps_cause = False
 
 
 class ConnectTimeout(TransportError):

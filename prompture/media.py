@@ -59,17 +59,17 @@ def image(source: Any, *, media_type: str | None = None, detail: str | None = No
     return Image(data=data, media_type=kind, detail=detail)
 
 
-def _kind(data: bytes, said: str | None, guessed: str | None) -> str | None:
+def _kind(data: bytes, stated: str | None, guessed: str | None) -> str | None:
     """The type of a picture's bytes: what they show, before what is said of them."""
     if not data:
         raise ConfigurationError("the image is empty (0 bytes)")
     shown = media_type_of(data)
-    if shown is None and said is None and guessed in _SHOWN:
+    if shown is None and stated is None and guessed in _SHOWN:
         raise ConfigurationError(
             f"it is called {guessed}, and its bytes are not: unknown type"
             " (media_type=... if you know better)"
         )
-    return shown or said or guessed
+    return shown or stated or guessed
 
 
 def file(source: Any, *, media_type: str | None = None, name: str | None = None) -> File:

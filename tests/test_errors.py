@@ -127,7 +127,7 @@ def test_each_error_is_copied_whole(cls: type[PromptureError], how: Any) -> None
     got = how(made)
     _same(got, made)
     assert got.__notes__[0] == "seen by a test"
-    if how is _by_pickle and not cls._carries_cause:
+    if how is _by_pickle and not cls._keeps_cause:
         assert got.__cause__ is None
         assert "cause, ValueError" in got.__notes__[1]
     else:

@@ -28,7 +28,7 @@ _CHUNK = 64 * 1024
 
 
 class FetchFailed(Exception):
-    """The catalogue could not be had; the message says why."""
+    """The catalogue could not be fetched; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said: a body, or (``body`` None) that ours is still current."""
+    """The server's answer: a body, or None where our copy is still current (HTTP 304)."""
 
     body: bytes | None
     etag: str
@@ -56,16 +56,21 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class DiskCache:
-    """The folder where the copy lies, and the stamp of the last failure."""
+    """The copy on disk, and beside it a file whose time is that of the last failure.
+
+    No lock among processes: a copy is replaced in one step, and the last one wins.
+    """
 
     folder: Path
 
     @property
     def path(self) -> Path:
+        """The copy's file."""
         return self.folder / "models-dev.json"
 
     @property
     def stamp(self) -> Path:
+        """The file of the last failure; it is empty."""
         return self.folder / "models-dev.failed"
 
     def read(self, url: str) -> Copy | None:
@@ -135,8 +140,9 @@ def fetch(
 ) -> Answer:
     """One conditional GET, over in ``seconds`` whatever the server does. Raises FetchFailed.
 
-    The sockets' own timeout is per read, so a server that drips could hold us for ever; the
-    work is therefore done in a daemon thread that is left behind when the time is up.
+    A socket's own timeout is for each read, so a server that sends a byte now and then could take
+    for ever. The work is therefore done in a daemon thread, which is left behind when the time is
+    up.
     """
     if not url.startswith(("https://", "http://")):
         raise FetchFailed(f"not an HTTP address: {url!r}")
@@ -146,7 +152,7 @@ def fetch(
     def work() -> None:
         try:
             outcome.append(_get(url, etag=etag, seconds=seconds, max_bytes=max_bytes))
-        except BaseException as error:  # told by whoever waits
+        except BaseException as error:  # raised again by the thread that waits
             outcome.append(error)
         finally:
             done.set()
@@ -155,7 +161,7 @@ def fetch(
     late = FetchFailed(f"no answer within {seconds:g} s")
     if not done.wait(seconds):
         raise late
-    # The socket's own limit may be the first to say that the time is up.
+    # The socket's own limit may come first, at the same moment.
     if isinstance(outcome[0], TimeoutError):
         raise late from outcome[0]
     if isinstance(outcome[0], BaseException):
@@ -216,7 +222,7 @@ def _words(error: BaseException) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CatalogSettings:
-    """What the environment says: whether to use the network, from where, and where to cache.
+    """What the environment sets: whether to use the network, from where, and where to cache.
 
     ``PROMPTURE_OFFLINE=1`` or ``PROMPTURE_CATALOG=offline`` keep off the network (what lies in
     the cache is still used); ``PROMPTURE_CATALOG=snapshot`` also leaves the cache alone, which

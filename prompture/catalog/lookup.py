@@ -1,4 +1,4 @@
-"""Finding a model in the sources under any of its model_names."""
+"""Find a model in the catalogue's sources under any of its names, with the price of its place."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from prompture.catalog.sources import CatalogSource
 
 
 def listed(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry | None:
+    """The entry of a model, from the first source that has it; ``provider`` is a models.dev key."""
     found = _listed(sources, provider, model)
     if found is None or provider != "amazon-bedrock":
         return found
@@ -69,6 +70,13 @@ def _local(entry: Entry) -> Entry:
     return replace(entry, rates=FREE, source="local")
 
 
+# Where a model runs changes its price on AWS Bedrock (geographic and in-region inference). Where
+# this was read: AWS's user guide ("Global cross-Region inference ... approximately 10% savings on
+# input and output token pricing compared to geographic cross-Region inference"), genai-prices and
+# litellm's price map, which agree on 1.1 times for Claude 4.5 and later and disagree (1.1 or 1.2)
+# on AWS GovCloud. models.dev repeats the global price for most places, and has 1.1 or other
+# factors for some; so the price is always made of the global one.
+
 GEOGRAPHIC = Decimal("1.1")
 _RULE = "1.1 x the global price (AWS: inference kept in a region or a geography)"
 _CLAUDE = re.compile(
@@ -78,8 +86,10 @@ _SINCE = (4, 5)
 
 
 def place_of(model: str) -> str | None:
-    """Where a Bedrock model id runs: ``"global"``, ``"us"``, ..., ``""`` for one region. None where
-    the price does not depend on it."""
+    """Where a Bedrock model id runs: ``"global"``, ``"us"``, ..., ``""`` for one region.
+
+    None where the price does not depend on it.
+    """
     found = _CLAUDE.match(model)
     if found is None or tuple(map(int, found["version"].split("-"))) < _SINCE:
         return None

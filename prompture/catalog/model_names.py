@@ -42,7 +42,7 @@ _REGION = re.compile(r"^(?:us|eu|apac|ap|global|jp|au|ca|sa|me|af|us-gov)\.(?=[a
 _BEDROCK_VERSION = re.compile(r"-v\d+(?::\d+)?(?::\d+k)?$|(?<=:\d):\d+k$")
 _LATEST = re.compile(r"[-:]latest$")
 _ZAI_HOST = re.compile(r"-(?:jd|ali)$")
-"""Z.ai's answers may say on whose machines its model ran."""
+"""Z.ai's answers may name whose machines the model ran on."""
 _ROUTING = re.compile(r":(?:nitro|floor|exacto)$")
 
 
@@ -70,9 +70,12 @@ def newest_of(model: str, ids: list[str]) -> list[str]:
 
 
 def is_same_model(asked: str, answered: str) -> bool:
-    """Whether the name in an answer is the name that was asked for, with a path, a case, a date or
-    a build more or less, or its words in another order (OpenRouter's answers have them so).
-    ``-latest`` is any model: the answer's name says which."""
+    """Whether an answer's model is the one that was asked for.
+
+    A path, upper case, a date or a build may be added or missing, and the words may stand in
+    another order (as in OpenRouter's answers). ``-latest`` is never the same: it may be any
+    model, and the answer's name says which.
+    """
     plain, other = _words(asked), _words(answered)
     return bool(plain) and plain == other and "latest" not in plain
 

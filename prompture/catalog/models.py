@@ -13,7 +13,10 @@ from prompture.money import ZERO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLimits:
-    """Tokens; None where not stated. ``input`` is a limit of its own below the window."""
+    """A model's limits in tokens; None where not stated.
+
+    ``context`` is input and output together, ``input`` a limit of its own below that.
+    """
 
     context: int | None = None
     output: int | None = None
@@ -22,7 +25,7 @@ class ModelLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFeatures:
-    """What a model can do. None means that the catalogue does not say, not that it cannot.
+    """What a model can do. None means that the catalogue states nothing, not that it cannot.
 
     ``inputs`` and ``outputs`` are the modalities (text, image, audio, video, pdf).
     ``efforts`` are the reasoning efforts it takes.
@@ -99,6 +102,7 @@ class Rates:
     since: date | None = None
     later: tuple[Rates, ...] = field(default=(), repr=False)
     rules: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # What ``cost_of`` has compiled of these rates, under "flat": a cache, and no part of the value.
     plans: dict[str, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False, hash=False
     )

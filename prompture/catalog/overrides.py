@@ -35,7 +35,7 @@ _FIELDS = tuple(f.name for f in fields(Rates) if f.name not in ("plans", "rules"
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Rates by (provider, model); the model ``"*"`` stands for all of a provider's."""
+    """The caller's rates by (provider, model); the model ``"*"`` means all of a provider's."""
 
     table: Mapping[tuple[str, str], Rates] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ class Overrides:
 
     @staticmethod
     def as_of(rates: Rates) -> str:
-        """ISO date since when the rates hold, ``""`` where the caller did not say."""
+        """ISO date from which the rates hold, ``""`` where the caller stated none."""
         return rates.since.isoformat() if rates.since else ""
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Pricing rules that models.dev does not carry: cache writes by life time, service tiers, hours.
+"""Pricing rules that models.dev does not have: cache writes by life time, tiers, hours, fees.
 
 Facts, with where they were read: the providers' pricing pages as condensed in the project's wire
 digest ("5m 1.25x, 1h 2x", "batches 50% price", "off-peak windows halve price by UTC hour and
@@ -86,7 +86,7 @@ UNPRICED: Mapping[str, tuple[str, ...]] = {
     "groq": ("groq/compound", "groq/compound-mini", "compound-beta", "compound-beta-mini"),
 }
 """Models that records list at 0 and their provider charges for without stating a price: Groq bills
-the models and tools that a compound system uses, which no answer tells apart."""
+the models and tools that a compound system uses, and no answer lists them apart."""
 
 _MULTIPLE = "{factor} x the standard rate ({mode})"
 
@@ -198,6 +198,13 @@ def _windows(rates: Rates, *, provider: str, model: str) -> tuple[Window, ...]:
     )
 
 
+# Fees beside the tokens: web searches, and Perplexity's price of a request. Where they were read:
+# Anthropic's web search "about $10 per 1,000" (the project's wire digest); OpenAI's $10 per 1,000
+# for reasoning models, while others pay $10 or $25 by the tool's version; Perplexity's request fees
+# by search context size (its recorded answers state 0.005 for Sonar and Sonar Reasoning, 0.006 for
+# Sonar Pro, all low); xAI's $5 per 1,000 (its recorded answers state $0.005 for each of
+# ``web_search_calls`` beyond their tokens).
+
 _THOUSAND = 1000
 SEARCH = {
     "anthropic": Price(Decimal(10), "web search, $10 per 1,000 (Anthropic)", _THOUSAND),
@@ -222,7 +229,8 @@ Fee = tuple[str, int, Price]
 def fees_of(usage: Usage, provider: str, entry: Entry | None) -> list[Fee] | str:
     """Fees as (bucket, quantity, price), or why they are unknown.
 
-    ``provider`` is the models.dev key.
+    ``provider`` is the models.dev key. Where a provider charges for searches and no fee is known
+    here, the price of the call is unknown, not lower.
     """
     if provider == "perplexity":
         return _perplexity(usage, entry)
@@ -240,6 +248,6 @@ def _perplexity(usage: Usage, entry: Entry | None) -> list[Fee] | str:
     size = usage.raw.get("search_context_size")
     fees = _PERPLEXITY.get(entry.id if entry else "")
     if fees is None or not isinstance(size, str) or size not in fees:
-        return "Perplexity charges for the request itself, and the answer does not tell how much"
+        return "Perplexity charges for the request itself, and the answer does not state how much"
     rule = f"request fee, {size} search context (Perplexity)"
     return [("request", 1, Price(Decimal(fees[size]), rule, _THOUSAND))]

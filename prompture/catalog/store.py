@@ -1,4 +1,4 @@
-"""The catalogue in use: which sources are at hand, when to look for a newer one, who is listed."""
+"""The catalogue in use: its sources, when to fetch a newer one, and which models are listed."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ class Status:
 
 @dataclass(slots=True)
 class _State:
-    """What lookups read: replaced whole, never changed but for its memory of answers.
+    """What lookups read without a lock: it is replaced whole.
 
-    ``due`` is the monotonic time at which a lookup should see whether a refresh is wanted.
+    Only ``found``, a cache of answers, and ``due`` change in place, each by one atomic operation.
+    ``due`` is the monotonic time at which a lookup should ask whether a refresh is wanted.
     """
 
     sources: SourceChain
@@ -50,7 +51,7 @@ class _State:
 
 
 class Catalog:
-    """Models by name, from the best source at hand.
+    """Models by name, from the most trusted source that lists them.
 
     Lookups never wait for the network: the first one reads the disk cache or the packaged
     snapshot and starts a refresh in a daemon thread, and so does the first one after the cache
@@ -128,7 +129,7 @@ class Catalog:
         self.forget()
 
     def forget(self) -> None:
-        """Drop remembered answers, keeping the sources."""
+        """Drop the cached answers and keep the sources."""
         with self._lock:
             if self._state is not None:
                 self._state = replace(self._state, found={})
@@ -169,12 +170,16 @@ class Catalog:
         return os.environ if self._environ is None else self._environ
 
     def renew_locks(self) -> None:
-        """A fork copies locks as they are and drops the threads that would release them."""
+        """Make the locks anew; for a forked child, which has no thread to release the old ones.
+
+        ``_lock`` guards the replacement of ``_state``; ``_refreshing`` lets one thread fetch at a
+        time and is held during the fetch, ``_lock`` never.
+        """
         self._lock = Lock()
         self._refreshing = Lock()
 
     def _ensure_loaded(self, *, start: bool = True) -> _State:
-        """Read the sources if that is not done, and start a refresh if one is wanted."""
+        """Load the sources if that is not done, and start a refresh if one is wanted."""
         settings = self.settings
         with self._lock:
             if self._state is None:
@@ -214,7 +219,7 @@ class Catalog:
         return max(live.RETRY_SECONDS - since, live.FRESH_SECONDS - age)
 
     def _in_background(self) -> None:
-        if not self._refreshing.acquire(blocking=False):
+        if not self._refreshing.acquire(blocking=False):  # another thread is at it
             return
         try:
             self._refresh()
@@ -243,14 +248,14 @@ class Catalog:
     def _note_failure(self, cache: live.DiskCache, error: str) -> None:
         self._error = error
         self._failed_at = self._wall()
-        log.info("models.dev was not reached, using what is at hand: %s", error)
+        log.info("models.dev was not reached, an older catalogue is used: %s", error)
         try:
             cache.failed(self._failed_at)
         except OSError as trouble:
             log.debug("the failure could not be noted on disk: %s", trouble)
 
     def _keep_on_disk(self, cache: live.DiskCache, copy: live.Copy, *, changed: bool) -> None:
-        """Keep the copy on disk; a disk that refuses costs a download a process, no more."""
+        """Keep the copy on disk. Where that fails, each process downloads its own."""
         try:
             if changed:
                 cache.write(copy)

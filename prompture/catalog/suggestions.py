@@ -1,4 +1,4 @@
-"""Names that look alike: for "did you mean", never for prices."""
+"""Listed names that resemble a mistyped one: for "did you mean", never for prices."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAIN = (
     "cloudflare-workers-ai",
     "modelscope",
 )
-"""The providers that drivers exist for, those most asked for first."""
+"""The models.dev keys of providers that there are drivers for, the most used first."""
 _LONGEST = 200
 
 

@@ -24,7 +24,7 @@ from operator import mul
 
 @dataclass(frozen=True, slots=True)
 class TokenizerFamily:
-    """Models that share a tokenizer, as far as can be told.
+    """Models that share a tokenizer, as far as is known.
 
     ``factor`` is on the o200k estimate, ``spread`` the relative half-width of the range that
     is reported (about the 90th percentile of the error), ``measured`` (median, 90th percentile,
@@ -130,7 +130,7 @@ _SAMPLES = 16
 
 
 def family_of(model: str) -> str:
-    """The tokenizer family of a model id, ``"unknown"`` where its name tells nothing."""
+    """The tokenizer family of a model id, ``"unknown"`` where its name shows none."""
     name = model.lower()
     return next((family for pattern, family in _FAMILY if pattern.search(name)), "unknown")
 

@@ -180,15 +180,15 @@ class _Chat:
             echo(f"  {spent}", err=True, dim=True)
 
     def _answer(self, text: str) -> None:
-        said = False
+        printed = False
         for event in self._talk.stream(text):
             if isinstance(event, TextDelta):
                 echo(event.text, nl=False)
-                said = True
+                printed = True
                 continue
-            if said and isinstance(event, (ToolStarted, ToolFinished, StepFinished, Final)):
+            if printed and isinstance(event, (ToolStarted, ToolFinished, StepFinished, Final)):
                 click.echo()
-                said = False
+                printed = False
             self._note(event)
 
     def _note(self, event: AgentEvent) -> None:

@@ -221,13 +221,13 @@ def _widths(rows: Sequence[Sequence[str]], folded: Collection[int]) -> list[int]
     return [min(w, FOLDED) if i in folded else w for i, w in enumerate(widest)]
 
 
-def _fitting(widths: Sequence[int], room: int, least: Sequence[int]) -> list[int]:
+def _fitting(widths: Sequence[int], width: int, least: Sequence[int]) -> list[int]:
     """The columns that are shown: the first always, for rows without a name say nothing."""
     kept = list(range(len(widths)))
     for i in least:
-        if sum(widths[k] + GAP for k in kept) - GAP <= room:
+        if sum(widths[k] + GAP for k in kept) - GAP <= width:
             return kept
         kept.remove(i)
-    while len(kept) > 1 and min(widths[0], NAME) + sum(widths[k] + GAP for k in kept[1:]) > room:
+    while len(kept) > 1 and min(widths[0], NAME) + sum(widths[k] + GAP for k in kept[1:]) > width:
         kept.pop()
     return kept

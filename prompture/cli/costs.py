@@ -200,8 +200,8 @@ def _picture(bars: Sequence[tuple[str, Decimal]], title: str, path: Path, *, upr
         axes.set_yticks(places, names, parse_math=False)  # a $ is a dollar
         axes.invert_yaxis()
         axes.set_xlabel("US dollars")
-    said = [short_usd(usd) for _, usd in bars]
-    axes.bar_label(drawn, labels=said, padding=3, fontsize=8, rotation=90 if upright else 0)
+    labels = [short_usd(usd) for _, usd in bars]
+    axes.bar_label(drawn, labels=labels, padding=3, fontsize=8, rotation=90 if upright else 0)
     axes.margins(x=None if upright else 0.15, y=0.15 if upright else None)
     axes.set_title(title, parse_math=False)
     with warnings.catch_warnings(record=True) as missing:
