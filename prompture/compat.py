@@ -5,6 +5,7 @@ Each such name has a fallback, so that a release without it takes away no more t
 
 from __future__ import annotations
 
+import json.decoder
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -45,6 +46,7 @@ __all__ = [
     "plugged_validator",
     "rebuild",
     "renamed",
+    "scan_string",
     "schema_validator",
 ]
 
@@ -79,6 +81,18 @@ def renamed(module: str, name: str, names: Mapping[str, str]) -> Any:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     warnings.warn(f"{module}.{name} is now {module}.{new}", DeprecationWarning, stacklevel=3)
     return getattr(sys.modules[module], new)
+
+
+def _decoded_string(text: str, start: int) -> tuple[str, int]:
+    return json.JSONDecoder().raw_decode(text, start - 1)
+
+
+# The C function itself: it reads each event of a chat stream, where a wrapper would be felt.
+scan_string: Callable[[str, int], tuple[str, int]] = getattr(
+    json.decoder, "scanstring", _decoded_string
+)
+"""``scan_string(text, start)`` reads a JSON string whose opening quote stands just before
+``start``: its value, and the place behind its closing quote. Raises ValueError."""
 
 
 # Pydantic and pydantic-core

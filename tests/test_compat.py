@@ -4,6 +4,7 @@ else, for each has a fallback."""
 from __future__ import annotations
 
 import inspect
+import json.decoder
 import pkgutil
 import sys
 from typing import Any
@@ -54,6 +55,18 @@ def test_a_model_has_the_slots_that_it_documents() -> None:
 
 def test_references_are_counted() -> None:
     assert callable(sys.getrefcount)
+
+
+def test_json_has_scanstring() -> None:
+    assert compat.scan_string is json.decoder.scanstring  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("scan", [compat.scan_string, compat._decoded_string])
+def test_a_string_is_scanned(scan: Any) -> None:
+    text = '{"a": "b\\n\\u00e9\\"", "c": 1}'
+    assert scan(text, 7) == ('b\né"', 19)
+    with pytest.raises(ValueError):
+        scan('"cut', 1)
 
 
 def test_without_use_prebuilt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Cohere's v2 chat.
 
-Source: https://docs.cohere.com/reference/chat
+Sources: https://docs.cohere.com/reference/chat, and for the models
+https://docs.cohere.com/docs/models and https://docs.cohere.com/docs/reasoning
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from prompture.codecs.cohere_answer import (
     read_fault,
     usage_of,
 )
-from prompture.codecs.cohere_models import can_be_forced, sees, thinking
 from prompture.codecs.cohere_stream import CohereStream
+from prompture.codecs.model_families import Families
 from prompture.codecs.options import declaration, refuse, stated, tool_choice
 from prompture.codecs.parts import data_url, media
 from prompture.codecs.plain_text import is_plain, part_text, text_of, text_only
@@ -64,7 +65,7 @@ class Cohere:
             **_format(request),
         }
         if request.reasoning is not None:
-            wanted = thinking(request.model, request.reasoning)
+            wanted = _thinking(request.model, request.reasoning)
             if wanted:
                 body["thinking"] = wanted
         if stream:
@@ -243,3 +244,54 @@ def _file_text(file: File) -> str:
         return file.data.decode()
     except UnicodeDecodeError as exc:
         raise UnsupportedError("a text file for Cohere must be UTF-8") from exc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Family:
+    """``sees``: images. ``thinks``: ``thinking``. ``forced``: ``tool_choice``."""
+
+    sees: bool = True
+    thinks: bool = True
+    forced: bool = True
+
+
+_FAMILIES = Families(
+    (
+        r"^command(?:$|-light|-nightly|-r(?:$|-0\d-2024|-plus))",
+        _Family(sees=False, thinks=False, forced=False),
+    ),
+    (
+        r"^command-(?:r|a-03|a-translate)|^c4ai-(?:aya-expanse|command)",
+        _Family(sees=False, thinks=False),
+    ),
+    (r"^command-a-reasoning", _Family(sees=False)),
+    (r"^command-a-vision|^c4ai-aya", _Family(thinks=False)),
+    otherwise=_Family(),
+)
+
+
+def sees(model: str) -> bool:
+    """Whether the model may see images; one that nobody knows may."""
+    return _FAMILIES.of(model).sees
+
+
+def can_be_forced(model: str) -> bool:
+    """Whether ``tool_choice`` is understood: from command-r7b on."""
+    return _FAMILIES.of(model).forced
+
+
+def _thinking(model: str, reasoning: str | int) -> dict[str, Any] | None:
+    """``thinking`` for an effort or a budget in tokens; None where there is nothing to say.
+
+    It is on or off here, with or without a budget: every effort but ``"none"`` turns it on.
+    """
+    off = reasoning in ("none", 0)
+    if not _FAMILIES.of(model).thinks:
+        if off:
+            return None
+        raise UnsupportedError(f"{model} does not think: leave reasoning out")
+    if off:
+        return {"type": "disabled"}
+    if isinstance(reasoning, int):
+        return {"type": "enabled", "token_budget": reasoning}
+    return {"type": "enabled"}

@@ -9,20 +9,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from prompture.codecs.model_families import Families
 from prompture.errors import UnsupportedError
 
 _VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
-_LEVELS = (
+_ANY_LEVEL = ("minimal", "low", "medium", "high", "xhigh")
+_LEVELS: Families[tuple[str, ...]] = Families(
     # 3.1's image model is listed first: the patterns after it would take it for its sibling.
-    (re.compile(r"gemini-3\.1-flash-image"), ("minimal", "high")),
-    (re.compile(r"gemini-3-pro"), ("low", "high")),
-    (re.compile(r"gemini-3\.1-pro|gemini-3\.[78]-flash(?!-lite)"), ("low", "medium", "high")),
+    (r"gemini-3\.1-flash-image", ("minimal", "high")),
+    (r"gemini-3-pro", ("low", "high")),
+    (r"gemini-3\.1-pro|gemini-3\.[78]-flash(?!-lite)", ("low", "medium", "high")),
     (
-        re.compile(r"gemini-3-flash|gemini-3\.1-flash|gemini-3\.[56]-flash"),
+        r"gemini-3-flash|gemini-3\.1-flash|gemini-3\.[56]-flash",
         ("minimal", "low", "medium", "high"),
     ),
+    otherwise=_ANY_LEVEL,
 )
-_ANY_LEVEL = ("minimal", "low", "medium", "high", "xhigh")
 _BUDGETS = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576}
 _EFFORTS = ("none", *_ANY_LEVEL, "max")
 _DYNAMIC = -1
@@ -81,8 +83,7 @@ def _budget(model: str, reasoning: str | int) -> dict[str, Any]:
 
 
 def _level(model: str, effort: str) -> dict[str, Any]:
-    levels = next((known for pattern, known in _LEVELS if pattern.search(model)), None)
-    allowed = levels or _ANY_LEVEL
+    allowed = _LEVELS.of(model)
     if effort == "max":
         effort = "high"
     if effort not in allowed:

@@ -8,13 +8,12 @@ with another text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from json import decoder
+from collections.abc import Mapping
 from typing import Any
 
+from prompture.compat import scan_string
 from prompture.types import JSON
 
-_scan: Callable[[str, int], tuple[str, int]] = decoder.scanstring  # type: ignore[attr-defined]
 _MARK = re.compile(r'"content"\s*:\s*"')
 _PADDING = re.compile(r',"obfuscation":"[A-Za-z0-9]*"\}')
 """OpenAI pads its events to hide their lengths, each with another string."""
@@ -39,7 +38,7 @@ class TextTemplate:
         if not head or not data.startswith(head):
             return None
         try:
-            text, end = _scan(data, len(head))
+            text, end = scan_string(data, len(head))
         except ValueError:
             return None
         tail = self._tail
@@ -59,7 +58,7 @@ class TextTemplate:
         found = _MARK.search(data)
         if found is None or data.count('"content"') != 1:
             return
-        text, end = _scan(data, found.end())
+        text, end = scan_string(data, found.end())
         if text != body["choices"][0]["delta"]["content"]:
             return
         padding = _PADDING.search(data, end)

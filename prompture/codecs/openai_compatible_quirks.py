@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prompture.codecs.options import unknown_effort
+from prompture.codecs.model_families import Efforts, Families
 from prompture.errors import UnsupportedError
 from prompture.types import Request
 
@@ -29,31 +29,35 @@ def groq_narrow(model: str, features: Features) -> Features:
     return replace(features, json_schema=bool(_GROQ_SCHEMA.search(model)))
 
 
-def _level(request: Request, known: str, **renamed: str) -> str:
-    """The effort in the provider's words. Raises UnsupportedError for one that it has not."""
-    effort = renamed.get(str(request.reasoning), str(request.reasoning))
-    if effort not in known.split():
-        raise unknown_effort(request, known.split(), effort)
-    return effort
+_GROQ_EFFORTS = Families(
+    (r"gpt-oss", Efforts("low medium high", {"minimal": "low"})),
+    (r"qwen3\.8", Efforts("none low medium high", {"minimal": "low"})),
+    (
+        r"qwen3",
+        Efforts(
+            "none default",
+            dict.fromkeys(("minimal", "low", "medium", "high", "xhigh", "max"), "default"),
+        ),
+    ),
+    otherwise=Efforts(""),
+)
 
 
 def groq_rule(request: Request, body: Body) -> None:
     """Each family has its own efforts. Reasoning in the text is refused together with JSON or
     tools: it goes apart there."""
     if request.reasoning is not None:
-        if "gpt-oss" in request.model:
-            body["reasoning_effort"] = _level(request, "low medium high", minimal="low")
-        elif "qwen3.8" in request.model:
-            body["reasoning_effort"] = _level(request, "none low medium high", minimal="low")
-        elif "qwen3" in request.model:
-            on = dict.fromkeys(("minimal", "low", "medium", "high", "xhigh", "max"), "default")
-            body["reasoning_effort"] = _level(request, "none default", **on)
-        else:
-            body["reasoning_effort"] = _level(request, "")
+        body["reasoning_effort"] = _GROQ_EFFORTS.of(request.model).name(request)
     if "qwen" in request.model and (body.get("tools") or body.get("response_format")):
         body.setdefault("reasoning_format", "parsed")
 
 
+_XAI_EFFORTS = Families(
+    (r"3-mini", Efforts("low high", {"minimal": "low"})),
+    (r"4\.5", Efforts("low medium high", {"minimal": "low"})),
+    (r"code|non-reasoning", Efforts("")),
+    otherwise=Efforts("none low medium high", {"minimal": "low"}),
+)
 _XAI_PLAIN = re.compile(r"grok-(?:[4-9]|code|build)")
 
 
@@ -62,16 +66,8 @@ def xai_rule(request: Request, body: Body) -> None:
     cannot be kept from reasoning."""
     if request.stop and (_XAI_PLAIN.match(request.model) or "mini" in request.model):
         raise UnsupportedError(f"{request.model} takes no stop strings; leave stop out")
-    if request.reasoning is None:
-        return
-    if "3-mini" in request.model:
-        body["reasoning_effort"] = _level(request, "low high", minimal="low")
-    elif "4.5" in request.model:
-        body["reasoning_effort"] = _level(request, "low medium high", minimal="low")
-    elif "code" in request.model or "non-reasoning" in request.model:
-        body["reasoning_effort"] = _level(request, "")
-    else:
-        body["reasoning_effort"] = _level(request, "none low medium high", minimal="low")
+    if request.reasoning is not None:
+        body["reasoning_effort"] = _XAI_EFFORTS.of(request.model).name(request)
 
 
 _KIMI_FIXED = re.compile(r"kimi-k(?:2\.[5-9]|[3-9])")

@@ -13,8 +13,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from prompture.codecs.base import Codec, StreamDecoder
-from prompture.codecs.histories import check_calls
-from prompture.codecs.names import renaming
+from prompture.codecs.histories import check_calls, renaming
 from prompture.codecs.values import request_id
 from prompture.drivers import hooks as hooking
 from prompture.drivers import meter, request_checks

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prompture.codecs.cohere import Cohere
+from prompture.codecs.cohere import Cohere, can_be_forced, sees
 from prompture.codecs.cohere_answer import billed
-from prompture.codecs.cohere_models import can_be_forced, sees
 from prompture.drivers.provider import Features, Provider
 
 

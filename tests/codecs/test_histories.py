@@ -15,8 +15,7 @@ from prompture.codecs.base import Codec, Endpoint
 from prompture.codecs.bedrock import BedrockConverse
 from prompture.codecs.cohere import Cohere
 from prompture.codecs.gemini import Gemini
-from prompture.codecs.histories import check_calls, close_calls, wire_ids
-from prompture.codecs.names import renaming, safe_names
+from prompture.codecs.histories import check_calls, close_calls, renaming, safe_names, wire_ids
 from prompture.codecs.ollama import Ollama
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses

@@ -175,6 +175,15 @@ def test_parts_it_cannot_take(part: Any) -> None:
         body(Request(model="m", messages=(user([Text("see"), part]),)))
 
 
+def test_what_the_bytes_show_counts() -> None:
+    """As in every other dialect: a picture that is called a PDF is a picture, and the other way."""
+    picture = File(data=b"\x89PNG\r\n\x1a\n-pixels", media_type="application/pdf")
+    sent = body(Request(model="m", messages=(user([Text("see"), picture]),)))
+    assert sent["messages"][0]["images"] == [base64.b64encode(picture.data or b"").decode()]
+    with pytest.raises(errors.UnsupportedError, match="takes no files"):
+        body(Request(model="m", messages=(user([File(data=b"%PDF-", media_type="image/png")]),)))
+
+
 def test_a_history_of_turns() -> None:
     sent = body(Request(model="m", messages=HISTORY, tools=(SAVE,)))["messages"]
     assert sent == [
