@@ -289,7 +289,11 @@ FLOORS = (
     ("F3", "drivers"),
     ("F2", "codecs", "catalog", "rules"),
     ("F1", "wire", "schema", "media"),
-    ("F0", "given", "errors", "money", "types", "copying", "forks", "compat"),
+    (
+        "F0",
+        *("given", "errors", "traces", "types", "money", "usage"),
+        *("copying", "forks", "compat", "startup", "provider_names"),
+    ),
 )
 """From the top down; those of one line do not import each other, but for F0's."""
 BEGIN, END = "<!-- imports: made by scripts/house.py --picture -->\n```text\n", "```\n<!-- end -->"
