@@ -99,13 +99,14 @@ class OpenAIChat:
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool = False) -> HTTPRequest:
         if request.reasoning == 0:
             request = replace(request, reasoning="none")
-        self._refuse(request)
         body: Body = {"model": request.model, "messages": self._messages(request)}
         self._sampling(request, body)
         self._tools(request, body)
         self._format(request, body)
         self._reasoning(request, body)
         if request.metadata:
+            if not self.metadata:
+                self._refuse(request, "metadata")
             body["metadata"] = {key: str(value) for key, value in request.metadata.items()}
         if stream:
             body["stream"] = True
@@ -123,16 +124,8 @@ class OpenAIChat:
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         return key_headers(endpoint, self.key_header)
 
-    def _refuse(self, request: Request) -> None:
-        """What this provider, unlike others of the dialect, has no parameter for."""
-        wanting = {
-            "metadata": self.metadata,
-            "logprobs": self.logprobs,
-            "json_mode": self.json_object,
-            "parallel_tools": self.parallel_param or self._leaves_tools_out(request),
-        }
-        missing = [name for name, has in wanting.items() if not has]
-        refuse(request, f"{request.model}: this provider", *missing)
+    def _refuse(self, request: Request, option: str) -> None:
+        refuse(request, f"{request.model}: this provider", option)
 
     def _leaves_tools_out(self, request: Request) -> bool:
         return request.tool_choice == "none" and self.tool_choice == "auto"
@@ -153,6 +146,8 @@ class OpenAIChat:
         if request.seed is not None:
             body[self.seed_param] = request.seed
         if request.logprobs is not None:
+            if not self.logprobs:
+                self._refuse(request, "logprobs")
             body["logprobs"] = True
             if request.logprobs:
                 body["top_logprobs"] = request.logprobs
@@ -177,6 +172,8 @@ class OpenAIChat:
         body["tools"] = [self._tool(t) for t in tools]
         if self.parallel_param and request.parallel_tools is not None:
             body["parallel_tool_calls"] = request.parallel_tools
+        elif request.parallel_tools is False:
+            self._refuse(request, "parallel_tools")
 
     def _tool(self, tool: Tool) -> Body:
         function = declaration(tool)
@@ -191,6 +188,8 @@ class OpenAIChat:
                 named["strict"] = request.strict
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         elif request.json_mode:
+            if not self.json_object:
+                self._refuse(request, "json_mode")
             body["response_format"] = {"type": "json_object"}
 
     def _reasoning(self, request: Request, body: Body) -> None:
