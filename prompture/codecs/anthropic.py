@@ -92,7 +92,7 @@ class Anthropic:
         fault = fault_of_response(response)
         details = fault.error.get("details")
         code = str(details.get("error_code")) if isinstance(details, Mapping) else ""
-        # An empty account answers 400 with the type of any bad request; only the words tell.
+        # An empty account answers 400 with the type of any bad request: only its message differs.
         broke = code.endswith("spend_limit_reached") or _BROKE.search(fault.message)
         return provider_error(response, endpoint, kind=QuotaExhausted if broke else None)
 

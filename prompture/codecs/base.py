@@ -31,7 +31,8 @@ class Endpoint:
 
     def secrets(self) -> tuple[str, ...]:
         """The keys that no error, log or ledger may hold: see ``prompture.wire.secrets``."""
-        # Every call asks. The mappings may be a caller's, who may have changed them since.
+        # Asked several times a call, and slow to work out. The mappings may be the caller's, who
+        # may have changed them since: the cache is looked up by what is in them.
         settings = (*self.headers.items(), None, *self.options.items())
         keys = self._known.get(settings)
         if keys is None:
@@ -50,7 +51,7 @@ class Endpoint:
 
 
 LEAST_SECRET = 16
-"""Characters of the shortest header that may hold a key under a name that does not say so."""
+"""Headers of at least so many characters are treated as keys whatever their name is."""
 
 
 class StreamDecoder(Protocol):
@@ -81,7 +82,7 @@ class Codec(Protocol):
 
     @property
     def dialect(self) -> str:
-        """Name of the wire format, e.g. ``"openai_chat"``; a ``Native`` turn carries it."""
+        """Name of the wire format, e.g. ``"openai_chat"``; ``Native`` turns are marked with it."""
         ...
 
     def encode(

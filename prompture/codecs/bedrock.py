@@ -70,7 +70,7 @@ class BedrockConverse:
         return post_json(url, key_headers(endpoint), encode_body(request))
 
     def sign(self, request: HTTPRequest, endpoint: Endpoint, now: datetime) -> HTTPRequest:
-        """The request with a signature, where it bears no token. Raises MissingKey."""
+        """The request with a signature, where it has no bearer token. Raises MissingKey."""
         if "authorization" in request.headers:
             return request
         given = endpoint.options
@@ -144,7 +144,7 @@ def encode_body(request: Request) -> dict[str, Any]:
 def _without_stray_calls(request: Request) -> Request:
     """Calls and results are refused where no tools are declared, and no choice forbids those
     that are ("The toolConfig field must be defined when using toolUse and toolResult content
-    blocks", HTTP 400). Where none may be called, earlier ones go as words."""
+    blocks", HTTP 400). Where none may be called, earlier ones go as text."""
     if request.tools and request.tool_choice != "none":
         return request
     if not any(m.calls or m.role == "tool" for m in request.messages):

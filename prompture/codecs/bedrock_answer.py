@@ -58,7 +58,7 @@ def read_answer(body: Any, headers: Mapping[str, str]) -> Completion:
 
 
 def is_call(use: JSON) -> bool:
-    """Whether a toolUse is ours to answer: the provider's own tools say that they are."""
+    """Whether a toolUse is ours to answer: the provider's own tools are marked as such."""
     return bool(use) and use.get("type") != "server_tool_use"
 
 

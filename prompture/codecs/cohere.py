@@ -201,7 +201,7 @@ def _assistant(message: Message) -> Body:
 
 
 def _result(message: Message) -> Body:
-    """A tool's result. There is no mark for a failed one: its document says ``error``."""
+    """A tool's result. A failed one cannot be marked: its text goes as the ``error`` of a document."""
     if not is_plain(message):
         raise UnsupportedError("Cohere reads only text in a tool result: put images in a user turn")
     content: Any = text_of(message)

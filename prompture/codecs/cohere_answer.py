@@ -112,7 +112,7 @@ def _charged(units: JSON, counts: Counts) -> tuple[int, int]:
 
 def billed(usage: Usage) -> Usage:
     """What is charged for: without Cohere's own prompt template, with the tokens of images.
-    Cached tokens are not told apart there, and cost as much as others."""
+    Cached tokens are not counted apart there, and cost as much as others."""
     units = section(usage.raw, "billed_units")
     if not units.keys() & {"input_tokens", "output_tokens"}:
         return usage
@@ -127,7 +127,7 @@ def billed(usage: Usage) -> Usage:
 
 
 def read_fault(response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
-    """Errors here have a message and no code, so the words tell what the status leaves open."""
+    """Errors here have a message and no code: the message decides what the status leaves open."""
     fault = fault_of_response(response)
     error = provider_error(response, endpoint, fault, kind=_kind(response.status, fault.message))
     error.request_id = error.request_id or string(fault.error, "id") or None
@@ -139,7 +139,7 @@ def read_fault(response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
 def _kind(status: int, message: str) -> type[ProviderError] | None:
     words = message.lower()
     if status in (400, 422) and "too many tokens" in words:
-        # The same words serve for a max_tokens past the model's maximum.
+        # A max_tokens past the model's maximum has the same message.
         return InvalidRequest if "max tokens must" in words else ContextWindowExceeded
     if status == 429 and _MONTHLY.search(message):
         return QuotaExhausted
@@ -153,8 +153,8 @@ def _kind(status: int, message: str) -> type[ProviderError] | None:
 
 
 def raise_error(body: JSON, endpoint: Endpoint, headers: Mapping[str, str] | None = None) -> None:
-    """Raise where a good answer, or an event of a stream, says that it failed: with ``error``
-    (and ``error_type``), or with a ``message`` that is only words."""
+    """Raise where a good answer, or an event of a stream, is a failure: it has ``error`` (and
+    ``error_type``), or a ``message`` that is a text."""
     message = body.get("error") or body.get("message")
     if not message or (isinstance(message, Mapping) and not body.get("error")):
         return
@@ -166,5 +166,5 @@ def raise_error(body: JSON, endpoint: Endpoint, headers: Mapping[str, str] | Non
 
 
 def model_names(items: Sequence[JSON]) -> list[JSON]:
-    """Those with a name that are made for chat, where they say what they are made for."""
+    """The models that have a name, and ``chat`` among their endpoints where those are listed."""
     return [m for m in items if m.get("name") and "chat" in (m.get("endpoints") or ["chat"])]

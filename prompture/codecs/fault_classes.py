@@ -1,4 +1,4 @@
-"""Which class an error is: the tables of codes, statuses and words.
+"""Which class an error is: the tables of codes, statuses and messages.
 
 They follow the providers' documents and recorded errors.
 """
@@ -17,7 +17,7 @@ from prompture.types import JSON
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What an error body says. ``error`` is its inner object, empty where it has none; ``is_stated``
+    """What an error body states. ``error`` is its inner object, empty where it has none; ``is_stated``
     is False where the body is not JSON or has no message in it, and ``message`` is ours."""
 
     message: str
@@ -144,7 +144,7 @@ def error_class(status: int, fault: Fault) -> type[ProviderError]:
 
 
 def is_too_long(message: str) -> bool:
-    """Whether the words say that the prompt does not fit into the model's window."""
+    """Whether a message is about a prompt that does not fit into the model's window."""
     return bool(_CONTEXT.search(message)) and not _OTHER_LIMIT.search(message)
 
 
@@ -214,7 +214,7 @@ _QUOTA = re.compile(
 
 
 def _by_details(cls: type[ProviderError], fault: Fault) -> type[ProviderError]:
-    """What a status means where the body says more (OpenRouter's metadata, Google's details)."""
+    """The class of a status, narrowed by OpenRouter's metadata or Google's details."""
     metadata = fault.error.get("metadata")
     details = metadata if isinstance(metadata, Mapping) else {}
     if cls is errors.PermissionDenied and ("flagged_input" in details or "reasons" in details):

@@ -190,7 +190,7 @@ def _stated_status(fault: Fault) -> int | None:
 
 
 def is_error(body: JSON) -> bool:
-    """Whether an object is an error: it has an ``error`` (object or text), says that it is one
+    """Whether an object is an error: it has an ``error`` (object or text), is marked as one
     (vLLM, Mistral), or is nothing but a message with a code."""
     if body.get("error") or body.get("object") == "error":
         return True
@@ -247,7 +247,7 @@ def _seconds_or_date(text: str, now: str | None) -> float | None:
     seconds = _number(text)
     if seconds is not None or now is None:
         return seconds
-    # A codec reads no clock: the response's own Date header says what time it is.
+    # A codec reads no clock: the response's own Date header is its time.
     try:
         wait = parsedate_to_datetime(text) - parsedate_to_datetime(now)
     except (ValueError, TypeError):

@@ -24,9 +24,9 @@ _BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
 class Folding(ABC):
-    """A stream decoder; a dialect says what its bytes mean.
+    """The base of every stream decoder. A subclass reads its dialect's bytes.
 
-    However the bytes are cut: what came before an error is handed out first, and the error is
+    However the bytes are cut: what came before an error is returned first, and the error is
     then raised, with ``partial`` where anything came. A body that is no stream at all (an
     answer in one piece, an error, a page) is read as what it is, by ``whole``. A stream that
     ends before its last event is a ConnectionLost.
@@ -60,6 +60,8 @@ class Folding(ABC):
             self._read(chunk, deltas)
         except PromptureError as exc:
             self._error = self._with_partial(exc)
+            # The deltas before it go out now, and the error with the next call: whether the
+            # caller sees them must not depend on where the network cut the bytes.
             if not deltas:
                 raise
         if self._pairs is None:
@@ -103,7 +105,7 @@ class Folding(ABC):
 
     @abstractmethod
     def _read(self, chunk: bytes, deltas: list[Delta]) -> None:
-        """Read bytes, and put what they say into ``deltas``, one by one."""
+        """Read bytes, and append to ``deltas`` one by one: those before an error must not be lost."""
 
     @abstractmethod
     def _flush(self) -> None:
@@ -162,7 +164,7 @@ class Folding(ABC):
         if error.partial is None:
             partial = self.partial()
             has_content = partial.text or partial.reasoning or partial.refusal or partial.tool_calls
-            # A lost stream says always what it had: nothing, then.
+            # A lost stream always has a partial answer, be it empty: callers count on it.
             if has_content or partial.usage.reported or isinstance(error, ConnectionLost):
                 error.partial = partial
         return error
@@ -207,7 +209,7 @@ class EventFolding(Folding):
         self._event(parse_object(data), deltas)
 
     def _end(self, deltas: list[Delta]) -> None:
-        """``[DONE]`` came: tell what was held back."""
+        """``[DONE]`` came: emit what was held back."""
 
     def _failure(self, data: str) -> PromptureError:
         """The error in an event that is named so."""

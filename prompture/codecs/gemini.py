@@ -193,7 +193,7 @@ def _tools(request: Request) -> Body:
     refuse(request, "Gemini", "parallel_tools")
     choice = tool_choice(request)
     if not request.tools:
-        # A configuration without functions is an error, even where it says not to call any.
+        # A configuration without functions is an error, even where its mode is NONE.
         return {}
     body: Body = {
         "tools": [

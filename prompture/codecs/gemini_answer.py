@@ -166,7 +166,7 @@ def _of_kind(details: Sequence[JSON], kind: tuple[str, int], counts: Counts) -> 
 
 
 def _tier(raw: JSON) -> str | None:
-    """The Developer API says ``serviceTier``, Vertex a ``trafficType`` (``ON_DEMAND_FLEX``)."""
+    """The Developer API has ``serviceTier``, Vertex ``trafficType`` (``ON_DEMAND_FLEX``)."""
     return _text(raw.get("serviceTier")) or _text(raw.get("trafficType")).lower() or None
 
 
@@ -176,10 +176,10 @@ def read_fault(
     """Gemini's error, by its own rules first.
 
     A used-up quota and a hasty client are the same 429: only the name of the violated quota
-    tells a day's allowance, which waiting does not bring back, from a minute's.
+    shows whether it is a day's, which waiting does not bring back, or a minute's.
     """
     found = fault or fault_of_response(response)
-    # Its status is a word and says more than its code, which repeats the HTTP status.
+    # Its status is a name and is more exact than its code, which repeats the HTTP status.
     words = sorted(found.codes, key=str.isdigit)
     found = replace(found, codes=tuple(words))
     return provider_error(response, endpoint, found, kind=_kind(found))

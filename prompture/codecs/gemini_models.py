@@ -37,7 +37,7 @@ def version(model: str) -> tuple[int, int] | None:
 
 
 def older_than_3(model: str) -> bool:
-    """Whether the name says so; an alias points to a newer one."""
+    """Whether the name has a version below 3; an alias points to a newer model."""
     known = version(model)
     return known is not None and known < (3, 0)
 

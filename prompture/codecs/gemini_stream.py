@@ -214,7 +214,7 @@ def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
 
 
 class GeminiStream(Folding):
-    """Folds a stream. There is no last event: it has ended well once a chunk said why."""
+    """Folds a stream. There is no last event: it has ended well once a chunk has a finish reason."""
 
     last = "a finish reason"
 

@@ -53,7 +53,7 @@ def _has_calls(messages: Sequence[Message]) -> bool:
 def close_calls(messages: Iterable[Message]) -> tuple[Message, ...]:
     """The history with a result behind each of its calls, as every provider wants it.
 
-    A call without a result is given one that says it was not run; a result that stands further
+    A call without a result gets an error result (it was not run); a result that stands further
     on is moved up to its call; one whose call is not there is left out.
     """
     given = list(messages)

@@ -36,7 +36,7 @@ class Efforts:
         self._renamed = renamed or {}
 
     def name(self, request: Request) -> str:
-        """The request's effort in the family's words. Raises UnsupportedError for one that it
+        """The request's effort as the family names it. Raises UnsupportedError for one that it
         has not."""
         effort = self._renamed.get(str(request.reasoning), str(request.reasoning))
         if effort not in self._known:

@@ -72,7 +72,7 @@ class Ollama:
     while tools are on offer: asking for those raises UnsupportedError. ``tool_choice="none"``
     leaves the tools out. Caching is automatic while the model stays loaded, so a ``cache`` time
     to live becomes ``keep_alive``. ``reasoning`` is a level; an effort that has none goes to the
-    nearest. A schema is also told in words, as the server does not show it to the model.
+    nearest. A schema also goes into the prompt, as the server does not show it to the model.
     ``extra["options"]`` is merged into the options.
     """
 
@@ -203,7 +203,7 @@ def _messages(request: Request) -> list[Body]:
         # The grammar is not shown to the model, and ollama.com does not even apply it.
         instruct(wire, schema_words(request.schema))
     elif request.json_mode and not any("json" in m["content"].lower() for m in wire):
-        # A model that is not told of JSON fills the answer with blanks until it is cut off.
+        # Held to JSON without a prompt for it, a model fills the answer with blanks to the limit.
         instruct(wire, "Answer with a JSON object only.")
     return wire
 
@@ -273,7 +273,7 @@ _DEPTH = 6
 
 def parameters(schema: JSON) -> tuple[dict[str, Any], str]:
     """An object schema for a tool, with local references resolved and every property reduced;
-    and what of the root must be said in the tool's description."""
+    and what of the root belongs into the tool's description."""
     root = _resolve(schema, schema, ())
     reduced: dict[str, Any] = {
         "type": "object",

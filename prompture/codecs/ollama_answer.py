@@ -1,4 +1,4 @@
-"""What Ollama answers, whole or line by line, in our words."""
+"""Answers of Ollama, whole or line by line, as Completions."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _words(message: JSON, key: str) -> str:
 
 
 def mend(error: ProviderError) -> ProviderError:
-    """The error with what Ollama's words add: a class for one that came with status 200, and
+    """The error with what Ollama's message adds: a class for one that came with status 200, and
     no second try where that must fail the same way."""
     words = error.args[0]
     if error.status == 200 and type(error) is errors.ServerError:

@@ -43,14 +43,14 @@ ID_CHARS = 40
 Body: TypeAlias = dict[str, Any]
 Files: TypeAlias = Literal["", "data", "url", "document_url"]
 ModelRule = Callable[[Request, Body], None]
-"""Mends a body for a model family, or raises UnsupportedError."""
+"""Adapts a body to a model family, or raises UnsupportedError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAIChat:
     """The dialect.
 
-    ``tokens_param`` names the output limit, ``seed_param`` the seed. ``tool_choice`` says which
+    ``tokens_param`` names the output limit, ``seed_param`` the seed. ``tool_choice`` is which
     forms are understood: ``"named"`` (all), ``"required"`` (strings only; a named tool becomes
     the only one on offer), ``"auto"`` (that one only: a call cannot be forced, and no tools are
     sent where none may be called). ``strict_tools`` and ``strict_schema`` send ``strict``.
@@ -62,7 +62,7 @@ class OpenAIChat:
     may not be missing on a turn with tool calls. ``cache_blocks`` marks cached prefixes with
     ``cache_control``. ``stop_max`` is how many stop strings are taken. ``json_object`` is False
     where only a schema is understood. ``merged`` names the
-    objects that one in ``extra`` is added to instead of taking their place. ``rule`` mends the
+    objects that one in ``extra`` is added to instead of taking their place. ``rule`` adapts the
     body for a model family.
     """
 

@@ -1,4 +1,4 @@
-"""What a Chat Completions answer says, whole or in pieces, in our words."""
+"""Answers of Chat Completions, whole or in pieces, as Completions."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def calls_in(message: JSON) -> list[JSON]:
     found = message.get("tool_calls")
     if not found:
         return []
-    # A list with holes says nothing in them.
+    # Some servers pad the list with nulls.
     wire = [found] if isinstance(found, Mapping) else [each for each in found if each is not None]
     if not all(isinstance(call, Mapping) for call in wire):
         raise ProtocolError(f"tool_calls are {shape(found)}, not a list of objects")

@@ -1,4 +1,4 @@
-"""OpenAI's Responses API, also spoken by Azure, xAI, OpenRouter and llama.cpp.
+"""OpenAI's Responses API, also offered by Azure, xAI, OpenRouter and llama.cpp.
 
 Source: https://platform.openai.com/docs/api-reference/responses
 """
@@ -207,7 +207,7 @@ ID_CHARS = 64
 
 
 def input_items(messages: Iterable[Message], *, stored: bool) -> list[Item]:
-    """``stored`` says that the provider keeps responses, so that items may be named by id."""
+    """``stored``: the provider keeps responses, so that items may be named by id."""
     turns = list(messages)
     ids = wire_ids(turns, limit=ID_CHARS)
     custom: set[str] = set()

@@ -1,4 +1,4 @@
-"""Options of a request that a dialect may not have: refused in one way, or put in other words.
+"""Options of a request that a dialect may not have: refused in one way, or sent in another form.
 
 Nothing that the caller asked for is dropped: it goes out, or UnsupportedError says why not.
 """

@@ -1,4 +1,4 @@
-"""Turns in words, alike in every dialect: nothing that a turn holds is left out unsaid."""
+"""Turns as plain text, alike in every dialect. Nothing that a turn holds is left out silently."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def part_text(part: Text | Document) -> str:
 
 
 def text_of(message: Message) -> str:
-    """The words of a turn, joined by blank lines; what is no text is left to the caller."""
+    """The texts of a turn, joined by blank lines. What is no text is left to the caller."""
     if isinstance(message.content, str):
         return message.content
     return "\n\n".join(part_text(p) for p in message.content if isinstance(p, (Text, Document)))
 
 
 def text_only(message: Message) -> str:
-    """The words of a turn that can hold nothing else. Raises UnsupportedError for an image or a
+    """The texts of a turn that may hold nothing else. Raises UnsupportedError for an image or a
     file in it, which would otherwise be lost."""
     if is_plain(message):
         return text_of(message)
@@ -38,6 +38,6 @@ def is_plain(message: Message) -> bool:
 
 
 def result_text(message: Message) -> str:
-    """A tool's result in words, for wires that cannot mark a failed one."""
+    """A tool's result as text, for APIs that cannot mark a failed one."""
     text = text_of(message)
     return f"Error: {text}" if message.is_error else text

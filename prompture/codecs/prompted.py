@@ -1,6 +1,6 @@
 """Schema and tools by prompt, for models and endpoints that have neither.
 
-``Prompted(inner)`` wraps another codec. What the inner dialect cannot carry is said in the
+``Prompted(inner)`` wraps another codec. What the inner dialect has no field for goes into the
 system turn, earlier calls and their results become text, and the answer is read for calls (see
 ``prompted_calls`` for the format). A schema is only asked for: nothing enforces it, so the
 answer's text may come in a fence or with prose around it and goes through ``schema.repair``.
@@ -45,7 +45,7 @@ _FORMAT = '<tool_call>{"name": "...", "arguments": {...}}</tool_call>'
 class Prompted:
     """The wrapper.
 
-    ``calls`` says whether answers are read for tool calls; without it, tools are refused and
+    ``calls``: answers are read for tool calls; without it, tools are refused and
     no answer is ever taken for a call (a codec does not see the request when it decodes:
     ``prompted_codecs`` and ``prompted_route`` give a row one codec for each kind).
     ``json_mode`` passes the wish for JSON on to an inner dialect that knows it.
@@ -110,7 +110,7 @@ def prompted_route(request: Request) -> str | None:
 
 
 def prompted_request(request: Request, *, dialect: str = "", json_mode: bool = False) -> Request:
-    """The same request with its schema, tools, calls and results in words."""
+    """The same request with its schema, tools, calls and results as text."""
     words = "\n\n".join(_instructions(request))
     messages = list(_turns(request.messages, dialect))
     if words:

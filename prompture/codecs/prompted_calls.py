@@ -194,7 +194,7 @@ class _Wait:
 
 @dataclass(slots=True)
 class CallScanner:
-    """``feed`` and ``close`` give words and calls, in order.
+    """``feed`` and ``close`` give texts and calls, in order.
 
     Text is held back only while it may be part of a call, and given out as it was where it turns
     out not to be one. White space beside a call and at the end is dropped.

@@ -1,7 +1,7 @@
-"""Showing a schema to a model whose server only holds it to one.
+"""The schema in the prompt, for servers that hold a model to a schema without showing it.
 
 A grammar keeps an answer within the schema, but the model never reads the schema, nor the
-descriptions in it: it must be told in words too (llama.cpp, Ollama, LM Studio).
+descriptions in it: both must be in the prompt too (llama.cpp, Ollama, LM Studio).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from prompture.types import JSON
 
 
 def schema_words(schema: JSON) -> str:
-    """What tells a model to answer under a schema."""
+    """The instruction to answer with JSON that is valid under a schema."""
     text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     return f"Answer with JSON only, valid under this JSON Schema:\n{text}"
 

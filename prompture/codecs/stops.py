@@ -1,4 +1,4 @@
-"""Stop reasons: every provider's words for them, in one vocabulary."""
+"""Stop reasons: every provider's names for them, and ours. A new one is a row of ``_RAW``."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _BY_RAW: Mapping[str, StopReason] = {
 
 
 def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False) -> StopReason:
-    """The canonical reason. ``called`` says that the answer holds tool calls, ``refused`` that
-    it holds a refusal: several providers then still report an ordinary stop. An empty or absent
-    reason is a stop; a word that nobody knows is ``"unknown"``, never an error.
+    """The canonical reason. ``called``: the answer holds tool calls; ``refused``: it
+    holds a refusal: several providers then still report an ordinary stop. An empty or absent
+    reason is a stop; an unknown one is ``"unknown"``, never an error.
     """
     reason = _BY_RAW.get(raw) if type(raw) is str else None
     return _refined(reason or _read(raw), called=called, refused=refused)

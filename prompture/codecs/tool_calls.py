@@ -23,7 +23,7 @@ from prompture.wire.loading import UnreadableJSON, load_json
 @dataclass(slots=True)
 class FragmentedCall:
     """One call so far. ``index`` counts the calls in the deltas, None before the first; ``wire``
-    is the id as it came, which may be another call's too; ``free`` says that its arguments are
+    is the id as it came, which may be another call's too; ``free``: its arguments are
     free text (OpenAI's custom tools), which becomes the field ``input``."""
 
     id: str = ""
@@ -179,11 +179,11 @@ class CallAssembler:
         )
 
     def _call(self, place: int | None, *, id: str, name: str, text: str) -> FragmentedCall | None:
-        """The call that a fragment belongs to, or a new one; None where it says nothing."""
+        """The call that a fragment belongs to, or a new one; None where it is empty."""
         here = self._places.get(place)
         if id and (known := self._of_id(id, here)) is not None:
             # Two calls may have one id: the second then has a name, behind a whole first. What
-            # is said again under the same index as well is one call, and so is what follows an
+            # is sent again under the same index as well is one call, and so is what follows an
             # empty object.
             again = (
                 here is known
@@ -238,7 +238,7 @@ class CallAssembler:
         if name == here.name:
             return bool(text.strip()) and here.is_whole()
         alike = name.startswith(here.name) or here.name.startswith(name)
-        # Where nothing else tells two calls apart, another name does.
+        # Where nothing else separates two calls, another name does.
         return begun or (place is None and not here.wire and not alike)
 
 

@@ -1,4 +1,4 @@
-"""The one reader of what providers say of tokens and costs.
+"""The one reader of the tokens and costs that providers state.
 
 What is absent or null is not stated; what is stated and cannot be read (negative, fractional, a
 word, past any answer's length) is noted, and makes the price unknown with that as the reason.
@@ -27,7 +27,7 @@ _TICKS = -10
 
 
 class Counts:
-    """Reads the counts of one answer. ``problem`` says what could not be read, ``""`` if all was.
+    """Reads the counts of one answer. ``problem`` is what could not be read, ``""`` if all was.
 
     ``readable`` is False once a count that the price needs is missing or could not be read.
     """
@@ -157,8 +157,8 @@ def amount(value: Any) -> Decimal | None:
 
 
 def merged(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Running totals of a stream, field by field: the last one that says something wins. A null
-    says nothing, nor does a zero that follows a count: servers end so what they told before."""
+    """Running totals of a stream, field by field: the last one that is stated wins. A null is
+    not stated, nor is a zero that follows a count: some servers end a stream with zeros."""
     both = dict(known)
     for name, value in more.items():
         before = both.get(name)

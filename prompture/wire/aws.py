@@ -36,7 +36,7 @@ class Credentials:
 def sign(
     request: HTTPRequest, credentials: Credentials, *, region: str, service: str, now: datetime
 ) -> HTTPRequest:
-    """The request with its Authorization header. ``now`` must bear a time zone."""
+    """The request with its Authorization header. ``now`` must have a time zone."""
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     headers = {**request.headers, "host": urlsplit(request.url).netloc, "x-amz-date": stamp}

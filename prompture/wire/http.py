@@ -90,7 +90,7 @@ class HTTPResponse:
             return None
 
     def kind(self, keys: Iterable[str] | None = None) -> str:
-        """What the body is, in words."""
+        """A description of the body for an error: its type and length, and how a page begins."""
         stated = self.headers.get("content-type", "no content type").partition(";")[0]
         known = tuple(keys or ())
         # Where the keys are not known, any other word of the server's may be one of them.
@@ -98,7 +98,7 @@ class HTTPResponse:
         name = scrub(stated, known) if quotable else "an odd content type"
         kind = f"{name}, {len(self.body):,} bytes"
         start = self.body[:PAGE_BYTES].decode(errors="replace").strip()
-        # The start of a page tells what went wrong; the start of an answer is the document's.
+        # How a page begins shows what went wrong; how an answer begins is the document's.
         if keys is None or start[:1] in ("", "{", "[", '"'):
             return kind
         return f"{kind}, starting {excerpt(start, known, 200)!r}"
@@ -130,12 +130,12 @@ each response (or thrown a TransportError), and returns what it was for."""
 
 
 def post_json(url: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> HTTPRequest:
-    """A POST with a JSON body. Raises ValueError for NaN, infinities and what JSON cannot say."""
+    """A POST with a JSON body. Raises ValueError for NaN, infinities and what is no JSON."""
     return HTTPRequest("POST", url, {"content-type": "application/json", **headers}, dump(body))
 
 
 def dump(body: Any) -> bytes:
-    """Compact UTF-8 JSON; what UTF-8 cannot say (lone surrogates) becomes ``?``.
+    """Compact UTF-8 JSON; what UTF-8 cannot encode (lone surrogates) becomes ``?``.
 
     Large texts are encoded piece by piece: another thread may run in between.
     """
@@ -196,7 +196,7 @@ def _unmarked(text: str, mark: str, large: list[str]) -> Iterator[bytes]:
 
 
 def shown(url: str) -> str:
-    """A URL as it may be told: without user, password and query, any of which may be a key."""
+    """A URL as it may be shown: without user, password and query, any of which may be a key."""
     scheme, mark, rest = url.partition("?")[0].partition("://")
     if not mark:
         return scheme
@@ -221,7 +221,7 @@ def bad_header(headers: Mapping[str, str]) -> str | None:
 
 
 def bad_url(url: str) -> str | None:
-    """What is wrong with a URL, in words that do not quote it; None where it can be sent to."""
+    """What is wrong with a URL, without quoting it; None where it can be sent to."""
     if re.search(r"[\s\x00-\x1f\x7f]", url):
         return "it holds a blank or a control character"
     if "://" not in url:
@@ -243,7 +243,7 @@ def bad_url(url: str) -> str | None:
 
 
 def unsendable(request: HTTPRequest) -> ConfigurationError | None:
-    """The error of a request that no transport can write, in words that quote no header; None
+    """The error of a request that no transport can write, whose message quotes no header; None
     where nothing is wrong with it."""
     if name := bad_header(request.headers):
         why = f"the header {name!r} holds a character that cannot be sent (a line break, perhaps)"

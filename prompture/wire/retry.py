@@ -55,7 +55,7 @@ class Retry:
 
 
 def tried(error: PromptureError, attempts: int) -> PromptureError:
-    """The error, saying how often it was tried where that was more than once."""
+    """The error, with the number of tries in its message where it is more than one."""
     if attempts > 1 and error.args and isinstance(error.args[0], str):
         error.args = (f"{error.args[0]} (tried {attempts} times)", *error.args[1:])
     return error
@@ -72,8 +72,8 @@ def send(
 ) -> Exchange[HTTPResponse]:
     """Send ``request`` until it succeeds or ``retry`` gives up; return the good response.
 
-    ``on_retry`` is told of each error that another try follows; it may give work to be done
-    first. ``made`` tries came before. ``within`` finds an error in a good response, which is
+    ``on_retry`` is called with each error that another try follows; it may return work to be
+    done first. ``made`` tries came before. ``within`` finds an error in a good response, which is
     tried again like any other.
     """
     attempt = made
