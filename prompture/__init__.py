@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from prompture.agents.context import Context as Context
     from prompture.agents.conversation import Conversation as Conversation
     from prompture.agents.mcp import MCPServer as MCPServer
-    from prompture.agents.record import AgentResult as AgentResult
+    from prompture.agents.run_record import AgentResult as AgentResult
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
@@ -149,7 +149,7 @@ _HOMES = {
     "prompture.agents.conversation": "Conversation",
     "prompture.agents.mcp": "MCPServer",
     "prompture.agents.tools": "FunctionTool ToolRetry tool",
-    "prompture.agents.record": "AgentResult",
+    "prompture.agents.run_record": "AgentResult",
     "prompture.drivers.base": "AsyncDriver Driver",
     "prompture.drivers.openai_compatible": "AsyncOpenAICompatible OpenAICompatible",
     "prompture.drivers.classes": "async_driver_for driver_for",

@@ -61,7 +61,7 @@ class PromptureError(PicklableError, Exception):
         bill: what had been spent when it was raised; None where nothing was paid for.
         partial: the answer so far, where a stream was cut off.
         trace: an agent's run so far, where one ended with this error
-            (``prompture.agents.record.Trace``).
+            (``prompture.traces.Trace``).
         attempts: what an extraction had tried, in order, over all its models
             (``prompture.extraction.result.Attempt``).
 

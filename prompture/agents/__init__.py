@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from prompture.agents.events import ToolStarted as ToolStarted
     from prompture.agents.history import close_calls as close_calls
     from prompture.agents.mcp import MCPServer as MCPServer
-    from prompture.agents.record import AgentResult as AgentResult
-    from prompture.agents.record import Step as Step
-    from prompture.agents.record import ToolUse as ToolUse
-    from prompture.agents.record import Trace as Trace
+    from prompture.agents.run_record import AgentResult as AgentResult
+    from prompture.agents.run_record import Step as Step
+    from prompture.agents.run_record import ToolUse as ToolUse
+    from prompture.agents.run_record import Trace as Trace
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
@@ -37,7 +37,7 @@ _HOMES = {
     "history": "close_calls",
     "mcp": "MCPServer",
     "tools": "FunctionTool ToolRetry tool",
-    "record": "AgentResult Step ToolUse Trace",
+    "run_record": "AgentResult Step ToolUse Trace",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Any, Generic, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from prompture import given
-from prompture.agents.arun import aiterate
+from prompture.agents.async_runner import aiterate
 from prompture.agents.effects import AgentFlow
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.loop import RunLimits, RunSettings, agent_flow
-from prompture.agents.record import AgentResult
-from prompture.agents.run import iterate
+from prompture.agents.run_record import AgentResult
 from prompture.agents.setup import Setup, set_up
+from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Approve, FunctionTool, Tools, by_name, tool
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.messages import message_of
@@ -229,6 +229,7 @@ class Agent(Generic[T]):
         turns = history if prompt is None else (*history, user_turn(prompt))
         if not turns or turns[-1].role == "assistant":
             raise ConfigurationError("there is nothing to answer: give a prompt")
+        # At each run: a name's driver is kept per process, and a forked child makes its own.
         driver = makers(self.model, asynchronous=asynchronous)[0]()
         settings = self._settings
         if context is not _UNSET:
@@ -238,6 +239,7 @@ class Agent(Generic[T]):
     def setup_for(self, driver: BaseDriver) -> Setup[Any, Any]:
         """How this driver will be asked; made once."""
         found = self._setups.get(driver)
+        # Threads may both make one: they are equal, and dict assignment is atomic.
         if found is None:
             found = self._setups[driver] = set_up(
                 driver,

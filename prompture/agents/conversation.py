@@ -11,12 +11,12 @@ from typing import Any, Self, Unpack
 from prompture import given
 from prompture.agents import storage
 from prompture.agents.agent import Agent, Model, Prompt, RunOptions, user_turn
-from prompture.agents.arun import aiterate
+from prompture.agents.async_runner import aiterate
 from prompture.agents.effects import AgentFlow, CallModel
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.history import drop_oldest, portable, transcript
-from prompture.agents.record import AgentResult, Trace
-from prompture.agents.run import iterate
+from prompture.agents.run_record import AgentResult, Trace
+from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Tools
 from prompture.drivers.call import charge_of
 from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
@@ -146,6 +146,7 @@ class Conversation:
             if isinstance(trace, Trace):
                 self.bill += trace.bill
             raise
+        # Only now: a turn that fails leaves the conversation as it was.
         self.bill += result.bill
         self.summary = summary
         self._messages = (*kept, *result.new_messages)
@@ -173,8 +174,9 @@ class Conversation:
         try:
             completion = yield ask
         except BudgetExceeded:
-            raise
+            raise  # the turn itself would exceed it, too
         except PromptureError as exc:
+            # The turn goes on: without a summary the model knows less, but the user has an answer.
             self.notes.append(f"{turns} dropped without a summary ({type(exc).__name__})")
             return self.summary
         finally:

@@ -1,4 +1,4 @@
-"""What an agent's flow asks of its runner (``run`` or ``arun``)."""
+"""What an agent's flow asks of its runner (``sync_runner`` or ``async_runner``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from prompture.agents.events import StepFinished
-from prompture.agents.record import ToolUse
+from prompture.agents.run_record import ToolUse
 from prompture.agents.tool_call import PendingToolCall
 from prompture.drivers.meter import Meter
 from prompture.flows.base import D, D_co

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from prompture.agents.record import AgentResult, Step, ToolUse
+from prompture.agents.run_record import AgentResult, Step, ToolUse
 from prompture.types import ToolCall
 
 T = TypeVar("T")

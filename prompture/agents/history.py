@@ -39,6 +39,7 @@ def drop_oldest(messages: Sequence[Message], *, tokens: int, model: str) -> Spli
     An exchange is a user's turn with all that follows it, so that no call is separated from its
     result. The last one always stays.
     """
+    # Whole exchanges: a result without its call is refused by every provider.
     groups = list(exchanges(messages))
     sizes = [sum(size(turn, model) for turn in group) for group in groups]
     total, first = sum(sizes), 0

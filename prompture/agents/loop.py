@@ -1,7 +1,7 @@
 """The loop of an agent, as a flow: ask the model, run the tools that it calls, ask again.
 
-It does no I/O, is neither sync nor async, and is given the clock; its runners are ``run`` and
-``arun``.
+It does no I/O, is neither sync nor async, and is given the clock; its runners are ``sync_runner``
+and ``async_runner``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from prompture import given
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import StepFinished
-from prompture.agents.record import AgentResult, OpenStep, RunRecord, Status
+from prompture.agents.run_record import AgentResult, OpenStep, RunRecord, Status
 from prompture.agents.setup import B, FinalOutput, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.agents.tools import Approve
@@ -42,6 +42,7 @@ from prompture.types import Completion, Message, Native, Request, ToolCall
 
 T = TypeVar("T")
 _IN_TEXT = "calls_in_text"
+"""The dialect of prompted calls: its native items must not go to the provider's own codec."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,11 +196,14 @@ class _Run(Generic[B, T]):
             output = self.setup.output
             final, calls = output.calls(completion) if output else (None, completion.tool_calls)
             if calls:
+                # Before the final value is read: tools that were called beside it have effects, and
+                # one that fails keeps the value from being accepted.
                 yield from self._run_tools(step, calls, ending=final is not None)
             found, value = False, None
             if final is not None or not (calls or completion.stop_reason == "pause"):
                 found, value = self._final(step, completion, final)
             elif not calls:
+                # A pause (Anthropic's pause_turn): the turn goes back as it is, and goes on.
                 self.text_so_far += completion.text
                 self._add_answer(step, completion)
             self.record.close_step(self.settings.now())
@@ -213,6 +217,7 @@ class _Run(Generic[B, T]):
             try:
                 completion = yield self._model_call(step)
             except ToolArgumentsInvalid:
+                # Some providers (Groq) check calls themselves and refuse their own model's answer.
                 if not self.retries_left:
                     raise
                 self.retries_left -= 1
@@ -251,6 +256,7 @@ class _Run(Generic[B, T]):
         if self.forced_tool:
             request = replace(request, tool_choice=self.forced_tool)
         if left is not None:
+            # 0 would mean no timeout to some transports, hence the millisecond.
             usual = request.timeout or getattr(self.setup.driver, "timeout", None) or left
             request = replace(request, timeout=max(min(usual, left), 0.001))
         if self.setup.calls_in_text or (self.has_no_tools and _has_calls(request)):
@@ -261,6 +267,8 @@ class _Run(Generic[B, T]):
         if not self.setup.calls_in_text:
             return completion
         if completion.native is not None:
+            # The provider's item holds the calls as text; beside the calls that are read from it
+            # they would be there twice. Wrapped, no codec echoes it.
             completion = replace(completion, native=Native(_IN_TEXT, completion.native))
         return completion if completion.tool_calls else read_calls(completion)
 

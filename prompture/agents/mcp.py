@@ -90,6 +90,7 @@ class MCPServer:
         self._server = server if isinstance(server, str) else tuple(server)
         self._env, self._cwd, self._headers = env, cwd, headers
         self._prefix, self._only, self._timeout = prefix, only, timeout
+        # Held while the server is asked for its tools, so that it is asked once.
         self._lock = threading.Lock()
         self._connection: _Connection | None = None
         self._tools: tuple[FunctionTool, ...] | None = None
@@ -125,6 +126,8 @@ class MCPServer:
         if self._connection is None:
             connect = self._connect()
             connection = _Connection(connect, self.name, self._timeout)
+            # The thread holds the connection, not this object: so it can be collected, and the
+            # command ends with it.
             weakref.finalize(self, connection.close)
             self._connection = connection
         return self._connection

@@ -25,7 +25,7 @@ from prompture.agents.events import (
     ToolFinished,
     ToolStarted,
 )
-from prompture.agents.record import ToolUse
+from prompture.agents.run_record import ToolUse
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall
 from prompture.codecs.prompted_calls import CallScanner
@@ -98,8 +98,8 @@ class RunningCall:
 class ToolQueue(Generic[K]):
     """The calls of one answer: which wait, which run, and the time limits of both.
 
-    ``running`` are keyed by whatever a runner waits for. A subclass is one runner's: it says how a
-    call is started, and waits for the running ones.
+    ``running`` are keyed by whatever a runner waits for. Each runner has a
+    subclass, which starts the calls and waits for the running ones.
     """
 
     effect: RunTools

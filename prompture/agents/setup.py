@@ -102,12 +102,14 @@ def final_output(
     names = (
         list(strategies(driver.features, beside_tools=tools)) if strategy == "auto" else [strategy]
     )
+    # Two tools of one name are refused by every provider.
     while source.name in taken:
         source = replace(source, name=f"final_{source.name}"[:64])
     for at, name in enumerate(names):
         try:
             made = plan(source, driver, strategy=name, base=base)
         except SchemaError:
+            # The dialect of this way cannot express the schema; a looser way may.
             if at + 1 == len(names):
                 raise
             continue
@@ -221,6 +223,7 @@ def _wire_tool(tool: FunctionTool, rewritten: Rewrite) -> Tool:
     schema = rewritten.schema
     if isinstance(schema, bool):
         raise SchemaError(f"the arguments of tool {tool.name!r}: its schema must be an object's")
+    # The title is the tool's name, which is sent beside the schema.
     plain = {key: value for key, value in schema.items() if key != "title"}
     strict = tool.strict and rewritten.dialect != _LOOSE
     return Tool(name=tool.name, description=tool.description, parameters=plain, strict=strict)
@@ -230,5 +233,6 @@ def _instructions(
     instructions: str, output: FinalOutput[Any] | None, features: Features
 ) -> tuple[Message, ...]:
     text = "\n\n".join(w for w in (instructions, output.instructions if output else "") if w)
+    # Some models know no system turn: the instructions are then the first user's turn.
     role: Literal["system", "user"] = "system" if features.messages else "user"
     return (Message(role=role, content=text),) if text else ()

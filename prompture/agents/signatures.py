@@ -76,6 +76,7 @@ def schema_of_function(
     if context is not None and context not in parameters:
         raise ConfigurationError(f"tool {name!r} has no parameter {context!r} for the context")
     for parameter in parameters.values():
+        # The annotation itself is a string under ``from __future__ import annotations``.
         hint = hints.get(parameter.name, parameter.annotation)
         _check(parameter, name)
         if parameter.name == context:
@@ -110,6 +111,7 @@ def _check(parameter: inspect.Parameter, name: str) -> None:
 
 def _underlying(function: Any) -> Any:
     """The function that has the annotations and the docstring."""
+    # inspect.unwrap follows ``__wrapped__`` of decorators, but not partials.
     while isinstance(function, partial):
         function = function.func
     function = inspect.unwrap(function)
@@ -150,13 +152,14 @@ def _field(parameter: inspect.Parameter, hint: Any, described: Description) -> A
     shown = {} if required else _shown_default(parameter.default)
     if description or shown:
         extras.append(Field(description=description or None, json_schema_extra=shown or None))
+    # Written as a call, for the list of metadata is made here.
     form: Any = Annotated
     made = getitem(form, (bare, *extras)) if extras else bare
     return made if required else typing_extensions.NotRequired[made]
 
 
 def _annotated_description(hint: object) -> str:
-    """The description that ``Annotated`` carries: a Field's, a Doc's, or a plain string."""
+    """The description inside ``Annotated``: a Field's, a Doc's, or a plain string."""
     if get_origin(hint) is not Annotated:
         return ""
     for extra in get_args(hint)[1:]:
@@ -178,8 +181,10 @@ def _shown_default(default: object) -> JsonDict:
 def _source(name: str, fields: dict[str, Any]) -> Source[dict[str, Any]]:
     make: Any = typing_extensions.TypedDict
     arguments = make(name, fields)
+    # extra="forbid": an argument that the function does not have is a mistake of the model's, which
+    # it can correct once it sees it.
     arguments.__pydantic_config__ = ConfigDict(extra="forbid", title=name)
-    arguments.__doc__ = None
+    arguments.__doc__ = None  # else TypedDict's own docstring becomes the schema's description
     try:
         return source(arguments)
     except SchemaError as exc:

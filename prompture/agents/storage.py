@@ -111,6 +111,7 @@ def _message_row(message: Message) -> JSON:
 
 
 def _part_row(part: Part) -> JSON:
+    # By isinstance, for a part may be of a subclass.
     kind = next(kind for of, kind in _TYPES.items() if isinstance(part, of))
     row = {f.name: getattr(part, f.name) for f in fields(part)}
     if row.get("data") is not None:

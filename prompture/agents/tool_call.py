@@ -12,7 +12,7 @@ from inspect import isasyncgen, isgenerator
 from typing import Any
 
 from prompture.agents.context import Context
-from prompture.agents.record import OpenStep, RunRecord, Status, ToolUse
+from prompture.agents.run_record import OpenStep, RunRecord, Status, ToolUse
 from prompture.agents.setup import Setup
 from prompture.agents.tools import Approve, FunctionTool, ToolRetry
 from prompture.errors import BudgetExceeded, ToolFailed
@@ -120,6 +120,7 @@ class PendingToolCall:
         assert self.tool is not None
         if seconds_left is not None and seconds_left <= 0:
             return self.result("not_run", "The call was not run: no time is left.")
+        # In place: runs in other threads share the list with this one.
         self.tool.hung[:] = [call for call in self.tool.hung if not call.is_over]
         if len(self.tool.hung) < MAX_HUNG:
             return None
@@ -236,6 +237,7 @@ class ToolSelection:
             approve=self.approve,
             timeout=self.timeout,
         )
+        # Settled like any other, so that each call has its result.
         if position >= MAX_CALLS:
             content = f"Only {MAX_CALLS} calls of one answer are run."
             return replace(pending, settled=pending.result("not_run", content))
@@ -266,7 +268,7 @@ class ToolSelection:
 
 
 class UnserializableResult(ValueError):
-    """A result that no model can be shown; the message says why."""
+    """A result that cannot be sent to a model; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)

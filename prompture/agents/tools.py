@@ -162,6 +162,7 @@ def _made(
     context: str | None,
     **settings: Any,
 ) -> FunctionTool:
+    # ``@tool`` above ``@staticmethod`` gets the descriptor, not the function.
     if isinstance(function, (classmethod, staticmethod)):
         function = function.__func__
     if not callable(function):
@@ -211,7 +212,7 @@ def by_name(offered: object) -> dict[str, FunctionTool]:
     """
     found: dict[str, FunctionTool] = {}
     if isinstance(offered, FunctionTool) or callable(offered) or hasattr(offered, "tools"):
-        offered = (offered,)  # one alone is meant as it stands
+        offered = (offered,)  # one alone, without a list around it
     if isinstance(offered, (str, bytes, Mapping)) or not isinstance(offered, Iterable):
         raise ConfigurationError(
             f"tools must be functions, FunctionTools or MCP servers, not a {type(offered).__name__}"

@@ -383,7 +383,7 @@ def test_hanging_threads_are_bounded(colour: Colour) -> None:
 def test_an_async_tool_that_will_not_be_cancelled_is_left_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("prompture.agents.arun.GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("prompture.agents.async_runner.GRACE_SECONDS", 0.05)
 
     async def go() -> Any:
         end = asyncio.Event()

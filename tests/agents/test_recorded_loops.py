@@ -22,7 +22,7 @@ from requests.adapters import BaseAdapter
 
 from prompture.agents import storage
 from prompture.agents.agent import Agent
-from prompture.agents.record import Trace
+from prompture.agents.run_record import Trace
 from prompture.agents.signatures import Signature
 from prompture.agents.tools import FunctionTool
 from prompture.drivers.classes import async_driver_for, driver_for

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import AgentEvent, Final, ToolStarted
-from prompture.agents.record import AgentResult, ToolUse
+from prompture.agents.run_record import AgentResult, ToolUse
 from prompture.agents.runner_common import (
     EventStream,
     RunningCall,

@@ -1,4 +1,4 @@
-"""The async runner of an agent's flow; the twin of ``run``."""
+"""The async runner of an agent's flow; the twin of ``sync_runner``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import AgentEvent, Final, ToolStarted
-from prompture.agents.record import AgentResult, ToolUse
+from prompture.agents.run_record import AgentResult, ToolUse
 from prompture.agents.runner_common import (
     EventStream,
     RunningCall,
@@ -70,7 +70,7 @@ async def aiterate(flow: AgentFlow[GeneratesAsync, AgentResult[T]], *, stream: b
 
 
 async def _caught(events: AsyncGenerator[AgentEvent, None], reply: _Reply) -> Events:
-    """See ``run._caught``."""
+    """See ``sync_runner._caught``."""
     async with aclosing(events):
         try:
             async for event in events:
@@ -98,7 +98,7 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
         return
     pieces = step.driver.stream(step.request)
     try:
-        # See ``run._call_model``: the meters are asked at the start.
+        # See ``sync_runner._call_model``: the meters are asked at the start.
         with record_charges(step.budget, step.charges):
             piece = await _until(until, anext(pieces))
         while not isinstance(piece, Completion):

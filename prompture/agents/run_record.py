@@ -151,6 +151,7 @@ class RunRecord:
         """Put the trace onto the exception that ended the run, and the bill onto one of ours."""
         self.close_step(now, error=type(error).__name__)
         trace = self.trace()
+        # Onto any exception: a cancelled run or a bug in a tool was paid for, too.
         error.trace = trace  # type: ignore[attr-defined]
         if isinstance(error, PromptureError) and (trace.bill or isinstance(error, LimitExceeded)):
             error.bill = trace.bill
