@@ -14,9 +14,8 @@ from prompture.schema.known_keys import AllowedKeys
 from prompture.schema.partial import Path
 from prompture.schema.repair import NotJSON, parse, read_exactly
 from prompture.schema.rewriting import Rewrite
-from prompture.schema.rewriting.codec import SAME, Codec, Later
-from prompture.schema.rewriting.record import Record
-from prompture.schema.rewriting.rows import List
+from prompture.schema.rewriting.codec import SAME, Deferred, ListCodec, ValueCodec
+from prompture.schema.rewriting.records import RecordCodec
 from prompture.schema.source import Source
 from prompture.types import JSON, JSONValue
 
@@ -136,7 +135,7 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
     return ItemReader(path, read)
 
 
-def _restored(one: Source[Any], item: Codec, raw: str) -> JSONValue:
+def _restored(one: Source[Any], item: ValueCodec, raw: str) -> JSONValue:
     try:
         answer = ExactDecoder().decode(raw)
     except Doubtful as doubt:
@@ -151,17 +150,17 @@ def _restored(one: Source[Any], item: Codec, raw: str) -> JSONValue:
     return value
 
 
-def _list_codec(codec: Codec) -> tuple[Path, Codec] | None:
+def _list_codec(codec: ValueCodec) -> tuple[Path, ValueCodec] | None:
     if codec is SAME:
         return (KEY,), SAME
-    field = codec.by_name.get(KEY) if isinstance(codec, Record) else None
+    field = codec.by_name.get(KEY) if isinstance(codec, RecordCodec) else None
     if field is None or field.presence == "list":
         return None
     inner = field.codec
-    while isinstance(inner, Later):
+    while isinstance(inner, Deferred):
         inner = inner.target
     if inner is SAME:
         return (field.wire,), SAME
-    if isinstance(inner, List) and not inner.prefix:
+    if isinstance(inner, ListCodec) and not inner.prefix:
         return (field.wire,), inner.item
     return None

@@ -15,7 +15,7 @@ from prompture.money import Bill
 from prompture.schema.check import InvalidValue
 from prompture.schema.exact_json import with_floats
 from prompture.schema.repair import NotJSON
-from prompture.schema.rewriting.change import Change
+from prompture.schema.rewriting.notes import Change
 from prompture.schema.source import Source
 from prompture.traces import Attempt as Attempt
 from prompture.types import Completion, JSONValue, Span, Usage

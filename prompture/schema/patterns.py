@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
+from prompture import errors
+
 PATTERN_LENGTH = 5_000
 WEIGHT_LIMIT = 100_000
 """Bound on the length of a pattern after its counted repeats are written out."""
@@ -286,3 +288,36 @@ def _for_re(pattern: str) -> str:
 
 
 _SET_SIGNS = frozenset("[&~|")
+
+
+def finds(pattern: str, text: str) -> bool | None:
+    """The pattern is found in the text; None where the pattern cannot be run."""
+    try:
+        return matcher(pattern)(text)
+    except BadPattern:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def is_usable(pattern: str) -> bool:
+    """It is a regular expression that can be run without hanging."""
+    try:
+        matcher(pattern)
+    except BadPattern:
+        return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def refuse_large(pattern: str) -> None:
+    """Refuse a pattern that is large, or becomes so when its repeats are written out.
+
+    Raises:
+        prompture.errors.SchemaError: it is too large.
+    """
+    if len(pattern) > PATTERN_LENGTH:
+        raise errors.SchemaError(
+            f"a pattern has {len(pattern):,} characters; the most is {PATTERN_LENGTH:,}"
+        )
+    if "{" in pattern and weight(pattern) > WEIGHT_LIMIT:
+        raise errors.SchemaError("a pattern multiplies its counted repeats beyond measure")

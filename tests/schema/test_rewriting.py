@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 
 from prompture.errors import SchemaError, UnsupportedError
 from prompture.schema import preflight, rewrite
+from prompture.schema.json_values import same
 from prompture.schema.rewriting.dialects import DIALECTS, Dialect, Limits, dialect_named
-from prompture.schema.rewriting.kinds import same
 from prompture.schema.source import source
 from tests.schema.dialect_rules import RULES, broken, native
 from tests.schema.strategies import documents

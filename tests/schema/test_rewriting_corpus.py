@@ -14,7 +14,7 @@ from jsonschema.validators import validator_for
 
 from prompture.errors import SchemaError
 from prompture.schema import rewrite
-from prompture.schema.rewriting.kinds import same
+from prompture.schema.json_values import same
 from tests.schema.dialect_rules import RULES, broken, native
 
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from prompture.schema.json_values import kind_of
 from prompture.schema.partial_typed.shapes import ABSENT, Branched, Shape
-from prompture.schema.rewriting.choice import VALUE, Choice, Tagged
-from prompture.schema.rewriting.codec import SAME, Codec, Later, is_identity
-from prompture.schema.rewriting.kinds import kind_of
-from prompture.schema.rewriting.pairs import KEY, Pairs, Values
-from prompture.schema.rewriting.pairs import VALUE as PAIRED
-from prompture.schema.rewriting.record import Record
-from prompture.schema.rewriting.rows import List, Tuple
-from prompture.schema.rewriting.wrap import Wrap
+from prompture.schema.rewriting.codec import (
+    SAME,
+    Deferred,
+    ListCodec,
+    RootWrapper,
+    ValueCodec,
+    is_identity,
+)
+from prompture.schema.rewriting.records import (
+    KEY,
+    DictAsPairs,
+    DictCodec,
+    RecordCodec,
+    TupleAsObject,
+)
+from prompture.schema.rewriting.records import VALUE as PAIRED
+from prompture.schema.rewriting.unions import VALUE, TaggedCodec, UnionCodec
 
 MERGED = "\0merged"
 """Takes the place of the key of an entry that holds several properties of the restored object."""
-_MAPPED = (Record, List, Values)
-_OF_OBJECTS = (Record, Values, Tagged, Tuple)
+_MAPPED = (RecordCodec, ListCodec, DictCodec)
+_OF_OBJECTS = (RecordCodec, DictCodec, TaggedCodec, TupleAsObject)
 
 
 class ContainerCodec:
@@ -32,14 +42,14 @@ class ContainerCodec:
 
     __slots__ = ("certain", "codec", "kind", "shape")
 
-    def __init__(self, codec: Codec, shape: Shape, node: Any) -> None:
+    def __init__(self, codec: ValueCodec, shape: Shape, node: Any) -> None:
         self.codec = codec = _certain(codec, node)
         self.certain = True
         self.shape = shape
         if isinstance(codec, _WRAPPER_CODECS):
             self.kind = "wrapper"
             self.certain = bool(node)
-        elif isinstance(codec, Pairs) and isinstance(node, list):
+        elif isinstance(codec, DictAsPairs) and isinstance(node, list):
             self.kind = "pairs"
             self.shape = shape.settle({})
         elif codec is SAME or isinstance(codec, _MAPPED):
@@ -53,7 +63,7 @@ class ContainerCodec:
     def name_of(self, key: str | int) -> str | int | None:
         """The key in the restored container of a key of the answer; None where it has none."""
         codec = self.codec
-        if isinstance(codec, Record):
+        if isinstance(codec, RecordCodec):
             field = codec.by_wire.get(str(key))
             return field.name if field else None if key == codec.apart else key
         if self.kind == "wrapper":
@@ -70,59 +80,59 @@ class ContainerCodec:
             name = name_of_pair(value)
             return (None, ABSENT) if name is None else (name, self._value_of(value))
         codec = self.codec
-        if isinstance(codec, Record) and key == codec.apart:
+        if isinstance(codec, RecordCodec) and key == codec.apart:
             return MERGED, codec.others(value)
         restored = self.name_of(key)
         return restored, ABSENT if restored is None else self._finished(key, value)
 
     def _value_of(self, pair: Any) -> Any:
         codec = self.codec
-        assert isinstance(codec, Pairs)
+        assert isinstance(codec, DictAsPairs)
         return codec.value.restore(pair[PAIRED]) if PAIRED in pair else ABSENT
 
     def key_of(self, name: str | int) -> str | int | None:
         """The inverse of ``name_of``."""
         codec = self.codec
-        if isinstance(codec, Record):
+        if isinstance(codec, RecordCodec):
             field = codec.by_name.get(str(name))
             return field.wire if field else None if codec.apart is not None else name
         return name
 
-    def inside(self, key: str | int) -> tuple[Codec, Shape]:
+    def inside(self, key: str | int) -> tuple[ValueCodec, Shape]:
         """Codec and shape of what stands under a key of the answer."""
         codec, shape = self.codec, self.shape
         if self.kind == "wrapper":
             return _content(codec), shape
-        if isinstance(codec, Pairs):
+        if isinstance(codec, DictAsPairs):
             return _pair(codec.value), shape.inside("")
-        if isinstance(codec, Record):
+        if isinstance(codec, RecordCodec):
             field = codec.by_wire.get(str(key))
             if field is None:
                 return (codec.rest if codec.apart is None else SAME), shape.inside(key)
             inner = _optional_as_list(field.codec) if field.presence == "list" else field.codec
             return inner, shape.inside(field.name)
-        if isinstance(codec, List):
+        if isinstance(codec, ListCodec):
             item = codec.prefix[int(key)] if int(key) < len(codec.prefix) else codec.item
             return item, shape.inside(key)
-        if isinstance(codec, Values):
+        if isinstance(codec, DictCodec):
             return codec.value, shape.inside(key)
         return SAME, shape.inside(key)
 
     def _finished(self, key: str | int, value: Any) -> Any:
         codec = self.codec
-        if isinstance(codec, Record):
+        if isinstance(codec, RecordCodec):
             field = codec.by_wire.get(str(key))
             if field is not None:
                 return ABSENT if field.is_absent(value) else field.restore(value)
         return self.inside(key)[0].restore(value)
 
 
-class _OptionalAsList(Codec):
+class _OptionalAsList(ValueCodec):
     """An optional property encoded as ``[]`` (absent) or ``[value]``."""
 
     __slots__ = ("inner",)
 
-    def __init__(self, inner: Codec) -> None:
+    def __init__(self, inner: ValueCodec) -> None:
         self.inner = inner
 
     def is_plain(self) -> bool:
@@ -135,17 +145,17 @@ class _Pair(_OptionalAsList):
     __slots__ = ()
 
 
-_WRAPPER_CODECS = (Wrap, Tagged, _OptionalAsList)
-_OF_LISTS = (List, Pairs)
+_WRAPPER_CODECS = (RootWrapper, TaggedCodec, _OptionalAsList)
+_OF_LISTS = (ListCodec, DictAsPairs)
 
 
 @lru_cache(maxsize=1024)
-def _optional_as_list(codec: Codec) -> Codec:
+def _optional_as_list(codec: ValueCodec) -> ValueCodec:
     return _OptionalAsList(codec)
 
 
 @lru_cache(maxsize=1024)
-def _pair(codec: Codec) -> Codec:
+def _pair(codec: ValueCodec) -> ValueCodec:
     return _Pair(codec)
 
 
@@ -155,37 +165,39 @@ def name_of_pair(pair: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def growing(codec: Codec, shape: Shape, text: str) -> Any:
+def growing(codec: ValueCodec, shape: Shape, text: str) -> Any:
     """The value of an unfinished string; ABSENT where only the whole string can be restored."""
     return shape.growing(text) if _is_same(codec) else ABSENT
 
 
-def _content(codec: Codec) -> Codec:
-    inner: Codec = codec.inner  # type: ignore[attr-defined]
+def _content(codec: ValueCodec) -> ValueCodec:
+    inner: ValueCodec = codec.inner  # type: ignore[attr-defined]
     return inner
 
 
-def _core_of(codec: Codec) -> str | int:
+def _core_of(codec: ValueCodec) -> str | int:
     """The key of a wrapper's one entry that counts."""
-    if isinstance(codec, Wrap):
+    if isinstance(codec, RootWrapper):
         return codec.name
     if isinstance(codec, _Pair):
         return PAIRED
-    return VALUE if isinstance(codec, Tagged) else 0
+    return VALUE if isinstance(codec, TaggedCodec) else 0
 
 
-def _certain(codec: Codec, node: Any) -> Codec:
+def _certain(codec: ValueCodec, node: Any) -> ValueCodec:
     """The codec of a container that has begun: a union's branch, where it is certain by now."""
     while True:
-        if isinstance(codec, Later):
+        if isinstance(codec, Deferred):
             codec = codec.target
-        elif isinstance(codec, Choice):
+        elif isinstance(codec, UnionCodec):
             found = _branch(codec, node)
             if found is None:
                 return codec
             codec = found
         elif (
-            isinstance(codec, Wrap) and node and not (isinstance(node, dict) and codec.name in node)
+            isinstance(codec, RootWrapper)
+            and node
+            and not (isinstance(node, dict) and codec.name in node)
         ):
             codec = codec.inner  # a model that forgot the wrapping is understood
         elif isinstance(codec, _OF_OBJECTS if isinstance(node, list) else _OF_LISTS):
@@ -195,15 +207,15 @@ def _certain(codec: Codec, node: Any) -> Codec:
 
 
 @lru_cache(maxsize=1024)
-def _is_same(codec: Codec) -> bool:
+def _is_same(codec: ValueCodec) -> bool:
     return is_identity(codec)
 
 
-def _branch(codec: Choice, node: Any) -> Codec | None:
+def _branch(codec: UnionCodec, node: Any) -> ValueCodec | None:
     kind = kind_of(node)
     fit = [b.codec for b in codec.branches if kind in codec.wire.kinds(b.schema)]
     if len(fit) == 1:
         return fit[0]
     label = node.get("kind") if isinstance(node, dict) else None
-    tagged = [c for c in fit if isinstance(c, Tagged) and c.label == label]
+    tagged = [c for c in fit if isinstance(c, TaggedCodec) and c.label == label]
     return tagged[0] if len(tagged) == 1 else None

@@ -22,7 +22,7 @@ from prompture.schema.partial_typed.partial_codecs import (
 )
 from prompture.schema.partial_typed.shapes import ABSENT, PLAIN, Shape
 from prompture.schema.pointer import escape, pointer
-from prompture.schema.rewriting.codec import Codec
+from prompture.schema.rewriting.codec import ValueCodec
 
 _COUNTED = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Whether the references to a list are counted exactly, at all times."""
@@ -53,7 +53,7 @@ class _OpenContainer:
         "shape",
     )
 
-    def __init__(self, node: Any, codec: Codec, shape: Shape, place: ContainerCodec) -> None:
+    def __init__(self, node: Any, codec: ValueCodec, shape: Shape, place: ContainerCodec) -> None:
         self.node = node
         self.codec = codec
         self.shape = shape
@@ -66,9 +66,9 @@ class _OpenContainer:
         self.lists: list[list[Any]] = []
         self.list_sizes: list[int] = []
         self.open_key: str | int | None = None
-        self.open_inside: tuple[Codec, Shape] = (codec, shape)
+        self.open_inside: tuple[ValueCodec, Shape] = (codec, shape)
 
-    def opened(self, key: str | int) -> tuple[Codec, Shape]:
+    def opened(self, key: str | int) -> tuple[ValueCodec, Shape]:
         """Codec and shape of the entry that is open, which stays so for many looks."""
         if key != self.open_key:
             self.open_key = key
@@ -176,7 +176,7 @@ def _is_unreachable(lists: list[list[Any]], at: int) -> bool:
 class _Assembler:
     """Builds the value of each snapshot of one answer, from finished parts that are kept."""
 
-    def __init__(self, codec: Codec, shape: Shape) -> None:
+    def __init__(self, codec: ValueCodec, shape: Shape) -> None:
         self._codec = codec
         self._shape = shape
         self._containers: list[_OpenContainer] = []
@@ -230,7 +230,7 @@ class _Assembler:
         except InvalidValue as error:
             return None, list(error.problems)
 
-    def _container(self, depth: int, node: Any, codec: Codec, shape: Shape) -> _OpenContainer:
+    def _container(self, depth: int, node: Any, codec: ValueCodec, shape: Shape) -> _OpenContainer:
         """What is kept of this container, made anew where it is another one than before."""
         place = None
         if depth < len(self._containers):
@@ -291,7 +291,7 @@ class PartialReader:
     A value that was returned never changes later. Threads may not share a reader.
     """
 
-    def __init__(self, codec: Codec, shape: Shape) -> None:
+    def __init__(self, codec: ValueCodec, shape: Shape) -> None:
         self._codec = codec
         self._plain = _Assembler(codec, PLAIN)
         self._typed = self._plain if shape is PLAIN else _Assembler(codec, shape)

@@ -17,12 +17,12 @@ from prompture import given
 from prompture.forks import fork_lock
 from prompture.schema.pointer import pointer as written
 from prompture.schema.pointer import segments_of
-from prompture.schema.rewriting.change import Change
-from prompture.schema.rewriting.codec import SAME, Codec, is_identity
+from prompture.schema.rewriting.codec import SAME, ValueCodec, is_identity
 from prompture.schema.rewriting.dialects import Dialect, dialect_named
+from prompture.schema.rewriting.notes import Change
 
 if TYPE_CHECKING:
-    from prompture.schema.rewriting.limits import Excess
+    from prompture.schema.rewriting.fit_limits import Excess
 
 __all__ = ["Change", "Dialect", "Rewrite", "preflight", "rewrite"]
 
@@ -44,18 +44,18 @@ class Rewrite:
     dialect: str
     changes: tuple[Change, ...]
     identity: bool
-    _codec: Codec = field(default=SAME, repr=False)
+    _codec: ValueCodec = field(default=SAME, repr=False)
 
     def forward(self, value: Any) -> Any:
         """A value of the original schema as one of the rewritten schema. Total."""
-        return value if self.identity else _carried(self._codec.forward, value)
+        return value if self.identity else _through(self._codec.forward, value)
 
     def restore(self, value: Any) -> Any:
         """The inverse. Total: what does not fit is carried as it is, for the check to refuse."""
-        return value if self.identity else _carried(self._codec.restore, value)
+        return value if self.identity else _through(self._codec.restore, value)
 
     @property
-    def codec(self) -> Codec:
+    def codec(self) -> ValueCodec:
         """How values travel, part by part."""
         return SAME if self.identity else self._codec
 
@@ -84,7 +84,7 @@ class Rewrite:
         return tuple(change for change in self.changes if change.unenforced)
 
 
-def _carried(codec: Callable[[Any], Any], value: Any) -> Any:
+def _through(codec: Callable[[Any], Any], value: Any) -> Any:
     """The value through a codec; one that nests too deep for Python stays as it is, and no check takes it."""
     try:
         return codec(value)
@@ -141,7 +141,7 @@ def preflight(
     Raises:
         SchemaError: as :func:`rewrite`.
     """
-    from prompture.schema.rewriting.fitting import natural_excess
+    from prompture.schema.rewriting.fit_limits import natural_excess
 
     row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
     return () if row.untouched else tuple(natural_excess(json_schema, row, exact=exact))
@@ -159,7 +159,7 @@ def _canonical(schema: Any) -> bytes:
 
 
 def _rewrite(schema: Any, dialect: Dialect, *, exact: bool) -> Rewrite:
-    from prompture.schema.rewriting.fitting import fit
+    from prompture.schema.rewriting.fit_limits import fit
 
     if dialect.untouched:
         return Rewrite(schema, dialect.name, (), True)

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from prompture.schema.rewriting.alts import ANYTHING, NOTHING, Alt, Conj, Rows, Shape
-from prompture.schema.rewriting.codec import SAME
-from prompture.schema.rewriting.leaves import keep_words
-from prompture.schema.rewriting.node import Node, Spot
+from prompture.schema.json_values import JSONObject, JSONValue
+from prompture.schema.rewriting.alternatives import (
+    ANYTHING,
+    NOTHING,
+    Alt,
+    ArrayShape,
+    Conj,
+    ObjectShape,
+)
+from prompture.schema.rewriting.codec import SAME, list_codec
+from prompture.schema.rewriting.compilation import Compilation, Node, Spot
 from prompture.schema.rewriting.notes import annotate
 from prompture.schema.rewriting.objects import record
-from prompture.schema.rewriting.record import Record
-from prompture.schema.rewriting.rows import Tuple, list_codec
-
-if TYPE_CHECKING:
-    from prompture.schema.rewriting.compiler import Compiler
+from prompture.schema.rewriting.records import RecordCodec, TupleAsObject
+from prompture.schema.rewriting.scalars import keep_words
 
 _ARRAY = frozenset({"array"})
 _REST = "rest"
 
 
-def array(c: Compiler, alt: Alt, spot: Spot) -> Node:
+def array(c: Compilation, alt: Alt, spot: Spot) -> Node:
     """An array of any sort."""
-    rows = alt.rows or Rows()
-    if not rows.prefix:
-        return _list(c, alt, rows.rest, spot)
-    rest = rows.rest if rows.said or c.exact else NOTHING
+    items = alt.items or ArrayShape()
+    if not items.prefix:
+        return _list(c, alt, items.rest, spot)
+    rest = items.rest if items.rest_stated or c.exact else NOTHING
     most = alt.words.get("maxItems")
-    if isinstance(most, int) and most <= len(rows.prefix):
+    if isinstance(most, int) and most <= len(items.prefix):
         rest = NOTHING
-    if c.dialect.prefix and (not c.dialect.plain_patterns or _is_fixed(alt, rows, rest)):
+    if c.dialect.prefix and (not c.dialect.plain_patterns or _is_fixed(alt, items, rest)):
         return _native(c, alt, rest, spot)
     return _tuple(c, alt, rest, spot)
 
 
-def _list(c: Compiler, alt: Alt, rest: Conj, spot: Spot) -> Node:
-    schema: dict[str, Any] = {"type": "array"}
+def _list(c: Compilation, alt: Alt, rest: Conj, spot: Spot) -> Node:
+    schema: JSONObject = {"type": "array"}
     words = dict(alt.words)
     if rest == NOTHING:
         words["maxItems"] = 0
@@ -48,16 +50,16 @@ def _list(c: Compiler, alt: Alt, rest: Conj, spot: Spot) -> Node:
     return Node(schema, list_codec(node.codec), _ARRAY, label="array")
 
 
-def _is_fixed(alt: Alt, rows: Rows, rest: Conj) -> bool:
-    return rest == NOTHING and alt.words.get("minItems") == len(rows.prefix)
+def _is_fixed(alt: Alt, items: ArrayShape, rest: Conj) -> bool:
+    return rest == NOTHING and alt.words.get("minItems") == len(items.prefix)
 
 
-def _native(c: Compiler, alt: Alt, rest: Conj, spot: Spot) -> Node:
-    rows = alt.rows or Rows()
+def _native(c: Compilation, alt: Alt, rest: Conj, spot: Spot) -> Node:
+    items = alt.items or ArrayShape()
     prefix = [
-        c.node(conj, spot.inside("prefixItems", str(i))) for i, conj in enumerate(rows.prefix)
+        c.node(conj, spot.inside("prefixItems", str(i))) for i, conj in enumerate(items.prefix)
     ]
-    schema: dict[str, Any] = {"type": "array", "prefixItems": [node.schema for node in prefix]}
+    schema: JSONObject = {"type": "array", "prefixItems": [node.schema for node in prefix]}
     words, codec = dict(alt.words), SAME
     if rest == NOTHING:
         words["maxItems"] = min(words.get("maxItems", len(prefix)), len(prefix))
@@ -71,15 +73,17 @@ def _native(c: Compiler, alt: Alt, rest: Conj, spot: Spot) -> Node:
     )
 
 
-def _tuple(c: Compiler, alt: Alt, rest: Conj, spot: Spot) -> Node:
+def _tuple(c: Compilation, alt: Alt, rest: Conj, spot: Spot) -> Node:
     """Positions become properties of a closed object, which the record compiles."""
-    rows = alt.rows or Rows()
-    names = tuple(f"item{i + 1}" for i in range(len(rows.prefix)))
+    items = alt.items or ArrayShape()
+    names = tuple(f"item{i + 1}" for i in range(len(items.prefix)))
     least = alt.words.get("minItems", 0)
-    shape = Shape(dict(zip(names, rows.prefix, strict=True)), rest=NOTHING, required=names[:least])
+    shape = ObjectShape(
+        dict(zip(names, items.prefix, strict=True)), rest=NOTHING, required=names[:least]
+    )
     if any(shape.properties[name] == NOTHING for name in shape.required):
         return c.never(spot)
-    end = next((i for i, conj in enumerate(rows.prefix) if conj == NOTHING), len(names))
+    end = next((i for i, conj in enumerate(items.prefix) if conj == NOTHING), len(names))
     has_rest = rest != NOTHING and end == len(names)
     if has_rest:
         shape.properties[_REST] = (c.keep({"type": "array", "items": c.keep(_as_schema(rest))}),)
@@ -92,10 +96,10 @@ def _tuple(c: Compiler, alt: Alt, rest: Conj, spot: Spot) -> Node:
     )
     notes = keep_words(c, {w: n for w, n in alt.words.items() if w == "uniqueItems"}, {}, spot)
     annotate(node.schema, None, ["a list, item by item", *notes, *alt.notes])
-    assert isinstance(node.codec, Record)
-    codec = Tuple(node.codec, names[:end], rest=_REST if has_rest else None)
+    assert isinstance(node.codec, RecordCodec)
+    codec = TupleAsObject(node.codec, names[:end], rest=_REST if has_rest else None)
     return Node(node.schema, codec, _ARRAY, label="array")
 
 
-def _as_schema(conj: Conj) -> Any:
+def _as_schema(conj: Conj) -> JSONValue:
     return conj[0] if len(conj) == 1 else {"allOf": list(conj)} if conj else True

@@ -1,19 +1,25 @@
-"""How values travel: ``forward`` into the rewritten schema, ``restore`` back. Both are total: what does not fit
-is carried as it is, so that the check against the original can say what is wrong with it, and where."""
+"""How values travel: ``forward`` into the rewritten schema, ``restore`` back.
+
+Both are total: a value that does not fit is passed on as it is, so that the check against the original schema can
+say what is wrong with it, and where.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from prompture.schema.exact_json import unlike_refused
+from prompture.schema.json_values import KINDS, JSONObject, JSONValue, kind_of, same
 from prompture.schema.pointer import step
-from prompture.schema.rewriting.kinds import KINDS, kind_of
 
-Step = tuple[tuple[str, ...], "Codec", Any]
+Step = tuple[tuple[str, ...], "ValueCodec", JSONValue]
+"""Keys into the rewritten value, the codec of what stands there, and that."""
 
-_SAMPLES: dict[str, Any] = {
+Compared = set[tuple[int, int]]
+"""Pairs of codecs that are being compared, by their ``id()``."""
+
+_SAMPLES: JSONObject = {
     "object": {"unfit": True},
     "array": ["unfit"],
     "string": "(unfit)",
@@ -23,18 +29,18 @@ _SAMPLES: dict[str, Any] = {
 }
 
 
-class Codec:
+class ValueCodec:
     """The codec of a place where the value is the same on both sides."""
 
     __slots__ = ()
 
-    def forward(self, value: Any) -> Any:
+    def forward(self, value: JSONValue) -> JSONValue:
         return value
 
-    def restore(self, value: Any) -> Any:
+    def restore(self, value: JSONValue) -> JSONValue:
         return value
 
-    def parts(self) -> Iterable[Codec]:
+    def parts(self) -> Iterable[ValueCodec]:
         """The codecs of what lies within."""
         return ()
 
@@ -42,61 +48,68 @@ class Codec:
         """It changes nothing by itself; what lies within may."""
         return True
 
-    def opened(self, wire: Any) -> Step:
+    def agrees(self, other: ValueCodec, seen: Compared) -> bool:
+        """As :func:`agree`, of two different codecs of one type; ``seen`` are the pairs being compared."""
+        return False
+
+    def opened(self, wire: JSONValue) -> Step:
         """What wraps the value in the rewritten ``wire``, the codec below that, and the value there."""
         return (), self, wire
 
-    def enter(self, token: str, wire: Any) -> Step:
+    def enter(self, token: str, wire: JSONValue) -> Step:
         """Where the part ``token`` of the original stands in ``wire``, its codec, and the value there."""
         return (token,), SAME, step(wire, token)
 
 
-SAME = Codec()
+SAME = ValueCodec()
 
 
-class Later(Codec):
+class Deferred(ValueCodec):
     """The codec of a definition that is not compiled yet; a reference to it once it is."""
 
     __slots__ = ("target",)
 
     def __init__(self) -> None:
-        self.target: Codec = SAME
+        self.target: ValueCodec = SAME
 
-    def forward(self, value: Any) -> Any:
+    def forward(self, value: JSONValue) -> JSONValue:
         return self.target.forward(value)
 
-    def restore(self, value: Any) -> Any:
+    def restore(self, value: JSONValue) -> JSONValue:
         return self.target.restore(value)
 
-    def parts(self) -> Iterable[Codec]:
+    def parts(self) -> Iterable[ValueCodec]:
         return (self.target,)
 
-    def opened(self, wire: Any) -> Step:
+    def opened(self, wire: JSONValue) -> Step:
         return self.target.opened(wire)
 
 
-class JSONText(Codec):
-    """Any value as a string holding JSON. Text that is no JSON is taken as a string that lacks its quotes."""
+class JSONText(ValueCodec):
+    """JSONValue value as a string holding JSON. Text that is no JSON is taken as a string that lacks its quotes."""
 
     __slots__ = ()
 
-    def forward(self, value: Any) -> Any:
+    def forward(self, value: JSONValue) -> JSONValue:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
-    def restore(self, value: Any) -> Any:
+    def restore(self, value: JSONValue) -> JSONValue:
         return read_json(value) if isinstance(value, str) else value
 
     def is_plain(self) -> bool:
         return False
 
-    def enter(self, token: str, wire: Any) -> Step:
+    def agrees(self, other: ValueCodec, seen: Compared) -> bool:
+        return True
+
+    def enter(self, token: str, wire: JSONValue) -> Step:
         return (), self, wire  # inside a text there are no pointers
 
 
 TEXT = JSONText()
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str) -> JSONValue:
     """The value of a JSON text, or the text itself where it is none."""
     try:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=unlike_refused)
@@ -104,11 +117,11 @@ def read_json(text: str) -> Any:
         return text
 
 
-def _no_constant(word: str) -> Any:
+def _no_constant(word: str) -> JSONValue:
     raise ValueError(f"{word} is not JSON")
 
 
-def is_identity(codec: Codec, seen: set[int] | None = None) -> bool:
+def is_identity(codec: ValueCodec, seen: set[int] | None = None) -> bool:
     """Nothing under this codec changes a value."""
     seen = set() if seen is None else seen
     todo = [codec]
@@ -123,7 +136,25 @@ def is_identity(codec: Codec, seen: set[int] | None = None) -> bool:
     return True
 
 
-def unfit(value: Any, kinds: frozenset[str], restore: Callable[[Any], Any]) -> Any:
+def agree(a: ValueCodec, b: ValueCodec, seen: Compared | None = None) -> bool:
+    """Both restore any value that both could be given to the same."""
+    seen = set() if seen is None else seen
+    while isinstance(a, Deferred):
+        a = a.target
+    while isinstance(b, Deferred):
+        b = b.target
+    # A pair that is being compared agrees, unless something else in it does not.
+    if a is b or (id(a), id(b)) in seen:
+        return True
+    seen.add((id(a), id(b)))
+    if is_identity(a) and is_identity(b):
+        return True
+    return type(a) is type(b) and a.agrees(b, seen)
+
+
+def unfit(
+    value: JSONValue, kinds: frozenset[str], restore: Callable[[JSONValue], JSONValue]
+) -> JSONValue:
     """A stand-in for a value that the original refuses: it restores to something that the original refuses too.
 
     ``kinds`` are those that the original takes. Needed where carrying the value as it is would make it valid:
@@ -135,3 +166,156 @@ def unfit(value: Any, kinds: frozenset[str], restore: Callable[[Any], Any]) -> A
             if kind_of(restored := restore(sample)) == kind and restored == sample:
                 return sample
     return value
+
+
+class RootWrapper(ValueCodec):
+    """The value under one name."""
+
+    __slots__ = ("inner", "name")
+
+    def __init__(self, inner: ValueCodec, name: str) -> None:
+        self.inner = inner
+        self.name = name
+
+    def parts(self) -> Iterable[ValueCodec]:
+        return (self.inner,)
+
+    def is_plain(self) -> bool:
+        return False
+
+    def forward(self, value: JSONValue) -> JSONValue:
+        return {self.name: self.inner.forward(value)}
+
+    def restore(self, value: JSONValue) -> JSONValue:
+        """A model that forgot the wrapping is understood."""
+        if isinstance(value, dict) and value.keys() == {self.name}:
+            return self.inner.restore(value[self.name])
+        return self.inner.restore(value)
+
+    def opened(self, wire: JSONValue) -> Step:
+        if not isinstance(wire, dict) or self.name not in wire:
+            return self.inner.opened(wire)
+        tokens, codec, inner = self.inner.opened(wire[self.name])
+        return (self.name, *tokens), codec, inner
+
+
+class NullAsList(ValueCodec):
+    """Null is the empty list."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: ValueCodec) -> None:
+        self.inner = inner
+
+    def parts(self) -> Iterable[ValueCodec]:
+        return (self.inner,)
+
+    def is_plain(self) -> bool:
+        return False
+
+    def agrees(self, other: ValueCodec, seen: Compared) -> bool:
+        return isinstance(other, NullAsList) and agree(self.inner, other.inner, seen)
+
+    def forward(self, value: JSONValue) -> JSONValue:
+        return [] if value is None else [self.inner.forward(value)]
+
+    def restore(self, value: JSONValue) -> JSONValue:
+        """A list of several is carried as it is; a bare value is understood."""
+        if not isinstance(value, list):
+            return None if value is None else self.inner.restore(value)
+        if len(value) > 1:
+            return value
+        return self.inner.restore(value[0]) if value else None
+
+    def opened(self, wire: JSONValue) -> Step:
+        if not isinstance(wire, list) or len(wire) != 1:
+            return (), self, wire
+        tokens, codec, inner = self.inner.opened(wire[0])
+        return ("0", *tokens), codec, inner
+
+
+class ValueLabels(ValueCodec):
+    """Each value stands under a string: the compact JSON of it."""
+
+    __slots__ = ("_kinds", "_table")
+
+    def __init__(self, values: list[JSONValue]) -> None:
+        self._table = {label_of(value): value for value in values}
+        self._kinds = frozenset(kind_of(value) for value in values)
+
+    def labels(self) -> list[str]:
+        return list(self._table)
+
+    def is_plain(self) -> bool:
+        return False
+
+    def agrees(self, other: ValueCodec, seen: Compared) -> bool:
+        if not isinstance(other, ValueLabels):
+            return False
+        shared = {*self.labels()} & {*other.labels()}
+        return all(same(self.restore(label), other.restore(label)) for label in shared)
+
+    def forward(self, value: JSONValue) -> JSONValue:
+        label = label_of(value)
+        if label in self._table:
+            return label
+        for label, known in self._table.items():
+            if same(known, value):
+                return label
+        return unfit(value, self._kinds, self.restore) if isinstance(value, str) else value
+
+    def restore(self, value: JSONValue) -> JSONValue:
+        """The value, made anew: it may be an object, which the caller may change."""
+        return json.loads(value) if isinstance(value, str) and value in self._table else value
+
+
+def label_of(value: JSONValue) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class ListCodec(ValueCodec):
+    """A list: the first few items by position, then the rest."""
+
+    __slots__ = ("item", "prefix")
+
+    def __init__(self, item: ValueCodec, prefix: tuple[ValueCodec, ...] = ()) -> None:
+        self.item = item
+        self.prefix = prefix
+
+    def parts(self) -> Iterable[ValueCodec]:
+        return (self.item, *self.prefix)
+
+    def agrees(self, other: ValueCodec, seen: Compared) -> bool:
+        if not isinstance(other, ListCodec) or len(self.prefix) != len(other.prefix):
+            return False
+        return all(agree(x, y, seen) for x, y in zip(self.parts(), other.parts(), strict=True))
+
+    def forward(self, value: JSONValue) -> JSONValue:
+        if not isinstance(value, list):
+            return value
+        if not self.prefix:
+            forward = self.item.forward
+            return [forward(item) for item in value]
+        return [self._at(i).forward(item) for i, item in enumerate(value)]
+
+    def restore(self, value: JSONValue) -> JSONValue:
+        if not isinstance(value, list):
+            return value
+        if not self.prefix:
+            restore = self.item.restore
+            return [restore(item) for item in value]
+        return [self._at(i).restore(item) for i, item in enumerate(value)]
+
+    def enter(self, token: str, wire: JSONValue) -> Step:
+        position = int(token) if token.isdigit() else 0
+        return (token,), self._at(position), step(wire, token)
+
+    def _at(self, position: int) -> ValueCodec:
+        return self.prefix[position] if position < len(self.prefix) else self.item
+
+
+def list_codec(item: ValueCodec, prefix: tuple[ValueCodec, ...] = ()) -> ValueCodec:
+    """The codec of a list, or :data:`SAME` where it has nothing to do."""
+    return (
+        SAME if item is SAME and all(codec is SAME for codec in prefix) else ListCodec(item, prefix)
+    )

@@ -1,12 +1,10 @@
 """A small validator for *rewritten* schemas: which branch of a union a value belongs to, and whether two branches
-can be told apart. It knows the words that a rewrite can emit, and nothing else."""
+can be told apart. It knows the keywords that a rewrite can emit, and nothing else."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from prompture.schema.rewriting.kinds import EVERY, family, kind_of, same
-from prompture.schema.rewriting.patterns import finds
+from prompture.schema.json_values import EVERY, JSONObject, JSONValue, family, kind_of, same
+from prompture.schema.patterns import finds
 
 _FUEL = 8
 _STEPS = 200_000
@@ -16,13 +14,13 @@ _DEPTH = 120
 class Wire:
     """The rewritten schemas of one document; ``closed``: objects hold only what they name, said or not."""
 
-    def __init__(self, defs: dict[str, Any], *, prefix: str, closed: bool) -> None:
+    def __init__(self, defs: JSONObject, *, prefix: str, closed: bool) -> None:
         self._defs = defs
         self._prefix = prefix
         self._closed = closed
-        self.root: dict[str, Any] = {}
+        self.root: JSONObject = {}
 
-    def deref(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def deref(self, schema: JSONObject) -> JSONObject:
         for _ in range(50):
             ref = schema.get("$ref")
             if not isinstance(ref, str):
@@ -30,7 +28,7 @@ class Wire:
             schema = self.root if ref == "#" else self._defs.get(ref[len(self._prefix) :], {})
         return {}
 
-    def kinds(self, schema: dict[str, Any], fuel: int = 40) -> frozenset[str]:
+    def kinds(self, schema: JSONObject, fuel: int = 40) -> frozenset[str]:
         """The kinds of value that the schema takes."""
         schema = self.deref(schema)
         if fuel == 0:
@@ -48,14 +46,14 @@ class Wire:
             return EVERY
         return found | {"null"} if schema.get("nullable") else found
 
-    def takes(self, schema: dict[str, Any], value: Any) -> bool:
+    def takes(self, schema: JSONObject, value: JSONValue) -> bool:
         """The value is valid under the rewritten schema; formats are not looked at.
 
         An answer made to hurt, deep and full of near misses, is given up after a number of steps, and taken.
         """
         return self._takes(schema, value, [_STEPS, _DEPTH])
 
-    def _takes(self, schema: dict[str, Any], value: Any, left: list[int]) -> bool:
+    def _takes(self, schema: JSONObject, value: JSONValue, left: list[int]) -> bool:
         schema = self.deref(schema)
         left[0] -= 1
         if left[0] < 0 or left[1] < 0:
@@ -68,7 +66,7 @@ class Wire:
         finally:
             left[1] += 1
 
-    def _takes_all(self, schema: dict[str, Any], value: Any, left: list[int]) -> bool:
+    def _takes_all(self, schema: JSONObject, value: JSONValue, left: list[int]) -> bool:
         if "anyOf" in schema and not any(
             self._takes(part, value, left) for part in schema["anyOf"]
         ):
@@ -86,7 +84,7 @@ class Wire:
             return self._takes_array(schema, value, left)
         return _takes_scalar(schema, value, kind)
 
-    def _takes_object(self, schema: dict[str, Any], value: dict[str, Any], left: list[int]) -> bool:
+    def _takes_object(self, schema: JSONObject, value: JSONObject, left: list[int]) -> bool:
         properties = schema.get("properties", {})
         if any(name not in value for name in schema.get("required", ())):
             return False
@@ -103,7 +101,7 @@ class Wire:
                 return False
         return True
 
-    def _takes_array(self, schema: dict[str, Any], value: list[Any], left: list[int]) -> bool:
+    def _takes_array(self, schema: JSONObject, value: list[JSONValue], left: list[int]) -> bool:
         if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
             return False
         if schema.get("uniqueItems") and _repeats(value):
@@ -116,7 +114,7 @@ class Wire:
                 return False
         return True
 
-    def apart(self, a: dict[str, Any], b: dict[str, Any], fuel: int = _FUEL) -> bool:
+    def apart(self, a: JSONObject, b: JSONObject, fuel: int = _FUEL) -> bool:
         """No value is valid under both, as far as that can be seen."""
         a, b = self.deref(a), self.deref(b)
         if a is b or fuel == 0:
@@ -141,7 +139,7 @@ class Wire:
             return self._objects_apart(a, b, fuel)
         return shared == {"array"} and self._arrays_apart(a, b, fuel)
 
-    def _objects_apart(self, a: dict[str, Any], b: dict[str, Any], fuel: int) -> bool:
+    def _objects_apart(self, a: JSONObject, b: JSONObject, fuel: int) -> bool:
         for one, other in ((a, b), (b, a)):
             known = other.get("properties", {})
             rest = other.get("additionalProperties", not self._closed)
@@ -153,7 +151,7 @@ class Wire:
                     return True
         return False
 
-    def _arrays_apart(self, a: dict[str, Any], b: dict[str, Any], fuel: int) -> bool:
+    def _arrays_apart(self, a: JSONObject, b: JSONObject, fuel: int) -> bool:
         for one, other in ((a, b), (b, a)):
             if one.get("minItems", 0) > other.get("maxItems", float("inf")):
                 return True
@@ -171,7 +169,7 @@ class Wire:
         )
 
 
-def _is_typed(schema: dict[str, Any], value: Any, kind: str) -> bool:
+def _is_typed(schema: JSONObject, value: JSONValue, kind: str) -> bool:
     words = schema.get("type")
     if words is None:
         return True
@@ -187,13 +185,13 @@ def _is_typed(schema: dict[str, Any], value: Any, kind: str) -> bool:
     return False
 
 
-def _is_listed(schema: dict[str, Any], value: Any) -> bool:
+def _is_listed(schema: JSONObject, value: JSONValue) -> bool:
     if "enum" in schema and not any(same(value, member) for member in schema["enum"]):
         return False
     return "const" not in schema or same(value, schema["const"])
 
 
-def _takes_scalar(schema: dict[str, Any], value: Any, kind: str) -> bool:
+def _takes_scalar(schema: JSONObject, value: JSONValue, kind: str) -> bool:
     if kind == "string":
         if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
             return False
@@ -202,7 +200,7 @@ def _takes_scalar(schema: dict[str, Any], value: Any, kind: str) -> bool:
     return kind != "number" or _takes_number(schema, value)
 
 
-def _takes_number(schema: dict[str, Any], value: Any) -> bool:
+def _takes_number(schema: JSONObject, value: JSONValue) -> bool:
     if "minimum" in schema and value < schema["minimum"]:
         return False
     if "maximum" in schema and value > schema["maximum"]:
@@ -220,9 +218,9 @@ def _takes_number(schema: dict[str, Any], value: Any) -> bool:
     return bool(value % step == 0)
 
 
-def _repeats(values: list[Any]) -> bool:
-    scalars: set[tuple[str, Any]] = set()
-    others: list[Any] = []
+def _repeats(values: list[JSONValue]) -> bool:
+    scalars: set[tuple[str, JSONValue]] = set()
+    others: list[JSONValue] = []
     for value in values:
         kind = kind_of(value)
         if kind in ("object", "array"):

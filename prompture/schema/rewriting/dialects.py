@@ -6,6 +6,7 @@ own transforms; for Moonshot the rules of its validator ``walle``; for grammars 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 from prompture import given
 from prompture.errors import UnsupportedError
 from prompture.provider_names import own_name
+from prompture.schema.json_values import JSONValue
 
 _NUMBER = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 _STRING = frozenset({"minLength", "maxLength", "pattern", "format"})
@@ -45,7 +47,7 @@ class Dialect:
 
     Attributes:
         words: the assertions it takes beyond type, properties, items, enum and anyOf.
-        closed: ``"said"``: every object says ``additionalProperties: false``; ``"nature"``: an object holds
+        closed: ``"stated"``: every object says ``additionalProperties: false``; ``"nature"``: an object holds
             only what is named, and nothing says so; ``"open"``: dictionaries can be expressed.
         all_required: every property must be required.
         some_required: the root needs at least one required property.
@@ -64,7 +66,7 @@ class Dialect:
     name: str
     words: frozenset[str] = frozenset()
     formats: frozenset[str] | None = None
-    closed: Literal["said", "nature", "open"] = "said"
+    closed: Literal["stated", "nature", "open"] = "stated"
     all_required: bool = False
     some_required: bool = False
     root_object: bool = True
@@ -245,3 +247,55 @@ def dialect_named(name: str) -> Dialect:
             f"no schema dialect {name!r}; there are {', '.join(sorted(DIALECTS))}"
         )
     return found
+
+
+class Allowance:
+    """What is left of a dialect's limits: first come, first served, in the order of the schema.
+
+    The limits of the whole are measured afterwards (:mod:`.fit_limits`).
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        limits = dialect.limits
+        self._limits = limits
+        self._all_required = dialect.all_required
+        self._optionals = limits.optionals
+        self._unions = limits.unions
+        self._enums = limits.enum_values
+        self._chars = limits.chars and limits.chars // 2  # the other half is for names
+
+    def optionals(self, names: list[str]) -> set[str]:
+        """Of properties that may be left out, those that the dialect can leave out."""
+        if self._all_required:
+            return set()
+        if self._optionals is None:
+            return set(names)
+        granted = names[: max(self._optionals, 0)]
+        self._optionals -= len(granted)
+        return set(granted)
+
+    def union(self) -> bool:
+        """Whether there is room for one more union."""
+        if self._unions is None:
+            return True
+        self._unions -= 1
+        return self._unions >= 0
+
+    def refund_union(self) -> None:
+        if self._unions is not None:
+            self._unions += 1
+
+    def enum(self, values: list[JSONValue]) -> bool:
+        """Whether there is room for an enum of these values."""
+        limits = self._limits
+        size = sum(len(value if isinstance(value, str) else json.dumps(value)) for value in values)
+        is_long = limits.long_enum is not None and len(values) > limits.long_enum
+        if is_long and size > (limits.long_enum_chars or 0):
+            return False
+        if self._enums is not None and self._enums < len(values):
+            return False
+        if self._chars is not None and self._chars < size:
+            return False
+        self._enums = None if self._enums is None else self._enums - len(values)
+        self._chars = None if self._chars is None else self._chars - size
+        return True

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prompture.errors import SchemaError
-from prompture.schema.rewriting.alts import NOTHING, WORDS, Alt, Conj, meet_all, noted
-from prompture.schema.rewriting.asides import side_notes
-from prompture.schema.rewriting.guard import Survey
-from prompture.schema.rewriting.merging import merged
-from prompture.schema.rewriting.refs import Resolver
-from prompture.schema.rewriting.typed import literals, modern_bounds, typed, words_of
+from prompture.schema.document import Resolver, Survey
+from prompture.schema.json_values import EVERY, JSONObject, JSONValue, family, same
+from prompture.schema.rewriting.alternatives import (
+    ANYTHING,
+    NOTHING,
+    WORDS,
+    Alt,
+    ArrayShape,
+    Conj,
+    ObjectShape,
+    by_kind,
+    distinct,
+    meet_all,
+    merged,
+    noted,
+)
+from prompture.schema.rewriting.notes import side_notes
 
 SCALARS = frozenset({"string", "number", "integer", "boolean", "null"})
 _TYPES = frozenset({*SCALARS, "object", "array"})
@@ -34,7 +43,7 @@ _MAX_STEPS = 60_000
 
 
 class Expander:
-    """Expands the schemas of one document; ``exact`` reads them by the letter (see :func:`..rewriting.rewrite`)."""
+    """Expands the schemas of one document; ``exact`` reads them by the letter (see :func:`~prompture.schema.rewriting.rewrite`)."""
 
     def __init__(self, resolver: Resolver, found: Survey, *, exact: bool) -> None:
         self._resolver = resolver
@@ -54,7 +63,7 @@ class Expander:
             found = meet_all(found, self.one(part))
         return found
 
-    def one(self, schema: Any) -> list[Alt]:
+    def one(self, schema: JSONValue) -> list[Alt]:
         """The alternatives of one schema."""
         if schema is False:
             return []
@@ -80,7 +89,7 @@ class Expander:
         notes = side_notes(schema)
         return [noted(alt, notes) for alt in found] if notes else found
 
-    def _is_conjunction(self, schema: Any, fuel: int = 12) -> bool:
+    def _is_conjunction(self, schema: JSONValue, fuel: int = 12) -> bool:
         """Every property that counts as evaluated is among the merged ones."""
         if fuel == 0 or not isinstance(schema, dict) or not schema.keys().isdisjoint(_BRANCHING):
             return False
@@ -89,7 +98,7 @@ class Expander:
             parts.append(self._resolver.target(schema))
         return all(self._is_conjunction(part, fuel - 1) for part in parts)
 
-    def _joined(self, schema: dict[str, Any], found: list[Alt]) -> list[Alt]:
+    def _joined(self, schema: JSONObject, found: list[Alt]) -> list[Alt]:
         for word in ("$ref", "$dynamicRef", "$recursiveRef"):
             if isinstance(schema.get(word), str):
                 found = meet_all(found, self._referred(schema, word))
@@ -104,7 +113,7 @@ class Expander:
             found = meet_all(found, merged(branches))
         return merged(found)
 
-    def _referred(self, schema: dict[str, Any], word: str) -> list[Alt]:
+    def _referred(self, schema: JSONObject, word: str) -> list[Alt]:
         target = self._resolver.target(schema, word)
         if word != "$ref":
             return [Alt("any")]  # which schema it means depends on the caller's: left to the check
@@ -116,7 +125,7 @@ class Expander:
         finally:
             self._open.discard(id(target))
 
-    def _base(self, schema: dict[str, Any]) -> list[Alt]:
+    def _base(self, schema: JSONObject) -> list[Alt]:
         types = self._types(schema)
         if "enum" in schema or ("const" in schema and self._draft >= 6):
             return literals(schema, types, has_const=self._draft >= 6)
@@ -124,13 +133,13 @@ class Expander:
             return self._untyped(schema)
         return [typed(word, schema, self._draft) for word in types]
 
-    def _types(self, schema: dict[str, Any]) -> list[str] | None:
-        said = schema.get("type")
-        if said is None:
+    def _types(self, schema: JSONObject) -> list[str] | None:
+        stated = schema.get("type")
+        if stated is None:
             return None
-        words = [said] if isinstance(said, str) else said
+        words = [stated] if isinstance(stated, str) else stated
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise SchemaError(f"type is a word or a list of words, not {type(said).__name__}")
+            raise SchemaError(f"type is a word or a list of words, not {type(stated).__name__}")
         if "any" in words:
             return None
         for word in words:
@@ -140,7 +149,7 @@ class Expander:
             word for word in dict.fromkeys(words) if not (word == "integer" and "number" in words)
         ]
 
-    def _untyped(self, schema: dict[str, Any]) -> list[Alt]:
+    def _untyped(self, schema: JSONObject) -> list[Alt]:
         found: list[Alt] = []
         if any(sign in schema for sign in _OBJECT_SIGNS):
             found.append(typed("object", schema, self._draft))
@@ -160,6 +169,88 @@ class Expander:
         return [Alt("any", words)]
 
 
-def _list(schema: dict[str, Any], word: str) -> list[Any]:
+def _list(schema: JSONObject, word: str) -> list[JSONValue]:
     value = schema.get(word)
     return value if isinstance(value, list) else []
+
+
+def typed(word: str, schema: JSONObject, draft: int) -> Alt:
+    """The alternative of one type, its words in the spelling of draft 2020-12."""
+    alt = Alt(word, words_of(schema, WORDS[word]))
+    if word in ("number", "integer"):
+        modern_bounds(alt.words, draft)
+    elif word == "object":
+        alt.shape = _shape(schema)
+    elif word == "array":
+        alt.items = _array(schema, draft)
+    return alt
+
+
+def words_of(schema: JSONObject, wanted: tuple[str, ...]) -> JSONObject:
+    found = {word: schema[word] for word in wanted if schema.get(word) is not None}
+    for word, value in found.items():
+        expected = str if word in ("pattern", "format") else int | float
+        if not isinstance(value, expected):
+            raise SchemaError(f"{word} takes no {type(value).__name__}")
+    return found
+
+
+def modern_bounds(words: JSONObject, draft: int) -> None:
+    """Draft 4 said ``exclusiveMinimum: true`` beside ``minimum``."""
+    for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        value = words.get(exclusive)
+        if value is True and bound in words:
+            words[exclusive] = words.pop(bound)
+        elif isinstance(value, bool) or (draft < 6 and value is not None):
+            del words[exclusive]
+
+
+def _shape(schema: JSONObject) -> ObjectShape:
+    named = schema.get("properties")
+    shape = ObjectShape(
+        {name: (sub,) for name, sub in named.items()} if isinstance(named, dict) else {}
+    )
+    patterns = schema.get("patternProperties")
+    if isinstance(patterns, dict):
+        shape.patterns = [(pattern, (sub,)) for pattern, sub in patterns.items()]
+    if "additionalProperties" in schema:
+        rest = schema["additionalProperties"]
+        shape.rest = ANYTHING if rest is True or rest == {} else (rest,)
+    required = schema.get("required")
+    if isinstance(required, list):
+        shape.required = tuple(dict.fromkeys(name for name in required if isinstance(name, str)))
+    if isinstance(names := schema.get("propertyNames"), dict):
+        shape.names = (names,)
+    return shape
+
+
+def _array(schema: JSONObject, draft: int) -> ArrayShape:
+    items = schema.get("items")
+    prefix = schema.get("prefixItems")
+    if isinstance(prefix, list) and draft >= 2020:
+        return ArrayShape([_single(sub) for sub in prefix], _single(items), "items" in schema)
+    if isinstance(items, list):
+        return ArrayShape(
+            [_single(sub) for sub in items],
+            _single(schema.get("additionalItems")),
+            "additionalItems" in schema,
+        )
+    return ArrayShape([], _single(items))
+
+
+def _single(schema: JSONValue) -> Conj:
+    return ANYTHING if schema is None or schema is True or schema == {} else (schema,)
+
+
+def literals(schema: JSONObject, types: list[str] | None, *, has_const: bool) -> list[Alt]:
+    values = schema.get("enum", [])
+    if not isinstance(values, list):
+        raise SchemaError("enum is a list of values")
+    if has_const and "const" in schema:
+        values = [value for value in values or [schema["const"]] if same(value, schema["const"])]
+    kinds = EVERY if types is None else {family(word) for word in types}
+    return [
+        Alt(kind, values=members)
+        for kind, members in by_kind(distinct(values)).items()
+        if kind in kinds
+    ]

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
-from prompture.schema.rewriting.alts import ANYTHING, NOTHING, Alt, Conj, Shape
-from prompture.schema.rewriting.codec import SAME, TEXT, Codec
-from prompture.schema.rewriting.leaves import keep_words
-from prompture.schema.rewriting.node import Node, Spot
+from prompture.schema.json_values import JSONObject
+from prompture.schema.rewriting.alternatives import ANYTHING, NOTHING, Alt, Conj, ObjectShape
+from prompture.schema.rewriting.codec import SAME, TEXT, ValueCodec
+from prompture.schema.rewriting.compilation import Compilation, Node, Spot
 from prompture.schema.rewriting.notes import annotate
-from prompture.schema.rewriting.pairs import KEY, VALUE, Pairs, Values
-from prompture.schema.rewriting.record import Field, Presence, Record
+from prompture.schema.rewriting.records import (
+    KEY,
+    VALUE,
+    DictAsPairs,
+    DictCodec,
+    Presence,
+    Property,
+    RecordCodec,
+)
+from prompture.schema.rewriting.scalars import keep_words
 from prompture.schema.rewriting.unions import choose, nullable, without_null
-
-if TYPE_CHECKING:
-    from prompture.schema.rewriting.compiler import Compiler
 
 _OBJECT = frozenset({"object"})
 OTHERS = "other_fields"
 
 
-def obj(c: Compiler, alt: Alt, spot: Spot) -> Node:
+def obj(c: Compilation, alt: Alt, spot: Spot) -> Node:
     """An object of any sort."""
-    shape = alt.shape or Shape()
+    shape = alt.shape or ObjectShape()
     is_open = shape.rest != NOTHING or bool(shape.patterns)
     if shape.rest is None and not c.exact and (shape.properties or shape.patterns):
         is_open = bool(shape.patterns)
@@ -36,18 +40,18 @@ def obj(c: Compiler, alt: Alt, spot: Spot) -> Node:
     return node
 
 
-def _dict(c: Compiler, alt: Alt, spot: Spot) -> Node:
-    shape = alt.shape or Shape()
+def _dict(c: Compilation, alt: Alt, spot: Spot) -> Node:
+    shape = alt.shape or ObjectShape()
     if c.dialect.closed == "open":
         value = _rest(c, shape, spot.inside("additionalProperties"))
-        schema: dict[str, Any] = {"type": "object"}
+        schema: JSONObject = {"type": "object"}
         schema["additionalProperties"] = True if value is None else value.schema
         notes = keep_words(c, alt.words, schema, spot)
         notes += _key_notes(c, shape, spot)
         annotate(schema, None, [*notes, *alt.notes])
         return Node(
             schema,
-            SAME if value is None or value.codec is SAME else Values(value.codec),
+            SAME if value is None or value.codec is SAME else DictCodec(value.codec),
             _OBJECT,
             label="object",
         )
@@ -58,14 +62,14 @@ def _dict(c: Compiler, alt: Alt, spot: Spot) -> Node:
     return found
 
 
-def _pairs(c: Compiler, shape: Shape, spot: Spot) -> Node:
+def _pairs(c: Compilation, shape: ObjectShape, spot: Spot) -> Node:
     """The list of {key, value} for keys that nobody named."""
     within = spot.inside("additionalProperties").inside()
     value = _rest(c, shape, within)
     if value is None or (c.cap is not None and within.depth >= c.cap):
         value = c.text(ANYTHING, within, why=None)
     c.properties += 2
-    key: dict[str, Any] = {"type": "string"}
+    key: JSONObject = {"type": "string"}
     annotate(key, None, _key_notes(c, shape, spot))
     pair = {
         "type": "object",
@@ -78,10 +82,10 @@ def _pairs(c: Compiler, shape: Shape, spot: Spot) -> Node:
         "pairs",
         f"an open dict becomes a list of {{key, value}}: objects of {c.dialect.name} are closed",
     )
-    return Node({"type": "array", "items": pair}, Pairs(value.codec), _OBJECT, label="object")
+    return Node({"type": "array", "items": pair}, DictAsPairs(value.codec), _OBJECT, label="object")
 
 
-def _rest(c: Compiler, shape: Shape, spot: Spot) -> Node | None:
+def _rest(c: Compilation, shape: ObjectShape, spot: Spot) -> Node | None:
     """The value under a key that nobody named; None where it may be anything."""
     conjs = [conj for _, conj in shape.patterns if conj != NOTHING]
     rest = ANYTHING if shape.rest is None else shape.rest
@@ -94,7 +98,7 @@ def _rest(c: Compiler, shape: Shape, spot: Spot) -> Node | None:
     return choose(c, [c.node(conj, spot) for conj in conjs], spot)
 
 
-def _key_notes(c: Compiler, shape: Shape, spot: Spot) -> list[str]:
+def _key_notes(c: Compilation, shape: ObjectShape, spot: Spot) -> list[str]:
     notes = []
     if shape.patterns:
         notes.append("names match " + " or ".join(pattern for pattern, _ in shape.patterns))
@@ -111,7 +115,7 @@ def _key_notes(c: Compiler, shape: Shape, spot: Spot) -> list[str]:
 
 
 def record(
-    c: Compiler,
+    c: Compilation,
     alt: Alt,
     spot: Spot,
     *,
@@ -119,7 +123,7 @@ def record(
     tokens: dict[str, tuple[str, ...]] | None = None,
 ) -> Node:
     """An object of named properties; its codec is always a Record. ``tokens``: where each stands in the schema."""
-    shape = alt.shape or Shape()
+    shape = alt.shape or ObjectShape()
     wanted = {name: shape.schema_of(name) for name in (*shape.properties, *shape.required)}
     names = {name: conj for name, conj in wanted.items() if conj != NOTHING}
     required = set(shape.required)
@@ -127,7 +131,7 @@ def record(
     is_open = is_open or bool(spilt)
     c.properties += len(names) + is_open
     wires = _wire_names(c, list(names), spot)
-    native = c.budget.optionals([name for name in names if name not in required])
+    native = c.allowance.optionals([name for name in names if name not in required])
     fields, properties = [], {}
     for name, conj in names.items():
         within = spot.inside(*(tokens[name] if tokens else ("properties", name)))
@@ -143,9 +147,9 @@ def record(
         skips = presence == "optional" and not c.exact and _defaults_to_null(conj)
         if skips:
             node.schema = without_null(c, node.schema)
-        fields.append(Field(name, wires[name], node.codec, presence, node.kinds, skips))
+        fields.append(Property(name, wires[name], node.codec, presence, node.kinds, skips))
         properties[wires[name]] = node.schema
-    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    schema: JSONObject = {"type": "object", "properties": properties}
     apart, rest = _others(c, shape, spot, schema, spilt) if is_open else (None, SAME)
     must = [field.wire for field in fields if field.presence != "optional"]
     must += [apart] if apart else []
@@ -157,21 +161,24 @@ def record(
     notes = keep_words(c, alt.words, schema, spot)
     annotate(schema, None, [*notes, *alt.notes])
     return Node(
-        c.ordered(schema), Record(fields, rest=rest, apart=apart), _OBJECT, label=_label(schema)
+        c.ordered(schema),
+        RecordCodec(fields, rest=rest, apart=apart),
+        _OBJECT,
+        label=_label(schema),
     )
 
 
 def _spill(
-    c: Compiler, names: dict[str, Conj], spot: Spot
+    c: Compilation, names: dict[str, Conj], spot: Spot
 ) -> tuple[dict[str, Conj], dict[str, Conj]]:
     """The properties that are named, and those for which the root has no room."""
-    most = c.cut.fields
+    most = c.trimming.fields
     if most is None or spot.depth or len(names) < most:
         return names, {}
     c.change(
         spot,
         "text",
-        f"{len(names) - most + 1} properties go into the field for the rest: {c.dialect.name} {c.cut.limit}",
+        f"{len(names) - most + 1} properties go into the field for the rest: {c.dialect.name} {c.trimming.limit}",
         unenforced=True,
     )
     order = list(names)
@@ -179,8 +186,8 @@ def _spill(
 
 
 def _others(
-    c: Compiler, shape: Shape, spot: Spot, schema: dict[str, Any], spilt: dict[str, Conj]
-) -> tuple[str | None, Codec]:
+    c: Compilation, shape: ObjectShape, spot: Spot, schema: JSONObject, spilt: dict[str, Conj]
+) -> tuple[str | None, ValueCodec]:
     """Where the keys go that nobody named: beside the others, or into a field of their own."""
     if c.dialect.closed == "open" and not spilt:
         value = _rest(c, shape, spot.inside("additionalProperties"))
@@ -202,7 +209,7 @@ def _others(
         properties[name], None, ["fields not named above, as the text of a JSON object; {} if none"]
     )
     if spilt:
-        annotate(properties[name], None, [c.sketches.of_properties(spilt)])
+        annotate(properties[name], None, [c.outlines.of_properties(spilt)])
     c.change(
         spot,
         "others",
@@ -212,12 +219,12 @@ def _others(
 
 
 def _presence(
-    c: Compiler, node: Node, presence: Presence, conj: Conj, spot: Spot
-) -> tuple[dict[str, Any], Presence]:
+    c: Compilation, node: Node, presence: Presence, conj: Conj, spot: Spot
+) -> tuple[JSONObject, Presence]:
     """How the absence of a property is said, and its schema with that."""
     if presence != "null":
         return node.schema, presence
-    if not node.null and c.budget.union():
+    if not node.null and c.allowance.union():
         c.change(
             spot, "optional", f"may be left out; {c.dialect.name} wants it, so null means absent"
         )
@@ -225,7 +232,7 @@ def _presence(
     if node.null and not c.exact:
         return node.schema, "either"
     c.change(spot, "optional", "may be left out; a list of none or one says which")
-    schema: dict[str, Any] = {"type": "array", "items": node.schema}
+    schema: JSONObject = {"type": "array", "items": node.schema}
     if "maxItems" in c.dialect.words:
         schema["maxItems"] = 1
     annotate(schema, None, ["empty if absent, else the one value"])
@@ -236,7 +243,7 @@ def _defaults_to_null(conj: Conj) -> bool:
     return any(isinstance(part, dict) and part.get("default", 0) is None for part in conj)
 
 
-def _wire_names(c: Compiler, names: list[str], spot: Spot) -> dict[str, str]:
+def _wire_names(c: Compilation, names: list[str], spot: Spot) -> dict[str, str]:
     """Each property's name in the rewritten schema."""
     dialect = c.dialect
     if dialect.names is None and not dialect.taken:
@@ -260,7 +267,7 @@ def _wire_names(c: Compiler, names: list[str], spot: Spot) -> dict[str, str]:
     return found
 
 
-def _label(schema: dict[str, Any]) -> str:
+def _label(schema: JSONObject) -> str:
     for sub in schema["properties"].values():
         for value in (sub.get("const"), *(sub["enum"] if len(sub.get("enum", ())) == 1 else ())):
             if isinstance(value, str) and value:

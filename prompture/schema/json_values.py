@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
+
+from prompture.types import JSONValue as JSONValue
+
+JSONObject: TypeAlias = dict[str, Any]
+"""A JSON object: a schema, or a value."""
 
 KINDS = ("object", "array", "string", "number", "boolean", "null")
 EVERY = frozenset(KINDS)
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: JSONValue) -> str:
     """One of :data:`KINDS`; what is not JSON at all answers ``"none"``."""
     if isinstance(value, str):
         return "string"
@@ -23,7 +28,7 @@ def kind_of(value: Any) -> str:
     return "array" if isinstance(value, list) else "none"
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: JSONValue, b: JSONValue) -> bool:
     """Equal as JSON values."""
     if a is b:
         return True

@@ -7,11 +7,11 @@ original afterwards. What was left out is in ``notes``, in words that go into th
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from prompture.schema.rewriting.kinds import EVERY, family, kind_of, same
+from prompture.schema.json_values import EVERY, JSONObject, JSONValue, family, kind_of, same
+from prompture.schema.patterns import finds
 
-Conj = tuple[Any, ...]
+Conj = tuple[JSONValue, ...]
 """Raw schemas that hold together; the empty one allows anything."""
 
 _NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
@@ -31,8 +31,8 @@ ANYTHING: Conj = ()
 
 
 @dataclass(slots=True)
-class Shape:
-    """What an object holds: only named properties, patterns and the rest. ``rest`` None: nobody said."""
+class ObjectShape:
+    """What an object holds: only named properties, patterns and the rest. ``rest`` None: it is not stated."""
 
     properties: dict[str, Conj] = field(default_factory=dict)
     patterns: list[tuple[str, Conj]] = field(default_factory=list)
@@ -46,18 +46,19 @@ class Shape:
             return self.properties[name]
         found: Conj = ()
         for pattern, conj in self.patterns:
-            if _matches(pattern, name):
+            if finds(pattern, name):
                 found += conj
         return found or (self.rest if self.rest is not None else ANYTHING)
 
 
 @dataclass(slots=True)
-class Rows:
-    """What an array holds: the first few by position, then the rest; ``said``: the schema speaks of the rest."""
+class ArrayShape:
+    """What an array holds: the first few by position, then the rest; ``rest_stated``: the schema says
+    something of the rest."""
 
     prefix: list[Conj] = field(default_factory=list)
     rest: Conj = ANYTHING
-    said: bool = True
+    rest_stated: bool = True
 
 
 @dataclass(slots=True)
@@ -68,10 +69,10 @@ class Alt:
     """
 
     kind: str
-    words: dict[str, Any] = field(default_factory=dict)
-    values: list[Any] | None = None
-    shape: Shape | None = None
-    rows: Rows | None = None
+    words: JSONObject = field(default_factory=dict)
+    values: list[JSONValue] | None = None
+    shape: ObjectShape | None = None
+    items: ArrayShape | None = None
     but: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
@@ -122,11 +123,11 @@ def meet(a: Alt, b: Alt) -> Alt | None:
     found.words, extra = _meet_words(a.words, b.words)
     found.notes += extra
     if a.kind == "object":
-        found.shape = _meet_shapes(a.shape or Shape(), b.shape or Shape())
+        found.shape = _meet_shapes(a.shape or ObjectShape(), b.shape or ObjectShape())
         if any(found.shape.schema_of(name) == NOTHING for name in found.shape.required):
             return None
     if a.kind == "array":
-        found.rows = _meet_rows(a.rows or Rows(), b.rows or Rows())
+        found.items = _meet_arrays(a.items or ArrayShape(), b.items or ArrayShape())
     return found
 
 
@@ -154,7 +155,7 @@ _LARGER = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "mi
 _SMALLER = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
 
 
-def _meet_words(a: dict[str, Any], b: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _meet_words(a: JSONObject, b: JSONObject) -> tuple[JSONObject, tuple[str, ...]]:
     found, notes = dict(a), []
     for word, value in b.items():
         if word not in found:
@@ -170,8 +171,8 @@ def _meet_words(a: dict[str, Any], b: dict[str, Any]) -> tuple[dict[str, Any], t
     return found, tuple(notes)
 
 
-def _meet_shapes(a: Shape, b: Shape) -> Shape:
-    found = Shape(
+def _meet_shapes(a: ObjectShape, b: ObjectShape) -> ObjectShape:
+    found = ObjectShape(
         required=tuple(dict.fromkeys((*a.required, *b.required))), names=a.names + b.names
     )
     for name in dict.fromkeys((*a.properties, *b.properties)):
@@ -187,8 +188,8 @@ def _meet_shapes(a: Shape, b: Shape) -> Shape:
     return found
 
 
-def _meet_patterns(a: Shape, b: Shape) -> list[tuple[str, Conj]]:
-    """A pattern that one side alone knows falls, on the other, to what it says of the rest."""
+def _meet_patterns(a: ObjectShape, b: ObjectShape) -> list[tuple[str, Conj]]:
+    """A patternProperties entry of one side alone is intersected with the other side's additionalProperties."""
     there = {pattern for pattern, _ in b.patterns}
     here = {pattern for pattern, _ in a.patterns}
     found = []
@@ -208,25 +209,108 @@ def _join(a: Conj, b: Conj) -> Conj:
     return a + tuple(part for part in b if id(part) not in known and part is not True)
 
 
-def _meet_rows(a: Rows, b: Rows) -> Rows:
+def _meet_arrays(a: ArrayShape, b: ArrayShape) -> ArrayShape:
     longest = max(len(a.prefix), len(b.prefix))
-    prefix = [_join(_row(a, i), _row(b, i)) for i in range(longest)]
-    return Rows(prefix, _join(a.rest, b.rest), a.said or b.said)
+    prefix = [_join(_item(a, i), _item(b, i)) for i in range(longest)]
+    return ArrayShape(prefix, _join(a.rest, b.rest), a.rest_stated or b.rest_stated)
 
 
-def _row(rows: Rows, position: int) -> Conj:
-    return rows.prefix[position] if position < len(rows.prefix) else rows.rest
+def _item(array: ArrayShape, position: int) -> Conj:
+    return array.prefix[position] if position < len(array.prefix) else array.rest
 
 
-def _matches(pattern: str, name: str) -> bool:
-    from prompture.schema.rewriting.patterns import finds
-
-    return finds(pattern, name) is True
-
-
-def by_kind(values: list[Any]) -> dict[str, list[Any]]:
+def by_kind(values: list[JSONValue]) -> dict[str, list[JSONValue]]:
     """Values grouped by kind, in the order of first appearance."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[JSONValue]] = {}
     for value in values:
         found.setdefault(kind_of(value), []).append(value)
     return found
+
+
+_MOST_MERGED = 300
+
+
+def merged(alts: list[Alt]) -> list[Alt]:
+    """Literals of one kind in one list; objects that differ in ``required`` alone in one; scalars once."""
+    if len(alts) > _MOST_MERGED:
+        return alts
+    found: list[Alt] = []
+    for alt in alts:
+        for i, other in enumerate(found):
+            both = _merge(other, alt)
+            if both is not None:
+                found[i] = both
+                break
+        else:
+            found.append(alt)
+    return found
+
+
+def _merge(a: Alt, b: Alt) -> Alt | None:
+    if a.kind != b.kind:
+        return None
+    if a.values is not None and b.values is not None:
+        return Alt(a.kind, values=distinct([*a.values, *b.values]), notes=_shared_notes(a, b))
+    if a.values is not None or b.values is not None:
+        return None
+    if a.kind == "object" and a.shape and b.shape:
+        if not _alike(a.shape, b.shape):
+            return None
+        common = tuple(name for name in a.shape.required if name in b.shape.required)
+        merged = ObjectShape(
+            a.shape.properties, a.shape.patterns, a.shape.rest, common, a.shape.names
+        )
+        options = [
+            " and ".join(x.required) for x in (a.shape, b.shape) if set(x.required) - set(common)
+        ]
+        extra = (f"present together: {' or '.join(options)}",) if len(options) > 1 else ()
+        return Alt("object", _common(a, b), shape=merged, notes=_shared_notes(a, b) + extra)
+    if a.words == b.words and _array_ids(a) == _array_ids(b) and a.but == b.but:
+        return a
+    return None
+
+
+def _alike(a: ObjectShape, b: ObjectShape) -> bool:
+    """The same schemas, not merely equal ones: ``1`` and ``true`` are equal in Python."""
+    return _identity(a) == _identity(b)
+
+
+def _identity(shape: ObjectShape) -> tuple[JSONValue, ...]:
+    rest = None if shape.rest is None else _ids(shape.rest)
+    return (
+        [(name, _ids(conj)) for name, conj in shape.properties.items()],
+        [(pattern, _ids(conj)) for pattern, conj in shape.patterns],
+        rest,
+        _ids(shape.names),
+    )
+
+
+def _ids(conj: Conj) -> tuple[int, ...]:
+    return tuple(id(part) for part in conj)
+
+
+def _array_ids(alt: Alt) -> JSONValue:
+    return alt.items and ([_ids(conj) for conj in alt.items.prefix], _ids(alt.items.rest))
+
+
+def _common(a: Alt, b: Alt) -> JSONObject:
+    return {word: value for word, value in a.words.items() if b.words.get(word) == value}
+
+
+def _shared_notes(a: Alt, b: Alt) -> tuple[str, ...]:
+    return tuple(note for note in a.notes if note in b.notes)
+
+
+def distinct(values: list[JSONValue]) -> list[JSONValue]:
+    seen: dict[JSONValue, None] = {}
+    kept = []
+    for value in values:
+        try:
+            key = (type(value) is bool, value)
+            if key in seen:
+                continue
+            seen[key] = None
+        except TypeError:
+            pass  # lists and objects are kept as they are
+        kept.append(value)
+    return kept

@@ -1,27 +1,24 @@
-"""Scalars and literals: which of their words the dialect takes, and which go into the description."""
+"""Scalars and literals: which of their keywords the dialect takes, and which go into the description."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
 
-from prompture.schema.rewriting.alts import Alt
-from prompture.schema.rewriting.codec import SAME, TEXT
-from prompture.schema.rewriting.literals import Labels
-from prompture.schema.rewriting.node import Node, Spot
+from prompture.schema.json_values import JSONObject, JSONValue
+from prompture.schema.patterns import is_usable
+from prompture.schema.rewriting.alternatives import Alt
+from prompture.schema.rewriting.codec import SAME, TEXT, ValueLabels
+from prompture.schema.rewriting.compilation import Compilation, Node, Spot
 from prompture.schema.rewriting.notes import annotate, in_words
-from prompture.schema.rewriting.patterns import is_usable, looks_around, plain
-
-if TYPE_CHECKING:
-    from prompture.schema.rewriting.compiler import Compiler
 
 _SAFE = 2**53 - 1
 
 
-def scalar(c: Compiler, alt: Alt, spot: Spot) -> Node:
+def scalar(c: Compilation, alt: Alt, spot: Spot) -> Node:
     """A string, number, boolean or null."""
     if alt.kind == "null" and c.dialect.null == "nullable":
         return literal(c, Alt("null", values=[None]), spot)
-    schema: dict[str, Any] = {"type": alt.kind}
+    schema: JSONObject = {"type": alt.kind}
     words = alt.words
     if alt.kind == "number" and words and c.dialect.integer_bounds:
         c.change(
@@ -36,7 +33,7 @@ def scalar(c: Compiler, alt: Alt, spot: Spot) -> Node:
     return Node(schema, SAME, alt.kinds(), null=alt.kind == "null", label=alt.kind)
 
 
-def keep_words(c: Compiler, words: dict[str, Any], schema: dict[str, Any], spot: Spot) -> list[str]:
+def keep_words(c: Compilation, words: JSONObject, schema: JSONObject, spot: Spot) -> list[str]:
     """Carry over the words that the dialect takes; the others, in words."""
     notes = []
     for word, value in words.items():
@@ -46,18 +43,18 @@ def keep_words(c: Compiler, words: dict[str, Any], schema: dict[str, Any], spot:
         elif value is not False and not (
             word.startswith("min") and value == 0 and word != "minimum"
         ):
-            said = in_words(word, value)
-            notes.append(said)
+            text = in_words(word, value)
+            notes.append(text)
             c.change(
                 spot,
                 "constraint",
-                f'"{said}" moves into the description: {refusal}',
+                f'"{text}" moves into the description: {refusal}',
                 unenforced=True,
             )
     return notes
 
 
-def _refusal(c: Compiler, word: str, value: Any) -> str | None:
+def _refusal(c: Compilation, word: str, value: JSONValue) -> str | None:
     dialect = c.dialect
     if word not in dialect.words:
         return f"{dialect.name} has no {word}"
@@ -78,7 +75,7 @@ def _refusal(c: Compiler, word: str, value: Any) -> str | None:
     return None
 
 
-def literal(c: Compiler, alt: Alt, spot: Spot) -> Node:
+def literal(c: Compilation, alt: Alt, spot: Spot) -> Node:
     """An enum or const whose values are of one kind."""
     values = alt.values or []
     kinds, notes = alt.kinds(), list(alt.notes)
@@ -88,12 +85,12 @@ def literal(c: Compiler, alt: Alt, spot: Spot) -> Node:
         if len(values) == 1:
             notes.append(f"always {str(values[0]).lower()}")
             c.change(spot, "enum", f"{c.dialect.name} has no enum of booleans", unenforced=True)
-        schema: dict[str, Any] = {"type": "boolean"}
+        schema: JSONObject = {"type": "boolean"}
         annotate(schema, None, notes)
         return Node(schema, SAME, kinds, label="boolean")
     if alt.kind not in c.dialect.enums or _is_out_of_range(values):
         return _labelled(c, alt, spot)
-    if not c.budget.enum(values):
+    if not c.allowance.enum(values):
         return _too_long(c, alt, spot)
     schema = {"type": _type_of(values)}
     schema |= (
@@ -103,9 +100,9 @@ def literal(c: Compiler, alt: Alt, spot: Spot) -> Node:
     return Node(schema, SAME, kinds, label=str(values[0])[:40] if len(values) == 1 else alt.kind)
 
 
-def _labelled(c: Compiler, alt: Alt, spot: Spot) -> Node:
+def _labelled(c: Compilation, alt: Alt, spot: Spot) -> Node:
     """Values of a kind that has no enum: strings stand for them."""
-    codec = Labels(alt.values or [])
+    codec = ValueLabels(alt.values or [])
     labels = codec.labels()
     if alt.kind != "null":  # in a union it becomes nullable; alone it is told by the record
         c.change(
@@ -113,16 +110,16 @@ def _labelled(c: Compiler, alt: Alt, spot: Spot) -> Node:
             "literal",
             f"{alt.kind} values stand as strings of their JSON: {c.dialect.name} has no such enum",
         )
-    if not c.budget.enum(labels):
+    if not c.allowance.enum(labels):
         node = Node({"type": "string"}, TEXT, alt.kinds(), label=alt.kind)
         annotate(node.schema, None, [_one_of(labels), *alt.notes])
         return node
-    schema: dict[str, Any] = {"type": "string", "enum": labels}
+    schema: JSONObject = {"type": "string", "enum": labels}
     annotate(schema, None, alt.notes)
     return Node(schema, codec, alt.kinds(), label=alt.kind)
 
 
-def _too_long(c: Compiler, alt: Alt, spot: Spot) -> Node:
+def _too_long(c: Compilation, alt: Alt, spot: Spot) -> Node:
     values = alt.values or []
     c.change(
         spot,
@@ -130,7 +127,7 @@ def _too_long(c: Compiler, alt: Alt, spot: Spot) -> Node:
         f"an enum of {len(values)} values is more than {c.dialect.name} takes; it moves into the description",
         unenforced=True,
     )
-    schema: dict[str, Any] = {"type": _type_of(values)}
+    schema: JSONObject = {"type": _type_of(values)}
     annotate(schema, None, [_one_of([str(value) for value in values]), *alt.notes])
     return Node(schema, SAME, alt.kinds(), label=alt.kind)
 
@@ -139,7 +136,7 @@ def _one_of(values: list[str]) -> str:
     return "one of " + ", ".join(values)
 
 
-def _type_of(values: list[Any]) -> str:
+def _type_of(values: list[JSONValue]) -> str:
     first = values[0]
     if isinstance(first, str):
         return "string"
@@ -150,9 +147,48 @@ def _type_of(values: list[Any]) -> str:
     return "integer" if all(isinstance(value, int) for value in values) else "number"
 
 
-def _is_out_of_range(values: list[Any]) -> bool:
+def _is_out_of_range(values: list[JSONValue]) -> bool:
     """Numbers that a double does not hold exactly, or that are written with an exponent."""
     return any(
         isinstance(value, int | float) and (abs(value) > _SAFE or "e" in repr(value))
         for value in values
+    )
+
+
+_LOOK = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\(\?P[=>]")
+
+
+_PLAIN = re.compile(
+    r"\^(?:[A-Za-z0-9 _:@,;=/-]|\[[A-Za-z0-9 _:@,;=/.+-]+\]|\\[.()\[\]{}|?*+^$]"
+    r"|[()|?*+]|\{\d{1,2}(?:,\d{1,2})?\})*\$"
+)
+
+
+_WRITTEN_OUT = (
+    ("(?:", "("),
+    ("[\\w", "[A-Za-z0-9_"),
+    ("[\\d", "[0-9"),
+    ("\\d", "[0-9]"),
+    ("\\w", "[A-Za-z0-9_]"),
+    ("\\/", "/"),
+    ("\\-]", "-]"),
+)
+
+
+def looks_around(pattern: str) -> bool:
+    """It has a lookahead, a lookbehind or a back-reference, which no provider takes."""
+    return bool(_LOOK.search(pattern))
+
+
+def plain(pattern: str) -> str | None:
+    """The pattern in what every grammar converter understands: anchored, characters, classes, groups, counts.
+
+    None where it needs more. ``\\d`` and ``\\w`` are written out as ECMA-262 means them.
+    """
+    for escape, written in _WRITTEN_OUT:
+        pattern = pattern.replace(escape, written)
+    return (
+        pattern
+        if _PLAIN.fullmatch(pattern) and "(?" not in pattern and "(|" not in pattern
+        else None
     )
