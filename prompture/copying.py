@@ -1,7 +1,7 @@
 """How an error is copied, pickled, and read back in another process.
 
 An exception is rebuilt by calling its class with ``args``, which fails for every class that wants
-keywords; a pool of processes then breaks on the error instead of handing it on. Here the class is
+keywords; a pool of processes then breaks, and the error is lost. Here the class is
 not called at all. Each attribute is packed by itself, so that one which cannot travel (a lock, a
 class that the other side has not got) is left behind with a note, and never hides the error.
 """
@@ -14,45 +14,40 @@ from contextvars import ContextVar
 from typing import Any, ClassVar, Self, TypeVar
 
 E = TypeVar("E", bound=BaseException)
+T = TypeVar("T")
 State = dict[str, Any]
 
 _packing: ContextVar[frozenset[int]] = ContextVar("packing", default=frozenset())
 """Errors being packed: one that leads back to itself is packed once."""
 
 
-class PicklableError:
-    """An exception that is copied and pickled whole; put before the class of exception."""
+class PicklableError(Exception):
+    """An exception that is copied and pickled whole. As a base it stands first."""
 
     _keeps_cause: ClassVar[bool] = True
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        error: Any = self
-        arguments, state = packed(error, with_cause=self._keeps_cause)
+    def __reduce__(self) -> tuple[object, ...]:
+        arguments, state = packed(self, with_cause=self._keeps_cause)
         return (blank, arguments, state)
 
     def __setstate__(self, state: State | None) -> None:
-        error: Any = self
-        unpack(error, state or {})
+        unpack(self, state or {})
 
     def __copy__(self) -> Self:
-        error: Any = self
-        made: Self = copied(error)
-        return made
+        return copied(self)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        error: Any = self
-        made: Self = deeply_copied(error, memo)
-        return made
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return deeply_copied(self, memo)
 
 
-def blank(cls: type[E], args: tuple[Any, ...]) -> E:
+def blank(cls: type[E], args: tuple[object, ...]) -> E:
     """An error of the class without a call of its ``__init__``."""
     error = cls.__new__(cls)
     error.args = args
     return error
 
 
-def packed(error: BaseException, *, with_cause: bool) -> tuple[tuple[Any, ...], State]:
+def packed(error: BaseException, *, with_cause: bool) -> tuple[tuple[object, ...], State]:
     """The arguments of ``blank`` and the state for ``unpack``; raises nothing."""
     cls = _importable(type(error))
     if id(error) in _packing.get():
@@ -96,11 +91,11 @@ def _state(error: BaseException, *, with_cause: bool) -> State:
     return state
 
 
-def _args(error: BaseException) -> tuple[Any, ...]:
+def _args(error: BaseException) -> tuple[object, ...]:
     return tuple(a if _dumped(a) is not None else _words(a) for a in error.args)
 
 
-def _dumped(value: Any) -> bytes | None:
+def _dumped(value: object) -> bytes | None:
     """The value as bytes that can be read back, or None."""
     if isinstance(value, (str, int, float, type(None))):
         return pickle.dumps(value)
@@ -114,11 +109,11 @@ def _dumped(value: Any) -> bytes | None:
     return data
 
 
-def _left_behind(name: str, value: Any) -> str:
-    return f"not carried over from where it was raised: {name}, {type(value).__name__}"
+def _left_behind(name: str, value: object) -> str:
+    return f"left behind where it was raised: {name}, {type(value).__name__}"
 
 
-def _words(value: Any) -> str:
+def _words(value: object) -> str:
     try:
         return str(value)
     except Exception:  # a foreign __str__ may raise anything
@@ -152,7 +147,7 @@ def copied(error: E) -> E:
     return _linked(made, error)
 
 
-def deeply_copied(error: E, memo: dict[int, Any]) -> E:
+def deeply_copied(error: E, memo: dict[int, object]) -> E:
     """A copy with attributes of its own; what cannot be copied is shared."""
     made = blank(type(error), ())
     memo[id(error)] = made
@@ -162,7 +157,7 @@ def deeply_copied(error: E, memo: dict[int, Any]) -> E:
     return _linked(made, error)
 
 
-def _deep(value: Any, memo: dict[int, Any]) -> Any:
+def _deep(value: T, memo: dict[int, Any]) -> T:
     try:
         return copy.deepcopy(value, memo)
     except Exception:  # foreign objects raise what they like when they are copied

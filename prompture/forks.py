@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import weakref
 from threading import Lock
-from typing import Any
 
-_kept: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
-_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+_kept: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
+_locks: weakref.WeakSet[Lock] = weakref.WeakSet()
 _count = 0
 
 
-def renewed_at_fork(thing: Any, method: str) -> None:
+def renewed_at_fork(thing: object, method: str) -> None:
     """Call ``thing.method()`` in every child that is forked while the thing lives."""
     _kept[thing] = method
 

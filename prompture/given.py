@@ -15,14 +15,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any, SupportsIndex, TypeVar
 
 from prompture.errors import ConfigurationError, UnknownOption
+from prompture.types import JSON, Request
 
-if TYPE_CHECKING:
-    from prompture.types import Request
-
-_NUMBERS: tuple[Any, ...] = (Real, Decimal)
+T = TypeVar("T")
 MAX_SECONDS = 1e8
 """Three years. Sockets and locks overflow above 9e9, which nobody means."""
 
@@ -67,12 +65,12 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def half_made(show: Callable[[Any], str]) -> Callable[[Any], str]:
+def half_made(show: Callable[[T], str]) -> Callable[[T], str]:
     """A ``__repr__`` also for an object whose ``__init__`` has raised: tracebacks with locals show
     it, and before Python 3.13 they end with the error of a repr that fails."""
 
     @functools.wraps(show)
-    def shown_anyway(self: Any) -> str:
+    def shown_anyway(self: T) -> str:
         try:
             return show(self)
         except AttributeError:
@@ -94,7 +92,7 @@ def wrong(name: str, wanted: str, value: object) -> ConfigurationError:
 
 
 def number(
-    value: Any,
+    value: object,
     name: str,
     *,
     least: float | None = None,
@@ -105,7 +103,7 @@ def number(
     """A finite number: no boolean, no text, not NaN; ``above`` excludes its bound."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Real, Decimal)):
         raise wrong(name, wanted, value)
     try:
         found = float(value)
@@ -121,18 +119,18 @@ def number(
     return value if isinstance(value, (int, float)) else found
 
 
-def seconds(value: Any, name: str = "timeout") -> float | None:
+def seconds(value: object, name: str = "timeout") -> float | None:
     """Seconds to wait: a finite number above 0."""
     wanted = f"a number of seconds above 0 (at most {MAX_SECONDS:.0f})"
     return number(value, name, above=0, most=MAX_SECONDS, wanted=wanted)
 
 
-def count(value: Any, name: str, *, least: int = 1, most: int | None = None) -> int | None:
+def count(value: object, name: str, *, least: int = 1, most: int | None = None) -> int | None:
     """A whole number from ``least`` on; a float or a boolean is none."""
     if value is None:
         return None
     wanted = f"a whole number of at least {least}" + (f" and at most {most}" if most else "")
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise wrong(name, wanted, value)
     try:
         found = operator.index(value)
@@ -143,38 +141,38 @@ def count(value: Any, name: str, *, least: int = 1, most: int | None = None) -> 
     return found
 
 
-def temperature(value: Any, name: str = "temperature") -> float | None:
+def temperature(value: object, name: str = "temperature") -> float | None:
     """A finite number from 0 on; what the provider allows at most is the provider's to say."""
     return number(value, name, least=0, wanted="a number of at least 0")
 
 
-def share(value: Any, name: str = "top_p") -> float | None:
+def share(value: object, name: str = "top_p") -> float | None:
     """A number from 0 to 1."""
     return number(value, name, least=0, most=1, wanted="a number from 0 to 1")
 
 
-def one_of(value: Any, name: str, known: tuple[str, ...]) -> Any:
+def one_of(value: T, name: str, known: tuple[str, ...]) -> T:
     """One of the words that there are."""
     if value is None or (isinstance(value, str) and value in known):
         return value
     raise ConfigurationError(unknown(name, value, known))
 
 
-def function(value: Any, name: str, *, wanted: str = "a function") -> Any:
+def function(value: T, name: str, *, wanted: str = "a function") -> T:
     """Something that can be called."""
     if value is None or callable(value):
         return value
     raise wrong(name, wanted, value)
 
 
-def flag(value: Any, name: str) -> bool | None:
+def flag(value: object, name: str) -> bool | None:
     """True or False; no 1, no "yes"."""
     if value is None or isinstance(value, bool):
         return value
     raise wrong(name, "True or False", value)
 
 
-def words(value: Any, name: str, *, empty: bool = False) -> str | None:
+def words(value: object, name: str, *, empty: bool = False) -> str | None:
     """A text, not empty unless ``empty``."""
     if value is None:
         return None
@@ -185,7 +183,7 @@ def words(value: Any, name: str, *, empty: bool = False) -> str | None:
     return value
 
 
-def strings(value: Any, name: str) -> tuple[str, ...]:
+def strings(value: object, name: str) -> tuple[str, ...]:
     """Texts: a sequence of them, or one alone; None gives none."""
     if value is None:
         return ()
@@ -196,7 +194,7 @@ def strings(value: Any, name: str) -> tuple[str, ...]:
     raise wrong(name, "a text or a list of texts", value)
 
 
-def table(value: Any, name: str) -> Mapping[str, Any] | None:
+def table(value: object, name: str) -> JSON | None:
     """A mapping with texts as keys."""
     if value is None:
         return None
@@ -208,17 +206,17 @@ def table(value: Any, name: str) -> Mapping[str, Any] | None:
     return value
 
 
-def sendable(value: Any, name: str) -> Any:
+def sendable(value: T, name: str) -> T:
     """What JSON can say. Raises ConfigurationError with the place of what it cannot."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as exc:
-        place, why = _unsayable(value, name)
+        place, why = _not_json(value, name)
         raise ConfigurationError(f"{place} cannot be sent as JSON: {why}") from exc
     return value
 
 
-def _unsayable(value: Any, place: str, depth: int = 0) -> tuple[str, str]:
+def _not_json(value: object, place: str, depth: int = 0) -> tuple[str, str]:
     """The first place that JSON cannot say, and why."""
     if depth > 50:
         return place, "it is nested too deep, or holds itself"
@@ -227,18 +225,18 @@ def _unsayable(value: Any, place: str, depth: int = 0) -> tuple[str, str]:
             inner = f"{place}[{shown(key)}]"
             if not isinstance(key, str):
                 return place, f"the key {shown(key)} is no text"
-            if not _is_sayable(each):
-                return _unsayable(each, inner, depth + 1)
+            if not _is_json(each):
+                return _not_json(each, inner, depth + 1)
     elif isinstance(value, (list, tuple)):
         for index, each in enumerate(value):
-            if not _is_sayable(each):
-                return _unsayable(each, f"{place}[{index}]", depth + 1)
+            if not _is_json(each):
+                return _not_json(each, f"{place}[{index}]", depth + 1)
     if isinstance(value, float):
         return place, f"{value} is no number there"
     return place, f"it has no form for type {type(value).__name__}"
 
 
-def _is_sayable(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -286,7 +284,7 @@ _NOT_EXTRA = (
 )
 
 
-def cache(value: Any, name: str = "cache") -> bool | str | None:
+def cache(value: object, name: str = "cache") -> bool | str | None:
     """True, False, or how long to keep it: ``"5m"``."""
     if value is None or isinstance(value, bool):
         return value
@@ -295,7 +293,7 @@ def cache(value: Any, name: str = "cache") -> bool | str | None:
     raise wrong(name, "True, False, or a time to live such as '5m' or '1h'", value)
 
 
-def reasoning(value: Any, name: str = "reasoning") -> str | int | None:
+def reasoning(value: object, name: str = "reasoning") -> str | int | None:
     """An effort (a word), or a budget in tokens."""
     if isinstance(value, str) and _EFFORT.fullmatch(value):
         return value
@@ -304,7 +302,7 @@ def reasoning(value: Any, name: str = "reasoning") -> str | int | None:
     return count(value, name, least=0)
 
 
-def extra(value: Any, name: str = "extra") -> Mapping[str, Any] | None:
+def extra(value: object, name: str = "extra") -> JSON | None:
     """What goes into the body as it stands: JSON, and no key or URL, which are a driver's."""
     found = table(value, name)
     for key in found or ():
@@ -330,7 +328,7 @@ def for_driver(name: str) -> str:
     )
 
 
-def request_options(values: Mapping[str, Any]) -> dict[str, Any]:
+def request_options(values: Mapping[str, object]) -> dict[str, Any]:
     """Fields of a Request, checked; those of None are left out."""
     return {name: _CHECKS[name](value, name) for name, value in values.items() if value is not None}
 
@@ -342,7 +340,7 @@ def check_request(request: Request) -> None:
             _CHECKS[name](value, name)
 
 
-def hide_keys(options: dict[str, Any]) -> None:
+def hide_keys(options: dict[str, object]) -> None:
     """Mask what is a driver's secret among a call's options, which will be refused: a traceback
     may show the frames that hold them."""
     for name in options:
@@ -359,7 +357,7 @@ def refuse_settings(names: Iterable[str]) -> None:
             raise UnknownOption(f"{name} is no option of a call: {for_driver(name)}")
 
 
-_CHECKS: dict[str, Callable[[Any, str], Any]] = {
+_CHECKS: dict[str, Callable[[object, str], object]] = {
     "temperature": temperature,
     "max_tokens": count,
     "top_p": share,
@@ -378,7 +376,7 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "metadata": table,
     "extra": extra,
 }
-_NO_KEYS: dict[str, Any] = {}
+_NO_KEYS: JSON = {}
 _USUAL = {
     "json_mode": False,
     "cache": False,

@@ -40,7 +40,7 @@ _DATA_URL = re.compile(
 _START = 1024
 
 
-def image(source: Any, *, media_type: str | None = None, detail: str | None = None) -> Image:
+def image(source: object, *, media_type: str | None = None, detail: str | None = None) -> Image:
     """An Image out of a path, bytes, an http(s) or data URL, or a PIL image.
 
     Raises ConfigurationError where there is no such file, or it holds no image. A path is read
@@ -72,7 +72,7 @@ def _kind(data: bytes, stated: str | None, guessed: str | None) -> str | None:
     return shown or stated or guessed
 
 
-def file(source: Any, *, media_type: str | None = None, name: str | None = None) -> File:
+def file(source: object, *, media_type: str | None = None, name: str | None = None) -> File:
     """A File out of a path, bytes, or an http(s) or data URL. Raises ConfigurationError."""
     if isinstance(source, File):
         return source
@@ -85,12 +85,13 @@ def file(source: Any, *, media_type: str | None = None, name: str | None = None)
         raise ConfigurationError("the file is empty (0 bytes)")
     if not (media_type or guess):
         raise ConfigurationError("unknown type of file: pass media_type=...")
-    is_path = isinstance(source, (str, Path)) and not str(source).startswith("data:")
-    title = name or (Path(source).name if is_path else "document")
+    title = name or "document"
+    if not name and isinstance(source, (str, Path)) and not str(source).startswith("data:"):
+        title = Path(source).name
     return File(data=data, media_type=media_type or guess or "", name=title)
 
 
-def _read(source: Any) -> tuple[bytes, str | None]:
+def _read(source: object) -> tuple[bytes, str | None]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
         return data, media_type_of(data)

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from prompture.usage import EXACT as EXACT
 from prompture.usage import TOKEN_COUNTS, Usage
@@ -77,7 +76,7 @@ class Cost:
             for bucket, quantity, price in self.counted
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON: amounts are decimal strings, None where unknown."""
         return {
             "usd": _text(self.usd),
@@ -107,7 +106,7 @@ class Charge:
     seconds: float = 0.0
     note: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON; holds no text of the call."""
         return {
             "provider": self.provider,
@@ -187,7 +186,7 @@ class Bill:
     def __bool__(self) -> bool:
         return bool(self.charges)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON: amounts are decimal strings, None where unknown; no text, no keys."""
         return {
             "total_usd": _text(self.total),
@@ -259,7 +258,7 @@ def _charge_lines(number: int, charge: Charge) -> Iterator[BillLine]:
         yield BillLine(number, charge, bucket, 0, None, cost.usd, cost.reason)
 
 
-def _line_dict(line: CostLine) -> dict[str, Any]:
+def _line_dict(line: CostLine) -> dict[str, object]:
     return {
         "bucket": line.bucket,
         "quantity": line.quantity,
@@ -269,7 +268,7 @@ def _line_dict(line: CostLine) -> dict[str, Any]:
     }
 
 
-def _usage_dict(usage: Usage) -> dict[str, Any]:
+def _usage_dict(usage: Usage) -> dict[str, object]:
     return {**{name: getattr(usage, name) for name in TOKEN_COUNTS}, "reported": usage.reported}
 
 

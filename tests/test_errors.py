@@ -174,9 +174,7 @@ def test_a_cause_that_cannot_travel_is_noted(cause: Exception) -> None:
     error.__cause__ = cause
     got = _by_pickle(error)
     assert got.__cause__ is None
-    assert got.__notes__ == [
-        f"not carried over from where it was raised: cause, {type(cause).__name__}"
-    ]
+    assert got.__notes__ == [f"left behind where it was raised: cause, {type(cause).__name__}"]
     assert copy.deepcopy(error).__cause__ is cause
 
 
@@ -196,7 +194,7 @@ def test_a_class_that_cannot_be_imported_becomes_its_base() -> None:
 
     got = _by_pickle(Local("slow", provider="openai", status=429, retry_after=2.0))
     assert (type(got), got.retry_after, str(got)) == (RateLimitError, 2.0, "openai: HTTP 429: slow")
-    assert got.__notes__ == ["not carried over from where it was raised: its class, Local"]
+    assert got.__notes__ == ["left behind where it was raised: its class, Local"]
 
 
 def test_an_argument_that_cannot_travel_becomes_words() -> None:
