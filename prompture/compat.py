@@ -144,7 +144,7 @@ def adapter_config(adapter: Any) -> Any:
 def rebuild(thing: Any, names: Mapping[str, Any]) -> None:
     """Complete a model class or a TypeAdapter whose annotations mention ``names``. Raises what
     Pydantic raises where one is missing all the same."""
-    make = thing.model_rebuild if isinstance(thing, type) else thing.rebuild
+    make: Any = getattr(thing, "model_rebuild" if isinstance(thing, type) else "rebuild")
     # A Pydantic without this argument looks names up where it is called from, and not in ``names``.
     known = {"_types_namespace": names} if _takes(make, "_types_namespace") else {}
     make(force=True, raise_errors=True, **known)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from prompture.schema.exact_json import Doubtful, ExactDecoder
 from prompture.schema.lenient import Reading, Unreadable, read
 from prompture.schema.one_edit import end_of_block, readings
+from prompture.types import JSONValue
 
 _SCALAR_LIMIT = 8_000
 _ATTEMPTS = 200  # brackets at which a value is looked for
@@ -50,7 +50,7 @@ class Candidate:
     the readings of a value with a slip in it.
     """
 
-    value: Any
+    value: JSONValue
     text: str
     start: int
     end: int

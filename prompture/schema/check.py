@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from prompture.copying import PicklableError
 from prompture.traces import Problem as Problem
@@ -35,12 +34,12 @@ class InvalidValue(PicklableError, ValueError):
         return type(self), (self.problems, self.total)
 
 
-def excerpt(value: Any) -> str:
+def excerpt(value: object) -> str:
     """A repr of at most 60 characters, made without printing the whole of a large value."""
     return _cut(_EXCERPTS.repr(value), EXCERPT_LENGTH)
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """What a JSON value is, in the words of JSON Schema, with its article: ``"a string"``."""
     if value is None:
         return "null"

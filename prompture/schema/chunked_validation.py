@@ -27,7 +27,7 @@ def yielding(core: Core) -> Core:
     return _paused(core)
 
 
-def _pause(value: Any) -> Any:
+def _pause(value: object) -> Any:
     """Being Python is enough: the interpreter looks for waiting threads on the way in."""
     return value
 

@@ -77,7 +77,7 @@ def rebuilt(core: Core, change: Callable[[Core], Core]) -> dict[str, Any]:
     return copy
 
 
-def _changed(one: Any, change: Callable[[Core], Core]) -> Any:
+def _changed(one: object, change: Callable[[Core], Core]) -> Any:
     if isinstance(one, tuple):
         return (change(one[0]), *one[1:])
     return change(one) if isinstance(one, Mapping) else one

@@ -22,6 +22,7 @@ from uuid import UUID, uuid4
 from prompture.copying import PicklableError
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pointer import Segment, pointer
+from prompture.types import JSONValue
 
 DUPLICATES = "a key that came twice with one value"
 NAN = "NaN became null"
@@ -49,7 +50,7 @@ class Doubtful(PicklableError, ValueError):
         self.reason = reason
 
 
-def unlike_refused(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unlike_refused(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
     """The object of the pairs. Raises Doubtful where a key has two unlike values."""
     made = dict(pairs)
     if len(made) != len(pairs) and any(not same(made[key], value) for key, value in pairs):
@@ -57,12 +58,12 @@ def unlike_refused(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: object, other: object) -> bool:
     """Whether two JSON values are equal as JSON: 1 is not true."""
     return bool(one == other) and json.dumps(one, default=str) == json.dumps(other, default=str)
 
 
-def read_exactly(text: str | bytes) -> Any:
+def read_exactly(text: str | bytes) -> JSONValue:
     """``json.loads`` with the numbers of ``exact_float``. Raises ValueError, RecursionError."""
     return json.loads(text, parse_float=exact_float)
 
@@ -80,7 +81,7 @@ class ExactDecoder:
             object_pairs_hook=self._object, parse_constant=self._constant, parse_float=exact_float
         )
 
-    def decode(self, text: str) -> Any:
+    def decode(self, text: str) -> JSONValue:
         """Raises ValueError for what is no JSON, Doubtful for what is no answer."""
         if "NaN" not in text:  # and no key twice, as nearly always: no function is called for it
             found = self._taken(_USUAL.decode, text)
@@ -88,26 +89,26 @@ class ExactDecoder:
                 return found
         return self._taken(self._decoder.decode, text)
 
-    def raw_decode(self, text: str, start: int) -> tuple[Any, int]:
-        found: tuple[Any, int] = self._taken(self._decoder.raw_decode, text, start)
+    def raw_decode(self, text: str, start: int) -> tuple[JSONValue, int]:
+        found: tuple[JSONValue, int] = self._taken(self._decoder.raw_decode, text, start)
         if "\\" in text and _MISREAD.search(text, start, found[1]):
             raise Doubtful(_MEANT)
         return found
 
-    def _taken(self, read: Any, *given: Any) -> Any:
+    def _taken(self, read: JSONValue, *given: JSONValue) -> JSONValue:
         self.notes.clear()
         found = read(*given)
         if len(given) == 1 and "\\" in given[0] and _MISREAD.search(given[0]):
             raise Doubtful(_MEANT)
         return found
 
-    def written(self, value: Any, text: str) -> str:
+    def written(self, value: object, text: str) -> str:
         """JSON text of the value: the text that it came in, unless that has NaN in it."""
         if NAN not in self.notes:
             return text
         return to_json(value)
 
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def _object(self, pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
         made = unlike_refused(pairs)
         if len(made) != len(pairs):
             self.notes[DUPLICATES] = None
@@ -129,7 +130,7 @@ def exact_float(digits: str) -> float | Decimal:
     return found if len(digits) <= 16 or not found else Decimal(digits)
 
 
-def with_floats(value: Any) -> Any:
+def with_floats(value: object) -> JSONValue:
     """Plain JSON: Decimals are how the digits of an answer travel as far as the check."""
     if isinstance(value, dict):
         return {key: with_floats(inner) for key, inner in value.items()}
@@ -138,7 +139,7 @@ def with_floats(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
 
-def refuse_constant(_: str) -> Any:
+def refuse_constant(_: str) -> JSONValue:
     """For NaN and Infinity. Raises Doubtful."""
     raise Doubtful(_INFINITE)
 
@@ -146,7 +147,7 @@ def refuse_constant(_: str) -> Any:
 _USUAL = JSONDecoder(parse_float=exact_float, parse_constant=refuse_constant)
 
 
-def is_plain(text: str, value: Any) -> bool:
+def is_plain(text: str, value: object) -> bool:
     """Whether a text that was validated holds nothing but the keys of its value, each once, and
     nothing that these rules look at. It is a count, far cheaper than to read the text again."""
     if ("N" in text and "NaN" in text) or ("I" in text and "Infinity" in text):
@@ -156,7 +157,7 @@ def is_plain(text: str, value: Any) -> bool:
     return _has_keys(text, value)
 
 
-def _has_keys(text: str, value: Any) -> bool:
+def _has_keys(text: str, value: object) -> bool:
     """Whether the text has as many keys as its value; False where that cannot be counted."""
     try:
         keys = _keys_in(value)
@@ -170,7 +171,7 @@ def _has_keys(text: str, value: Any) -> bool:
 _APART = re.compile(r'"[ \t\n\r]+:')
 
 
-def _keys_in(value: Any) -> int:
+def _keys_in(value: JSONValue) -> int:
     """How many keys the JSON of a value had for certain; some more where that cannot be told."""
     kind = type(value)
     if kind in _SCALARS:
@@ -189,7 +190,7 @@ def _keys_in(value: Any) -> int:
     return 0
 
 
-def _keys_in_each(values: Iterable[Any]) -> int:
+def _keys_in_each(values: Iterable[JSONValue]) -> int:
     found = 0
     for each in values:
         if type(each) not in _SCALARS:
@@ -197,7 +198,7 @@ def _keys_in_each(values: Iterable[Any]) -> int:
     return found
 
 
-def _keys_in_list(values: list[Any]) -> int:
+def _keys_in_list(values: list[JSONValue]) -> int:
     if not values:
         return 0
     held = getattr(values[0], "__dict__", None)
@@ -209,7 +210,7 @@ def _keys_in_list(values: list[Any]) -> int:
         return _keys_in_each(values)
 
 
-def _keys_in_dataclass(value: Any) -> int:
+def _keys_in_dataclass(value: JSONValue) -> int:
     found = 0
     for each in fields(value):
         held = getattr(value, each.name, each.default)
@@ -226,14 +227,14 @@ _SCALARS: frozenset[type] = frozenset(
 )
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """JSON text of a JSON value, in which Decimals stand as numbers, digit by digit.
 
     Raises InvalidValue where the value is none that JSON can carry.
     """
     mark = ""
 
-    def number(found: Any) -> str:
+    def number(found: object) -> str:
         nonlocal mark
         if not isinstance(found, Decimal):
             raise TypeError(f"is a {type(found).__name__}, which JSON does not have")
@@ -254,7 +255,7 @@ def to_json(value: Any) -> str:
     return re.sub(f'"{mark}([^"]*)"', r"\1", text) if mark else text
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(value: object) -> JSONValue:
     """Plain JSON of a value, by alias: what has no form in it as text, bytes that are no text in
     base64. Raises ValueError for a value that contains itself."""
     from pydantic import TypeAdapter
@@ -280,14 +281,14 @@ def refuse_infinite(text: str | bytes) -> None:
         refuse_infinite_in(json.loads(plain))
 
 
-def refuse_infinite_in(value: Any) -> None:
+def refuse_infinite_in(value: object) -> None:
     """Raise InvalidValue where a JSON value holds one."""
     found = [Problem(pointer(path), _MESSAGE, "finite_number") for path in _infinite((), value)]
     if found:
         raise InvalidValue(found)
 
 
-def _infinite(path: tuple[Segment, ...], value: Any) -> Iterator[tuple[Segment, ...]]:
+def _infinite(path: tuple[Segment, ...], value: object) -> Iterator[tuple[Segment, ...]]:
     pending = [(path, value)]
     while pending:
         path, node = pending.pop()

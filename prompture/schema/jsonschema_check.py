@@ -8,7 +8,7 @@ asserted, and an error names the property it is about.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from decimal import Decimal, localcontext
 from functools import cache
@@ -20,7 +20,7 @@ from prompture.errors import SchemaError
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
 from prompture.schema.exact_json import refuse_infinite_in, with_floats
 from prompture.schema.meta import understand
-from prompture.types import EXACT
+from prompture.types import EXACT, JSON, JSONValue
 
 STEPS = 50_000
 STEPS_PER_NODE = 100
@@ -31,17 +31,17 @@ VALUE_DEPTH = 200  # as in pydantic-core's parser
 _steps_left: ContextVar[list[int]] = ContextVar("steps_left")
 
 
-def plain_copy(schema: Mapping[str, Any]) -> dict[str, Any]:
+def plain_copy(schema: JSON) -> dict[str, JSONValue]:
     """A copy of the schema made of dicts, lists, strings, numbers, booleans and None alone."""
     try:
         text = json.dumps(schema, default=_as_dict, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise SchemaError(f"the JSON Schema is not made of JSON values: {error}") from None
-    copy: dict[str, Any] = json.loads(text)
+    copy: dict[str, JSONValue] = json.loads(text)
     return copy
 
 
-def _as_dict(found: Any) -> dict[str, Any]:
+def _as_dict(found: object) -> dict[str, JSONValue]:
     if isinstance(found, Mapping):
         return dict(found)
     if isinstance(found, type):
@@ -57,14 +57,14 @@ class JSONSchemaChecker:
 
     __slots__ = ("_draft", "_schema", "_validator")
 
-    def __init__(self, schema: dict[str, Any]) -> None:
+    def __init__(self, schema: dict[str, JSONValue]) -> None:
         understood = understand(schema)
         self._draft = understood.draft
         # jsonschema would go over to its own, unmetered class where it meets a $schema.
         self._schema = _undeclared(schema, understood.declaring)
         self._validator: Any = None  # made when first needed, for the sake of the import
 
-    def validate(self, value: Any) -> Any:
+    def validate(self, value: object) -> JSONValue:
         """The value itself, with floats where it has Decimals."""
         nodes, exact = _count_nodes(value)
         allowance = [STEPS + STEPS_PER_NODE * nodes]
@@ -92,7 +92,7 @@ class JSONSchemaChecker:
             raise InvalidValue(dict.fromkeys(problems))
         return with_floats(value) if exact else value
 
-    def validate_json(self, text: str | bytes) -> Any:
+    def validate_json(self, text: str | bytes) -> JSONValue:
         try:
             is_bare = type(text) is str and text[:1] != "\ufeff"
             value = _decode(text) if is_bare else json.loads(text, parse_constant=_refuse_constant)
@@ -108,7 +108,7 @@ class JSONSchemaChecker:
             raise InvalidValue([Problem("", message, "json_invalid")]) from None
         return self.validate(value)
 
-    def _problems(self, value: Any) -> Iterator[Problem]:
+    def _problems(self, value: object) -> Iterator[Problem]:
         from prompture.schema.jsonschema_keywords import problems_of
 
         if self._validator is None:
@@ -119,7 +119,7 @@ class JSONSchemaChecker:
             yield from problems_of(error)
 
 
-def _undeclared(node: Any, declaring: frozenset[int]) -> Any:
+def _undeclared(node: object, declaring: frozenset[int]) -> JSONValue:
     """The schema without ``$schema`` in the subschemas that declare one."""
     if isinstance(node, list):
         return [_undeclared(inner, declaring) for inner in node]
@@ -129,25 +129,25 @@ def _undeclared(node: Any, declaring: frozenset[int]) -> Any:
     return {key: _undeclared(one, declaring) for key, one in node.items() if key != dropped}
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> JSONValue:
     raise ValueError(f"{name} is no JSON number")
 
 
-_decode: Any = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_decode: Callable[[Any], JSONValue] = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 class _Exhausted(Exception):
     pass
 
 
-def _count_nodes(value: Any) -> tuple[int, bool]:
+def _count_nodes(value: object) -> tuple[int, bool]:
     """How many members a value has, and whether some are Decimals. Raises InvalidValue where it
     is nested too deeply, or holds a number or a text that is none."""
     count, exact = 0, False
     level = [value]
     for _ in range(VALUE_DEPTH + 1):
         count += len(level)
-        inner: list[Any] = []
+        inner: list[JSONValue] = []
         for node in level:
             if isinstance(node, str):
                 _refuse_half(node)
@@ -203,16 +203,16 @@ def _validator_class(draft: int) -> Any:
     return make(base, metered)
 
 
-def _metered(function: Any) -> Any:
+def _metered(function: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
     """The keyword, each use of which is counted, and its errors by the length of their text
     (jsonschema prints the value into it)."""
 
-    def keyword(validator: Any, asked: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    def keyword(validator: Any, *arguments: JSONValue) -> Iterator[Any]:
         left = _steps_left.get()
         left[0] -= 1
         if left[0] < 0:
             raise _Exhausted
-        for error in function(validator, asked, instance, schema) or ():
+        for error in function(validator, *arguments) or ():
             left[0] -= len(error.message) >> 4
             error.message, error.args = "", ()
             yield error

@@ -8,38 +8,48 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Protocol
 
 from jsonschema.exceptions import ValidationError
 
 from prompture.schema.check import Problem, excerpt, kind_of
 from prompture.schema.formats import ADVICE, FORMATS
 from prompture.schema.patterns import matcher
-from prompture.schema.pointer import pointer
+from prompture.schema.pointer import Segment, pointer
+from prompture.types import JSONValue
 
 _MEMBERS_SHOWN = 12
 _TEXT_LENGTH = 120
 _MAGNITUDE = 5_000  # of the exponent; beyond it, arithmetic takes too long
 
-Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
+
+class _Validator(Protocol):
+    """What the keywords need of a validator of ``jsonschema``."""
+
+    def descend(
+        self, instance: object, schema: object, *, path: object = None, schema_path: object = None
+    ) -> Iterator[ValidationError]: ...
 
 
-def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+Keyword = Callable[[_Validator, JSONValue, JSONValue, JSONValue], Iterator[ValidationError]]
+
+
+def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[ValidationError]:
     if isinstance(instance, str) and not matcher(pattern)(instance):
         yield ValidationError("")
 
 
-def _format(_: Any, name: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+def _format(_: object, name: str, instance: object, __: object) -> Iterator[ValidationError]:
     test = FORMATS.get(name)
     if test and isinstance(instance, str) and not test(instance):
         yield ValidationError("")
 
 
 def _properties(
-    validator: Any, properties: Any, instance: Any, _: Any
+    validator: _Validator, properties: JSONValue, instance: JSONValue, _: JSONValue
 ) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         for name, subschema in properties.items():
@@ -48,7 +58,7 @@ def _properties(
 
 
 def _of_property(
-    validator: Any, subschema: Any, instance: dict[str, Any], name: str
+    validator: _Validator, subschema: JSONValue, instance: dict[str, JSONValue], name: str
 ) -> Iterator[ValidationError]:
     if subschema is False:  # for which jsonschema would point to the object
         yield ValidationError("", path=(name,), instance=instance[name])
@@ -57,7 +67,7 @@ def _of_property(
 
 
 def _pattern_properties(
-    validator: Any, patterns: Any, instance: Any, _: Any
+    validator: _Validator, patterns: JSONValue, instance: JSONValue, _: JSONValue
 ) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
@@ -69,7 +79,7 @@ def _pattern_properties(
 
 
 def _additional_properties(
-    validator: Any, subschema: Any, instance: Any, schema: Any
+    validator: _Validator, subschema: JSONValue, instance: JSONValue, schema: JSONValue
 ) -> Iterator[ValidationError]:
     if not isinstance(instance, dict) or subschema is True:
         return
@@ -81,13 +91,13 @@ def _additional_properties(
         yield from _of_property(validator, subschema, instance, name)
 
 
-def _required(_: Any, names: Any, instance: Any, __: Any) -> Iterator[ValidationError]:
+def _required(_: object, names: object, instance: object, __: object) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         yield from _missing(names, instance)
 
 
 def _dependent_required(
-    _: Any, dependencies: Any, instance: Any, __: Any
+    _: JSONValue, dependencies: JSONValue, instance: JSONValue, __: JSONValue
 ) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         for name, needed in dependencies.items():
@@ -96,7 +106,7 @@ def _dependent_required(
 
 
 def _dependencies(
-    validator: Any, dependencies: Any, instance: Any, _: Any
+    validator: _Validator, dependencies: JSONValue, instance: JSONValue, _: JSONValue
 ) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
@@ -109,20 +119,22 @@ def _dependencies(
             yield from validator.descend(instance, needed, schema_path=name)
 
 
-def _missing(names: Any, instance: dict[str, Any]) -> Iterator[ValidationError]:
+def _missing(names: JSONValue, instance: dict[str, JSONValue]) -> Iterator[ValidationError]:
     for name in dict.fromkeys(names):
         if name not in instance:
             yield ValidationError("", path=(name,), validator="required", instance=None)
 
 
-def _multiple_of(_: Any, divisor: Any, instance: Any, __: Any) -> Iterator[ValidationError]:
+def _multiple_of(
+    _: object, divisor: object, instance: object, __: object
+) -> Iterator[ValidationError]:
     if not isinstance(instance, (int, float, Decimal)) or isinstance(instance, bool):
         return
     if not _divides(divisor, instance):
         yield ValidationError("")
 
 
-def _divides(divisor: Any, number: Any) -> bool:
+def _divides(divisor: object, number: object) -> bool:
     """In decimal, as both are written: 0.1 is a tenth."""
     whole, part = (_as_written(one) for one in (number, divisor))
     if not whole.is_finite() or abs(whole.adjusted()) > _MAGNITUDE:
@@ -130,18 +142,20 @@ def _divides(divisor: Any, number: Any) -> bool:
     return (Fraction(whole) / Fraction(part)).denominator == 1
 
 
-def _as_written(number: Any) -> Decimal:
+def _as_written(number: JSONValue) -> Decimal:
     return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
 
 
-def _unique_items(_: Any, asked: bool, instance: Any, __: Any) -> Iterator[ValidationError]:
+def _unique_items(
+    _: object, asked: bool, instance: object, __: object
+) -> Iterator[ValidationError]:
     if asked and isinstance(instance, list):
         kept = {_frozen(item) for item in instance}
         if len(kept) != len(instance):
             yield ValidationError("")
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> JSONValue:
     """A hashable stand-in that is equal where JSON values are: ``1 == 1.0``, ``1 != true``."""
     if isinstance(value, dict):
         return frozenset((name, _frozen(inner)) for name, inner in value.items())
@@ -167,7 +181,19 @@ KEYWORDS: dict[str, Keyword] = {
 # Messages
 
 
-def problems_of(error: Any) -> Iterator[Problem]:
+class _Error(Protocol):
+    """A ValidationError of ``jsonschema``, as far as it is read here."""
+
+    validator: str | None
+    validator_value: JSONValue
+    instance: JSONValue
+    context: Sequence[_Error]
+    schema_path: Sequence[object]
+    relative_path: Sequence[Segment]
+    absolute_path: Sequence[Segment]
+
+
+def problems_of(error: _Error) -> Iterator[Problem]:
     """The problems of one error; of a union, those of the branch that was meant."""
     if error.validator in ("anyOf", "oneOf") and error.context:
         yield from _of_union(error)
@@ -175,15 +201,15 @@ def problems_of(error: Any) -> Iterator[Problem]:
         yield _problem(error, _message(error))
 
 
-def _problem(error: Any, message: str) -> Problem:
+def _problem(error: _Error, message: str) -> Problem:
     kind = str(error.validator or "false")
     missing = kind == "required"
     shown = None if missing else excerpt(error.instance)
     return Problem(pointer(error.absolute_path), message, kind, shown)
 
 
-def _of_union(error: Any) -> Iterator[Problem]:
-    branches: dict[Any, list[Any]] = defaultdict(list)
+def _of_union(error: _Error) -> Iterator[Problem]:
+    branches: dict[object, list[_Error]] = defaultdict(list)
     for inner in error.context:
         if inner.schema_path:  # a branch that is `false` has none, and cannot be meant
             branches[inner.schema_path[0]].append(inner)
@@ -208,7 +234,7 @@ def _of_union(error: Any) -> Iterator[Problem]:
     yield _problem(error, message)
 
 
-def _misfits(error: Any) -> bool:
+def _misfits(error: _Error) -> bool:
     """Whether the value is of another kind than this branch: its type, or its tag, is wrong."""
     depth = len(error.relative_path)
     if error.validator in ("const", "enum"):
@@ -216,7 +242,7 @@ def _misfits(error: Any) -> bool:
     return error.validator == "type" and depth == 0
 
 
-def _expected_types(branches: dict[Any, list[Any]]) -> str:
+def _expected_types(branches: dict[object, list[_Error]]) -> str:
     """``"a string or null"``, where every branch fails for the type of the value alone."""
     names: list[str] = []
     for found in branches.values():
@@ -227,8 +253,8 @@ def _expected_types(branches: dict[Any, list[Any]]) -> str:
     return _or(list(dict.fromkeys(names)))
 
 
-def _message(error: Any) -> str:
-    explain = _MESSAGES.get(error.validator)
+def _message(error: _Error) -> str:
+    explain = _MESSAGES.get(error.validator or "")
     if explain:
         return explain(error.validator_value, error.instance)
     if error.validator is None:
@@ -236,11 +262,11 @@ def _message(error: Any) -> str:
     return f"does not satisfy {error.validator}"
 
 
-def _type(asked: Any, value: Any) -> str:
+def _type(asked: object, value: object) -> str:
     return f"must be {_or(_type_names(asked))}, not {kind_of(value)}"
 
 
-def _type_names(asked: Any) -> list[str]:
+def _type_names(asked: JSONValue) -> list[str]:
     names = [asked] if isinstance(asked, str) else asked
     return [_ARTICLES.get(name, name) for name in names]
 
@@ -259,34 +285,34 @@ def _or(names: list[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _TEXT_LENGTH else text[: _TEXT_LENGTH - 1] + "…"
 
 
-def _enum(members: Any, _: Any) -> str:
+def _enum(members: JSONValue, _: JSONValue) -> str:
     shown = ", ".join(_text(member) for member in members[:_MEMBERS_SHOWN])
     more = len(members) - _MEMBERS_SHOWN
     return f"must be one of {shown}" + (f" or {more} more" if more > 0 else "")
 
 
-def _format_message(name: str, _: Any) -> str:
+def _format_message(name: str, _: object) -> str:
     return f"must be {ADVICE.get(name, f'in the format {name}')}"
 
 
-def _count(what: str, bound: str) -> Callable[[Any, Any], str]:
-    def explain(limit: Any, value: Any) -> str:
+def _count(what: str, bound: str) -> Callable[[JSONValue, JSONValue], str]:
+    def explain(limit: JSONValue, value: JSONValue) -> str:
         unit = what if limit != 1 else {"properties": "property"}.get(what, what.removesuffix("s"))
         return f"must have at {bound} {limit} {unit}, not {len(value)}"
 
     return explain
 
 
-def _bound(words: str) -> Callable[[Any, Any], str]:
+def _bound(words: str) -> Callable[[JSONValue, JSONValue], str]:
     return lambda limit, _: f"must be {words} {limit}"
 
 
-_MESSAGES: dict[str, Callable[[Any, Any], str]] = {
+_MESSAGES: dict[str, Callable[[JSONValue, JSONValue], str]] = {
     "type": _type,
     "enum": _enum,
     "const": lambda asked, _: f"must be {_text(asked)}",

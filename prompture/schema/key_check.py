@@ -19,6 +19,7 @@ from prompture.schema.exact_json import Doubtful, ExactDecoder, is_plain
 from prompture.schema.known_keys import ANY, AllowedKeys, Later, keys_of_core, keys_of_json_schema
 from prompture.schema.pointer import Segment, pointer
 from prompture.schema.source import Source
+from prompture.types import JSON
 
 Path: TypeAlias = tuple[Segment, ...]
 
@@ -64,13 +65,13 @@ class SchemaKeys:
     def root(self) -> AllowedKeys:
         return self._root()
 
-    def compare(self, plain: Any) -> KeyReport:
+    def compare(self, plain: object) -> KeyReport:
         """The keys of a JSON value, compared with the schema's."""
         found = KeyReport()
         _compare(plain, self.root, (), found)
         return found
 
-    def check(self, plain: Any, value: Any) -> KeyReport:
+    def check(self, plain: object, value: object) -> KeyReport:
         """What the keys of an answer say that was validated to ``value``. Raises InvalidValue
         where the answer is none: an object in it has keys, and all of them are foreign, or one
         is a missing field's, spelt otherwise."""
@@ -113,12 +114,12 @@ def keys_of(source: Source[Any]) -> SchemaKeys:
     return found
 
 
-def check_keys(source: Source[Any], plain: Any, value: Any) -> KeyReport:
+def check_keys(source: Source[Any], plain: object, value: object) -> KeyReport:
     """``SchemaKeys.check`` of the source's keys."""
     return keys_of(source).check(plain, value)
 
 
-def _has_no_field(value: Any) -> bool:
+def _has_no_field(value: object) -> bool:
     """Whether a model was made of nothing."""
     given = getattr(value, "__pydantic_fields_set__", None)
     return given is not None and not given and not getattr(value, "__pydantic_extra__", None)
@@ -137,7 +138,7 @@ def validated(source: Source[Any], text: str) -> Any:
     return value
 
 
-def _compare(value: Any, place: AllowedKeys, path: Path, found: KeyReport) -> None:
+def _compare(value: object, place: AllowedKeys, path: Path, found: KeyReport) -> None:
     if isinstance(value, list):
         if place.items is not None:
             inner = place.items()
@@ -174,7 +175,7 @@ def _compare_object(
 
 
 def _misnamed(
-    others: list[str], fields: Mapping[str, Later], value: Mapping[str, Any], path: Path
+    others: list[str], fields: Mapping[str, Later], value: JSON, path: Path
 ) -> tuple[Path, str] | None:
     """``firstName`` where ``first_name`` is missing: what it says would be lost."""
     missing = {_letters(key): key for key in fields if key not in value}

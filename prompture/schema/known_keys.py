@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from prompture.schema.core_schemas import Core
 from prompture.schema.pointer import referenced
+from prompture.types import JSON
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class _CoreReader:
         self._definitions: dict[str, Core] = {}
         self._made: dict[int, AllowedKeys] = {}
 
-    def later(self, core: Core | None, config: Any) -> Later:
+    def later(self, core: Core | None, config: object) -> Later:
         if core is None:
             return _any
 
@@ -104,7 +105,7 @@ class _CoreReader:
 
         return make
 
-    def _read(self, core: Core, config: Any) -> AllowedKeys:
+    def _read(self, core: Core, config: object) -> AllowedKeys:
         while True:
             kind = core["type"]
             if kind == "definitions":
@@ -173,10 +174,10 @@ _ALSO_APPLIED = ("if", "then", "else")
 _REFS_FOLLOWED = 50
 
 
-def keys_of_json_schema(root: Any) -> Later:
+def keys_of_json_schema(root: object) -> Later:
     made: dict[int, AllowedKeys] = {}
 
-    def later(schema: Any) -> Later:
+    def later(schema: object) -> Later:
         def make() -> AllowedKeys:
             if id(schema) not in made:
                 place = made[id(schema)] = AllowedKeys()
@@ -188,7 +189,7 @@ def keys_of_json_schema(root: Any) -> Later:
     return later(root)
 
 
-def _together(schema: Any, root: Any) -> Iterator[Mapping[str, Any]]:
+def _together(schema: object, root: object) -> Iterator[JSON]:
     """The schemas that say something of one place: this one, what it refers to, its branches."""
     pending, seen = [schema], set[int]()
     while pending and len(seen) < _REFS_FOLLOWED:
@@ -206,7 +207,7 @@ def _together(schema: Any, root: Any) -> Iterator[Mapping[str, Any]]:
         pending += dependent.values() if isinstance(dependent, Mapping) else ()
 
 
-def _read(schema: Mapping[str, Any], later: Callable[[Any], Later]) -> AllowedKeys:
+def _read(schema: JSON, later: Callable[[Any], Later]) -> AllowedKeys:
     place = AllowedKeys()
     named = schema.get("properties")
     others = schema.get("additionalProperties", schema.get("unevaluatedProperties"))

@@ -56,7 +56,7 @@ class _ExactNumbers(Strictness):
         return held
 
     @staticmethod
-    def given_to_init(value: Any, validate: Callable[[Any], Any]) -> Any:
+    def given_to_init(value: object, validate: Callable[[Any], Any]) -> Any:
         """A Decimal where the fields read one, a float elsewhere: the ``__init__`` reads its
         fields from Python values and would keep a Decimal in a field of type ``Any``."""
         digits = _unmarked(value, _Digits)
@@ -89,12 +89,12 @@ def _digits_of(value: Any) -> Any:
     return value[len(MARK) :] if is_marked else value
 
 
-def _float_of(value: Any) -> Any:
+def _float_of(value: object) -> Any:
     """The value with floats for marks, in what it holds too."""
     return _unmarked(value, float)
 
 
-def _unmarked(value: Any, number: Callable[[str], Any]) -> Any:
+def _unmarked(value: object, number: Callable[[str], Any]) -> Any:
     if isinstance(value, _Digits):
         return value if number is _Digits else number(value)
     if isinstance(value, str):

@@ -8,13 +8,13 @@ empty ``required``, a boolean for a schema), where the meaning is clear.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from prompture.errors import SchemaError
 from prompture.schema.check import kind_of
 from prompture.schema.formats import FORMATS
+from prompture.types import JSON, JSONValue
 
-Rule = Callable[[Any], str]
+Rule = Callable[[JSONValue], str]
 """What is wrong with a keyword's value ("must be ..."); empty where nothing is."""
 
 ONE = [
@@ -58,45 +58,45 @@ SINCE = {
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
-def _a_string(value: Any) -> str:
+def _a_string(value: object) -> str:
     return "" if isinstance(value, str) else f"must be a string, not {kind_of(value)}"
 
 
-def _a_boolean(value: Any) -> str:
+def _a_boolean(value: object) -> str:
     return "" if isinstance(value, bool) else f"must be true or false, not {kind_of(value)}"
 
 
-def _a_number(value: Any) -> str:
+def _a_number(value: object) -> str:
     fits = isinstance(value, (int, float)) and not isinstance(value, bool)
     return "" if fits else f"must be a number, not {kind_of(value)}"
 
 
-def _a_positive_number(value: Any) -> str:
+def _a_positive_number(value: JSONValue) -> str:
     return _a_number(value) or ("" if value > 0 else "must be greater than 0")
 
 
-def _a_count(value: Any) -> str:
+def _a_count(value: JSONValue) -> str:
     fault = _a_number(value)
     return fault or (
         "" if value >= 0 and value == int(value) else "must be a whole number, 0 or more"
     )
 
 
-def _an_array(value: Any) -> str:
+def _an_array(value: object) -> str:
     return "" if isinstance(value, list) else f"must be an array, not {kind_of(value)}"
 
 
-def _an_object(value: Any) -> str:
+def _an_object(value: object) -> str:
     return "" if isinstance(value, dict) else f"must be an object, not {kind_of(value)}"
 
 
-def _names(value: Any) -> str:
+def _names(value: object) -> str:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         return "must be an array of strings"
     return "" if len(set(value)) == len(value) else "must not name the same twice"
 
 
-def _name_lists(value: Any) -> str:
+def _name_lists(value: JSONValue) -> str:
     return _an_object(value) or next(filter(None, map(_names, value.values())), "")
 
 
@@ -121,7 +121,7 @@ def _near(name: str) -> str:
     return f"{found!r} is meant" if found else f"there are {', '.join(TYPES)}"
 
 
-def _a_type(value: Any) -> str:
+def _a_type(value: object) -> str:
     known = ", ".join(TYPES)
     if isinstance(value, str):
         return "" if value in TYPES else f"is {value[:40]!r}, which is no type; {_near(value)}"
@@ -133,15 +133,15 @@ def _a_type(value: Any) -> str:
     return "" if len(set(value)) == len(value) else "must not name the same type twice"
 
 
-def _schemas(value: Any) -> str:
+def _schemas(value: object) -> str:
     return _an_array(value) or ("" if value else "must not be empty")
 
 
-def _a_schema(value: Any) -> str:
+def _a_schema(value: object) -> str:
     return "" if isinstance(value, (dict, bool)) else f"must be a schema, not {kind_of(value)}"
 
 
-def _items_of_old(value: Any) -> str:
+def _items_of_old(value: object) -> str:
     if isinstance(value, list):
         return _schemas(value)
     return "" if isinstance(value, (dict, bool)) else "must be a schema or an array of them"
@@ -225,7 +225,7 @@ _INNER = ("schema", "json_schema", "parameters", "input_schema", "function", "re
 _SHOWN = 5
 
 
-def refuse_no_schema(schema: Mapping[str, Any]) -> None:
+def refuse_no_schema(schema: JSON) -> None:
     """Raise SchemaError for a dict with keys of which none restricts a value and some are no
     words of JSON Schema. ``{}``, annotations and extensions (``x-...``, ``$...``) are a schema
     that takes anything."""
@@ -238,11 +238,11 @@ def refuse_no_schema(schema: Mapping[str, Any]) -> None:
         raise SchemaError(f"the dict is no JSON Schema: {_advice(schema, foreign)}")
 
 
-def _restricts(schema: Mapping[str, Any]) -> bool:
+def _restricts(schema: JSON) -> bool:
     return any(key in _RESTRICTING and not _is_field_name(key, schema[key]) for key in schema)
 
 
-def _is_field_name(key: str, value: Any) -> bool:
+def _is_field_name(key: str, value: object) -> bool:
     """Whether a keyword is more likely a field's name: a list of items, the format of a file, the
     ``type`` of OpenAI's envelopes."""
     if key == "items":
@@ -252,11 +252,11 @@ def _is_field_name(key: str, value: Any) -> bool:
     return key == "type" and value in ("json_schema", "function", "json_object")
 
 
-def _is_foreign(key: Any) -> bool:
+def _is_foreign(key: object) -> bool:
     return key not in _ANNOTATIONS | _RESTRICTING and not str(key).startswith(("x-", "$"))
 
 
-def _inner(schema: Mapping[str, Any]) -> str:
+def _inner(schema: JSON) -> str:
     """The path to the schema in an envelope, as ``json_schema.schema``; empty where there is
     none."""
     for key in _INNER:
@@ -270,7 +270,7 @@ def _inner(schema: Mapping[str, Any]) -> str:
     return ""
 
 
-def _advice(schema: Mapping[str, Any], foreign: list[Any]) -> str:
+def _advice(schema: JSON, foreign: list[JSONValue]) -> str:
     names = ", ".join(repr(str(key)[:40]) for key in foreign[:_SHOWN])
     more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
     name = str(foreign[0])[:40]

@@ -10,9 +10,9 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Any
 
 from prompture.schema.exact_json import Doubtful, exact_float, refuse_constant, unlike_refused
+from prompture.types import JSONValue
 
 LENGTH_LIMIT = 8_000
 """Characters beyond which it is not tried: each edit takes a parse."""
@@ -27,14 +27,14 @@ _ODD = re.compile(r"[,:;'`\"]\Z|\A[,:;'`\"]")
 _ODD_KEY = re.compile(r"[\"\[\]{}:,;\\`]|'\Z|\A'")
 
 
-def readings(text: str, start: int) -> tuple[list[tuple[Any, str]], int]:
+def readings(text: str, start: int) -> tuple[list[tuple[JSONValue, str]], int]:
     """The unlike values (with their JSON text) that the broken value at ``start`` may be, and
     its end. None where it is cut off, too long, or has more than one slip."""
     end = end_of_block(text, start)
     piece = text[start:end]
     if not piece or len(piece) > LENGTH_LIMIT:
         return [], end
-    found: dict[str, tuple[Any, str]] = {}
+    found: dict[str, tuple[JSONValue, str]] = {}
     fault = _fault(piece)
     for edited, at in _edits(piece, fault):
         try:
@@ -49,7 +49,7 @@ def readings(text: str, start: int) -> tuple[list[tuple[Any, str]], int]:
     return kept or list(found.values()), end
 
 
-def _written(value: Any, text: str) -> str:
+def _written(value: object, text: str) -> str:
     try:
         json.loads(text)
     except ValueError:  # line breaks in strings
@@ -135,7 +135,7 @@ def _is_inside(text: str, at: int) -> bool:
     return index >= 0 and spans[index][0] < at < spans[index][1]
 
 
-def _is_odd(value: Any) -> bool:
+def _is_odd(value: object) -> bool:
     """Whether it has a key or a text that looks as if the slip were still in it."""
     if isinstance(value, dict):
         return any(_ODD_KEY.search(key) or _is_odd(inner) for key, inner in value.items())

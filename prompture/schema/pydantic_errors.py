@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import NoneType
 from typing import Any
@@ -24,6 +24,7 @@ from prompture.schema.check import (
     kind_of,
 )
 from prompture.schema.pointer import Segment, pointer
+from prompture.types import JSON
 
 _MESSAGE_LENGTH = 300
 _READINGS = 64
@@ -103,7 +104,7 @@ def _problem(line: Any, value: Any, *, withhold: bool) -> Problem:
 
 
 def _tag_problem(
-    path: Sequence[Segment], ctx: dict[str, Any], given: Any
+    path: Sequence[Segment], ctx: dict[str, Any], given: object
 ) -> tuple[Sequence[Segment], str, Any]:
     """Pydantic's own message for an unknown tag quotes it, and points at the whole object."""
     name = str(ctx.get("discriminator", "")).strip("'")
@@ -114,7 +115,7 @@ def _tag_problem(
 
 
 def _path(
-    loc: Sequence[Segment], value: Any, given: Any, *, missing: bool
+    loc: Sequence[Segment], value: object, given: object, *, missing: bool
 ) -> tuple[list[Segment], list[str]]:
     """Which segments of ``loc`` are in the value, and which are labels.
 
@@ -133,7 +134,9 @@ def _path(
     return first or ([], [])
 
 
-def _readings(loc: Sequence[Segment], value: Any) -> Iterator[tuple[list[Segment], list[str], Any]]:
+def _readings(
+    loc: Sequence[Segment], value: object
+) -> Iterator[tuple[list[Segment], list[str], Any]]:
     """Every way to read ``loc`` as keys of the value and labels, keys first."""
     if not loc:
         yield [], [], value
@@ -147,7 +150,7 @@ def _readings(loc: Sequence[Segment], value: Any) -> Iterator[tuple[list[Segment
         yield path, [str(head), *labels], end
 
 
-def _step(value: Any, segment: Segment) -> tuple[Segment, Any]:
+def _step(value: object, segment: Segment) -> tuple[Segment, Any]:
     if isinstance(value, dict):
         key = str(segment)
         return key, value.get(key, _ABSENT)
@@ -156,11 +159,11 @@ def _step(value: Any, segment: Segment) -> tuple[Segment, Any]:
     return segment, _ABSENT
 
 
-def _same(end: Any, given: Any) -> bool:
+def _same(end: object, given: object) -> bool:
     return type(end) is type(given) and bool(end == given)
 
 
-def _message(text: str, given: Any, *, withhold: bool) -> str:
+def _message(text: str, given: object, *, withhold: bool) -> str:
     text = _MEMBER.sub(_VALUE, text)
     for pattern, phrase in _PHRASES:
         text = pattern.sub(phrase, text)
@@ -173,12 +176,12 @@ def _message(text: str, given: Any, *, withhold: bool) -> str:
     return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - 1] + "…"
 
 
-def _but_not(given: Any) -> str:
+def _but_not(given: object) -> str:
     """``", not null"``: Pydantic says what is wanted, and not what there is."""
     return f", not {kind_of(given)}" if isinstance(given, _JSON_KINDS) else ""
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     pending = [value]
     while pending:
         node = pending.pop()
@@ -246,6 +249,6 @@ def _raiser(error: Exception) -> tuple[str, str, bool]:
     return "", "", False
 
 
-def _has_no_context(names: Mapping[str, Any]) -> bool:
+def _has_no_context(names: JSON) -> bool:
     infos = [each for each in names.values() if type(each).__name__ == "ValidationInfo"]
     return any(info.context is None for info in infos)

@@ -17,6 +17,7 @@ from prompture.schema.candidates import MARK, SCALAR, Candidate, Found, Search, 
 from prompture.schema.exact_json import Doubtful, ExactDecoder
 from prompture.schema.exact_json import read_exactly as read_exactly
 from prompture.schema.lenient import Unreadable, read
+from prompture.types import JSONValue
 
 TEXT_LIMIT = 16_000_000
 """Characters beyond which text that is not JSON as it stands is refused."""
@@ -53,7 +54,7 @@ class Parsed:
     text of the value. ``truncated``: the tail was cut and has been closed.
     """
 
-    value: Any
+    value: JSONValue
     repairs: tuple[str, ...] = ()
     text: str = ""
     truncated: bool = False

@@ -47,7 +47,7 @@ _DIGEST_FROM = 1024  # bytes of a JSON Schema's content beyond which its digest 
 
 
 class Checker(Protocol):
-    def validate(self, value: Any) -> Any: ...
+    def validate(self, value: object) -> Any: ...
     def validate_json(self, text: str | bytes) -> Any: ...
 
 
@@ -71,7 +71,7 @@ class Source(Generic[T]):
     def __copy__(self) -> Source[T]:
         return self
 
-    def __deepcopy__(self, memo: Any) -> Source[T]:
+    def __deepcopy__(self, memo: object) -> Source[T]:
         return self  # it never changes, and its validators cannot be copied
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -80,7 +80,7 @@ class Source(Generic[T]):
             return _again, self._made_of
         return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
 
-    def validate(self, value: Any) -> T:
+    def validate(self, value: object) -> T:
         """The typed value of a JSON value (dicts, lists, str, ...; Decimals are numbers).
 
         It is read as JSON is: a date is a string. Raises InvalidValue.
@@ -96,7 +96,7 @@ class Source(Generic[T]):
         checked: T = self._checker.validate_json(text)
         return checked
 
-    def bound(self, context: Any) -> Source[T]:
+    def bound(self, context: object) -> Source[T]:
         """The same schema, whose validators see ``context`` (Pydantic's validation context).
         A JSON Schema has no validators."""
         if context is None or not self.typed:
@@ -123,8 +123,8 @@ def source(schema: type[T]) -> Source[T]: ...
 @typing.overload
 def source(schema: TypeAdapter[T]) -> Source[T]: ...
 @typing.overload
-def source(schema: Any) -> Source[Any]: ...
-def source(schema: Any) -> Source[Any]:
+def source(schema: object) -> Source[Any]: ...
+def source(schema: object) -> Source[Any]:
     """The Source of a Pydantic model, dataclass, TypedDict, NamedTuple, Enum, Literal, union,
     scalar, ``list[T]``, generic, TypeAdapter, or JSON Schema (a dict; true or false).
 
@@ -143,7 +143,7 @@ def source(schema: Any) -> Source[Any]:
     return found or _TYPES.put(key, _typed(schema))
 
 
-def _again(schema: Any, context: Any = None) -> Source[Any]:
+def _again(schema: object, context: object = None) -> Source[Any]:
     return source(schema).bound(context)
 
 
@@ -168,7 +168,7 @@ class _Identity:
 
     __slots__ = ("_held",)
 
-    def __init__(self, held: Any) -> None:
+    def __init__(self, held: object) -> None:
         self._held = held
 
     def __hash__(self) -> int:
@@ -227,9 +227,9 @@ def _untyped(schema: dict[str, Any]) -> Source[Any]:
     return Source(name, description, schema, typed=False, _checker=checker, _made_of=(schema,))
 
 
-def _typed(schema: Any) -> Source[Any]:
+def _typed(schema: object) -> Source[Any]:
+    from prompture.schema.pydantic_check import TypedChecker
     from prompture.schema.type_adapter import adapter_of, json_schema_of, pydantic_form
-    from prompture.schema.typed import TypedChecker
 
     _refuse_what_is_no_type(schema)
     adapter = adapter_of(pydantic_form(schema))
@@ -240,7 +240,7 @@ def _typed(schema: Any) -> Source[Any]:
     return Source(name, description, json_schema, typed=True, _checker=checker, _made_of=(schema,))
 
 
-def _refuse_what_is_no_type(schema: Any) -> None:
+def _refuse_what_is_no_type(schema: object) -> None:
     if schema is None or schema is NoneType:
         raise SchemaError("None is no schema: there is nothing to extract")
     if isinstance(schema, (str, bytes)):
@@ -259,7 +259,7 @@ def _refuse_what_is_no_type(schema: Any) -> None:
         raise SchemaError(f"{type(schema).__name__}(...) is an instance; give the class itself")
 
 
-def _type_name(schema: Any) -> str:
+def _type_name(schema: object) -> str:
     """``Receipt``, ``list_of_Receipt``, ``Cat_or_Dog``, ``int_by_str`` (a dict)."""
     if isinstance(schema, TypeAdapter):
         return _type_name(adapter_type(schema, "value"))
@@ -297,5 +297,5 @@ def _description(json_schema: Mapping[str, Any]) -> str:
     return _text(json_schema.get("description"))
 
 
-def _text(found: Any) -> str:
+def _text(found: object) -> str:
     return found if isinstance(found, str) else ""

@@ -148,7 +148,7 @@ class Strictness:
         return {"type": "chain", "steps": [fields, made], **_ref(core)}
 
     @staticmethod
-    def given_to_init(value: Any, validate: Callable[[Any], Any]) -> Any:
+    def given_to_init(value: object, validate: Callable[[Any], Any]) -> Any:
         validate(value)
         return value
 
@@ -281,7 +281,7 @@ def _by_values(choices: Mapping[Any, Any]) -> dict[Any, Any]:
 def _as_member(members: list[Any]) -> Callable[[Any], Any]:
     """Pydantic takes JSON for no Literal of Enum members, though its JSON Schema names them."""
 
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> Any:
         for member in members:
             held = member.value if isinstance(member, Enum) else member
             if held == value and isinstance(held, bool) is isinstance(value, bool):
@@ -306,28 +306,28 @@ def _is_address(function: Mapping[str, Any]) -> bool:
     return is_pydantics(function) and name.startswith(("ip_v", "IPv"))
 
 
-def _is_no_number(value: Any) -> bool:
+def _is_no_number(value: object) -> bool:
     return not isinstance(value, (int, float))
 
 
-def _is_no_boolean(value: Any) -> bool:
+def _is_no_boolean(value: object) -> bool:
     return not isinstance(value, bool)
 
 
-def _is_no_number_nor_digits(value: Any) -> bool:
+def _is_no_number_nor_digits(value: object) -> bool:
     if isinstance(value, str):
         return not _DIGITS.fullmatch(value)
     return not isinstance(value, (int, float))
 
 
-def _is_truth_or_words(value: Any) -> bool:
+def _is_truth_or_words(value: object) -> bool:
     return isinstance(value, bool) or _is_no_number_nor_digits(value)
 
 
 def _is_of_the_kind(values: list[Any]) -> Callable[[Any], bool]:
     """No ``true`` for 1, no 1 for ``true``."""
 
-    def passes(value: Any) -> bool:
+    def passes(value: object) -> bool:
         if not isinstance(value, (int, float)):
             return True
         equal = [isinstance(each, bool) for each in values if each == value]

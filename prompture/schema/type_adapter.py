@@ -60,7 +60,7 @@ def adapter_of(schema: Any) -> TypeAdapter[Any]:
     return adapter
 
 
-def json_schema_of(adapter: TypeAdapter[Any], schema: Any) -> dict[str, Any]:
+def json_schema_of(adapter: TypeAdapter[Any], schema: object) -> dict[str, Any]:
     """The JSON Schema (validation mode, by alias) of a type.
 
     Raises SchemaError, naming the field, where a part of it has none.
@@ -87,7 +87,7 @@ def _complete(adapter: TypeAdapter[Any]) -> bool:
     return bool(getattr(adapter, "pydantic_complete", True))
 
 
-def _completed(adapter: TypeAdapter[Any], schema: Any) -> TypeAdapter[Any]:
+def _completed(adapter: TypeAdapter[Any], schema: object) -> TypeAdapter[Any]:
     names = caller_names()
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         rebuild(schema, names)
@@ -107,7 +107,7 @@ def caller_names() -> dict[str, Any]:
     return {}
 
 
-def _fields_without_schema(schema: Any) -> Iterator[str]:
+def _fields_without_schema(schema: object) -> Iterator[str]:
     """The path to the first field that has no JSON Schema of its own."""
     fields = getattr(schema, "model_fields", None) or getattr(schema, "__annotations__", None)
     for name, field in dict(fields or {}).items():
@@ -122,7 +122,7 @@ def _fields_without_schema(schema: Any) -> Iterator[str]:
             continue
 
 
-def _named(schema: Any) -> str:
+def _named(schema: object) -> str:
     return getattr(schema, "__name__", None) or repr(schema)[:80]
 
 
@@ -152,12 +152,12 @@ def _unknown_type(error: Exception) -> str:
 _NEEDED = sys.version_info < (3, 12)
 
 
-def pydantic_form(schema: Any) -> Any:
+def pydantic_form(schema: object) -> Any:
     """The schema with each ``typing.TypedDict`` in it made anew, or the schema itself."""
     return _rebuilt(schema, {}) if _NEEDED else schema
 
 
-def _rebuilt(schema: Any, made: dict[Any, Any]) -> Any:
+def _rebuilt(schema: object, made: dict[Any, Any]) -> Any:
     if typing.is_typeddict(schema):
         return made.get(schema) or _rebuilt_typed_dict(schema, made)
     args = get_args(schema)
@@ -169,7 +169,7 @@ def _rebuilt(schema: Any, made: dict[Any, Any]) -> Any:
     return _with_args(schema, fresh)
 
 
-def _with_args(schema: Any, args: tuple[Any, ...]) -> Any:
+def _with_args(schema: object, args: tuple[Any, ...]) -> Any:
     origin: Any = get_origin(schema)
     if origin is Annotated:
         form: Any = Annotated
@@ -205,7 +205,7 @@ def _wrapper(schema: Any, name: str, hint: Any) -> Any:
     return typing_extensions.Required if required else typing_extensions.NotRequired
 
 
-def _without_required(hint: Any) -> Any:
+def _without_required(hint: object) -> Any:
     """The hint without ``Required`` or ``NotRequired`` around it."""
     while get_origin(hint) in (typing_extensions.Required, typing_extensions.NotRequired):
         hint = get_args(hint)[0]

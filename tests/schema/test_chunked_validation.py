@@ -61,7 +61,7 @@ def test_it_lets_others_run_after_each_item(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_long_answer_is_validated_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prompture.schema.typed.LARGE_CHARS", 10)
+    monkeypatch.setattr("prompture.schema.pydantic_check.LARGE_CHARS", 10)
     one = source(Table)
     assert one.validate(GOOD) == Table.model_validate(GOOD)
     with pytest.raises(InvalidValue) as caught:

@@ -4,8 +4,16 @@
 builds only what is around the list.
 """
 
-from .items import ItemScanner
-from .machine import Expect, PartialJSONError, Path
+from .item_scanner import ItemScanner
+from .machine import Container, Expect, PartialJSONError, Path
 from .parser import PartialParser, Snapshot
 
-__all__ = ["Expect", "ItemScanner", "PartialJSONError", "PartialParser", "Path", "Snapshot"]
+__all__ = [
+    "Container",
+    "Expect",
+    "ItemScanner",
+    "PartialJSONError",
+    "PartialParser",
+    "Path",
+    "Snapshot",
+]

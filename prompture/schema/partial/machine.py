@@ -9,11 +9,12 @@ from typing import Any, Literal, TypeAlias
 from prompture.copying import PicklableError
 from prompture.schema.pointer import Segment
 from prompture.schema.pointer import pointer as pointer_of
+from prompture.types import JSONValue
 
 Path: TypeAlias = tuple[Segment, ...]
 """Keys and list indexes from the root; the root itself is ``()``."""
-Container: TypeAlias = dict[str, Any] | list[Any]
-Replaced: TypeAlias = list[tuple[Container, Segment, Any]]
+Container: TypeAlias = dict[str, JSONValue] | list[JSONValue]
+Replaced: TypeAlias = list[tuple[Container, Segment, JSONValue]]
 """What duplicate keys have replaced: the object, the key, and its value before."""
 
 Expect: TypeAlias = Literal["object", "array"]
@@ -126,7 +127,7 @@ class Machine:
         self.start: int | None = None
         self.end: int | None = None
         self.closing_tag = ""
-        self.holder: list[Any] = []
+        self.holder: list[JSONValue] = []
         self.top: Container = self.holder
         self.stack: list[Container] = [self.holder]
         self.keys: list[Segment] = []
@@ -201,7 +202,7 @@ class Machine:
         path = (*self.keys, self.key) if self.parts is not None else tuple(self.keys)
         return path[1:]  # without the holder's
 
-    def put(self, value: Any) -> None:
+    def put(self, value: object) -> None:
         """Set `value` where the machine stands."""
         top = self.top
         if type(top) is list:
@@ -214,7 +215,7 @@ class Machine:
             self.replaced.append((top, key, top[key]))  # type: ignore[index]
         top[key] = value  # type: ignore[index]
 
-    def settle(self, value: Any) -> None:
+    def settle(self, value: object) -> None:
         """Put a value that is final, and go on behind it."""
         top = self.top
         if type(top) is list:
@@ -266,7 +267,7 @@ class Machine:
         self.state = self.after
 
     @property
-    def root(self) -> Any:
+    def root(self) -> JSONValue:
         """The value so far, with the growing string as long as it is now; None before it."""
         if self.parts is not None:
             self.top[self.key] = "".join(self.parts)  # type: ignore[index]

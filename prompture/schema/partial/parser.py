@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+
+from prompture.types import JSONValue
 
 from . import grammar, prose
 from .machine import Container, Expect, Machine, PartialJSONError, Path, Replaced, closed
@@ -13,7 +14,7 @@ MAX_DEPTH = 200
 MAX_CHARS = 64 * 1024 * 1024
 
 
-_ABSENT: Any = object()
+_ABSENT: JSONValue = object()
 
 
 class Snapshot:
@@ -45,7 +46,7 @@ class Snapshot:
         self._length = length
         self._replaced = replaced
         self._mark = len(replaced)
-        self._cache: Any = _ABSENT
+        self._cache: JSONValue = _ABSENT
 
     @property
     def started(self) -> bool:
@@ -65,13 +66,13 @@ class Snapshot:
         return self._keys[1:]
 
     @property
-    def value(self) -> Any:
+    def value(self) -> JSONValue:
         """Plain JSON. Numbers, literals and keys that were cut are absent; strings are as grown."""
         if self._cache is _ABSENT:
             self._cache = self._copy_from(0)[0] if self.started else None
         return self._cache
 
-    def get(self, path: Path, default: Any = None) -> Any:
+    def get(self, path: Path, default: object = None) -> JSONValue:
         """The value at `path`, without copying open containers that are not part of it."""
         level, rest = self._leave_open_path((0, *path))
         if not rest:
@@ -117,7 +118,7 @@ class Snapshot:
         return copy
 
     @property
-    def root(self) -> Any:
+    def root(self) -> JSONValue:
         """The live value, which goes on growing; None before it begins."""
         return self._stack[0][0] if self.started else None  # type: ignore[index]
 
@@ -162,9 +163,9 @@ class Snapshot:
     def _grown(self) -> str:
         return "".join(self._parts or ())[: self._length]
 
-    def _copy_from(self, level: int) -> Any:
+    def _copy_from(self, level: int) -> JSONValue:
         """The container at `level` as it was, with copies of all that was open inside."""
-        child: Any = _ABSENT if self._parts is None else self._grown()
+        child: JSONValue = _ABSENT if self._parts is None else self._grown()
         for depth in range(len(self._stack) - 1, level - 1, -1):
             node = self._stack[depth]
             copy = _first(node, self._sizes[depth])
@@ -188,7 +189,7 @@ class Snapshot:
             return int(key) < size
         return len(node) == size or any(key == known for known in islice(node, size))
 
-    def _before(self, node: Container, key: str | int) -> Any:
+    def _before(self, node: Container, key: str | int) -> JSONValue:
         for holder, changed, old in self._replaced[self._mark :]:
             if holder is node and changed == key:
                 return old
@@ -201,7 +202,7 @@ def _first(node: Container, size: int) -> Container:
     return node.copy() if len(node) == size else dict(islice(node.items(), size))
 
 
-def _has(node: Any, key: str | int) -> bool:
+def _has(node: object, key: str | int) -> bool:
     if isinstance(node, list):
         return isinstance(key, int) and 0 <= key < len(node)
     return isinstance(node, dict) and key in node
@@ -230,7 +231,7 @@ class BaseParser:
         )
 
     @property
-    def value(self) -> Any:
+    def value(self) -> JSONValue:
         """The live value, the very object that grows: O(1), or the length of a growing string.
 
         None before the JSON begins. Do not change it; `snapshot()` gives one that stays.
@@ -268,7 +269,7 @@ class BaseParser:
         keys = (*machine.keys,) if parts is None else (*machine.keys, machine.key)
         return Snapshot((*machine.stack,), keys, parts, machine.length, machine.replaced)
 
-    def close(self) -> Any:
+    def close(self) -> JSONValue:
         """End the text and return the value.
 
         Raises PartialJSONError when it stopped being JSON, or is `incomplete`; `value` then

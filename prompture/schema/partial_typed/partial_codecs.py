@@ -42,7 +42,7 @@ class ContainerCodec:
 
     __slots__ = ("certain", "codec", "kind", "shape")
 
-    def __init__(self, codec: ValueCodec, shape: Shape, node: Any) -> None:
+    def __init__(self, codec: ValueCodec, shape: Shape, node: object) -> None:
         self.codec = codec = _certain(codec, node)
         self.certain = True
         self.shape = shape
@@ -70,7 +70,7 @@ class ContainerCodec:
             return key if key == _core_of(codec) else None
         return key
 
-    def entry(self, key: str | int, value: Any) -> tuple[str | int | None, Any]:
+    def entry(self, key: str | int, value: object) -> tuple[str | int | None, Any]:
         """The key and the restored value of a finished entry.
 
         The key is None where the restored container does not have the entry, the value ABSENT
@@ -118,7 +118,7 @@ class ContainerCodec:
             return codec.value, shape.inside(key)
         return SAME, shape.inside(key)
 
-    def _finished(self, key: str | int, value: Any) -> Any:
+    def _finished(self, key: str | int, value: object) -> Any:
         codec = self.codec
         if isinstance(codec, RecordCodec):
             field = codec.by_wire.get(str(key))
@@ -159,7 +159,7 @@ def _pair(codec: ValueCodec) -> ValueCodec:
     return _Pair(codec)
 
 
-def name_of_pair(pair: Any) -> str | None:
+def name_of_pair(pair: object) -> str | None:
     """The key of a {key, value}, None where it has none."""
     name = pair.get(KEY) if isinstance(pair, dict) else None
     return name if isinstance(name, str) else None
@@ -184,7 +184,7 @@ def _core_of(codec: ValueCodec) -> str | int:
     return VALUE if isinstance(codec, TaggedCodec) else 0
 
 
-def _certain(codec: ValueCodec, node: Any) -> ValueCodec:
+def _certain(codec: ValueCodec, node: object) -> ValueCodec:
     """The codec of a container that has begun: a union's branch, where it is certain by now."""
     while True:
         if isinstance(codec, Deferred):
@@ -211,7 +211,7 @@ def _is_same(codec: ValueCodec) -> bool:
     return is_identity(codec)
 
 
-def _branch(codec: UnionCodec, node: Any) -> ValueCodec | None:
+def _branch(codec: UnionCodec, node: object) -> ValueCodec | None:
     kind = kind_of(node)
     fit = [b.codec for b in codec.branches if kind in codec.wire.kinds(b.schema)]
     if len(fit) == 1:

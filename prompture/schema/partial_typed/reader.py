@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from prompture.schema.check import InvalidValue, Problem
-from prompture.schema.partial import Path, Snapshot
+from prompture.schema.partial import Container, Path, Snapshot
 from prompture.schema.partial_typed.partial_codecs import (
     MERGED,
     ContainerCodec,
@@ -53,7 +53,9 @@ class _OpenContainer:
         "shape",
     )
 
-    def __init__(self, node: Any, codec: ValueCodec, shape: Shape, place: ContainerCodec) -> None:
+    def __init__(
+        self, node: Container, codec: ValueCodec, shape: Shape, place: ContainerCodec
+    ) -> None:
         self.node = node
         self.codec = codec
         self.shape = shape
@@ -89,7 +91,7 @@ class _OpenContainer:
         for key in reversed([*islice(reversed(node), later, len(node) - seen)]):
             self._read(key, node[key])
 
-    def _read(self, key: str | int, value: Any) -> None:
+    def _read(self, key: str | int, value: object) -> None:
         place = self.place
         name, found = place.entry(key, value)
         if name is MERGED:
@@ -104,7 +106,7 @@ class _OpenContainer:
         self.names.append(name)
         self.found.append(found)
 
-    def _whole(self, shape: Shape, name: str | int, value: Any) -> Any:
+    def _whole(self, shape: Shape, name: str | int, value: object) -> Any:
         try:
             return shape.whole(value, self._siblings)
         except InvalidValue as error:
@@ -230,7 +232,9 @@ class _Assembler:
         except InvalidValue as error:
             return None, list(error.problems)
 
-    def _container(self, depth: int, node: Any, codec: ValueCodec, shape: Shape) -> _OpenContainer:
+    def _container(
+        self, depth: int, node: Container, codec: ValueCodec, shape: Shape
+    ) -> _OpenContainer:
         """What is kept of this container, made anew where it is another one than before."""
         place = None
         if depth < len(self._containers):
@@ -247,7 +251,7 @@ class _Assembler:
         return made
 
 
-def _assemble(levels: list[tuple[_OpenContainer, int]], keys: Path, child: Any) -> Any:
+def _assemble(levels: list[tuple[_OpenContainer, int]], keys: Path, child: object) -> Any:
     """The value, from the innermost open container outwards."""
     for depth in range(len(levels) - 1, -1, -1):
         container, size = levels[depth]
@@ -267,7 +271,7 @@ def _assemble(levels: list[tuple[_OpenContainer, int]], keys: Path, child: Any) 
 def _name(container: _OpenContainer, key: str | int) -> str | int | None:
     """The name of an entry that is open."""
     if container.place.kind == "pairs":
-        return name_of_pair(container.node[key])
+        return name_of_pair(container.node[key])  # type: ignore[index]
     return container.place.name_of(key)
 
 
@@ -306,7 +310,7 @@ class PartialReader:
         """The typed value so far, and what is wrong with its finished parts."""
         return self._typed.value(snapshot)
 
-    def names(self, path: Path, root: Any) -> Path:
+    def names(self, path: Path, root: object) -> Path:
         """A path of the answer as one of the restored value."""
         names: Path = ()
         for place, key, node in self._walk(path, root, forward=True):
@@ -315,7 +319,7 @@ class PartialReader:
                 names = (*names, name)
         return names
 
-    def keys(self, names: Path, root: Any) -> Path | None:
+    def keys(self, names: Path, root: object) -> Path | None:
         """The inverse of ``names``; None where the answer has no place of its own for it."""
         keys: Path = ()
         count = 0
@@ -327,7 +331,7 @@ class PartialReader:
         return keys if count == len(names) else None
 
     def _walk(
-        self, path: Path, root: Any, *, forward: bool
+        self, path: Path, root: object, *, forward: bool
     ) -> Iterator[tuple[ContainerCodec, Any, Any]]:
         """Each place on a path of the answer (or, backwards, of the restored value), with the
         key of the answer there, and the container."""

@@ -54,13 +54,13 @@ def shape_of(
 class _Compiler:
     """Walks a core schema as far as values lead it; definitions are looked up on the way."""
 
-    def __init__(self, by_name: bool | None, context: Any) -> None:
+    def __init__(self, by_name: bool | None, context: object) -> None:
         self._by_name = by_name
         self._context = context
         self._defs: dict[str, Any] = {}
         self._known: dict[str, Shape] = {}
 
-    def shape(self, core: Core, config: Any) -> Shape:
+    def shape(self, core: Core, config: object) -> Shape:
         """``config`` is that of the nearest model around, which its fields obey."""
         core = self._collect(core)
         if core["type"] == "definition-ref":
@@ -73,7 +73,7 @@ class _Compiler:
         make = _MAKERS.get(inner["type"])
         return make(self, inner, config, reader) if make else _leaf(inner, reader)
 
-    def later(self, core: Core, config: Any) -> Callable[[], Shape]:
+    def later(self, core: Core, config: object) -> Callable[[], Shape]:
         """The shape, compiled when first needed: schemas may contain themselves."""
         return cache(lambda: self.shape(core, config))
 
@@ -98,7 +98,7 @@ class _Compiler:
             else:
                 return core
 
-    def _reader(self, core: Core, config: Any) -> PartValidator:
+    def _reader(self, core: Core, config: object) -> PartValidator:
         return PartValidator(lambda: self._closed(core), config, self._by_name, self._context)
 
     def _closed(self, core: Core) -> Any:
@@ -109,7 +109,7 @@ class _Compiler:
             core = {"type": "definition-ref", "schema_ref": core["ref"]}
         return {"type": "definitions", "schema": core, "definitions": [*self._defs.values()]}
 
-    def model(self, core: Core, config: Any, reader: PartValidator) -> Shape:
+    def model(self, core: Core, config: object, reader: PartValidator) -> Shape:
         cls, config = core["cls"], core.get("config")
         inner = self._bare(core["schema"])
         if core.get("root_model"):
@@ -129,7 +129,7 @@ class _Compiler:
             _enter(fields, name, field, shape)
         return Named(reader, fields, model_builder(cls, names))
 
-    def dataclass(self, core: Core, config: Any, reader: PartValidator) -> Shape:
+    def dataclass(self, core: Core, config: object, reader: PartValidator) -> Shape:
         cls, config = core["cls"], core.get("config") or config
         inner = self._bare(core["schema"])
         if inner["type"] != "dataclass-args":
@@ -140,36 +140,36 @@ class _Compiler:
         kept = [f["name"] for f in inner["fields"] if not f.get("init_only")]
         return Named(reader, fields, lambda values, _: dataclass_of(cls, kept, values))
 
-    def typed_dict(self, core: Core, config: Any, reader: PartValidator) -> Shape:
+    def typed_dict(self, core: Core, config: object, reader: PartValidator) -> Shape:
         config = core.get("config") or config
         fields: dict[str, tuple[str, Shape]] = {}
         for name, field in core["fields"].items():
             _enter(fields, name, field, _Later(self.later(field["schema"], config)))
         return Named(reader, fields, lambda values, extra: {**values, **extra})
 
-    def listed(self, core: Core, config: Any, reader: PartValidator) -> Shape:
+    def listed(self, core: Core, config: object, reader: PartValidator) -> Shape:
         items = core.get("items_schema")
         return Listed(reader, self.later(items, config) if items else lambda: PLAIN)
 
-    def keyed(self, core: Core, config: Any, reader: PartValidator) -> Shape:
+    def keyed(self, core: Core, config: object, reader: PartValidator) -> Shape:
         values = core.get("values_schema")
         return Keyed(reader, self.later(values, config) if values else lambda: PLAIN)
 
-    def union(self, core: Core, config: Any, reader: PartValidator) -> Shape:
+    def union(self, core: Core, config: object, reader: PartValidator) -> Shape:
         branches = [c[0] if isinstance(c, tuple) else c for c in core["choices"]]
         kinds = [self._bare(branch)["type"] for branch in branches]
 
-        def pick(node: Any) -> Shape | None:
+        def pick(node: object) -> Shape | None:
             wanted = _OBJECTS if isinstance(node, dict) else _LISTS
             fit = [b for b, kind in zip(branches, kinds, strict=True) if kind in wanted]
             return self.shape(fit[0], config) if len(fit) == 1 else None
 
         return Branched(reader, pick, words="str" in kinds)
 
-    def tagged(self, core: Core, config: Any, reader: PartValidator) -> Shape:
+    def tagged(self, core: Core, config: object, reader: PartValidator) -> Shape:
         key, choices = core["discriminator"], core["choices"]
 
-        def pick(node: Any) -> Shape | None:
+        def pick(node: object) -> Shape | None:
             tag = node.get(key) if isinstance(key, str) and isinstance(node, dict) else None
             found = choices.get(tag) if isinstance(tag, (str, int)) else None
             return self.shape(found, config) if isinstance(found, Mapping) else None
@@ -185,16 +185,16 @@ class _Later(Shape):
     def __init__(self, made: Callable[[], Shape]) -> None:
         self._made = made
 
-    def settle(self, node: Any) -> Shape:
+    def settle(self, node: object) -> Shape:
         return self._made().settle(node)
 
     def inside(self, key: str | int) -> Shape:
         return self._made().inside(key)
 
-    def whole(self, value: Any, siblings: Siblings) -> Any:
+    def whole(self, value: object, siblings: Siblings) -> Any:
         return self._made().whole(value, siblings)
 
-    def begun(self, parts: Any) -> Any:
+    def begun(self, parts: object) -> Any:
         return self._made().begun(parts)
 
     def growing(self, text: str) -> Any:

@@ -22,7 +22,7 @@ class Shape:
 
     __slots__ = ()
 
-    def settle(self, node: Any) -> Shape:
+    def settle(self, node: object) -> Shape:
         """The same, of what is certain once the container there has begun (a union's branch)."""
         return self
 
@@ -30,12 +30,12 @@ class Shape:
         """The shape under a key of the container."""
         return PLAIN
 
-    def whole(self, value: Any, siblings: Siblings) -> Any:
+    def whole(self, value: object, siblings: Siblings) -> Any:
         """The typed value of a complete one, beside those of its container that were complete
         before it. Raises InvalidValue."""
         return value
 
-    def begun(self, parts: Any) -> Any:
+    def begun(self, parts: object) -> Any:
         """A container that is not complete, of the typed values in it so far; ABSENT where it
         is not certain what it will be."""
         return parts
@@ -54,7 +54,7 @@ class PartValidator:
     __slots__ = ("_by_name", "_config", "_made", "_schema", "context")
 
     def __init__(
-        self, schema: Callable[[], Any], config: Any, by_name: bool | None, context: Any
+        self, schema: Callable[[], Any], config: object, by_name: bool | None, context: object
     ) -> None:
         self._schema = schema
         self.context = context
@@ -68,7 +68,7 @@ class PartValidator:
             self._made = schema_validator(self._schema(), self._config)
         return self._made
 
-    def read(self, value: Any) -> Any:
+    def read(self, value: object) -> Any:
         """Read as JSON is: a date is a string. Raises InvalidValue."""
         read, by_name, context = self.validator.validate_json, self._by_name, self.context
         return checked(
@@ -76,7 +76,7 @@ class PartValidator:
         )
 
 
-def checked(validate: Callable[[], Any], value: Any) -> Any:
+def checked(validate: Callable[[], Any], value: object) -> Any:
     """What ``validate`` returns. Raises InvalidValue, whatever it raised.
 
     A validator may look at fields that are not there yet, and fail in any way it likes.
@@ -90,7 +90,7 @@ def checked(validate: Callable[[], Any], value: Any) -> Any:
         raise InvalidValue([Problem("", message, "unchecked")]) from error
 
 
-def _text(value: Any) -> bytes:
+def _text(value: object) -> bytes:
     return to_json(value, inf_nan_mode="constants")
 
 
@@ -103,10 +103,10 @@ class Typed(Shape):
         self._reader = reader
         self._words = words
 
-    def whole(self, value: Any, siblings: Siblings) -> Any:
+    def whole(self, value: object, siblings: Siblings) -> Any:
         return self._reader.read(value)
 
-    def begun(self, parts: Any) -> Any:
+    def begun(self, parts: object) -> Any:
         return ABSENT
 
     def growing(self, text: str) -> Any:
@@ -125,7 +125,7 @@ class Listed(Typed):
     def inside(self, key: str | int) -> Shape:
         return self._item()
 
-    def begun(self, parts: Any) -> Any:
+    def begun(self, parts: object) -> Any:
         return parts
 
 
@@ -159,7 +159,7 @@ class Named(Typed):
         found = self.fields.get(str(key))
         return found[1] if found else PLAIN
 
-    def begun(self, parts: Any) -> Any:
+    def begun(self, parts: object) -> Any:
         if not isinstance(parts, dict):
             return ABSENT
         fields = self.fields
@@ -193,19 +193,19 @@ class Member(Typed):
         self._name = name
         self._names = names
 
-    def settle(self, node: Any) -> Shape:
+    def settle(self, node: object) -> Shape:
         return self._inner.settle(node)
 
     def inside(self, key: str | int) -> Shape:
         return self._inner.inside(key)
 
-    def begun(self, parts: Any) -> Any:
+    def begun(self, parts: object) -> Any:
         return self._inner.begun(parts)
 
     def growing(self, text: str) -> Any:
         return self._inner.growing(text)
 
-    def whole(self, value: Any, siblings: Siblings) -> Any:
+    def whole(self, value: object, siblings: Siblings) -> Any:
         names = self._names
         known = {names[key][0]: found for key, found in siblings().items() if key in names}
         assign, context = self._owner.validator.validate_assignment, self._owner.context
@@ -229,7 +229,7 @@ class Branched(Typed):
         super().__init__(reader, words=words)
         self._pick = pick
 
-    def settle(self, node: Any) -> Shape:
+    def settle(self, node: object) -> Shape:
         found = self._pick(node)
         return self if found is None else found.settle(node)
 
@@ -244,14 +244,14 @@ class Rooted(Typed):
         self._inner = inner
         self._build = build
 
-    def settle(self, node: Any) -> Shape:
+    def settle(self, node: object) -> Shape:
         settled = self._inner.settle(node)
         return self if settled is self._inner else Rooted(self._reader, settled, self._build)
 
     def inside(self, key: str | int) -> Shape:
         return self._inner.inside(key)
 
-    def begun(self, parts: Any) -> Any:
+    def begun(self, parts: object) -> Any:
         held = self._inner.begun(parts)
         return held if held is ABSENT else self._build(held)
 

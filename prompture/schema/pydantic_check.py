@@ -32,7 +32,7 @@ class _Validators:
 
     __slots__ = ("_adapter", "_config", "_made")
 
-    def __init__(self, adapter: TypeAdapter[Any], config: Any) -> None:
+    def __init__(self, adapter: TypeAdapter[Any], config: object) -> None:
         self._adapter = adapter
         self._config = config
         self._made: dict[tuple[str, bool], Any] = {}
@@ -82,7 +82,7 @@ class TypedChecker:
         hides = bool(config and config.get("hide_input_in_errors"))
         self._withhold = hides or traits.hides_input or _mentions_secret(json_schema)
 
-    def bound(self, context: Any) -> TypedChecker:
+    def bound(self, context: object) -> TypedChecker:
         """The same, for validators that are to see this context."""
         other = copy(self)
         other._context, other._shape = context, None
@@ -113,7 +113,7 @@ class TypedChecker:
                 return self._checked(text, yields=True)
         return self._checked(text, yields=False)
 
-    def validate(self, value: Any) -> Any:
+    def validate(self, value: object) -> Any:
         return self.validate_json(to_json(value))
 
     def _checked(self, text: str | bytes, *, yields: bool) -> Any:
@@ -148,7 +148,7 @@ class TypedChecker:
         # `from None`: Pydantic's error prints the document.
         raise problems_of(refusal, lambda: _loaded(text), withhold=self._withhold) from None
 
-    def _exactly(self, text: str | bytes, found: Any) -> Any:
+    def _exactly(self, text: str | bytes, found: object) -> Any:
         plain = text.decode() if isinstance(text, bytes) else text
         text_with_marks = marked(plain)
         if text_with_marks is None:
@@ -165,7 +165,7 @@ def _loaded(text: str | bytes) -> Any:
     return json.loads(text)
 
 
-def _mentions_secret(node: Any) -> bool:
+def _mentions_secret(node: object) -> bool:
     if isinstance(node, Mapping):
         return node.get("format") == "password" or any(map(_mentions_secret, node.values()))
     return isinstance(node, list) and any(map(_mentions_secret, node))
@@ -203,7 +203,7 @@ class _Traits:
 _NAMED = frozenset({"model-fields", "typed-dict", "dataclass-args"})
 
 
-def _refuse_awaitable(validator: Any) -> None:
+def _refuse_awaitable(validator: object) -> None:
     """Nobody awaits a validator: its coroutine would stand in the place of the value."""
     if iscoroutinefunction(validator) or isasyncgenfunction(validator):
         name = getattr(validator, "__qualname__", repr(validator))
