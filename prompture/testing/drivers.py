@@ -16,6 +16,7 @@ from prompture.drivers.inprocess import (
     NO_CODEC,
     AsyncInProcessDriver,
     EngineCall,
+    InProcessBase,
     InProcessDriver,
 )
 from prompture.drivers.provider import Features, Provider
@@ -73,24 +74,34 @@ def completion_of(answer: Any, request: Request) -> Completion:
 _FREE = Usage(requests=1, reported=True)
 
 
-class _Scripted(CostMixin):
-    """What the four drivers share: the requests they got, and the prices."""
+class _Scripted(CostMixin, InProcessBase):
+    """What the four drivers share: the function, the requests they got, and the prices."""
 
     provider = ROW
-    requests: list[Request]
-    prices: Rates | None
+
+    def __init__(
+        self,
+        function: Function,
+        *,
+        model: str = "scripted",
+        prices: Rates | None = None,
+        chunk_chars: int = 8,
+        **settings: Any,
+    ) -> None:
+        super().__init__(model, **settings)
+        if not callable(function):
+            raise given.wrong("function", "a function of a Request", function)
+        if prices is not None and not isinstance(prices, Rates):
+            raise given.wrong("prices", "catalog.Rates(...)", prices)
+        self.requests: list[Request] = []
+        self.prices = prices
+        self._function = function
+        self._chunk_chars = given.count(chunk_chars, "chunk_chars") or 1
 
     def price(
         self, usage: Usage, *, answered: str = "", asked: str = "", at: float | None = None
     ) -> Cost:
         return LOCAL if self.prices is None else cost_of(usage, self.prices, model=asked)
-
-    def _set_up(self, prices: Rates | None, chunk_chars: int) -> None:
-        self.requests = []
-        if prices is not None and not isinstance(prices, Rates):
-            raise given.wrong("prices", "catalog.Rates(...)", prices)
-        self.prices = prices
-        self._chunk_chars = given.count(chunk_chars, "chunk_chars") or 1
 
 
 def _cut(completion: Completion, size: int) -> Generator[Delta | Completion, None, None]:
@@ -113,19 +124,6 @@ class FunctionDriver(_Scripted, InProcessDriver):
     ``requests`` records every request. ``prices`` (``catalog.Rates``) put a price on the usage
     of the Completions it returns. ``chunk_chars`` is how finely streams are cut.
     """
-
-    def __init__(
-        self,
-        function: Function,
-        *,
-        model: str = "scripted",
-        prices: Rates | None = None,
-        chunk_chars: int = 8,
-        **settings: Any,
-    ) -> None:
-        super().__init__(model, **settings)
-        self._set_up(prices, chunk_chars)
-        self._function = _callable(function)
 
     def _remake(self) -> None:
         super()._remake()
@@ -157,19 +155,6 @@ class _Engine:
 class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
     """An async FunctionDriver. The function, which may be a coroutine function, runs in the event
     loop, not in a thread."""
-
-    def __init__(
-        self,
-        function: Function,
-        *,
-        model: str = "scripted",
-        prices: Rates | None = None,
-        chunk_chars: int = 8,
-        **settings: Any,
-    ) -> None:
-        super().__init__(model, **settings)
-        self._set_up(prices, chunk_chars)
-        self._function = _callable(function)
 
     # Not by an engine as its sync twin: that would run the function in a worker thread, where
     # a coroutine function has no event loop.
@@ -212,12 +197,6 @@ async def _wait_for_meters(call: Call) -> None:
     while call.wait:
         await asyncio.sleep(call.wait)
         call.begin()
-
-
-def _callable(function: Function) -> Function:
-    if not callable(function):
-        raise given.wrong("function", "a function of a Request", function)
-    return function
 
 
 def _script(answers: Iterable[object]) -> Function:

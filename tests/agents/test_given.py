@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import pickle
 import stat
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 
 from prompture import Agent, Conversation, tool
+from prompture.agents.agent import AgentOptions, RequestOptions, RunOptions
 from prompture.agents.events import Final, ToolFinished, ToolStarted
 from prompture.agents.mcp import MCPServer
 from prompture.errors import ConfigurationError, SchemaError
+from prompture.given import request_options
 from prompture.testing import ScriptedDriver
 from prompture.types import ToolCall, user
 
@@ -51,6 +54,19 @@ def test_wrong_options_are_refused_at_once(options: dict[str, Any], words: str) 
     with pytest.raises(ConfigurationError, match=words) as caught:
         Agent(ScriptedDriver([]), **options)
     assert not isinstance(caught.value, SchemaError)
+
+
+def test_the_typed_options_are_the_keywords() -> None:
+    keywords = set(inspect.signature(Agent.__init__).parameters) - {"self", "model", "output"}
+    assert set(AgentOptions.__annotations__) == keywords - {"options"} | {
+        *RequestOptions.__annotations__
+    }
+    shared = {"self", "model", "system", "max_history_tokens", "summary_model", "options", "tools"}
+    assert set(inspect.signature(Conversation.__init__).parameters) == shared
+    assert set(AgentOptions.__annotations__) - {"tools", "instructions"} == {
+        *RunOptions.__annotations__
+    }
+    assert isinstance(request_options(dict.fromkeys(RequestOptions.__annotations__)), dict)
 
 
 def test_one_tool_alone_is_a_tool() -> None:
