@@ -106,9 +106,10 @@ class AnthropicStream(EventFolding):
         slot = self._slots.get(_index(event, len(self._blocks) - 1))
         if slot is None:
             return
-        block = self._blocks[slot]
         self._emit_input(slot, deltas)
-        self._fill(slot, block)
+        self._blocks[slot] = self._filled(slot)
+        for key in (*_TEXTS.values(), "input"):
+            self._pieces.pop((slot, key), None)
 
     def _emit_input(self, slot: int, deltas: list[Delta]) -> None:
         """Emit the input that stood in the block's start, where no piece of it came."""
@@ -122,22 +123,24 @@ class AnthropicStream(EventFolding):
             self._emit_input(slot, deltas)
         self._calls.flush(deltas, final=True)
 
-    def _fill(self, slot: int, block: dict[str, Any]) -> None:
-        """Put the pieces that came for a block into it."""
-        for key in ("text", "thinking", "content"):
-            if pieces := self._pieces.pop((slot, key), None):
+    def _filled(self, slot: int) -> dict[str, Any]:
+        """A block with the pieces that came for it."""
+        block = dict(self._blocks[slot])
+        for key in _TEXTS.values():
+            if pieces := self._pieces.get((slot, key)):
                 block[key] = (block.get(key) or "") + "".join(pieces)
-        pieces = self._pieces.pop((slot, "input"), [])
+        pieces = self._pieces.get((slot, "input"), [])
         # Some servers begin with an empty object, and send the real one behind it.
         first = next((n for n, piece in enumerate(pieces) if piece.strip()), 0)
         rest = "".join(pieces[first + 1 :])
         raw = rest if rest.strip() and pieces[first].strip() == "{}" else "".join(pieces)
         if not raw.strip():
-            return
+            return block
         parsed, raw, _ = read_arguments(raw)
         block["input"] = parsed or {}
         if parsed is None:
             block[UNPARSED] = raw
+        return block
 
     def _amend(self, event: JSON) -> None:
         for key, value in section(event, "delta").items():
@@ -154,13 +157,7 @@ class AnthropicStream(EventFolding):
 
     def _whole(self) -> dict[str, Any]:
         """The message so far; asking for it changes nothing."""
-        blocks = []
-        for slot, block in enumerate(self._blocks):
-            copy = dict(block)
-            pieces = dict(self._pieces)
-            self._fill(slot, copy)
-            self._pieces = pieces
-            blocks.append(copy)
+        blocks = [self._filled(slot) for slot in range(len(self._blocks))]
         return {**self._message, "content": blocks}
 
     def _so_far(self) -> Completion:

@@ -211,7 +211,7 @@ class OpenAIChatStream(EventFolding):
     def _tool(self, part: JSON, deltas: list[Delta]) -> None:
         custom = part.get("custom")
         free = isinstance(custom, Mapping)
-        function = custom if free else function_of(part)
+        function: JSON = custom if isinstance(custom, Mapping) else function_of(part)
         self._calls.add(
             deltas,
             place=part.get("index"),

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from prompture.errors import ConfigurationError, ProtocolError
+from prompture.types import JSON
 from prompture.wire.loading import UnreadableJSON, load_json
 from prompture.wire.secrets import excerpt, scrub
 
@@ -129,12 +130,12 @@ Exchange: TypeAlias = Generator[HTTPRequest | Sleep | Work, HTTPResponse | None,
 each response (or thrown a TransportError), and returns what it was for."""
 
 
-def post_json(url: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> HTTPRequest:
+def post_json(url: str, headers: Mapping[str, str], body: JSON) -> HTTPRequest:
     """A POST with a JSON body. Raises ValueError for NaN, infinities and what is no JSON."""
     return HTTPRequest("POST", url, {"content-type": "application/json", **headers}, dump(body))
 
 
-def dump(body: Any) -> bytes:
+def dump(body: object) -> bytes:
     """Compact UTF-8 JSON; what UTF-8 cannot encode (lone surrogates) becomes ``?``.
 
     Large texts are encoded piece by piece: another thread may run in between.
@@ -155,7 +156,7 @@ def dump(body: Any) -> bytes:
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def _is_large(value: Any) -> bool:
+def _is_large(value: object) -> bool:
     """Whether a long text lies in a list of turns, in a part of one, or in a part's source."""
     if type(value) is str:
         return len(value) > LARGE_CHARS

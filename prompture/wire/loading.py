@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from json import JSONDecoder
-from typing import Any
+from typing import Any, NoReturn
 
 DEPTH_LIMIT = 200  # as in pydantic-core's parser
 """Objects and lists within each other, at most."""
@@ -83,7 +83,7 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _constant(name: str) -> Any:
+def _constant(name: str) -> NoReturn:
     raise UnreadableJSON(f"{name} is no number in JSON")
 
 
@@ -96,7 +96,7 @@ def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     """As JSON: 1 is not true."""
     return bool(one == other and json.dumps(one) == json.dumps(other))
 
@@ -125,7 +125,7 @@ def _decoder(
     )
 
 
-def _bound(value: Any) -> None:
+def _bound(value: object) -> None:
     """Raise where the value is nested too deeply for those who walk it after us."""
     level = [value] if isinstance(value, (dict, list)) else []
     depth = 0
@@ -165,7 +165,7 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def shape(value: Any) -> str:
+def shape(value: object) -> str:
     """What a JSON value is, for an error that may quote neither a document nor a key."""
     if isinstance(value, Mapping):
         names = [key for key in value if isinstance(key, str) and _PLAIN_NAME(key)]
