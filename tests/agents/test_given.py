@@ -18,7 +18,6 @@ from prompture.agents.agent import AgentOptions, RequestOptions, RunOptions
 from prompture.agents.events import Final, ToolFinished, ToolStarted
 from prompture.agents.mcp import MCPServer
 from prompture.errors import ConfigurationError, SchemaError
-from prompture.given import request_options
 from prompture.testing import ScriptedDriver
 from prompture.types import ToolCall, user
 
@@ -66,7 +65,17 @@ def test_the_typed_options_are_the_keywords() -> None:
     assert set(AgentOptions.__annotations__) - {"tools", "instructions"} == {
         *RunOptions.__annotations__
     }
-    assert isinstance(request_options(dict.fromkeys(RequestOptions.__annotations__)), dict)
+    numbers = {"temperature": 0.5, "max_tokens": 9, "top_p": 0.5, "seed": 1, "timeout": 5.0}
+    others = {
+        "reasoning": "low",
+        "cache": True,
+        "parallel_tools": True,
+        "metadata": {},
+        "extra": {},
+    }
+    agent = Agent(ScriptedDriver([]), **numbers, **others)
+    assert {*numbers, *others} == {*RequestOptions.__annotations__}
+    assert (agent._base.seed, agent._base.parallel_tools) == (1, True)
 
 
 def test_one_tool_alone_is_a_tool() -> None:
