@@ -1,4 +1,4 @@
-"""Time grows with the text, not with its square: a hostile megabyte takes seconds at most."""
+"""Time grows with the text, not with its square."""
 
 import time
 
@@ -42,8 +42,8 @@ HOSTILE = [
 def test_a_hostile_text_takes_bounded_time(piece: str) -> None:
     schema = Everything.model_json_schema()
     began = time.process_time()
-    extract(schema, piece * (150_000 // len(piece)))
-    assert time.process_time() - began < 5
+    extract(schema, piece * (50_000 // len(piece)))
+    assert time.process_time() - began < 2  # a second for the rest: a square takes minutes
 
 
 @pytest.mark.parametrize(

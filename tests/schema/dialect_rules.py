@@ -148,19 +148,33 @@ LOOSE_WORDS = OPENAI_WORDS | set(
 )
 
 
-def subschemas(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every schema in a rewritten schema, with its path; a boolean counts as none."""
+Found = list[tuple[str, dict[str, Any]]]
+_walked: list[tuple[Any, Found]] = []
+
+
+def subschemas(schema: Any) -> Found:
+    """Every schema in a rewritten schema, with its path; a boolean counts as none.
+
+    A dozen rules look through one schema after another, so the last walk is kept."""
+    if not _walked or _walked[0][0] is not schema:
+        found: Found = []
+        _walk(schema, "", found)
+        _walked[:] = [(schema, found)]
+    return _walked[0][1]
+
+
+def _walk(schema: Any, path: str, found: Found) -> None:
     if not isinstance(schema, dict):
         return
-    yield path, schema
+    found.append((path, schema))
     for word in ("properties", "$defs"):
         for name, sub in schema.get(word, {}).items():
-            yield from subschemas(sub, f"{path}/{word}/{name}")
+            _walk(sub, f"{path}/{word}/{name}", found)
     for word in ("items", "additionalProperties"):
-        yield from subschemas(schema.get(word), f"{path}/{word}")
+        _walk(schema.get(word), f"{path}/{word}", found)
     for word in ("anyOf", "allOf", "oneOf", "prefixItems"):
         for i, sub in enumerate(schema.get(word, ())):
-            yield from subschemas(sub, f"{path}/{word}/{i}")
+            _walk(sub, f"{path}/{word}/{i}", found)
 
 
 def native(schema: Any) -> Any:
@@ -543,4 +557,5 @@ RULES: dict[str, Rule] = {
 
 def broken(schema: dict[str, Any], dialect: str) -> list[str]:
     """The rules of the dialect that the schema breaks."""
+    _walked.clear()  # the schema may have been changed since
     return list(RULES[dialect](schema))
