@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from prompture import ground
+from prompture.extraction.grounding.placing import Placing
 from prompture.types import Span
 
 TEXT = (
@@ -386,3 +387,28 @@ def test_the_corpus_is_grounded_and_false_values_are_not(
     )
     assert measured["share"] >= least
     assert measured["false_share"] <= 0.005
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "found"),
+    [("4", "Paper size A4", False), ("3", "in Q3 2024", True), ("12", "EUR12 a month", True)],
+)
+def test_digits_of_a_code_are_no_figure(value: str, text: str, found: bool) -> None:
+    assert bool(ground(value, text)) is found
+
+
+class Counted(dict[Any, Any]):
+    """A dict that counts how often it is asked."""
+
+    asked = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.asked += 1
+        return super().__getitem__(key)
+
+
+def test_the_leaves_of_a_large_object_are_placed_in_linear_work() -> None:
+    value = {f"k{i}": f"v{i}" for i in range(3000)}
+    places = Counted({(key,): (Span(9 * i, 9 * i + 5),) for i, key in enumerate(value)})
+    assert len(Placing("", places).settled(value)) == 3000
+    assert places.asked < 3000 * 20

@@ -48,54 +48,12 @@ _CODE_BEFORE = re.compile(r"[^\W_]+(?:[-/][^\W_]+)*\Z")
 _CODE = re.compile(r"[^\W_]+(?:[-/][^\W_]+)*")
 _REACH = 40
 _BEFORE_FIGURES = frozenset(
-    [
-        "x",
-        "no",
-        "nr",
-        "nos",
-        "art",
-        "p",
-        "pp",
-        "v",
-        "q",
-        "h",
-        "fy",
-        "rs",
-        "rm",
-        "usd",
-        "eur",
-        "gbp",
-        "chf",
-        "jpy",
-        "cny",
-        "inr",
-        "aud",
-        "cad",
-        "sgd",
-        "myr",
-        "hkd",
-        "nzd",
-        "sek",
-        "nok",
-        "dkk",
-        "pln",
-        "czk",
-        "huf",
-        "brl",
-        "mxn",
-        "zar",
-        "krw",
-        "thb",
-        "idr",
-        "php",
-        "us",
-        "a",
-        "c",
-        "s",
-        "hk",
-        "nz",
-    ]
+    "x no nr nos art p pp v q h fy c s us hk nz"
+    " rs rm usd eur gbp chf jpy cny inr aud cad sgd myr hkd nzd sek nok dkk pln czk huf brl mxn zar"
+    " krw thb idr php".split()
 )
+"""Short words that may stand right before digits without making a code of them: v2, q3, EUR5.
+Not so "a": the 4 of A4 is no figure."""
 _TIED = frozenset("-./:,'@&+#")
 
 

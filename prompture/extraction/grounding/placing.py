@@ -1,9 +1,10 @@
-"""Which of its places each value has, decided for all values together.
+"""Choose one of its places for each value, for all values together.
 
 The values of one object stand near each other. The items of a list stand in the order of the
 text, each at a place of its own; the rows of a list of objects likewise, each with its values
-around it. Costs are logarithms of distances, so that near is much better than far and far is much
-the same as farther.
+around it. A cost is the logarithm of a distance in characters, so that near is much better than
+far, and far is about as bad as farther. The other costs below are in the same unit. They were
+chosen by ``scripts/eval_grounding.py``: change one only with its figures at hand.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from prompture.extraction.grounding.spans import (
     Places,
     RankedSpans,
     cheapest,
+    cheapest_path,
     is_ordered,
     narrowed_to,
 )
@@ -36,19 +38,38 @@ _DEEPEST = 40
 """Lists nested deeper are taken for parts of one object."""
 
 _BACKWARDS = 3.0
+"""An item stands before the item that it follows in the list."""
 _UNORDERED = 0.5
+"""The same, where the items that stand in one place only are out of order themselves."""
 _LATER = 1.0
+"""Any place but the first, where nothing else speaks for one."""
 _SHARED = 8.0
+"""Two items of a list stand at one place."""
 _USED = 3.0
+"""Another row of the list has this place of the same value."""
 _OUTSIDE = 2.0
+"""A value of a row stands outside the row."""
 _INSIDE_ANOTHER = 1.5
+"""The place is a part of a longer value that stands nowhere else."""
+_NOT_VERBATIM = 4.0
+"""For each whole point that the score lacks."""
 _LINE = 0.7
+"""For each line's end between two places, up to four."""
 _FAR = 8.0
-_WITNESSES = 5
+"""A leaf has no place at all to be near to."""
+_MOST_NEIGHBOURS = 5
+"""Leaves that a place is weighed by, before any of its object is placed."""
+
+Bounds = tuple[float, float]
+"""First and last character of the stretch of text that a value is expected in."""
 
 
 class Placing:
-    """Chooses the places of a value's leaves. ``places`` are each leaf's, in the text's order."""
+    """Chooses the places of a value's leaves.
+
+    ``places`` are those of each leaf, in the order of the text. Leaves with equal values share
+    one tuple of places, so its ``id`` is that of the value.
+    """
 
     def __init__(self, text: str, places: Mapping[Path, Places]) -> None:
         self._places = places
@@ -61,17 +82,16 @@ class Placing:
         self._settle(value, (), near=(), within=None, used=None)
         return {path: self._chosen[path].marked() for path in self._places if path in self._chosen}
 
-    # One value: an object, a list or a leaf.
-
     def _settle(
         self,
         value: JSONValue,
         path: Path,
         *,
         near: Sequence[Span],
-        within: tuple[int, int] | None,
+        within: Bounds | None,
         used: dict[int, set[int]] | None,
     ) -> None:
+        """Place one value: an object, a list or a leaf. See ``_object`` for the arguments."""
         leaves, lists = self._parts(value, path)
         sure = [
             spans[0]
@@ -114,13 +134,15 @@ class Placing:
         *,
         near: Sequence[Span],
         sure: list[Span],
-        within: tuple[int, int] | None,
+        within: Bounds | None,
         used: dict[int, set[int]] | None,
     ) -> list[Span]:
         """Place the leaves of one object, the clearest first, each near those placed before.
-        ``used`` counts, for the rows of one list, by the identity of a value's places.
 
-        ``near`` is what the object itself is near to, ``sure`` are places of its lists' items."""
+        ``near`` is what the object itself is near to, ``sure`` are places of its lists' items.
+        ``used`` are, for the rows of one list, the starts that earlier rows took, by the ``id`` of
+        a value's places.
+        """
         placed: list[Span] = []
         order = sorted(
             (p for p in leaves if p not in self._chosen),
@@ -132,8 +154,10 @@ class Placing:
         for path in order:
             spans = self._places[path]
             taken = used.get(id(spans), set()) if used is not None else set()
-            candidates = self._around(spans, [*(placed or known), *sure[:6]] or near)
-            witnesses = [self._places[p] for p in order if p != path][:_WITNESSES]
+            candidates = self._around(spans, [*(placed or known)[-12:], *sure[:6]] or near)
+            # Of the first few only: an object may have thousands of leaves.
+            others = [p for p in order[: _MOST_NEIGHBOURS + 1] if p != path]
+            neighbours = [self._places[p] for p in others[:_MOST_NEIGHBOURS]]
 
             def cost(span: Span) -> float:
                 paid = self._quality(span) + _USED * (span.start in taken)  # noqa: B023
@@ -143,7 +167,7 @@ class Placing:
                     return paid + self._nearest(span, context)
                 if outer:
                     paid += 0.5 * self._nearest(span, outer)
-                return paid + self._support(span, witnesses)  # noqa: B023
+                return paid + self._support(span, neighbours)  # noqa: B023
 
             later = 0.0 if near else _LATER
             choice = cheapest(candidates, cost, later=later)
@@ -156,7 +180,7 @@ class Placing:
 
     def _around(self, spans: Places, context: Sequence[Span]) -> Places:
         """The places worth weighing: of many, the first ones and those next to the context."""
-        if len(spans) <= 64:
+        if len(spans) <= 64:  # all of few
             return spans
         kept = dict.fromkeys(range(16))
         for other in context[-12:]:
@@ -172,12 +196,14 @@ class Placing:
         path: Path,
         *,
         near: Near,
-        within: tuple[int, int] | None,
+        within: Bounds | None,
     ) -> list[Span]:
+        """Place the items in the order of the text, then what else the rows among them hold.
+        Gives the places of the items' heads."""
         heads = self._heads(items, path)
         places = [self._places[h] if h is not None else () for h, _ in heads]
         narrowed = narrowed_to(places, within)
-        support = [witnesses for _, witnesses in heads]
+        support = [neighbours for _, neighbours in heads]
 
         ordered = is_ordered(places)
         backwards = _BACKWARDS if ordered else _UNORDERED
@@ -190,7 +216,9 @@ class Placing:
                 paid += (0.3 if len(items) > 1 else 1.0) * self._nearest(span, near)
             return paid
 
-        chosen = self._path_through(narrowed, cost, backwards=backwards)
+        # The whole list is placed at once: an item placed alone would take the place of another.
+        step = partial(self._step, backwards=backwards)
+        chosen = cheapest_path(narrowed, cost, step)
         taken = {span for span in chosen if span is not None}
         for index, (head, _) in enumerate(heads):
             span = chosen[index]
@@ -232,9 +260,10 @@ class Placing:
         chosen: Sequence[Span | None],
         *,
         near: Sequence[Span],
-        within: tuple[int, int] | None,
+        within: Bounds | None,
     ) -> None:
-        """Place the other values of each item around its head, between its neighbours' heads."""
+        """Place the other values of each item around its head, between the heads of the items
+        before and after it."""
         used: dict[int, set[int]] = {}
         for index, item in enumerate(items):
             if not isinstance(item, (Mapping, list)):
@@ -250,15 +279,16 @@ class Placing:
                 item,
                 (*path, index),
                 near=(head,) if head is not None else near,
-                within=bounds,  # type: ignore[arg-type]
+                within=bounds,
                 used=used,
             )
 
     def _heads(self, items: list[JSONValue], path: Path) -> list[tuple[Path | None, list[Places]]]:
-        """For each item the leaf that stands for it, and the places of its other leaves.
+        """For each item its head, and the places of some of its other leaves.
 
-        The leaf is the same field in all items, if most have it: the one that stands in the
-        fewest places."""
+        The head is the leaf whose place stands for the item's: the same field in all items, if
+        most have it, and the one that stands in the fewest places.
+        """
         found: list[dict[Path, Path]] = []
         counts: dict[Path, float] = {}
         for index, item in enumerate(items):
@@ -272,6 +302,7 @@ class Placing:
             found.append({p[depth:]: p for p in leaves})
             for p in leaves:
                 key = p[depth:]
+                # A field that most items have wins over a rare one: each counts at least 0.5.
                 counts[key] = counts.get(key, 0.0) + 6.0 - min(5.5, math.log2(len(self._places[p])))
         heads: list[tuple[Path | None, list[Places]]] = []
         for leaves_of in found:
@@ -280,45 +311,8 @@ class Placing:
                 continue
             head = max(leaves_of, key=lambda key: counts[key])
             others = [self._places[p] for key, p in leaves_of.items() if key != head]
-            heads.append((leaves_of[head], sorted(others, key=len)[:_WITNESSES]))
+            heads.append((leaves_of[head], sorted(others, key=len)[:_MOST_NEIGHBOURS]))
         return heads
-
-    def _path_through(
-        self,
-        candidates: Sequence[Places],
-        cost: Callable[[int, Span], float],
-        *,
-        backwards: float,
-    ) -> list[Span | None]:
-        """One candidate for each item so that the whole is cheapest."""
-        layers: list[tuple[int, list[float], list[int]]] = []
-        for index, spans in enumerate(candidates):
-            if not spans:
-                continue
-            own = [cost(index, span) for span in spans]
-            if not layers:
-                layers.append((index, [c + i * 1e-4 for i, c in enumerate(own)], []))
-                continue
-            previous, totals, _ = layers[-1]
-            sums: list[float] = []
-            links: list[int] = []
-            for span, paid in zip(spans, own, strict=True):
-                best, link = math.inf, 0
-                for at, other in enumerate(candidates[previous]):
-                    total = totals[at] + self._step(other, span, backwards)
-                    if total < best - 1e-9:
-                        best, link = total, at
-                sums.append(best + paid)
-                links.append(link)
-            layers.append((index, sums, links))
-        chosen: list[Span | None] = [None] * len(candidates)
-        link = -1
-        for index, sums, links in reversed(layers):
-            if link < 0:
-                link = min(range(len(sums)), key=sums.__getitem__)
-            chosen[index] = candidates[index][link]
-            link = links[link] if links else -1
-        return chosen
 
     def _weighed(
         self,
@@ -328,17 +322,17 @@ class Placing:
         *,
         margin: float,
     ) -> RankedSpans:
-        """The place chosen and what else might have been."""
+        """The place that the list chose for an item, and the next best for that item alone."""
         rest = cheapest((s for s in spans if s != best), cost, most=MOST_SPANS - 1)
         own = cost(best)
-        # What is cheaper for this item alone is dearer for the list.
+        # What is cheaper for this item alone is dearer for the list, so it counts as a tie.
         costs = (own, *(max(own, c) for c in rest.costs))
         return RankedSpans((best, *rest.spans), costs, margin)
 
     # What places cost.
 
     def _step(self, span: Span, after: Span, backwards: float) -> float:
-        """From one item of a list to the next."""
+        """What it costs to go from one item of a list to the next."""
         if after.start >= span.end:
             return self._gap(span.end, after.start)
         if after.end <= span.start:
@@ -346,6 +340,7 @@ class Placing:
         return _SHARED
 
     def _distance(self, span: Span, other: Span) -> float:
+        """The cost of the distance of two places, in whatever order. 0 where they overlap."""
         if other.start >= span.end:
             return self._gap(span.end, other.start)
         if other.end <= span.start:
@@ -353,18 +348,20 @@ class Placing:
         return 0.0
 
     def _nearest(self, span: Span, near: Near) -> float:
+        """The cost of the distance to the nearest of some places. There must be one."""
         return min(self._distance(span, other) for other in near.beside(span))
 
     def _gap(self, start: int, end: int) -> float:
+        """The cost of the text between two places."""
         lines = 0
         if self._line_ends and end > start:
             lines = bisect_left(self._line_ends, end) - bisect_left(self._line_ends, start)
         return math.log1p(end - start) + _LINE * min(lines, 4)
 
-    def _support(self, span: Span, witnesses: Sequence[Places]) -> float:
-        """How far the nearest places of other leaves are."""
+    def _support(self, span: Span, neighbours: Sequence[Places]) -> float:
+        """How far the nearest places of other leaves are, which have not been chosen yet."""
         paid = 0.0
-        for spans in witnesses:
+        for spans in neighbours:
             at = bisect_left(spans, span.start, key=lambda other: other.start)
             paid += min(
                 (self._distance(span, other) for other in spans[max(0, at - 1) : at + 1]),
@@ -374,4 +371,4 @@ class Placing:
 
     def _quality(self, span: Span) -> float:
         """What a place lacks: it is not verbatim, or it is a part of another value."""
-        return 4.0 * (1.0 - span.score) + _INSIDE_ANOTHER * self._sole.holds(span)
+        return _NOT_VERBATIM * (1.0 - span.score) + _INSIDE_ANOTHER * self._sole.holds(span)

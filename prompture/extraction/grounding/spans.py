@@ -1,4 +1,4 @@
-"""Sets of places: of one value by cost, near to others, inside others, and those of a list worth weighing."""
+"""Sets of spans: ranked by cost, searched by nearness and containment, narrowed for a list."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ Path = tuple[str | int, ...]
 Places = tuple[Span, ...]
 
 MOST_SPANS = 5
+"""Of a value, so many spans are given."""
 MARGIN = 0.25
+"""Two places of a value whose costs differ by less are equally good."""
 ITEM_MARGIN = 1.0
-"""Two places whose costs differ by less are equally good: for a value among others of its object,
-and for an item that may as well be another mention in the same stretch of the list."""
+"""The same for an item of a list, which may be another mention in the same stretch of text."""
+_REACH = 4000
+"""A longer value is not looked for around a span: it would make the search slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Near:
         insort(self.spans, span, key=_start)
 
     def beside(self, span: Span) -> list[Span]:
+        """The spans that begin last before this one, and first at or after it."""
         at = bisect_left(self.spans, span.start, key=_start)
         return self.spans[max(0, at - 1) : at + 1]
 
@@ -68,6 +72,7 @@ class Cover:
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self._spans = sorted({(s.start, s.end) for s in spans})
+        # The greatest end of each span and all before it: behind it, no search need go back.
         self._reach: list[int] = []
         for _, end in self._spans:
             self._reach.append(max(end, self._reach[-1]) if self._reach else end)
@@ -82,7 +87,7 @@ class Cover:
             start, end = self._spans[at]
             if end >= span.end and end - start > span.end - span.start:
                 return True
-            if start < span.start - 4000:
+            if start < span.start - _REACH:
                 return False
         return False
 
@@ -94,8 +99,8 @@ def cheapest(
     most: int = MOST_SPANS,
     later: float = 0.0,
 ) -> RankedSpans:
-    """The cheapest places. ``later`` is paid by all but the first, and is no reason to call a
-    choice sure."""
+    """The cheapest places. All but the first pay ``later``, in the ranking only: where nothing
+    else sets two places apart, they stay ambiguous."""
     ranked = heapq.nsmallest(
         most,
         ((cost(span), i, span) for i, span in enumerate(spans)),
@@ -104,12 +109,57 @@ def cheapest(
     return RankedSpans(tuple(s for _, _, s in ranked), tuple(c for c, _, _ in ranked))
 
 
-def narrowed_to(places: Sequence[Places], within: tuple[int, int] | None) -> list[Places]:
+def cheapest_path(
+    candidates: Sequence[Places],
+    cost: Callable[[int, Span], float],
+    step: Callable[[Span, Span], float],
+) -> list[Span | None]:
+    """One candidate for each item so that the whole list is cheapest (None for an item that
+    has none). ``cost`` is a candidate's own, ``step`` that of going from one to the next.
+
+    A shortest path, layer by layer: items x candidates² steps, so narrow the candidates first.
+    """
+    # Of each layer: the item, the cost of the best path to each candidate, and where it
+    # comes from in the layer before.
+    layers: list[tuple[int, list[float], list[int]]] = []
+    for index, spans in enumerate(candidates):
+        if not spans:
+            continue
+        own = [cost(index, span) for span in spans]
+        if not layers:
+            # Of equal first places, the earliest in the text.
+            layers.append((index, [c + i * 1e-4 for i, c in enumerate(own)], []))
+            continue
+        previous, totals, _ = layers[-1]
+        sums: list[float] = []
+        links: list[int] = []
+        for span, paid in zip(spans, own, strict=True):
+            best, link = math.inf, 0
+            for at, other in enumerate(candidates[previous]):
+                total = totals[at] + step(other, span)
+                if total < best - 1e-9:  # not for a rounding error of the sum
+                    best, link = total, at
+            sums.append(best + paid)
+            links.append(link)
+        layers.append((index, sums, links))
+    chosen: list[Span | None] = [None] * len(candidates)
+    link = -1
+    for index, sums, links in reversed(layers):
+        if link < 0:
+            link = min(range(len(sums)), key=sums.__getitem__)
+        chosen[index] = candidates[index][link]
+        link = links[link] if links else -1
+    return chosen
+
+
+def narrowed_to(places: Sequence[Places], within: tuple[float, float] | None) -> list[Places]:
     """For each item the candidates worth weighing: those between the items that have one place
     only, and of very many as many as the list's length allows."""
+    # Weighing takes items x candidates² steps.
     most = max(6, min(48, 20_000 // max(1, len(places))))
     bounds = _bounds(places)
-    seen: dict[int, int] = {}
+    # The nth item of equal value begins at its nth place: the first ones are others' places.
+    earlier: dict[int, int] = {}
     narrowed: list[Places] = []
     for spans, (low, high) in zip(places, bounds, strict=True):
         if len(spans) <= 1:
@@ -120,8 +170,8 @@ def narrowed_to(places: Sequence[Places], within: tuple[int, int] | None) -> lis
         first = bisect_left(spans, low, key=lambda span: span.start)
         last = bisect_left(spans, high, key=lambda span: span.start)
         region = spans[first:last] or spans
-        skip = seen.get(id(spans), 0)
-        seen[id(spans)] = skip + 1
+        skip = earlier.get(id(spans), 0)
+        earlier[id(spans)] = skip + 1
         if len(region) > most:
             begin = min(max(0, skip - first), len(region) - most)
             region = region[begin : begin + most]
@@ -136,23 +186,25 @@ def is_ordered(places: Sequence[Places]) -> bool:
 
 
 def _bounds(places: Sequence[Places]) -> list[tuple[float, float]]:
-    """For each item the places of the items before and after it that stand in one place only;
-    those out of order are left aside."""
+    """For each item the start of the item before it, and of the item after it, that stand in one
+    place only. Of these, the longest ascending run counts; those out of order are left aside."""
     sole = [(i, spans[0].start) for i, spans in enumerate(places) if len(spans) == 1]
+    # Patience sorting: tails[n] is the least start that an ascending run of n + 1 items has at
+    # its end, last_of[n] the item there, and links lead back through the run.
     tails: list[int] = []
-    ends: list[int] = []
+    last_of: list[int] = []
     links: list[int] = []
     for at, (_, start) in enumerate(sole):
         length = bisect_left(tails, start)
         if length == len(tails):
             tails.append(start)
-            ends.append(at)
+            last_of.append(at)
         else:
             tails[length] = start
-            ends[length] = at
-        links.append(ends[length - 1] if length else -1)
+            last_of[length] = at
+        links.append(last_of[length - 1] if length else -1)
     kept: dict[int, int] = {}
-    at = ends[-1] if ends else -1
+    at = last_of[-1] if last_of else -1
     while at >= 0:
         kept[sole[at][0]] = sole[at][1]
         at = links[at]
