@@ -1,5 +1,5 @@
-"""Where a number stands, however it is printed: 1.234,56; 1 234,56; 1'234.56; 1,23,456.78; ١٢٣;
-(5.00); 2.5 million; 1,200円."""
+"""Find a number, however it is printed: 1.234,56; 1 234,56; 1'234.56; 1,23,456.78; ١٢٣; (5.00);
+2.5 million; 1,200円."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ _POWERS = {word: power for power, words in _SCALES.items() for word in words.spl
 _SCALE = re.compile(r"[ \u00a0]?([^\W\d_]{1,11})")
 _CODE_BEFORE = re.compile(r"[^\W\d_]+\Z")
 _MOST = 4000
+"""So many places of one number are kept."""
 _LONGEST = 400
 """More digits than this are no number that anyone printed."""
 
@@ -74,6 +75,7 @@ class Figures:
                 continue
             for value, at, stop, score in self._readings(start, end, values):
                 spans = index.setdefault(value, [])
+                # Both patterns may find one number; its places come in the text's order.
                 if len(spans) < _MOST and not any(s.start == at for s in spans[-4:]):
                     kind = "exact" if self._printed[at:stop] == str(value) else "normalised"
                     spans.append(Span(at, stop, kind, score))
@@ -87,6 +89,7 @@ class Figures:
         if known is None:
             found: dict[Decimal, float] = {}
             if len(body) <= _LONGEST and _key_of(body) in self._keys:
+                # The decimal mark of the text first; a table in another style may stand in it.
                 for which, weight in ((mark, 1.0), (".", 0.9), (",", 0.9)):
                     value = read_decimal(body, mark=which)
                     if value is not None:

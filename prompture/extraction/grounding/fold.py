@@ -26,6 +26,7 @@ _SAME = {
     "ı": "i",
     "İ": "i",
 }
+_RAISED = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNPRINTED = frozenset(
     "\u00ad\u034f\u061c\u0640\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff\ufe0e\ufe0f"
@@ -47,14 +48,16 @@ _RUN = re.compile(r"[^\W_]*")
 _CODE_BEFORE = re.compile(r"[^\W_]+(?:[-/][^\W_]+)*\Z")
 _CODE = re.compile(r"[^\W_]+(?:[-/][^\W_]+)*")
 _REACH = 40
-_BEFORE_FIGURES = frozenset(
-    "x no nr nos art p pp v q h fy c s us hk nz"
-    " rs rm usd eur gbp chf jpy cny inr aud cad sgd myr hkd nzd sek nok dkk pln czk huf brl mxn zar"
-    " krw thb idr php".split()
+"""A word or code is looked at so far: what goes on longer is cut, which bounds the work."""
+_BEFORE_FIGURES_WORDS = (
+    "x no nr nos art p pp v q h fy c s us hk nz rs rm usd eur gbp chf jpy cny inr aud cad sgd"
+    " myr hkd nzd sek nok dkk pln czk huf brl mxn zar krw thb idr php"
 )
+_BEFORE_FIGURES = frozenset(_BEFORE_FIGURES_WORDS.split())
 """Short words that may stand right before digits without making a code of them: v2, q3, EUR5.
 Not so "a": the 4 of A4 is no figure."""
 _TIED = frozenset("-./:,'@&+#")
+"""Marks that tie a single character to the next: the A of A-7, the 5 of 5:30."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,6 @@ def _rank(character: str) -> int:
     return 0 if character.isascii() else unicodedata.combining(character)
 
 
-_RAISED = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
 @lru_cache(maxsize=8192)
 def _folded(character: str) -> str:
     if character in _SAME:
@@ -168,7 +168,7 @@ def _folded(character: str) -> str:
     if digit is not None:
         return str(digit)
     if unicodedata.decomposition(character).startswith(("<fraction>", "<circle>")):
-        return character
+        return character  # ½ is not 12, and ① is no 1
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
     return "".join(_SAME.get(c, c) for c in folded) or character
 
@@ -250,6 +250,7 @@ def ends_whole(text: str, start: int, end: int) -> bool:
             return False  # can't
         return not (beyond.isdigit() and (len(run) == 1 or _has_digit(run)))
     if beyond in ".," and tail[1:2].isdigit():
+        # 12 is cut out of 12.5 and 12,500; 2024 is whole in "2024,25 pages".
         return beyond == "," and len(run) >= 4 and "." not in text[start:end]
     if beyond.isalpha() and not is_unspaced(beyond):
         more = _run(tail)

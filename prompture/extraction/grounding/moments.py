@@ -1,4 +1,4 @@
-"""Where a date, a month or a time stands, however it is printed."""
+"""Find a date, a month or a time, however it is printed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _NEAR = 24
 """A time belongs to a date that ends or begins at most so many characters away."""
 
 Key = tuple[int, int, int | None]
+"""Hour, minute, second; None for a time printed without seconds."""
 
 
 class Moments:
@@ -68,9 +69,10 @@ class Moments:
         index: dict[str, dict[tuple[int, int], Span]] = {}
         printed = list(find_dates(self._text))
         first = day_first(self._text, printed)
+        # Scores of day first and of month first, by what the other dates of the text show.
         likely = {None: (0.9, 0.9), True: (0.95, 0.7), False: (0.7, 0.95)}[first]
-        # A line's end within a date; the text with its line ends is read as well, because what
-        # ends one line may seem to begin the date of the next.
+        # The text is read twice, because a date may go on in the next line: as it is, and as one
+        # line. Read as one line alone, the end of a line could seem to begin the next one's date.
         for found in (*printed, *find_dates(_one_line(self._text))):
             scores = (0.95, 0.0) if found.other is None else likely
             for score, day in zip(scores, (found.value, found.other), strict=True):

@@ -1,4 +1,4 @@
-"""Where words stand that a value gives with a slip: a letter more, less, other or swapped.
+"""Find the words of a value that has a slip: a letter more, less, other or swapped.
 
 Words are compared whole. A word with a digit, a negation and a mark such as % must be the same;
 any other may differ in one letter inside it, if it is no word of the text itself. A word that
@@ -16,116 +16,33 @@ from prompture.extraction.grounding.fold import Folded, fold_words
 from prompture.types import Span
 
 CUTOFF = 0.88
+"""The least share of letters that must be the same."""
 LEAST = 8
 MOST = 2000
 """Values of fewer or more characters are not looked for approximately."""
 
 _GAP = 2
+"""So many articles in a row may be left out."""
 _MOST_PIVOTS = 300
+"""So many places of the rarest word are tried."""
 _TOKEN = re.compile(
     r"(?:(?<!\w)[-+])?\d[^\W_]*(?:[.,:/'-][^\W_]+)*"
     r"|[^\W\d_\u0300-\u036f][^\W\d_]*[\u0300-\u036f]?(?:[^\W\d_]|[\u0300-\u036f])*"
     r"(?:'[^\W\d_]+|[-./]?\d[^\W_]*(?:[-./]?[^\W_]+)*)?"
     r"|[%‰°$€£¥₹<>=≤≥±+§]"
 )
-_NEGATIONS = frozenset(
-    [
-        "no",
-        "not",
-        "non",
-        "nor",
-        "never",
-        "none",
-        "without",
-        "cannot",
-        "neither",
-        "nobody",
-        "nothing",
-        "unless",
-        "except",
-        "excluding",
-        "false",
-        "denies",
-        "denied",
-        "negative",
-        "nicht",
-        "kein",
-        "keine",
-        "keinen",
-        "keinem",
-        "keiner",
-        "ohne",
-        "nie",
-        "weder",
-        "pas",
-        "sans",
-        "aucun",
-        "aucune",
-        "jamais",
-        "ni",
-        "sin",
-        "nunca",
-        "ninguna",
-        "ningun",
-        "ninguno",
-        "não",
-        "sem",
-        "nem",
-        "niet",
-        "geen",
-        "zonder",
-        "senza",
-        "mai",
-        "нет",
-        "не",
-        "без",
-        "ni",
-        "nie",
-        "bez",
-        "ej",
-        "inte",
-        "utan",
-        "ikke",
-        "uden",
-    ]
+_NEGATIONS_WORDS = (
+    "no not non nor never none without cannot neither nobody nothing unless except excluding"
+    " false denies denied negative nicht kein keine keinen keinem keiner ohne nie weder pas"
+    " sans aucun aucune jamais ni sin nunca ninguna ningun ninguno não sem nem niet geen"
+    " zonder senza mai нет не без bez ej inte utan ikke uden"
 )
-_LIGHT = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "and",
-        "de",
-        "la",
-        "le",
-        "les",
-        "du",
-        "des",
-        "der",
-        "die",
-        "das",
-        "den",
-        "dem",
-        "del",
-        "el",
-        "los",
-        "las",
-        "da",
-        "do",
-        "di",
-        "y",
-        "e",
-        "et",
-        "und",
-        "&",
-        "il",
-        "lo",
-        "i",
-        "van",
-        "von",
-    ]
+_NEGATIONS = frozenset(_NEGATIONS_WORDS.split())
+_LIGHT_WORDS = (
+    "a an the of and de la le les du des der die das den dem del el los las da do di y e et"
+    " und & il lo i van von"
 )
+_LIGHT = frozenset(_LIGHT_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +129,7 @@ class Nearly:
         }
         if not counts:
             return
+        # From the rarest word, the longest of equals: it stands in the fewest places to try.
         pivot = min(counts, key=lambda i: (counts[i], -len(wanted[i])))
         chars = sum(map(len, wanted))
         places = [at for word in options[pivot] for at in self._at[word]][:_MOST_PIVOTS]
@@ -267,7 +185,7 @@ class Nearly:
 
 def _is_slip(word: str, other: str) -> bool:
     """Whether two words of one first letter differ in one letter inside, or in a last "s"."""
-    if word in (other + "s",) or other == word + "s":
+    if word == other + "s" or other == word + "s":
         return True
     length = min(len(word), len(other))
     if max(len(word), len(other)) < 5:
@@ -279,6 +197,6 @@ def _is_slip(word: str, other: str) -> bool:
     while tail < length - head and word[-1 - tail] == other[-1 - tail]:
         tail += 1
     a, b = word[head : len(word) - tail], other[head : len(other) - tail]
-    if tail == 0 or head == 0:
+    if tail == 0 or head == 0:  # the first and the last letter are no slip: ill, bill
         return False
     return max(len(a), len(b)) <= 1 or (len(a) == len(b) == 2 and a == b[::-1])
