@@ -335,9 +335,16 @@ def request_options(values: Mapping[str, object]) -> dict[str, Any]:
 
 def check_request(request: Request) -> None:
     """Raise ConfigurationError where a field of a Request is none. Absent ones are skipped."""
-    for value, (name, plain) in zip(_values(request), _PLAIN, strict=True):
-        if value is not plain and not (plain is _NO_KEYS and value == {}):
-            _CHECKS[name](value, name)
+    # Most calls leave all but the model alone; telling that at once is a third of the time.
+    if (
+        type(request.model) is not str
+        or request.extra != {}
+        or request.metadata != {}
+        or not all(map(operator.is_, _often_usual(request), _USUAL_VALUES))
+    ):
+        for value, (name, usual) in zip(_values(request), _PLAIN, strict=True):
+            if value is not usual and not (usual is _NO_KEYS and value == {}):
+                _CHECKS[name](value, name)
 
 
 def hide_keys(options: dict[str, object]) -> None:
@@ -388,3 +395,6 @@ _USUAL = {
 _PLAIN = tuple((name, _USUAL.get(name)) for name in _CHECKS)
 """Each field with the value that needs no look."""
 _values = operator.attrgetter(*_CHECKS)
+_OFTEN_USUAL = tuple(name for name in _CHECKS if name not in ("model", "metadata", "extra"))
+_often_usual = operator.attrgetter(*_OFTEN_USUAL)
+_USUAL_VALUES = tuple(_USUAL.get(name) for name in _OFTEN_USUAL)

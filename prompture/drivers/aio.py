@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -136,22 +135,21 @@ class HttpxTransport:
 
     async def send(self, request: HTTPRequest) -> HTTPResponse:
         """One request, one response. Raises TransportError and ProtocolError."""
-        limits = _Limits(request.timeout)
+        limits = TimeLimits(request.timeout)
         pool: _Pool | None = None
-        handed_on = False
+        response: HTTPResponse | None = None
         try:
-            pool = await self._taken(request)
-            async with limits.bound():
-                response = await self._open(pool, request, limits)
-                if request.stream and response.status_code < 300:
-                    chunks = self._chunks(response, pool, request.url, limits)
-                    handed_on = True
-                    return HTTPResponse(response.status_code, _headers(response), achunks=chunks)
-                try:
-                    body = await self._body(response)
-                finally:
-                    await response.aclose()
-            return HTTPResponse(response.status_code, _headers(response), body)
+            if self._client is None:
+                pool = _pool((await self._loop()).pools, request.url)
+                pool.take()
+            else:
+                self._require_usable_client()
+            if limits.until is None:  # a context of nothing costs more than a header
+                response = await self._exchanged(pool, request, limits)
+            else:
+                async with asyncio.timeout(deadline.left(limits.until)):
+                    response = await self._exchanged(pool, request, limits)
+            return response
         except PromptureError:
             raise
         except (
@@ -159,27 +157,36 @@ class HttpxTransport:
         ) as exc:  # httpx2, httpcore2, ssl and the loop each have errors of their own
             failure = exc
         finally:
-            if pool and not handed_on:
+            # Whoever reads the pieces of a stream gives its place in the pool back.
+            if pool and (response is None or response.achunks is None):
                 pool.in_flight -= 1
         # Outside of the handler, or the failure would be the error's context.
         error = failed_before(failure, request) or self._error(failure, request.url, limits)
         raise error from cause_of(failure, request.url)
 
-    async def _taken(self, request: HTTPRequest) -> _Pool | None:
-        """A pool with a place for the request; None where the client is the caller's own."""
-        if self._client is not None:
-            if self._stale:
-                raise ConfigurationError(
-                    "the client that was given was used before a fork, and its connections are "
-                    "the parent's: make it, and the driver, in the child"
-                )
-            self._used = True
-            return None
-        pool = _pool((await self._loop()).pools, request.url)
-        pool.take()
-        return pool
+    async def _exchanged(
+        self, pool: _Pool | None, request: HTTPRequest, limits: TimeLimits
+    ) -> HTTPResponse:
+        response = await self._open(pool, request, limits)
+        status, headers = response.status_code, _headers(response)
+        if request.stream and status < 300:
+            chunks = self._chunks(response, pool, request.url, limits)
+            return HTTPResponse(status, headers, achunks=chunks)
+        try:
+            body = await self._body(response)
+        finally:
+            await response.aclose()
+        return HTTPResponse(status, headers, body)
 
-    async def _open(self, pool: _Pool | None, request: HTTPRequest, limits: _Limits) -> Any:
+    def _require_usable_client(self) -> None:
+        if self._stale:
+            raise ConfigurationError(
+                "the client that was given was used before a fork, and its connections are "
+                "the parent's: make it, and the driver, in the child"
+            )
+        self._used = True
+
+    async def _open(self, pool: _Pool | None, request: HTTPRequest, limits: TimeLimits) -> Any:
         if pool is None:
             return await _by_client(self._client, request, dict(request.headers), limits)
         url, host = self._target(request.url)
@@ -204,7 +211,7 @@ class HttpxTransport:
             url,
             headers=headers,
             stream=httpx2.ByteStream(request.body),
-            extensions={"timeout": limits.of_httpx()},
+            extensions={"timeout": _timeouts(limits)},
         )
         return await pool.transport.handle_async_request(built)
 
@@ -248,7 +255,7 @@ class HttpxTransport:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _chunks(
-        self, response: Any, pool: _Pool | None, url: str, limits: _Limits
+        self, response: Any, pool: _Pool | None, url: str, limits: TimeLimits
     ) -> AsyncIterator[bytes]:
         read, born = 0, forks.count()
         failure: Exception | None = None
@@ -259,7 +266,7 @@ class HttpxTransport:
                     if limits.until is None:  # a context of nothing costs more than the piece
                         chunk = await anext(pieces)
                     else:
-                        async with limits.bound():
+                        async with asyncio.timeout(deadline.left(limits.until)):
                             chunk = await anext(pieces)
                 except StopAsyncIteration:
                     break
@@ -348,29 +355,21 @@ def _made(client: Any, max_bytes: int) -> HttpxTransport:
     return HttpxTransport(client, max_bytes=max_bytes)
 
 
-class _Limits(TimeLimits):
-    __slots__ = ()
-
-    def of_httpx(self) -> dict[str, float | None]:
-        return {"connect": self.connect, "read": self.read, "write": self.read, "pool": self.read}
-
-    def bound(self) -> AbstractAsyncContextManager[Any]:
-        """Ends what is awaited inside with TimeoutError when the whole must be over."""
-        return _UNBOUND if self.until is None else asyncio.timeout(deadline.left(self.until))
-
-
-_UNBOUND = nullcontext()
+def _timeouts(limits: TimeLimits) -> dict[str, float | None]:
+    """The limits in httpx2's words."""
+    read = limits.read
+    return {"connect": limits.connect, "read": read, "write": read, "pool": read}
 
 
 async def _by_client(
-    client: Any, request: HTTPRequest, headers: dict[str, str], limits: _Limits
+    client: Any, request: HTTPRequest, headers: dict[str, str], limits: TimeLimits
 ) -> Any:
     built = client.build_request(
         request.method,
         request.url,
         headers=headers,
         content=request.body,
-        extensions={"timeout": limits.of_httpx()},
+        extensions={"timeout": _timeouts(limits)},
     )
     return await client.send(built, stream=True, follow_redirects=False)
 

@@ -95,10 +95,15 @@ class Watching:
     def __init__(self) -> None:
         self._tokens: list[tuple[Meter, object]] = []
 
+    def __bool__(self) -> bool:
+        return bool(self._tokens)
+
     @property
     def blocks(self) -> bool:
         """Whether calling them may wait."""
-        return any(getattr(each, "blocks", False) for each, _ in self._tokens)
+        return bool(self._tokens) and any(
+            getattr(each, "blocks", False) for each, _ in self._tokens
+        )
 
     def ask(self, request: Request, driver: BaseDriver) -> Request:
         """The request as they let it pass. Raises what ``before`` raises."""
@@ -175,7 +180,8 @@ def blocks() -> bool:
     """Whether asking the meters of this context may wait."""
     if not _started and os.environ.get("PROMPTURE_LEDGER"):
         return True  # the ledger will be opened
-    return any(getattr(each, "blocks", False) for each in active())
+    meters = active()
+    return bool(meters) and any(getattr(each, "blocks", False) for each in meters)
 
 
 def who() -> tuple[int, int]:

@@ -22,27 +22,24 @@ _FIELDS = {
     for field in ("limit", "remaining", "reset")
 }
 """A header's name to its place among the spellings of a field, of which the first wins."""
-_PREFIXES = ("x-ratelimit", "anthropic-ratelimit", "modelscope-ratelimit")
 
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
-    """What the headers say, or None where they say nothing."""
+    """What the headers say, their names in lower case; None where they say nothing."""
+    ranks: dict[str, int] = {}
     found: dict[str, Any] = {}
-    for name in headers:
-        if name.startswith(_PREFIXES) and (known := _FIELDS.get(name)) is not None:
+    for name, text in headers.items():
+        if (known := _FIELDS.get(name)) is not None:
             rank, key = known
-            if key not in found or rank < found[key][0]:
-                found[key] = (rank, headers[name])
-    if not found:
-        return None
-    read: dict[str, Any] = {
-        key: _seconds(text, headers) if key.endswith("reset") else _count(text)
-        for key, (_, text) in found.items()
-    }
-    return RateLimits(**read)
+            if rank <= ranks.get(key, rank):
+                ranks[key] = rank
+                found[key] = _seconds(text, headers) if key.endswith("reset") else _count(text)
+    return RateLimits(**found) if found else None
 
 
 def _count(text: str) -> int | None:
+    if text.isdecimal() and len(text) < 18:
+        return int(text)
     try:
         return int(float(text))
     except (ValueError, OverflowError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from http.client import HTTPResponse as HTTPResponse11
 from typing import Any, TypeVar
 
@@ -173,7 +174,7 @@ class RequestsTransport:
             assert_same_host=False,
             preload_content=False,
             decode_content=False,
-            timeout=urllib3.Timeout(connect=limits.connect, read=limits.read),
+            timeout=_timeout(limits.connect, limits.read),
         )
         return _Straight(raw)
 
@@ -323,6 +324,12 @@ class _Limits(TimeLimits):
         # None where the connection will be closed after this answer.
         if (sock := getattr(getattr(raw, "connection", None), "sock", None)) is not None:
             sock.settimeout(left if self.read is None else min(self.read, left))
+
+
+@lru_cache(16)
+def _timeout(connect: float | None, read: float | None) -> urllib3.Timeout:
+    # urllib3 checks the numbers anew for each; it takes a copy for itself.
+    return urllib3.Timeout(connect=connect, read=read)
 
 
 class _Straight:
