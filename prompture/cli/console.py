@@ -55,13 +55,13 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True, **style: Any) ->
     click.echo(click.style(text, **style) if style else text, err=err, nl=nl)
 
 
-def json_text(value: Any, *, indent: int | None = None) -> str:
+def json_text(value: object, *, indent: int | None = None) -> str:
     r"""JSON for people and programs: other scripts as they are, control characters as ``\u``."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return _OBEYED.sub(lambda c: c[0] if c[0] == "\n" else f"\\u{ord(c[0]):04x}", text)
 
 
-def write_json(stream: TextIO, value: Any, *, indent: int | None = None) -> None:
+def write_json(stream: TextIO, value: object, *, indent: int | None = None) -> None:
     """Write JSON and a line end; in ASCII where the stream's encoding lacks a character."""
     text = json_text(value, indent=indent) + "\n"
     if not writable(stream, text):  # a Windows code page, or half a surrogate pair

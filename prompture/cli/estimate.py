@@ -12,9 +12,11 @@ import click
 from prompture.cli.console import echo, print_table, write_json
 from prompture.cli.extract import text_of
 from prompture.cli.schema import schema_of
-from prompture.extraction.estimate import Estimate
+from prompture.extraction.estimate import Counting, Estimate
 from prompture.extraction.extractor import Extractor
+from prompture.extraction.inputs import Content
 from prompture.money import add_usd, format_usd, short_usd
+from prompture.types import JSON
 
 _COLUMNS = ("model", "files", "input", "output", "low $", "likely $", "high $", "price from")
 
@@ -37,7 +39,7 @@ def command(
     files: tuple[str, ...],
     schema: str,
     models: tuple[str, ...],
-    count: Any,
+    count: Counting,
     style: str,
     **options: Any,
 ) -> None:
@@ -59,8 +61,12 @@ def command(
 
 
 def _estimate_all(
-    schema: Any, texts: Sequence[Any], model: str | None, count: Any, options: dict[str, Any]
-) -> dict[str, Any]:
+    schema: Any,
+    texts: Sequence[Content],
+    model: str | None,
+    count: Counting,
+    options: dict[str, Any],
+) -> JSON:
     extractor: Extractor[Any] = Extractor(schema, model=model, **options)
     found = [extractor.estimate(text, count=count) for text in texts]
     return {
@@ -79,11 +85,11 @@ def _sum(estimates: Sequence[Estimate], end: str) -> Decimal | None:
     return None if None in amounts else add_usd(amounts)
 
 
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
+def _plain(record: JSON) -> JSON:
     return {k: format_usd(v) if isinstance(v, Decimal) else v for k, v in record.items()}
 
 
-def _cells(record: dict[str, Any]) -> tuple[str, ...]:
+def _cells(record: JSON) -> tuple[str, ...]:
     amounts = [record[end] for end in ("low", "likely", "high")]
     return (
         record["model"],

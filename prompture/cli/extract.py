@@ -25,6 +25,7 @@ from prompture.errors import (
     UnknownModel,
 )
 from prompture.extraction.extractor import Extractor
+from prompture.extraction.inputs import Content
 from prompture.given import why
 from prompture.money import Bill
 from prompture.spend.track import track
@@ -144,7 +145,7 @@ def _rows(extractor: Extractor[Any], names: Iterable[str]) -> Iterator[Row]:
                 return
 
 
-def text_of(name: str) -> Any:
+def text_of(name: str) -> Content:
     """The file's text; a PDF or a picture as a part for models that read those."""
     try:
         data = _stdin() if name == "-" else Path(name).read_bytes()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from decimal import Decimal
-from typing import Any
 
 import click
 
 from prompture import catalog
 from prompture.cli.console import echo, print_table, write_json
 from prompture.drivers import registry
+from prompture.drivers.provider import Provider
 from prompture.money import format_usd
+from prompture.types import JSON
 
 
 @click.command("models")
@@ -62,11 +63,11 @@ def command(
         echo(f"no model matches {', '.join(filter(None, wished))}", err=True)
 
 
-def _is_ready(row: Any) -> bool:
+def _is_ready(row: Provider | None) -> bool:
     return row is not None and row.key_is_set()
 
 
-def _record(entry: catalog.Entry, row: Any) -> dict[str, Any]:
+def _record(entry: catalog.Entry, row: Provider | None) -> JSON:
     rates, features = entry.rates, entry.features
     can = {
         "tools": features.tools,
@@ -90,7 +91,7 @@ def _dollars(rate: Decimal | None) -> str | None:
     return None if rate is None else format_usd(rate)
 
 
-def _cells(record: dict[str, Any]) -> tuple[str, ...]:
+def _cells(record: JSON) -> tuple[str, ...]:
     context = record["context"]
     key = {True: "set", False: "not set", None: ""}[record["key"]]
     return (

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copymode
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from prompture.cli.console import plain, writable, write_json
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.extraction.result import Extraction
 from prompture.given import why
 from prompture.schema.exact_json import to_plain
+from prompture.types import JSON
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _LINES = "┏┃└"
 CELL_CHARS = 60
@@ -158,8 +162,8 @@ class AnswerWriter:
         write_json(stream, records[0] if self._alone and records else records, indent=2)
 
 
-def _record(row: Row, sources: bool) -> dict[str, Any]:
-    record: dict[str, Any] = {"file": row.name}
+def _record(row: Row, sources: bool) -> JSON:
+    record: dict[str, object] = {"file": row.name}
     if row.error:
         return {**record, "error": f"{type(row.error).__name__}: {row.error}"}
     record["value"] = row.value
@@ -201,7 +205,7 @@ def _table(rows: list[Row], *, terminal: bool, ascii_lines: bool) -> str:
 
 
 def _across(
-    console: Any,
+    console: Console,
     titles: list[str],
     lines: list[list[str]],
     failed: list[bool],
@@ -220,7 +224,7 @@ def _across(
     console.print(table)
 
 
-def _below(console: Any, titles: list[str], lines: list[list[str]], failed: list[bool]) -> None:
+def _below(console: Console, titles: list[str], lines: list[list[str]], failed: list[bool]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -235,7 +239,7 @@ def _below(console: Any, titles: list[str], lines: list[list[str]], failed: list
         console.print(fields)
 
 
-def _cell(value: Any, *, short: bool) -> str:
+def _cell(value: object, *, short: bool) -> str:
     if value is None:
         return ""
     if short and isinstance(value, list) and any(isinstance(v, (dict, list)) for v in value):

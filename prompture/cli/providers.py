@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from textwrap import fill
-from typing import Any
 
 import click
 
 from prompture.cli.console import echo, print_table, write_json
 from prompture.drivers import registry
 from prompture.drivers.provider import Provider
+from prompture.types import JSON
 
 
 @click.command("providers")
@@ -28,7 +28,7 @@ def command(style: str) -> None:
         echo(fill(f"Where no model is named, {model} is used, {why}.", 80), err=True)
 
 
-def _record(row: Provider) -> dict[str, Any]:
+def _record(row: Provider) -> JSON:
     can = ("json_schema", "tool_use", "json_mode", "vision", "files", "streaming")
     return {
         "provider": row.name,
@@ -41,7 +41,7 @@ def _record(row: Provider) -> dict[str, Any]:
     }
 
 
-def _cells(record: dict[str, Any]) -> tuple[str, ...]:
+def _cells(record: JSON) -> tuple[str, ...]:
     key = {True: "set", False: "not set", None: "not needed"}[record["key"]]
     return (
         record["provider"],

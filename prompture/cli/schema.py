@@ -7,6 +7,7 @@ import importlib.util
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -52,7 +53,7 @@ def _dialect(name: str) -> str:
         return name
 
 
-_TYPES: dict[str, dict[str, Any]] = {
+_TYPES: dict[str, dict[str, object]] = {
     "str": {"type": "string"},
     "string": {"type": "string"},
     "text": {"type": "string"},
@@ -97,7 +98,7 @@ def schema_of(text: str) -> Any:
     return fields_of(text)
 
 
-def imported(module: str) -> Any:
+def imported(module: str) -> ModuleType:
     """A module by its name, from the working directory as well. Raises ConfigurationError."""
     here = str(Path.cwd())
     if here not in sys.path:
@@ -124,7 +125,7 @@ def _json(text: str, where: str) -> Any:
         raise SchemaError(f"{where} is not JSON: {exc}") from exc
 
 
-def file_module(path: str) -> Any:
+def file_module(path: str) -> ModuleType:
     if not Path(path).is_file():
         raise ConfigurationError(f"there is no file {path!r}")
     name = f"_prompture_schema_{Path(path).stem}"
@@ -141,28 +142,28 @@ def file_module(path: str) -> Any:
     return module
 
 
-def _attribute(module: Any, name: str, where: str) -> Any:
+def _attribute(module: ModuleType, name: str, where: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
         raise ConfigurationError(f"{where} has no {name!r}; it has {_classes(module)}") from None
 
 
-def _classes(module: Any) -> str:
+def _classes(module: ModuleType) -> str:
     """The classes that are defined in the module, not those that it imports."""
     mine = [n for n, v in vars(module).items() if isinstance(v, type) and n[0] != "_"]
     own = [n for n in mine if getattr(vars(module)[n], "__module__", "") == module.__name__]
     return ", ".join(own) or "no classes"
 
 
-def fields_of(text: str) -> dict[str, Any]:
+def fields_of(text: str) -> dict[str, object]:
     """The JSON Schema of ``"name, total: number, size: small|large, tags: string[], note?"``.
 
     A type is one of string, integer, number, boolean, date, datetime, time, email, url, or
     choices with ``|``; a field without one is a string. ``?`` allows null. A quoted text after
     the field describes it.
     """
-    properties: dict[str, Any] = {}
+    properties: dict[str, object] = {}
     for piece in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", text):
         found = _FIELD.fullmatch(piece)
         if not found:
@@ -182,7 +183,7 @@ def fields_of(text: str) -> dict[str, Any]:
     }
 
 
-def _property(found: re.Match[str]) -> dict[str, Any]:
+def _property(found: re.Match[str]) -> dict[str, object]:
     kind = found["type"] or "string"
     if kind in _TYPES:
         made = dict(_TYPES[kind])
