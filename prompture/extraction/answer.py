@@ -13,9 +13,10 @@ from typing import Any
 
 from prompture.copying import PicklableError
 from prompture.extraction.strategy import Plan
-from prompture.schema.candidates import DOUBTFUL, Candidate, Found
+from prompture.json_values import same
+from prompture.schema.candidates import DOUBTFUL, Candidate, FoundValues
 from prompture.schema.check import InvalidValue, Problem
-from prompture.schema.exact_json import is_plain, same, to_json
+from prompture.schema.exact_json import is_plain, to_json
 from prompture.schema.key_check import SchemaKeys, keys_of
 from prompture.schema.pointer import pointer
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
@@ -95,20 +96,20 @@ def read_text(source: Source[Any], plan: Plan, text: str) -> ParsedAnswer:
     raise judge.refusal(found)
 
 
-def _with(found: Found, reading: ParsedAnswer) -> ParsedAnswer:
+def _with(found: FoundValues, reading: ParsedAnswer) -> ParsedAnswer:
     if not found.stripped:
         return reading
     return replace(reading, repairs=(*found.stripped, *reading.repairs))
 
 
-def _pools(found: Found) -> list[list[Candidate]]:
+def _pools(found: FoundValues) -> list[list[Candidate]]:
     """Candidates in the order of their rank: what stands in a fence of another language is
     looked at where nothing else fits."""
     whole = [one for one in found.candidates if not one.cut][:_CANDIDATES]
     return [[c for c in whole if not c.example], [c for c in whole if c.example]]
 
 
-def _refuse_what_is_broken(found: Found, pool: Sequence[Candidate]) -> None:
+def _refuse_what_is_broken(found: FoundValues, pool: Sequence[Candidate]) -> None:
     """Refuse a value beside which stands a longer one, cut off or not to be read: the answer."""
     if any(one.cut and not (one.example or one.stray) for one in found.candidates):
         raise _cut()
@@ -182,7 +183,7 @@ class _Judge:
             raise Rejected([Problem("", message, SEVERAL)], UNREAD)
         return first
 
-    def refusal(self, found: Found) -> Rejected:
+    def refusal(self, found: FoundValues) -> Rejected:
         """What is wrong with an answer of which nothing fits."""
         if any(one.cut and not one.example for one in found.candidates):
             return _cut()

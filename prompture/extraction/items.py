@@ -28,10 +28,11 @@ from prompture.extraction.strategy import Plan
 from prompture.flows.base import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.judge import stop_error
 from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astream, stream
+from prompture.json_values import same
 from prompture.money import Bill
-from prompture.schema.candidates import DOUBTFUL, Candidate, Found
+from prompture.schema.candidates import DOUBTFUL, Candidate, FoundValues
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
-from prompture.schema.exact_json import same, to_json
+from prompture.schema.exact_json import to_json
 from prompture.schema.key_check import keys_of, validated
 from prompture.schema.partial import ItemScanner, PartialJSONError
 from prompture.schema.repair import NotJSON, choice, search
@@ -153,7 +154,7 @@ class _ItemListener(Generic[T]):
             raise InvalidValue([Problem("", message, SEVERAL)])
         return lists[0]
 
-    def _lists(self, found: Found) -> Iterator[list[JSONValue]]:
+    def _lists(self, found: FoundValues) -> Iterator[list[JSONValue]]:
         own = [one for one in found.candidates if not one.example] or found.candidates
         for one in own:
             value = one.value if isinstance(one.value, list) else self._restored(one.value)

@@ -66,7 +66,7 @@ class Candidate:
 
 
 @dataclass(slots=True)
-class Found:
+class FoundValues:
     """What a text holds: values left to right, and the brackets that are not whole.
 
     ``refusals`` say why; ``broken`` is where a value begins that cannot be read, and how far
@@ -87,7 +87,7 @@ class Found:
 class Search:
     """Looks for values from left to right; the work is at most a few times the text's length."""
 
-    def __init__(self, text: str, found: Found) -> None:
+    def __init__(self, text: str, found: FoundValues) -> None:
         self._text = text
         self._found = found
         self._at = 0
@@ -158,7 +158,7 @@ def _kind_of_fence(language: str) -> str:
     return "json" if language.lower() in _DATA else "other"
 
 
-def _is_member(text: str, start: int, found: Found) -> bool:
+def _is_member(text: str, start: int, found: FoundValues) -> bool:
     """Whether a bracket follows a key, or stands among the members of a broken value."""
     before = text[max(0, start - 120) : start].rstrip()
     if _KEYED.search(before):

@@ -39,7 +39,7 @@ def excerpt(value: object) -> str:
     return _cut(_EXCERPTS.repr(value), EXCERPT_LENGTH)
 
 
-def kind_of(value: object) -> str:
+def kind_in_words(value: object) -> str:
     """What a JSON value is, in the words of JSON Schema, with its article: ``"a string"``."""
     if value is None:
         return "null"

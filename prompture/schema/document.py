@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urljoin
 
 from prompture.errors import SchemaError
-from prompture.schema.json_values import JSONObject, JSONValue
+from prompture.json_values import JSONObject, JSONValue
 from prompture.schema.pointer import segments_of, value_at
 
 NODE_LIMIT = 100_000

@@ -20,13 +20,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from prompture.copying import PicklableError
+from prompture.json_values import NAN_BECAME_NULL, UNLIKE, unlike_key
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pointer import Segment, pointer
 from prompture.types import JSONValue
 
 DUPLICATES = "a key that came twice with one value"
-NAN = "NaN became null"
-_TWICE = "it gives a key twice, with unlike values"
 _INFINITE = "a number is not finite"
 _MEANT = "a string has a control character where a backslash was meant: double each backslash"
 # What no text has, and a writer of LaTeX or of paths means by a letter behind one backslash. Tried
@@ -53,14 +52,9 @@ class Doubtful(PicklableError, ValueError):
 def unlike_refused(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
     """The object of the pairs. Raises Doubtful where a key has two unlike values."""
     made = dict(pairs)
-    if len(made) != len(pairs) and any(not same(made[key], value) for key, value in pairs):
-        raise Doubtful(_TWICE)
+    if unlike_key(pairs, made):
+        raise Doubtful(UNLIKE)
     return made
-
-
-def same(one: object, other: object) -> bool:
-    """Whether two JSON values are equal as JSON: 1 is not true."""
-    return bool(one == other) and json.dumps(one, default=str) == json.dumps(other, default=str)
 
 
 def read_exactly(text: str | bytes) -> JSONValue:
@@ -104,7 +98,7 @@ class ExactDecoder:
 
     def written(self, value: object, text: str) -> str:
         """JSON text of the value: the text that it came in, unless that has NaN in it."""
-        if NAN not in self.notes:
+        if NAN_BECAME_NULL not in self.notes:
             return text
         return to_json(value)
 
@@ -117,7 +111,7 @@ class ExactDecoder:
     def _constant(self, name: str) -> None:
         if name != "NaN":
             raise Doubtful(_INFINITE)
-        self.notes[NAN] = None
+        self.notes[NAN_BECAME_NULL] = None
 
 
 def exact_float(digits: str) -> float | Decimal:

@@ -17,6 +17,7 @@ from math import isfinite
 from typing import Any
 
 from prompture.errors import SchemaError
+from prompture.json_values import DEPTH_LIMIT
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
 from prompture.schema.exact_json import refuse_infinite_in, with_floats
 from prompture.schema.meta import understand
@@ -26,7 +27,6 @@ STEPS = 50_000
 STEPS_PER_NODE = 100
 """Keywords that may be applied to a value, at most, and as many more for each of its members."""
 
-VALUE_DEPTH = 200  # as in pydantic-core's parser
 
 _steps_left: ContextVar[list[int]] = ContextVar("steps_left")
 
@@ -145,7 +145,7 @@ def _count_nodes(value: object) -> tuple[int, bool]:
     is nested too deeply, or holds a number or a text that is none."""
     count, exact = 0, False
     level = [value]
-    for _ in range(VALUE_DEPTH + 1):
+    for _ in range(DEPTH_LIMIT + 1):
         count += len(level)
         inner: list[JSONValue] = []
         for node in level:
@@ -164,7 +164,7 @@ def _count_nodes(value: object) -> tuple[int, bool]:
         if not inner:
             return count, exact
         level = inner
-    raise InvalidValue([Problem("", f"is nested more than {VALUE_DEPTH} deep", "depth")])
+    raise InvalidValue([Problem("", f"is nested more than {DEPTH_LIMIT} deep", "depth")])
 
 
 def _refuse_half(text: str) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from jsonschema.exceptions import ValidationError
 
-from prompture.schema.check import Problem, excerpt, kind_of
+from prompture.schema.check import Problem, excerpt, kind_in_words
 from prompture.schema.formats import ADVICE, FORMATS
 from prompture.schema.patterns import matcher
 from prompture.schema.pointer import Segment, pointer
@@ -223,7 +223,7 @@ def _of_union(error: _Error) -> Iterator[Problem]:
         return
     types = _expected_types(branches)
     if types and not meant:
-        yield _problem(error, f"must be {types}, not {kind_of(error.instance)}")
+        yield _problem(error, f"must be {types}, not {kind_in_words(error.instance)}")
         return
     likely = min(meant or branches.values(), key=len)
     first = next(problems_of(likely[0]))
@@ -263,7 +263,7 @@ def _message(error: _Error) -> str:
 
 
 def _type(asked: object, value: object) -> str:
-    return f"must be {_or(_type_names(asked))}, not {kind_of(value)}"
+    return f"must be {_or(_type_names(asked))}, not {kind_in_words(value)}"
 
 
 def _type_names(asked: JSONValue) -> list[str]:

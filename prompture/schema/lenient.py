@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from prompture.copying import PicklableError
+from prompture.json_values import DEPTH_LIMIT
 from prompture.schema.lexemes import (
     BARE_KEY,
     BARE_VALUE,
@@ -38,9 +39,6 @@ from prompture.schema.lexemes import (
     Ambiguous,
     as_json_string,
 )
-
-DEPTH_LIMIT = 200  # as in pydantic-core's parser
-
 
 _PLACEHOLDER = "a placeholder stands for a value"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from prompture.json_values import NAN_BECAME_NULL
+
 SPACE = re.compile(r"(?:[\s\ufeff\u200b]+|//[^\n]*|/\*.*?\*/|#[^\n]*)*", re.DOTALL)
 STRING = {q: re.compile(rf"{q}[^{q}\\]*(?:\\.[^{q}\\]*)*{q}", re.DOTALL) for q in "\"'"}
 PLAIN_STRING = re.compile(r'"[^"\\\x00-\x1f]*"')
@@ -35,7 +37,6 @@ ESCAPES = re.compile(
 )
 WHOLE_ESCAPES = re.compile(r"(?:[^\\]+|\\u[0-9a-fA-F]{4}|\\[^u])*")
 HALF_CHARACTER = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}$")
-NAN_BECAME_NULL = "NaN became null"
 LITERALS = {
     "true": ("true", ""),
     "false": ("false", ""),

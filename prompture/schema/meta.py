@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompture.errors import SchemaError
-from prompture.schema.check import kind_of
+from prompture.schema.check import kind_in_words
 from prompture.schema.metaschema import LISTS, MAPS, ONE, REFERENCES, SINCE, rules_of
 from prompture.schema.patterns import WEIGHT_LIMIT, BadPattern, backtracks, matcher, weight
 from prompture.schema.pointer import Segment, pointer, segments_of
@@ -73,7 +73,7 @@ def understand(schema: dict[str, Any]) -> Understood:
 def _candidates(schema: dict[str, Any]) -> tuple[int, ...]:
     named = schema.get("$schema", "")
     if not isinstance(named, str):
-        raise wrong(("$schema",), f"must be a string, not {kind_of(named)}")
+        raise wrong(("$schema",), f"must be a string, not {kind_in_words(named)}")
     if "json-schema.org/draft-03/" in named:
         raise wrong(("$schema",), "is draft 3, which is not supported; use draft 4 or later")
     draft = _DRAFTS.get(named.partition("://")[2].removesuffix("#"))
@@ -157,7 +157,7 @@ class _Reading:
             if isinstance(node, bool) or id(node) in self._seen:
                 continue
             if not isinstance(node, dict):
-                raise wrong(path, f"must be a schema, not {kind_of(node)}")
+                raise wrong(path, f"must be a schema, not {kind_in_words(node)}")
             self._seen.add(id(node))
             here = Subschema(path, node, scope.within(node))
             self._check(here)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from prompture.errors import SchemaError
-from prompture.schema.check import kind_of
+from prompture.schema.check import kind_in_words
 from prompture.schema.formats import FORMATS
 from prompture.types import JSON, JSONValue
 
@@ -59,16 +59,16 @@ TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 def _a_string(value: object) -> str:
-    return "" if isinstance(value, str) else f"must be a string, not {kind_of(value)}"
+    return "" if isinstance(value, str) else f"must be a string, not {kind_in_words(value)}"
 
 
 def _a_boolean(value: object) -> str:
-    return "" if isinstance(value, bool) else f"must be true or false, not {kind_of(value)}"
+    return "" if isinstance(value, bool) else f"must be true or false, not {kind_in_words(value)}"
 
 
 def _a_number(value: object) -> str:
     fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return "" if fits else f"must be a number, not {kind_of(value)}"
+    return "" if fits else f"must be a number, not {kind_in_words(value)}"
 
 
 def _a_positive_number(value: JSONValue) -> str:
@@ -83,11 +83,11 @@ def _a_count(value: JSONValue) -> str:
 
 
 def _an_array(value: object) -> str:
-    return "" if isinstance(value, list) else f"must be an array, not {kind_of(value)}"
+    return "" if isinstance(value, list) else f"must be an array, not {kind_in_words(value)}"
 
 
 def _an_object(value: object) -> str:
-    return "" if isinstance(value, dict) else f"must be an object, not {kind_of(value)}"
+    return "" if isinstance(value, dict) else f"must be an object, not {kind_in_words(value)}"
 
 
 def _names(value: object) -> str:
@@ -138,7 +138,9 @@ def _schemas(value: object) -> str:
 
 
 def _a_schema(value: object) -> str:
-    return "" if isinstance(value, (dict, bool)) else f"must be a schema, not {kind_of(value)}"
+    return (
+        "" if isinstance(value, (dict, bool)) else f"must be a schema, not {kind_in_words(value)}"
+    )
 
 
 def _items_of_old(value: object) -> str:

@@ -21,7 +21,7 @@ from prompture.schema.check import (
     InvalidValue,
     Problem,
     excerpt,
-    kind_of,
+    kind_in_words,
 )
 from prompture.schema.pointer import Segment, pointer
 from prompture.types import JSON
@@ -178,7 +178,7 @@ def _message(text: str, given: object, *, withhold: bool) -> str:
 
 def _but_not(given: object) -> str:
     """``", not null"``: Pydantic says what is wanted, and not what there is."""
-    return f", not {kind_of(given)}" if isinstance(given, _JSON_KINDS) else ""
+    return f", not {kind_in_words(given)}" if isinstance(given, _JSON_KINDS) else ""
 
 
 def _texts(value: object) -> Iterator[str]:

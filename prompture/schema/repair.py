@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompture.copying import PicklableError
-from prompture.schema.candidates import MARK, SCALAR, Candidate, Found, Search, from_reading
+from prompture.schema.candidates import MARK, SCALAR, Candidate, FoundValues, Search, from_reading
 from prompture.schema.exact_json import Doubtful, ExactDecoder
 from prompture.schema.exact_json import read_exactly as read_exactly
 from prompture.schema.lenient import Unreadable, read
@@ -80,16 +80,16 @@ def parse(text: str, *, allow_truncated: bool = False) -> Parsed:
     )
 
 
-def search(text: str) -> Found:
+def search(text: str) -> FoundValues:
     """Every value that the text holds; one, where the text is JSON as it stands.
 
     Raises NotJSON where the text is JSON that is not to be taken, or is too long.
     """
     if whole := _whole(text):
-        return Found([whole], [], [])
+        return FoundValues([whole], [], [])
     if len(text) > TEXT_LIMIT:
         raise NotJSON(f"the text is longer than {TEXT_LIMIT:,} characters and not JSON")
-    found = Found([], [], [])
+    found = FoundValues([], [], [])
     body = _without_wrapping(text, found)
     if found.stripped and (whole := _whole(body)):
         found.candidates = [whole]
@@ -100,7 +100,7 @@ def search(text: str) -> Found:
     return found
 
 
-def choice(found: Found) -> Candidate:
+def choice(found: FoundValues) -> Candidate:
     """The one that ``parse`` takes. Raises NotJSON where there is none."""
     pool = [one for one in found.candidates if one.fenced and not one.example]
     pool = pool or [one for one in found.candidates if not one.example] or found.candidates
@@ -133,7 +133,7 @@ def _whole(text: str) -> Candidate | None:
     return Candidate(value, clean, 0, len(text), repairs=tuple(strict.notes))
 
 
-def _without_wrapping(text: str, found: Found) -> str:
+def _without_wrapping(text: str, found: FoundValues) -> str:
     """The text without a byte order mark and without the reasoning before the answer."""
     stripped: dict[str, None] = {}
     if text.startswith("\ufeff"):
@@ -158,7 +158,8 @@ def _without_wrapping(text: str, found: Found) -> str:
 def _is_in_a_value(text: str, at: int) -> bool:
     """Whether a tag is a part of a string of the answer."""
     return any(
-        one.start < at < one.end and not one.cut for one in Search(text, Found([], [], [])).run()
+        one.start < at < one.end and not one.cut
+        for one in Search(text, FoundValues([], [], [])).run()
     )
 
 

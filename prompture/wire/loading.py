@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from json import JSONDecoder
 from typing import Any, NoReturn
 
-DEPTH_LIMIT = 200  # as in pydantic-core's parser
-"""Objects and lists within each other, at most."""
+from prompture.json_values import DEPTH_LIMIT, UNLIKE, unlike_key
+
 DIGIT_LIMIT = 1000
 """Digits of an integer, at most: reading takes the square of their number."""
 
@@ -88,17 +88,10 @@ def _constant(name: str) -> NoReturn:
 
 
 def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found and not _same(found[key], value):
-            raise UnreadableJSON("it gives a key twice, with unlike values")
-        found[key] = value
-    return found
-
-
-def _same(one: object, other: object) -> bool:
-    """As JSON: 1 is not true."""
-    return bool(one == other and json.dumps(one) == json.dumps(other))
+    made = dict(pairs)
+    if unlike_key(pairs, made):
+        raise UnreadableJSON(UNLIKE)
+    return made
 
 
 _SHORT = JSONDecoder(parse_float=_finite, parse_constant=_constant)

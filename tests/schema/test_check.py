@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prompture.schema.check import InvalidValue, Problem, excerpt, kind_of
+from prompture.schema.check import InvalidValue, Problem, excerpt, kind_in_words
 from prompture.schema.pointer import pointer
 
 
@@ -37,7 +37,7 @@ def test_excerpts_are_short(value: Any) -> None:
 def test_kinds() -> None:
     values = [None, True, 1, 1.5, "a", [], {}]
     kinds = ["null", "a boolean", "an integer", "a number", "a string", "an array", "an object"]
-    assert [kind_of(value) for value in values] == kinds
+    assert [kind_in_words(value) for value in values] == kinds
 
 
 def test_the_error_sums_up_and_survives_pickling() -> None:

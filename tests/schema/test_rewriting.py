@@ -16,8 +16,8 @@ from jsonschema.validators import validator_for
 from pydantic import BaseModel, Field
 
 from prompture.errors import SchemaError, UnsupportedError
+from prompture.json_values import same
 from prompture.schema import preflight, rewrite
-from prompture.schema.json_values import same
 from prompture.schema.rewriting.dialects import DIALECTS, Dialect, Limits, dialect_named
 from prompture.schema.source import source
 from tests.schema.dialect_rules import RULES, broken, native

@@ -13,8 +13,8 @@ from jsonschema.exceptions import SchemaError as NoSchema
 from jsonschema.validators import validator_for
 
 from prompture.errors import SchemaError
+from prompture.json_values import same
 from prompture.schema import Rewrite, rewrite
-from prompture.schema.json_values import same
 from tests.schema.dialect_rules import RULES, broken, native
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import cast
 
+from prompture.json_values import DEPTH_LIMIT
+
 from . import grammar
 from .grammar import WHITESPACE, Run, skip_space
 from .machine import Expect, Machine, Path, State
-from .parser import MAX_CHARS, MAX_DEPTH, BaseParser
+from .parser import MAX_CHARS, BaseParser
 
 _IN_STRING = r'[^"\\]*+(?:\\.[^"\\]*+)*'
 _NO_MARK = r'[^"{}\[\]]*+'
@@ -40,7 +42,7 @@ class ItemScanner(BaseParser):
         self,
         path: Path | str = "",
         *,
-        max_depth: int = MAX_DEPTH,
+        max_depth: int = DEPTH_LIMIT,
         max_chars: int = MAX_CHARS,
         tolerate: bool = True,
         expect: Expect | None = None,

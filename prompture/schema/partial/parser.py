@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from prompture.json_values import DEPTH_LIMIT
 from prompture.types import JSONValue
 
-from . import grammar, prose
+from . import grammar
 from .machine import Container, Expect, Machine, PartialJSONError, Path, Replaced, closed
 
-MAX_DEPTH = 200
 MAX_CHARS = 64 * 1024 * 1024
 
 
@@ -222,7 +222,7 @@ class BaseParser:
         expect: Expect | None,
     ) -> None:
         self._machine = Machine(
-            prose.before if tolerate else grammar.root,
+            grammar.before if tolerate else grammar.root,
             grammar.ended,
             max_depth=max_depth,
             max_chars=max_chars,
@@ -306,7 +306,7 @@ class PartialParser(BaseParser):
     def __init__(
         self,
         *,
-        max_depth: int = MAX_DEPTH,
+        max_depth: int = DEPTH_LIMIT,
         max_chars: int = MAX_CHARS,
         tolerate: bool = True,
         expect: Expect | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from prompture.schema.json_values import kind_of
+from prompture.json_values import kind_of
 from prompture.schema.partial_typed.shapes import ABSENT, Branched, Shape
 from prompture.schema.rewriting.codec import (
     SAME,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from prompture.schema.json_values import EVERY, JSONObject, JSONValue, family, kind_of, same
+from prompture.json_values import EVERY, JSONObject, JSONValue, family, kind_of, same
 from prompture.schema.patterns import finds
 
 Conj = tuple[JSONValue, ...]

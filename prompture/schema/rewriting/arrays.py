@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prompture.schema.json_values import JSONObject, JSONValue
+from prompture.json_values import JSONObject, JSONValue
 from prompture.schema.rewriting.alternatives import (
     ANYTHING,
     NOTHING,

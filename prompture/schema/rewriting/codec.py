@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 
+from prompture.json_values import KINDS, JSONObject, JSONValue, kind_of, same
 from prompture.schema.exact_json import unlike_refused
-from prompture.schema.json_values import KINDS, JSONObject, JSONValue, kind_of, same
 from prompture.schema.pointer import step
 
 Step = tuple[tuple[str, ...], "ValueCodec", JSONValue]

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from prompture.json_values import EVERY, JSONObject, JSONValue
 from prompture.schema.document import Resolver, Survey
-from prompture.schema.json_values import EVERY, JSONObject, JSONValue
 from prompture.schema.pointer import pointer as written
 from prompture.schema.rewriting.alternatives import Conj
 from prompture.schema.rewriting.codec import TEXT, ValueCodec

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from prompture.errors import SchemaError
+from prompture.json_values import JSONObject, JSONValue
 from prompture.schema.document import ASSERTIONS, JOINS, Survey, is_bare_ref
-from prompture.schema.json_values import JSONObject, JSONValue
 from prompture.schema.rewriting.alternatives import ANYTHING, Alt, Conj
 from prompture.schema.rewriting.arrays import array
 from prompture.schema.rewriting.codec import SAME, RootWrapper, ValueCodec

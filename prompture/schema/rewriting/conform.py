@@ -3,7 +3,7 @@ can be told apart. It knows the keywords that a rewrite can emit, and nothing el
 
 from __future__ import annotations
 
-from prompture.schema.json_values import EVERY, JSONObject, JSONValue, family, kind_of, same
+from prompture.json_values import EVERY, JSONObject, JSONValue, family, kind_of, same
 from prompture.schema.patterns import finds
 
 _FUEL = 8

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 
 from prompture.errors import SchemaError
+from prompture.json_values import JSONObject, JSONValue
 from prompture.schema.document import REFERENCES, Resolver, is_bare_ref
-from prompture.schema.json_values import JSONObject, JSONValue
 from prompture.schema.rewriting.alternatives import Conj
 from prompture.schema.rewriting.codec import Deferred
 from prompture.schema.rewriting.compilation import Compilation, Node, Spot

@@ -13,8 +13,8 @@ from typing import Literal
 
 from prompture import given
 from prompture.errors import UnsupportedError
+from prompture.json_values import JSONValue
 from prompture.provider_names import own_name
-from prompture.schema.json_values import JSONValue
 
 _NUMBER = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 _STRING = frozenset({"minLength", "maxLength", "pattern", "format"})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from prompture.errors import SchemaError
+from prompture.json_values import EVERY, JSONObject, JSONValue, family, same
 from prompture.schema.document import Resolver, Survey
-from prompture.schema.json_values import EVERY, JSONObject, JSONValue, family, same
 from prompture.schema.rewriting.alternatives import (
     ANYTHING,
     NOTHING,

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from prompture.errors import SchemaError
+from prompture.json_values import JSONObject, JSONValue
 from prompture.schema.document import Survey, survey
-from prompture.schema.json_values import JSONObject, JSONValue
 from prompture.schema.patterns import refuse_large
 from prompture.schema.rewriting.codec import ValueCodec
 from prompture.schema.rewriting.compilation import TooLarge, Trimming

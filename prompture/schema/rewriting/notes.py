@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from prompture.schema.json_values import JSONObject, JSONValue
+from prompture.json_values import JSONObject, JSONValue
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from prompture.schema.json_values import JSONObject
+from prompture.json_values import JSONObject
 from prompture.schema.rewriting.alternatives import ANYTHING, NOTHING, Alt, Conj, ObjectShape
 from prompture.schema.rewriting.codec import SAME, TEXT, ValueCodec
 from prompture.schema.rewriting.compilation import Compilation, Node, Spot

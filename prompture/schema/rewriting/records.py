@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from prompture.schema.json_values import JSONObject, JSONValue, same
+from prompture.json_values import JSONObject, JSONValue, same
 from prompture.schema.pointer import step
 from prompture.schema.rewriting.codec import SAME, Compared, Step, ValueCodec, agree, unfit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from prompture.schema.json_values import JSONObject, JSONValue
+from prompture.json_values import JSONObject, JSONValue
 from prompture.schema.patterns import is_usable
 from prompture.schema.rewriting.alternatives import Alt
 from prompture.schema.rewriting.codec import SAME, TEXT, ValueLabels

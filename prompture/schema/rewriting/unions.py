@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from prompture.schema.json_values import JSONObject, JSONValue, kind_of, same
+from prompture.json_values import JSONObject, JSONValue, kind_of, same
 from prompture.schema.rewriting.alternatives import ANYTHING, Conj
 from prompture.schema.rewriting.codec import SAME, NullAsList, Step, ValueCodec, agree, unfit
 from prompture.schema.rewriting.compilation import Branch, Compilation, Node, Spot

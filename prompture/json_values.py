@@ -1,4 +1,7 @@
-"""JSON's own notions: the kind of a value, and equality (``1 == 1.0``, but ``True != 1``)."""
+"""JSON's own notions, for all parts that read it: kinds, equality, how deep it may be.
+
+Equality is that of JSON Schema: ``1 == 1.0``, but ``True != 1``; the order of keys does not count.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,11 @@ from prompture.types import JSONValue as JSONValue
 
 JSONObject: TypeAlias = dict[str, Any]
 """A JSON object: a schema, or a value."""
+
+DEPTH_LIMIT = 200
+"""Objects and lists within each other in any JSON that is read, as in pydantic-core's parser."""
+UNLIKE = "it gives a key twice, with unlike values"
+NAN_BECAME_NULL = "NaN became null"
 
 KINDS = ("object", "array", "string", "number", "boolean", "null")
 EVERY = frozenset(KINDS)
@@ -45,3 +53,8 @@ def same(a: JSONValue, b: JSONValue) -> bool:
 def family(word: str) -> str:
     """The kind of a ``type`` word: an integer is a number."""
     return "number" if word == "integer" else word
+
+
+def unlike_key(pairs: list[tuple[str, JSONValue]], made: JSONObject) -> bool:
+    """Whether some key has unlike values; ``made`` is the dict of the pairs, with the last ones."""
+    return len(made) != len(pairs) and any(not same(made[key], value) for key, value in pairs)
