@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import tests.conftest  # noqa: E402, F401 - sets the environment of the tests
-from tests.told_costs import stated_verdict, told, verdict  # noqa: E402
+from tests.recording_costs import priced_calls, stated_verdict, verdict  # noqa: E402
 
 HEAD = """# Costs of recorded calls
 
@@ -42,7 +42,7 @@ def table(counts: Counter[str]) -> str:
 
 
 def main() -> None:
-    calls = list(told())
+    calls = list(priced_calls())
     head = HEAD.format(calls=f"{len(calls):,}", providers=len({c.provider for c in calls}))
     stated = Counter(stated_verdict(c) for c in calls if c.usage.stated_cost is not None)
     text = head + table(Counter(map(verdict, calls))) + MIDDLE + table(stated)

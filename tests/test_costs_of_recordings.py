@@ -8,20 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.told_costs import Told, stated_verdict, told, verdict
+from tests.recording_costs import PricedCall, priced_calls, stated_verdict, verdict
 
 pytestmark = [pytest.mark.shared, pytest.mark.usefixtures("shared")]
 DOC = Path(__file__).parents[1] / "docs" / "costs.md"
 
 
 @cache
-def calls() -> list[Told]:
-    return list(told())
+def calls() -> list[PricedCall]:
+    return list(priced_calls())
 
 
 @cache
+def judged() -> list[tuple[str, str]]:
+    """Each call by name, with the verdict on its price."""
+    return [(one.name, verdict(one)) for one in calls()]
+
+
 def verdicts() -> Counter[str]:
-    return Counter(map(verdict, calls()))
+    return Counter(found for _, found in judged())
 
 
 @cache
@@ -30,7 +35,7 @@ def stated() -> Counter[str]:
 
 
 def test_every_price_is_equal_or_explained() -> None:
-    wrong = [f"{one.name}: {verdict(one)}" for one in calls() if "UNEXPLAINED" in verdict(one)]
+    wrong = [f"{name}: {found}" for name, found in judged() if "UNEXPLAINED" in found]
     assert not wrong, "\n".join(wrong[:20])
     assert verdicts()["equal to both"] > 1000
 

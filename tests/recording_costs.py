@@ -31,7 +31,7 @@ EXTRAS = ("web_search", "request", "nested_")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PricedCall:
     """One recorded call. ``entry`` is None where the catalogue has no price."""
 
     name: str
@@ -41,7 +41,7 @@ class Told:
     entry: Entry | None
 
 
-def told() -> Iterator[Told]:
+def priced_calls() -> Iterator[PricedCall]:
     """Every recorded good answer that a driver speaks."""
     for case in cases():
         for number, exchange in enumerate(case.interactions):
@@ -51,18 +51,18 @@ def told() -> Iterator[Told]:
             found = playback._sync(case.provider, speech, exchange.response).completion
             if found is not None and found.cost is not None:
                 name = f"{case} [{number}]"
-                yield _told(name, case.provider, speech.model, found, found.cost)
+                yield _priced(name, case.provider, speech.model, found, found.cost)
 
 
-def _told(name: str, provider: str, asked: str, found: Completion, cost: Cost) -> Told:
+def _priced(name: str, provider: str, asked: str, found: Completion, cost: Cost) -> PricedCall:
     row = registry.find(provider)
     usage = row.billed(found.usage) if row.billed else found.usage
     entries = (entry_of(row, model) for model in (found.model, asked))
     entry = next((e for e in entries if e is not None and e.rates is not None), None)
-    return Told(name, row.name, usage, cost, entry)
+    return PricedCall(name, row.name, usage, cost, entry)
 
 
-def independent(one: Told) -> Fraction:
+def independent(one: PricedCall) -> Fraction:
     """The price by fractions, in dollars."""
     assert one.entry is not None and one.entry.rates is not None
     raw = raw_catalogue().get(one.entry.provider, {}).get("models", {}).get(one.entry.id)
@@ -79,7 +79,7 @@ def as_listed(rates: Rates) -> dict[str, Any]:
     return {**found, **({"tiers": tiers} if tiers else {})}
 
 
-def peer(one: Told) -> Fraction | None:
+def peer(one: PricedCall) -> Fraction | None:
     """The price by genai-prices, None where it lacks the bucket or refuses the usage."""
     assert one.entry is not None and one.entry.rates is not None
     rates, usage = one.entry.rates, one.usage
@@ -106,7 +106,7 @@ def peer(one: Told) -> Fraction | None:
     return Fraction(price["total_price"])
 
 
-def verdict(one: Told) -> str:
+def verdict(one: PricedCall) -> str:
     """Equal, or the reason of the difference; ``"UNEXPLAINED ..."`` where there is none."""
     cost, entry = one.cost, one.entry
     if cost.source == "local" or (entry is not None and entry.rates and entry.rates.free):
@@ -163,7 +163,7 @@ def _extra(bucket: str) -> str:
     return {"web_search": "fee for web searches", "request": "fee for the request"}[bucket]
 
 
-def _factor(one: Told) -> str | None:
+def _factor(one: PricedCall) -> str | None:
     """What multiplies the rates, where something does."""
     rules = {line.rule for line in one.cost.lines}
     if any("(AWS" in rule for rule in rules):
@@ -181,7 +181,7 @@ def _factor(one: Told) -> str | None:
     return None
 
 
-def stated_verdict(one: Told) -> str:
+def stated_verdict(one: PricedCall) -> str:
     """Whether our own figure reproduces the one that the provider stated, to 1 %."""
     stated, ours = one.usage.stated_cost, one.cost.computed
     assert stated is not None
