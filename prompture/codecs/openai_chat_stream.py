@@ -65,7 +65,6 @@ class OpenAIChatStream(EventFolding):
             if not text:
                 self._data(event, deltas)
             elif is_usual and not self._chunks:
-                self._content.append(text)
                 self._text.append(text)
                 deltas.append(Delta(text=text))
             else:
@@ -198,11 +197,13 @@ class OpenAIChatStream(EventFolding):
         """Content as a list of chunks, to be echoed as such where it ever came as one."""
         if isinstance(content, str):
             if "content" not in self._kept:
-                self._content.append(content)
+                # Where nothing is taken out of the content, the text is the same.
+                if not self._is_usual:
+                    self._content.append(content)
                 return
             content = [{"type": "text", "text": content}]
         elif isinstance(content, list) and "content" not in self._kept:
-            before = "".join(self._content)
+            before = "".join(self._text if self._is_usual else self._content)
             self._chunks += [{"type": "text", "text": before}] if before else []
             self._kept["content"] = self._chunks
         for chunk in content if isinstance(content, list) else ():
