@@ -67,6 +67,7 @@ class Anthropic:
         body = encode_body(request)
         if stream:
             body["stream"] = True
+        # Newer versions refuse the sampling parameters that older models still take.
         sampled = any(name in body for name in _SAMPLING)
         version = SAMPLING_VERSION if sampled else self.version
         url = join_url(endpoint.base_url, "/v1/messages")
@@ -143,6 +144,7 @@ def encode_body(request: Request) -> dict[str, Any]:
     if request.cache:
         _mark_cached(body, cache_ttl(request, "anthropic"))
     _shorten(body)
+    # Last, so that the caller's own fields win over everything that we write.
     body.update(request.extra)
     return body
 
@@ -159,6 +161,7 @@ def _refuse(request: Request, rules: Claude) -> None:
 
 def _tool(tool: Tool, rules: Claude) -> Block:
     wire = declaration(tool, "input_schema")
+    # A model without structured outputs refuses the field itself.
     return {**wire, "strict": True} if tool.strict and rules.structured else wire
 
 

@@ -60,6 +60,7 @@ def _with_unique_ids(blocks: list[Any]) -> Iterator[JSON]:
             yield block
             continue
         id = str(block.get("id") or f"call_{len(taken)}")
+        # Servers that copy the API repeat ids; results could not be matched.
         id = f"{id}_{len(taken)}" if id in taken else id
         taken.add(id)
         yield block if block.get("id") == id else {**block, "id": id}
@@ -103,10 +104,12 @@ def read_usage(usage: Any) -> Usage:
         return Usage(requests=1)
     counts = Counts()
     part = counts.part
+    # input_tokens leaves cached tokens out; our input_tokens includes them.
     fresh = counts.total(usage, "input_tokens")
     output = counts.total(usage, "output_tokens")
     read = part(usage, "cache_read_input_tokens")
     writes = _writes(usage, counts)
+    # Where the total is missing, its parts by time to live make it.
     written = part(usage, "cache_creation_input_tokens") or sum(writes.values())
     reasoning = part(section(usage, "output_tokens_details"), "thinking_tokens")
     searches = part(section(usage, "server_tool_use"), "web_search_requests")

@@ -48,6 +48,7 @@ _OLDEST = re.compile(r"claude-(?:instant|v?[12](?!\d))")
 def claude(model: str) -> Claude:
     """The rules for a model name, also one with a region, a vendor or a date around it."""
     name = model.lower()
+    # claude-sonnet-4-5, then claude-3-5-sonnet, then names without a line.
     if found := _NEW.search(name):
         return _rules(found[1], (int(found[2]), int(found[3] or 0)))
     if found := _OLD.search(name):
@@ -108,6 +109,7 @@ def thinking(request: Request, rules: Claude) -> Thinking:
     asked = request.reasoning
     if asked is None:
         return Thinking(limit, on=rules.must_think)
+    # 0 tokens of thinking is no thinking.
     if asked in ("none", 0):
         return Thinking(limit, _off(request, rules))
     if isinstance(asked, int):

@@ -53,6 +53,7 @@ class AnthropicStream(EventFolding):
                 raise stream_error(event, self.endpoint)
 
     def _start(self, event: JSON, block: dict[str, Any], deltas: list[Delta]) -> None:
+        # Our own number: a copy's indexes may repeat or be missing.
         slot = len(self._blocks)
         self._blocks.append(block)
         self._slots[_index(event, slot)] = slot
@@ -133,6 +134,7 @@ class AnthropicStream(EventFolding):
         # Some servers begin with an empty object, and send the real one behind it.
         first = next((n for n, piece in enumerate(pieces) if piece.strip()), 0)
         rest = "".join(pieces[first + 1 :])
+        # An object behind an empty one is the real input; see above.
         raw = rest if rest.strip() and pieces[first].strip() == "{}" else "".join(pieces)
         if not raw.strip():
             return block

@@ -124,6 +124,7 @@ def join_url(base_url: str, path: str, *, root: str = "") -> str:
     host_only = "/" not in base.partition("://")[2]
     wanted = (root + path) if root and host_only else path
     segments = wanted.split("/")
+    # The longest overlap first: "/v1/messages" before "/v1".
     for taken in range(len(segments), 1, -1):
         if base.endswith("/".join(segments[:taken])):
             return base + "".join(f"/{s}" for s in segments[taken:]) + mark + query

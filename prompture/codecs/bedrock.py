@@ -63,6 +63,7 @@ class BedrockConverse:
         """Raises UnsupportedError for what Converse or the model's family has not."""
         base = endpoint.base_url
         if "/model/" in base:  # a whole endpoint URL names its model itself
+            # Whether to stream is part of the path: it is put on anew.
             base = base.removesuffix("/converse").removesuffix("/converse-stream")
         else:
             base += f"/model/{quote(request.model, safe='')}"
@@ -174,6 +175,7 @@ def _tools(request: Request, rules: Claude | None, plan: Thinking | None) -> dic
     if not request.tools or choice == "none":
         return None
     config: dict[str, Any] = {"tools": [_tool(tool, rules) for tool in request.tools]}
+    # "auto" is the default, and is left out.
     if choice in (None, "auto"):
         return config
     if rules is not None and plan is not None:

@@ -94,6 +94,7 @@ def read_usage(body: JSON) -> Usage:
     if not isinstance(usage, Mapping) or not usage:
         return Usage(requests=1)
     counts = Counts()
+    # Fresh, read and written input are apart here; our input_tokens is their sum.
     fresh, output = counts.total(usage, "inputTokens"), counts.total(usage, "outputTokens")
     read = counts.part(usage, "cacheReadInputTokens", "cacheReadInputTokenCount")
     written = counts.part(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")

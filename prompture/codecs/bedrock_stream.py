@@ -57,6 +57,7 @@ class ConverseStream(Folding):
                 self._delta(index, section(event, "delta"), deltas)
             case "messageStop" | "metadata":
                 known, usage = self._body.get("usage"), section(event, "usage")
+                # "p" is padding that hides an event's length.
                 self._body.update({k: v for k, v in event.items() if k != "p"})
                 if known or usage:
                     self._body["usage"] = merged(known or {}, usage)
@@ -66,6 +67,7 @@ class ConverseStream(Folding):
         block = {k: dict(v) for k, v in start.items() if isinstance(v, Mapping)}
         self._blocks[index] = block
         use = block.get("toolUse", {})
+        # Calls of the provider's own tools are echoed, not ours to answer.
         if is_call(use):
             made = sum(is_call(b.get("toolUse", {})) for b in self._blocks.values())
             use["toolUseId"] = str(use.get("toolUseId") or f"call_{made - 1}")

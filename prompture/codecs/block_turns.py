@@ -62,6 +62,7 @@ class BlockWriter(ABC):
             if message.role == "system" or not (blocks := self._blocks(message, known)):
                 continue
             role = "assistant" if message.role == "assistant" else "user"
+            # Both APIs demand that roles alternate.
             if turns and turns[-1]["role"] == role:
                 turns[-1]["content"] += blocks
             else:

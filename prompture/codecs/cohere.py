@@ -141,6 +141,7 @@ def _tools(request: Request) -> Body:
                 f"{request.model} takes no tool_choice {choice!r}; command-r7b and newer ones do"
             )
         body["tool_choice"] = choice.upper()
+    # strict_tools holds for all tools, and refuses one without a required field.
     if all(tool.strict and tool.parameters.get("required") for tool in tools):
         body["strict_tools"] = True
     return body

@@ -91,6 +91,7 @@ def usage_of(body: JSON) -> Usage:
     entered = counts.total(stated, "input_tokens")
     made = counts.total(stated, "output_tokens")
     read, reasoning = counts.part(raw, "cached_tokens"), counts.part(tokens, "reasoning_tokens")
+    # Read for its problems alone: the counts are those of the model.
     if tokens and billed_units:
         _charged(billed_units, counts)
     return Usage(

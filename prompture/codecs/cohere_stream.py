@@ -34,6 +34,7 @@ class CohereStream(EventFolding):
 
     def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
         delta = section(event, "delta")
+        # An error may be in the event or in its delta.
         for source in (event, delta):
             raise_error(source, self.endpoint)
         message = section(delta, "message")

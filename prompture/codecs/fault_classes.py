@@ -119,12 +119,14 @@ _BY_STATUS: Mapping[int, type[ProviderError]] = {
 
 def error_class(status: int, fault: Fault) -> type[ProviderError]:
     """The class of an error with this HTTP status (200 for one inside a good response)."""
+    # A code is more exact than a status: gateways answer 400 or 500 to everything.
     for code in fault.codes:
         cls = _class_of(code, fault)
         if cls is errors.RateLimitError and _is_quota(fault):
             return errors.QuotaExhausted
         if cls in _SPECIFIC or (cls and status < 400):
             return cls
+    # Few providers have a code for this; the message is all that they have in common.
     if status in (200, 400, 413, 422, 429, 500) and is_too_long(fault.message):
         return errors.ContextWindowExceeded
     if status == 400 and _KEY.search(fault.message):

@@ -34,6 +34,7 @@ def fault_of(body: Any) -> Fault:
     """Read an error body: ``error`` may be an object, a string or a list, or the body may have
     ``detail``, ``message`` or ``errors`` instead; any of them may be JSON in a string."""
     fault = _fault_of(body)
+    # Bounded: a message that holds itself as JSON must not keep us here.
     for _ in range(_WRAPPED):
         inner = _wrapped(fault.message)
         if inner is None:
@@ -130,6 +131,7 @@ def provider_error(
     if status < 400 and (stated := _stated_status(found)):
         status = stated
     cls = kind or error_class(status, found)
+    # The status is that of a hasty client; only the header shows an empty allowance.
     if cls is errors.RateLimitError and _used_up(response.headers):
         cls = errors.QuotaExhausted
     keys = endpoint.secrets()

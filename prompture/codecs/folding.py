@@ -52,6 +52,7 @@ class Folding(ABC):
             raise self._error
         if not self._began or self._is_odd:
             self._begin(chunk)
+        # No stream: kept whole, and read in close as the answer, error or page that it is.
         if self._unframed is not None:
             self._unframed.append(chunk)
             return []
@@ -66,6 +67,7 @@ class Folding(ABC):
                 raise
         if self._pairs is None:
             # Without an escape there is no half of a character.
+            # Checked by bytes first: nearly no chunk has an escape, and each delta would be looked at.
             if b"\\u" not in chunk and chunk[-1:] != b"\\":
                 return deltas
             self._pairs = SurrogatePairs()
@@ -87,6 +89,7 @@ class Folding(ABC):
             body = b"".join(self._unframed).lstrip(_BLANK)
             return self._read_whole(HTTPResponse(200, {}, body), self.endpoint)
         try:
+            # Half an event at the end is a lost connection, and not the provider's fault.
             cut = not self._rest()
             if not self._terminated() and (cut or not self._stopped()):
                 raise self._lost()

@@ -60,6 +60,7 @@ class Gemini:
             body["labels"] = {key: str(value) for key, value in request.metadata.items()}
         _lay_over(body, request.extra)
         if body.get("cachedContent"):
+            # The cache holds them already; the API refuses both.
             for key in _IN_CACHE:
                 body.pop(key, None)
         verb = "streamGenerateContent?alt=sse" if stream else "generateContent"

@@ -194,6 +194,7 @@ def _kind(fault: Fault) -> type[ProviderError] | None:
             for detail in objects(fault.error.get("details"))
             for v in objects(detail.get("violations"))
         ]
+        # A day's allowance does not come back in this call: no retry.
         if any("PerDay" in quota for quota in violations):
             return QuotaExhausted
         return RateLimitError if any(violations) else None

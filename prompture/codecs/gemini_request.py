@@ -91,6 +91,7 @@ def _model_turn(message: Message, model: str) -> Body:
         if call.id:
             function["id"] = call.id
         part: Body = {"functionCall": function}
+        # Only the first call of a turn needs a signature.
         if position == 0 and model.startswith("gemini") and not older_than_3(model):
             part["thoughtSignature"] = _UNSIGNED
         parts.append(part)

@@ -148,6 +148,7 @@ class Fold:
         if plain and not text:
             return
         last = self._parts[-1] if self._parts else {}
+        # Hundreds of pieces of one part are joined once, at the end of their run.
         if plain and self._run and (last.get("thought") is True) == thought:
             self._run.append(text)
         else:
@@ -158,6 +159,7 @@ class Fold:
             yield Delta(reasoning=text) if thought else Delta(text=text)
         if isinstance(call := part.get("functionCall"), dict):
             index = len(self._ids)
+            # Fixed now: the completion must have the id that goes out.
             self._ids.append(call_id(call, self._body.get("responseId"), index))
             made = calls_of([part], None, self._ids[-1:])[0]
             yield Delta(

@@ -106,6 +106,7 @@ def wire_ids(
     turns: list[Mapping[str, str]] = []
     for message in messages:
         for call in message.calls:
+            # Two turns may use one id again: the later call gets a fresh one, with its result.
             fits = call.id in kept and call.id not in used
             current[call.id] = call.id if fits else _fresh(call.id, limit, bad, taken=used | kept)
             used.add(current[call.id])
@@ -153,6 +154,7 @@ def safe_names(request: Request) -> Mapping[str, str]:
     odd = [name for name in names if not _SAFE(name)]
     if not odd:
         return {}
+    # Names that are sent as they are must not be taken by a renamed one.
     taken = {name for name in names if _SAFE(name)}
     found: dict[str, str] = {}
     for name in odd:

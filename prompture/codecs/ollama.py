@@ -99,6 +99,7 @@ class Ollama:
             body["keep_alive"] = request.cache
         body["stream"] = stream
         extra = dict(request.extra)
+        # Merged, not replaced: num_ctx must not be lost with the caller's own options.
         options = {**_options(request, body, endpoint), **extra.pop("options", {})}
         body |= {"options": options, **extra}
         return post_json(_root(endpoint) + "/api/chat", key_headers(endpoint), body)
@@ -330,6 +331,7 @@ def _resolve(schema: Any, root: JSON, within: tuple[str, ...]) -> Any:
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#"):
         name = reference.rpartition("/")[2]
+        # A recursive schema has no finite form without references.
         if reference in within or len(within) == _DEPTH:
             return {"type": "object", "description": f"another {name}"}
         rest = {k: v for k, v in schema.items() if k != "$ref"}

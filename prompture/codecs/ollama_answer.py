@@ -204,6 +204,7 @@ class OllamaStream(Folding):
             self._line(parse_line(rest), [])
 
     def _line(self, line: Any, deltas: list[Delta]) -> None:
+        # Lines behind the last one (a proxy's) mean nothing.
         if self._done:
             return
         if isinstance(line, Mapping) and line.get("error"):

@@ -114,6 +114,7 @@ class OpenAIChat:
                 body["stream_options"] = {"include_usage": True}
         if self.rule:
             self.rule(request, body)
+        # After the rule, so that the caller's own fields win.
         for key, value in request.extra.items():
             body[key] = {**body[key], **value} if key in self.merged and key in body else value
         return post_json(self.url(request, endpoint), self.headers(endpoint), body)
@@ -212,6 +213,7 @@ class OpenAIChat:
         shown: list[Part] = []
         ids = wire_ids(request.messages, limit=ID_CHARS)
         for message, known in zip(request.messages, ids, strict=True):
+            # After all results of the turn: a user turn between them is refused.
             if shown and message.role != "tool":
                 wire.append({"role": "user", "content": [self._part(p) for p in shown]})
                 shown = []
@@ -237,6 +239,7 @@ class OpenAIChat:
             wire["tool_calls"] = [
                 _call(call, ids[call.id], free=call.id in custom) for call in message.calls
             ]
+            # Null, as OpenAI itself writes a turn that only calls.
             wire["content"] = wire["content"] or None
         if message.role == "assistant":
             self._echo(message, wire)

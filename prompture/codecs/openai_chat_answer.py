@@ -78,6 +78,7 @@ def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirk
     message: JSON = choice["message"] if not finish else choice.get("message") or {}
     wire = calls_in(message)
     legacy = message.get("function_call")
+    # function_call: the field before tools, which a few servers still fill.
     if not wire and isinstance(legacy, Mapping):
         wire = [{"function": legacy}]
     calls = distinct(_call(call, position) for position, call in enumerate(wire)) if wire else ()
@@ -245,8 +246,10 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
     )
     heard = part(given, "audio_tokens")
     rest = counts.rest(usage, "total_tokens", prompt + output)
+    # A total that exceeds its parts by the reasoning shows that output leaves it out.
     if reasoning and (rest == reasoning or (quirks.reasoning_apart and rest)):
         output += reasoning
+    # The same for cache tokens that the prompt leaves out.
     elif rest and rest == read + write:
         prompt += rest
     elif rest != heard:  # Mistral bills audio by its minutes

@@ -128,6 +128,7 @@ def needs_responses(request: Request) -> bool:
     the model reasons; the effort ``"max"``; files by URL; a history that holds this API's own
     items (encrypted reasoning); and options that only this API has.
     """
+    # The model is judged once per name; the request costs a look at each turn.
     if _is_only_here(request.model) or request.reasoning == "max":
         return True
     if request.tools:

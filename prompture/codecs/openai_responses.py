@@ -75,6 +75,7 @@ class OpenAIResponses:
         if request.reasoning == 0:
             request = replace(request, reasoning="none")
         _refuse(request)
+        # extra may ask for it as well, and decides how earlier items are echoed.
         stored = bool(request.extra.get("store", self.store))
         body: dict[str, Any] = {
             "model": request.model,

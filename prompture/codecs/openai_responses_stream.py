@@ -68,6 +68,7 @@ class ResponsesStream(EventFolding):
 
     def _state(self, kind: str, response: dict[str, Any], deltas: list[Delta]) -> None:
         known, usage = self._response.get("usage"), section(response, "usage")
+        # The last event may leave counts out that an earlier one had.
         if isinstance(known, Mapping):
             response = {**response, "usage": merged(known, usage)}
         self._response = response

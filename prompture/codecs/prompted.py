@@ -173,6 +173,7 @@ def _tool_words(tools: tuple[Tool, ...], request: Request) -> str:
 
 
 def _instructed(messages: list[Message], words: str) -> list[Message]:
+    # Into the first system turn: many templates know only one.
     at = next((i for i, m in enumerate(messages) if m.role == "system"), None)
     if at is None:
         return [Message(role="system", content=words), *messages]

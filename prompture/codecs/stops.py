@@ -35,6 +35,7 @@ def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False)
     holds a refusal: several providers then still report an ordinary stop. An empty or absent
     reason is a stop; an unknown one is ``"unknown"``, never an error.
     """
+    # Nearly always the exact name; the slow reading is for the others.
     reason = _BY_RAW.get(raw) if type(raw) is str else None
     return _refined(reason or _read(raw), called=called, refused=refused)
 

@@ -108,6 +108,7 @@ class CallAssembler:
         call = self._call(place, id=id, name=name, text=text)
         if call is None:
             return
+        # Another call has begun: what was held back of the others can go out.
         if call is not self._last:
             self.flush(deltas)
         self._last = self._places[place] = call

@@ -46,6 +46,7 @@ class Counts:
             value = source.get(name)
             if not value:
                 continue
+            # The usual case first: this is read for each answer, several times.
             if type(value) is int and 0 < value <= MOST:
                 return value
             found = whole(value)

@@ -117,6 +117,7 @@ class EventStreamDecoder:
         if len(self._held) < _PRELUDE.size:
             return None
         total, headers, checksum = _PRELUDE.unpack_from(self._held)
+        # Before the length in it is believed.
         if crc32(self._held[:8]) != checksum:
             raise ProtocolError("an event stream message has a damaged prelude")
         if not _LEAST + headers <= total <= MAX_MESSAGE_BYTES:

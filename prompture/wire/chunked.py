@@ -34,6 +34,7 @@ class ChunkedDecoder:
         pieces: list[bytes] = []
         at, end = 0, len(data)
         while at < end and not self.done:
+            # Data first: a chunk may hold what looks like a size line.
             if self._left:
                 piece = data[at : at + self._left]
                 pieces.append(piece)

@@ -141,6 +141,7 @@ def dump(body: object) -> bytes:
     Large texts are encoded piece by piece: another thread may run in between.
     """
     turns = [body[name] for name in _TURNS if name in body] if isinstance(body, dict) else ()
+    # Encoding holds the interpreter's lock: a large document would stop every other thread.
     if not any(map(_is_large, turns)):
         return _json(body).encode("utf-8", errors="replace")
     for salt in count():

@@ -32,6 +32,7 @@ class LineDecoder:
         text = self._text.decode(chunk)
         if not text:
             return []
+        # A CRLF that the network cut in two is one line end.
         if self._after_cr and text[0] == "\n":
             text = text[1:]
             self._after_cr = False

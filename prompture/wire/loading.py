@@ -48,6 +48,7 @@ def load_json(
         value = _decoder(text, number=number, unique=unique, strict=strict).decode(
             text.removeprefix("\ufeff")
         )
+        # Counting is cheap and never too low; only then is the value walked.
         if text.count("[") + text.count("{") > DEPTH_LIMIT:
             _bound(value)
     except RecursionError:

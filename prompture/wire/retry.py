@@ -46,10 +46,12 @@ class Retry:
             return None
         wait = error.retry_after if isinstance(error, ProviderError) else None
         if wait is None:
+            # An overloaded server is given twice the time from the first.
             steps = attempt if isinstance(error, Overloaded) else attempt - 1
             wait = self.jitter(0, min(self.cap, self.base * 2.0**steps))
         elif wait > self.patience:
             return None
+        # A wait past the deadline would only delay the error.
         left = deadline.left(deadline.until())
         return wait if left is None or wait < left else None
 

@@ -65,6 +65,7 @@ def scrub(text: str, keys: Iterable[str]) -> str:
     or with its middle left out), and for pieces of it."""
     if not text:
         return text
+    # Longest first: a key may hold a shorter one.
     for key in sorted(filter(None, map(str.strip, keys)), key=len, reverse=True):
         for form in dict.fromkeys(_forms(key)):
             text = _without(text, form)

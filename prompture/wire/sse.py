@@ -30,6 +30,7 @@ class SSEDecoder:
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         events = []
         for line in self._lines.feed(chunk):
+            # Compared before startswith: nearly every line is one of these.
             if line[:6] == "data: ":
                 self._data.append(line[6:])
             elif not line:
