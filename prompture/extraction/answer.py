@@ -45,6 +45,7 @@ class Rejected(PicklableError, Exception):
 
 
 UNREAD = object()
+"""In the place of a JSON value that could not be read: None is one that could."""
 CUT = "truncated"
 """Kind of the problem of an answer whose JSON ends in the middle."""
 
@@ -67,13 +68,14 @@ def read(source: Source[Any], plan: Plan, completion: Completion) -> ParsedAnswe
         raise _unreadable(_nothing(plan), "missing")
     if len(completion.tool_calls) > 1 and (problem := unlike_calls(source, completion)):
         raise Rejected([problem], UNREAD)
+    # Measured shortcut: nearly every good answer is JSON as it stands, and is parsed only once.
     if plan.rewrite.identity and source.typed:
         try:
             value = source.validate_json(text)
             if is_plain(text, value):
                 return ParsedAnswer(value, None)
         except InvalidValue:
-            pass  # the way below says what is wrong with it, or finds it in a wrapping
+            pass  # the slow way finds what is wrong with it, or finds it in a wrapping
     return read_text(source, plan, text)
 
 
@@ -103,8 +105,8 @@ def _with(found: FoundValues, reading: ParsedAnswer) -> ParsedAnswer:
 
 
 def _pools(found: FoundValues) -> list[list[Candidate]]:
-    """Candidates in the order of their rank: what stands in a fence of another language is
-    looked at where nothing else fits."""
+    """Candidates by rank: those in a fence of another language come last, and are looked at only
+    where nothing else fits."""
     whole = [one for one in found.candidates if not one.cut][:_CANDIDATES]
     return [[c for c in whole if not c.example], [c for c in whole if c.example]]
 
@@ -167,6 +169,7 @@ class _Judge:
             raise Rejected(
                 exc.problems, plain, exc.problems if rewrite.identity else shown
             ) from exc
+        # A mended slip may have made the key: then the text meant something else.
         if keys.ignored and not DOUBTFUL.isdisjoint(repairs):
             message = "must be JSON: it is almost, and a key in it is not one of the schema's"
             raise Rejected([Problem(pointer(keys.ignored[0]), message, "json_invalid")], plain)
@@ -175,6 +178,7 @@ class _Judge:
 
     def one_of(self, fits: Sequence[ParsedAnswer]) -> ParsedAnswer:
         """The value, where all that fit are equal."""
+        # The candidate that the schema knows best; the others may be parts of a quoted schema.
         fewest = min(each.ignored for each in fits)
         least = [each for each in fits if each.ignored == fewest]
         first = least[0]
@@ -306,12 +310,12 @@ _OF_SCHEMAS = frozenset(
 
 
 def _is_wrapping(answer: JSONValue, keys: SchemaKeys) -> bool:
-    """Whether it is a call or a schema, of which no key may be read as data."""
+    """Whether it is a tool call or a schema, of which no key may be read as data."""
     return _arguments_of(answer, keys) is not None or _properties_of(answer, keys) is not None
 
 
 def _inner_values(answer: JSONValue, keys: SchemaKeys) -> Iterator[JSONValue]:
-    """What may be the value inside of what is not: outermost first."""
+    """Values inside a wrapping, which may be the one that is wanted: outermost first."""
     for _ in range(_DEPTH):
         answer = _inner(answer, keys)
         if answer is None:

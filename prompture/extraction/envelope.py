@@ -1,4 +1,5 @@
-"""A list of things, asked for as one object: ``{"items": [...]}``."""
+"""A list of things, asked for as one object: ``{"items": [...]}``. Providers refuse a schema whose
+root is a list."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ def envelope_of(one: Source[Any]) -> Source[Any]:
 
 
 class _Each:
-    """Validates an envelope: each of its items by itself."""
+    """Validates an envelope: each of its items by itself, with the checker of one."""
 
     def __init__(self, one: Source[Any]) -> None:
         self._one = one
@@ -71,6 +72,10 @@ class _Each:
         return AllowedKeys(fields={KEY: lambda: AllowedKeys(items=lambda: one.root)})
 
 
+# The schema of one stands deeper in the envelope. Its definitions move to the root, where providers
+# expect them, and its references follow; a schema with an $id is its own root, and stays whole.
+
+
 def _has_own_base(schema: JSON) -> bool:
     return "$id" in schema or "id" in schema
 
@@ -89,7 +94,7 @@ def _hoisted(schema: JSON) -> dict[str, JSONValue]:
 
 
 def _moved(node: JSONValue) -> JSONValue:
-    """References into the schema of one, as they are from inside the envelope."""
+    """The schema with its references as they are from the root of the envelope."""
     if isinstance(node, list):
         return [_moved(each) for each in node]
     if not isinstance(node, Mapping):

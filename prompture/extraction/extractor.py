@@ -63,7 +63,7 @@ class Extractor(Generic[T]):
             model that has it, of those whose key is set), or a sequence of these, tried in
             order. None:
             ``PROMPTURE_MODEL``, else the first provider whose key is set, else ``local/rules``.
-        instructions: words of yours, added to what the model is told.
+        instructions: words of yours, added to the system turn.
         examples: pairs of text and value, or dicts ``{"text": ..., "value": ...}``.
         strategy: ``"auto"``, ``"json_schema"``, ``"tool"``, ``"json_object"`` or ``"prompt"``.
         max_retries: how often an invalid answer is asked for again.

@@ -59,7 +59,8 @@ class Item(Generic[T]):
 
 
 class _ItemListener(Generic[T]):
-    """Listens to one answer. What the scanner cannot read is repaired at the end."""
+    """Reads the items of one answer as it comes. What the scanner cannot read is repaired at the
+    end."""
 
     def __init__(self, audience: Items[T], plan: Plan) -> None:
         self._audience = audience
@@ -134,7 +135,7 @@ class _ItemListener(Generic[T]):
             if any(one.cut and not one.example for one in found.candidates):
                 raise InvalidValue([Problem("", "must be whole: the JSON is cut off", CUT)])
             if not found.candidates:
-                choice(found)  # says why
+                choice(found)  # raises NotJSON with the reason
         except NotJSON as exc:
             kind = CUT if exc.truncated else "json_invalid"
             raise InvalidValue([Problem("", f"must be JSON: {exc}", kind)]) from exc
@@ -225,11 +226,11 @@ class Items(Generic[T]):
         return ()
 
     def read_items(self, found: Sequence[tuple[int, str]], how: ItemReader) -> Iterable[Item[T]]:
-        """The items, each validated as it is asked for. Raises Invalid for a bad one, if so
-        wanted."""
+        """The items, each validated when the caller asks for it. Raises Invalid for a bad one under
+        ``on_error="raise"``."""
         read = how.read
         for index, raw in found:
-            self.count = index + 1
+            self.count = index + 1  # before it is read: a bad item is settled, too
             try:
                 item = Item(index, read(raw), (), raw)
             except InvalidValue as exc:
@@ -271,7 +272,7 @@ class Items(Generic[T]):
 
 
 class ItemStream(Live[Item[T]]):
-    """Items as they come. See Live for leaving it."""
+    """Items as they come. Leaving it is explained at Live."""
 
     def __init__(self, flow: Flow[Generates, object], audience: Items[T]) -> None:
         super().__init__(stream(flow, audience), audience.running)

@@ -1,4 +1,4 @@
-"""From what users give as model to drivers, kept and used again."""
+"""Make drivers of what users give as model, and keep them with their connections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROMPT_TOKENS, ANSWER_TOKENS = 1_000, 4_000
 
 
 def makers(model: Any, *, asynchronous: bool, document: Message | None = None) -> list[MakeDriver]:
-    """One function for each model of a cascade, which gives its driver of the colour.
+    """One function for each model of a cascade, which gives its driver in this colour.
 
     ``document`` is what ``"cheapest"`` must be able to read.
     Raises ConfigurationError for what names no model and is no driver.

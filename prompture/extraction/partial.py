@@ -1,4 +1,4 @@
-"""Snapshots of an object that a model is still writing."""
+"""Snapshots of a value that a model is still writing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Partial(Generic[T]):
     model is asked again, the value starts anew. The last of all has the ``result``.
     """
 
-    __slots__ = ("_fixed", "_looked", "_snapshot", "_view", "attempt", "result")
+    __slots__ = ("_fixed", "_read", "_snapshot", "_view", "attempt", "result")
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Partial(Generic[T]):
     ) -> None:
         self._snapshot = snapshot
         self._view = view
-        self._looked: tuple[Any, tuple[Problem, ...]] | None = None
+        self._read: tuple[Any, tuple[Problem, ...]] | None = None
         self._fixed: _Fixed | None = None
         self.attempt = attempt
         self.result = result
@@ -135,26 +135,26 @@ class Partial(Generic[T]):
         return default if found is _ABSENT else found
 
     def _look(self) -> tuple[Any, tuple[Problem, ...]]:
-        if self._looked is None:
+        if self._read is None:
             if self.result is not None:
-                self._looked = self.result.value, ()
+                self._read = self.result.value, ()
             elif self._snapshot is None or self._view is None:
-                self._looked = None, ()
+                self._read = None, ()
             else:
-                self._looked = _seen(self._view, self._snapshot)
-        return self._looked
+                self._read = _read_value(self._view, self._snapshot)
+        return self._read
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As it is seen now: what reads more of the answer stays in this process."""
+        """What it shows now: the parser, which reads more of the answer, stays in this process."""
         fixed = None if self.result else _Fixed(self.plain, self.open_path, self.final)
-        return _as_seen, (self._look(), fixed, self.attempt, self.result)
+        return _restored, (self._look(), fixed, self.attempt, self.result)
 
     def __repr__(self) -> str:
         state = "last" if self.is_last else f"open at {self.open_path!r}"
         return f"Partial({state}, attempt={self.attempt})"
 
 
-def _seen(view: PartialReader, snapshot: Snapshot) -> tuple[Any, tuple[Problem, ...]]:
+def _read_value(view: PartialReader, snapshot: Snapshot) -> tuple[Any, tuple[Problem, ...]]:
     try:
         value, problems = view.value(snapshot)
     except MemoryError:
@@ -164,9 +164,9 @@ def _seen(view: PartialReader, snapshot: Snapshot) -> tuple[Any, tuple[Problem, 
     return value, tuple(problems)
 
 
-def _as_seen(looked: Any, fixed: _Fixed | None, attempt: int, result: Any) -> Partial[Any]:
+def _restored(shown: Any, fixed: _Fixed | None, attempt: int, result: Any) -> Partial[Any]:
     made: Partial[Any] = Partial(None, None, attempt, result)
-    made._looked, made._fixed = looked, fixed
+    made._read, made._fixed = shown, fixed
     return made
 
 
@@ -185,7 +185,7 @@ def _segments(where: str) -> Path:
 
 
 def json_pieces(name: str) -> Callable[[Delta], tuple[str, bool]]:
-    """Tells which part of each delta is the JSON that is wanted, and whether it begins anew.
+    """A function that takes the wanted JSON out of each delta, and whether it begins anew.
 
     That is the answer's text, until a tool is called: then it is the arguments of the call of
     ``name``, or of the first call.
@@ -206,7 +206,7 @@ def json_pieces(name: str) -> Callable[[Delta], tuple[str, bool]]:
 
 
 class _PartialListener(Generic[T]):
-    """Listens to one answer. What is no JSON is left to the reading of the whole."""
+    """Parses one answer as it comes. What is no JSON is left to the reading of the whole."""
 
     def __init__(
         self, source: Source[T], plan: Plan, attempt: int, due: Callable[[], bool]
@@ -232,7 +232,7 @@ class _PartialListener(Generic[T]):
         try:
             parser.feed(text)
         except PartialJSONError:
-            self._over = True
+            self._over = True  # the reading of the whole mends it, or refuses it
             return ()
         if not parser.started:
             return ()
@@ -246,8 +246,8 @@ class _PartialListener(Generic[T]):
         return Partial(self.parser.snapshot(), self._view, self._attempt)
 
 
-class _Deaf:
-    """Listens to an answer that is only a part of the value."""
+class _NoSnapshots:
+    """Listens to an answer that corrects only parts of the value: it is no snapshot of it."""
 
     def hear(self, delta: Delta) -> Iterable[Never]:
         return ()
@@ -284,7 +284,7 @@ class Snapshots(Generic[T]):
         self.running.open(ask)
         self._attempt += 1
         if ask.part:
-            return _Deaf()
+            return _NoSnapshots()
         due = self._is_due if self._interval > 0 else _always
         return _PartialListener(self._source, ask.plan, self._attempt, due)
 
@@ -308,7 +308,7 @@ def _always() -> bool:
 
 
 class PartialStream(Live[Partial[T]]):
-    """Snapshots as they come, the last with the ``result``. See Live for leaving it."""
+    """Snapshots as they come, the last with the ``result``. Leaving it is explained at Live."""
 
     def __init__(self, flow: Flow[Generates, Extraction[T]], audience: Snapshots[T]) -> None:
         super().__init__(stream(flow, audience), audience.running)

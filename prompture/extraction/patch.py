@@ -1,4 +1,4 @@
-"""Asking again for the wrong parts only: what to ask, and how to put the answer in.
+"""Ask again for the wrong parts only: what to ask, and how to put the answer in.
 
 An answer that is nearly right keeps its valid parts. The values that failed become the
 properties of a small schema; what the model gives for them is put in place, and the whole is
@@ -16,6 +16,7 @@ from prompture.schema.pointer import referenced, segments_of
 from prompture.types import JSON, JSONValue
 
 MOST_PARTS = 12
+"""More parts than this are asked for as a whole."""
 LEAST_CHARS = 600
 """An answer shorter than this is cheaper to ask for as a whole."""
 MOST_SHARE = 0.34
@@ -49,7 +50,7 @@ def patch_for(
     """
     if chars < LEAST_CHARS or not isinstance(plain, (dict, list)):
         return None
-    if len(problems) >= PROBLEM_LIMIT:
+    if len(problems) >= PROBLEM_LIMIT:  # there may be more that are not listed
         return None
     found = [_target(p, plain, schema) for p in problems]
     if any(target is None for target in found):
@@ -58,7 +59,7 @@ def patch_for(
     if len(targets) > MOST_PARTS or len(targets) > MOST_SHARE * _leaves(plain):
         return None
     paths = {_name(path): path for path, _ in targets}
-    if len(paths) < len(targets):
+    if len(paths) < len(targets):  # two paths of one name: a/b and a_b
         return None
     return Patch(_schema(targets, schema), paths, plain)
 

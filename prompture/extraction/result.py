@@ -30,7 +30,7 @@ class Extraction(Generic[T]):
     """A validated value with its history.
 
     ``cost`` is the bill of every attempt, failed ones included. ``sources`` maps JSON pointers
-    of the value to the places in the text that say it (made when first asked for). ``changes``
+    of the value to the places in the text that hold it (made when first asked for). ``changes``
     is what the schema's rewriting altered for the provider. ``raw`` is the last Completion.
     ``output_tokens_saved`` is what asking for the failing parts alone saved. ``notes`` say what
     was changed in the text before it was sent.
@@ -77,7 +77,7 @@ def with_rest(
 
 
 def cause_of(error: BaseException) -> BaseException | None:
-    """What a user's validator raised, behind the exceptions of ours that tell of it."""
+    """What a user's validator raised, behind the exceptions of ours that wrap it."""
     cause: BaseException | None = error
     while isinstance(cause, _OURS):
         cause = cause.__cause__

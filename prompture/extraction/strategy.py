@@ -51,18 +51,18 @@ class Plan:
     rewrite: Rewrite
     template: Request
     turns: tuple[Message, ...]
-    asked: _Asked = field(repr=False)
+    origin: _Origin = field(repr=False)
 
     def request(self, document: Message) -> Request:
         """The request for a document."""
-        model = self.template.model or self.asked.driver.model
+        model = self.template.model or self.origin.driver.model
         return replace(self.template, model=model, messages=(*self.turns, document))
 
     def check_fits(self, request: Request) -> None:
         """Raise ContextWindowExceeded where the request is surely longer than the model can read,
         UnsupportedError where it holds a picture and the model sees none.
         """
-        driver = self.asked.driver
+        driver = self.origin.driver
         messages = request.messages
         for message in messages:
             content = message.content
@@ -86,26 +86,26 @@ class Plan:
     def looser(self) -> Plan | None:
         """The plan to fall back on where the provider refuses this one; None where there is
         none."""
-        asked = self.asked
-        if asked.strategy != "auto" or self.strategy != "json_schema":
+        origin = self.origin
+        if origin.strategy != "auto" or self.strategy != "json_schema":
             return None
-        features = _features(asked.driver, asked.base)
+        features = _features(origin.driver, origin.base)
         return plan(
-            asked.source,
-            asked.driver,
+            origin.source,
+            origin.driver,
             strategy=choose(replace(features, json_schema=False)),
-            instructions=asked.instructions,
-            examples=asked.examples,
-            base=asked.base,
+            instructions=origin.instructions,
+            examples=origin.examples,
+            base=origin.base,
         )
 
     def for_parts(self, parts: Source[Any]) -> Plan:
         """The plan, by the same strategy, for a source made of parts of this one's."""
-        return plan(parts, self.asked.driver, strategy=self.strategy, base=self.asked.base)
+        return plan(parts, self.origin.driver, strategy=self.strategy, base=self.origin.base)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Origin:
     """What a plan was made of."""
 
     source: Source[Any]
@@ -171,7 +171,7 @@ def plan(
         rewritten = _rewritten(source, chosen, features)
     turns = _turns(source, chosen, rewritten, instructions, examples, features)
     template = _template(source, chosen, rewritten, base, features)
-    asked = _Asked(
+    origin = _Origin(
         source=source,
         driver=driver,
         strategy=strategy,
@@ -179,7 +179,7 @@ def plan(
         examples=examples,
         base=base,
     )
-    return Plan(strategy=chosen, rewrite=rewritten, template=template, turns=turns, asked=asked)
+    return Plan(strategy=chosen, rewrite=rewritten, template=template, turns=turns, origin=origin)
 
 
 def _features(driver: BaseDriver, base: Request) -> Features:
@@ -281,6 +281,7 @@ def _template(
         return replace(base, json_mode=True)
     if strategy == "prompt":
         return base
+    # Strict calls are asked only of a provider whose own dialect the schema was rewritten for.
     tool = Tool(
         name=source.name,
         description=source.description or "Give the extracted data.",

@@ -32,11 +32,11 @@ def driver_error(exc: BaseException, driver: HasModel) -> BaseException:
     """What a driver raised, as an error of ours.
 
     A driver may be somebody else's and raise anything; its exception is then the cause of a
-    ProtocolError, so that another model may be asked. Not so what ends a program (an interrupt, a
-    cancelled task), an assertion, and what a hook raised to end the call: they stay what they are.
+    ProtocolError, so that another model may be asked. What ends a program (an interrupt, a
+    cancelled task), an assertion, and what a hook raised to end the call stay what they are.
     """
-    ends = not isinstance(exc, Exception) or isinstance(exc, (AssertionError, MemoryError))
-    if ends or isinstance(exc, PromptureError) or _is_of_a_hook(exc.__traceback__):
+    is_final = not isinstance(exc, Exception) or isinstance(exc, (AssertionError, MemoryError))
+    if is_final or isinstance(exc, PromptureError) or _is_of_a_hook(exc.__traceback__):
         return exc
     name = getattr(driver, "name", type(driver).__name__)
     error = ProtocolError(

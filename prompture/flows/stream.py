@@ -35,21 +35,21 @@ PIECE_CHARS = 65_536
 
 
 class Listener(Protocol[Y_co]):
-    """Hears one answer."""
+    """Reads one answer while it comes."""
 
     def hear(self, delta: Delta) -> Iterable[Y_co]:
-        """What a piece makes ready."""
+        """What is ready with this piece."""
         ...
 
     def end(self, completion: Completion) -> Iterable[Y_co]:
-        """What the end makes ready. An answer that did not stream is an end alone."""
+        """What is ready at the end. An answer that did not stream is an end alone."""
         ...
 
 
 class Audience(Protocol[Y_co, T_contra]):
     """Gives each answer its listener.
 
-    ``metered`` is entered while a call starts, and left before anything is handed out, so that
+    ``metered`` is entered while a call starts, and left before anything is yielded, so that
     what the caller does in between is not taken for a part of it.
     """
 
@@ -58,7 +58,7 @@ class Audience(Protocol[Y_co, T_contra]):
     def metered(self) -> AbstractContextManager[None]: ...
 
     def result(self, value: T_contra) -> Iterable[Y_co]:
-        """What the flow's own result makes ready."""
+        """What is yielded of the flow's own result."""
         ...
 
 
@@ -173,7 +173,7 @@ class RunningBill:
         self._strategy = ""
 
     def open(self, ask: Ask[HasModel]) -> None:
-        """A call begins. With the first, the time for all of them does."""
+        """A call begins, and with the first one the time for all of them."""
         if self._until is None and self._deadline is not None:
             self._until = time.monotonic() + self._deadline
         self.recorder.charges.clear()
@@ -194,7 +194,7 @@ class RunningBill:
         return left(self._until) == 0
 
     def settle(self) -> None:
-        """No more will come: a call that was left in its middle goes on the bill."""
+        """Close the bill: the charges of a call that was left in its middle go on it."""
         charges = [*self.recorder.charges]
         self.recorder.charges.clear()
         if charges and len(self.log.attempts) == self._answered:
