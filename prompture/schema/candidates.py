@@ -1,4 +1,4 @@
-"""Every value that stands in a text, in prose or in fences, as it stands or nearly so."""
+"""Find every JSON value in a text, in prose or in code fences; those that are nearly JSON, too."""
 
 from __future__ import annotations
 
@@ -92,6 +92,8 @@ class Search:
         self._found = found
         self._at = 0
         self._fence = ""
+        # Brackets that begin no value are read up to their fault, and the text behind them again:
+        # without a limit a text of nothing but "[" would take the square of its length.
         self._work = 4 * len(text) + 100_000
 
     def run(self) -> Iterator[Candidate]:

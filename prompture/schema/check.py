@@ -1,4 +1,4 @@
-"""What is wrong with a value, and where: problems that carry RFC 6901 JSON pointers."""
+"""What is wrong with a value, and where: problems with RFC 6901 JSON pointers."""
 
 from __future__ import annotations
 

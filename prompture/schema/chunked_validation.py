@@ -28,7 +28,7 @@ def yielding(core: Core) -> Core:
 
 
 def _pause(value: object) -> Any:
-    """Being Python is enough: the interpreter looks for waiting threads on the way in."""
+    """Do nothing. The interpreter lets waiting threads run when a Python function is entered."""
     return value
 
 
@@ -50,9 +50,10 @@ _was_enabled = False
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Hold the cycle collector off while many objects are made, none of which is garbage.
+    """Switch the cycle collector off while many objects are made, none of which is garbage.
 
-    It would look at all of them time and again: three quarters of what ten megabytes take.
+    It would look at all of them time and again: three quarters of the time that ten megabytes
+    take.
     """
     global _quiet, _was_enabled
     with _lock:
@@ -71,7 +72,7 @@ def no_collection() -> Iterator[None]:
 
 
 def _renew() -> None:
-    """What another thread held off is not held off in a forked child, where it does not run."""
+    """A forked child does not have the thread that switched the collector off: switch it on."""
     global _quiet
     if _quiet:
         _quiet = 0

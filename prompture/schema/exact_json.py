@@ -63,7 +63,7 @@ def read_exactly(text: str | bytes) -> JSONValue:
 
 
 class ExactDecoder:
-    """The standard parser, noting what it would pass over in silence. Floats of more than 15
+    """The standard library's decoder, which also notes what that one ignores. Floats of more than 15
     significant digits come as Decimals."""
 
     def __init__(self) -> None:
@@ -77,7 +77,9 @@ class ExactDecoder:
 
     def decode(self, text: str) -> JSONValue:
         """Raises ValueError for what is no JSON, Doubtful for what is no answer."""
-        if "NaN" not in text:  # and no key twice, as nearly always: no function is called for it
+        # Nearly always there is neither NaN nor a key twice. A decoder with hooks calls a Python
+        # function for each object; this one does not, and counting the keys afterwards is cheap.
+        if "NaN" not in text:
             found = self._taken(_USUAL.decode, text)
             if _has_keys(text, found):
                 return found
@@ -125,7 +127,7 @@ def exact_float(digits: str) -> float | Decimal:
 
 
 def with_floats(value: object) -> JSONValue:
-    """Plain JSON: Decimals are how the digits of an answer travel as far as the check."""
+    """The value with floats for Decimals, which keep an answer's digits until it is checked."""
     if isinstance(value, dict):
         return {key: with_floats(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -134,7 +136,7 @@ def with_floats(value: object) -> JSONValue:
 
 
 def refuse_constant(_: str) -> JSONValue:
-    """For NaN and Infinity. Raises Doubtful."""
+    """The ``parse_constant`` that refuses NaN and Infinity. Raises Doubtful."""
     raise Doubtful(_INFINITE)
 
 
@@ -166,7 +168,7 @@ _APART = re.compile(r'"[ \t\n\r]+:')
 
 
 def _keys_in(value: JSONValue) -> int:
-    """How many keys the JSON of a value had for certain; some more where that cannot be told."""
+    """How many keys the JSON of a value had for certain; some more where that is not known."""
     kind = type(value)
     if kind in _SCALARS:
         return 0
@@ -208,7 +210,7 @@ def _keys_in_dataclass(value: JSONValue) -> int:
     found = 0
     for each in fields(value):
         held = getattr(value, each.name, each.default)
-        if held is not each.default:  # what is the default may or may not have been said
+        if held is not each.default:  # a default may be from the text or not
             found += 1 + _keys_in(held)
     return found
 

@@ -213,6 +213,7 @@ def _metered(function: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
         if left[0] < 0:
             raise _Exhausted
         for error in function(validator, *arguments) or ():
+            # A union of many branches prints a large value into the message of each.
             left[0] -= len(error.message) >> 4
             error.message, error.args = "", ()
             yield error

@@ -103,6 +103,7 @@ class SchemaKeys:
         return self.root.items is not None
 
 
+# Weak: keys go with the Source that they are of, of which only some are kept (``source.CACHE_SIZE``).
 _known: WeakKeyDictionary[Source[Any], SchemaKeys] = WeakKeyDictionary()
 
 
@@ -177,7 +178,7 @@ def _compare_object(
 def _misnamed(
     others: list[str], fields: Mapping[str, Later], value: JSON, path: Path
 ) -> tuple[Path, str] | None:
-    """``firstName`` where ``first_name`` is missing: what it says would be lost."""
+    """``firstName`` where ``first_name`` is missing: its value would be lost."""
     missing = {_letters(key): key for key in fields if key not in value}
     present = {_letters(key) for key in fields if key in value}
     for key in others:

@@ -132,7 +132,7 @@ class _CoreReader:
             return AllowedKeys(open=True, rest=self.later(core.get("values_schema"), config))
         if kind in ("union", "tagged-union"):
             return self._union(core["choices"], config)
-        # What a function makes of its input is not known; a scalar has no keys.
+        # A function may make anything of its input, so any key may be right; a scalar has none.
         return ANY if kind.startswith("function-") or kind in _UNKNOWN else AllowedKeys()
 
     def _union(self, choices: Any, config: Any) -> AllowedKeys:
@@ -175,6 +175,7 @@ _REFS_FOLLOWED = 50
 
 
 def keys_of_json_schema(root: object) -> Later:
+    # By identity, and filled after it was entered: a schema may contain itself.
     made: dict[int, AllowedKeys] = {}
 
     def later(schema: object) -> Later:

@@ -1,4 +1,4 @@
-"""The pieces that almost-JSON is made of, as patterns; each is matched in linear time."""
+"""Tokens of almost-JSON as regular expressions, each matched in linear time; its string escapes."""
 
 from __future__ import annotations
 

@@ -228,8 +228,8 @@ _SHOWN = 5
 
 
 def refuse_no_schema(schema: JSON) -> None:
-    """Raise SchemaError for a dict with keys of which none restricts a value and some are no
-    words of JSON Schema. ``{}``, annotations and extensions (``x-...``, ``$...``) are a schema
+    """Raise SchemaError for a dict without a keyword that restricts values, but with keys that
+    JSON Schema does not have. ``{}``, annotations and extensions (``x-...``, ``$...``) are a schema
     that takes anything."""
     inner = _inner(schema)
     if inner and not _restricts(schema):

@@ -1,4 +1,4 @@
-"""What one slip of the pen made of JSON: every value that is one edit away.
+"""Read JSON with one wrong, missing or extra character: every value that is one edit away.
 
 An edit puts in, leaves out, replaces or swaps one character of JSON's punctuation near the place
 where the text stops being JSON. Where several edits lead to unlike values, each is a reading.

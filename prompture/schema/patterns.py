@@ -273,6 +273,7 @@ def _backtracking(pattern: str, shape: _Shape) -> Matcher:
         raise BadPattern(f"it is no regular expression: {error}") from None
     if shape.nested:
         raise BadPattern("it has look-around and nested repeats, which may take exponential time")
+    # A pattern of n loops beside each other takes about the nth power of the length of the text.
     longest = int(_STEPS ** (1 / shape.degree))
     return lambda text: len(text) <= longest and compiled.search(text) is not None
 

@@ -1,4 +1,4 @@
-"""Values of Python types: Pydantic's validators, their errors told in JSON pointers."""
+"""Check JSON against a Python type with Pydantic; errors become problems with JSON pointers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class _Validators:
         self._made: dict[tuple[str, bool], Any] = {}
 
     def get(self, name: str, *, yields: bool = False) -> Any:
-        """The quick, the full, or the exact one (see ``strictness`` and ``long_numbers``); ``yields`` for a long answer."""
+        """The quick, the full, or the exact one (see ``strictness`` and ``long_numbers``).
+
+        ``yields``: it lets other threads run, for a long answer."""
         made = self._made.get((name, yields))
         if made is None:
             core = {"quick": quick, "full": full, "exact": reading_marks}[name](
@@ -76,8 +78,11 @@ class TypedChecker:
         self._context: Any = None
         self._shape: Shape | None = None
         self._validators = _Validators(adapter, config)
+        # Models often write a field's name where the schema has its alias, so both are read; not
+        # where the name of one field is the alias of another, whose value it would then take.
         self._by_name = None if traits.names_clash else True
         self._exact = traits.decimals
+        # Where any value may stand, Pydantic lets NaN and Infinity through.
         self._open = traits.opaque or traits.takes_more
         hides = bool(config and config.get("hide_input_in_errors"))
         self._withhold = hides or traits.hides_input or _mentions_secret(json_schema)
@@ -118,6 +123,7 @@ class TypedChecker:
 
     def _checked(self, text: str | bytes, *, yields: bool) -> Any:
         try:
+            # Right answers, nearly all, pay for the quick schema alone.
             found = self._read("quick", text, yields=yields)
         except ValidationError as error:
             found = self._mended(text, error, yields=yields)

@@ -1,7 +1,7 @@
 """Pydantic's errors, and what users' validators raise, as problems of the value that a model gave.
 
-Pydantic's ``loc`` mixes keys of the value with labels of its own: a union's branch (``Cat``,
-``list[int]``), a discriminator's tag, ``function-after[...]``, ``[key]``. Only the value tells
+A ``loc`` of Pydantic mixes keys of the value with labels of its own: a union's branch (``Cat``,
+``list[int]``), a discriminator's tag, ``function-after[...]``, ``[key]``. Only the value shows
 which is which, so it is walked.
 """
 
@@ -177,7 +177,7 @@ def _message(text: str, given: object, *, withhold: bool) -> str:
 
 
 def _but_not(given: object) -> str:
-    """``", not null"``: Pydantic says what is wanted, and not what there is."""
+    """``", not null"``: Pydantic names what is wanted, and not what there is."""
     return f", not {kind_in_words(given)}" if isinstance(given, _JSON_KINDS) else ""
 
 
@@ -207,7 +207,7 @@ def _bare(label: str) -> str:
 
 
 # Pydantic turns ValueError and AssertionError of a validator into an error with a place. Anything
-# else ends the validation where it stands: the place is lost, and nobody can say whether the value
+# else ends the validation where it stands: the place is lost, and it is not known whether the value
 # or the validator was wrong.
 
 KIND = "validator"

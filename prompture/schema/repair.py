@@ -107,6 +107,7 @@ def choice(found: FoundValues) -> Candidate:
     pool = [one for one in pool if not one.stray] or pool
     if not pool:
         raise NotJSON(_why_none(found.refusals[0]))
+    # A corrected answer follows its draft and is about as long; a remark behind the answer is shorter.
     longest = max(one.length for one in pool)
     chosen = next(one for one in reversed(pool) if 2 * one.length >= longest)
     if any(one.start == chosen.start and one is not chosen for one in pool):

@@ -154,17 +154,20 @@ class _Cache:
         self._size = size
         self._sources: dict[Hashable, Source[Any]] = {}
         self._lock = fork_lock()
+        # No lock: one look-up in a dict is atomic, and a Source once in it never changes.
         self.get = self._sources.get
 
     def put(self, key: Hashable, made: Source[Any]) -> Source[Any]:
         with self._lock:
             while len(self._sources) >= self._size and key not in self._sources:
                 del self._sources[next(iter(self._sources))]
+            # Two threads may have made the same Source; both get the first, for it is known by identity.
             return self._sources.setdefault(key, made)
 
 
 class _Identity:
-    """A key equal only to that of the very same object, which it keeps alive."""
+    """A key equal only to that of the same object. It keeps the object alive: another one could
+    otherwise get its ``id``."""
 
     __slots__ = ("_held",)
 

@@ -46,7 +46,7 @@ GUARD = "\0"
 """The one tag of a guard: a tagged union of one branch, whose discriminator says no.
 
 Pydantic then gives the branch the JSON itself, in its own mode, and weighs the branches of a union
-around it as ever. A function before it would be handed, and hand on, Python objects.
+around it as ever. A function-before schema would get Python objects, and pass them on.
 """
 
 _NO_DIGITS = r"[^0-9\s.+-]|[0-9]-"
@@ -123,6 +123,8 @@ class Strictness:
             )
         if kind in OWN_VALIDATORS and not is_pydantics(core["function"]):
             return self.but(own=True)
+        # Quick schemas may only refuse what the full one then takes: under these two a refusal
+        # would choose another branch, so the branches are those of the full schema, or weighed.
         if kind == "union" and core.get("mode") == "left_to_right":
             return self.but(quick=False)  # the first that takes it, however it is mended
         if kind == "union" or (kind == "definitions" and _has_union(core)):
@@ -134,7 +136,7 @@ class Strictness:
         return Strictness(**{**now, **changes})
 
     def own_init(self, core: Core) -> Core:
-        """A model with an ``__init__`` of its own validates by itself, whatever is said here of
+        """A model with an ``__init__`` of its own validates by itself, whatever this schema has for
         its fields. So they are validated first, as those of any model."""
         inner = self._inside(core, "model").but(quick=False)
         bare = {k: v for k, v in core.items() if k not in ("ref", "custom_init", "post_init")}

@@ -28,11 +28,11 @@ class ItemScanner(BaseParser):
     """Finds the items of one list in JSON text cut anywhere, without building them.
 
     `path` leads to the list: a JSON pointer ("" is the root, "/items" a property of it) or a tuple
-    of keys. Items are split by their brackets and quotes alone; whether each is valid JSON is for
-    the reader of its text to say. Everything around the list is parsed like `PartialParser` does:
+    of keys. Items are split by their brackets and quotes alone, not validated: the caller reads
+    the text of each. Everything around the list is parsed like `PartialParser` does:
     `value` and `close()` answer with the list empty, and what else there is.
 
-    `found` tells whether the list has begun; a document without it completes all the same.
+    `found` is whether the list has begun; a document without it completes all the same.
     Errors and limits are those of `PartialParser`: items found before the error come first.
     """
 
@@ -114,7 +114,7 @@ class _Scan:
         return self.first
 
     def twice(self, m: Machine, text: str, at: int) -> int:
-        # json.loads would forget the first list, but its items are out already.
+        # json.loads would drop the first list, but its items were returned already.
         raise m.fault(text, at, "the list stands twice in the document")
 
     def first(self, m: Machine, text: str, at: int) -> int:

@@ -25,8 +25,9 @@ returns the position after. What is held back is bounded (a cut escape, literal,
 bracket), so that no character is read more than a few times."""
 
 _PARTS = 512
+"""Pieces of a growing string that are joined at a time."""
 _BLOCK = 65_536
-"""Characters matched at a time: a repeated group takes about 200 bytes for each round."""
+"""Characters matched at a time: ``re`` takes about 200 bytes for each round of a repeated group."""
 
 
 class PartialJSONError(PicklableError, ValueError):
@@ -263,6 +264,7 @@ class Machine:
         assert parts is not None
         value = "".join(parts) + piece if parts else piece
         self.parts = None
+        # Snapshots taken before have the list of its pieces and a length, so they do not see this.
         self.top[self.key] = value  # type: ignore[index]
         self.state = self.after
 

@@ -40,6 +40,8 @@ class Snapshot:
         of each in the one before, and of the open string. ``parts`` are that string's, ``length``
         characters in all; None where none is open."""
         self._stack = stack
+        # Containers only gain entries at their end, so their sizes now are enough to find what was
+        # there; what a duplicate key replaced later is in ``replaced`` behind ``_mark``.
         self._sizes = [*map(len, stack)]
         self._keys = keys
         self._parts = parts
@@ -297,7 +299,7 @@ class PartialParser(BaseParser):
 
     `tolerate` skips prose, fences and `<think>` blocks before the JSON, which must then be an
     object or an array, and anything behind it; without it the text must be JSON alone. `expect`
-    tells which of the two is wanted, so that "[1]" in prose is not taken for an object's place.
+    is which of the two is wanted, so that "[1]" in prose is not taken for an object's place.
     `max_depth` counts containers; `max_chars` all characters fed.
     """
 

@@ -86,7 +86,7 @@ class _OpenContainer:
             for index in range(seen, size):
                 self._read(index, node[index])
             return
-        # From the end: what comes before was read already, and may be much.
+        # A dict has no slices. From its end, for what comes before was read already and may be much.
         later = len(node) - size
         for key in reversed([*islice(reversed(node), later, len(node) - seen)]):
             self._read(key, node[key])
@@ -215,6 +215,7 @@ class _Assembler:
             if grown is not None:
                 child = growing(codec, shape, grown)
         del self._containers[depth + 1 :]
+        # A list, not a generator: this runs for each delta, and nearly always finds none.
         wrong = any([container.problems for container, _ in open_levels])
         problems = [*_problems(open_levels, keys)] if wrong else []
         return _assemble(open_levels, keys, child), problems

@@ -232,6 +232,6 @@ def _refers(core: Core) -> bool:
 
 
 def _looks_around(core: Core) -> bool:
-    """Whether it has a validator that is handed the values of the fields before its own."""
+    """Whether it has a validator that gets the values of the fields before its own."""
     functions = (node.get("function") for node in nodes_of(core))
     return any(isinstance(one, Mapping) and one["type"] == "with-info" for one in functions)
