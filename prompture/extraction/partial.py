@@ -11,7 +11,7 @@ from typing import Any, Generic, Never, TypeVar, cast
 from prompture import given
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
-from prompture.flows.base import Ask, Flow, Generates, GeneratesAsync, HasModel
+from prompture.flows.ask import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astream, stream
 from prompture.schema.check import Problem
 from prompture.schema.exact_json import with_floats

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from prompture.drivers import hooks
 from prompture.errors import PromptureError, ProtocolError
-from prompture.flows.base import Ask, D, Flow, Generates, GeneratesAsync, HasModel
+from prompture.flows.ask import Ask, D, Flow, Generates, GeneratesAsync, HasModel
 from prompture.types import Completion
 from prompture.wire.steps import Done, advance, require_asyncio
 
