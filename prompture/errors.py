@@ -5,7 +5,7 @@
         * MissingKey              no API key was given or found
         * MissingExtra            an optional package is not installed
         * UnknownModel            no such provider or model
-        * UnknownOption           an option that nobody knows
+        * UnknownOption           an option that this call does not know
         * UnsupportedError        the driver or model cannot do what was asked
         * SchemaError             the schema is no schema, or too much for the provider
     * TransportError          the network: no whole HTTP response arrived
@@ -29,14 +29,14 @@
         * Refused                 the model declined
         * Truncated               the answer was cut off
         * Invalid                 the answer does not satisfy the schema
-    * AgentError              an agent's run ended before its answer; carries the trace
+    * AgentError              an agent's run ended before its answer; has the trace
         * LimitExceeded           a limit of the run
             * StepLimitExceeded       model calls
             * CallLimitExceeded       tool calls
             * TokenLimitExceeded      tokens
             * CostLimitExceeded       US dollars
             * TimeLimitExceeded       seconds
-        * ToolFailed              a tool raised, and was told to end the run by that
+        * ToolFailed              a tool raised, which ends the run (on_error="raise")
     * BudgetExceeded          your own spending limit
 """
 
@@ -108,7 +108,7 @@ class UnsupportedError(ConfigurationError):
 
 
 class SchemaError(ConfigurationError):
-    """The schema is not one, or the provider's dialect cannot carry it."""
+    """The schema is not one, or the provider's dialect cannot express it."""
 
 
 class TransportError(PromptureError):

@@ -10,6 +10,7 @@ import os
 import weakref
 from threading import Lock
 
+# Weak, so that being listed here keeps nothing alive.
 _kept: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
 _count = 0
@@ -28,13 +29,18 @@ def fork_lock() -> Lock:
 
 
 def count() -> int:
-    """How many forks lie between this process and the first; what it was then tells a child."""
+    """How many forks lie between this process and the first.
+
+    Who keeps the number and finds another one later is in a forked child.
+    """
     return _count
 
 
 def _renew() -> None:
     global _count
     _count += 1
+    # Locks first: what is renewed below may take them. Only this thread is left, so a lock that
+    # is held is held by a thread that is gone.
     for lock in list(_locks):
         if lock.locked():
             lock.release()

@@ -22,7 +22,7 @@ from prompture.types import JSON, Request
 
 T = TypeVar("T")
 MAX_SECONDS = 1e8
-"""Three years. Sockets and locks overflow above 9e9, which nobody means."""
+"""Three years. Sockets and locks overflow above 9e9."""
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:
@@ -41,7 +41,7 @@ def near(name: str, known: Iterable[str]) -> list[str]:
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    """The words for a name that nobody knows: near ones, then all there are."""
+    """The message for an unknown name: near ones, then all there are."""
     known = list(known)
     likely = near(name, known) if isinstance(name, str) else []
     hint = f"did you mean {' or '.join(likely)}? " if likely else ""
@@ -142,7 +142,7 @@ def count(value: object, name: str, *, least: int = 1, most: int | None = None) 
 
 
 def temperature(value: object, name: str = "temperature") -> float | None:
-    """A finite number from 0 on; what the provider allows at most is the provider's to say."""
+    """A finite number from 0 on. The upper limit is the provider's, which refuses what is more."""
     return number(value, name, least=0, wanted="a number of at least 0")
 
 
@@ -207,7 +207,7 @@ def table(value: object, name: str) -> JSON | None:
 
 
 def sendable(value: T, name: str) -> T:
-    """What JSON can say. Raises ConfigurationError with the place of what it cannot."""
+    """A value that JSON has a form for. Raises ConfigurationError with the place of another."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as exc:
@@ -217,7 +217,7 @@ def sendable(value: T, name: str) -> T:
 
 
 def _not_json(value: object, place: str, depth: int = 0) -> tuple[str, str]:
-    """The first place that JSON cannot say, and why."""
+    """The first place that JSON has no form for, and why."""
     if depth > 50:
         return place, "it is nested too deep, or holds itself"
     if isinstance(value, Mapping):

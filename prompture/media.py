@@ -60,7 +60,7 @@ def image(source: object, *, media_type: str | None = None, detail: str | None =
 
 
 def _kind(data: bytes, stated: str | None, guessed: str | None) -> str | None:
-    """The type of a picture's bytes: what they show, before what is said of them."""
+    """The type of a picture: what its bytes show, else what is stated, else a guess by name."""
     if not data:
         raise ConfigurationError("the image is empty (0 bytes)")
     shown = media_type_of(data)

@@ -1,8 +1,8 @@
-"""Text of others on a terminal: control characters are shown, not obeyed.
+"""What every command does with its streams: safe text, JSON, tables, errors and exit codes.
 
 Values, errors of providers, names of models and labels come from outside. On a terminal an escape
 sequence in them could set the title, clear the screen or fill the clipboard, and a bidirectional
-mark could show a text in another order than it has.
+mark could show a text in another order than it has. So control characters are shown, not obeyed.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ EPILOG = (
 
 
 class ReaderGone(Exception):
-    """Nobody reads stdout any more. (Click would end the program with 1 for a BrokenPipeError.)"""
+    """The reader of stdout has closed it. (For a BrokenPipeError click would exit with 1.)"""
 
 
 def code_of(error: PromptureError) -> int:
@@ -155,7 +155,7 @@ def run(app: click.Command) -> int:
 
 
 def _drop_stdout() -> None:
-    """What Python flushes at exit must not complain."""
+    """Send stdout to nowhere: Python flushes it at exit, which must not fail a second time."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -179,9 +179,9 @@ def print_table(
     """Print rows under columns.
 
     ``right`` are the columns of numbers, ``folded`` those of texts that may go on below. Where a
-    terminal is too narrow, columns are left out in the order of ``least``, and it is said.
+    terminal is too narrow, columns are left out in the order of ``least``, and stderr names them.
     """
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty():  # for cut and awk: one row a line, whole cells
         for row in (columns, *rows):
             click.echo("\t".join(re.sub(r"[\t\r\n]+", " ", cell) for cell in row))
         return
@@ -222,7 +222,7 @@ def _widths(rows: Sequence[Sequence[str]], folded: Collection[int]) -> list[int]
 
 
 def _fitting(widths: Sequence[int], width: int, least: Sequence[int]) -> list[int]:
-    """The columns that are shown: the first always, for rows without a name say nothing."""
+    """The columns that fit. The first is always shown: it names the row."""
     kept = list(range(len(widths)))
     for i in least:
         if sum(widths[k] + GAP for k in kept) - GAP <= width:

@@ -1,4 +1,4 @@
-"""``prompture costs``: what the ledger says."""
+"""``prompture costs``: what the calls in the ledger cost, as a table, CSV or chart."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _every_day(bars: Sequence[tuple[str, Decimal]]) -> list[tuple[str, Decimal]]
 
 
 MOST = 40
-"""Bars; the cheapest of more than that are left out of a chart, and it says so."""
+"""Bars of a chart; the cheapest of more than that are left out, and its title says how many."""
 LONGEST = 60
 """Characters of a name in a picture."""
 _STYLE = (

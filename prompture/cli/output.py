@@ -70,7 +70,7 @@ class AnswerWriter:
 
     @property
     def bar(self) -> bool:
-        """Whether there is room for a progress bar: not among rows on the same terminal."""
+        """Whether a progress bar may be shown: not among rows on the same terminal."""
         live = self._style == "jsonl" and self._path is None
         return not (live and sys.stdout.isatty())
 
@@ -117,7 +117,7 @@ class AnswerWriter:
             raise self._unwritable(exc) from exc
 
     def _opened(self, path: Path) -> TextIO:
-        target = path.resolve()  # a link stays one
+        target = path.resolve()  # a link stays a link: its target is replaced
         regular = target.is_file() or not target.exists()
         if self._style != "jsonl" and regular:
             if target.exists() and not os.access(target, os.W_OK):
@@ -135,6 +135,7 @@ class AnswerWriter:
 
     def _replace(self, path: Path, part: Path) -> None:
         """Put the document in the file's place; until then the rows stay in ``part``."""
+        # In one step, so that a killed program leaves the old file or the new one, never a part.
         fresh = path.with_name(f"{path.name}.new")
         with open(fresh, "w", encoding="utf-8") as stream:
             self._whole(stream)

@@ -1,4 +1,7 @@
-"""``prompture schema``: what a provider would be sent, and what that changes."""
+"""``prompture schema``, and how a schema is named on a command line.
+
+A schema is ``path.py:Name``, ``module:Name``, ``schema.json``, JSON text or a list of fields.
+"""
 
 from __future__ import annotations
 
@@ -93,6 +96,7 @@ def schema_of(text: str) -> Any:
         )
     if text.endswith((".json", ".schema")) or Path(text).is_file():
         return _json(_read(text), text)
+    # Only a capital letter makes it a class: "total: number" is a field.
     if colon and re.fullmatch(r"[\w.]+\.[\w.]+|\w+", path) and re.fullmatch(r"[A-Z]\w*", name):
         return _attribute(imported(path), name, path)
     return fields_of(text)
