@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
+import shutil
+import tempfile
 from itertools import chain
 from pathlib import Path
 
@@ -22,6 +25,11 @@ for row in map(find, BUILTIN):
         os.environ.pop(name, None)
 for name in [n for n in os.environ if n.lower().endswith(("_api_key", "_api_token", "_proxy"))]:
     del os.environ[name]
+
+# Where bytecode is not kept, each of the hundred programs that the tests start would compile the package anew.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ["PYTHONPYCACHEPREFIX"] = bytecode = tempfile.mkdtemp(prefix="prompture-tests-")
+    atexit.register(shutil.rmtree, bytecode, ignore_errors=True)
 
 # `PROMPTURE_TEST_LOOP=uvloop pytest ...` runs every async test on uvloop's loop.
 if (loop := os.environ.get("PROMPTURE_TEST_LOOP", "")) == "uvloop":
