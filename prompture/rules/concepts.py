@@ -18,7 +18,7 @@ _GROUP_LOSS = 0.05  # of the weight of a label, for each group further down
 @dataclass(frozen=True, slots=True)
 class Concept:
     """A thing that documents state. `names` are what schemas call it; `labels` what documents print, in
-    groups, the likeliest first; `kind` is the parser of its value (`values.read`)."""
+    groups, the likeliest first; `kind` is the parser of its value (`parsers.read`)."""
 
     name: str
     kind: str

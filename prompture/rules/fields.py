@@ -123,7 +123,7 @@ class SchemaField:
     """One property of an object schema. `types` are its JSON types without "null".
 
     `party` and `role` are set for a part of the seller or the buyer ("seller", "postcode"); `concept` names the
-    concept that the field means, if any; `kind` is the parser of its values (`values.read`).
+    concept that the field means, if any; `kind` is the parser of its values (`parsers.read`).
     """
 
     name: str

@@ -13,8 +13,8 @@ from prompture.rules.label_pairs import TRUST, Pair
 from prompture.rules.labels import normalise, similarity
 from prompture.rules.numbers import CURRENCY
 from prompture.rules.page import FieldCandidate, Page, TextRange
+from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import render
-from prompture.rules.values import ParsedValue, read
 
 # Kinds whose values have a form of their own; the rest take whatever text stands by the label.
 FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})

@@ -9,7 +9,7 @@ from typing import Any
 from prompture.rules.dates import PrintedDate, settle
 from prompture.rules.fields import SchemaField
 from prompture.rules.page import FieldCandidate, Page
-from prompture.rules.values import ParsedValue
+from prompture.rules.parsers import ParsedValue
 from prompture.types import Span
 
 _DURATION_UNITS = (

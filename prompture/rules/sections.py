@@ -9,8 +9,8 @@ from prompture.rules.label_pairs import Pair
 from prompture.rules.labelled import FREE_KINDS, Index, matching
 from prompture.rules.labels import normalise, similarity
 from prompture.rules.page import FieldCandidate, Line, Page, TextRange
+from prompture.rules.parsers import read
 from prompture.rules.render import accepts, render
-from prompture.rules.values import read
 from prompture.types import Span
 
 _ANCHOR_FIT = 0.9  # a heading must name the object itself, not contain a word of it

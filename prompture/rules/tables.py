@@ -14,8 +14,8 @@ from prompture.rules.concepts import concept_labels
 from prompture.rules.fields import SchemaField
 from prompture.rules.labels import normalise, similarity
 from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
+from prompture.rules.parsers import read
 from prompture.rules.render import render
-from prompture.rules.values import read
 
 _MONEY = re.compile(
     r"[^\w-]{0,2}(?:[A-Z]{3}|RM)? ?-?[\d.,' ]*\d[.,]\d{2,4} ?(?:[€$£]|[A-Z]{1,3}|[A-Z]{3})?"

@@ -10,8 +10,8 @@ from prompture.rules.fields import SchemaField
 from prompture.rules.labels import normalise
 from prompture.rules.numbers import CURRENCY, currency_code
 from prompture.rules.page import FieldCandidate, Page, TextRange
+from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import candidates_of
-from prompture.rules.values import ParsedValue, read
 from prompture.types import Span
 
 # Kinds that cannot be mistaken: a text that holds one value of the kind states it.

@@ -18,7 +18,7 @@ from prompture.rules.numbers import (
     find_numbers,
     read_decimal,
 )
-from prompture.rules.values import best_choice
+from prompture.rules.parsers import best_choice
 
 NUMBERS = [
     ("1.234,56", None, "1234.56"),

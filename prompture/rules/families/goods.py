@@ -9,9 +9,9 @@ from prompture.rules.families import DocumentFamily
 from prompture.rules.fields import SchemaField
 from prompture.rules.numbers import Numeral, amount_of, find_numbers
 from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
+from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import accepts, render
 from prompture.rules.tables import Column, TableRow, cell_kind, read_rows
-from prompture.rules.values import ParsedValue, read
 from prompture.types import Span
 
 WEAK = 0.67  # just above the threshold: kept only when the whole table proves it

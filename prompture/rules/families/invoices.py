@@ -12,9 +12,9 @@ from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import Index, labelled
 from prompture.rules.numbers import amount_of, find_numbers, read_decimal
 from prompture.rules.page import FieldCandidate, Page, TextRange
+from prompture.rules.parsers import ParsedValue
 from prompture.rules.render import candidates_of, render
 from prompture.rules.unlabelled import DATE_KINDS, ISSUED, dates, days_by_start
-from prompture.rules.values import ParsedValue
 
 TOTALS = frozenset({"total", "grand_total", "amount_due"})
 SUMS = TOTALS | {"net_total", "tax_total"}

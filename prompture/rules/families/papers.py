@@ -11,10 +11,10 @@ from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import Index
 from prompture.rules.labels import normalise
 from prompture.rules.page import FieldCandidate, Line, Page, TextRange
+from prompture.rules.parsers import ParsedValue
 from prompture.rules.render import accepts, candidates_of
 from prompture.rules.sections import COMMON_KINDS, values_of_kind
 from prompture.rules.unlabelled import DATE_KINDS, dates, days_by_start
-from prompture.rules.values import ParsedValue
 from prompture.types import Span
 
 _STAMP = re.compile(r"arxiv:\S{5,30}(?:\s+\[[\w.-]{2,20}\])?\s+", re.IGNORECASE)

@@ -17,9 +17,9 @@ from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import Index
 from prompture.rules.labels import normalise
 from prompture.rules.page import FieldCandidate, Page, TextRange
+from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import candidates_of
 from prompture.rules.unlabelled import DATE_KINDS
-from prompture.rules.values import ParsedValue, read
 
 _SENDER = re.compile(
     r"^(?P<name>[^\d●•·|]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*(?P<street>[^●•·|\n]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*"

@@ -9,8 +9,8 @@ from prompture.rules import data
 from prompture.rules.fields import SchemaField
 from prompture.rules.labels import normalise
 from prompture.rules.page import Cell, FieldCandidate, Line, Page
+from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import candidates_of
-from prompture.rules.values import ParsedValue, read
 from prompture.types import Span
 
 BLOCK_LINES = 14  # name, department, street, town, country, numbers: none seen was longer
