@@ -216,7 +216,7 @@ def _without_ref(core: Core) -> Core:
     return {key: value for key, value in core.items() if key != "ref"}
 
 
-def _guarded(core: Core, passes: Callable[[Any], bool], kind: str, *, wanted: str = "") -> Core:
+def _guarded(core: Core, passes: Callable[[object], bool], kind: str, *, wanted: str = "") -> Core:
     """``kind`` is that of the error; Pydantic has words for its own."""
     words = {"custom_error_message": f"Input should be {wanted}"} if wanted else {}
     return {
@@ -246,7 +246,7 @@ def _unguarded(core: Core) -> Core:
     }
 
 
-def before(core: Core, function: Callable[[Any], Any]) -> Core:
+def before(core: Core, function: Callable[[object], object]) -> Core:
     before = {"type": "no-info", "function": function}
     inner = _without_ref(core)
     return {"type": "function-before", "function": before, "schema": inner, **_ref(core)}
@@ -280,10 +280,10 @@ def _by_values(choices: Mapping[Any, Any]) -> dict[Any, Any]:
     return {tag.value if isinstance(tag, Enum) else tag: each for tag, each in choices.items()}
 
 
-def _as_member(members: list[Any]) -> Callable[[Any], Any]:
+def _as_member(members: list[object]) -> Callable[[object], object]:
     """Pydantic takes JSON for no Literal of Enum members, though its JSON Schema names them."""
 
-    def convert(value: object) -> Any:
+    def convert(value: object) -> object:
         for member in members:
             held = member.value if isinstance(member, Enum) else member
             if held == value and isinstance(held, bool) is isinstance(value, bool):
@@ -293,7 +293,7 @@ def _as_member(members: list[Any]) -> Callable[[Any], Any]:
     return convert
 
 
-def is_pydantics(function: Mapping[str, Any]) -> bool:
+def is_pydantics(function: Core) -> bool:
     """Whether a function is a part of Pydantic: how it reads a type, not what a user wrote."""
     called = function["function"]
     while isinstance(called, partial):
@@ -302,7 +302,7 @@ def is_pydantics(function: Mapping[str, Any]) -> bool:
     return home.partition(".")[0] in ("pydantic", "pydantic_core")
 
 
-def _is_address(function: Mapping[str, Any]) -> bool:
+def _is_address(function: Core) -> bool:
     """Whether it reads an IP address or network; 5 would be 0.0.0.5."""
     name = str(getattr(function["function"], "__qualname__", ""))
     return is_pydantics(function) and name.startswith(("ip_v", "IPv"))
@@ -326,7 +326,7 @@ def _is_truth_or_words(value: object) -> bool:
     return isinstance(value, bool) or _is_no_number_nor_digits(value)
 
 
-def _is_of_the_kind(values: list[Any]) -> Callable[[Any], bool]:
+def _is_of_the_kind(values: list[object]) -> Callable[[object], bool]:
     """No ``true`` for 1, no 1 for ``true``."""
 
     def passes(value: object) -> bool:

@@ -70,7 +70,7 @@ class ContainerCodec:
             return key if key == _core_of(codec) else None
         return key
 
-    def entry(self, key: str | int, value: object) -> tuple[str | int | None, Any]:
+    def entry(self, key: str | int, value: object) -> tuple[str | int | None, object]:
         """The key and the restored value of a finished entry.
 
         The key is None where the restored container does not have the entry, the value ABSENT
@@ -85,7 +85,7 @@ class ContainerCodec:
         restored = self.name_of(key)
         return restored, ABSENT if restored is None else self._finished(key, value)
 
-    def _value_of(self, pair: Any) -> Any:
+    def _value_of(self, pair: Any) -> object:
         codec = self.codec
         assert isinstance(codec, DictAsPairs)
         return codec.value.restore(pair[PAIRED]) if PAIRED in pair else ABSENT
@@ -118,7 +118,7 @@ class ContainerCodec:
             return codec.value, shape.inside(key)
         return SAME, shape.inside(key)
 
-    def _finished(self, key: str | int, value: object) -> Any:
+    def _finished(self, key: str | int, value: object) -> object:
         codec = self.codec
         if isinstance(codec, RecordCodec):
             field = codec.by_wire.get(str(key))
@@ -165,7 +165,7 @@ def name_of_pair(pair: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def growing(codec: ValueCodec, shape: Shape, text: str) -> Any:
+def growing(codec: ValueCodec, shape: Shape, text: str) -> object:
     """The value of an unfinished string; ABSENT where only the whole string can be restored."""
     return shape.growing(text) if _is_same(codec) else ABSENT
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -62,10 +62,10 @@ class _OpenContainer:
         self.place = place
         self.listed = isinstance(node, list) and place.kind != "pairs"
         self.names: list[str | int | None] = []
-        self.found: list[Any] = []
-        self.ready: dict[str | int, Any] = {}
+        self.found: list[object] = []
+        self.ready: dict[str | int, object] = {}
         self.problems: list[tuple[int, Problem]] = []
-        self.lists: list[list[Any]] = []
+        self.lists: list[list[object]] = []
         self.list_sizes: list[int] = []
         self.open_key: str | int | None = None
         self.open_inside: tuple[ValueCodec, Shape] = (codec, shape)
@@ -94,7 +94,7 @@ class _OpenContainer:
     def _read(self, key: str | int, value: object) -> None:
         place = self.place
         name, found = place.entry(key, value)
-        if name is MERGED:
+        if name is MERGED and isinstance(found, dict):
             for each, inner in found.items():
                 self.ready.setdefault(each, inner)
         elif name is not None and found is not ABSENT:
@@ -106,7 +106,7 @@ class _OpenContainer:
         self.names.append(name)
         self.found.append(found)
 
-    def _whole(self, shape: Shape, name: str | int, value: object) -> Any:
+    def _whole(self, shape: Shape, name: str | int, value: object) -> object:
         try:
             return shape.whole(value, self._siblings)
         except InvalidValue as error:
@@ -117,26 +117,26 @@ class _OpenContainer:
             ]
             return None
 
-    def _siblings(self) -> dict[str, Any]:
+    def _siblings(self) -> dict[str, object]:
         wrong = {self.names[at] for at, _ in self.problems}
         return {str(name): v for name, v in self.ready.items() if name not in wrong}
 
-    def copy(self, size: int) -> Any:
+    def copy(self, size: int) -> list[object] | dict[str | int, object]:
         """A container of the first ``size`` finished entries."""
         if self.listed:
             return self._list(size)
         if size >= len(self.found):
             return self.ready.copy()
-        parts: dict[str | int, Any] = {}
-        merged: dict[str | int, Any] = {}
+        parts: dict[str | int, object] = {}
+        merged: dict[str | int, object] = {}
         for name, value in zip(self.names[:size], self.found, strict=False):
-            if name is MERGED:
+            if name is MERGED and isinstance(value, dict):
                 merged |= value
             elif name is not None and value is not ABSENT:
                 parts[name] = value
         return {**merged, **parts} if merged else parts
 
-    def _list(self, size: int) -> list[Any]:
+    def _list(self, size: int) -> list[object]:
         """A list of the first ``size`` finished items, to which the caller may append.
 
         It is a new one, or one given out before that nobody has any longer, made longer: looking
@@ -153,13 +153,13 @@ class _OpenContainer:
         self.lists, self.list_sizes = [*self.lists[-1:], made], [*self.list_sizes[-1:], size]
         return made
 
-    def lone(self, size: int) -> Any:
+    def lone(self, size: int) -> object:
         """The finished value inside a wrapper of one entry; ABSENT while it is not finished."""
         pairs = zip(self.names[:size], self.found, strict=False)
         return next((v for name, v in pairs if name is not None), ABSENT)
 
 
-def _is_unreachable(lists: list[list[Any]], at: int) -> bool:
+def _is_unreachable(lists: list[list[object]], at: int) -> bool:
     """Whether ``lists[at]`` is held by ``lists`` alone, so that no caller can see it change.
 
     CPython does the same with the tuples that ``zip`` and ``enumerate`` give out. A new list is
@@ -170,7 +170,7 @@ def _is_unreachable(lists: list[list[Any]], at: int) -> bool:
     """
     if not _COUNTED:
         return False
-    new: list[list[Any]] = [[]]
+    new: list[list[object]] = [[]]
     ours, theirs = sys.getrefcount(new[0]), sys.getrefcount(lists[at])
     return theirs <= ours
 
@@ -183,7 +183,7 @@ class _Assembler:
         self._shape = shape
         self._containers: list[_OpenContainer] = []
 
-    def value(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
+    def value(self, snapshot: Snapshot) -> tuple[object, list[Problem]]:
         """The value, None where there is none yet, and what is wrong with its finished parts."""
         levels = snapshot.levels()
         if not levels:
@@ -191,7 +191,7 @@ class _Assembler:
         keys = snapshot.open_path or ()
         codec, shape = self._codec, self._shape
         open_levels: list[tuple[_OpenContainer, int]] = []
-        child: Any = ABSENT
+        child: object = ABSENT
         depth, containers = -1, self._containers
         for depth, (node, size) in enumerate(levels):
             kept = containers[depth] if depth < len(containers) else None
@@ -220,7 +220,7 @@ class _Assembler:
         problems = [*_problems(open_levels, keys)] if wrong else []
         return _assemble(open_levels, keys, child), problems
 
-    def _rootless(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
+    def _rootless(self, snapshot: Snapshot) -> tuple[object, list[Problem]]:
         """The value of a snapshot whose root is no object or list."""
         if snapshot.grown is not None:
             shown = growing(self._codec, self._shape, snapshot.grown)
@@ -252,7 +252,7 @@ class _Assembler:
         return made
 
 
-def _assemble(levels: list[tuple[_OpenContainer, int]], keys: Path, child: object) -> Any:
+def _assemble(levels: list[tuple[_OpenContainer, int]], keys: Path, child: object) -> object:
     """The value, from the innermost open container outwards."""
     for depth in range(len(levels) - 1, -1, -1):
         container, size = levels[depth]
@@ -261,7 +261,7 @@ def _assemble(levels: list[tuple[_OpenContainer, int]], keys: Path, child: objec
             continue
         parts = container.copy(size)
         if child is not ABSENT and depth < len(keys):
-            if container.listed:
+            if isinstance(parts, list):
                 parts.append(child)
             elif (name := _name(container, keys[depth])) is not None:
                 parts[name] = child
@@ -301,13 +301,13 @@ class PartialReader:
         self._plain = _Assembler(codec, PLAIN)
         self._typed = self._plain if shape is PLAIN else _Assembler(codec, shape)
 
-    def plain(self, snapshot: Snapshot) -> Any:
+    def plain(self, snapshot: Snapshot) -> object:
         """The JSON so far, in the shape of the original schema; do not change it."""
         if snapshot.complete:
             return self._codec.restore(snapshot.value)
         return self._plain.value(snapshot)[0]
 
-    def value(self, snapshot: Snapshot) -> tuple[Any, list[Problem]]:
+    def value(self, snapshot: Snapshot) -> tuple[object, list[Problem]]:
         """The typed value so far, and what is wrong with its finished parts."""
         return self._typed.value(snapshot)
 
@@ -362,18 +362,18 @@ class PartialReader:
             node = _at(node, key)
 
 
-def _keys_of(node: Any) -> Any:
+def _keys_of(node: Container) -> Iterable[str | int]:
     return node if isinstance(node, dict) else range(len(node))
 
 
-def _as_key(key: Any, node: Any) -> Any:
+def _as_key(key: Any, node: Any) -> object:
     """A segment of a pointer as a key of this container."""
     if isinstance(node, dict):
         return key if key is None else str(key)
     return int(key) if str(key).isdigit() else None
 
 
-def _at(node: Any, key: Any) -> Any:
+def _at(node: Any, key: Any) -> object:
     if isinstance(node, dict):
         return node.get(key)
     return node[key] if isinstance(key, int) and key < len(node) else None

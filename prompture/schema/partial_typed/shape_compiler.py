@@ -101,7 +101,7 @@ class _Compiler:
     def _reader(self, core: Core, config: object) -> PartValidator:
         return PartValidator(lambda: self._closed(core), config, self._by_name, self._context)
 
-    def _closed(self, core: Core) -> Any:
+    def _closed(self, core: Core) -> object:
         """The schema with the definitions that it may refer to."""
         if not self._defs or not _refers(core):
             return core
@@ -191,13 +191,13 @@ class _Later(Shape):
     def inside(self, key: str | int) -> Shape:
         return self._made().inside(key)
 
-    def whole(self, value: object, siblings: Siblings) -> Any:
+    def whole(self, value: object, siblings: Siblings) -> object:
         return self._made().whole(value, siblings)
 
-    def begun(self, parts: object) -> Any:
+    def begun(self, parts: object) -> object:
         return self._made().begun(parts)
 
-    def growing(self, text: str) -> Any:
+    def growing(self, text: str) -> object:
         return self._made().growing(text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined, SchemaValidator, to_json
@@ -12,9 +12,10 @@ from prompture.compat import has_model_slots, schema_validator
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pydantic_errors import problems_of
 
-Siblings: TypeAlias = Callable[[], Mapping[str, Any]]
+R = TypeVar("R")
+Siblings: TypeAlias = Callable[[], Mapping[str, object]]
 """The complete values of the container so far, by their keys in the JSON."""
-ABSENT: Any = object()
+ABSENT: object = object()
 
 
 class Shape:
@@ -30,17 +31,17 @@ class Shape:
         """The shape under a key of the container."""
         return PLAIN
 
-    def whole(self, value: object, siblings: Siblings) -> Any:
+    def whole(self, value: object, siblings: Siblings) -> object:
         """The typed value of a complete one, beside those of its container that were complete
         before it. Raises InvalidValue."""
         return value
 
-    def begun(self, parts: object) -> Any:
+    def begun(self, parts: object) -> object:
         """A container that is not complete, of the typed values in it so far; ABSENT where it
         is not certain what it will be."""
         return parts
 
-    def growing(self, text: str) -> Any:
+    def growing(self, text: str) -> object:
         """A string that is not complete; ABSENT where only the whole of it means something."""
         return text
 
@@ -54,7 +55,7 @@ class PartValidator:
     __slots__ = ("_by_name", "_config", "_made", "_schema", "context")
 
     def __init__(
-        self, schema: Callable[[], Any], config: object, by_name: bool | None, context: object
+        self, schema: Callable[[], object], config: object, by_name: bool | None, context: object
     ) -> None:
         self._schema = schema
         self.context = context
@@ -68,7 +69,7 @@ class PartValidator:
             self._made = schema_validator(self._schema(), self._config)
         return self._made
 
-    def read(self, value: object) -> Any:
+    def read(self, value: object) -> object:
         """Read as JSON is: a date is a string. Raises InvalidValue."""
         read, by_name, context = self.validator.validate_json, self._by_name, self.context
         return checked(
@@ -76,7 +77,7 @@ class PartValidator:
         )
 
 
-def checked(validate: Callable[[], Any], value: object) -> Any:
+def checked(validate: Callable[[], R], value: object) -> R:
     """What ``validate`` returns. Raises InvalidValue, whatever it raised.
 
     A validator may look at fields that are not there yet, and fail in any way it likes.
@@ -103,13 +104,13 @@ class Typed(Shape):
         self._reader = reader
         self._words = words
 
-    def whole(self, value: object, siblings: Siblings) -> Any:
+    def whole(self, value: object, siblings: Siblings) -> object:
         return self._reader.read(value)
 
-    def begun(self, parts: object) -> Any:
+    def begun(self, parts: object) -> object:
         return ABSENT
 
-    def growing(self, text: str) -> Any:
+    def growing(self, text: str) -> object:
         return text if self._words else ABSENT
 
 
@@ -125,7 +126,7 @@ class Listed(Typed):
     def inside(self, key: str | int) -> Shape:
         return self._item()
 
-    def begun(self, parts: object) -> Any:
+    def begun(self, parts: object) -> object:
         return parts
 
 
@@ -148,7 +149,7 @@ class Named(Typed):
         self,
         reader: PartValidator,
         fields: Mapping[str, tuple[str, Shape]],
-        build: Callable[[dict[str, Any], dict[str, Any]], Any],
+        build: Callable[[dict[str, object], dict[str, object]], Any],
     ) -> None:
         super().__init__(reader)
         self.fields = fields
@@ -159,7 +160,7 @@ class Named(Typed):
         found = self.fields.get(str(key))
         return found[1] if found else PLAIN
 
-    def begun(self, parts: object) -> Any:
+    def begun(self, parts: object) -> object:
         if not isinstance(parts, dict):
             return ABSENT
         fields = self.fields
@@ -185,7 +186,7 @@ class Member(Typed):
         inner: Shape,
         owner: PartValidator,
         name: str,
-        names: Mapping[str, Any],
+        names: Mapping[str, tuple[str, Shape]],
     ) -> None:
         super().__init__(reader)
         self._inner = inner
@@ -199,18 +200,18 @@ class Member(Typed):
     def inside(self, key: str | int) -> Shape:
         return self._inner.inside(key)
 
-    def begun(self, parts: object) -> Any:
+    def begun(self, parts: object) -> object:
         return self._inner.begun(parts)
 
-    def growing(self, text: str) -> Any:
+    def growing(self, text: str) -> object:
         return self._inner.growing(text)
 
-    def whole(self, value: object, siblings: Siblings) -> Any:
+    def whole(self, value: object, siblings: Siblings) -> object:
         names = self._names
         known = {names[key][0]: found for key, found in siblings().items() if key in names}
         assign, context = self._owner.validator.validate_assignment, self._owner.context
         try:
-            found = checked(lambda: assign(known, self._name, value, context=context), value)
+            found: Any = checked(lambda: assign(known, self._name, value, context=context), value)
         except InvalidValue:
             # Assignment takes Python values; a strict field wants to see JSON.
             return self._reader.read(value)
@@ -224,7 +225,7 @@ class Branched(Typed):
     __slots__ = ("_pick",)
 
     def __init__(
-        self, reader: PartValidator, pick: Callable[[Any], Shape | None], *, words: bool
+        self, reader: PartValidator, pick: Callable[[object], Shape | None], *, words: bool
     ) -> None:
         super().__init__(reader, words=words)
         self._pick = pick
@@ -239,7 +240,9 @@ class Rooted(Typed):
 
     __slots__ = ("_build", "_inner")
 
-    def __init__(self, reader: PartValidator, inner: Shape, build: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, reader: PartValidator, inner: Shape, build: Callable[[object], object]
+    ) -> None:
         super().__init__(reader)
         self._inner = inner
         self._build = build
@@ -251,16 +254,18 @@ class Rooted(Typed):
     def inside(self, key: str | int) -> Shape:
         return self._inner.inside(key)
 
-    def begun(self, parts: object) -> Any:
+    def begun(self, parts: object) -> object:
         held = self._inner.begun(parts)
         return held if held is ABSENT else self._build(held)
 
-    def growing(self, text: str) -> Any:
+    def growing(self, text: str) -> object:
         grown = self._inner.growing(text)
         return grown if grown is ABSENT else self._build(grown)
 
 
-def model_builder(cls: Any, names: list[str]) -> Callable[[dict[str, Any], dict[str, Any]], Any]:
+def model_builder(
+    cls: Any, names: list[str]
+) -> Callable[[dict[str, object], dict[str, object]], Any]:
     """Makes instances that were not validated: None for each field that is not there yet.
 
     Not ``model_construct``, which would put defaults where the document may yet say otherwise.
@@ -274,7 +279,7 @@ def model_builder(cls: Any, names: list[str]) -> Callable[[dict[str, Any], dict[
     has_private = bool(cls.__private_attributes__)
     set_slot = object.__setattr__
 
-    def build(values: dict[str, Any], extra: dict[str, Any]) -> Any:
+    def build(values: dict[str, object], extra: dict[str, object]) -> object:
         made = cls.__new__(cls)
         set_slot(made, "__dict__", {**blank, **values})
         set_slot(made, "__pydantic_fields_set__", set(values))
@@ -285,13 +290,13 @@ def model_builder(cls: Any, names: list[str]) -> Callable[[dict[str, Any], dict[
     return build
 
 
-def _private(cls: Any) -> dict[str, Any]:
+def _private(cls: Any) -> dict[str, object]:
     """The private attributes that a new instance has; they are not copied from one another."""
     given = {name: each.get_default() for name, each in cls.__private_attributes__.items()}
     return {name: value for name, value in given.items() if value is not PydanticUndefined}
 
 
-def dataclass_of(cls: Any, names: list[str], values: dict[str, Any]) -> Any:
+def dataclass_of(cls: Any, names: list[str], values: dict[str, object]) -> object:
     made = cls.__new__(cls)
     for name in names:
         object.__setattr__(made, name, values.get(name))
