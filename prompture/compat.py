@@ -9,7 +9,9 @@ import json.decoder
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from http.client import HTTPResponse
 from inspect import signature
+from operator import attrgetter
 from queue import Queue
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -37,12 +39,16 @@ else:
 
 
 __all__ = [
+    "Untouched",
     "adapter_config",
     "adapter_type",
     "cached_property",
+    "chunked_reader",
+    "client_functions",
     "free_queues",
     "has_model_slots",
     "is_own",
+    "keeps_pool",
     "plugged_validator",
     "rebuild",
     "renamed",
@@ -60,6 +66,57 @@ def is_own(function: Any, package: str) -> bool:
     return type(function) is FunctionType and function.__globals__.get("__name__", "").startswith(
         f"{package}."
     )
+
+
+class Untouched:
+    """Whether a package's own functions stand where recorders, mocks and tracers put theirs.
+
+    It is asked at each call, for they come and go; what was found in order once is remembered.
+    """
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._known: tuple[Any, ...] = ()
+
+    def __call__(self, functions: tuple[Any, ...]) -> bool:
+        if functions and functions == self._known:
+            return True
+        if not functions or not all(is_own(function, self._package) for function in functions):
+            return False
+        self._known = functions
+        return True
+
+
+_client_functions = attrgetter(
+    "send", "build_request", "_send_handling_auth", "_send_single_request"
+)
+
+
+def client_functions(client: type) -> tuple[Any, ...]:
+    """The functions of httpx2's AsyncClient that tracers replace; none where it has others, and
+    calls then go through a client, which all of them hear."""
+    try:
+        found: tuple[Any, ...] = _client_functions(client)
+    except AttributeError:
+        return ()
+    return found
+
+
+def keeps_pool(transport: type) -> bool:
+    """Whether httpx2's AsyncHTTPTransport keeps its connections in ``_pool``, where another pool
+    may take their place; else it has to make its own."""
+    code = getattr(transport.__init__, "__code__", None)
+    return "_pool" in getattr(code, "co_names", ())
+
+
+def chunked_reader(raw: Any) -> tuple[Any, Any] | None:
+    """The standard library's response beneath one of urllib3, and the file it reads a chunked
+    body from; None for other bodies, or where they are not found: urllib3 then reads it itself."""
+    original = getattr(raw, "_original_response", None)
+    if type(original) is not HTTPResponse or not original.chunked:
+        return None
+    reader = getattr(original, "fp", None)
+    return (original, reader) if hasattr(reader, "read1") else None
 
 
 def free_queues(manager: Any) -> None:

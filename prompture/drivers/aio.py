@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any, TypeVar
-from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
-import httpcore2
 import httpx2
 
 from prompture import forks
-from prompture.compat import is_own
-from prompture.drivers.asyncio_network import LoopBackend
+from prompture.compat import Untouched, client_functions, keeps_pool
+from prompture.drivers.asyncio_network import connection_pool
 from prompture.drivers.connections import (
     Proxy,
     TimeLimits,
@@ -61,7 +58,7 @@ IDLE_SECONDS = 30.0
 class _Pool:
     """``opened`` is how many connections it may hold: the most that were in flight at once."""
 
-    transport: _Transport
+    transport: httpx2.AsyncHTTPTransport
     in_flight: int = 0
     opened: int = 0
     client: Any = None
@@ -325,23 +322,11 @@ def _pool(origins: dict[str, list[_Pool]], url: str) -> _Pool:
 
 _of_parents: list[Any] = []
 """In a forked child, the connections of the process that it comes from."""
-_seams: Callable[[Any], tuple[Any, ...]] = attrgetter(
-    "send", "build_request", "_send_handling_auth", "_send_single_request"
-)
-"""Where tracers and mocks put themselves into httpx2's client."""
-_known: tuple[Any, ...] = ()
+_untouched = Untouched("httpx2")
 
 
 def _is_untouched() -> bool:
-    """Whether httpx2's own functions stand there."""
-    global _known
-    seams = _seams(httpx2.AsyncClient)
-    if seams == _known:
-        return True
-    if all(is_own(seam, "httpx2") for seam in seams):
-        _known = seams
-        return True
-    return False
+    return _untouched(client_functions(httpx2.AsyncClient))
 
 
 _OF_HTTPX = frozenset(
@@ -379,35 +364,21 @@ class _Transport(httpx2.AsyncHTTPTransport):
     inherited, so that whoever puts himself into its place is asked."""
 
     def __init__(self, context: ssl.SSLContext | None, proxy: Proxy | None) -> None:
-        limits: dict[str, Any] = {
-            "ssl_context": context,
-            "max_connections": None,
-            "max_keepalive_connections": None,
-            "keepalive_expiry": IDLE_SECONDS,
-            "network_backend": LoopBackend(),
-        }
-        self._pool = _proxied(proxy, limits) if proxy else httpcore2.AsyncConnectionPool(**limits)
+        self._pool = connection_pool(context, proxy, idle_seconds=IDLE_SECONDS)
 
 
-def _proxied(proxy: Proxy, limits: dict[str, Any]) -> httpcore2.AsyncConnectionPool:
-    url = httpx2.URL(proxy.url)
-    where = httpcore2.URL(
-        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-    )
-    who = (unquote(url.username), unquote(url.password)) if url.userinfo else None
-    if proxy.is_socks:
-        proxy.require("socksio", "socksio")
-        return httpcore2.AsyncSOCKSProxy(proxy_url=where, proxy_auth=who, **limits)
-    if url.scheme == "https":
-        # TLS within TLS, which asyncio's streams do not carry everywhere.
-        limits = {**limits, "network_backend": None, "proxy_ssl_context": tls_context()}
-    return httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=who, **limits)
-
-
-def _transport(origin: str) -> _Transport:
+def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
     proxy = proxy_for(origin)
-    secure = origin.lower().startswith("https://")
-    return _Transport(tls_context() if secure else None, proxy)
+    context = tls_context() if origin.lower().startswith("https://") else None
+    if keeps_pool(httpx2.AsyncHTTPTransport):
+        return _Transport(context, proxy)
+    # Slower, and right: connections by httpx2's own backend.
+    return httpx2.AsyncHTTPTransport(
+        verify=context or True,
+        trust_env=False,
+        limits=httpx2.Limits(keepalive_expiry=IDLE_SECONDS),
+        proxy=httpx2.Proxy(proxy.url) if proxy else None,
+    )
 
 
 def _raw(response: Any, *, own: bool) -> AsyncIterator[bytes]:

@@ -16,8 +16,11 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 import httpcore2
+
+from prompture.drivers.connections import Proxy, tls_context
 
 _EYEBALLS = 0.25
 """Seconds after which the next of a host's addresses is tried beside the first (RFC 8305)."""
@@ -182,3 +185,28 @@ async def _failing(seconds: float | None, late: Failure, lost: Failure) -> Async
         raise late(str(exc)) from exc
     except (OSError, UnicodeError) as exc:  # a name that cannot be one of a host
         raise lost(str(exc)) from exc
+
+
+def connection_pool(
+    context: ssl.SSLContext | None, proxy: Proxy | None, *, idle_seconds: float
+) -> httpcore2.AsyncConnectionPool:
+    """A pool of such connections, as many as are asked for, through a proxy or straight."""
+    limits: dict[str, Any] = {
+        "ssl_context": context,
+        "max_connections": None,
+        "max_keepalive_connections": None,
+        "keepalive_expiry": idle_seconds,
+        "network_backend": LoopBackend(),
+    }
+    if proxy is None:
+        return httpcore2.AsyncConnectionPool(**limits)
+    parts, where = urlsplit(proxy.url), httpcore2.URL(proxy.url)
+    who = (unquote(parts.username or ""), unquote(parts.password or ""))
+    login = who if "@" in parts.netloc else None
+    if proxy.is_socks:
+        proxy.require("socksio", "socksio")
+        return httpcore2.AsyncSOCKSProxy(proxy_url=where, proxy_auth=login, **limits)
+    if parts.scheme == "https":
+        # TLS within TLS, which asyncio's streams do not carry everywhere.
+        limits = {**limits, "network_backend": None, "proxy_ssl_context": tls_context()}
+    return httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=login, **limits)

@@ -7,6 +7,7 @@ value, which may hold a password.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -284,3 +285,37 @@ def stripped(exc: BaseException) -> BaseException:
             if name in getattr(each, "__dict__", {}):
                 setattr(each, name, None)
     return exc
+
+
+class _Queries(logging.Filter):
+    """Takes the queries of our URLs, which may hold a key, out of urllib3's lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[str, None] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(self._without(arg) for arg in record.args)
+        return True
+
+    def _without(self, value: object) -> object:
+        if isinstance(value, str):
+            for query in list(self.known):
+                value = value.replace(query, "?...")
+        return value
+
+
+_queries = _Queries()
+for _name in ("connectionpool", "poolmanager", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_queries)
+
+
+def keep_query_out_of_logs(url: str) -> None:
+    """The query of a URL of ours may hold a key, and urllib3 logs URLs."""
+    mark = url.find("?")
+    if mark < 0 or (query := url[mark:]) in _queries.known or len(query) < 2:
+        return
+    if len(_queries.known) > 100:
+        _queries.known.pop(next(iter(_queries.known)))
+    _queries.known[query] = None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from functools import lru_cache
-from http.client import HTTPResponse as HTTPResponse11
 from typing import Any, TypeVar
 
 import requests
@@ -15,12 +13,13 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
 from prompture import forks
-from prompture.compat import free_queues, is_own
+from prompture.compat import Untouched, chunked_reader, free_queues
 from prompture.drivers.connections import (
     Proxy,
     TimeLimits,
     cause_of,
     failed_before,
+    keep_query_out_of_logs,
     proxy_for,
     tls_context,
     transport_error,
@@ -153,7 +152,7 @@ class RequestsTransport:
                 "the session that was given cannot be used after a fork: make it, and the "
                 "driver, in the child"
             ) from self._stale
-        _keep_out_of_logs(request.url)
+        keep_query_out_of_logs(request.url)
         straight = self._own and _is_untouched(self._session)
         pool = self._pool(request.url) if straight else None
         return (
@@ -289,27 +288,21 @@ def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
     return prepared
 
 
+_untouched = Untouched("requests")
+
+
 def _is_untouched(session: requests.Session) -> bool:
-    """Whether requests' own functions stand where recorders, mocks and tracers put theirs."""
     kind = type(session)
-    seams = (
-        kind.request,
-        kind.prepare_request,
-        kind.send,
-        kind.get_adapter,
-        HTTPAdapter.send,
-        HTTPAdapter.build_response,
+    return _untouched(
+        (
+            kind.request,
+            kind.prepare_request,
+            kind.send,
+            kind.get_adapter,
+            HTTPAdapter.send,
+            HTTPAdapter.build_response,
+        )
     )
-    global _known
-    if seams == _known:
-        return True
-    if all(is_own(seam, "requests") for seam in seams):
-        _known = seams
-        return True
-    return False
-
-
-_known: tuple[Any, ...] = ()
 
 
 class _Limits(TimeLimits):
@@ -358,39 +351,6 @@ def _session() -> requests.Session:
     return session
 
 
-class _Queries(logging.Filter):
-    """Takes the queries of our URLs, which may hold a key, out of urllib3's lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.known: dict[str, None] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(self._without(arg) for arg in record.args)
-        return True
-
-    def _without(self, value: object) -> object:
-        if isinstance(value, str):
-            for query in list(self.known):
-                value = value.replace(query, "?...")
-        return value
-
-
-_queries = _Queries()
-for _name in ("connectionpool", "poolmanager", "util.retry"):
-    logging.getLogger(f"urllib3.{_name}").addFilter(_queries)
-
-
-def _keep_out_of_logs(url: str) -> None:
-    mark = url.find("?")
-    if mark < 0 or (query := url[mark:]) in _queries.known or len(query) < 2:
-        return
-    if len(_queries.known) > 100:
-        _queries.known.pop(next(iter(_queries.known)))
-    _queries.known[query] = None
-
-
 def _pieces(response: requests.Response | _Straight, limits: _Limits) -> Iterator[bytes]:
     raw = response.raw
     if not isinstance(raw, urllib3.HTTPResponse):
@@ -401,31 +361,20 @@ def _pieces(response: requests.Response | _Straight, limits: _Limits) -> Iterato
             yield from raw.stream(65536, decode_content=True)
         return
     limits.tick(raw)
-    if _is_plainly_chunked(raw):
-        yield from _unchunked(raw, limits)
+    if "content-encoding" not in raw.headers and (found := chunked_reader(raw)):
+        yield from _unchunked(raw, *found, limits)
         return
     while chunk := raw.read1(65536, decode_content=True):
         yield chunk
         limits.tick(raw)
 
 
-def _is_plainly_chunked(raw: urllib3.HTTPResponse) -> bool:
-    original = raw._original_response
-    return (
-        type(original) is HTTPResponse11
-        and bool(original.chunked)
-        and original.fp is not None
-        and "content-encoding" not in raw.headers
-    )
-
-
-def _unchunked(raw: Any, limits: _Limits) -> Iterator[bytes]:
+def _unchunked(raw: Any, original: Any, reader: Any, limits: _Limits) -> Iterator[bytes]:
     """Pieces of a chunked body, many chunks in one where they are there.
 
     urllib3 takes three microseconds for each chunk, and providers send an event in each.
     """
-    original = raw._original_response
-    decoder, reader = ChunkedDecoder(), original.fp
+    decoder = ChunkedDecoder()
     while not decoder.done:
         block = reader.read1(65536)
         if not block:
