@@ -105,7 +105,7 @@ def client_functions(client: type) -> tuple[Any, ...]:
 def keeps_pool(transport: type) -> bool:
     """Whether httpx2's AsyncHTTPTransport keeps its connections in ``_pool``, where another pool
     may take their place; else it has to make its own."""
-    code = getattr(transport.__init__, "__code__", None)
+    code = getattr(vars(transport).get("__init__"), "__code__", None)
     return "_pool" in getattr(code, "co_names", ())
 
 

@@ -47,9 +47,7 @@ from prompture.wire.steps import Done, advance
 T = TypeVar("T")
 POOL_SIZE = 10
 """Requests in flight in one pool: a pool's work per request grows with its connections, so
-many small pools carry a thousand requests where one large one does not."""
-
-
+many small pools serve a thousand requests where one large one does not."""
 IDLE_SECONDS = 30.0
 """An idle connection is not used after this: something on the way may have forgotten it."""
 
@@ -112,7 +110,7 @@ class HttpxTransport:
         self._stale = self._client is not None and self._used
 
     async def run(self, exchange: Exchange[T]) -> T:
-        """Carry ``exchange`` to its end."""
+        """Run ``exchange`` to its end."""
         step = advance(exchange)
         while not isinstance(step, Done):
             if isinstance(step, Sleep):

@@ -108,14 +108,14 @@ class AirLLM:
     def _generate(self, request: Request) -> Completion:
         prompt = self._prompt(request)
         count = prompt["input_ids"].shape[1]
-        room = self._window - count
-        if room < 1:
+        left = self._window - count
+        if left < 1:
             raise ContextWindowExceeded(
                 f"{self.name}: the prompt has {count} tokens, the window {self._window}",
                 provider="airllm",
                 status=400,
             )
-        most = min(request.max_tokens or room, room)
+        most = min(request.max_tokens or left, left)
         settings = self._settings(request, count) | {"max_new_tokens": most, **request.extra}
         with _seeded(request.seed):
             found = self._model.generate(**prompt, **settings)
@@ -165,8 +165,8 @@ class AirLLM:
     ) -> Completion:
         ended = bool(new) and new[-1] in self._ends()
         # A model may have the tags of its calls as special tokens: those are to be read.
-        said = new[:-1] if ended else new
-        text = self._tokenizer.decode(said, skip_special_tokens=not request.tools)
+        written = new[:-1] if ended else new
+        text = self._tokenizer.decode(written, skip_special_tokens=not request.tools)
         stops = [at for s in request.stop if (at := text.find(s)) >= 0]
         raw_stop = "stop" if ended else "stop_sequence" if stops else "length"
         if stops:

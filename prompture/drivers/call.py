@@ -252,7 +252,7 @@ class Call:
         # A model in this process is its own master: what it counts is so.
         usage = completion.usage if response is None else believed(completion)
         asked, headers = self.request.model, response.headers if response else {}
-        found = {
+        found: dict[str, Any] = {
             "usage": usage,
             "cost": driver.price(usage, answered=completion.model, asked=asked, at=self.at),
             "model": completion.model or asked,

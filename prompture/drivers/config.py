@@ -153,7 +153,7 @@ def _checked(data: Any, where: str) -> tuple[list[Provider], dict[str, Any]]:
     try:
         file = _File.model_validate(data)
     except ValidationError as exc:
-        raise ConfigurationError(f"{where}: {_told(exc)}") from exc
+        raise ConfigurationError(f"{where}: {_first_fault(exc)}") from exc
     rows = [_row(name, made, where) for name, made in file.providers.items()]
     prices = dict(file.pricing)
     for name, made in file.providers.items():
@@ -163,7 +163,7 @@ def _checked(data: Any, where: str) -> tuple[list[Provider], dict[str, Any]]:
     return rows, prices
 
 
-def _told(error: ValidationError) -> str:
+def _first_fault(error: ValidationError) -> str:
     """The first fault, an unknown key before all others: it may be why another is missing."""
     faults = error.errors(include_url=False, include_input=False)
     first = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
@@ -241,13 +241,13 @@ def _changed(
     )
 
 
-def _features(base: Features, said: Mapping[str, bool | str], where: str) -> Features:
-    for flag, value in said.items():
+def _features(base: Features, flags: Mapping[str, bool | str], where: str) -> Features:
+    for flag, value in flags.items():
         if flag not in _FLAGS:
             raise ConfigurationError(f"{where}: {unknown('flag', flag, _FLAGS)}")
         if isinstance(value, str) is not (flag == "schema_dialect"):
             raise ConfigurationError(f"{where}.{flag}: must be true or false")
-    changes: dict[str, Any] = dict(said)
+    changes: dict[str, Any] = dict(flags)
     return replace(base, **changes)
 
 

@@ -40,7 +40,7 @@ _ALIASES = {"socks": "socks5"}
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """``url`` is whole, with user and password; ``shown`` may be told: host, port, variable."""
+    """``url`` is whole, with user and password; ``shown`` may be printed: host, port, variable."""
 
     url: str = field(repr=False)
     shown: str
@@ -100,8 +100,8 @@ def _parsed(value: str, variable: str) -> Proxy:
         raise ConfigurationError(f"{variable} names no proxy: write it as http://host:port")
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     user, colon, password = who.partition(":")
-    told = f"{quote(unquote(user), safe='')}{colon}{quote(unquote(password), safe='')}{at}"
-    return Proxy(url=f"{scheme}://{told}{place}", shown=f"the proxy {place} ({variable})")
+    login = f"{quote(unquote(user), safe='')}{colon}{quote(unquote(password), safe='')}{at}"
+    return Proxy(url=f"{scheme}://{login}{place}", shown=f"the proxy {place} ({variable})")
 
 
 def _exceptions() -> list[str]:

@@ -1,4 +1,4 @@
-"""The ``generate*`` faces of a driver: plain dicts in, a Completion out."""
+"""The ``generate*`` methods of a driver: plain dicts in, a Completion out."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class _Sync(Protocol):
 
 
 class SyncGenerate:
-    """Options of every face, in a dict or as keywords: see OPTIONS; any other raises
+    """Options of every method, in a dict or as keywords: see OPTIONS; any other raises
     UnknownOption, and one given both ways ConfigurationError."""
 
     def generate(
@@ -150,7 +150,7 @@ class _Async(Protocol):
 
 
 class AsyncGenerate:
-    """The faces of SyncGenerate, awaited."""
+    """The methods of SyncGenerate, awaited."""
 
     async def generate(
         self: _Async, prompt: str, options: Options | None = None, **more: Any

@@ -49,16 +49,16 @@ def loaded(point: EntryPoint, kind: type[T]) -> T:
     """What an entry point names. Raises ConfigurationError, naming the package, whatever the
     package raises."""
     package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package"
-    told = f"the plugin {point.name!r} of {package} ({point.group}: {point.value})"
+    label = f"the plugin {point.name!r} of {package} ({point.group}: {point.value})"
     try:
         found = point.load()
     except (Exception, SystemExit) as exc:  # a plugin runs its own code, which may raise anything
         raise ConfigurationError(
-            f"{told} cannot be loaded: {type(exc).__name__}: {exc}; repair or uninstall it"
+            f"{label} cannot be loaded: {type(exc).__name__}: {exc}; repair or uninstall it"
         ) from exc
     if not isinstance(found, kind):
         raise ConfigurationError(
-            f"{told} is a {type(found).__name__}, not a prompture.{kind.__name__}"
+            f"{label} is a {type(found).__name__}, not a prompture.{kind.__name__}"
         )
     return found
 

@@ -1,6 +1,6 @@
 """Models that answer inside this process: one method, ``answer(request)``, and no HTTP.
 
-The async colour runs it in a worker thread. Everything else of a driver (faces, flags, bill,
+The async colour runs it in a worker thread. Everything else of a driver (methods, flags, bill,
 hooks, meters) is as over HTTP.
 """
 

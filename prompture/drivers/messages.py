@@ -43,7 +43,7 @@ def message_of(message: Any, place: str = "a message") -> Message:
             raise ConfigurationError(f"{place}: {_unknown_key(key, _MESSAGE)}")
     return Message(
         role=_role(message.get("role"), place),
-        content=_said(message, place),
+        content=_content(message, place),
         calls=tuple(_call(c, place) for c in _listed(message.get("tool_calls"), place)),
         call_id=given.words(message.get("tool_call_id"), f"{place}: tool_call_id"),
         name=given.words(message.get("name"), f"{place}: name"),
@@ -70,8 +70,8 @@ def _role(role: Any, place: str) -> Role:
 
 
 def _reasoning(message: Mapping[str, Any]) -> str:
-    said = (message.get("reasoning"), message.get("reasoning_content"))
-    return next((s for s in said if isinstance(s, str)), "")
+    texts = (message.get("reasoning"), message.get("reasoning_content"))
+    return next((s for s in texts if isinstance(s, str)), "")
 
 
 def _listed(value: Any, place: str) -> Sequence[Any]:
@@ -82,7 +82,7 @@ def _listed(value: Any, place: str) -> Sequence[Any]:
     return value
 
 
-def _said(message: Mapping[str, Any], place: str) -> str | tuple[Part, ...]:
+def _content(message: Mapping[str, Any], place: str) -> str | tuple[Part, ...]:
     content = message.get("content")
     if content is None and message.get("role") == "assistant":
         refusal = message.get("refusal")

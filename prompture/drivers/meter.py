@@ -1,6 +1,6 @@
 """Who wants to know of every call: budgets, ``track()``, the ledger.
 
-The drivers ask every active meter before a call and tell it after. Nothing here keeps books.
+The drivers call every active meter before a call and after it. Nothing is recorded here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Meter(Protocol):
 
     A meter that names this class as its base need not write ``again`` and ``withdraw``. One whose
     methods may wait (for a disk, for another process) sets ``blocks``: async calls then ask and
-    tell it in a thread. What ``after`` raises is logged and keeps no answer back, unless it is
+    call it in a thread. What ``after`` raises is logged and keeps no answer back, unless it is
     a PromptureError: that one is raised, with the bill and the answer (``partial``) on it.
     """
 
@@ -125,7 +125,7 @@ class Watching:
     def after(self, charge: Charge) -> None:
         """The call is over. Every meter hears of it, also where one of them fails: the first
         error of ours is raised at the end, others (a full disk, a fault of the meter) are logged,
-        for the answer was paid for and is not lost for them."""
+        for the answer was paid for and is kept."""
         failure: PromptureError | None = None
         while self._tokens:
             each, token = self._tokens.pop()
@@ -186,8 +186,8 @@ def blocks() -> bool:
 
 def who() -> tuple[int, int]:
     """The thread, and the task where there is one, that a call is made in."""
-    if (told := asking.get()) is not None:
-        return told
+    if (asker := asking.get()) is not None:
+        return asker
     try:
         task = asyncio.current_task()
     except RuntimeError:
@@ -198,7 +198,7 @@ def who() -> tuple[int, int]:
 @contextmanager
 def metering(meter: Meter) -> Iterator[None]:
     """Let ``meter`` see every call made inside the block, tasks started in it included. One that
-    sees them already is not told twice."""
+    sees them already is called once."""
     already = _active.get()
     token = _active.set(already if meter in already else (*already, meter))
     try:

@@ -32,7 +32,7 @@ class Features:
     sent, ``forced_tool`` that one tool can be demanded by name, ``schema_with_tools`` that a
     schema and tools may be combined, ``schema_dialect`` which rules a strict schema obeys
     (a name of ``prompture.schema``'s dialects), ``reasks`` that asking again may help,
-    ``one_call`` that the API can be told to call one tool at a time.
+    ``one_call`` that the API can be asked to call one tool at a time.
     """
 
     json_mode: bool = True
@@ -181,7 +181,7 @@ class Provider:
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
             if value is not None and not isinstance(value, str):
-                # Some of these are secrets: the value is not told.
+                # Some of these are secrets: the value is not shown.
                 raise ConfigurationError(
                     f"{self.name}: {name} must be a text, not {type(value).__name__}"
                 )
@@ -203,25 +203,25 @@ class Provider:
         return f"{self.name}: {given_by.unknown('setting', name, [*own, *COMMON])}"
 
     def _url(self, given: str | None, settings: Mapping[str, str]) -> str:
-        told, url = f"{self.name}: base_url", given
+        label, url = f"{self.name}: base_url", given
         if given is None and "{endpoint}" in self.base_url:
-            told = f"{self.name}: endpoint"
+            label = f"{self.name}: endpoint"
         if given is None:
             url = self.base_url
             for variable in self.url_env:
                 if found := first_set((variable,)):
-                    told, url = f"{self.name}: {variable}", found
+                    label, url = f"{self.name}: {variable}", found
                     break
         elif not isinstance(given, str):
-            raise given_by.wrong(told, "a text", given)
+            raise given_by.wrong(label, "a text", given)
         elif not given.strip():
-            raise ConfigurationError(f"{told} is empty; leave it out (None) for the usual one")
-        url = filled((url or "").strip(), settings, told)
+            raise ConfigurationError(f"{label} is empty; leave it out (None) for the usual one")
+        url = filled((url or "").strip(), settings, label)
         if "{base_url}" in url or (not url and self.codec.dialect != "none"):
             names = (*self.url_env, *self.option_env.get("endpoint", ()))
             raise ConfigurationError(f"{self.name}: pass base_url=... or set {' or '.join(names)}")
         if url and not (self.bare_hosts and "://" not in url and is_url(f"http://{url}")):
-            check_url(url, told)
+            check_url(url, label)
         return url.rstrip("/")
 
     def key_is_set(self) -> bool:
@@ -249,8 +249,8 @@ class Provider:
     ) -> Provider:
         """The same row with knobs of its Chat Completions codec turned; see BaseDriver."""
         changes: dict[str, Any] = {}
-        if (said := given_by.flag(stream_usage, f"{self.name}: stream_usage")) is not None:
-            changes["stream_usage"] = said
+        if (value := given_by.flag(stream_usage, f"{self.name}: stream_usage")) is not None:
+            changes["stream_usage"] = value
         if echo is not None:
             changes["echo"] = given_by.strings(tuple(_listed(echo)), f"{self.name}: echo")
             for name in changes["echo"]:

@@ -91,7 +91,7 @@ def rows() -> Iterator[Provider]:
         try:
             yield find(name)
         except ConfigurationError as exc:
-            _say(logging.WARNING, f"left out: {exc}")
+            _log_once(logging.WARNING, f"left out: {exc}")
 
 
 def find(name: str) -> Provider:
@@ -109,13 +109,13 @@ def find(name: str) -> Provider:
     raise UnknownModel(f"no provider {name!r}; {hint}")
 
 
-_said: set[str] = set()
+_logged: set[str] = set()
 
 
-def _say(level: int, text: str) -> None:
+def _log_once(level: int, text: str) -> None:
     """Log a line once in this process."""
-    if text not in _said:
-        _said.add(text)
+    if text not in _logged:
+        _logged.add(text)
         _log.log(level, text)
 
 
@@ -261,7 +261,9 @@ def default_model() -> str:
             resolve(model)
         except UnknownModel as exc:
             raise UnknownModel(f"PROMPTURE_MODEL: {exc}") from exc
-    _say(logging.INFO if named else logging.WARNING, f"no model is named: {model} is used, {why}")
+    _log_once(
+        logging.INFO if named else logging.WARNING, f"no model is named: {model} is used, {why}"
+    )
     return model
 
 

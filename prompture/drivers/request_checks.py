@@ -1,6 +1,6 @@
 """What is asked of a driver, checked before a meter is told or a byte is sent.
 
-Every face, ``complete`` and ``stream`` come through here, and so do extract and agents.
+Every ``generate*`` method, ``complete`` and ``stream`` come through here, and so do extract and agents.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class RequestsTransport:
             self._stale = exc
 
     def run(self, exchange: Exchange[T]) -> T:
-        """Carry ``exchange`` to its end."""
+        """Run ``exchange`` to its end."""
         step = advance(exchange)
         while not isinstance(step, Done):
             if isinstance(step, Sleep):

@@ -287,7 +287,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for row in map(registry.find, registry.BUILTIN):
         for name in (*row.key_env, *(n for names in row.option_env.values() for n in names)):
             monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(registry, "_said", set())
+    monkeypatch.setattr(registry, "_logged", set())
     return monkeypatch
 
 
