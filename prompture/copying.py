@@ -50,7 +50,7 @@ def blank(cls: type[E], args: tuple[object, ...]) -> E:
 def packed(error: BaseException, *, with_cause: bool) -> tuple[tuple[object, ...], State]:
     """The arguments of ``blank`` and the state for ``unpack``; raises nothing."""
     cls = _importable(type(error))
-    if id(error) in _packing.get():
+    if id(error) in _packing.get():  # it leads back to itself: the outer call has its state
         return (cls, _args(error)), {}
     token = _packing.set(_packing.get() | {id(error)})
     try:

@@ -57,6 +57,7 @@ def cost_of(
         why = f": {priced.unpriced}" if isinstance(priced, Entry) and priced.unpriced else ""
         return _without_rates(stated, reason=f"no price is known for {_name(priced, model)}{why}")
     tier = usage.service_tier
+    # Most calls: no tier, and rates that do not depend on the moment or the length.
     if tier is None and not (rates.tiers or rates.windows or rates.later):
         plan = rates.plans.get("flat") or _plan(rates)
     else:
@@ -131,6 +132,7 @@ class RatePlan:
                 saving += quantity * (plain - unit.whole)
                 counted.append((bucket, quantity, unit.price))
         if read or written:
+            # Never below 0, whatever an answer states of its cache.
             fresh = max(0, fresh - read - written)
         if self.extras:
             parts, fresh, answered = self._apart(usage, fresh)
@@ -220,6 +222,8 @@ def _plan(rates: Rates) -> RatePlan:
     stated = [rates.input, rates.output, *rates.cache_writes.values(), rates.request]
     optional = [rates.cache_read, rates.cache_write, *_apart(rates).values()]
     stated += [amount for amount in optional if amount is not None]
+    # The finest digit of any rate, and six more for "per million tokens": with this scale every
+    # price of one token is a whole number.
     finest = min(_exponent(amount) for amount in stated)
     scale = min(finest, 0) - 6
 

@@ -35,6 +35,7 @@ def _listed(sources: Iterable[CatalogSource], provider: str, model: str) -> Entr
         entry = _exact(sources, owner, name)
         if entry is not None:
             return entry if provider not in model_names.LOCAL else _local(entry)
+    # After all exact names: an undated id may be listed with a price of its own.
     dated = _dated(sources, provider, model)
     if dated is not None:
         return dated
@@ -65,7 +66,7 @@ def _dated(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry
 
 
 def _local(entry: Entry) -> Entry:
-    if entry.provider == "ollama-cloud":
+    if entry.provider == "ollama-cloud":  # runs on Ollama's machines, and is billed
         return entry
     return replace(entry, rates=FREE, source="local")
 

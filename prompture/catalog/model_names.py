@@ -49,7 +49,7 @@ _ROUTING = re.compile(r":(?:nitro|floor|exacto)$")
 def candidates(provider: str, model: str) -> Iterator[tuple[str, str]]:
     """(provider, id) pairs under which the model may be listed, surest first."""
     if model.startswith("ft:") or ":ft-" in model:
-        return
+        return  # a fine-tuned model has a price of its own, which no catalogue lists
     bare = _bare(provider, model)
     yield provider, model
     if bare != model:

@@ -43,6 +43,7 @@ class Overrides:
         """The caller's rates for a model, however its id is decorated."""
         if not self.table:
             return None
+        # The surest form of the id first; a price for all of the provider's models last.
         for key in (*model_names.candidates(provider, model), (provider, "*")):
             if key in self.table:
                 return self.table[key]
@@ -148,6 +149,7 @@ def _listed(value: Any, where: str) -> list[Mapping[str, Any]]:
 
 
 def _date(value: Any, where: str) -> date | None:
+    # TOML has dates and times; a datetime is a date, too.
     if value is None or (isinstance(value, date) and not hasattr(value, "hour")):
         return value
     try:

@@ -24,6 +24,7 @@ def entry_from(provider: str, model: str, *, raw: Any, source: str, as_of: str) 
     rates = rates_from(record.get("cost"), experimental=record.get("experimental"))
     dated = _words(record.get("as_of")) or as_of
     unpriced = ""
+    # A 0 is believed (free models exist), except where the provider is known to charge.
     if rates is not None and rates.free and model in UNPRICED.get(provider, ()):
         rates, unpriced = None, "its provider states none, and the 0 of the catalogue is not one"
     return Entry(
@@ -57,7 +58,7 @@ def rates_from(cost: Any, *, experimental: Any = None) -> Rates | None:
 def dollars(value: Any) -> Decimal | None:
     """A rate, or None where it is not a sane amount: below 0, not finite, absurdly fine."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
-        return None
+        return None  # True is an int in Python
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
@@ -111,7 +112,7 @@ def _modes(experimental: Any, base: dict[str, Any]) -> dict[str, Rates]:
             continue
         found[name] = Rates(**{**base, **_flat(cost)})
         tier = _service_tier(mode)
-        if tier:
+        if tier:  # answers name the tier, not the mode
             found[tier] = found[name]
     return found
 

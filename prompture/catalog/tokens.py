@@ -66,6 +66,7 @@ def count(text: str, model: str, *, exact: bool = True) -> Count:
     if not text:
         return NOTHING
     if exact and family in ("o200k", "cl100k"):
+        # Imported here: most calls estimate, and need no hashlib and tempfile.
         from prompture.catalog.vocabulary import encoding
 
         vocabulary = encoding(f"{family}_base")
@@ -191,6 +192,7 @@ def _media_tokens(part: Part, family: str, model: str) -> Range:
     data = part.data if isinstance(part, File) else None
     if data is None or not data.startswith(b"%PDF"):
         return _OTHER_FILE
+    # The page tree's nodes begin with the same letters, and are no pages.
     pages = max(1, data.count(b"/Type /Page") + data.count(b"/Type/Page") - _page_trees(data))
     likely, low, high = _PDF_PAGE
     return likely * pages, low, high * pages

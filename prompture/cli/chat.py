@@ -107,7 +107,7 @@ def _function(text: str) -> Callable[..., Any]:
 
 
 def _approve(call: ToolCall, context: Context[Any]) -> bool | str:
-    # All of it: what is cut off is what somebody would hide.
+    # All of it: an attack would stand in what is cut off.
     arguments = call.raw_arguments or json.dumps(call.arguments, ensure_ascii=False)
     echo(f"  {call.name}({arguments})", err=True, fg="yellow")
     return click.confirm("  run it?", default=False, err=True) or "the user said no"
@@ -172,7 +172,7 @@ class _Chat:
             echo(f"prompture: {exc}", err=True, fg="red")
             self._failed = code_of(exc)
         except KeyboardInterrupt:
-            if not self._terminal:
+            if not self._terminal:  # a script is ended by Ctrl-C, a person only stops the answer
                 raise
             click.echo("\n(broken off)", err=True)
         spent = Bill(self._talk.bill.charges[before:])
