@@ -31,6 +31,9 @@ StopReason: TypeAlias = Literal[
     "error",
     "unknown",
 ]
+LARGE_CHARS = 1_000_000
+"""Characters above which a text is encoded, read and checked in pieces, or in a thread: below, it
+takes a few milliseconds, for which an event loop can wait."""
 ToolChoice: TypeAlias = str
 """``"auto"``, ``"none"``, ``"required"``, or the name of the one tool to call."""
 

@@ -24,8 +24,8 @@ from prompture.drivers.request_checks import is_long
 from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
 from prompture.errors import ConfigurationError
 from prompture.given import wrong
-from prompture.types import Completion, Delta, Request
-from prompture.wire.http import LARGE_CHARS, Exchange
+from prompture.types import LARGE_CHARS, Completion, Delta, Request
+from prompture.wire.http import Exchange
 from prompture.wire.steps import require_asyncio
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ from prompture.errors import (
     ProviderError,
 )
 from prompture.money import Bill, Charge, Cost
-from prompture.types import Completion, Delta, Request, Usage
-from prompture.wire.http import LARGE_CHARS, Exchange, HTTPRequest, HTTPResponse, Sleep, Work
+from prompture.types import LARGE_CHARS, Completion, Delta, Request, Usage
+from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work
 from prompture.wire.retry import send, tried
 from prompture.wire.secrets import scrub
 

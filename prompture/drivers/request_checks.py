@@ -12,8 +12,18 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from prompture import given
 from prompture.errors import ConfigurationError, UnsupportedError
-from prompture.types import Document, File, Image, Message, Part, Request, Role, Text, Tool
-from prompture.wire.http import LARGE_CHARS
+from prompture.types import (
+    LARGE_CHARS,
+    Document,
+    File,
+    Image,
+    Message,
+    Part,
+    Request,
+    Role,
+    Text,
+    Tool,
+)
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver

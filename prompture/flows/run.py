@@ -9,7 +9,7 @@ from typing import TypeVar
 from prompture.drivers import hooks
 from prompture.errors import PromptureError, ProtocolError
 from prompture.flows.ask import Ask, D, Flow, Generates, GeneratesAsync, HasModel
-from prompture.types import Completion
+from prompture.types import LARGE_CHARS, Completion
 from prompture.wire.steps import Done, advance, require_asyncio
 
 T = TypeVar("T")
@@ -54,10 +54,6 @@ def _is_of_a_hook(tb: TracebackType | None) -> bool:
             return True
         tb = tb.tb_next
     return False
-
-
-LARGE_CHARS = 1_000_000
-"""A longer answer is read in a thread of its own, where it holds up no event loop."""
 
 
 async def answered(flow: Flow[D, T], reply: Completion | BaseException) -> Ask[D] | Done[T]:

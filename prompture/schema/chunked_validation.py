@@ -16,8 +16,6 @@ from typing import Any
 from prompture.forks import fork_lock
 from prompture.schema.core_schemas import Core, rebuilt
 
-LARGE_CHARS = 1_000_000
-"""A longer answer is validated yields, and away from the event loop."""
 _BRANCHING = ("union", "tagged-union")
 _INNER = {"list": "items_schema", "dict": "values_schema"}
 

@@ -13,12 +13,13 @@ from pydantic_core import SchemaValidator
 
 from prompture.compat import adapter_config, plugged_validator, schema_validator
 from prompture.errors import SchemaError
-from prompture.schema.chunked_validation import LARGE_CHARS, no_collection, yielding
+from prompture.schema.chunked_validation import no_collection, yielding
 from prompture.schema.core_schemas import Core, nodes_of
 from prompture.schema.exact_json import refuse_infinite, to_json
 from prompture.schema.long_numbers import marked, reading_marks
 from prompture.schema.pydantic_errors import problems_of, validator_problem
 from prompture.schema.strictness import MENDABLE, full, quick
+from prompture.types import LARGE_CHARS
 
 if TYPE_CHECKING:
     from prompture.schema.partial_typed import Shape

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from prompture.errors import ConfigurationError, ProtocolError
-from prompture.types import JSON
+from prompture.types import JSON, LARGE_CHARS
 from prompture.wire.loading import UnreadableJSON, load_json
 from prompture.wire.secrets import excerpt, scrub
 
@@ -21,8 +21,6 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """A response larger than this is refused; a transport may be given another limit."""
 PAGE_BYTES = 16_384
 """Bytes of a body that is no JSON that are looked at for what it is."""
-LARGE_CHARS = 1_000_000
-"""A longer text is encoded in pieces of this length, a few milliseconds each."""
 _TURNS = ("messages", "input", "contents", "prompt")
 """Where a body has its turns, in one dialect or another; long texts elsewhere are seldom."""
 CONNECT_SECONDS = 10.0

@@ -19,8 +19,7 @@ from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICom
 from prompture.errors import ConfigurationError
 from prompture.money import Charge
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
-from prompture.types import Delta, Request, user
-from prompture.wire.http import LARGE_CHARS
+from prompture.types import LARGE_CHARS, Delta, Request, user
 from tests import server as on
 from tests.server import EVENTS, serving
 

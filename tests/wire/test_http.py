@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompture.errors import ProtocolError
+from prompture.types import LARGE_CHARS
 from prompture.wire import http
 from prompture.wire.http import HTTPResponse, bad_url, dump, stated_length
 
@@ -46,7 +47,7 @@ def test_a_long_text_is_never_encoded_at_once(monkeypatch: pytest.MonkeyPatch) -
     body = {"messages": [{"role": "user", "content": "Ä\n" * 2_000_000}]}
     monkeypatch.setattr(http.json, "dumps", watched)
     assert dump(body) == real(body, ensure_ascii=False, separators=(",", ":")).encode()
-    assert longest < 2 * http.LARGE_CHARS
+    assert longest < 2 * LARGE_CHARS
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
