@@ -36,17 +36,11 @@ def response_of(got: Got) -> HTTPResponse:
     return HTTPResponse(got.status, got.headers, got.body)
 
 
-SINGLY = 10_000
-"""Of a longer stream so many bytes come one by one, the rest by sevens: its frames repeat."""
-
-
 def fold(codec: Codec, endpoint: Endpoint, body: bytes, size: int = 0) -> Any:
     """The deltas and the completion (or the error's class and message) of a streamed body, fed
     whole or in pieces of ``size`` bytes."""
     decoder = codec.stream_decoder(endpoint)
     pieces = [body[i : i + size] for i in range(0, len(body), size)] if size else [body]
-    if size == 1 and len(body) > SINGLY:
-        pieces[SINGLY:] = [body[i : i + 7] for i in range(SINGLY, len(body), 7)]
     deltas: list[Delta] = []
     try:
         for piece in pieces:
