@@ -44,14 +44,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prompture.copying import PicklableError
 
 if TYPE_CHECKING:
     from prompture.money import Bill
     from prompture.traces import Attempt, Problem, Trace
-    from prompture.types import Completion
+    from prompture.types import Completion, JSONValue
 
 
 class PromptureError(PicklableError, Exception):
@@ -163,7 +163,7 @@ class ProviderError(PromptureError):
         retry_after: float | None = None,
         body: str = "",
         retryable: bool | None = None,
-        details: dict[str, Any] | None = None,
+        details: dict[str, JSONValue] | None = None,
     ) -> None:
         super().__init__(message)
         self.provider = provider
@@ -244,7 +244,7 @@ class ExtractionError(PromptureError):
     """
 
     raw: str = ""
-    value: Any = None
+    value: JSONValue = None
 
     def __init__(self, message: str, *, attempts: Sequence[Attempt] = ()) -> None:
         super().__init__(message)
@@ -284,7 +284,7 @@ class LimitExceeded(AgentError):
         limit: the limit, in its own unit.
     """
 
-    def __init__(self, message: str, *, limit: Any = None) -> None:
+    def __init__(self, message: str, *, limit: int | float | Decimal | None = None) -> None:
         super().__init__(message)
         self.limit = limit
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prompture.money import Bill, Charge
-from prompture.types import Completion, Message, Part, ToolCall, Usage
+from prompture.types import Completion, JSONValue, Message, Part, ToolCall, Usage
 
 _POINTER_LENGTH = 200
 """Characters of a pointer that a message shows."""
@@ -32,7 +32,7 @@ class Problem:
     pointer: str
     message: str
     kind: str = ""
-    value: Any = field(default=None, repr=False)
+    value: JSONValue = field(default=None, repr=False)
 
     def __str__(self) -> str:
         place = self.pointer

@@ -99,7 +99,7 @@ class ToolCall:
 
     id: str
     name: str
-    arguments: dict[str, Any] | None
+    arguments: dict[str, JSONValue] | None
     raw_arguments: str = ""
     problem: str | None = None
 
@@ -249,8 +249,8 @@ class Completion:
     model: str = ""
     request_id: str | None = None
     rate_limits: RateLimits | None = None
-    logprobs: Any = field(default=None, repr=False)
-    citations: Any = field(default=None, repr=False)
+    logprobs: JSONValue = field(default=None, repr=False)
+    citations: JSONValue = field(default=None, repr=False)
     spans: Mapping[str, tuple[Span, ...]] | None = field(default=None, repr=False)
     native: Native | None = field(default=None, repr=False)
     raw: JSON = field(default_factory=dict, repr=False)
