@@ -1,6 +1,7 @@
 """What differs between versions: of Python, of this package, of the private names of others.
 
 Each such name has a fallback, so that a release without it takes away no more than it must.
+Every part of the package imports this module: it imports what few need only where they need it.
 """
 
 from __future__ import annotations
@@ -9,10 +10,7 @@ import json.decoder
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from http.client import HTTPResponse
-from inspect import signature
 from operator import attrgetter
-from queue import Queue
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +110,8 @@ def keeps_pool(transport: type) -> bool:
 def chunked_reader(raw: Any) -> tuple[Any, Any] | None:
     """The standard library's response beneath one of urllib3, and the file it reads a chunked
     body from; None for other bodies, or where they are not found: urllib3 then reads it itself."""
+    from http.client import HTTPResponse
+
     original = getattr(raw, "_original_response", None)
     if type(original) is not HTTPResponse or not original.chunked:
         return None
@@ -122,6 +122,8 @@ def chunked_reader(raw: Any) -> tuple[Any, Any] | None:
 def free_queues(manager: Any) -> None:
     """Free the locks of the queues in a PoolManager of urllib3; for a forked child, where the
     thread that held one is gone. Their connections can then be closed."""
+    from queue import Queue
+
     for pool in list(getattr(manager.pools, "_container", {}).values()):
         queue = pool.pool
         if isinstance(queue, Queue) and queue.mutex.locked():
@@ -208,6 +210,8 @@ def rebuild(thing: Any, names: Mapping[str, Any]) -> None:
 
 
 def _takes(function: Callable[..., Any], name: str) -> bool:
+    from inspect import signature
+
     return name in signature(function).parameters
 
 
