@@ -15,7 +15,7 @@ opened = []
 def watch(event, args):
     if event in ("socket.connect", "socket.bind", "socket.getaddrinfo"):
         opened.append((event, args))
-    if event == "open" and isinstance(args[0], str) and not args[0].endswith((".py", ".pyc")):
+    if event == "open" and isinstance(args[0], str) and not args[0].endswith(".py") and ".pyc" not in args[0]:
         opened.append((event, args[0]))
 sys.addaudithook(watch)
 import prompture
