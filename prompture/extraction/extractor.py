@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -268,6 +267,8 @@ class Extractor(Generic[T]):
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self.budget is not None:
             try:
+                import pickle
+
                 pickle.dumps(self.budget, index(protocol))
             except Exception as exc:  # a meter of the caller's own may raise anything
                 raise ConfigurationError(

@@ -7,7 +7,6 @@ Scrub before cutting: of a key that a cut goes through, most stays. ``excerpt`` 
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -100,7 +99,9 @@ def _forms(key: str) -> Iterator[str]:
     yield quote_plus(key)
     yield json.dumps(key)[1:-1]
     yield json.dumps(key, ensure_ascii=False)[1:-1].replace("/", "\\/")
-    yield html.escape(key)
+    from html import escape  # it brings tables of entities, which few need
+
+    yield escape(key)
     raw = key.encode("utf-8", "replace")
     yield raw.hex()
     for before in range(3):
