@@ -14,15 +14,11 @@ from typing import Any
 
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.partial import Container, Path, Snapshot
-from prompture.schema.partial_typed.partial_codecs import (
-    MERGED,
-    ContainerCodec,
-    growing,
-    name_of_pair,
-)
-from prompture.schema.partial_typed.shapes import ABSENT, PLAIN, Shape
+from prompture.schema.partial_typed.partial_codecs import ContainerCodec, growing
+from prompture.schema.partial_typed.shapes import PLAIN, Shape
 from prompture.schema.pointer import escape, pointer
-from prompture.schema.rewriting.codec import ValueCodec
+from prompture.schema.rewriting.codec import ABSENT, MERGED, ValueCodec
+from prompture.schema.rewriting.records import name_of_pair
 
 _COUNTED = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Whether the references to a list are counted exactly, at all times."""
@@ -93,7 +89,7 @@ class _OpenContainer:
 
     def _read(self, key: str | int, value: object) -> None:
         place = self.place
-        name, found = place.entry(key, value)
+        name, found = place.codec.restore_partial(key, value)
         if name is MERGED and isinstance(found, dict):
             for each, inner in found.items():
                 self.ready.setdefault(each, inner)
@@ -273,7 +269,7 @@ def _name(container: _OpenContainer, key: str | int) -> str | int | None:
     """The name of an entry that is open."""
     if container.place.kind == "pairs":
         return name_of_pair(container.node[key])  # type: ignore[index]
-    return container.place.name_of(key)
+    return container.place.codec.name_of(key)
 
 
 def _problems(levels: list[tuple[_OpenContainer, int]], keys: Path) -> Iterator[Problem]:
@@ -315,7 +311,7 @@ class PartialReader:
         """A path of the answer as one of the restored value."""
         names: Path = ()
         for place, key, node in self._walk(path, root, forward=True):
-            name = name_of_pair(node[key]) if place.kind == "pairs" else place.name_of(key)
+            name = name_of_pair(node[key]) if place.kind == "pairs" else place.codec.name_of(key)
             if place.kind != "wrapper" and name is not None:
                 names = (*names, name)
         return names
@@ -349,12 +345,12 @@ class PartialReader:
             if forward:
                 key = left.pop(0)
             elif wrapper:
-                key = next((k for k in _keys_of(node) if place.name_of(k) is not None), None)
+                key = next((k for k in _keys_of(node) if place.codec.name_of(k) is not None), None)
             elif place.kind == "pairs":
                 wanted = left.pop(0)
                 key = next((i for i, p in enumerate(node) if name_of_pair(p) == wanted), None)
             else:
-                key = _as_key(place.key_of(left.pop(0)), node)
+                key = _as_key(place.codec.key_of(left.pop(0)), node)
             yield place, key, node
             if key is None:
                 return

@@ -11,11 +11,11 @@ from pydantic_core import PydanticUndefined, SchemaValidator, to_json
 from prompture.compat import has_model_slots, schema_validator
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pydantic_errors import problems_of
+from prompture.schema.rewriting.codec import ABSENT
 
 R = TypeVar("R")
 Siblings: TypeAlias = Callable[[], Mapping[str, object]]
 """The complete values of the container so far, by their keys in the JSON."""
-ABSENT: object = object()
 
 
 class Shape:

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import ClassVar, Literal
 
-from prompture.json_values import KINDS, JSONObject, JSONValue, kind_of, same
+from prompture.json_values import KINDS, JSONObject, JSONValue, kind_of
 from prompture.schema.exact_json import unlike_refused
 from prompture.schema.pointer import step
 
 Step = tuple[tuple[str, ...], "ValueCodec", JSONValue]
 """Keys into the rewritten value, the codec of what stands there, and that."""
+
+Key = str | int
+"""A key of an object, or the index of an item."""
+
+ABSENT: JSONValue = object()
+"""There is no value, which is not the same as null."""
+
+MERGED = "\0merged"
+"""Takes the place of the key of an entry that holds several properties of the restored object."""
 
 Compared = set[tuple[int, int]]
 """Pairs of codecs that are being compared, by their ``id()``."""
@@ -30,9 +41,18 @@ _SAMPLES: JSONObject = {
 
 
 class ValueCodec:
-    """The codec of a place where the value is the same on both sides."""
+    """The codec of a place where the value is the same on both sides.
+
+    Attributes:
+        partial: what can be restored of a container that is not complete. ``"open"``: the restored container has
+            the same entries; ``"wrapper"``: it is one entry of this one; ``"pairs"``: this is a list of
+            {key, value} for an object; ``"opaque"``: nothing before the container is complete.
+        written_as: what the container is in the rewritten value; None where it is of either kind.
+    """
 
     __slots__ = ()
+    partial: ClassVar[Literal["open", "wrapper", "pairs", "opaque"]] = "open"
+    written_as: ClassVar[type | None] = None
 
     def forward(self, value: JSONValue) -> JSONValue:
         return value
@@ -60,6 +80,35 @@ class ValueCodec:
         """Where the part ``token`` of the original stands in ``wire``, its codec, and the value there."""
         return (token,), SAME, step(wire, token)
 
+    # containers of an answer that is not complete
+
+    def begun(self, node: JSONValue) -> ValueCodec:
+        """The codec of the container ``node``, which may grow, as far as it is certain by now."""
+        if self.written_as is not None and not isinstance(node, self.written_as):
+            return SAME  # passed on as it is, for the check to refuse
+        return SAME if is_same(self) else self
+
+    def name_of(self, key: Key) -> Key | None:
+        """The key, in the restored container, of the entry ``key``; None where it has none."""
+        return key
+
+    def key_of(self, name: Key) -> Key | None:
+        """The inverse of ``name_of``."""
+        return name
+
+    def inside(self, key: Key) -> ValueCodec:
+        """The codec of the entry ``key``."""
+        return SAME
+
+    def restore_partial(self, key: Key, value: JSONValue) -> tuple[Key | None, JSONValue]:
+        """The key and the restored value of a complete entry of a container that is not complete.
+
+        The key is None where the restored container does not have the entry, the value ABSENT where it stands
+        for a property that is not there. MERGED and a dict stand for several properties kept in one field.
+        """
+        name = self.name_of(key)
+        return (None, ABSENT) if name is None else (name, self.inside(key).restore(value))
+
 
 SAME = ValueCodec()
 
@@ -68,6 +117,7 @@ class Deferred(ValueCodec):
     """The codec of a definition that is not compiled yet; a reference to it once it is."""
 
     __slots__ = ("target",)
+    partial = "opaque"
 
     def __init__(self) -> None:
         self.target: ValueCodec = SAME
@@ -84,11 +134,15 @@ class Deferred(ValueCodec):
     def opened(self, wire: JSONValue) -> Step:
         return self.target.opened(wire)
 
+    def begun(self, node: JSONValue) -> ValueCodec:
+        return self.target.begun(node)
+
 
 class JSONText(ValueCodec):
     """JSONValue value as a string holding JSON. Text that is no JSON is taken as a string that lacks its quotes."""
 
     __slots__ = ()
+    partial = "opaque"
 
     def forward(self, value: JSONValue) -> JSONValue:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -136,6 +190,12 @@ def is_identity(codec: ValueCodec, seen: set[int] | None = None) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
+def is_same(codec: ValueCodec) -> bool:
+    """As :func:`is_identity`, remembered: for every look at a growing answer."""
+    return is_identity(codec)
+
+
 def agree(a: ValueCodec, b: ValueCodec, seen: Compared | None = None) -> bool:
     """Both restore any value that both could be given to the same."""
     seen = set() if seen is None else seen
@@ -168,20 +228,37 @@ def unfit(
     return value
 
 
-class RootWrapper(ValueCodec):
-    """The value under one name."""
+class Wrapper(ValueCodec):
+    """A container around one entry, which is the value; ``entry`` is its key."""
 
-    __slots__ = ("inner", "name")
+    __slots__ = ("entry", "inner")
+    partial = "wrapper"
 
-    def __init__(self, inner: ValueCodec, name: str) -> None:
+    def __init__(self, inner: ValueCodec, entry: Key) -> None:
         self.inner = inner
-        self.name = name
+        self.entry = entry
 
     def parts(self) -> Iterable[ValueCodec]:
         return (self.inner,)
 
     def is_plain(self) -> bool:
         return False
+
+    def name_of(self, key: Key) -> Key | None:
+        return key if key == self.entry else None
+
+    def inside(self, key: Key) -> ValueCodec:
+        return self.inner
+
+
+class RootWrapper(Wrapper):
+    """The value under one name."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, inner: ValueCodec, name: str) -> None:
+        super().__init__(inner, name)
+        self.name = name
 
     def forward(self, value: JSONValue) -> JSONValue:
         return {self.name: self.inner.forward(value)}
@@ -191,6 +268,11 @@ class RootWrapper(ValueCodec):
         if isinstance(value, dict) and value.keys() == {self.name}:
             return self.inner.restore(value[self.name])
         return self.inner.restore(value)
+
+    def begun(self, node: JSONValue) -> ValueCodec:
+        if node and not (isinstance(node, dict) and self.name in node):
+            return self.inner.begun(node)  # a model that forgot the wrapping is understood
+        return self
 
     def opened(self, wire: JSONValue) -> Step:
         if not isinstance(wire, dict) or self.name not in wire:
@@ -203,6 +285,7 @@ class NullAsList(ValueCodec):
     """Null is the empty list."""
 
     __slots__ = ("inner",)
+    partial = "opaque"
 
     def __init__(self, inner: ValueCodec) -> None:
         self.inner = inner
@@ -234,49 +317,11 @@ class NullAsList(ValueCodec):
         return ("0", *tokens), codec, inner
 
 
-class ValueLabels(ValueCodec):
-    """Each value stands under a string: the compact JSON of it."""
-
-    __slots__ = ("_kinds", "_table")
-
-    def __init__(self, values: list[JSONValue]) -> None:
-        self._table = {label_of(value): value for value in values}
-        self._kinds = frozenset(kind_of(value) for value in values)
-
-    def labels(self) -> list[str]:
-        return list(self._table)
-
-    def is_plain(self) -> bool:
-        return False
-
-    def agrees(self, other: ValueCodec, seen: Compared) -> bool:
-        if not isinstance(other, ValueLabels):
-            return False
-        shared = {*self.labels()} & {*other.labels()}
-        return all(same(self.restore(label), other.restore(label)) for label in shared)
-
-    def forward(self, value: JSONValue) -> JSONValue:
-        label = label_of(value)
-        if label in self._table:
-            return label
-        for label, known in self._table.items():
-            if same(known, value):
-                return label
-        return unfit(value, self._kinds, self.restore) if isinstance(value, str) else value
-
-    def restore(self, value: JSONValue) -> JSONValue:
-        """The value, made anew: it may be an object, which the caller may change."""
-        return json.loads(value) if isinstance(value, str) and value in self._table else value
-
-
-def label_of(value: JSONValue) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 class ListCodec(ValueCodec):
     """A list: the first few items by position, then the rest."""
 
     __slots__ = ("item", "prefix")
+    written_as = list
 
     def __init__(self, item: ValueCodec, prefix: tuple[ValueCodec, ...] = ()) -> None:
         self.item = item
@@ -309,6 +354,9 @@ class ListCodec(ValueCodec):
     def enter(self, token: str, wire: JSONValue) -> Step:
         position = int(token) if token.isdigit() else 0
         return (token,), self._at(position), step(wire, token)
+
+    def inside(self, key: Key) -> ValueCodec:
+        return self._at(int(key))
 
     def _at(self, position: int) -> ValueCodec:
         return self.prefix[position] if position < len(self.prefix) else self.item

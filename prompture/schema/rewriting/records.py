@@ -10,11 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from prompture.json_values import JSONObject, JSONValue, same
 from prompture.schema.pointer import step
-from prompture.schema.rewriting.codec import SAME, Compared, Step, ValueCodec, agree, unfit
+from prompture.schema.rewriting.codec import (
+    ABSENT,
+    MERGED,
+    SAME,
+    Compared,
+    Key,
+    Step,
+    ValueCodec,
+    Wrapper,
+    agree,
+    unfit,
+)
 
 Presence = Literal["required", "optional", "null", "either", "list"]
 
@@ -74,6 +86,7 @@ class RecordCodec(ValueCodec):
     """
 
     __slots__ = ("apart", "by_name", "by_wire", "fields", "rest")
+    written_as = dict
 
     def __init__(
         self, fields: list[Property], *, rest: ValueCodec = SAME, apart: str | None = None
@@ -165,6 +178,28 @@ class RecordCodec(ValueCodec):
         tokens, codec, inner = self.rest.enter(token, step(wire, self.apart))
         return (self.apart, *tokens), codec, inner
 
+    def name_of(self, key: Key) -> Key | None:
+        field = self.by_wire.get(str(key))
+        return field.name if field else None if key == self.apart else key
+
+    def key_of(self, name: Key) -> Key | None:
+        field = self.by_name.get(str(name))
+        return field.wire if field else None if self.apart is not None else name
+
+    def inside(self, key: Key) -> ValueCodec:
+        field = self.by_wire.get(str(key))
+        if field is None:
+            return self.rest if self.apart is None else SAME
+        return _optional_as_list(field.codec) if field.presence == "list" else field.codec
+
+    def restore_partial(self, key: Key, value: JSONValue) -> tuple[Key | None, JSONValue]:
+        if key == self.apart:
+            return MERGED, self.others(value)
+        field = self.by_wire.get(str(key))
+        if field is None:
+            return key, self.inside(key).restore(value)
+        return field.name, ABSENT if field.is_absent(value) else field.restore(value)
+
     def others(self, item: JSONValue) -> JSONObject:
         """The keys in the field for the rest; what is unreadable keeps that field's name, and is not lost."""
         found = self.rest.restore(item)
@@ -181,6 +216,8 @@ class DictAsPairs(ValueCodec):
     """A dict of any keys."""
 
     __slots__ = ("value",)
+    partial = "pairs"
+    written_as = list
 
     def __init__(self, value: ValueCodec) -> None:
         self.value = value
@@ -219,11 +256,21 @@ class DictAsPairs(ValueCodec):
                 return (str(i), VALUE), self.value, pair[VALUE]
         return (), self.value, None
 
+    def inside(self, key: Key) -> ValueCodec:
+        return _pair(self.value)
+
+    def restore_partial(self, key: Key, value: JSONValue) -> tuple[Key | None, JSONValue]:
+        name = name_of_pair(value)
+        if name is None:
+            return None, ABSENT
+        return name, self.value.restore(value[VALUE]) if VALUE in value else ABSENT
+
 
 class DictCodec(ValueCodec):
     """A dict of any keys where the dialect has them, its values rewritten."""
 
     __slots__ = ("value",)
+    written_as = dict
 
     def __init__(self, value: ValueCodec) -> None:
         self.value = value
@@ -247,6 +294,28 @@ class DictCodec(ValueCodec):
     def enter(self, token: str, wire: JSONValue) -> Step:
         return (token,), self.value, step(wire, token)
 
+    def inside(self, key: Key) -> ValueCodec:
+        return self.value
+
+
+def name_of_pair(pair: JSONValue) -> str | None:
+    """The key of a {key, value}, which may not be complete; None where it has none."""
+    name = pair.get(KEY) if isinstance(pair, dict) else None
+    return name if isinstance(name, str) else None
+
+
+# One codec for each: a growing container is known again by its codec.
+@lru_cache(maxsize=1024)
+def _optional_as_list(codec: ValueCodec) -> ValueCodec:
+    """Of an optional property encoded as ``[]`` (absent) or ``[value]``."""
+    return Wrapper(codec, 0)
+
+
+@lru_cache(maxsize=1024)
+def _pair(codec: ValueCodec) -> ValueCodec:
+    """Of a {key, value}."""
+    return Wrapper(codec, VALUE)
+
 
 def _is_pair(pair: JSONValue) -> bool:
     return isinstance(pair, dict) and isinstance(pair.get(KEY), str) and VALUE in pair
@@ -259,6 +328,8 @@ class TupleAsObject(ValueCodec):
     """A list as an object: ``names`` by position, and under ``rest`` the items after them."""
 
     __slots__ = ("names", "record", "rest")
+    partial = "opaque"
+    written_as = dict
 
     def __init__(
         self, record: RecordCodec, names: tuple[str, ...], *, rest: str | None = None

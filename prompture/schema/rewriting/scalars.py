@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-from prompture.json_values import JSONObject, JSONValue
+from prompture.json_values import JSONObject, JSONValue, kind_of, same
 from prompture.schema.patterns import is_usable
 from prompture.schema.rewriting.alternatives import Alt
-from prompture.schema.rewriting.codec import SAME, TEXT, ValueLabels
+from prompture.schema.rewriting.codec import SAME, TEXT, Compared, ValueCodec, unfit
 from prompture.schema.rewriting.compilation import Compilation, Node, Spot
 from prompture.schema.rewriting.notes import annotate, in_words
 
@@ -192,3 +193,43 @@ def plain(pattern: str) -> str | None:
         if _PLAIN.fullmatch(pattern) and "(?" not in pattern and "(|" not in pattern
         else None
     )
+
+
+class ValueLabels(ValueCodec):
+    """Each value stands under a string: the compact JSON of it."""
+
+    __slots__ = ("_kinds", "_table")
+    partial = "opaque"
+
+    def __init__(self, values: list[JSONValue]) -> None:
+        self._table = {label_of(value): value for value in values}
+        self._kinds = frozenset(kind_of(value) for value in values)
+
+    def labels(self) -> list[str]:
+        return list(self._table)
+
+    def is_plain(self) -> bool:
+        return False
+
+    def agrees(self, other: ValueCodec, seen: Compared) -> bool:
+        if not isinstance(other, ValueLabels):
+            return False
+        shared = {*self.labels()} & {*other.labels()}
+        return all(same(self.restore(label), other.restore(label)) for label in shared)
+
+    def forward(self, value: JSONValue) -> JSONValue:
+        label = label_of(value)
+        if label in self._table:
+            return label
+        for label, known in self._table.items():
+            if same(known, value):
+                return label
+        return unfit(value, self._kinds, self.restore) if isinstance(value, str) else value
+
+    def restore(self, value: JSONValue) -> JSONValue:
+        """The value, made anew: it may be an object, which the caller may change."""
+        return json.loads(value) if isinstance(value, str) and value in self._table else value
+
+
+def label_of(value: JSONValue) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -11,7 +11,15 @@ from functools import partial
 
 from prompture.json_values import JSONObject, JSONValue, kind_of, same
 from prompture.schema.rewriting.alternatives import ANYTHING, Conj
-from prompture.schema.rewriting.codec import SAME, NullAsList, Step, ValueCodec, agree, unfit
+from prompture.schema.rewriting.codec import (
+    SAME,
+    NullAsList,
+    Step,
+    ValueCodec,
+    Wrapper,
+    agree,
+    unfit,
+)
 from prompture.schema.rewriting.compilation import Branch, Compilation, Node, Spot
 from prompture.schema.rewriting.conform import Wire
 from prompture.schema.rewriting.notes import annotate
@@ -19,20 +27,15 @@ from prompture.schema.rewriting.notes import annotate
 KIND, VALUE = "kind", "value"
 
 
-class TaggedCodec(ValueCodec):
+class TaggedCodec(Wrapper):
     """A value under a tag."""
 
-    __slots__ = ("inner", "label")
+    __slots__ = ("label",)
+    written_as = dict
 
     def __init__(self, inner: ValueCodec, label: str) -> None:
-        self.inner = inner
+        super().__init__(inner, VALUE)
         self.label = label
-
-    def parts(self) -> Iterable[ValueCodec]:
-        return (self.inner,)
-
-    def is_plain(self) -> bool:
-        return False
 
     def forward(self, value: JSONValue) -> JSONValue:
         return {KIND: self.label, VALUE: self.inner.forward(value)}
@@ -57,6 +60,7 @@ class UnionCodec(ValueCodec):
     """A union of branches."""
 
     __slots__ = ("_table", "branches", "kinds", "wire")
+    partial = "opaque"
 
     def __init__(self, branches: list[Branch], wire: Wire) -> None:
         self.branches = branches
@@ -95,6 +99,20 @@ class UnionCodec(ValueCodec):
     def opened(self, wire: JSONValue) -> Step:
         branch = self._branch_of(wire)
         return ((), SAME, wire) if branch is None else branch.codec.opened(wire)
+
+    def begun(self, node: JSONValue) -> ValueCodec:
+        branch = self._certain_branch(node)
+        return self if branch is None else branch.begun(node)
+
+    def _certain_branch(self, node: JSONValue) -> ValueCodec | None:
+        """The branch of a container that is not complete, where no other is possible."""
+        kind = kind_of(node)
+        fit = [b.codec for b in self.branches if kind in self.wire.kinds(b.schema)]
+        if len(fit) == 1:
+            return fit[0]
+        label = node.get(KIND) if isinstance(node, dict) else None
+        tagged = [c for c in fit if isinstance(c, TaggedCodec) and c.label == label]
+        return tagged[0] if len(tagged) == 1 else None
 
     def _branch_of(self, value: JSONValue) -> Branch | None:
         """The branch that a rewritten value belongs to, or comes nearest to."""
