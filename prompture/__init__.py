@@ -105,7 +105,7 @@ if TYPE_CHECKING:
     from prompture.spend.ledger_query import LedgerReader as LedgerReader
     from prompture.spend.scope import bind as bind
     from prompture.spend.scope import labels as labels
-    from prompture.spend.track import track as track
+    from prompture.spend.scope import track as track
     from prompture.types import Completion as Completion
     from prompture.types import Delta as Delta
     from prompture.types import Document as Document
@@ -180,11 +180,10 @@ _HOMES = {
     "prompture.extraction.result": "Attempt Extraction",
     "prompture.media": "file image",
     "prompture.money": "Bill Charge Cost",
-    "prompture.spend.scope": "bind labels",
+    "prompture.spend.scope": "bind labels track",
     "prompture.spend.ledger_query": "LedgerReader",
     "prompture.spend.budget": "Budget",
     "prompture.spend.ledger": "Ledger ledger",
-    "prompture.spend.track": "track",
     "prompture.types": (
         "Completion Delta Document File Image Message ModelInfo RateLimits Request Span Text Tool"
         " ToolCall Usage"

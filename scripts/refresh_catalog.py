@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from prompture.catalog.live import URL, fetch
+from prompture.catalog.lookup import MAIN
 from prompture.catalog.sources import CatalogSource, latest, parse, snapshot
-from prompture.catalog.suggestions import MAIN
 
 TABLE = Path(__file__).parents[1] / "prompture" / "catalog" / "data" / "built_in.json"
 KEPT = ("as_of", "name", "status", "release_date", "tool_call", "structured_output", "reasoning")

@@ -97,7 +97,7 @@ def search(query: str, *, provider: str | None = None) -> list[Entry]:
 
 def near(name: str, *, count: int = 3) -> list[str]:
     """Listed ``provider/model`` names that look like this one, for error messages."""
-    from prompture.catalog.suggestions import near_names
+    from prompture.catalog.lookup import near_names
 
     return near_names(_catalog, name, count=count)
 

@@ -12,8 +12,8 @@ from decimal import Decimal
 
 from prompture import given
 from prompture.catalog.cost import cost_of
+from prompture.catalog.lookup import MAIN
 from prompture.catalog.models import Entry
-from prompture.catalog.suggestions import MAIN
 from prompture.errors import UnknownOption
 from prompture.provider_names import catalog_key
 from prompture.types import Usage

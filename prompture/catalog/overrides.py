@@ -25,7 +25,7 @@ from typing import Any
 from prompture.catalog import model_names
 from prompture.catalog.models import RATE_NAMES, Rates, Tier
 from prompture.catalog.price_rules import times, with_rules
-from prompture.catalog.records import dollars
+from prompture.catalog.sources import dollars
 from prompture.errors import ConfigurationError, UnknownOption
 from prompture.provider_names import catalog_key
 from prompture.wire.loading import load_json

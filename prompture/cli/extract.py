@@ -28,7 +28,7 @@ from prompture.extraction.extractor import Extractor
 from prompture.extraction.inputs import Content
 from prompture.given import why
 from prompture.money import Bill
-from prompture.spend.track import track
+from prompture.spend.scope import track
 
 _FOR_ALL = (
     AuthenticationError,

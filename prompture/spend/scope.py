@@ -1,4 +1,4 @@
-"""What holds for the calls of a ``with`` block: meters, labels, and ``bind`` for threads."""
+"""What holds for the calls of a ``with`` block: meters, ``track()``, labels, and ``bind`` for threads."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
+from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from prompture import given
-from prompture.drivers.meter import Meter, inherited, metering
+from prompture.drivers.meter import ChargeRecorder, Meter, inherited, metering
 from prompture.errors import ConfigurationError
+from prompture.money import Bill
 from prompture.spend.ledger_rows import clean
+
+if TYPE_CHECKING:
+    from prompture.types import Usage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,6 +73,50 @@ class ScopedMeter(Meter):
         No ``with`` is needed around it. See ``prompture.bind``.
         """
         return bound(function, (self,), {})
+
+
+class Totals(ChargeRecorder, ScopedMeter):
+    """The calls that were made while it was open, so far."""
+
+    @property
+    def bill(self) -> Bill:
+        """Every call with its price, failed ones included."""
+        return Bill(tuple(self.charges))
+
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars; None where the price of any call is unknown (``bill.unknown`` says why,
+        ``bill.known`` what the others cost)."""
+        return self.bill.total
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all calls."""
+        return self.bill.usage
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made, retried tries included."""
+        return len(self.charges)
+
+    def __str__(self) -> str:
+        return str(self.bill)
+
+    def __repr__(self) -> str:
+        return f"<track: {self.bill}>"
+
+
+def track() -> Totals:
+    """Totals of the calls made inside a ``with`` block::
+
+        with track() as spent:
+            extract(Receipt, text)
+        print(spent.cost, spent.calls, spent.usage.total_tokens)
+
+    Blocks nest. Tasks started inside are seen, and threads of ``asyncio.to_thread``; other
+    threads see only what is given them by ``prompture.bind``.
+    """
+    return Totals()
 
 
 def bind(function: Callable[P, R]) -> Callable[P, R]:

@@ -54,7 +54,7 @@ from prompture.errors import (
 )
 from prompture.money import Charge
 from prompture.spend.budget import Budget
-from prompture.spend.track import track
+from prompture.spend.scope import track
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import Completion, Image, Message, Native, Request, Tool, ToolCall, Usage
 from tests.agents.both import Colour, call, colours

@@ -11,8 +11,7 @@ from prompture import catalog
 from prompture.catalog import Catalog, Rates, cost_of
 from prompture.catalog.lookup import place_of
 from prompture.catalog.model_names import is_same_model
-from prompture.catalog.records import entry_from
-from prompture.catalog.sources import built_in
+from prompture.catalog.sources import built_in, entry_from
 from prompture.drivers import registry
 from prompture.drivers.cost import price_of
 from prompture.money import Cost

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prompture.catalog import FREE, Entry, Rates, Tier, Window, cost_of
 from prompture.catalog.price_rules import times, with_rules
-from prompture.catalog.records import rates_from
+from prompture.catalog.sources import rates_from
 from prompture.types import Usage
 
 D = Decimal

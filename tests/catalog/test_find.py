@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from prompture.catalog import Catalog, canonical, model_names
-from prompture.catalog.lookup import place_of
-from prompture.catalog.records import dollars, entry_from
-from prompture.catalog.sources import built_in, parse, snapshot
-from prompture.catalog.suggestions import near_names
+from prompture.catalog.lookup import near_names, place_of
+from prompture.catalog.sources import built_in, dollars, entry_from, parse, snapshot
 
 CATALOG = Catalog(environ={"PROMPTURE_CATALOG": "snapshot"})
 
@@ -247,7 +245,7 @@ def test_the_built_in_table_agrees_with_the_snapshot() -> None:
 
 
 def test_the_built_in_table_has_every_provider_with_a_driver() -> None:
-    from prompture.catalog.suggestions import MAIN
+    from prompture.catalog.lookup import MAIN
 
     table = built_in()
     assert set(MAIN) == set(table.providers)
