@@ -99,7 +99,7 @@ def near(name: str, *, count: int = 3) -> list[str]:
     """Listed ``provider/model`` names that look like this one, for error messages."""
     from prompture.catalog.lookup import near_names
 
-    return near_names(_catalog, name, count=count)
+    return near_names(name, _catalog.providers(), _catalog.ids, count=count)
 
 
 def cheapest(

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from prompture.catalog import model_names
 from prompture.catalog.models import FREE, Entry, Rates
 from prompture.catalog.price_rules import times
 from prompture.catalog.sources import CatalogSource
 from prompture.provider_names import catalog_key
-
-if TYPE_CHECKING:
-    from prompture.catalog.store import Catalog
 
 MAIN = (
     "openai",
@@ -44,6 +40,7 @@ MAIN = (
 )
 """The models.dev keys of providers that there are drivers for, the most used first."""
 _LONGEST = 200
+"""Characters of a name that are compared; difflib takes time with their square."""
 
 
 def listed(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry | None:
@@ -148,20 +145,22 @@ def _raised(rates: Rates) -> Rates:
 # Names that resemble a mistyped one: for "did you mean", never for prices.
 
 
-def near_names(catalog: Catalog, name: str, *, count: int) -> list[str]:
+def near_names(
+    name: str, providers: Iterable[str], ids: Callable[[str], list[str]], *, count: int
+) -> list[str]:
     """Close matches of ``provider/model``; of a bare model, or one of an unknown provider, the
-    close matches at the main providers."""
+    close matches at the main providers. ``ids`` gives the listed models of a provider."""
     given, slash, model = name[:_LONGEST].partition("/")
     provider = catalog_key(given)
-    listed = set(catalog.providers())
-    if slash and provider in listed:
-        return [f"{provider}/{m}" for m in _close(model, catalog.ids(provider), count)]
-    likely = _close(provider, sorted(listed), 1) if slash else []
+    keys = set(providers)
+    if slash and provider in keys:
+        return [f"{provider}/{m}" for m in _close(model, ids(provider), count)]
+    likely = _close(provider, sorted(keys), 1) if slash else []
     wanted = model or given
     found = [
         f"{key}/{match}"
-        for key in (*likely, *(p for p in MAIN if p in listed))
-        for match in _close(wanted, catalog.ids(key), 1)
+        for key in (*likely, *(p for p in MAIN if p in keys))
+        for match in _close(wanted, ids(key), 1)
     ]
     return list(dict.fromkeys(found))[:count]
 

@@ -6,8 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prompture.rules.concepts import Concept, Concepts, concept_labels, party_role, split_party
-from prompture.rules.labels import normalise
+from prompture.rules.concepts import (
+    Concept,
+    Concepts,
+    concept_labels,
+    normalise,
+    party_role,
+    split_party,
+)
 from prompture.schema.pointer import referenced
 
 MAX_DEPTH = 12  # references and unions inside one another

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from prompture.rules.labels import normalise
+from prompture.rules.concepts import normalise
 from prompture.rules.numbers import CURRENCY
 from prompture.rules.page import Cell, Layout, Line
 

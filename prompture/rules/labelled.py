@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prompture.rules import data
+from prompture.rules.concepts import normalise, similarity
 from prompture.rules.fields import SchemaField
 from prompture.rules.label_pairs import TRUST, Pair
-from prompture.rules.labels import normalise, similarity
 from prompture.rules.numbers import CURRENCY
 from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.parsers import ParsedValue, read

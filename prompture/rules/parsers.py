@@ -9,9 +9,9 @@ from typing import Any
 
 from prompture.errors import MissingExtra
 from prompture.rules import forms
+from prompture.rules.concepts import normalise
 from prompture.rules.dates import find_dates, find_times, parse_rest, settle
 from prompture.rules.fields import SchemaField
-from prompture.rules.labels import normalise
 from prompture.rules.numbers import CURRENCY, Numeral, currency_code, find_numbers, read_decimal
 from prompture.rules.page import Page
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from prompture.rules import data
+from prompture.rules.concepts import normalise, similarity
 from prompture.rules.fields import SchemaField
 from prompture.rules.label_pairs import Pair
 from prompture.rules.labelled import FREE_KINDS, Index, matching
-from prompture.rules.labels import normalise, similarity
 from prompture.rules.page import FieldCandidate, Line, Page, TextRange
 from prompture.rules.parsers import read
 from prompture.rules.render import accepts, render

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from prompture.rules import data
-from prompture.rules.concepts import concept_labels
+from prompture.rules.concepts import concept_labels, normalise, similarity
 from prompture.rules.fields import SchemaField
-from prompture.rules.labels import normalise, similarity
 from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
 from prompture.rules.parsers import read
 from prompture.rules.render import render

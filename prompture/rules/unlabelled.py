@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prompture.rules import data
+from prompture.rules.concepts import normalise
 from prompture.rules.dates import PrintedDate
 from prompture.rules.fields import SchemaField
-from prompture.rules.labels import normalise
 from prompture.rules.numbers import CURRENCY, currency_code
 from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.parsers import ParsedValue, read

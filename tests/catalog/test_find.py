@@ -151,12 +151,12 @@ def test_a_missing_flag_is_unknown() -> None:
     ],
 )
 def test_near(name: str, first: str) -> None:
-    assert near_names(CATALOG, name, count=3)[0] == first
+    assert near_names(name, CATALOG.providers(), CATALOG.ids, count=3)[0] == first
 
 
 def test_near_of_nonsense() -> None:
-    assert near_names(CATALOG, "zzz/@@@@@@@@@@@@", count=3) == []
-    assert near_names(CATALOG, "x" * 10_000, count=3) == []
+    for name in ("zzz/@@@@@@@@@@@@", "x" * 10_000):
+        assert near_names(name, CATALOG.providers(), CATALOG.ids, count=3) == []
 
 
 RECORD: Mapping[str, Any] = {

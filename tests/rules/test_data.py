@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 
 from prompture.rules import data
-from prompture.rules.labels import normalise
+from prompture.rules.concepts import normalise
 
 FILES = sorted(
     path.name.removesuffix(".toml") for path in files(data).iterdir() if path.name.endswith(".toml")

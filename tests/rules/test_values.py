@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prompture.rules.concepts import normalise, similarity
 from prompture.rules.dates import day_first, find_dates, find_times, parse_rest, settle
 from prompture.rules.families.people import is_author_list, is_name, names_in, split_authors
 from prompture.rules.forms import valid_iban
-from prompture.rules.labels import normalise, similarity
 from prompture.rules.numbers import (
     CURRENCY,
     currency_code,

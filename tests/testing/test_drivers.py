@@ -22,8 +22,8 @@ from prompture.testing import (
     AsyncScriptedDriver,
     FunctionDriver,
     ScriptedDriver,
+    ScriptExhausted,
 )
-from prompture.testing.drivers import ScriptExhausted
 from prompture.types import Completion, Delta, Request, Tool, ToolCall, Usage, user
 
 ASK = Request(model="", messages=(user("hi"),))

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from prompture.rules import data
+from prompture.rules.concepts import normalise
 from prompture.rules.families import DocumentFamily
 from prompture.rules.fields import SchemaField
-from prompture.rules.labels import normalise
 from prompture.rules.page import FieldCandidate, Page, TextRange
 
 _PART_OF = data.by_word("citations", "parts")

@@ -6,10 +6,10 @@ is what stands right above the first authors, the authors are the name lines aro
 import re
 
 from prompture.rules import data
+from prompture.rules.concepts import normalise
 from prompture.rules.families import DocumentFamily
 from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import Index
-from prompture.rules.labels import normalise
 from prompture.rules.page import FieldCandidate, Line, Page, TextRange
 from prompture.rules.parsers import ParsedValue
 from prompture.rules.render import accepts, candidates_of

@@ -3,7 +3,7 @@
 import re
 
 from prompture.rules import data
-from prompture.rules.concepts import side_words
+from prompture.rules.concepts import normalise, side_words
 from prompture.rules.families import DocumentFamily
 from prompture.rules.families.party_blocks import (
     LABEL,
@@ -15,7 +15,6 @@ from prompture.rules.families.party_blocks import (
 from prompture.rules.families.storefront import is_no_party, read_storefront
 from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import Index
-from prompture.rules.labels import normalise
 from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import candidates_of

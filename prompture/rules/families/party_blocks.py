@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from prompture.rules import data
+from prompture.rules.concepts import normalise
 from prompture.rules.fields import SchemaField
-from prompture.rules.labels import normalise
 from prompture.rules.page import Cell, FieldCandidate, Line, Page
 from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import candidates_of

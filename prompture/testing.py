@@ -1,4 +1,13 @@
-"""Drivers that answer from a script or a function, sync and async."""
+"""For tests of your own code: drivers that answer from a script or a function.
+
+    driver = ScriptedDriver(['{"total": 12.5}'])
+    extract(Receipt, text, model=driver)
+    assert driver.requests[0].messages[-1].text == text
+
+Each has an async twin (``AsyncScriptedDriver``, ``AsyncFunctionDriver``) and all that a driver has:
+features, ``generate`` methods, hooks, a bill. An answer costs nothing unless it is a Completion with
+a usage, and the driver is given ``prices``.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +32,8 @@ from prompture.drivers.provider import Features, Provider
 from prompture.errors import PromptureError
 from prompture.money import Cost
 from prompture.types import JSON, Completion, Delta, Request, ToolCall, Usage
+
+__all__ = ["AsyncFunctionDriver", "AsyncScriptedDriver", "FunctionDriver", "ScriptedDriver"]
 
 Answer: TypeAlias = str | JSON | ToolCall | Completion | PromptureError
 """Text, a value (becomes JSON), a tool call, a whole Completion, or an error to raise."""
