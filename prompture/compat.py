@@ -74,14 +74,15 @@ class Untouched:
 
     def __init__(self, package: str) -> None:
         self._package = package
-        self._known: tuple[Any, ...] = ()
+        self.known: tuple[Any, ...] = ()
+        """The functions that were found in order."""
 
     def __call__(self, functions: tuple[Any, ...]) -> bool:
-        if functions and functions == self._known:
+        if functions and functions == self.known:
             return True
         if not functions or not all(is_own(function, self._package) for function in functions):
             return False
-        self._known = functions
+        self.known = functions
         return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from prompture.errors import ProviderError
@@ -112,6 +113,7 @@ def key_headers(endpoint: Endpoint, header: str = "authorization") -> dict[str, 
     return {header: f"Bearer {key}" if header == "authorization" else key, **endpoint.headers}
 
 
+@lru_cache(256)
 def join_url(base_url: str, path: str, *, root: str = "") -> str:
     """``base_url`` followed by ``path``, as a user would mean it.
 

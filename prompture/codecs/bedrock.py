@@ -205,7 +205,7 @@ def _output(request: Request, rules: Claude | None, plan: Thinking | None) -> di
     if rules is not None and not rules.structured:
         raise UnsupportedError(f"{request.model} has no structured outputs; use a tool")
     schema = {
-        "name": schema_name(request),
+        "name": schema_name(request.schema_name),
         "schema": json.dumps(request.schema, ensure_ascii=False),
     }
     output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}

@@ -6,7 +6,7 @@ the rows in ``prompture.drivers`` name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -101,9 +101,11 @@ class OpenAIChat:
             request = replace(request, reasoning="none")
         body: Body = {"model": request.model, "messages": self._messages(request)}
         self._sampling(request, body)
-        self._tools(request, body)
+        if request.tools or request.tool_choice:
+            self._tools(request, body)
         self._format(request, body)
-        self._reasoning(request, body)
+        if request.reasoning is not None:
+            self._reasoning(request, body)
         if request.metadata:
             if not self.metadata:
                 self._refuse(request, "metadata")
@@ -184,7 +186,7 @@ class OpenAIChat:
 
     def _format(self, request: Request, body: Body) -> None:
         if request.schema is not None:
-            named: Body = {"name": schema_name(request), "schema": request.schema}
+            named: Body = {"name": schema_name(request.schema_name), "schema": request.schema}
             if self.strict_schema:
                 named["strict"] = request.strict
             body["response_format"] = {"type": "json_schema", "json_schema": named}
@@ -194,8 +196,6 @@ class OpenAIChat:
             body["response_format"] = {"type": "json_object"}
 
     def _reasoning(self, request: Request, body: Body) -> None:
-        if request.reasoning is None:
-            return
         if self.reasoning == "object":
             key = "max_tokens" if isinstance(request.reasoning, int) else "effort"
             body["reasoning"] = {key: request.reasoning}
@@ -211,7 +211,10 @@ class OpenAIChat:
     def _messages(self, request: Request) -> list[Body]:
         wire: list[Body] = []
         shown: list[Part] = []
-        ids = wire_ids(request.messages, limit=ID_CHARS)
+        called = [m for m in request.messages if m.calls or m.role == "tool"]
+        ids: Sequence[Mapping[str, str]] = [{}] * len(request.messages)
+        if called:
+            ids = wire_ids(request.messages, limit=ID_CHARS)
         for message, known in zip(request.messages, ids, strict=True):
             # After all results of the turn: a user turn between them is refused.
             if shown and message.role != "tool":
@@ -228,7 +231,10 @@ class OpenAIChat:
         return wire
 
     def _message(self, message: Message, ids: Mapping[str, str]) -> Body:
-        wire: Body = {"role": message.role, "content": self._content(message)}
+        content = message.content
+        if type(content) is not str or message.is_error:
+            content = self._content(message)
+        wire: Body = {"role": message.role, "content": content}
         if message.role == "tool":
             wire["tool_call_id"] = ids[message.call_id or ""]
             if self.names and message.name:

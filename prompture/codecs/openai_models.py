@@ -63,6 +63,7 @@ def openai_narrow(model: str, features: Features) -> Features:
     return replace(features, one_call=not _ONE_BY_ONE.match(model))
 
 
+@lru_cache(256)
 def reasons(model: str, effort: str | int | None) -> bool:
     """Whether the model reasons for this request, and so takes no sampling parameters.
 
@@ -145,6 +146,11 @@ def needs_responses(request: Request) -> bool:
         ):
             return True
     return False
+
+
+def needed_api(request: Request) -> str | None:
+    """The route of OpenAI's row: the codec that a request needs, None for the usual one."""
+    return "responses" if needs_responses(request) else None
 
 
 @lru_cache(256)

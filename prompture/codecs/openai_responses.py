@@ -178,7 +178,7 @@ def _format(request: Request, body: dict[str, Any]) -> None:
         body["text"] = {
             "format": {
                 "type": "json_schema",
-                "name": schema_name(request),
+                "name": schema_name(request.schema_name),
                 "schema": dict(request.schema),
                 "strict": request.strict,
             }

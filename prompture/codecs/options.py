@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from prompture.errors import UnsupportedError
@@ -74,9 +75,10 @@ def sampling(request: Request, name: str, *, taken: bool, why: str) -> float | N
     return None
 
 
-def schema_name(request: Request) -> str:
-    """The schema's name, with the characters that providers take in one."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", request.schema_name)[:64] or "answer"
+@lru_cache(256)
+def schema_name(name: str) -> str:
+    """A schema's name, with the characters that providers take in one."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "answer"
 
 
 def effort_of(request: Request) -> str | None:

@@ -37,7 +37,12 @@ def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False)
     """
     # Nearly always the exact name; the slow reading is for the others.
     reason = _BY_RAW.get(raw) if type(raw) is str else None
-    return _refined(reason or _read(raw), called=called, refused=refused)
+    reason = reason or _read(raw)
+    if refused and reason in ("stop", "tool_calls"):
+        return "refusal"
+    if called and reason == "stop":
+        return "tool_calls"
+    return reason
 
 
 def _read(raw: str | None) -> StopReason:
@@ -48,11 +53,3 @@ def _read(raw: str | None) -> StopReason:
     kind = word.partition(":")[0]
     is_broken = word.startswith("malformed_") or kind == "function_call_filter"
     return _BY_RAW.get(word) or _BY_RAW.get(kind) or ("error" if is_broken else "unknown")
-
-
-def _refined(reason: StopReason, *, called: bool, refused: bool) -> StopReason:
-    if reason in ("stop", "tool_calls") and refused:
-        return "refusal"
-    if reason == "stop" and called:
-        return "tool_calls"
-    return reason

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx2
@@ -45,6 +45,7 @@ from prompture.wire.http import (
 from prompture.wire.steps import Done, advance
 
 T = TypeVar("T")
+Pieces: TypeAlias = AsyncIterator[bytes]
 POOL_SIZE = 10
 """Requests in flight in one pool: a pool's work per request grows with its connections, so
 many small pools serve a thousand requests where one large one does not."""
@@ -135,7 +136,8 @@ class HttpxTransport:
         response: HTTPResponse | None = None
         try:
             if self._client is None:
-                pool = _pool((await self._loop()).pools, request.url)
+                loop = self._loops.get(asyncio.get_running_loop()) or await self._opened()
+                pool = _pool(loop.pools, request.url)
                 pool.take()
             else:
                 self._require_usable_client()
@@ -165,10 +167,11 @@ class HttpxTransport:
         response = await self._open(pool, request, limits)
         status, headers = response.status_code, _headers(response)
         if request.stream and status < 300:
-            chunks = self._chunks(response, pool, request.url, limits)
+            pieces = _raw(response, headers, own=self._client is None)
+            chunks = self._chunks(response, pieces, pool, request.url, limits)
             return HTTPResponse(status, headers, achunks=chunks)
         try:
-            body = await self._body(response)
+            body = await self._body(_raw(response, headers, own=self._client is None))
         finally:
             await response.aclose()
         return HTTPResponse(status, headers, body)
@@ -220,15 +223,13 @@ class HttpxTransport:
             found = self._origins[url] = (parsed, parsed.netloc.decode("ascii"))
         return found
 
-    async def _loop(self) -> _Loop:
-        """The connections of the running loop, which are closed before it ends."""
+    async def _opened(self) -> _Loop:
+        """Room for the connections of the running loop, which are closed before it ends."""
         loop = asyncio.get_running_loop()
-        found = self._loops.get(loop)
-        if found is None:
-            found = self._loops[loop] = _Loop()
-            found.ending = self._until_the_end(loop)
-            await anext(found.ending)
-        return found
+        made = self._loops[loop] = _Loop()
+        made.ending = self._until_the_end(loop)
+        await anext(made.ending)
+        return made
 
     async def _until_the_end(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
         # asyncio.run closes every async generator that was begun before it closes the loop:
@@ -240,21 +241,20 @@ class HttpxTransport:
                 for pool in [pool for pools in found.pools.values() for pool in pools]:
                     await pool.transport.aclose()
 
-    async def _body(self, response: Any) -> bytes:
-        pieces, read = [], 0
-        async for chunk in _raw(response, own=self._client is None):
+    async def _body(self, pieces: Pieces) -> bytes:
+        found, read = [], 0
+        async for chunk in pieces:
             read += len(chunk)
             if read > self._max_bytes:
                 raise ProtocolError(f"the response passes {self._max_bytes} bytes")
-            pieces.append(chunk)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            found.append(chunk)
+        return found[0] if len(found) == 1 else b"".join(found)
 
     async def _chunks(
-        self, response: Any, pool: _Pool | None, url: str, limits: TimeLimits
-    ) -> AsyncIterator[bytes]:
+        self, response: Any, pieces: Pieces, pool: _Pool | None, url: str, limits: TimeLimits
+    ) -> Pieces:
         read, born = 0, forks.count()
         failure: Exception | None = None
-        pieces = aiter(_raw(response, own=self._client is None))
         try:
             while True:
                 try:
@@ -379,11 +379,12 @@ def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
     )
 
 
-def _raw(response: Any, *, own: bool) -> AsyncIterator[bytes]:
+def _raw(response: Any, headers: dict[str, str], *, own: bool) -> Pieces:
     """The body's pieces as they arrive, decoded where they are compressed."""
-    # A client of the caller's may have read the body already (a recorder, a mock transport).
-    if "content-encoding" in response.headers or response.is_stream_consumed:
-        pieces: AsyncIterator[bytes] = response.aiter_bytes()
+    # A client of the caller's may have read the body already (a recorder, a mock transport). Asked
+    # for a header, httpx2 decodes them all.
+    if "content-encoding" in headers or response.is_stream_consumed:
+        pieces: Pieces = response.aiter_bytes()
     elif own:
         pieces = response.stream.__aiter__()
     else:

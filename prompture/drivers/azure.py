@@ -2,8 +2,7 @@
 
 from prompture.codecs.anthropic import Anthropic
 from prompture.codecs.azure import AzureChat, AzureResponses
-from prompture.codecs.openai_models import chat_rule
-from prompture.codecs.openai_responses import needs_responses
+from prompture.codecs.openai_models import chat_rule, needed_api
 from prompture.drivers.provider import Features, Provider
 
 ROW = Provider(
@@ -13,7 +12,7 @@ ROW = Provider(
         tokens_param="max_completion_tokens", strict_tools=True, metadata=True, rule=chat_rule
     ),
     codecs={"responses": AzureResponses(), "messages": Anthropic()},
-    route=lambda request: "responses" if needs_responses(request) else None,
+    route=needed_api,
     base_url="{endpoint}",
     key_env=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
     options={"endpoint": "", "api_version": "", "ad_token": ""},

@@ -91,8 +91,11 @@ class Driver(SyncGenerate, SyncProbes, BaseDriver):
         """
         self._require_open()
         call = Call(self, request)
-        with call.settling():
+        try:
             return call.decoded(self._transport.run(call.exchange()))
+        except BaseException as exc:
+            call.settling().settle(exc)
+            raise
 
     def stream(self, request: Request) -> Iterator[Delta | Completion]:
         """Yield each delta as it arrives, then the completion they add up to.
@@ -170,11 +173,15 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, BaseDriver):
         """
         self._require_open()
         call = await _call(self, request)
-        async with call.settling() as settling:
+        try:
             response = await self._transport.run(call.exchange())
-            if call.blocks or len(response.body) > LARGE_CHARS:
-                return await settling.finish_in_thread(call.decoded, response)
-            return call.decoded(response)
+            if not call.blocks and len(response.body) <= LARGE_CHARS:
+                return call.decoded(response)
+        except BaseException as exc:
+            await call.settling().asettle(exc)
+            raise
+        # The thread settles what fails in it.
+        return await call.settling().finish_in_thread(call.decoded, response)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
         """Yield each delta as it arrives, then the completion they add up to.

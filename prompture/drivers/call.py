@@ -257,7 +257,8 @@ class Call:
             "cost": driver.price(usage, answered=completion.model, asked=asked, at=self.at),
             "model": completion.model or asked,
             "request_id": self._known_id(request_id(headers) or completion.request_id),
-            "rate_limits": rate_limits(headers),
+            # One look at all names is less than one at each.
+            "rate_limits": rate_limits(headers) if "ratelimit" in " ".join(headers) else None,
             "retries": tuple(self.tries),
             "seconds": time.perf_counter() - self.started,
             "lowered_to": self._lowered,

@@ -174,8 +174,8 @@ class TimeLimits:
     __slots__ = ("connect", "read", "until")
 
     def __init__(self, timeout: float | None) -> None:
-        self.until = deadline.until()
-        self.read = deadline.sooner(timeout, self.until)
+        self.until = until = deadline.until()
+        self.read = timeout if until is None else deadline.sooner(timeout, until)
         self.connect = min(self.read, CONNECT_SECONDS) if self.read else CONNECT_SECONDS
 
 

@@ -21,8 +21,8 @@ from prompture.codecs.openai_compatible_quirks import (
     zai_narrow,
     zai_rule,
 )
-from prompture.codecs.openai_models import chat_rule, openai_narrow
-from prompture.codecs.openai_responses import OpenAIResponses, needs_responses
+from prompture.codecs.openai_models import chat_rule, needed_api, openai_narrow
+from prompture.codecs.openai_responses import OpenAIResponses
 from prompture.drivers.provider import Features, Provider
 
 OPENAI = Provider(
@@ -37,7 +37,7 @@ OPENAI = Provider(
         rule=chat_rule,
     ),
     codecs={"responses": OpenAIResponses()},
-    route=lambda request: "responses" if needs_responses(request) else None,
+    route=needed_api,
     base_url="https://api.openai.com/v1",
     key_env=("OPENAI_API_KEY",),
     url_env=("OPENAI_BASE_URL",),

@@ -52,8 +52,7 @@ class Settling:
     # mypy: ``bool | None`` is that of a block which hides no exception.
     def __exit__(self, kind: Kind, exc: BaseException | None, traceback: Trace) -> bool | None:
         if exc is not None:
-            work, argument = self._settlement(exc)
-            work(argument)
+            self.settle(exc)
         return None
 
     async def __aenter__(self) -> Self:
@@ -63,12 +62,21 @@ class Settling:
         self, kind: Kind, exc: BaseException | None, traceback: Trace
     ) -> bool | None:
         if exc is not None and not self._in_thread:
-            work, argument = self._settlement(exc)
-            if self._call.blocks:
-                await finish_in_thread(work, argument)
-            else:
-                work(argument)
+            await self.asettle(exc)
         return None
+
+    def settle(self, exc: BaseException) -> None:
+        """Settle the bill after this exception."""
+        work, argument = self._settlement(exc)
+        work(argument)
+
+    async def asettle(self, exc: BaseException) -> None:
+        """``settle``, in a thread where a meter may wait."""
+        work, argument = self._settlement(exc)
+        if self._call.blocks:
+            await finish_in_thread(work, argument)
+        else:
+            work(argument)
 
     async def finish_in_thread(self, work: Callable[..., Completion], *args: Any) -> Completion:
         """``work(*args)`` in a thread, which settles its own failure: the task may be cancelled

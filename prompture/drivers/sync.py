@@ -152,7 +152,8 @@ class RequestsTransport:
                 "the session that was given cannot be used after a fork: make it, and the "
                 "driver, in the child"
             ) from self._stale
-        keep_query_out_of_logs(request.url)
+        if "?" in request.url:
+            keep_query_out_of_logs(request.url)
         straight = self._own and _is_untouched(self._session)
         pool = self._pool(request.url) if straight else None
         return (
@@ -293,16 +294,15 @@ _untouched = Untouched("requests")
 
 def _is_untouched(session: requests.Session) -> bool:
     kind = type(session)
-    return _untouched(
-        (
-            kind.request,
-            kind.prepare_request,
-            kind.send,
-            kind.get_adapter,
-            HTTPAdapter.send,
-            HTTPAdapter.build_response,
-        )
+    functions = (
+        kind.request,
+        kind.prepare_request,
+        kind.send,
+        kind.get_adapter,
+        HTTPAdapter.send,
+        HTTPAdapter.build_response,
     )
+    return functions == _untouched.known or _untouched(functions)
 
 
 class _Limits(TimeLimits):

@@ -27,9 +27,8 @@ def within(seconds: float | None) -> Iterator[None]:
         _until.reset(token)
 
 
-def until() -> float | None:
-    """The moment, by ``time.monotonic``; None where there is no end."""
-    return _until.get()
+until = _until.get
+"""The moment, by ``time.monotonic``; None where there is no end."""
 
 
 def is_over() -> bool:
