@@ -232,9 +232,11 @@ class OpenAIChat:
 
     def _message(self, message: Message, ids: Mapping[str, str]) -> Body:
         content = message.content
-        if type(content) is not str or message.is_error:
-            content = self._content(message)
-        wire: Body = {"role": message.role, "content": content}
+        usual = type(content) is str and not message.is_error
+        wire: Body = {
+            "role": message.role,
+            "content": content if usual else self._content(message),
+        }
         if message.role == "tool":
             wire["tool_call_id"] = ids[message.call_id or ""]
             if self.names and message.name:
