@@ -1,4 +1,4 @@
-"""Fit and measure the token estimator (prompture/catalog/token_estimate.py).
+"""Fit and measure the token estimator (prompture/catalog/tokenizers.py).
 
     TIKTOKEN_CACHE_DIR=... python scripts/calibrate_tokens.py [--fit]
 
@@ -21,15 +21,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from prompture.catalog.token_estimate import (
+from prompture.catalog.tokenizers import (
     CLASSES,
     FAMILIES,
     WEIGHTS,
     classes,
+    encoding,
     estimate,
     family_of,
 )
-from prompture.catalog.vocabulary import encoding
 from tests.recordings import FOLDER, cases
 
 SHARED = FOLDER.parent

@@ -1,7 +1,7 @@
 """How many tokens a text or a request is, before it is sent.
 
-Exact with tiktoken where its vocabulary is on disk (see ``vocabulary``), else an estimate whose
-error is stated (see ``estimate``). Estimates are for budgets and for refusing what cannot fit;
+Exact with tiktoken where its vocabulary is on disk (see ``tokenizers.encoding``), else an estimate whose
+error is stated (see ``tokenizers.estimate``). Estimates are for budgets and for refusing what cannot fit;
 what a call cost is reckoned from the usage that the provider reports.
 """
 
@@ -15,7 +15,7 @@ from math import ceil, floor
 from typing import TypeVar
 
 from prompture.catalog.models import Entry
-from prompture.catalog.token_estimate import FAMILIES, estimate, family_of
+from prompture.catalog.tokenizers import FAMILIES, encoding, estimate, family_of
 from prompture.types import Document, File, Image, Message, Part, Request, Text, Tool
 
 _PIECE = 50_000
@@ -66,9 +66,6 @@ def count(text: str, model: str, *, exact: bool = True) -> Count:
     if not text:
         return NOTHING
     if exact and family in ("o200k", "cl100k"):
-        # Imported here: most calls estimate, and need no hashlib and tempfile.
-        from prompture.catalog.vocabulary import encoding
-
         vocabulary = encoding(f"{family}_base")
         if vocabulary is not None:
             number = sum(len(vocabulary.encode_ordinary(piece)) for piece in _pieces(text))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompture.catalog import Entry, ModelLimits, vocabulary
+from prompture.catalog import Entry, ModelLimits, tokenizers
 from prompture.catalog.live import FetchFailed
-from prompture.catalog.token_estimate import (
+from prompture.catalog.tokenizers import (
     CLASSES,
     FAMILIES,
     WEIGHTS,
@@ -138,15 +138,15 @@ def test_without_a_vocabulary_nothing_is_downloaded(monkeypatch: pytest.MonkeyPa
     assert not counted.exact
     assert counted.method == "estimate for o200k"
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
-    assert vocabulary.encoding("o200k_base") is None
-    assert vocabulary.encoding("no_such_base") is None
+    assert tokenizers.encoding("o200k_base") is None
+    assert tokenizers.encoding("no_such_base") is None
 
 
 def test_a_broken_vocabulary_is_left_alone(tmp_path: Path) -> None:
-    url, _ = vocabulary.FILES["o200k_base"]
+    url, _ = tokenizers.FILES["o200k_base"]
     path = tmp_path / hashlib.sha1(url.encode()).hexdigest()
     path.write_bytes(b"cut off")
-    assert vocabulary.encoding("o200k_base") is None
+    assert tokenizers.encoding("o200k_base") is None
     assert path.read_bytes() == b"cut off"
 
 
@@ -158,8 +158,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> bytes:
     import tiktoken
 
     body = b"\n".join(base64.b64encode(bytes([b])) + b" %d" % b for b in range(256))
-    url, _ = vocabulary.FILES["o200k_base"]
-    monkeypatch.setitem(vocabulary.FILES, "o200k_base", (url, hashlib.sha256(body).hexdigest()))
+    url, _ = tokenizers.FILES["o200k_base"]
+    monkeypatch.setitem(tokenizers.FILES, "o200k_base", (url, hashlib.sha256(body).hexdigest()))
     real = tiktoken.Encoding(
         "tiny",
         pat_str=r"\w+|\W+",
@@ -167,19 +167,19 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> bytes:
         special_tokens={},
     )
     monkeypatch.setattr(tiktoken, "get_encoding", lambda _: real)
-    vocabulary._loaded.cache_clear()
+    tokenizers._loaded.cache_clear()
     return body
 
 
 def test_a_vocabulary_on_disk_counts_exactly(tmp_path: Path, tiny: bytes) -> None:
-    url, _ = vocabulary.FILES["o200k_base"]
+    url, _ = tokenizers.FILES["o200k_base"]
     (tmp_path / hashlib.sha1(url.encode()).hexdigest()).write_bytes(tiny)
     counted = count("hello", "gpt-5")
     assert (counted.tokens, counted.low, counted.high, counted.exact) == (5, 5, 5, True)
     assert counted.method == "tiktoken tiny"
     assert count("hello", "gpt-5", exact=False).exact is False
     assert count("x " * 60_000, "gpt-5").tokens == 120_000
-    vocabulary._loaded.cache_clear()
+    tokenizers._loaded.cache_clear()
 
 
 @pytest.mark.parametrize("outcome", ["right", "wrong", "failed"])
@@ -197,14 +197,14 @@ def test_a_download_is_opt_in_and_checked(
         return live.Answer(tiny if outcome == "right" else b"<html>", "")
 
     monkeypatch.setattr(live, "fetch", fetch)
-    assert vocabulary.encoding("o200k_base") is None
+    assert tokenizers.encoding("o200k_base") is None
     assert asked == []
     monkeypatch.setenv("PROMPTURE_TIKTOKEN_DOWNLOAD", "1")
     for _ in range(3):
-        assert (vocabulary.encoding("o200k_base") is not None) is (outcome == "right")
+        assert (tokenizers.encoding("o200k_base") is not None) is (outcome == "right")
     assert asked == [{"seconds": 20.0, "max_bytes": 8 * 1024 * 1024}]
     assert len(list(tmp_path.iterdir())) == (outcome == "right")
-    vocabulary._loaded.cache_clear()
+    tokenizers._loaded.cache_clear()
 
 
 GIF = b"GIF89a" + struct.pack("<HH", 7, 9)
