@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from prompture.codecs.anthropic_answer import DIALECT, read_body, read_usage
+from prompture.codecs.anthropic_answer import DIALECT, AnthropicStream, read_body, read_usage
 from prompture.codecs.anthropic_models import Claude, Thinking, claude, refuse_forcing, thinking
-from prompture.codecs.anthropic_stream import AnthropicStream
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.block_turns import Block, BlockWriter, cache_ttl, cached_prefixes
 from prompture.codecs.faults import fault_of_response, provider_error

@@ -1,4 +1,7 @@
-"""A whole message of Anthropic as a Completion; a stream is folded into the same message."""
+"""Answers of Anthropic's Messages API as Completions, whole and streamed.
+
+A stream's events are folded into the message that a plain answer would be.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prompture.codecs.base import Endpoint
-from prompture.codecs.faults import raise_if_error
+from prompture.codecs.faults import is_error, raise_if_error, stream_error
+from prompture.codecs.folding import EventFolding
 from prompture.codecs.stops import stop_reason
-from prompture.codecs.tool_calls import named
-from prompture.codecs.usage import Counts
-from prompture.codecs.values import request_id, section, tool_call
+from prompture.codecs.tool_calls import CallAssembler, answered, arguments_of, named
+from prompture.codecs.usage import Counts, merged
+from prompture.codecs.values import read_arguments, request_id, section, tool_call
 from prompture.errors import ProtocolError
-from prompture.types import JSON, Completion, Native, ToolCall, Usage
+from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
 from prompture.wire.loading import shape
 
@@ -149,3 +153,172 @@ def nested_usage(raw: JSON) -> list[tuple[str | None, Usage]]:
         for one in nested
         if isinstance(one, Mapping) and one.get("type") not in (None, "message")
     ]
+
+
+_TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "compaction_delta": "content"}
+
+
+class AnthropicStream(EventFolding):
+    """Unknown events, blocks and deltas are passed over; ``usage`` values overwrite earlier ones
+    (they are running totals). Servers that copy the API number their blocks anew, or not at
+    all: a block begins where its start comes."""
+
+    last = "its last event, message_stop"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint, read_body)
+        self._message: dict[str, Any] = {}
+        self._blocks: list[dict[str, Any]] = []
+        self._pieces: dict[tuple[int, str], list[str]] = {}
+        self._slots: dict[int, int] = {}
+        self._calls = CallAssembler()
+        self._ended = False
+
+    def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
+        match event.get("type"):
+            case "message_start":
+                self._message = dict(_object(event, "message"))
+            case "content_block_start":
+                self._start(event, dict(_object(event, "content_block")), deltas)
+            case "content_block_delta":
+                self._delta(event, _object(event, "delta"), deltas)
+            case "content_block_stop":
+                self._stop(event, deltas)
+            case "message_delta":
+                self._amend(event)
+            case "message_stop":
+                self._ended = True
+                self._end(deltas)
+            case kind if kind == "error" or is_error(event):
+                raise stream_error(event, self.endpoint)
+
+    def _start(self, event: JSON, block: dict[str, Any], deltas: list[Delta]) -> None:
+        # Our own number: a copy's indexes may repeat or be missing.
+        slot = len(self._blocks)
+        self._blocks.append(block)
+        self._slots[_index(event, slot)] = slot
+        kind = block.get("type")
+        if kind == "tool_use":
+            made = sum(one.get("type") == "tool_use" for one in self._blocks)
+            block["id"] = str(block.get("id") or f"call_{made - 1}")
+            name = str(block.get("name") or "")
+            self._calls.begin(deltas, place=slot, id=block["id"], name=name)
+        elif kind == "text" and block.get("text"):
+            deltas.append(Delta(text=str(block["text"])))
+        elif kind == "thinking" and block.get("thinking"):
+            deltas.append(Delta(reasoning=str(block["thinking"])))
+
+    def _slot(self, event: JSON, kind: str) -> int:
+        """The block that a delta belongs to; one that never began, begins here."""
+        latest = len(self._blocks) - 1
+        slot = self._slots.get(_index(event, latest))
+        if slot is not None:
+            return slot
+        if latest >= 0 and self._blocks[latest].get("type") == kind:
+            return latest
+        self._blocks.append({"type": kind})
+        self._slots[_index(event, latest + 1)] = latest + 1
+        return latest + 1
+
+    def _delta(self, event: JSON, delta: JSON, deltas: list[Delta]) -> None:
+        kind = str(delta.get("type"))
+        if key := _TEXTS.get(kind):
+            piece = str(delta.get(key) or "")
+            slot = self._slot(event, key if key != "content" else "compaction")
+            self._pieces.setdefault((slot, key), []).append(piece)
+            if piece and key != "content":
+                deltas.append(Delta(text=piece) if key == "text" else Delta(reasoning=piece))
+        elif kind == "input_json_delta":
+            self._input(self._slot(event, "tool_use"), delta.get("partial_json"), deltas)
+        elif kind == "signature_delta":
+            block = self._blocks[self._slot(event, "thinking")]
+            block["signature"] = (block.get("signature") or "") + str(delta.get("signature") or "")
+        elif kind == "citations_delta" and "citation" in delta:
+            block = self._blocks[self._slot(event, "text")]
+            block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+
+    def _input(self, slot: int, fragment: Any, deltas: list[Delta]) -> None:
+        piece = arguments_of(fragment)
+        self._pieces.setdefault((slot, "input"), []).append(piece)
+        if self._blocks[slot].get("type") == "tool_use":
+            self._calls.add(deltas, place=slot, arguments=piece)
+
+    def _stop(self, event: JSON, deltas: list[Delta]) -> None:
+        slot = self._slots.get(_index(event, len(self._blocks) - 1))
+        if slot is None:
+            return
+        self._emit_input(slot, deltas)
+        self._blocks[slot] = self._filled(slot)
+        for key in (*_TEXTS.values(), "input"):
+            self._pieces.pop((slot, key), None)
+
+    def _emit_input(self, slot: int, deltas: list[Delta]) -> None:
+        """Emit the input that stood in the block's start, where no piece of it came."""
+        block = self._blocks[slot]
+        whole = block.get("input") if block.get("type") == "tool_use" else None
+        if whole and not block.get(UNPARSED) and not any(self._pieces.get((slot, "input"), ())):
+            self._calls.add(deltas, place=slot, arguments=whole)
+
+    def _end(self, deltas: list[Delta]) -> None:
+        for slot in self._slots.values():
+            self._emit_input(slot, deltas)
+        self._calls.flush(deltas, final=True)
+
+    def _filled(self, slot: int) -> dict[str, Any]:
+        """A block with the pieces that came for it."""
+        block = dict(self._blocks[slot])
+        for key in _TEXTS.values():
+            if pieces := self._pieces.get((slot, key)):
+                block[key] = (block.get(key) or "") + "".join(pieces)
+        pieces = self._pieces.get((slot, "input"), [])
+        # Some servers begin with an empty object, and send the real one behind it.
+        first = next((n for n, piece in enumerate(pieces) if piece.strip()), 0)
+        rest = "".join(pieces[first + 1 :])
+        # An object behind an empty one is the real input; see above.
+        raw = rest if rest.strip() and pieces[first].strip() == "{}" else "".join(pieces)
+        if not raw.strip():
+            return block
+        parsed, raw, _ = read_arguments(raw)
+        block["input"] = parsed or {}
+        if parsed is None:
+            block[UNPARSED] = raw
+        return block
+
+    def _amend(self, event: JSON) -> None:
+        for key, value in section(event, "delta").items():
+            if value is not None or key not in self._message:
+                self._message[key] = value
+        usage = event.get("usage")
+        if isinstance(usage, Mapping):
+            known = self._message.get("usage")
+            known = known if isinstance(known, Mapping) else {}
+            # After a compaction the totals are those of its last call: they may well fall to 0.
+            restated = {k: v for k, v in usage.items() if v is not None}
+            both = {**known, **restated} if usage.get("iterations") else merged(known, usage)
+            self._message["usage"] = both
+
+    def _whole(self) -> dict[str, Any]:
+        """The message so far; asking for it changes nothing."""
+        blocks = [self._filled(slot) for slot in range(len(self._blocks))]
+        return {**self._message, "content": blocks}
+
+    def _so_far(self) -> Completion:
+        return read_message(self._whole(), {})
+
+    def _finished(self) -> Completion:
+        return answered(self._so_far(), self.endpoint.provider)
+
+    def _terminated(self) -> bool:
+        return self._ended or (self._done and bool(self._message.get("stop_reason")))
+
+
+def _index(event: JSON, otherwise: int) -> int:
+    index = event.get("index")
+    return index if isinstance(index, int) else otherwise
+
+
+def _object(event: JSON, key: str) -> JSON:
+    value = event.get(key)
+    if isinstance(value, Mapping):
+        return value
+    raise ProtocolError(f"anthropic: a {event.get('type')} event has no {key}")

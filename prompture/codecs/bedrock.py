@@ -15,8 +15,13 @@ from urllib.parse import quote
 
 from prompture.codecs.anthropic_models import Claude, Thinking, claude, refuse_forcing, thinking
 from prompture.codecs.base import Endpoint, StreamDecoder, key_headers
-from prompture.codecs.bedrock_answer import DIALECT, read_body, read_failure, read_usage
-from prompture.codecs.bedrock_stream import ConverseStream
+from prompture.codecs.bedrock_answer import (
+    DIALECT,
+    ConverseStream,
+    read_body,
+    read_failure,
+    read_usage,
+)
 from prompture.codecs.block_turns import Block, BlockWriter, cache_ttl, cached_prefixes
 from prompture.codecs.options import full_parameters, refuse, sampling, schema_name, tool_choice
 from prompture.codecs.parts import base64_of, media

@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url, key_headers
 from prompture.codecs.cohere_answer import (
     DIALECT,
+    CohereStream,
     model_names,
     read_body,
     read_fault,
     usage_of,
 )
-from prompture.codecs.cohere_stream import CohereStream
 from prompture.codecs.model_families import Families
 from prompture.codecs.options import declaration, refuse, stated, tool_choice
 from prompture.codecs.parts import data_url, media
