@@ -6,12 +6,14 @@ too large before anything else is done with it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote, urljoin
 
 from prompture.errors import SchemaError
 from prompture.json_values import JSONObject, JSONValue
-from prompture.schema.pointer import segments_of, value_at
+from prompture.schema.pointer import Segment, pointer, segments_of, value_at
 
 NODE_LIMIT = 100_000
 """Objects and arrays of a schema."""
@@ -85,7 +87,10 @@ _DRAFTS = (
     ("draft-07", 7),
     ("2019-09", 2019),
 )
+_OWN_NAMES = frozenset({"id", "$id", "$anchor", "$dynamicAnchor"})
 _NOWHERE: JSONValue = object()
+_Place = tuple[Any, ...]
+"""``(place around, key)``, or ``()`` for the root: a path that costs nothing until an error needs it."""
 
 
 def is_bare_ref(schema: JSONObject) -> bool:
@@ -106,6 +111,7 @@ class Survey:
         patterns: the regular expressions of ``pattern`` and ``patternProperties``.
         draft: 4, 6, 7, 2019 or 2020, as the schema says; 2020 where it does not.
         base: the identifier of the root.
+        has_inner_names: a reference may go by an ``$id`` or an anchor below the root, and not by pointer alone.
     """
 
     nodes: int = 0
@@ -116,6 +122,7 @@ class Survey:
     patterns: list[str] = field(default_factory=list)
     draft: int = 2020
     base: str = ""
+    has_inner_names: bool = False
 
     @property
     def alone(self) -> bool:
@@ -142,24 +149,31 @@ def survey(root: JSONValue) -> Survey:
     version = str(root.get("$schema"))
     found.draft = next((n for mark, n in _DRAFTS if mark in version), 2020)
     found.base = _identity(root, found) or ""
-    stack: list[tuple[JSONValue, int, str, str]] = [(root, 0, found.document, "schema")]
+    stack: list[tuple[JSONValue, int, str, str, _Place]] = [(root, 0, found.document, "schema", ())]
     while stack:
-        node, depth, base, role = stack.pop()
+        node, depth, base, role, place = stack.pop()
         found.nodes += 1
         if found.nodes > NODE_LIMIT:
-            raise SchemaError(f"the schema has more than {NODE_LIMIT:,} objects and arrays")
+            raise SchemaError(
+                f"the JSON Schema has more than {NODE_LIMIT:,} objects and arrays; extract into a part of it"
+            )
         if depth > DEPTH_LIMIT:
-            raise SchemaError(f"the schema nests deeper than {DEPTH_LIMIT} levels")
+            raise SchemaError(f"the JSON Schema is nested more than {DEPTH_LIMIT} deep")
         if isinstance(node, list):
             stack.extend(
-                (item, depth + 1, base, role) for item in node if isinstance(item, dict | list)
+                (item, depth + 1, base, role, (place, at))
+                for at, item in enumerate(node)
+                if isinstance(item, dict | list)
             )
             continue
+        if depth and not found.has_inner_names and not _OWN_NAMES.isdisjoint(node):
+            found.has_inner_names = any(isinstance(node.get(word), str) for word in _OWN_NAMES)
         if role == "schema":
             base = _enter(node, base, found, is_root=depth == 0)
+            _refuse_large(node, place)
         for key, value in node.items():
             if isinstance(value, dict | list):
-                stack.append((value, depth + 1, base, _role(key, role)))
+                stack.append((value, depth + 1, base, _role(key, role), (place, key)))
     return found
 
 
@@ -194,7 +208,6 @@ def _enter(node: JSONObject, base: str, found: Survey, *, is_root: bool) -> str:
             found.refs.append(node)
             if base != found.document:
                 found.bases[id(node)] = base
-    _check_size(node)
     if isinstance(pattern := node.get("pattern"), str):
         found.patterns.append(pattern)
     if isinstance(named := node.get("patternProperties"), dict):
@@ -209,14 +222,35 @@ def _identity(node: JSONObject, found: Survey) -> str | None:
     return own if isinstance(own, str) else None
 
 
-def _check_size(node: JSONObject) -> None:
+def _refuse_large(node: JSONObject, place: _Place) -> None:
     members = node.get("enum")
     if isinstance(members, list) and len(members) > ENUM_LIMIT:
-        raise SchemaError(f"an enum has {len(members):,} members; the most is {ENUM_LIMIT:,}")
+        raise wrong(
+            (*_path(place), "enum"),
+            f"has {len(members):,} members, more than {ENUM_LIMIT:,}; use a string, and look the "
+            "value up afterwards",
+        )
     for word in _COUNTED:
         entries = node.get(word)
         if isinstance(entries, list | dict) and len(entries) > LIST_LIMIT:
-            raise SchemaError(f"{word} has {len(entries):,} entries; the most is {LIST_LIMIT:,}")
+            raise wrong(
+                (*_path(place), word),
+                f"has {len(entries):,} entries, more than {LIST_LIMIT:,}; extract into a part of it",
+            )
+
+
+def _path(place: _Place) -> tuple[Segment, ...]:
+    """The keys from the root to a place."""
+    found: list[Segment] = []
+    while place:
+        place, key = place
+        found.append(key)
+    return tuple(reversed(found))
+
+
+def wrong(path: Iterable[Segment], fault: str) -> SchemaError:
+    """The error for one place of a schema; ``fault`` begins with a verb."""
+    return SchemaError(f"the JSON Schema is wrong at {pointer(path) or '(root)'}: it {fault}")
 
 
 class Resolver:

@@ -20,7 +20,7 @@ from prompture.errors import SchemaError
 from prompture.json_values import DEPTH_LIMIT
 from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
 from prompture.schema.exact_json import refuse_infinite_in, with_floats
-from prompture.schema.meta import understand
+from prompture.schema.schema_check import understand
 from prompture.types import EXACT, JSON, JSONValue
 
 STEPS = 50_000
@@ -112,7 +112,7 @@ class JSONSchemaChecker:
         from prompture.schema.jsonschema_keywords import problems_of
 
         if self._validator is None:
-            from prompture.schema.refs import registry
+            from prompture.schema.schema_check import registry
 
             self._validator = _validator_class(self._draft)(self._schema, registry=registry())
         for error in self._validator.iter_errors(value):

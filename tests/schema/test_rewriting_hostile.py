@@ -9,6 +9,8 @@ import pytest
 
 from prompture.errors import SchemaError
 from prompture.schema import rewrite
+from prompture.schema.document import DEPTH_LIMIT, ENUM_LIMIT
+from prompture.schema.source import source
 from tests.schema.dialect_rules import broken
 
 STR = {"type": "string"}
@@ -46,8 +48,8 @@ REFUSED = [
         {"type": "object", "required": [str(i) for i in range(100_000)]},
         "100,000 entries",
     ),
-    ("deep", nested(300), "nests deeper"),
-    ("deeper than JSON", nested(3_000), "not JSON|nests deeper"),
+    ("deep", nested(300), "nested more than"),
+    ("deeper than JSON", nested(3_000), "not JSON|nested more than"),
     ("a long pattern", {"type": "string", "pattern": "a" * 6_000}, "pattern"),
     ("a multiplying pattern", {"type": "string", "pattern": "(((a{99}){99}){99}){99}"}, "pattern"),
     ("remote", {"$ref": "https://example.com/schema.json"}, "remote references are not fetched"),
@@ -145,3 +147,23 @@ def test_patterned_names_are_matched_in_linear_time() -> None:
     schema = {"type": "object", "required": [name], "patternProperties": {"^(a+)+$": STR}}
     found = rewrite(schema, "openai", exact=True)
     assert found.restore(found.forward({name: 1})) == {name: 1}
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini-openapi", "moonshot", "ollama"])
+def test_what_a_source_takes_is_rewritten_too(dialect: str) -> None:
+    """One table of limits: a schema that is not too deep or large for one is not so for the other."""
+    deep: Any = STR
+    value: Any = "text"
+    for _ in range(DEPTH_LIMIT - 1):
+        deep, value = {"type": "array", "items": deep}, [value]
+    long = {"type": "object", "properties": {"a": {"enum": list(range(ENUM_LIMIT))}}}
+    for schema, instance in ((deep, value), (long, {"a": 7})):
+        assert source(schema).validate(instance) == instance
+        found = rewrite(schema, dialect)
+        assert found.restore(found.forward(instance)) == instance
+
+
+def test_what_is_too_large_is_named_by_its_place() -> None:
+    schema = {"properties": {"a/b": {"enum": list(range(ENUM_LIMIT + 1))}}}
+    with pytest.raises(SchemaError, match="/properties/a~1b/enum: it has 50,001 members"):
+        source(schema)

@@ -6,6 +6,7 @@ import re
 from typing import cast
 
 from prompture.json_values import DEPTH_LIMIT
+from prompture.schema.pointer import segments_of
 
 from . import grammar
 from .grammar import WHITESPACE, Run, skip_space
@@ -214,4 +215,4 @@ def _keys(pointer: str) -> Path:
     """The keys of a JSON pointer; raises ValueError when it is none."""
     if pointer and not pointer.startswith("/"):
         raise ValueError('the path to a list is a JSON pointer ("/items") or a tuple of keys')
-    return tuple(key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:])
+    return segments_of(pointer)
