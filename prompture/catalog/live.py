@@ -80,6 +80,7 @@ class DiskCache:
             checked_at = self.path.stat().st_mtime
             head, _, body = raw.partition(b"\n")
             about = load_json(head)
+            # A file that was cut short is no copy.
             if about["url"] != url or about["bytes"] != len(body):
                 return None
             return Copy(body, str(about["etag"]), url, checked_at)

@@ -32,6 +32,7 @@ RENAMED = {
     ("openai", "gpt-3.5-turbo-0125"): "gpt-3.5-turbo",
     ("openai", "gpt-4-0613"): "gpt-4",
 }
+"""Ids with month and day alone, which ``_DATE`` takes for no date: they may be a build."""
 
 _DATE = re.compile(
     r"(?:-(?:20\d\d-?[01]\d-?[0-3]\d)|@20\d{6}|@default"
@@ -85,6 +86,7 @@ _BUILD = re.compile(r"-(?:v\d+(?::\d+)?|0\d\d|[01]\d[0-3]\d)$|:(?:free|\d+)$")
 
 def _words(model: str) -> list[str]:
     name = _ROUTING.sub("", model.rstrip("/").rpartition("/")[2].lower())
+    # A build may stand before a date or after it.
     name = _BUILD.sub("", _DATE.sub("", _BUILD.sub("", name)))
     return sorted(filter(None, re.split(r"[-_.:@ ]", name)))
 
@@ -98,7 +100,7 @@ def _bare(provider: str, model: str) -> str:
     if provider == "fireworks-ai" and "/" not in model:
         return f"accounts/fireworks/models/{model}"
     if provider == "azure" and model.startswith("gpt-35-"):
-        return model.replace("gpt-35-", "gpt-3.5-", 1)
+        return model.replace("gpt-35-", "gpt-3.5-", 1)  # Azure's names have no dot
     if provider == "cloudflare-workers-ai" and not model.startswith("@"):
         return f"@cf/{model}"
     return model
@@ -107,6 +109,7 @@ def _bare(provider: str, model: str) -> str:
 def bare_bedrock(model: str) -> str:
     """The id without the ARN and the encoding around it."""
     plain = unquote(model)
+    # The id of an application profile names no model.
     if plain.startswith("arn:") and ":application-inference-profile/" not in plain:
         return plain.rpartition("/")[2]
     return plain

@@ -23,6 +23,7 @@ Providers = Mapping[str, Mapping[str, Any]]
 
 _TABLE = Path(__file__).parent / "data" / "built_in.json"
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+# A rate outside of these is a fault of the catalogue: decimal places, dollars.
 _FINEST = -15
 _DEAREST = Decimal(10) ** 9
 
@@ -69,6 +70,7 @@ class CatalogSource:
     def _folded(self, provider: str) -> dict[str, str]:
         if provider not in self.ids_by_lower_case:
             ids = list(self.models(provider))
+            # Two ids that differ only in case are two models: neither is guessed.
             times = Counter(i.lower() for i in ids)
             self.ids_by_lower_case[provider] = {i.lower(): i for i in ids if times[i.lower()] == 1}
         return self.ids_by_lower_case[provider]
@@ -131,6 +133,7 @@ def snapshot() -> CatalogSource | None:
     if not path.is_file():
         return None
     with gzip.open(path) as packed:
+        # Bounded: a small archive may unpack to any size.
         providers = parse(packed.read(MAX_UNPACKED_BYTES))
     return CatalogSource(providers, "snapshot", latest(providers))
 

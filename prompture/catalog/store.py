@@ -23,6 +23,7 @@ log = logging.getLogger("prompture.catalog")
 Fetch = Callable[[str, str], live.Answer]
 """(url, etag) to the server's answer; raises ``live.FetchFailed``."""
 _REMEMBERED = 4096
+"""Answers kept; the names come from callers, so without a bound they could fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +186,7 @@ class Catalog:
             if self._state is None:
                 self._state = _State(self._open(settings), due=0.0)
             wait = self._until_wanted(settings)
+            # At least a second: while a refresh runs, each lookup would start another thread.
             self._state.due = self._steady() + max(wait, 1.0)
             state = self._state
         if start and settings.online and wait <= 0:
@@ -213,6 +215,7 @@ class Catalog:
         now = self._wall()
         cache = live.DiskCache(settings.folder)
         failures = [t for t in (self._failed_at, cache.last_failure()) if t is not None]
+        # abs(): a clock that was set back must not put the refresh off for good.
         since = min((abs(now - t) for t in failures), default=live.RETRY_SECONDS)
         checked_at = cache.checked_at(settings.url)
         age = live.FRESH_SECONDS if checked_at is None else abs(now - checked_at)
@@ -275,7 +278,7 @@ class Catalog:
     def _remember(self, state: _State, key: str) -> Entry | None:
         entry = self._search(state, key)
         if len(state.found) >= _REMEMBERED:
-            state.found.clear()
+            state.found.clear()  # whole: one atomic step, for which no lock is needed
         state.found[key] = entry
         return entry
 

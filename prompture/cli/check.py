@@ -46,6 +46,7 @@ async def _ask_all(names: list[str]) -> list[Health]:
 async def _ask(name: str) -> Health:
     provider, _, model = name.partition("/")
     row = registry.find(provider)
+    # A driver needs a model's name; the list of models is asked for, which no model changes.
     model = model or row.default_model or "any"
     try:
         async with classes.async_driver_for(f"{row.name}/{model}") as driver:

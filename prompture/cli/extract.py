@@ -124,6 +124,7 @@ def _refuse_to_overwrite(output: str | None, files: Iterable[str]) -> None:
 
 
 def _models(model: str | None) -> str | list[str] | None:
+    # A wish may have commas of its own: "cheapest?provider=openai,google".
     if model is None or "," not in model or model.startswith("cheapest?"):
         return model
     return [m.strip() for m in model.split(",") if m.strip()]

@@ -96,7 +96,7 @@ class AnswerWriter:
             if self._style == "jsonl" or self._part:
                 write_json(self._stream, _record(row, self._sources))
                 self._stream.flush()
-        except BrokenPipeError:
+        except BrokenPipeError:  # the reader of a pipe has enough: no fault of the file
             raise
         except OSError as exc:
             raise self._unwritable(exc) from exc
@@ -140,7 +140,7 @@ class AnswerWriter:
         with open(fresh, "w", encoding="utf-8") as stream:
             self._whole(stream)
         if path.exists():
-            copymode(path, fresh)
+            copymode(path, fresh)  # a new file would have the default rights
         fresh.replace(path)
         self._closing.close()
         part.unlink()

@@ -79,6 +79,7 @@ def _weights(concept: Concept) -> dict[str, float]:
     weights: dict[str, float] = {}
     for rank, group in enumerate(concept.labels):
         for phrase in group:
+            # A phrase of two groups keeps the weight of the likelier one.
             weights.setdefault(normalise(phrase), round(0.98 - _GROUP_LOSS * rank, 3))
     return weights
 
@@ -182,7 +183,7 @@ def similarity(label: str, phrases: Mapping[str, float]) -> float:
 
 
 def _spelt(label: str, phrases: Mapping[str, float]) -> float:
-    if len(label) < 5:
+    if len(label) < 5:  # one slip makes another word of it: "date", "rate"
         return 0.0
     ratio = _ratio()
     best = 0.0
@@ -212,6 +213,7 @@ def _turned(label: str, phrase: str) -> bool:
 
 
 def _same_digits(label: str, phrase: str) -> bool:
+    # "tax 1" and "tax 2" are two things, not one with a slip.
     return [c for c in label if c.isdigit()] == [c for c in phrase if c.isdigit()]
 
 

@@ -73,7 +73,7 @@ def _pair(
     if not _LETTER.search(label) or len(label) > 60 or window[0] >= window[1]:
         return
     key = normalise(label)
-    if key and len(key.split()) <= 8:
+    if key and len(key.split()) <= 8:  # more words are a sentence
         yield Pair(key, label_start, label_start + len(label), window[0], window[1], relation, line)
 
 
@@ -104,6 +104,7 @@ def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pai
     under = layout.below(index, cell, reach=1)
     if under is not None and follower is None and not _labelled(under.text):
         yield from _pair(label, cell.start, (under.start, under.end), "under", index)
+    # Forms may print the caption below its value.
     if index and len(line.cells) == 1 and len(layout.lines[index - 1].cells) == 1:
         over = layout.lines[index - 1].cells[0]
         yield from _pair(label, cell.start, (over.start, over.end), "above", index)

@@ -116,6 +116,7 @@ def _datetime(page: Page, start: int, end: int) -> ParsedValue | None:
     value = settle(day.value, page.day_first) if not isinstance(day.value, date) else day.value
     if value is None:
         return None
+    # A time further off belongs to something else.
     clock = next(find_times(page.text, day.end, min(end, day.end + 24)), None)
     moment = datetime.combine(value, clock.value if clock else time())
     return ParsedValue(moment, day.start, clock.end if clock else day.end, day.rivals)
@@ -224,6 +225,7 @@ def _phone(page: Page, start: int, end: int) -> ParsedValue | None:
     ):
         return ParsedValue(match.raw_string, start + match.start, start + match.end)
     printed = forms.PHONE.search(window)
+    # E.164 has at most 15 digits; fewer than 7 are an extension or a code.
     if printed is None or not 7 <= sum(c.isdigit() for c in printed.group()) <= 15:
         return None
     return ParsedValue(printed.group(), start + printed.start(), start + printed.end())
@@ -250,6 +252,7 @@ def _iban(page: Page, start: int, end: int) -> ParsedValue | None:
     """An account number whose check digits are right; beside a label also one whose are not: so it is printed."""
     for match in forms.IBAN.finditer(page.text, start, end):
         value = match.group().replace(" ", "")
+        # The pattern may run on into the next word; the country's length ends the number.
         length = forms.IBAN_LENGTHS.get(value[:2], len(value))
         if forms.valid_iban(value[:length]):
             return ParsedValue(
@@ -274,6 +277,7 @@ def _printed(text: str, length: int) -> int:
 
 
 def _duration(page: Page, start: int, end: int) -> ParsedValue | None:
+    # "PT" alone fits the pattern and is no duration.
     iso = next(
         (m for m in forms.ISO_DURATION.finditer(page.text, start, end) if len(m.group()) > 2), None
     )
@@ -290,9 +294,10 @@ def _court(page: Page, start: int, end: int) -> ParsedValue | None:
     found = {
         match[1].lower(): match
         for match in forms.COURT.finditer(page.text, start, end)
+        # Hosts of the courts' common services.
         if match[1].lower() not in {"www", "ecf", "pacer"}
     }
-    if len(found) != 1:
+    if len(found) != 1:  # of two courts nothing tells which is meant
         return None
     value, match = next(iter(found.items()))
     return ParsedValue(value, match.start(1), match.end(1))

@@ -25,6 +25,7 @@ def section_scope(field: SchemaField, page: Page, scope: TextRange) -> TextRange
             continue
         if similarity(normalise(heading), {phrase: 1.0 for phrase in field.phrases}) < _ANCHOR_FIT:
             continue
+        # The line right below is content, even where it looks like a heading.
         end = next(
             (later.start for later in lines[place + 2 :] if _heading(later.words, line.words)),
             scope.end,
@@ -198,6 +199,7 @@ def values_of_kind(field: SchemaField, page: Page, scope: TextRange) -> list[Fie
 def _distinct(found: Iterator[FieldCandidate]) -> list[FieldCandidate]:
     kept: dict[str, FieldCandidate] = {}
     for candidate in found:
+        # repr() keeps 1 and True apart, and takes values that have no hash.
         kept.setdefault(repr(candidate.value), candidate)
     return list(kept.values())
 
@@ -233,11 +235,13 @@ def _after_list_label(
 
 def _split(field: SchemaField, page: Page, pair: Pair) -> Iterator[FieldCandidate]:
     line = page.layout.lines[page.layout.line_at(pair.start)]
+    # A list goes on over all cells of its line.
     start, end = pair.start, max(pair.end, line.end)
     window = page.text[start:end]
     mark = next((mark for mark in _SEPARATORS if mark in window), None)
     at = 0
     for piece in window.split(mark) if mark else [window]:
+        # "a, b and c": the last piece between commas is two items.
         last = (
             re.match(r"(.{2,60}?) (?:and|&|und|et) (?=.{2,60}$)", piece)
             if mark == "," and start + at + len(piece) == end
@@ -274,7 +278,7 @@ def _bullets(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCand
     for line in page.layout.within(under.start, under.end):
         match = _BULLET.fullmatch(line.text)
         if match is None:
-            if found:
+            if found:  # the first line without a mark ends the list
                 break
             continue
         found.extend(_item(field, page, line.start + match.start("item"), line.end))
