@@ -24,9 +24,8 @@ from prompture.codecs.bedrock_answer import (
 )
 from prompture.codecs.block_turns import Block, BlockWriter, cache_ttl, cached_prefixes
 from prompture.codecs.options import full_parameters, refuse, sampling, schema_name, tool_choice
-from prompture.codecs.parts import base64_of, media
-from prompture.codecs.plain_text import part_text
 from prompture.codecs.prompted import in_words
+from prompture.codecs.turn_parts import base64_of, media, part_text
 from prompture.codecs.values import objects
 from prompture.errors import (
     ConfigurationError,

@@ -14,13 +14,13 @@ from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.folding import Folding
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.tool_calls import CallAssembler, answered, arguments_of, named
-from prompture.codecs.usage import Counts, merged
+from prompture.codecs.usage_reader import Counts, merged
 from prompture.codecs.values import read_arguments, request_id, section, tool_call
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.aws import EventMessage, EventStreamDecoder
+from prompture.wire.framing import parse_object
 from prompture.wire.http import HTTPResponse
-from prompture.wire.lines import parse_object
 from prompture.wire.loading import shape
 
 DIALECT = "bedrock_converse"

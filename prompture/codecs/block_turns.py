@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from prompture.codecs.histories import wire_ids
-from prompture.codecs.plain_text import text_only
+from prompture.codecs.turn_parts import text_only
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.types import JSON, Message, Part, Request, ToolCall
 

@@ -23,8 +23,7 @@ from prompture.codecs.cohere_answer import (
 )
 from prompture.codecs.model_families import Families
 from prompture.codecs.options import declaration, refuse, stated, tool_choice
-from prompture.codecs.parts import data_url, media
-from prompture.codecs.plain_text import is_plain, part_text, text_of, text_only
+from prompture.codecs.turn_parts import data_url, is_plain, media, part_text, text_of, text_only
 from prompture.codecs.values import arguments_text, objects, tokens
 from prompture.errors import ProtocolError, ProviderError, UnsupportedError
 from prompture.types import (

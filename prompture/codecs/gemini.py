@@ -13,8 +13,14 @@ from urllib.parse import quote, urlencode
 
 from prompture.codecs.base import Endpoint, StreamDecoder
 from prompture.codecs.gemini_answer import DIALECT, read_fault, usage_of
-from prompture.codecs.gemini_models import older_than_3, thinking_config, version
-from prompture.codecs.gemini_request import Body, contents, system_instruction
+from prompture.codecs.gemini_request import (
+    Body,
+    contents,
+    older_than_3,
+    system_instruction,
+    thinking_config,
+    version,
+)
 from prompture.codecs.gemini_stream import GeminiStream, read_body
 from prompture.codecs.options import declaration, refuse, stated, tool_choice
 from prompture.codecs.values import objects, tokens

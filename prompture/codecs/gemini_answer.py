@@ -11,7 +11,7 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.fault_classes import Fault
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.stops import stop_reason
-from prompture.codecs.usage import Counts
+from prompture.codecs.usage_reader import Counts
 from prompture.codecs.values import objects, section, tool_call
 from prompture.errors import (
     ContentFiltered,

@@ -19,12 +19,12 @@ from prompture.codecs.gemini_answer import (
     words_of,
 )
 from prompture.codecs.tool_calls import named
-from prompture.codecs.usage import merged
+from prompture.codecs.usage_reader import merged
 from prompture.codecs.values import objects
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
+from prompture.wire.framing import LineDecoder, parse_line
 from prompture.wire.http import HTTPResponse
-from prompture.wire.lines import LineDecoder, parse_line
 from prompture.wire.loading import shape
 
 _MARKS = re.compile(r'["\\{}]')

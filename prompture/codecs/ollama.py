@@ -24,9 +24,8 @@ from prompture.codecs.base import Endpoint, key_headers
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body, usage_of
 from prompture.codecs.options import effort_of, refuse, stated, unknown_effort
-from prompture.codecs.parts import base64_of, media
-from prompture.codecs.plain_text import result_text, text_of
 from prompture.codecs.schema_prompt import instruct, schema_words
+from prompture.codecs.turn_parts import base64_of, media, result_text, text_of
 from prompture.codecs.values import objects, timestamp
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.schema.pointer import referenced

@@ -17,8 +17,15 @@ from prompture.codecs.openai_chat_answer import CUSTOM, DIALECT, Quirks, read_bo
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
 from prompture.codecs.options import declaration, effort_of, refuse, schema_name, tool_choice
-from prompture.codecs.parts import data_url, media
-from prompture.codecs.plain_text import is_plain, part_text, result_text, text_of, text_only
+from prompture.codecs.turn_parts import (
+    data_url,
+    is_plain,
+    media,
+    part_text,
+    result_text,
+    text_of,
+    text_only,
+)
 from prompture.codecs.values import arguments_text
 from prompture.errors import ProviderError, UnsupportedError
 from prompture.types import (

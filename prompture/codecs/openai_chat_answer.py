@@ -13,7 +13,7 @@ from prompture.codecs.faults import raise_if_error
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
 from prompture.codecs.tool_calls import distinct, free_arguments, function_of
-from prompture.codecs.usage import Counts
+from prompture.codecs.usage_reader import Counts
 from prompture.codecs.values import request_id, section, tool_call
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage

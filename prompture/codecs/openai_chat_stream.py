@@ -24,10 +24,10 @@ from prompture.codecs.openai_chat_answer import (
 from prompture.codecs.openai_chat_fast import TextTemplate
 from prompture.codecs.think import ThinkSplitter, split_thinking
 from prompture.codecs.tool_calls import CallAssembler, answered, function_of
-from prompture.codecs.usage import merged
+from prompture.codecs.usage_reader import merged
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
-from prompture.wire.lines import parse_object
+from prompture.wire.framing import parse_object
 from prompture.wire.loading import shape
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from prompture.codecs.usage import whole
+from prompture.codecs.usage_reader import whole
 from prompture.codecs.values import tool_call
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, ToolCall

@@ -16,10 +16,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from prompture.codecs.plain_text import text_of
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
+from prompture.codecs.turn_parts import text_of
 from prompture.drivers import airllm_grammar as grammars
 from prompture.drivers.inprocess import NO_CODEC
 from prompture.drivers.provider import Features, Provider

@@ -48,7 +48,7 @@ from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.given import unknown, why, wrong
 from prompture.wire.loading import load_json
-from prompture.wire.throttle import Throttle
+from prompture.wire.retry import Throttle
 
 _FLAGS = tuple(f.name for f in fields(Features))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prompture.codecs.gemini import Gemini
-from prompture.codecs.gemini_models import older_than_3
+from prompture.codecs.gemini_request import older_than_3
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.drivers.provider import Features, Provider
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from prompture.codecs.plain_text import is_plain
+from prompture.codecs.turn_parts import is_plain
 from prompture.drivers.inprocess import NO_CODEC
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra, UnsupportedError

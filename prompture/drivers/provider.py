@@ -13,7 +13,7 @@ from prompture.drivers.address import check_url, checked_headers, filled, is_url
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
 from prompture.wire.http import bad_header
-from prompture.wire.throttle import Throttle
+from prompture.wire.retry import Throttle
 
 COMMON = (
     "api_key", "base_url", "api", "timeout", "retry", "headers", "hooks", "features",

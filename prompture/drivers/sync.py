@@ -31,7 +31,7 @@ from prompture.errors import (
     TransportError,
 )
 from prompture.wire import deadline
-from prompture.wire.chunked import ChunkedDecoder
+from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.http import (
     MAX_RESPONSE_BYTES,
     USER_AGENT,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from prompture.wire.lines import LineDecoder
+from prompture.wire.framing import LineDecoder
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompture.errors import ProtocolError
-from prompture.wire.chunked import MAX_LINE_BYTES, ChunkedDecoder
+from prompture.wire.framing import MAX_LINE_BYTES, ChunkedDecoder
 
 CHUNKS = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 CUTS = st.lists(st.integers(0, 400), max_size=12)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompture.errors import ProtocolError
-from prompture.wire import lines as lines_module
-from prompture.wire.lines import LineDecoder, parse_line
+from prompture.wire import framing
+from prompture.wire.framing import LineDecoder, parse_line
 from prompture.wire.sse import ServerEvent, SSEDecoder
 
 
@@ -92,7 +92,7 @@ def test_what_is_no_json_is_said_but_not_quoted(line: str) -> None:
 
 
 def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines_module, "MAX_LINE_CHARS", 100)
+    monkeypatch.setattr(framing, "MAX_LINE_CHARS", 100)
     decoder = LineDecoder()
     with pytest.raises(ProtocolError, match="passes 100"):
         for _ in range(20):

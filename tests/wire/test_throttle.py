@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prompture.errors import ConfigurationError
-from prompture.wire.throttle import Throttle
+from prompture.wire.retry import Throttle
 
 
 def test_requests_are_spread_over_the_minute() -> None:
