@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from prompture.catalog.tokens import count
-from prompture.extraction.output_length import answer_size
+from prompture.extraction.estimate import answer_size
 
 
 def pairs(folder: Path) -> list[tuple[float, float, float, int]]:

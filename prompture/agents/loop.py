@@ -13,8 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from prompture import given
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
-from prompture.agents.events import StepFinished
-from prompture.agents.run_record import AgentResult, OpenStep, RunRecord, Status
+from prompture.agents.run_record import AgentResult, OpenStep, RunRecord, Status, StepFinished
 from prompture.agents.setup import B, FinalOutput, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.agents.tools import Approve
@@ -34,7 +33,7 @@ from prompture.errors import (
     TransportError,
 )
 from prompture.extraction.result import cause_of, with_rest
-from prompture.flows.judge import blames_format, complaint, stop_error
+from prompture.flows.judge import complaint, is_about_format, stop_error
 from prompture.flows.run import driver_error
 from prompture.money import Charge, add_usd, format_usd
 from prompture.schema.check import InvalidValue
@@ -223,7 +222,7 @@ class _Run(Generic[B, T]):
                 self.retries_left -= 1
                 continue
             except InvalidRequest as exc:
-                if self.setup.looser is None or not blames_format(exc):
+                if self.setup.looser is None or not is_about_format(exc):
                     raise
                 self.setup = self.setup.looser()
                 continue

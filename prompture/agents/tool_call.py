@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from inspect import isasyncgen, isgenerator
 from typing import Any
 
-from prompture.agents.context import Context
-from prompture.agents.run_record import OpenStep, RunRecord, Status, ToolUse
+from prompture.agents.run_record import Context, OpenStep, RunRecord, Status, ToolUse
 from prompture.agents.setup import Setup
 from prompture.agents.tools import Approve, FunctionTool, ToolRetry
 from prompture.errors import BudgetExceeded, ToolFailed

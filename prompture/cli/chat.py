@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from prompture.agents.context import Context
 from prompture.agents.conversation import Conversation
-from prompture.agents.events import (
+from prompture.agents.mcp import MCPServer
+from prompture.agents.run_record import (
     AgentEvent,
+    Context,
     Final,
     ReasoningDelta,
     StepFinished,
@@ -20,7 +21,6 @@ from prompture.agents.events import (
     ToolFinished,
     ToolStarted,
 )
-from prompture.agents.mcp import MCPServer
 from prompture.cli.console import OK, code_of, echo
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import why

@@ -25,7 +25,7 @@ from prompture.extraction.result import Extraction, cause_of, with_rest
 from prompture.extraction.strategy import Plan, json_only
 from prompture.flows.ask import Ask, D, Flow
 from prompture.flows.attempts import AttemptLog
-from prompture.flows.judge import advice, blames_format, complaint, is_slip, status_of, stop_error
+from prompture.flows.judge import advice, complaint, is_about_format, is_slip, status_of, stop_error
 from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pydantic_errors import NO_CONTEXT
 from prompture.schema.source import Source
@@ -377,4 +377,4 @@ def _looser(plan: Plan, error: InvalidRequest) -> Plan | None:
     """The plan without what the provider refuses, None where it refuses something else."""
     if plan.template.parallel_tools is False and "parallel_tool" in str(error):
         return replace(plan, template=replace(plan.template, parallel_tools=None))
-    return plan.looser() if blames_format(error) else None
+    return plan.looser() if is_about_format(error) else None

@@ -102,7 +102,7 @@ def advice(completion: Completion) -> str:
     return "raise max_tokens, or ask for less at a time"
 
 
-def blames_format(error: InvalidRequest) -> bool:
+def is_about_format(error: InvalidRequest) -> bool:
     """Whether a provider refuses the way a value was asked for, not the request as such."""
     message = f"{error} {error.details.get('param', '')}".lower()
     return error.status in (400, 404, 422) and any(word in message for word in _FORMAT_WORDS)

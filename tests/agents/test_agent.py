@@ -18,8 +18,8 @@ from pydantic import BaseModel, BeforeValidator
 import prompture
 from prompture.agents import tool_call
 from prompture.agents.agent import Agent
-from prompture.agents.context import Context
-from prompture.agents.events import (
+from prompture.agents.run_record import (
+    Context,
     Final,
     ReasoningDelta,
     StepFinished,

@@ -15,9 +15,9 @@ from prompture import Estimate, Image, estimate
 from prompture.catalog import Rates
 from prompture.drivers import classes, registry
 from prompture.errors import ConfigurationError, MissingKey, UnknownModel, UnsupportedError
+from prompture.extraction.estimate import answer_size
 from prompture.extraction.inputs import document_turn
 from prompture.extraction.model_drivers import named
-from prompture.extraction.output_length import answer_size
 from prompture.testing import FunctionDriver
 from tests.loopback import json_reply, serving
 

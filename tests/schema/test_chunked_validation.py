@@ -10,9 +10,9 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from prompture.compat import schema_validator
-from prompture.schema import chunked_validation
+from prompture.schema import pydantic_check
 from prompture.schema.check import InvalidValue
-from prompture.schema.chunked_validation import no_collection, yielding
+from prompture.schema.pydantic_check import no_collection, yielding
 from prompture.schema.source import source
 
 
@@ -55,7 +55,7 @@ def test_values_and_errors_are_the_same() -> None:
 
 def test_it_lets_others_run_after_each_item(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses = []
-    monkeypatch.setattr(chunked_validation, "_pause", lambda value: pauses.append(1) or value)
+    monkeypatch.setattr(pydantic_check, "_pause", lambda value: pauses.append(1) or value)
     schema_validator(yielding(TypeAdapter(Table).core_schema)).validate_json(json.dumps(GOOD))
     assert len(pauses) == 5  # two rows, two sizes, the list of them; a union is left alone
 

@@ -16,9 +16,8 @@ from decimal import Decimal, localcontext
 
 from prompture import given
 from prompture.compat import cached_property
-from prompture.extraction.grounding.figures import Figures, beside, number_in, number_of
+from prompture.extraction.grounding.figures import Figures, Moments, beside, number_in, number_of
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
-from prompture.extraction.grounding.moments import Moments
 from prompture.extraction.grounding.nearly import Nearly
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
 from prompture.extraction.grounding.spans import Path, Places
