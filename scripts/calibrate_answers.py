@@ -1,4 +1,4 @@
-"""How well ``extraction.output_length`` tells the length of an answer: against gold values of a corpus.
+"""How well ``extraction.estimate`` tells the length of an answer: against gold values of a corpus.
 
     python scripts/calibrate_answers.py ../shared/corpus
 

@@ -191,7 +191,7 @@ class Estimate:
 
     ``low``, ``likely`` and ``high`` are None where the price is unknown; ``reason`` says why.
     ``input`` says how it was counted. ``output`` is a guess from the schema's size and the
-    document's length (see ``extraction.output_length``), with the model's reasoning, and never past
+    document's length (see ``answer_size``), with the model's reasoning, and never past
     ``max_tokens``. ``others`` are the later models of a cascade, which are asked only where the
     ones before failed.
     """
