@@ -335,7 +335,8 @@ def request_options(values: Mapping[str, object]) -> dict[str, Any]:
 
 def check_request(request: Request) -> None:
     """Raise ConfigurationError where a field of a Request is none. Absent ones are skipped."""
-    # Most calls leave all but the model alone; telling that at once is a third of the time.
+    # Most calls leave all but the model and the schema alone; telling that at once is a third of
+    # the time.
     if (
         type(request.model) is not str
         or request.extra != {}
@@ -345,6 +346,8 @@ def check_request(request: Request) -> None:
         for value, (name, usual) in zip(_values(request), _PLAIN, strict=True):
             if value is not usual and not (usual is _NO_KEYS and value == {}):
                 _CHECKS[name](value, name)
+    elif request.schema is not None:
+        _CHECKS["schema"](request.schema, "schema")
 
 
 def hide_keys(options: dict[str, object]) -> None:
@@ -395,6 +398,7 @@ _USUAL = {
 _PLAIN = tuple((name, _USUAL.get(name)) for name in _CHECKS)
 """Each field with the value that needs no look."""
 _values = operator.attrgetter(*_CHECKS)
-_OFTEN_USUAL = tuple(name for name in _CHECKS if name not in ("model", "metadata", "extra"))
+_LOOKED_AT = ("model", "schema", "metadata", "extra")
+_OFTEN_USUAL = tuple(name for name in _CHECKS if name not in _LOOKED_AT)
 _often_usual = operator.attrgetter(*_OFTEN_USUAL)
 _USUAL_VALUES = tuple(_USUAL.get(name) for name in _OFTEN_USUAL)

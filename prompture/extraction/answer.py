@@ -225,9 +225,9 @@ def _nothing(plan: Plan) -> str:
 def answer_text(source: Source[Any], completion: Completion) -> str | None:
     """The text that should be JSON: a tool call's arguments, those of several calls that gave
     parts of one list joined, or the answer itself."""
-    calls = _calls(source, completion)
-    if not calls:
+    if not completion.tool_calls:
         return completion.text if completion.text.strip() else None
+    calls = _calls(source, completion)
     return _joined(calls) or _arguments(calls[0])
 
 
@@ -242,8 +242,6 @@ def unlike_calls(source: Source[Any], completion: Completion) -> Problem | None:
 
 def _calls(source: Source[Any], completion: Completion) -> list[ToolCall]:
     """The calls that give a value: those of the tool, or one of a tool that nobody offered."""
-    if not completion.tool_calls:
-        return []
     named = [call for call in completion.tool_calls if call.name == source.name]
     return named or list(completion.tool_calls)
 

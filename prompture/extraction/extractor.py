@@ -292,14 +292,14 @@ class Extractor(Generic[T]):
     def _metered(self) -> AbstractContextManager[None]:
         if self.deadline is not None:
             return self._bounded()
-        return self._watched()
-
-    def _watched(self) -> AbstractContextManager[None]:
         return metering(self.budget) if self.budget is not None else nullcontext()
 
     @contextmanager
     def _bounded(self) -> Iterator[None]:
-        with within(self.deadline), self._watched():
+        with (
+            within(self.deadline),
+            metering(self.budget) if self.budget is not None else nullcontext(),
+        ):
             yield
 
     def _shared_plan(self, driver: BaseDriver) -> Plan:

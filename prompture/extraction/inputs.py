@@ -333,19 +333,16 @@ def _clean(text: str, *, allow_empty: bool = False) -> str:
         raise ConfigurationError(f"the text of a part is a {type(text).__name__}, not a string")
     if (not text or text.isspace()) and not allow_empty:
         raise ConfigurationError("text is empty: there is nothing to extract from")
-    # A look at the start is enough to tell a binary file read as text from a document.
+    # A look at the start is enough to tell a binary file read as text from a document. Bytes below
+    # 32 are in no other UTF-8 sequence.
     start = text[:4096]
-    if start.startswith(_MAGIC) or _binary_in(start) > max(_STRAY, len(start) // 20):
+    data = start.encode("utf-8", "replace")
+    stray = len(data) - len(data.translate(None, _BINARY))
+    if start.startswith(_MAGIC) or stray > max(_STRAY, len(start) // 20):
         raise ConfigurationError(
             "text is binary, not words: extract its text first, or send it as prompture.File"
         )
     return text.replace(NUL, UNREADABLE) if NUL in text else text
-
-
-def _binary_in(text: str) -> int:
-    """How many control characters a text has. Bytes below 32 are in no other UTF-8 sequence."""
-    data = text.encode("utf-8", "replace")
-    return len(data) - len(data.translate(None, _BINARY))
 
 
 def document_turn(content: str | tuple[Part, ...]) -> Message:

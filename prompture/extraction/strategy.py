@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from prompture.drivers.core import BaseDriver
@@ -52,29 +52,40 @@ class Plan:
     template: Request
     turns: tuple[Message, ...]
     origin: _Origin = field(repr=False)
+    _values: dict[str, Any] = field(init=False, repr=False, compare=False)
+    """The template's: ``replace`` would look at each of them for every document."""
+
+    def __post_init__(self) -> None:
+        values = {each.name: getattr(self.template, each.name) for each in fields(self.template)}
+        object.__setattr__(self, "_values", values)
 
     def request(self, document: Message) -> Request:
         """The request for a document."""
         model = self.template.model or self.origin.driver.model
-        return replace(self.template, model=model, messages=(*self.turns, document))
+        values = {**self._values, "model": model, "messages": (*self.turns, document)}
+        return Request(**values)
 
     def check_fits(self, request: Request) -> None:
         """Raise ContextWindowExceeded where the request is surely longer than the model can read,
         UnsupportedError where it holds a picture and the model sees none.
         """
         driver = self.origin.driver
-        messages = request.messages
-        for message in messages:
+        chars = 0
+        for message in request.messages:
             content = message.content
+            if type(content) is str:
+                chars += len(content)
+                continue
+            chars += len(message.text)
             # Some servers drop a picture without a word, and the model then makes the answer up.
-            if type(content) is not str and any(isinstance(part, Image) for part in content):
+            if any(isinstance(part, Image) for part in content):
                 driver.require("vision")
         entry = driver.entry(request.model)
         if entry is None or not (entry.limits.context or entry.limits.input):
             return
-        limit = min(n for n in (entry.limits.context, entry.limits.input) if n)
+        context, input = entry.limits.context, entry.limits.input
         # Counting takes long. A token is seldom less than half a character.
-        if sum([len(m.text) for m in messages]) * 2 < limit:
+        if chars * 2 < min(context or input or 0, input or context or 0):
             return
         from prompture.catalog.tokens import fits
 

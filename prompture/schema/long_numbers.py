@@ -16,16 +16,16 @@ from typing import Any
 from prompture.schema.core_schemas import Core, parts_of
 from prompture.schema.strictness import OBJECTS, OWN_VALIDATORS, Strictness, before, is_pydantics
 
-_LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
+LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
 MARK = "\ue000number:"
 """Stands before the digits of a number in the JSON for ``reading_marks``."""
 _ESCAPED_MARK = json.dumps(MARK[0])[1:-1]
 
 
 def marked(text: str) -> str | None:
-    """The JSON text with its long numbers as marked texts; None where it has none, or has what
-    looks like a mark."""
-    if not _LONG_NUMBER.search(text) or MARK[0] in text or _ESCAPED_MARK in text:
+    """The JSON text with its long numbers as marked texts; None where it has what looks like
+    a mark."""
+    if MARK[0] in text or _ESCAPED_MARK in text:
         return None
     return json.dumps(json.loads(text, parse_float=_long_as_text))
 
