@@ -65,9 +65,9 @@ class OpenAIChat:
     (Mistral's part). ``image_urls`` is False where only bytes are taken. ``text_only`` flattens
     text parts to a string. ``reasoning`` is how an effort goes: ``"effort"``, ``"object"``
     (OpenRouter), ``"thinking"`` (an on/off switch plus effort), ``""`` (not at all). ``echo``
-    names the fields of an assistant turn that must be sent back, ``echo_blank`` the one that
-    may not be missing on a turn with tool calls. ``cache_blocks`` marks cached prefixes with
-    ``cache_control``. ``stop_max`` is how many stop strings are taken. ``json_object`` is False
+    names the fields of an assistant turn that must be sent back (``Quirks`` names an
+    unusual one), ``echo_blank`` the one that may not be missing on a turn with tool calls.
+    ``cache_blocks`` marks cached prefixes with ``cache_control``. ``stop_max`` is how many stop strings are taken. ``json_object`` is False
     where only a schema is understood. ``merged`` names the
     objects that one in ``extra`` is added to instead of taking their place. ``rule`` adapts the
     body for a model family.

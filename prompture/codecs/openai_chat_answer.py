@@ -29,12 +29,14 @@ class Quirks:
 
     ``reasoning_apart``: output tokens leave reasoning out (xAI). ``think_tags``: reasoning may
     stand in the text between ``<think>`` tags. ``strip_leading``: a streamed text may start
-    with blank lines that mean nothing (Moonshot).
+    with blank lines that mean nothing (Moonshot). ``reasoning_field``: where reasoning stands, if
+    in no usual field; ``OpenAIChat.echo`` may name it.
     """
 
     reasoning_apart: bool = False
     think_tags: bool = False
     strip_leading: bool = False
+    reasoning_field: str = ""
 
 
 def read_body(response: HTTPResponse, endpoint: Endpoint, quirks: Quirks) -> Completion:
@@ -83,7 +85,7 @@ def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirk
         wire = [{"function": legacy}]
     calls = distinct(_call(call, position) for position, call in enumerate(wire)) if wire else ()
     text, reasoning = split_content(message.get("content"))
-    reasoning += reasoning_of(message)[1]
+    reasoning += reasoning_of(message, quirks)[1]
     if quirks.think_tags:
         thought, text = split_thinking(text)
         reasoning = reasoning or thought
@@ -97,6 +99,7 @@ def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirk
         usage=usage_of(body, quirks),
         native=native_of(
             message,
+            quirks,
             [c.id for c, w in zip(calls, wire, strict=True) if "custom" in w] if wire else (),
         ),
         logprobs=choice.get("logprobs"),
@@ -201,9 +204,9 @@ def _thinking(thinking: Any) -> str:
     return "".join(t.get("text") or "" for t in thinking or () if isinstance(t, Mapping))
 
 
-def reasoning_of(message: JSON) -> tuple[str, str]:
+def reasoning_of(message: JSON, quirks: Quirks) -> tuple[str, str]:
     """The reasoning of a message or a delta: the field it stands in, and its text."""
-    for key in ("reasoning_content", "reasoning"):
+    for key in ("reasoning_content", "reasoning", quirks.reasoning_field):
         if isinstance(value := message.get(key), str) and value:
             return key, value
     return "", ""
@@ -212,9 +215,10 @@ def reasoning_of(message: JSON) -> tuple[str, str]:
 _ECHOED = ("reasoning_content", "reasoning", "reasoning_details", "annotations")
 
 
-def native_of(message: JSON, custom: Sequence[str] = ()) -> Native | None:
+def native_of(message: JSON, quirks: Quirks, custom: Sequence[str] = ()) -> Native | None:
     """What a turn holds beyond text and calls, for the providers that want it echoed."""
-    payload = {key: message[key] for key in _ECHOED if message.get(key)}
+    kept = (*_ECHOED, quirks.reasoning_field)
+    payload = {key: message[key] for key in kept if message.get(key)}
     if custom:
         payload[CUSTOM] = list(custom)
     if isinstance(message.get("content"), list):

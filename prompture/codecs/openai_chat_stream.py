@@ -145,7 +145,7 @@ class OpenAIChatStream(EventFolding):
         rest = dict(message)
         text, thought = split_content(message.get("content"))
         if self._text or self._reasoning:
-            key, reasoning = reasoning_of(message)
+            key, reasoning = reasoning_of(message, self._quirks)
             rest["content"] = _rest(text, "".join(self._text))
             rest[key or self._reasoning_key] = _rest(thought + reasoning, "".join(self._reasoning))
             rest.pop("reasoning_details", None)
@@ -156,7 +156,7 @@ class OpenAIChatStream(EventFolding):
         self._delta(rest, deltas)
 
     def _delta(self, delta: JSON, deltas: list[Delta]) -> None:
-        key, thought = reasoning_of(delta)
+        key, thought = reasoning_of(delta, self._quirks)
         if key:
             self._reasoning_key = key
             self._thoughts.append(thought)

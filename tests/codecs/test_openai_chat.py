@@ -305,6 +305,28 @@ def test_what_a_tool_shows_follows_it() -> None:
     assert turns[3]["content"][0]["type"] == "image_url"
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_reasoning_in_a_field_of_its_own(streamed: bool) -> None:
+    field = "inner_monologue"
+    codec = OpenAIChat(echo=(field,), quirks=Quirks(reasoning_field=field))
+    call = {"index": 0, "id": "c1", "function": {"name": "get_weather", "arguments": "{}"}}
+    if streamed:
+        decoder = codec.stream_decoder(HERE)
+        for delta in ({field: "Hm. "}, {field: "So."}, {"tool_calls": [call]}):
+            event = {"choices": [{"index": 0, "delta": delta}]}
+            decoder.feed(f"data: {json.dumps(event)}\n\n".encode())
+        decoder.feed(b"data: [DONE]\n\n")
+        found = decoder.close()
+    else:
+        message = {"role": "assistant", field: "Hm. So.", "tool_calls": [call]}
+        body = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+        found = codec.decode(HTTPResponse(200, {}, json.dumps(body).encode()), HERE)
+    assert found.reasoning == "Hm. So."
+    turns = (user("q"), found.message(), *results(found))
+    sent = json.loads(codec.encode(Request(model="m", messages=turns), HERE).body)["messages"]
+    assert sent[1][field] == "Hm. So."
+
+
 def test_reasoning_that_must_not_be_missing() -> None:
     talk = replay.conversations()["parallel results"]
     turns = encode("deepseek", Request(model="m", messages=talk))["messages"]
