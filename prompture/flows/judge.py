@@ -1,6 +1,6 @@
 """The judge of answers: which stop reasons make one unusable, and what to tell the model.
 
-Nothing else in the package compares stop reasons with words.
+Nothing else decides that. A reason that has no branch in ``_error`` is an error, "not known".
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ class Dialect:
     """One provider's subset of JSON Schema.
 
     Attributes:
-        words: the assertions it takes beyond type, properties, items, enum and anyOf.
+        words: the assertions it takes beyond type, properties, items, enum and anyOf, of those in
+            ``alternatives.WORDS``; any other has no effect here.
         closed: ``"stated"``: every object says ``additionalProperties: false``; ``"nature"``: an object holds
             only what is named, and nothing says so; ``"open"``: dictionaries can be expressed.
         all_required: every property must be required.
