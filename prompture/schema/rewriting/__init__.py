@@ -1,6 +1,6 @@
 """``rewrite(schema, dialect)``: a JSON Schema in the words of a provider, and an exact way back.
 
-Nothing is lost. What the dialect cannot say is said otherwise (``changes`` tells how) or in the description, and
+Nothing is lost. What the dialect cannot express is expressed otherwise (``changes`` lists how) or described in words, and
 is checked locally: validate ``restore(answer)`` against the *original* schema.
 """
 
@@ -119,6 +119,7 @@ def rewrite(
     """
     row = dialect if isinstance(dialect, Dialect) else dialect_named(dialect)
     given.flag(exact, "exact")
+    # Keyed by the text, not by identity: callers build equal dicts anew for every call.
     key = (_canonical(json_schema), row, exact)
     with _lock:
         found = _cache.get(key)

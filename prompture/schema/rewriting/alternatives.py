@@ -86,6 +86,7 @@ def meet_all(left: list[Alt], right: list[Alt], *, most: int = 24) -> list[Alt]:
         return right if not left[0].notes else [noted(alt, left[0].notes) for alt in right]
     if len(right) == 1 and _is_free(right[0]):
         return left if not right[0].notes else [noted(alt, right[0].notes) for alt in left]
+    # Products of alternatives grow exponentially. Allowing more is sound: the answer is checked afterwards.
     if len(left) * len(right) > most and len(right) > 1:
         return left if len(left) <= len(right) else right
     found = []
@@ -124,6 +125,7 @@ def meet(a: Alt, b: Alt) -> Alt | None:
     found.notes += extra
     if a.kind == "object":
         found.shape = _meet_shapes(a.shape or ObjectShape(), b.shape or ObjectShape())
+        # A required property that nothing is valid for.
         if any(found.shape.schema_of(name) == NOTHING for name in found.shape.required):
             return None
     if a.kind == "array":
@@ -232,6 +234,7 @@ _MOST_MERGED = 300
 
 def merged(alts: list[Alt]) -> list[Alt]:
     """Literals of one kind in one list; objects that differ in ``required`` alone in one; scalars once."""
+    # Merging compares every pair.
     if len(alts) > _MOST_MERGED:
         return alts
     found: list[Alt] = []
@@ -306,6 +309,7 @@ def distinct(values: list[JSONValue]) -> list[JSONValue]:
     kept = []
     for value in values:
         try:
+            # In Python 1 == True; in JSON they differ.
             key = (type(value) is bool, value)
             if key in seen:
                 continue

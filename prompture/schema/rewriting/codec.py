@@ -1,7 +1,7 @@
 """How values travel: ``forward`` into the rewritten schema, ``restore`` back.
 
 Both are total: a value that does not fit is passed on as it is, so that the check against the original schema can
-say what is wrong with it, and where.
+report what is wrong with it, and where.
 """
 
 from __future__ import annotations
@@ -206,6 +206,7 @@ def agree(a: ValueCodec, b: ValueCodec, seen: Compared | None = None) -> bool:
     # A pair that is being compared agrees, unless something else in it does not.
     if a is b or (id(a), id(b)) in seen:
         return True
+    # Recursive schemas give recursive codecs.
     seen.add((id(a), id(b)))
     if is_identity(a) and is_identity(b):
         return True
@@ -220,6 +221,7 @@ def unfit(
     ``kinds`` are those that the original takes. Needed where carrying the value as it is would make it valid:
     an explicit null in a field that may only be left out, a list where an open dict belongs.
     """
+    # The restored sample must itself be invalid, or an invalid value would come back valid.
     for kind in KINDS:
         if kind not in kinds:
             sample = _SAMPLES[kind]

@@ -69,13 +69,14 @@ class Spot:
 
 def _pointer(tokens: tuple[str, ...]) -> str:
     pointer = "/" + "/".join(tokens) if tokens else ""
+    # Escaping is rare and this is called for every place: the plain join is tried first.
     if "~" in pointer or pointer.count("/") != len(tokens):
         return written(tokens)
     return pointer
 
 
 class TooLarge(Exception):
-    """Cycles of references, written out, take too much room: see :meth:`Cut.less_written_out`."""
+    """Cycles of references, written out, become too large: see :meth:`Trimming.less_written_out`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ class Compilation(ABC):
         self._most_written_out = 1_000 + found.nodes
 
     def change(self, spot: Spot, rewrite: str, reason: str, *, unenforced: bool = False) -> None:
+        # A hostile schema may give rise to millions; nobody reads more than the first.
         if len(self.changes) < _CHANGES:
             self.changes.append(Change(spot.pointer, rewrite, reason, unenforced))
 
@@ -159,6 +161,8 @@ class Compilation(ABC):
         return {"additionalProperties": False}
 
     def ordered(self, schema: JSONObject) -> JSONObject:
+        # Gemini sorts keys alphabetically unless an order is given, and the order of fields matters to a model
+        # (reasoning before the answer).
         if self.dialect.name.startswith("gemini") and len(schema["properties"]) > 1:
             schema["propertyOrdering"] = list(schema["properties"])
         return schema
@@ -167,6 +171,8 @@ class Compilation(ABC):
         """More is written out, or nests deeper, than a schema of this size should need."""
         if len(self.inside) > _NESTING:
             return True
+        # Without references a small schema may write out exponentially; what is beyond a multiple of its own size
+        # is cut, first by going round cycles less often.
         if self.spent <= self._most_written_out:
             return False
         if self.trimming.less_written_out(self.dialect) is not None:

@@ -40,10 +40,13 @@ class Compiler(Compilation):
 
     def compile(self) -> tuple[JSONObject, ValueCodec]:
         """The rewritten root and its codec."""
+        # The order matters: definitions are compiled from a queue after the root, and branches of unions can only
+        # be distinguished once everything that they refer to is compiled.
         root, spot = self.definitions.start(Spot())
         node = self.node((root,), spot)
         self.definitions.root_codec.target = node.codec
         self.wire.root = node.schema
+        # References to the root ("#") go to the schema before it is wrapped.
         if self._needs_wrap(node.schema):
             node = self._wrapped(node, spot)
         self.definitions.drain()
@@ -95,6 +98,7 @@ class Compiler(Compilation):
             return self._described(
                 self.text(conj, spot, why=f"{self.dialect.name} {self.trimming.limit}"), conj
             )
+        # A schema inside itself, or one too many levels of Python: a definition, which the queue compiles later.
         if conj and (key in self.inside or self.is_full()):
             return self._described(self.definitions.define(conj, spot), conj)
         alts = self.expander.conj(conj)
@@ -108,6 +112,7 @@ class Compiler(Compilation):
         self.inside.append(key)
         nodes = [self.alternative(alt, spot, conj) for alt in alts]
         self.inside.pop()
+        # How much each part costs, for fit_limits to choose what becomes text.
         if self.properties > before:
             self.sizes[key] = self.sizes.get(key, 0) + self.properties - before
         return self._described(choose(self, nodes, spot, conj), conj)
@@ -134,7 +139,9 @@ class Compiler(Compilation):
             return None
         if all(isinstance(part, dict) and _is_literal(part) for part in branches):
             return None  # the alternatives merge into one enum
+        # Branch by branch, not by alternatives: so titles, descriptions and references of branches are kept.
         nodes = [self.node((part,), spot.at(word, str(i))) for i, part in enumerate(branches)]
+        # With a discriminator the branches exclude one another anyway.
         if word == "oneOf":
             text = "one of several becomes any of several"
             self.change(spot, "oneOf", text, unenforced="discriminator" not in schema)
@@ -189,8 +196,10 @@ class Compiler(Compilation):
             node.label = title[:40]
         if description is None:
             return node
+        # OpenAI and Anthropic refuse keywords beside a $ref; a union or allOf of one takes them.
         if "$ref" in schema and self.dialect.ref_note != "beside":
             node.schema = schema = {self.dialect.ref_note: [schema]}
+        # The same schema described twice, by a reference and by what it refers to.
         if schema.get("description", "").startswith(description):
             return node
         annotate(schema, description, [])

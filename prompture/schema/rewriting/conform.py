@@ -1,5 +1,5 @@
 """A small validator for *rewritten* schemas: which branch of a union a value belongs to, and whether two branches
-can be told apart. It knows the keywords that a rewrite can emit, and nothing else."""
+can be distinguished. It knows the keywords that a rewrite can emit, and nothing else."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ class Wire:
 
     def _takes(self, schema: JSONObject, value: JSONValue, left: list[int]) -> bool:
         schema = self.deref(schema)
+        # A value and a schema with many near misses would be compared exponentially often.
         left[0] -= 1
         if left[0] < 0 or left[1] < 0:
             return True
@@ -117,6 +118,7 @@ class Wire:
     def apart(self, a: JSONObject, b: JSONObject, fuel: int = _FUEL) -> bool:
         """No value is valid under both, as far as that can be seen."""
         a, b = self.deref(a), self.deref(b)
+        # Out of fuel the answer is "not apart": the branches are then tagged, which is always right.
         if a is b or fuel == 0:
             return False
         if "anyOf" in a:
@@ -133,6 +135,7 @@ class Wire:
             return True
         for one, other in ((a, b), (b, a)):
             listed = one["enum"] if "enum" in one else [one["const"]] if "const" in one else None
+            # A list of values is compared value by value, which is exact.
             if listed is not None and not one.get("nullable"):
                 return not any(self.takes(other, value) for value in listed)
         if shared == {"object"}:

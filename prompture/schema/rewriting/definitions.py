@@ -51,6 +51,7 @@ class Definitions:
             return c.node((target,), spot)
         cycle = self._graph.cycle_of.get(id(target), 0) if self._graph else 0
         level = 0
+        # Only cycles are counted: a reference that leads out of its cycle starts again at 0.
         if cycle and not c.dialect.recursion:
             level = spot.level + 1 if spot.cycle == cycle else 0
             if level > self._turns(cycle):
@@ -67,9 +68,12 @@ class Definitions:
     def define(self, conj: Conj, spot: Spot, hint: str = "") -> Node:
         """A reference to a definition, compiled later if it is new."""
         c = self._c
+        # Without a hint it is a schema inside itself, so the definition would be recursive.
         if not c.dialect.refs or (hint == "" and not c.dialect.recursion):
             return c.text(conj, spot, why=f"{c.dialect.name} cannot go round in circles")
+        # The same schema is another definition at another level of a cycle, or at another depth where depth is capped.
         key = (tuple(map(id, conj)), spot.level, spot.depth if c.cap is not None else 0)
+        # OpenAI and Moonshot take "#"; a definition equal to the root would double the schema.
         if key[0] == self.root_key and self._root_is_record():
             return Node({"$ref": "#"}, self.root_codec, _OBJECT, label="root")
         known = self._known.get(key)
@@ -112,6 +116,7 @@ class Definitions:
 
     def _turns(self, cycle: int) -> int:
         size = self._graph.cycle_size.get(cycle, 1) if self._graph else 1
+        # A cycle of several schemas needs more rounds until each has been seen; few suffice for real documents.
         turns = self._c.trimming.turns
         return turns if size == 1 else min(size + 1, turns + 2)
 
@@ -176,7 +181,7 @@ class RefGraph:
         try:
             target = self._resolver.target(part, word)
         except SchemaError:
-            return []  # told when, and if, the compiler comes to it: it may be literal data
+            return []  # reported when the compiler comes to it, if ever: it may be literal data
         return [(id(target), target)]
 
     def _condense(self, start: int) -> None:

@@ -48,8 +48,8 @@ class Dialect:
     Attributes:
         words: the assertions it takes beyond type, properties, items, enum and anyOf, of those in
             ``alternatives.WORDS``; any other has no effect here.
-        closed: ``"stated"``: every object says ``additionalProperties: false``; ``"nature"``: an object holds
-            only what is named, and nothing says so; ``"open"``: dictionaries can be expressed.
+        closed: ``"stated"``: every object states ``additionalProperties: false``; ``"nature"``: an object holds
+            only what is named, without a keyword for it; ``"open"``: dictionaries can be expressed.
         all_required: every property must be required.
         some_required: the root needs at least one required property.
         any: ``{}`` may stand for any value.
@@ -234,7 +234,7 @@ def dialect_named(name: str) -> Dialect:
     """The dialect of that name, or of the provider of that name; ``_`` and ``-`` are alike.
 
     Raises:
-        UnsupportedError: nobody knows the name.
+        UnsupportedError: no dialect or provider has that name.
     """
     if not isinstance(name, str):
         raise given.wrong("dialect", "the name of a schema dialect", name)
@@ -276,7 +276,7 @@ class Allowance:
         return set(granted)
 
     def union(self) -> bool:
-        """Whether there is room for one more union."""
+        """Whether one more union is allowed; it is counted."""
         if self._unions is None:
             return True
         self._unions -= 1
@@ -287,10 +287,11 @@ class Allowance:
             self._unions += 1
 
     def enum(self, values: list[JSONValue]) -> bool:
-        """Whether there is room for an enum of these values."""
+        """Whether an enum of these values is allowed; it is counted."""
         limits = self._limits
         size = sum(len(value if isinstance(value, str) else json.dumps(value)) for value in values)
         is_long = limits.long_enum is not None and len(values) > limits.long_enum
+        # OpenAI: an enum of more than 250 values may have at most 15,000 characters.
         if is_long and size > (limits.long_enum_chars or 0):
             return False
         if self._enums is not None and self._enums < len(values):

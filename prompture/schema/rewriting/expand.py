@@ -108,6 +108,7 @@ class Expander:
             if _list(schema, word):
                 branches = [alt for part in schema[word] for alt in self.one(part)]
                 found = meet_all(found, merged(branches))
+        # With all three every value satisfies one of the branches; with less nothing can be concluded.
         if self._draft >= 7 and "if" in schema and "then" in schema and "else" in schema:
             branches = [*self.one(schema["then"]), *self.one(schema["else"])]
             found = meet_all(found, merged(branches))
@@ -117,6 +118,7 @@ class Expander:
         target = self._resolver.target(schema, word)
         if word != "$ref":
             return [Alt("any")]  # which schema it means depends on the caller's: left to the check
+        # Going round in circles adds no alternative.
         if id(target) in self._open:
             return []
         self._open.add(id(target))
@@ -162,6 +164,7 @@ class Expander:
         if found:
             return found
         hinted = dict.fromkeys(kind for word, kind in _HINTS if word in schema)
+        # By the letter {"minLength": 1} takes any number; its author meant a string.
         if len(hinted) == 1 and schema.keys().isdisjoint(_JOINS):
             return [typed(next(iter(hinted)), schema, self._draft)]
         words = words_of(schema, _ALL_WORDS)
@@ -227,6 +230,7 @@ def _shape(schema: JSONObject) -> ObjectShape:
 def _array(schema: JSONObject, draft: int) -> ArrayShape:
     items = schema.get("items")
     prefix = schema.get("prefixItems")
+    # Before draft 2020-12 tuples were written as a list under "items".
     if isinstance(prefix, list) and draft >= 2020:
         return ArrayShape([_single(sub) for sub in prefix], _single(items), "items" in schema)
     if isinstance(items, list):

@@ -161,6 +161,7 @@ def _too_large(dialect: Dialect, over: list[Excess]) -> str:
 
 def natural_excess(root: JSONValue, dialect: Dialect, *, exact: bool) -> list[Excess]:
     """The limits that the schema exceeds when nothing is given up."""
+    # The compiler keeps to these limits by itself, so it would hide that they are exceeded.
     free = replace(dialect, limits=replace(dialect.limits, enum_values=None, chars=None))
     compiler, _, _, _ = _attempt(root, _surveyed(root), free, exact=exact, trimming=Trimming())
     return excesses(measure(compiler.result), dialect)
@@ -188,6 +189,7 @@ def _less(compiler: Compiler, trimming: Trimming, over: list[Excess], dialect: D
     text = f"takes at most {worst.most:,} {worst.limit}"
     if worst.limit == "levels of nesting":
         return replace(trimming, depth=(trimming.depth or worst.most + 1) - 1, limit=text)
+    # Far too large, and slow to compile: one drastic step instead of many small ones.
     if compiler.spent > _LARGE and worst.found > 2 * worst.most and (trimming.depth or 9) > 2:
         return replace(trimming, depth=2, limit=text)
     sizes = {
@@ -195,10 +197,11 @@ def _less(compiler: Compiler, trimming: Trimming, over: list[Excess], dialect: D
         for key, size in compiler.sizes.items()
         if key not in trimming.texts and key != compiler.definitions.root_key
     }
+    # No part is worth giving up alone: a root of many scalars.
     if not sizes or max(sizes.values()) < 2:
-        room = dialect.limits.properties or 1_000
+        most = dialect.limits.properties or 1_000
         return replace(
-            trimming, fields=room if trimming.fields is None else trimming.fields // 2, limit=text
+            trimming, fields=most if trimming.fields is None else trimming.fields // 2, limit=text
         )
     missing = worst.found - worst.most if worst.limit == "properties" else max(sizes.values())
     return replace(trimming, texts=trimming.texts | _chosen(sizes, missing), limit=text)

@@ -61,6 +61,7 @@ def annotate(
     """Put a description and notes on a rewritten schema, before the description that it has."""
     text = "; ".join(notes)
     known = schema.get("description")
+    # Descriptions are paid for in tokens with every call.
     if len(text) > _LONGEST_NOTES:
         text = text[: _LONGEST_NOTES - 1] + "…"
     all_notes = "; ".join(part for part in (text, known) if part)

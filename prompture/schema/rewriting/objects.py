@@ -32,9 +32,11 @@ def obj(c: Compilation, alt: Alt, spot: Spot) -> Node:
     if shape.rest is None and not c.exact and (shape.properties or shape.patterns):
         is_open = bool(shape.patterns)
     named = shape.properties or shape.required
+    # Without named properties a list of pairs is enough, and no extra field is needed.
     if is_open and not named:
         return _dict(c, alt, spot)
     node = record(c, alt, spot, is_open=is_open)
+    # Then values need not be walked at all, and raw JSON can be checked directly.
     if node.codec.is_plain() and all(part is SAME for part in node.codec.parts()):
         node.codec = SAME
     return node
@@ -131,6 +133,7 @@ def record(
     is_open = is_open or bool(spilt)
     c.properties += len(names) + is_open
     wires = _wire_names(c, list(names), spot)
+    # Anthropic takes only so many optional properties in all; the others become nullable.
     native = c.allowance.optionals([name for name in names if name not in required])
     fields, properties = [], {}
     for name, conj in names.items():
@@ -144,6 +147,7 @@ def record(
             c.change(
                 within, "literal", f"null stands as a string: {c.dialect.name} has no type for it"
             )
+        # Pydantic writes "T | None = None": absent means the same as null in fewer tokens and needs no union.
         skips = presence == "optional" and not c.exact and _defaults_to_null(conj)
         if skips:
             node.schema = without_null(c, node.schema)
@@ -171,7 +175,7 @@ def record(
 def _spill(
     c: Compilation, names: dict[str, Conj], spot: Spot
 ) -> tuple[dict[str, Conj], dict[str, Conj]]:
-    """The properties that are named, and those for which the root has no room."""
+    """Split off the properties that are too many for the root: (those kept, the others)."""
     most = c.trimming.fields
     if most is None or spot.depth or len(names) < most:
         return names, {}
@@ -196,6 +200,7 @@ def _others(
         return None, SAME if value is None else value.codec
     properties = schema["properties"]
     name = OTHERS
+    # A user may have named a property so.
     while name in properties or name in shape.properties:
         name += "_"
     typed = (shape.patterns or shape.rest) and not spilt
@@ -232,6 +237,7 @@ def _presence(
     if node.null and not c.exact:
         return node.schema, "either"
     c.change(spot, "optional", "may be left out; a list of none or one says which")
+    # Null is a value here, so it cannot mean "absent".
     schema: JSONObject = {"type": "array", "items": node.schema}
     if "maxItems" in c.dialect.words:
         schema["maxItems"] = 1

@@ -1,7 +1,7 @@
 """Objects: named properties, dicts of any keys, and tuples written as objects.
 
 Where every property is required, one that may be left out becomes nullable and null means absent. Where null is
-itself valid, or the dialect allows no more unions, it becomes a list of none or one. Keys that nobody named
+itself valid, or the dialect allows no more unions, it becomes a list of none or one. Undeclared keys
 travel as the text of a JSON object, or beside the others where the dialect has open objects. Names that the
 dialect refuses are changed.
 """
@@ -48,6 +48,7 @@ class Property:
     skips_null: bool = False
 
     def forward(self, value: JSONValue) -> JSONValue:
+        # A null here would come back as "absent", and what was refused would be valid.
         if self.presence == "null" and value is None and "null" not in self.kinds:
             return unfit(value, self.kinds, self.codec.restore)
         moved = self.codec.forward(value)
@@ -70,7 +71,7 @@ class Property:
         return alike and agree(self.codec, other.codec, seen)
 
     def agrees_with_rest(self, rest: ValueCodec, seen: Compared) -> bool:
-        """As :func:`.codec.agree`, with the codec of keys that nobody named."""
+        """As :func:`.codec.agree`, with the codec of undeclared keys."""
         return self.name == self.wire and not self._absence and agree(self.codec, rest, seen)
 
     @property
@@ -81,7 +82,7 @@ class Property:
 class RecordCodec(ValueCodec):
     """An object of named properties.
 
-    ``rest`` is the codec of keys that nobody named; they stand beside the named ones, or, where ``apart`` is
+    ``rest`` is the codec of undeclared keys; they stand beside the named ones, or, where ``apart`` is
     given, all together in the field of that name, ``rest`` then being the codec of the dict of them.
     """
 
@@ -162,6 +163,7 @@ class RecordCodec(ValueCodec):
                 others.update(self.others(item))
             else:
                 others[key] = self.rest.restore(item) if self.apart is None else item
+        # A named property wins over one of the same name in the field for the rest.
         for key, item in others.items():
             found.setdefault(key, item)
         return found
@@ -245,6 +247,7 @@ class DictAsPairs(ValueCodec):
             if not _is_pair(pair):
                 return value
             item = self.value.restore(pair[VALUE])
+            # Which of two unlike values is meant is not ours to choose: the check refuses a list where an object belongs.
             if pair[KEY] in found and not same(found[pair[KEY]], item):
                 return value
             found[pair[KEY]] = item
@@ -355,7 +358,7 @@ class TupleAsObject(ValueCodec):
             return unfit(value, _ARRAY, self.restore) if isinstance(value, dict) else value
         more = value[len(self.names) :]
         if more and self.rest is None:
-            return value  # too long, which the check says
+            return value  # too long, which the check reports
         named: JSONObject = dict(zip(self.names, value, strict=False))
         if self.rest is not None:
             named[self.rest] = more
@@ -363,6 +366,7 @@ class TupleAsObject(ValueCodec):
 
     def restore(self, value: JSONValue) -> JSONValue:
         """The list; a gap before a later item is null, for items keep their places."""
+        # An object with other keys is no tuple; the check reports it.
         known = self.record.by_wire.keys() | {self.record.apart}
         if not isinstance(value, dict) or not value.keys() <= known:
             return value

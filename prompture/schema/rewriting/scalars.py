@@ -63,6 +63,7 @@ def _refusal(c: Compilation, word: str, value: JSONValue) -> str | None:
         return f"{dialect.name} does not know this format"
     if word == "pattern" and not is_usable(value):
         return "it is no pattern that can be run safely"
+    # Strict modes compile patterns into grammars, which cannot look around; loose ones pass them on.
     if word == "pattern" and dialect.closed != "open" and looks_around(value):
         return f"{dialect.name} refuses lookaround and back-references"
     if word == "pattern" and dialect.plain_patterns and plain(value) is None:
@@ -105,12 +106,13 @@ def _labelled(c: Compilation, alt: Alt, spot: Spot) -> Node:
     """Values of a kind that has no enum: strings stand for them."""
     codec = ValueLabels(alt.values or [])
     labels = codec.labels()
-    if alt.kind != "null":  # in a union it becomes nullable; alone it is told by the record
+    if alt.kind != "null":  # in a union it becomes nullable; alone the record reports it
         c.change(
             spot,
             "literal",
             f"{alt.kind} values stand as strings of their JSON: {c.dialect.name} has no such enum",
         )
+    # The dialect takes no more enum values: JSON text, described.
     if not c.allowance.enum(labels):
         node = Node({"type": "string"}, TEXT, alt.kinds(), label=alt.kind)
         annotate(node.schema, None, [_one_of(labels), *alt.notes])

@@ -84,6 +84,7 @@ class UnionCodec(ValueCodec):
 
     def _misfit(self, value: JSONValue, tried: list[tuple[Branch, JSONValue]]) -> JSONValue:
         """What no branch takes: in a form that restores to it, or at least to what no branch takes either."""
+        # An invalid value must stay invalid after the way back, or the check would accept what was refused.
         for moved in (*(moved for _, moved in tried), value):
             if same(self.restore(moved), value):
                 return moved
@@ -119,6 +120,7 @@ class UnionCodec(ValueCodec):
         if self._table is None:
             self._table = self._by_kind()
         found = self._table.get(kind_of(value), [])
+        # Most unions are told apart by kind; validating is only for those that are not.
         if len(found) == 1:
             return found[0]
         for branch in found:
@@ -159,6 +161,7 @@ class UnionCodec(ValueCodec):
                     clash |= {i, j}
         if not clash:
             return []
+        # Once some are tagged, {"kind": ..., "value": ...} is taken: objects that look like it need a tag, too.
         clash |= self._like_tags(clash)
         taken: set[str] = set()
         for i in sorted(clash):
@@ -189,6 +192,7 @@ class UnionCodec(ValueCodec):
 def _tag(branch: Branch, label: str, *, const: bool, closing: JSONObject) -> None:
     inner = dict(branch.schema)
     tag: JSONObject = {"type": "string"} | ({"const": label} if const else {"enum": [label]})
+    # In place: the schema already stands in the anyOf, and maybe in others.
     branch.schema.clear()
     branch.schema.update(
         type="object",
@@ -210,6 +214,7 @@ def choose(c: Compilation, nodes: list[Node], spot: Spot, conj: Conj = ANYTHING)
     if not nodes:
         return c.never(spot)
     kinds: frozenset[str] = frozenset().union(*(node.kinds for node in nodes))
+    # OpenAPI 3.0, which the older Gemini API speaks, has no type null.
     if c.dialect.null == "nullable" and any(_is_null(node) for node in nodes):
         others = [node for node in nodes if not _is_null(node)]
         node = choose(c, others, spot, conj)
@@ -226,8 +231,10 @@ def choose(c: Compilation, nodes: list[Node], spot: Spot, conj: Conj = ANYTHING)
         "anyOf": _grouped([branch.schema for branch in branches], c.dialect.limits.branches)
     }
     null = any(node.null for node in nodes)
+    # Values are the same on both sides: nothing need be told apart.
     if all(branch.codec is SAME for branch in branches):
         return Node(schema, SAME, kinds, null=null, label="value", branches=branches)
+    # Every pair of branches is compared.
     if len(branches) > _MOST_APART:
         return c.text(
             conj, spot, why=f"{len(branches)} branches are too many to tell apart", kinds=kinds
