@@ -263,7 +263,7 @@ class Invalid(ExtractionError):
     """The answer does not satisfy the schema.
 
     Attributes:
-        problems: what is wrong, each with a JSON pointer (``prompture.schema.check.Problem``).
+        problems: what is wrong, each with a JSON pointer (``prompture.schema.problems.Problem``).
     """
 
     def __init__(

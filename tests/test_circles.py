@@ -42,12 +42,12 @@ def test_relative_imports_are_understood() -> None:
     module = house.Module(house.ROOT / "prompture" / "schema" / "partial" / "items.py")
     package = house.Module(house.ROOT / "prompture" / "schema" / "__init__.py")
     one, two, three = ast.parse(
-        "from .grammar import a\nfrom . import b\nfrom ..check import c"
+        "from .grammar import a\nfrom . import b\nfrom ..problems import c"
     ).body
     assert isinstance(one, ast.ImportFrom)
     assert isinstance(two, ast.ImportFrom)
     assert isinstance(three, ast.ImportFrom)
     assert house._absolute(one, module) == "prompture.schema.partial.grammar"
     assert house._absolute(two, module) == "prompture.schema.partial"
-    assert house._absolute(three, module) == "prompture.schema.check"
+    assert house._absolute(three, module) == "prompture.schema.problems"
     assert house._absolute(one, package) == "prompture.schema.grammar"

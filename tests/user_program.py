@@ -42,7 +42,7 @@ from prompture import (
 )
 from prompture.extraction.result import Attempt
 from prompture.money import Bill
-from prompture.schema.check import Problem
+from prompture.schema.problems import Problem
 
 
 class Receipt(BaseModel):

@@ -18,7 +18,7 @@ from prompture.drivers.provider import Features
 from prompture.errors import SchemaError
 from prompture.extraction.answer import ParsedAnswer, Rejected, read
 from prompture.extraction.strategy import Plan, plan, strategies
-from prompture.schema.check import InvalidValue
+from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import Source
 from prompture.types import Completion, Message, Request, Tool, ToolCall

@@ -17,7 +17,7 @@ from prompture.agents.tools import Approve, FunctionTool, ToolRetry
 from prompture.errors import BudgetExceeded, ToolFailed
 from prompture.media import file, image, media_type_of
 from prompture.money import Bill, Charge
-from prompture.schema.check import InvalidValue
+from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import Rewrite
 from prompture.types import Document, File, Image, Part, Text, ToolCall
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.exact_json import Doubtful, ExactDecoder
 from prompture.schema.key_check import check_keys, keys_of, validated
 from prompture.schema.known_keys import AllowedKeys
 from prompture.schema.partial import Path
+from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.repair import NotJSON, parse, read_exactly
 from prompture.schema.rewriting import Rewrite
 from prompture.schema.rewriting.codec import SAME, Deferred, ListCodec, ValueCodec

@@ -26,7 +26,7 @@ from prompture.extraction.strategy import Plan, json_only
 from prompture.flows.ask import Ask, D, Flow
 from prompture.flows.attempts import AttemptLog
 from prompture.flows.judge import advice, complaint, is_about_format, is_slip, status_of, stop_error
-from prompture.schema.check import InvalidValue, Problem
+from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.pydantic_errors import NO_CONTEXT
 from prompture.schema.source import Source
 from prompture.schema.source import source as make_source

@@ -31,10 +31,10 @@ from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astre
 from prompture.json_values import same
 from prompture.money import Bill
 from prompture.schema.candidates import DOUBTFUL, Candidate, FoundValues
-from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
 from prompture.schema.exact_json import to_json
 from prompture.schema.key_check import keys_of, validated
 from prompture.schema.partial import ItemScanner, PartialJSONError
+from prompture.schema.problems import PROBLEM_LIMIT, InvalidValue, Problem
 from prompture.schema.repair import NotJSON, choice, search
 from prompture.schema.source import Source
 from prompture.types import JSON, Completion, Delta, JSONValue

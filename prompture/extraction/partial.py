@@ -13,11 +13,11 @@ from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.ask import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astream, stream
-from prompture.schema.check import Problem
 from prompture.schema.exact_json import with_floats
 from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot
 from prompture.schema.partial_typed import PartialReader
 from prompture.schema.pointer import pointer, segments_of, value_at
+from prompture.schema.problems import Problem
 from prompture.schema.pydantic_errors import validator_problem
 from prompture.schema.source import Source
 from prompture.types import Completion, Delta, JSONValue

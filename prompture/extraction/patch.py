@@ -11,8 +11,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prompture.schema.check import PROBLEM_LIMIT, Problem
 from prompture.schema.pointer import referenced, segments_of
+from prompture.schema.problems import PROBLEM_LIMIT, Problem
 from prompture.types import JSON, JSONValue
 
 MOST_PARTS = 12

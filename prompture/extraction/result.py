@@ -12,8 +12,8 @@ from prompture.extraction.answer import UNREAD, Rejected
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import raw_text
 from prompture.money import Bill
-from prompture.schema.check import InvalidValue
 from prompture.schema.exact_json import with_floats
+from prompture.schema.problems import InvalidValue
 from prompture.schema.repair import NotJSON
 from prompture.schema.rewriting.notes import Change
 from prompture.schema.source import Source

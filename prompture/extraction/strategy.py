@@ -20,7 +20,7 @@ from prompture.errors import (
     UnsupportedError,
 )
 from prompture.extraction.inputs import Examples, check_strategy
-from prompture.schema.check import InvalidValue
+from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import Rewrite
 from prompture.schema.source import Source
 from prompture.types import JSON, Image, JSONValue, Message, Request, Tool

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prompture.errors import InvalidRequest, PromptureError, ProtocolError, Refused, Truncated
-from prompture.schema.check import Problem
+from prompture.schema.problems import Problem
 from prompture.types import Completion
 
 _COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})

@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prompture.schema.check import InvalidValue as InvalidValue
-    from prompture.schema.check import Problem as Problem
+    from prompture.schema.problems import InvalidValue as InvalidValue
+    from prompture.schema.problems import Problem as Problem
     from prompture.schema.repair import NotJSON as NotJSON
     from prompture.schema.repair import Parsed as Parsed
     from prompture.schema.repair import parse as parse

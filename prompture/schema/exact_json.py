@@ -21,8 +21,8 @@ from uuid import UUID, uuid4
 
 from prompture.copying import PicklableError
 from prompture.json_values import NAN_BECAME_NULL, UNLIKE, unlike_key
-from prompture.schema.check import InvalidValue, Problem
 from prompture.schema.pointer import Segment, pointer
+from prompture.schema.problems import InvalidValue, Problem
 from prompture.types import JSONValue
 
 DUPLICATES = "a key that came twice with one value"

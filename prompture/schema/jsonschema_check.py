@@ -18,8 +18,8 @@ from typing import Any
 
 from prompture.errors import SchemaError
 from prompture.json_values import DEPTH_LIMIT
-from prompture.schema.check import PROBLEM_LIMIT, InvalidValue, Problem
 from prompture.schema.exact_json import refuse_infinite_in, with_floats
+from prompture.schema.problems import PROBLEM_LIMIT, InvalidValue, Problem
 from prompture.schema.schema_check import understand
 from prompture.types import EXACT, JSON, JSONValue
 

@@ -15,10 +15,10 @@ from typing import Protocol
 
 from jsonschema.exceptions import ValidationError
 
-from prompture.schema.check import Problem, excerpt, kind_in_words
 from prompture.schema.formats import ADVICE, FORMATS
 from prompture.schema.patterns import matcher
 from prompture.schema.pointer import Segment, pointer
+from prompture.schema.problems import Problem, excerpt, kind_in_words
 from prompture.types import JSONValue
 
 _MEMBERS_SHOWN = 12

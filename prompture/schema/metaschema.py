@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from prompture.errors import SchemaError
-from prompture.schema.check import kind_in_words
 from prompture.schema.formats import FORMATS
+from prompture.schema.problems import kind_in_words
 from prompture.types import JSON, JSONValue
 
 Rule = Callable[[JSONValue], str]

@@ -16,14 +16,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prompture.schema.check import (
+from prompture.schema.pointer import Segment, pointer
+from prompture.schema.problems import (
     PROBLEM_LIMIT,
     InvalidValue,
     Problem,
     excerpt,
     kind_in_words,
 )
-from prompture.schema.pointer import Segment, pointer
 from prompture.types import JSON
 
 _MESSAGE_LENGTH = 300

@@ -23,7 +23,7 @@ from prompture.agents.signatures import describe
 from prompture.agents.tool_call import UnserializableResult, tool_content
 from prompture.agents.tools import FunctionTool, by_name, is_async, tool
 from prompture.errors import ConfigurationError
-from prompture.schema.check import InvalidValue
+from prompture.schema.problems import InvalidValue
 from prompture.types import Document, Image, Text, ToolCall
 
 PNG = b"\x89PNG\r\n\x1a\nrest"

@@ -13,7 +13,7 @@ import prompture
 from prompture import Completion, Usage
 from prompture.errors import Invalid
 from prompture.extraction.patch import patch_for
-from prompture.schema.check import Problem
+from prompture.schema.problems import Problem
 from prompture.schema.source import source
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 

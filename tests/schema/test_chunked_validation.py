@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from prompture.compat import schema_validator
 from prompture.schema import pydantic_check
-from prompture.schema.check import InvalidValue
+from prompture.schema.problems import InvalidValue
 from prompture.schema.pydantic_check import no_collection, yielding
 from prompture.schema.source import source
 

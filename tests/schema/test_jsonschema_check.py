@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 
 from prompture.errors import SchemaError
-from prompture.schema.check import PROBLEM_LIMIT, InvalidValue
 from prompture.schema.jsonschema_keywords import _divides, _frozen
+from prompture.schema.problems import PROBLEM_LIMIT, InvalidValue
 from prompture.schema.source import source
 
 DRAFT_4 = "http://json-schema.org/draft-04/schema#"

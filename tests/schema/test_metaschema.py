@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prompture.errors import SchemaError
-from prompture.schema.check import InvalidValue
+from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import rewrite
 from prompture.schema.source import source
 

@@ -30,10 +30,10 @@ from pydantic import (
 )
 
 from prompture.errors import SchemaError
-from prompture.schema.check import InvalidValue
 from prompture.schema.partial import PartialParser, Snapshot
 from prompture.schema.partial_typed import PLAIN, PartialReader
 from prompture.schema.partial_typed import reader as partial_typed_reader
+from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import source
 from tests.schema.strategies import pairs

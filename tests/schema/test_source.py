@@ -37,7 +37,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from prompture.errors import SchemaError
-from prompture.schema.check import InvalidValue
+from prompture.schema.problems import InvalidValue
 from prompture.schema.source import CACHE_SIZE, _Cache, source
 
 T = TypeVar("T")

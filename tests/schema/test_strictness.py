@@ -35,9 +35,9 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from prompture.errors import SchemaError
-from prompture.schema.check import InvalidValue
 from prompture.schema.partial import PartialParser
 from prompture.schema.partial_typed import PartialReader
+from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting.codec import SAME
 from prompture.schema.source import source
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from prompture.schema.check import InvalidValue, Problem, excerpt, kind_in_words
 from prompture.schema.pointer import pointer
+from prompture.schema.problems import InvalidValue, Problem, excerpt, kind_in_words
 
 
 @pytest.mark.parametrize(
