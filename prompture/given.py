@@ -388,8 +388,12 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
 }
 _NO_KEYS: JSON = {}
 _USUAL = {
-    **{"json_mode": False, "cache": False, "strict": True, "schema_name": "answer"},
-    **{"metadata": _NO_KEYS, "extra": _NO_KEYS},
+    "json_mode": False,
+    "cache": False,
+    "strict": True,
+    "schema_name": "answer",
+    "metadata": _NO_KEYS,
+    "extra": _NO_KEYS,
 }
 _PLAIN = tuple((name, _USUAL.get(name)) for name in _CHECKS)
 """Each field with the value that needs no look."""
