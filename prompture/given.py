@@ -387,14 +387,8 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "extra": extra,
 }
 _NO_KEYS: JSON = {}
-_USUAL = {
-    "json_mode": False,
-    "cache": False,
-    "strict": True,
-    "schema_name": "answer",
-    "metadata": _NO_KEYS,
-    "extra": _NO_KEYS,
-}
+_USUAL: JSON = {"json_mode": False, "cache": False, "strict": True, "schema_name": "answer"}
+_USUAL |= {"metadata": _NO_KEYS, "extra": _NO_KEYS}
 _PLAIN = tuple((name, _USUAL.get(name)) for name in _CHECKS)
 """Each field with the value that needs no look."""
 _values = operator.attrgetter(*_CHECKS)
