@@ -387,12 +387,7 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "extra": extra,
 }
 _NO_KEYS: JSON = {}
-_USUAL: dict[str, object] = {
-    "json_mode": False,
-    "cache": False,
-    "strict": True,
-    "schema_name": "answer",
-}
+_USUAL = dict[str, object](json_mode=False, cache=False, strict=True, schema_name="answer")
 _USUAL |= {"metadata": _NO_KEYS, "extra": _NO_KEYS}
 _PLAIN = tuple((name, _USUAL.get(name)) for name in _CHECKS)
 """Each field with the value that needs no look."""
