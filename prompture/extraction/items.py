@@ -41,6 +41,7 @@ from prompture.types import JSON, Completion, Delta, JSONValue
 
 T = TypeVar("T")
 OnError = Literal["raise", "skip", "collect"]
+_VALUE = re.compile(r"[\[{]\s*\"")
 _BRACKET = re.compile(r"[\[{]")
 
 
@@ -72,6 +73,7 @@ class _ItemListener(Generic[T]):
     def _begin(self) -> None:
         self._scanner = ItemScanner(self._how.path if self._how else (), expect="object")
         self._over = self._how is None
+        self._lead: list[str] | None = []
 
     def hear(self, delta: Delta) -> Iterable[Item[T]]:
         text, anew = self._piece(delta)
@@ -84,7 +86,20 @@ class _ItemListener(Generic[T]):
         except PartialJSONError:
             self._over = True
             return ()
+        if self._lead is not None and self._begins_late(self._lead, text):
+            self._over = True
+            return ()
         return self._items(found) if found else ()
+
+    def _begins_late(self, lead: list[str], text: str) -> bool:
+        """Whether a broken value stands before the one that is scanned, which may then be a part
+        of it: the whole is read at the end."""
+        lead.append(text)
+        start = self._scanner.span[0]
+        if start is None:
+            return False
+        self._lead = None
+        return bool(_VALUE.search("".join(lead)[:start]))
 
     def _items(self, found: Sequence[tuple[int, str]]) -> Iterable[Item[T]]:
         assert self._how is not None

@@ -348,3 +348,28 @@ def test_readings_of_a_slip_that_are_one_typed_list_are_one_list() -> None:
     found = list(prompture.extract_items(Priced, TEXT, model=scripted[0], **ways))
     whole = prompture.extract(list[Priced], TEXT, model=scripted[1], **ways)
     assert [item.value for item in found] == whole == [Priced(pair=(Decimal("99.99"), "a"))]
+
+
+class Order(BaseModel):
+    notes: dict[str, Any]
+    total: int = 0
+
+
+@pytest.mark.parametrize("chars", [1, 7, 1000])
+def test_a_list_inside_of_a_broken_value_is_not_the_list(chars: int) -> None:
+    """A stray quote before the first brace: the inner object with a key "items" begins as JSON."""
+    answer = '["{notes": {"allOf": [true], "items": [true, true]}, "total": 3}]'
+    model = ScriptedDriver([answer], features=Features(), chunk_chars=chars)
+    ways: Any = {"strategy": "prompt", "max_retries": 0}
+    found = [item.value for item in prompture.extract_items(Order, TEXT, model=model, **ways)]
+    assert found == [Order(notes={"allOf": [True], "items": [True, True]}, total=3)]
+
+
+def test_items_come_early_behind_a_footnote() -> None:
+    """A bracket in a sentence is no broken value: nothing waits for the end."""
+    answer = 'As in [1]: {"items": [{"pair": [1, "a"]}, {"pair": [2, "b"]}]}'
+    model = ScriptedDriver([answer], features=Features(), chunk_chars=1)
+    items = prompture.extract_items(Priced, TEXT, model=model, strategy="prompt", max_retries=0)
+    assert next(items).value.pair == (Decimal(1), "a")
+    assert items.attempts == ()
+    items.close()

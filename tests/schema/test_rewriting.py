@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from prompture.errors import SchemaError, UnsupportedError
 from prompture.json_values import same
 from prompture.schema import preflight, rewrite
+from prompture.schema.rewriting.alternatives import WORDS
 from prompture.schema.rewriting.dialects import DIALECTS, Dialect, Limits, dialect_named
 from prompture.schema.source import source
 from tests.schema.dialect_rules import RULES, broken, native
@@ -624,3 +625,9 @@ def there_and_back(
         else:
             assert not validator.is_valid(back)
         found.restore(value)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_a_dialect_takes_only_words_that_the_rewriting_knows(dialect: Dialect) -> None:
+    """A word that no kind of value has would be dropped without a sign."""
+    assert dialect.words <= {word for words in WORDS.values() for word in words}
