@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from prompture.agents.conversation import Conversation
-from prompture.agents.mcp import MCPServer
-from prompture.agents.run_record import (
+from prompture.agents.events import (
     AgentEvent,
     Context,
     Final,
@@ -21,6 +20,7 @@ from prompture.agents.run_record import (
     ToolFinished,
     ToolStarted,
 )
+from prompture.agents.mcp import MCPServer
 from prompture.cli.console import OK, code_of, echo
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import why

@@ -152,6 +152,13 @@ def run(app: click.Command) -> int:
         where = repr(exc.filename) if exc.filename else "stdout"
         echo(f"prompture: cannot write {where}: {why(exc)}", err=True)
         return CONFIGURATION
+    finally:
+        # What a full disk did not take is still in the buffer, and Python's own flush at exit
+        # would fail again: the exit code would be 120, whatever is returned here.
+        try:
+            sys.stdout.flush()
+        except (OSError, ValueError):
+            _drop_stdout()
 
 
 def _drop_stdout() -> None:

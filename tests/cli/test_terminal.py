@@ -176,6 +176,7 @@ def shell(line: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     """Run a line of bash in which ``$P`` is the command line."""
     python = f"{sys.executable} -m prompture"
     environment = {**os.environ, "P": python, "R": RECEIPT, "I": INVOICE, **env}
+    environment.pop("PYTHONUNBUFFERED", None)  # a user's stdout has a buffer
     return subprocess.run(["bash", "-c", line], env=environment, cwd=ROOT, capture_output=True)
 
 
