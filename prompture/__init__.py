@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from prompture import testing as testing
     from prompture.agents.agent import Agent as Agent
     from prompture.agents.conversation import Conversation as Conversation
+    from prompture.agents.events import Context as Context
     from prompture.agents.mcp import MCPServer as MCPServer
     from prompture.agents.run_record import AgentResult as AgentResult
-    from prompture.agents.run_record import Context as Context
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
@@ -148,7 +148,8 @@ _HOMES = {
     "prompture.agents.conversation": "Conversation",
     "prompture.agents.mcp": "MCPServer",
     "prompture.agents.tools": "FunctionTool ToolRetry tool",
-    "prompture.agents.run_record": "AgentResult Context",
+    "prompture.agents.run_record": "AgentResult",
+    "prompture.agents.events": "Context",
     "prompture.drivers.base": "AsyncDriver Driver",
     "prompture.drivers.openai_compatible": "AsyncOpenAICompatible OpenAICompatible",
     "prompture.drivers.classes": "async_driver_for driver_for",

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prompture.agents.agent import Agent as Agent
     from prompture.agents.conversation import Conversation as Conversation
+    from prompture.agents.events import AgentEvent as AgentEvent
+    from prompture.agents.events import Context as Context
+    from prompture.agents.events import Final as Final
+    from prompture.agents.events import ReasoningDelta as ReasoningDelta
+    from prompture.agents.events import StepFinished as StepFinished
+    from prompture.agents.events import TextDelta as TextDelta
+    from prompture.agents.events import ToolFinished as ToolFinished
+    from prompture.agents.events import ToolStarted as ToolStarted
     from prompture.agents.history import close_calls as close_calls
     from prompture.agents.mcp import MCPServer as MCPServer
-    from prompture.agents.run_record import AgentEvent as AgentEvent
     from prompture.agents.run_record import AgentResult as AgentResult
-    from prompture.agents.run_record import Context as Context
-    from prompture.agents.run_record import Final as Final
-    from prompture.agents.run_record import ReasoningDelta as ReasoningDelta
     from prompture.agents.run_record import Step as Step
-    from prompture.agents.run_record import StepFinished as StepFinished
-    from prompture.agents.run_record import TextDelta as TextDelta
-    from prompture.agents.run_record import ToolFinished as ToolFinished
-    from prompture.agents.run_record import ToolStarted as ToolStarted
     from prompture.agents.run_record import ToolUse as ToolUse
     from prompture.agents.run_record import Trace as Trace
     from prompture.agents.tools import FunctionTool as FunctionTool
@@ -35,8 +35,8 @@ _HOMES = {
     "history": "close_calls",
     "mcp": "MCPServer",
     "tools": "FunctionTool ToolRetry tool",
-    "run_record": "AgentResult Step ToolUse Trace Context AgentEvent Final ReasoningDelta StepFinished"
-    " TextDelta ToolFinished ToolStarted",
+    "events": "Context AgentEvent Final ReasoningDelta StepFinished TextDelta ToolFinished ToolStarted",
+    "run_record": "AgentResult Step ToolUse Trace",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeAlias, TypedDict, TypeVar, Unpack, overload
 from prompture import given
 from prompture.agents.async_runner import aiterate
 from prompture.agents.effects import AgentFlow
+from prompture.agents.events import AgentEvent, Final
 from prompture.agents.loop import RunLimits, RunSettings, agent_flow
-from prompture.agents.run_record import AgentEvent, AgentResult, Final
+from prompture.agents.run_record import AgentResult
 from prompture.agents.setup import Setup, set_up
 from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Approve, FunctionTool, Tools, by_name, tool
@@ -201,7 +202,7 @@ class Agent(Generic[T]):
     def stream(
         self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
     ) -> Iterator[AgentEvent]:
-        """Events as they happen (see ``prompture.agents.run_record``); the last is Final.
+        """Events as they happen (see ``prompture.agents.events``); the last is Final.
 
         Closing the iterator ends the run. Arguments, and what is raised: see ``run``.
         """

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
-from prompture.agents.run_record import AgentEvent, AgentResult, Final, ToolStarted, ToolUse
+from prompture.agents.events import AgentEvent, Final, ToolStarted
+from prompture.agents.run_record import AgentResult, ToolUse
 from prompture.agents.runner_common import (
     EventStream,
     RunningCall,

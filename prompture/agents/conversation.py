@@ -13,8 +13,9 @@ from prompture.agents import storage
 from prompture.agents.agent import Agent, Model, Prompt, RunOptions, user_turn
 from prompture.agents.async_runner import aiterate
 from prompture.agents.effects import AgentFlow, CallModel
+from prompture.agents.events import AgentEvent, Final
 from prompture.agents.history import drop_oldest, portable, transcript
-from prompture.agents.run_record import AgentEvent, AgentResult, Final, Trace
+from prompture.agents.run_record import AgentResult, Trace
 from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Tools
 from prompture.drivers.call import charge_of
@@ -256,7 +257,7 @@ class Conversation:
                 part.write(text)
                 part.flush()
                 os.replace(part.name, target)
-            except BaseException:
+            except BaseException:  # an interrupt, too, leaves no half of a file behind
                 os.unlink(part.name)
                 raise
 

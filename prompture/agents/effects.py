@@ -6,7 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from prompture.agents.run_record import StepFinished, ToolUse
+from prompture.agents.events import StepFinished
+from prompture.agents.run_record import ToolUse
 from prompture.agents.tool_call import PendingToolCall
 from prompture.drivers.meter import Meter
 from prompture.flows.ask import D, D_co

@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar
 
 from prompture import given
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
-from prompture.agents.run_record import AgentResult, OpenStep, RunRecord, Status, StepFinished
+from prompture.agents.events import StepFinished
+from prompture.agents.run_record import AgentResult, OpenStep, RunRecord, Status
 from prompture.agents.setup import B, FinalOutput, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.agents.tools import Approve

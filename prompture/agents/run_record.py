@@ -1,13 +1,12 @@
-"""What a run is described with: its record, its events, and the context that a tool is given.
+"""The record of a run while it goes on: its turns, steps, tool calls and charges.
 
-The record (turns, steps, tool calls, charges) grows while the run goes on. What a caller gets of it
-are a ``Trace`` (see ``prompture.traces``) or an ``AgentResult``.
+What a caller gets of it are a ``Trace`` (see ``prompture.traces``) or an ``AgentResult``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from prompture.errors import LimitExceeded, PromptureError
 from prompture.money import Bill, Charge
@@ -156,72 +155,3 @@ class RunRecord:
         error.trace = trace  # type: ignore[attr-defined]
         if isinstance(error, PromptureError) and (trace.bill or isinstance(error, LimitExceeded)):
             error.bill = trace.bill
-
-
-@dataclass(frozen=True, slots=True)
-class TextDelta:
-    """A piece of the model's text. With ``output=`` it may be a piece of JSON."""
-
-    text: str
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReasoningDelta:
-    """A piece of what the model thinks aloud."""
-
-    text: str
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class ToolStarted:
-    """A call is being run."""
-
-    call: ToolCall
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class ToolFinished:
-    """A call has ended, well or not. Those of one step come in the order in which they end."""
-
-    use: ToolUse
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class StepFinished:
-    """The model has answered and its tool calls have ended."""
-
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
-class Final(Generic[T]):
-    """The run is over."""
-
-    result: AgentResult[T]
-
-
-AgentEvent: TypeAlias = (
-    TextDelta | ReasoningDelta | ToolStarted | ToolFinished | StepFinished | Final[Any]
-)
-
-
-C = TypeVar("C")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context(Generic[C]):
-    """Given to a tool's parameter that is annotated ``Context`` or ``Context[YourType]``.
-
-    ``value`` is the ``context=`` of the agent or of the run. ``messages`` are the turns up to and
-    with the one that holds ``call``, ``bill`` what the run has cost by then.
-    """
-
-    value: C
-    call: ToolCall
-    step: int = 0
-    messages: tuple[Message, ...] = field(default=(), repr=False)
-    bill: Bill = field(default=Bill(), repr=False)

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
-from prompture.agents.run_record import Context
+from prompture.agents.events import Context
 from prompture.errors import ConfigurationError, SchemaError
 from prompture.schema.source import Source, source
 from prompture.schema.type_adapter import caller_names, pydantic_form

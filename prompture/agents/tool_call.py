@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from inspect import isasyncgen, isgenerator
 from typing import Any
 
-from prompture.agents.run_record import Context, OpenStep, RunRecord, Status, ToolUse
+from prompture.agents.events import Context
+from prompture.agents.run_record import OpenStep, RunRecord, Status, ToolUse
 from prompture.agents.setup import Setup
 from prompture.agents.tools import Approve, FunctionTool, ToolRetry
 from prompture.errors import BudgetExceeded, ToolFailed

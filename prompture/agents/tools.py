@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, Unpack, get_args, overload
 
 from prompture import given
-from prompture.agents.run_record import Context
+from prompture.agents.events import Context
 from prompture.agents.signatures import Signature, schema_of_function
 from prompture.errors import ConfigurationError
 from prompture.schema.source import safe_name

@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator
 import prompture
 from prompture.agents import tool_call
 from prompture.agents.agent import Agent
-from prompture.agents.run_record import (
+from prompture.agents.events import (
     Context,
     Final,
     ReasoningDelta,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from prompture.agents import storage
 from prompture.agents.conversation import Conversation
+from prompture.agents.events import Final, TextDelta
 from prompture.agents.history import (
     TRANSCRIPT_CHARS,
     drop_oldest,
@@ -23,7 +24,6 @@ from prompture.agents.history import (
     size,
     transcript,
 )
-from prompture.agents.run_record import Final, TextDelta
 from prompture.agents.storage import SavedConversation
 from prompture.catalog import Rates
 from prompture.drivers.meter import Meter

@@ -15,8 +15,8 @@ import pytest
 
 from prompture import Agent, Conversation, tool
 from prompture.agents.agent import AgentOptions, RequestOptions, RunOptions
+from prompture.agents.events import Final, ToolFinished, ToolStarted
 from prompture.agents.mcp import MCPServer
-from prompture.agents.run_record import Final, ToolFinished, ToolStarted
 from prompture.errors import ConfigurationError, SchemaError
 from prompture.testing import ScriptedDriver
 from prompture.types import ToolCall, user

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from prompture.agents.agent import Agent
 from prompture.agents.conversation import Conversation
-from prompture.agents.run_record import Final, TextDelta, ToolFinished, ToolStarted
+from prompture.agents.events import Final, TextDelta, ToolFinished, ToolStarted
 from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.provider import Features

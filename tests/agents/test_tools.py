@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from prompture.agents import tool_call
-from prompture.agents.run_record import Context
+from prompture.agents.events import Context
 from prompture.agents.signatures import describe
 from prompture.agents.tool_call import UnserializableResult, tool_content
 from prompture.agents.tools import FunctionTool, by_name, is_async, tool
