@@ -13,16 +13,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from genai_prices.types import ModelPrice
-from genai_prices.types import Usage as PeerUsage
-
 from prompture.catalog import Entry, Rates
 from prompture.drivers import registry
 from prompture.drivers.cost import entry_of
 from prompture.money import Cost
 from prompture.types import Completion, Usage
 from tests import playback
-from tests.catalog.test_recorded_costs import by_hand, raw_catalogue
+from tests.catalog.test_recorded_costs import by_genai_prices, by_hand, raw_catalogue
 from tests.recordings import cases
 
 TOLERANCE = Fraction(1, 10**9)
@@ -80,30 +77,9 @@ def as_listed(rates: Rates) -> dict[str, Any]:
 
 
 def peer(one: PricedCall) -> Fraction | None:
-    """The price by genai-prices, None where it lacks the bucket or refuses the usage."""
+    """``by_genai_prices`` of the call."""
     assert one.entry is not None and one.entry.rates is not None
-    rates, usage = one.entry.rates, one.usage
-    overlap = usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens
-    lives = any(life != "5m" for life in usage.cache_writes)
-    audio = usage.input_audio_tokens or usage.output_audio_tokens
-    if overlap or lives or audio or rates.tiers or rates.reasoning is not None:
-        return None
-    reads = rates.cache_read if rates.cache_read is not None else rates.input
-    writes = rates.cache_write if rates.cache_write is not None else rates.input
-    price = ModelPrice(
-        input_mtok=rates.input,
-        output_mtok=rates.output,
-        cache_read_mtok=reads,
-        cache_write_mtok=writes,
-    ).calc_price(
-        PeerUsage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-        )
-    )
-    return Fraction(price["total_price"])
+    return by_genai_prices(one.entry.rates, one.usage)
 
 
 def verdict(one: PricedCall) -> str:
