@@ -93,7 +93,7 @@ class Driver(SyncGenerate, SyncProbes, BaseDriver):
         call = Call(self, request)
         try:
             return call.decoded(self._transport.run(call.exchange()))
-        except BaseException as exc:
+        except BaseException as exc:  # whatever ended the call, its cost is settled
             call.settling().settle(exc)
             raise
 
@@ -177,7 +177,7 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, BaseDriver):
             response = await self._transport.run(call.exchange())
             if not call.blocks and len(response.body) <= LARGE_CHARS:
                 return call.decoded(response)
-        except BaseException as exc:
+        except BaseException as exc:  # whatever ended the call, its cost is settled
             await call.settling().asettle(exc)
             raise
         # The thread settles what fails in it.
