@@ -28,6 +28,7 @@ from prompture.drivers.cost import (
     stated_usage,
 )
 from prompture.drivers.ratelimit_headers import rate_limits
+from prompture.drivers.routes import Visit
 from prompture.drivers.settling import Settling, StreamTry
 from prompture.errors import (
     BudgetExceeded,
@@ -68,6 +69,7 @@ class Call:
         self._lowered: int | None = None
         self._streamed = stream
         self._meters = meter.Watching()
+        self._visit = Visit(driver.route)
         self.started, self.at = time.perf_counter(), time.time()
         self.request = request
         try:
@@ -167,6 +169,7 @@ class Call:
             on_retry=self._to_note,
             made=len(self.tries),
             within=self._error_within,
+            gate=self._visit,
         )
         return response
 
@@ -232,12 +235,14 @@ class Call:
         ``tries`` is the one counter of attempts, wherever they failed."""
         made = len(self.tries) + 1
         wait = self.driver.retry.delay(made, error)
-        if wait is None:
+        if wait is None or not self._visit.may_retry(error):
             tried(error, made)
+            return None
         return wait
 
     def note_try(self, error: PromptureError) -> None:
         """Put a failed try, which another will follow, on the bill."""
+        self._visit.leave(error)
         charge = self._charge_of(error)
         self.tries.append(charge)
         try:
@@ -249,6 +254,7 @@ class Call:
     def finished(self, completion: Completion, response: HTTPResponse | None) -> Completion:
         """Price the completion, tell hooks and meters, and hand it over."""
         driver = self.driver
+        self._visit.leave(None)
         # A model in this process is its own master: what it counts is so.
         usage = completion.usage if response is None else believed(completion)
         asked, headers = self.request.model, response.headers if response else {}
@@ -291,6 +297,7 @@ class Call:
 
     def cancelled(self, partial: Completion) -> None:
         """The caller left a stream in its middle: what came by then is on the bill."""
+        self._visit.leave(GeneratorExit())
         self._settle_quietly(self._charge(partial, status="cancelled"))
 
     def failed(self, error: PromptureError) -> None:
@@ -299,6 +306,7 @@ class Call:
         if self._over:
             return
         self._over = True
+        self._visit.leave(error)
         if (held := error.partial) is not None and held.request_id:
             error.partial = replace(held, request_id=self._known_id(held.request_id))
         charge = self._paid() or self._charge_of(error)
@@ -316,6 +324,7 @@ class Call:
     def abandoned(self, cause: BaseException) -> None:
         """Something that is no error of ours ended the call (a cancelled task, a bug). It
         carries the bill, where it takes an attribute."""
+        self._visit.leave(cause)
         cost = LOCAL if self.driver.provider.local else UNANSWERED
         charge = self._paid() or self._charge(Completion(), status="cancelled", cost=cost)
         with suppress(AttributeError):

@@ -28,6 +28,7 @@ from prompture.wire.retry import Retry
 if TYPE_CHECKING:
     from prompture.catalog.models import Entry
     from prompture.drivers.hooks import Hooks
+    from prompture.drivers.routes import Route
 
 T = TypeVar("T")
 E = TypeVar("E", bound=PromptureError)
@@ -70,6 +71,7 @@ _REMADE = frozenset(
         "_loaded",
         "_closed",
         "_closed_in",
+        "route",
     }
 )
 """What a driver has besides its settings."""
@@ -180,6 +182,13 @@ class BaseDriver:
     def name(self) -> str:
         """``"provider/model"``."""
         return f"{self.provider.name}/{self.model}"
+
+    @cached_property
+    def route(self) -> Route:
+        """What this process knows of the endpoint: shared with the drivers that call it, too."""
+        from prompture.drivers.routes import route_of
+
+        return route_of(self.provider.name, self.endpoint)
 
     @cached_property
     def features(self) -> Features:

@@ -7,9 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Protocol
 
-from prompture import given
-from prompture.errors import Overloaded, PromptureError, ProviderError, TransportError
+from prompture import forks, given
+from prompture.errors import (
+    ConnectTimeout,
+    Overloaded,
+    PromptureError,
+    ProviderError,
+    ReadTimeout,
+    TransportError,
+)
 from prompture.given import number
 from prompture.wire import deadline
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work
@@ -66,6 +74,58 @@ def tried(error: PromptureError, attempts: int) -> PromptureError:
     return error
 
 
+class RetryQuota:
+    """How many retries an endpoint is given, over all calls: an outage must not multiply them.
+
+    A retry takes ``cost`` out of ``capacity``, after a timeout ``timeout_cost``; an answer gives
+    ``refund`` back. With nothing left, calls fail at their first try.
+    """
+
+    def __init__(
+        self,
+        capacity: float = 500,
+        *,
+        cost: float = 5,
+        timeout_cost: float = 10,
+        refund: float = 1,
+    ) -> None:
+        settings = {"capacity": capacity, "cost": cost, "timeout_cost": timeout_cost}
+        for name, value in {**settings, "refund": refund}.items():
+            given.number(value, f"RetryQuota.{name}", least=0, wanted="a number from 0 on")
+        self.capacity, self.cost = capacity, cost
+        self.timeout_cost, self.refund = timeout_cost, refund
+        self._left = capacity
+        self._lock = forks.fork_lock()
+
+    @property
+    def left(self) -> float:
+        return self._left
+
+    def take(self, error: PromptureError) -> bool:
+        """Take what a retry after this error costs; False where that much is not left."""
+        is_timeout = isinstance(error, (ConnectTimeout, ReadTimeout))
+        cost = self.timeout_cost if is_timeout else self.cost
+        with self._lock:
+            if self._left < cost:
+                return False
+            self._left -= cost
+            return True
+
+    def succeeded(self) -> None:
+        """An answer came."""
+        # Without the lock where there is nothing to give back: that is nearly every call.
+        if self._left < self.capacity:
+            with self._lock:
+                self._left = min(self.capacity, self._left + self.refund)
+
+
+class Gate(Protocol):
+    """What stands between a call and its endpoint. See ``drivers.routes.Visit``."""
+
+    def enter(self) -> Exchange[None] | None: ...
+    def may_retry(self, error: PromptureError) -> bool: ...
+
+
 def send(
     request: HTTPRequest,
     read_error: Callable[[HTTPResponse], ProviderError],
@@ -74,16 +134,19 @@ def send(
     on_retry: Callable[[PromptureError], Work | None] | None = None,
     made: int = 0,
     within: Callable[[HTTPResponse], ProviderError | None] | None = None,
+    gate: Gate | None = None,
 ) -> Exchange[HTTPResponse]:
     """Send ``request`` until it succeeds or ``retry`` gives up; return the good response.
 
     ``on_retry`` is called with each error that another try follows; it may return work to be
     done first. ``made`` tries came before. ``within`` finds an error in a good response, which is
-    tried again like any other.
+    tried again like any other. ``gate`` is entered before each try, and asked before each retry.
     """
     attempt = made
     while True:
         attempt += 1
+        if gate and (entry := gate.enter()) is not None:
+            yield from entry
         error: ProviderError | TransportError
         try:
             response = yield request
@@ -98,7 +161,7 @@ def send(
         except TransportError as exc:
             error = exc
         delay = retry.delay(attempt, error)
-        if delay is None:
+        if delay is None or (gate and not gate.may_retry(error)):
             raise tried(error, attempt)
         if on_retry and (work := on_retry(error)):
             yield work
