@@ -6,6 +6,8 @@ from prompture import OpenAIDriver
 from prompture.errors import ConfigurationError, ReadTimeout, ServerError
 from prompture.wire.retry import RetryQuota
 
+DOWN = ServerError("down", provider="openai", status=500)
+
 
 def test_drivers_of_one_endpoint_and_key_share_a_route():
     one = OpenAIDriver("gpt-4o", api_key="a", base_url="http://127.0.0.1:9/v1")
@@ -18,15 +20,15 @@ def test_drivers_of_one_endpoint_and_key_share_a_route():
 
 def test_a_quota_of_retries_is_used_up_and_given_back_by_answers():
     quota = RetryQuota(20, cost=5, timeout_cost=10, refund=2)
-    assert quota.take(ServerError("down", status=500))
+    assert quota.take(DOWN)
     assert quota.take(ReadTimeout("silent"))
-    assert quota.take(ServerError("down", status=500))
-    assert not quota.take(ServerError("down", status=500))
+    assert quota.take(DOWN)
+    assert not quota.take(DOWN)
     for _ in range(3):
         quota.succeeded()
     assert quota.left == 6
     assert not quota.take(ReadTimeout("silent"))
-    assert quota.take(ServerError("down", status=500))
+    assert quota.take(DOWN)
     for _ in range(100):
         quota.succeeded()
     assert quota.left == 20
