@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from types import ModuleType
 
 import pytest
@@ -14,6 +16,18 @@ import prompture
 @pytest.mark.parametrize("name", prompture.__all__)
 def test_a_public_name_is_there(name: str) -> None:
     assert getattr(prompture, name) is not None
+
+
+def test_each_module_has_what_it_exports() -> None:
+    names = [m.name for m in walk_packages(prompture.__path__, "prompture.")]
+    modules = [import_module(name) for name in names if not name.endswith("__main__")]
+    missing = [
+        f"{module.__name__}.{name}"
+        for module in modules
+        for name in getattr(module, "__all__", ())
+        if getattr(module, name, None) is None
+    ]
+    assert missing == []
 
 
 def test_dir_shows_them_and_others_are_refused() -> None:

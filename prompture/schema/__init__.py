@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from prompture.schema.source import Source as Source
 
 _HOMES = {
-    "InvalidValue": "check",
-    "Problem": "check",
+    "InvalidValue": "problems",
+    "Problem": "problems",
     "NotJSON": "repair",
     "Parsed": "repair",
     "parse": "repair",
