@@ -155,6 +155,16 @@ FORMS: list[tuple[Any, str, str | None, str]] = [
     ("2024-05-03T14:05:30", "3 May 2024 14:05:31", None, ""),
     ("2024-05-03T14:05:30", "3 May 2024 14:05", None, ""),
     ("2024-05-03T00:00:00", "3 May 2024", "3 May 2024", "normalised"),
+    ("2024-05-03T14:05", "2024-05-03 14:05", "2024-05-03 14:05", "normalised"),
+    ("3 May 2024", "on 2024-05-03", "2024-05-03", "normalised"),
+    # A time belongs to one date: that before it, or that of its line.
+    ("2024-01-06T10:00", "2024-01-05 10:00, 2024-01-06 11:00", None, ""),
+    ("2024-01-06T11:00", "2024-01-05 10:00, 2024-01-06 11:00", "2024-01-06 11:00", "normalised"),
+    ("2024-01-05T12:00", "5 Jan 2024 10:00 to 12:00, 6 Jan 2024", "5 Jan 2024 10:00 to 12:00", "normalised"),
+    ("2024-01-06T12:00", "5 Jan 2024 10:00 to 12:00, 6 Jan 2024", None, ""),
+    ("2024-01-05T10:00", "5.1.2024\n10:00", "5.1.2024\n10:00", "normalised"),
+    ("2024-01-06T11:00", "10:00 5.1.2024\n11:00 6.1.2024", "11:00 6.1.2024", "normalised"),
+    ("2024-01-05T11:00", "10:00 5.1.2024, 11:00 6.1.2024", None, ""),
     ("14:05:00", "午後2時5分", "午後2時5分", "normalised"),
     # Words with digits are exact.
     ("INV-2024-0918", "No INV-2024-0917", None, ""),
@@ -395,6 +405,14 @@ def test_the_corpus_is_grounded_and_false_values_are_not(
 )
 def test_digits_of_a_code_are_no_figure(value: str, text: str, found: bool) -> None:
     assert bool(ground(value, text)) is found
+
+
+@pytest.mark.parametrize("value", ["12", 12])
+def test_digits_behind_letters_are_not_exact(value: str | int) -> None:
+    (there,) = ground(value, "Size S12 only")[""]
+    assert (there.kind, there.score) == ("normalised", 0.7)
+    assert ground(value, "S12, and 12 of it")[""][0].start == 9
+    assert first(value, "EUR12 a month") == ("12", "exact")
 
 
 class Counted(dict[Any, Any]):

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from prompture.compat import cached_property
 from prompture.rules.dates import day_first, find_dates, find_months, find_times
 from prompture.rules.numbers import (
-    CURRENCY,
     currency_code,
     decimal_mark,
     plain_digits,
@@ -22,10 +22,6 @@ from prompture.types import Span
 
 _FIGURE = re.compile(r"(?<!\d)(?<!\d[.,])(?:[.,](?=\d\d))?\d+(?:[.,'\u00a0\u202f\u2009]\d+)*")
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)(?! \d)")
-_TEXT_NUMBER = re.compile(
-    r"(?P<open>\()?\s?(?P<before>[^\s\d.,+(-]{1,4})?\s?(?P<sign>[+-])?\s?"
-    r"(?P<body>\d[\d.,' ]{0,40})\s?(?P<after>[^\s\d.,+()-]{1,4})?(?P<close>\))?\Z"
-)
 _SCALES = {
     3: "thousand tsd tausend mille mila mil k тыс тысяч 千",
     4: "万 萬 만",
@@ -79,7 +75,8 @@ class Figures:
                 spans = index.setdefault(value, [])
                 # Both patterns may find one number; its places come in the text's order.
                 if len(spans) < _MOST and not any(s.start == at for s in spans[-4:]):
-                    kind = "exact" if self._printed[at:stop] == str(value) else "normalised"
+                    is_exact = self._printed[at:stop] == str(value) and not is_glued(self._text, at)
+                    kind = "exact" if is_exact else "normalised"
                     spans.append(Span(at, stop, kind, score))
         for spans in index.values():
             spans.sort(key=lambda span: span.start)
@@ -140,9 +137,8 @@ class Figures:
             return 0.7 if tied == 1 and self._is_pair(start, end) else self._within(start, end)
         if text[end : end + 1].isalpha() and text[end + 1 : end + 2].isdigit():
             return 0.0
-        if before[-1:].isalpha() and before[-1:].isascii():
-            word = _CODE_BEFORE.search(text[max(0, start - 12) : start])
-            return 1.0 if word and currency_code(word.group()) else 0.7
+        if is_glued(text, start):
+            return 0.7
         if before[-1:] in ("-", "/", "_", "#") and before[:1].isalpha():
             return 0.7
         return 1.0
@@ -161,6 +157,18 @@ class Figures:
 _TIES = ("-", "/", ":", "\u2013")
 _TIE = re.compile(r"[-/:\u2013]")
 _TIED_RUN = re.compile(r"[\d.,]+(?:[-/:\u2013][\d.,]+)+")
+
+
+def is_glued(text: str, start: int) -> bool:
+    """Whether digits stand right behind letters that are no currency's: S12, v2, but not EUR12.
+
+    They may be a part of a code, so what is found there is never exact.
+    """
+    before = text[start - 1 : start]
+    if not (before.isalpha() and before.isascii()):
+        return False
+    word = _CODE_BEFORE.search(text[max(0, start - 12) : start])
+    return not (word and currency_code(word.group()))
 
 
 def _signed(text: str, start: int, end: int) -> tuple[int, int, int]:
@@ -183,62 +191,6 @@ def _key_of(body: str) -> str:
 
 def _key(number: Decimal) -> str:
     return "".join(map(str, number.as_tuple().digits)).strip("0") or "0"
-
-
-def number_of(value: int | float) -> Decimal | None:
-    """A JSON number as the decimal that it is printed as; None for what is no number."""
-    if isinstance(value, int):
-        return Decimal(value)
-    return Decimal(f"{value:.15g}") if math.isfinite(value) else None
-
-
-def number_in(words: str) -> tuple[Decimal, str, int] | None:
-    """The number that a string is, its currency code or unit ("" for none), and its decimal
-    places; None for any other string, codes with leading zeros among them."""
-    found = _TEXT_NUMBER.match(plain_digits(words))
-    if found is None:
-        return None
-    body = found["body"].strip()
-    if len(body) > 1 and body[0] == "0" and body[1].isdigit():
-        return None
-    try:
-        plain = re.fullmatch(r"\d+(?:\.\d+)?", body)
-        value = Decimal(body) if plain else read_decimal(body)
-    except InvalidOperation:
-        return None
-    if value is None:
-        return None
-    unit = found["before"] or found["after"] or ""
-    if (found["before"] and found["after"]) or (unit and not _unit(unit)):
-        return None
-    negative = found["sign"] == "-" or bool(found["open"] and found["close"])
-    exponent = value.as_tuple().exponent
-    places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return -value if negative else value, _unit(unit), places
-
-
-def _unit(words: str) -> str:
-    if words in ("%", "٪", "％"):
-        return "%"
-    if words == "円":
-        return "JPY"
-    return currency_code(words) or ""
-
-
-def beside(text: str, span: Span, unit: str) -> Span | None:
-    """The span with the currency or percent sign that stands at it; None where that is not
-    there."""
-    after = re.compile(r"\s?(%|٪|％|円|[^\W\d_]{2,3}(?![^\W\d_])|[^\w\s.,;:]{1,3})").match(
-        text, span.end
-    )
-    if after and _unit(after[1]) == unit:
-        return Span(span.start, after.end(), "normalised", span.score)
-    head = text[max(0, span.start - 5) : span.start].rstrip()
-    for mark in CURRENCY.finditer(head):
-        if mark.end() == len(head) and _unit(mark.group()) == unit:
-            start = max(0, span.start - 5) + mark.start()
-            return Span(start, span.end, "normalised", span.score)
-    return None
 
 
 _DATE = re.compile(
@@ -271,7 +223,8 @@ class Moments:
         if found := _TIME.match(words):
             return self._at(int(found[1]), int(found[2]), found[3])
         if 6 <= len(words) <= 40 and (day := _only_date(words)):
-            return self._dates.get(day.isoformat(), ())
+            spans = self._dates.get(day.isoformat(), ())
+            return tuple(_as_read(s, s.start, s.end) for s in spans)
         return ()
 
     def _at(self, hour: int, minute: int, second: str | None) -> tuple[Span, ...]:
@@ -284,16 +237,19 @@ class Moments:
 
     def _with_time(self, spans: tuple[Span, ...], found: re.Match[str]) -> tuple[Span, ...]:
         times = self._at(int(found[2]), int(found[3]), found[4])
+        by_date: dict[tuple[int, int], list[Span]] = {}
+        for at in times:
+            if at.start in self._owners:
+                by_date.setdefault(self._owners[at.start], []).append(at)
         both = tuple(
-            Span(min(day.start, at.start), max(day.end, at.end), day.kind, day.score)
+            _as_read(day, min(day.start, at.start), max(day.end, at.end))
             for day in spans
-            for at in times
-            if 0 <= at.start - day.end <= _NEAR or 0 <= day.start - at.end <= _NEAR
+            for at in by_date.get(self._stretch(day), ())
         )
         is_midnight = not (int(found[2]) or int(found[3]) or int(found[4] or 0))
         if both or not is_midnight:
             return both
-        return tuple(Span(s.start, s.end, s.kind, min(s.score, 0.9)) for s in spans)
+        return tuple(Span(s.start, s.end, "normalised", min(s.score, 0.9)) for s in spans)
 
     @cached_property
     def _dates(self) -> dict[str, tuple[Span, ...]]:
@@ -323,6 +279,50 @@ class Moments:
         }
 
     @cached_property
+    def _stretches(self) -> list[tuple[int, int]]:
+        """Where dates stand, in order. Readings of one place that overlap are one stretch."""
+        found: list[tuple[int, int]] = []
+        for start, end in sorted((s.start, s.end) for one in self._dates.values() for s in one):
+            if found and start < found[-1][1]:
+                found[-1] = (found[-1][0], max(end, found[-1][1]))
+            else:
+                found.append((start, end))
+        return found
+
+    def _stretch(self, day: Span) -> tuple[int, int]:
+        return self._stretches[bisect_right(self._stretches, (day.start, day.end)) - 1]
+
+    @cached_property
+    def _owners(self) -> dict[int, tuple[int, int]]:
+        """The date that each time belongs to, by the time's start.
+
+        One at most, or the time of one row would be found at the date of the next.
+        """
+        times = sorted((s.start, s.end) for spans in self._times.values() for s in spans)
+        owners: dict[int, tuple[int, int]] = {}
+        led: tuple[int, int] | None = None  # the last date that stands behind its time
+        for time in times:
+            after = bisect_right(self._stretches, time)
+            beside = self._stretches[max(0, after - 1) : after + 1]
+            near = [day for day in beside if _apart(day, time) <= _NEAR]
+            if not near:
+                continue
+            first, last = near[0], near[-1]
+            if first == last:
+                owner = first
+            elif first == led or self._on_new_line(first, time) > self._on_new_line(time, last):
+                owner = last
+            else:  # a time between two dates mostly follows its own
+                owner = first
+            owners[time[0]] = owner
+            if owner[0] > time[0]:
+                led = owner
+        return owners
+
+    def _on_new_line(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
+        return "\n" in self._text[one[1] : other[0]]
+
+    @cached_property
     def _months(self) -> dict[str, tuple[Span, ...]]:
         index: dict[str, tuple[Span, ...]] = {}
         for year, month, start, end in find_months(_one_line(self._text)):
@@ -338,6 +338,18 @@ class Moments:
             key = (printed.value.hour, printed.value.minute, second)
             index.setdefault(key, []).append(Span(printed.start, printed.end, "normalised", 0.9))
         return {key: tuple(spans) for key, spans in index.items()}
+
+
+def _as_read(day: Span, start: int, end: int) -> Span:
+    """The place of a value that is printed otherwise than it is given, even where its date is not."""
+    return Span(start, end, "normalised", min(day.score, 0.95))
+
+
+def _apart(one: tuple[int, int], other: tuple[int, int]) -> float:
+    """The characters between two places; infinite for places that overlap."""
+    if one[1] <= other[0]:
+        return other[0] - one[1]
+    return one[0] - other[1] if other[1] <= one[0] else math.inf
 
 
 def _one_line(text: str) -> str:
