@@ -18,7 +18,7 @@ from prompture.agents.history import drop_oldest, portable, transcript
 from prompture.agents.run_record import AgentResult, Trace
 from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Tools
-from prompture.drivers.call import charge_of
+from prompture.drivers.cost import charge_of
 from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
 from prompture.extraction.model_drivers import check_one, makers
 from prompture.given import half_made

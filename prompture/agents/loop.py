@@ -19,7 +19,7 @@ from prompture.agents.setup import B, FinalOutput, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.agents.tools import Approve
 from prompture.codecs.prompted import prompted_request, read_calls
-from prompture.drivers.call import charge_of
+from prompture.drivers.cost import charge_of
 from prompture.drivers.meter import Meter
 from prompture.errors import (
     CallLimitExceeded,

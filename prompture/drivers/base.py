@@ -106,18 +106,23 @@ class Driver(SyncGenerate, SyncProbes, BaseDriver):
         self._require_open()
         self.require("streaming")
         call = Call(self, request, stream=True)
-        while True:
-            decoder = call.decoder()
-            with call.trying(decoder) as attempt:
-                attempt.response = response = self._transport.run(call.exchange())
-                for chunk in response.chunks or ():
-                    for delta in decoder.feed(chunk):
-                        attempt.emitted = True
-                        yield call.delta(delta)
-                done = call.finished(decoder.close(), response)
-            if attempt.delay is None:
-                break
-            time.sleep(attempt.delay)
+        try:
+            while True:
+                decoder = call.decoder()
+                with call.trying(decoder) as attempt:
+                    attempt.response = response = self._transport.run(call.exchange())
+                    for chunk in response.chunks or ():
+                        for delta in decoder.feed(chunk):
+                            attempt.emitted = True
+                            yield call.delta(delta)
+                    done = call.finished(decoder.close(), response)
+                if attempt.delay is None:
+                    break
+                time.sleep(attempt.delay)
+        except BaseException as exc:  # left between two tries; a try settles what it sent
+            if not call.in_flight:
+                call.settling().settle(exc)
+            raise
         yield done
 
     def _run(self, exchange: Exchange[T]) -> T:
@@ -192,22 +197,27 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, BaseDriver):
         self._require_open()
         self.require("streaming")
         call = await _call(self, request, stream=True)
-        while True:
-            decoder = call.decoder()
-            async with call.trying(decoder) as attempt:
-                attempt.response = response = await self._transport.run(call.exchange())
-                async for chunk in response.achunks or _none():
-                    for delta in decoder.feed(chunk):
-                        attempt.emitted = True
-                        yield call.delta(delta)
-                whole = decoder.close()
-                if call.blocks:
-                    done = await attempt.finish_in_thread(call.finished, whole, response)
-                else:
-                    done = call.finished(whole, response)
-            if attempt.delay is None:
-                break
-            await asyncio.sleep(attempt.delay)
+        try:
+            while True:
+                decoder = call.decoder()
+                async with call.trying(decoder) as attempt:
+                    attempt.response = response = await self._transport.run(call.exchange())
+                    async for chunk in response.achunks or _none():
+                        for delta in decoder.feed(chunk):
+                            attempt.emitted = True
+                            yield call.delta(delta)
+                    whole = decoder.close()
+                    if call.blocks:
+                        done = await attempt.finish_in_thread(call.finished, whole, response)
+                    else:
+                        done = call.finished(whole, response)
+                if attempt.delay is None:
+                    break
+                await asyncio.sleep(attempt.delay)
+        except BaseException as exc:  # left between two tries; a try settles what it sent
+            if not call.in_flight:
+                await call.settling().asettle(exc)
+            raise
         yield done
 
     async def _run(self, exchange: Exchange[T]) -> T:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from prompture.codecs.base import Codec, StreamDecoder
-from prompture.codecs.histories import check_calls, renaming
+from prompture.codecs.histories import renaming
 from prompture.codecs.values import request_id
 from prompture.drivers import hooks as hooking
 from prompture.drivers import meter, request_checks
@@ -23,6 +23,7 @@ from prompture.drivers.cost import (
     UNANSWERED,
     at_least,
     believed,
+    charge_of,
     cost_of_failure,
     has_come,
     stated_usage,
@@ -73,7 +74,7 @@ class Call:
         self.started, self.at = time.perf_counter(), time.time()
         self.request = request
         try:
-            self.request = self._prepared(request)
+            self.request, self._has_tools = request_checks.prepared(driver, request)
         except PromptureError as exc:
             if isinstance(request, Request):
                 self.failed(exc)
@@ -101,6 +102,11 @@ class Call:
             raise
 
     @property
+    def in_flight(self) -> bool:
+        """Whether a request is out, or was answered: between two tries none is."""
+        return self._visit.is_under_way or self._answer is not None
+
+    @property
     def blocks(self) -> bool:
         """Whether calling its meters may wait: an event loop must not do that itself."""
         return self._meters.blocks
@@ -116,25 +122,6 @@ class Call:
     def _codec(self) -> Codec:
         codec = self.driver.provider.codec_of(self.request)
         return renaming(codec, self.request) if self._has_tools else codec
-
-    def _prepared(self, request: Request) -> Request:
-        driver = self.driver
-        if not getattr(request, "model", "?"):
-            request = replace(request, model=driver.model)
-        if driver._hooks:
-            request = hooking.before(driver._hooks, request)
-        request = request_checks.fitted(driver, request_checks.checked(request))
-        self._has_tools = bool(request.tools)
-        for message in request.messages:
-            if message.calls or message.role == "tool":
-                check_calls(request.messages)
-                self._has_tools = True
-                break
-        if request.max_tokens is None and driver.provider.max_tokens_required:
-            entry = driver.entry(request.model)
-            if entry and entry.limits.output:
-                request = replace(request, max_tokens=entry.limits.output)
-        return request
 
     def _encoded(self, stream: bool) -> HTTPRequest:
         driver = self.driver
@@ -254,7 +241,6 @@ class Call:
     def finished(self, completion: Completion, response: HTTPResponse | None) -> Completion:
         """Price the completion, tell hooks and meters, and hand it over."""
         driver = self.driver
-        self._visit.leave(None)
         # A model in this process is its own master: what it counts is so.
         usage = completion.usage if response is None else believed(completion)
         asked, headers = self.request.model, response.headers if response else {}
@@ -277,6 +263,7 @@ class Call:
             for name, value in found.items():
                 object.__setattr__(completion, name, value)
         self._answer = completion
+        self._visit.leave(None)
         try:
             if self._meters:
                 self._meters.after(charge_of(completion, driver.provider.name))
@@ -295,10 +282,14 @@ class Call:
                     return scrub(id, keys)
         return id
 
-    def cancelled(self, partial: Completion) -> None:
+    def cancelled(self, partial: Completion, cause: BaseException) -> None:
         """The caller left a stream in its middle: what came by then is on the bill."""
-        self._visit.leave(GeneratorExit())
-        self._settle_quietly(self._charge(partial, status="cancelled"))
+        if not self.in_flight:
+            self.abandoned(cause)
+        elif not self._over:
+            self._over = True
+            self._visit.leave(cause)
+            self._settle_quietly(self._charge(partial, status="cancelled"))
 
     def failed(self, error: PromptureError) -> None:
         """Put the last try on the bill, which the error then carries; what was never sent
@@ -324,15 +315,23 @@ class Call:
     def abandoned(self, cause: BaseException) -> None:
         """Something that is no error of ours ended the call (a cancelled task, a bug). It
         carries the bill, where it takes an attribute."""
+        if self._over:
+            return
+        self._over = True
+        if not self.in_flight:
+            # Before it was sent, or between two tries: no request is out that could cost.
+            self.withdraw()
+            if self.tries:
+                _put_on(cause, Bill(tuple(self.tries)))
+            return
         self._visit.leave(cause)
         cost = LOCAL if self.driver.provider.local else UNANSWERED
         charge = self._paid() or self._charge(Completion(), status="cancelled", cost=cost)
-        with suppress(AttributeError):
-            cast(Any, cause).bill = Bill((*self.tries, charge))
+        _put_on(cause, Bill((*self.tries, charge)))
         self._settle_quietly(charge)
 
     def withdraw(self) -> None:
-        """It was not sent, and will not be."""
+        """It was not sent, or not again, and will not be."""
         self._meters.withdraw()
 
     def delta(self, piece: Delta) -> Delta:
@@ -384,14 +383,6 @@ class Call:
         )
 
 
-def charge_of(completion: Completion, provider: str, *, status: str = "ok") -> Charge:
-    """The line that a finished call puts on the bill."""
-    return Charge(
-        provider=provider,
-        model=completion.model,
-        usage=completion.usage,
-        cost=completion.cost or Cost(usd=None, reason="the driver put no price on it"),
-        status=status,
-        request_id=completion.request_id,
-        seconds=completion.seconds,
-    )
+def _put_on(cause: BaseException, bill: Bill) -> None:
+    with suppress(AttributeError):  # a class with slots takes none
+        cast(Any, cause).bill = bill

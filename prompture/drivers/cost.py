@@ -18,7 +18,7 @@ from prompture.errors import (
     ToolArgumentsInvalid,
     TransportError,
 )
-from prompture.money import ZERO, Cost, Price, add_usd, format_usd
+from prompture.money import ZERO, Charge, Cost, Price, add_usd, format_usd
 from prompture.types import JSON, Completion, Usage
 from prompture.wire.loading import UnreadableJSON, load_json
 
@@ -192,6 +192,19 @@ def _unknown(cost: Cost, reason: str) -> Cost:
     if cost.source == "provider":
         return replace(cost, reason=cost.reason or f"our own figure lacks a part: {reason}")
     return replace(cost, usd=None, reason=reason)
+
+
+def charge_of(completion: Completion, provider: str, *, status: str = "ok") -> Charge:
+    """The line that a finished call puts on the bill."""
+    return Charge(
+        provider=provider,
+        model=completion.model,
+        usage=completion.usage,
+        cost=completion.cost or Cost(usd=None, reason="the driver put no price on it"),
+        status=status,
+        request_id=completion.request_id,
+        seconds=completion.seconds,
+    )
 
 
 # Calls that failed.

@@ -24,7 +24,7 @@ from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.probe import Health
 from prompture.drivers.provider import Engine, Features, Provider
-from prompture.errors import ConfigurationError, PromptureError
+from prompture.errors import ConfigurationError, PromptureError, ProtocolError
 from prompture.given import unknown
 from prompture.types import Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest
@@ -135,6 +135,8 @@ class InProcessBase(BaseDriver):
                     break
                 texts.append(piece.text)
                 yield call.delta(piece)
+            else:
+                raise ProtocolError(f"{self.name}: the engine's stream ended without a completion")
         yield done
 
     def _models(self) -> list[ModelInfo]:
@@ -195,6 +197,11 @@ NO_CODEC = cast(Codec, _NoCodec())
 
 class EngineCall(Call):
     """A call with nothing to encode."""
+
+    @property
+    def in_flight(self) -> bool:
+        """What an engine does is known only to itself: it counts as sent once it may begin."""
+        return not self.wait
 
     def wait_for_meters(self) -> None:
         """Wait as long as the meters want, in a thread that may be held up."""

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from prompture import given
+from prompture.codecs.histories import check_calls
+from prompture.drivers import hooks as hooking
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.types import (
     LARGE_CHARS,
@@ -39,6 +41,27 @@ _WORDS = {
     "tool_use": "tools",
     "vision": "images",
 }
+
+
+def prepared(driver: BaseDriver, request: Request) -> tuple[Request, bool]:
+    """The request as it may be sent, and whether it has tools or calls of tools. Raises
+    ConfigurationError and UnsupportedError."""
+    if not getattr(request, "model", "?"):
+        request = replace(request, model=driver.model)
+    if driver._hooks:
+        request = hooking.before(driver._hooks, request)
+    request = fitted(driver, checked(request))
+    has_tools = bool(request.tools)
+    for message in request.messages:
+        if message.calls or message.role == "tool":
+            check_calls(request.messages)
+            has_tools = True
+            break
+    if request.max_tokens is None and driver.provider.max_tokens_required:
+        entry = driver.entry(request.model)
+        if entry and entry.limits.output:
+            request = replace(request, max_tokens=entry.limits.output)
+    return request, has_tools
 
 
 def checked(asked: Any) -> Request:

@@ -67,6 +67,11 @@ class Visit:
         if error is None:
             self._route.quota.succeeded()
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a try was let in and has not ended: its request may be out."""
+        return self._is_inside
+
     def may_retry(self, error: PromptureError) -> bool:
         """Whether the route still bears another try after this error."""
         return self._route.quota.take(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial as bound
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, cast
 
@@ -27,7 +28,7 @@ class Settled(Protocol):
     def delay(self, error: PromptureError) -> float | None: ...
     def note_try(self, error: PromptureError) -> None: ...
     def failed(self, error: PromptureError) -> None: ...
-    def cancelled(self, partial: Completion) -> None: ...
+    def cancelled(self, partial: Completion, cause: BaseException) -> None: ...
     def abandoned(self, cause: BaseException) -> None: ...
 
 
@@ -93,7 +94,7 @@ class Settling:
         if isinstance(exc, PromptureError):
             return self._call.failed, exc
         if self._partial is not None and isinstance(exc, _LEFT):
-            return self._call.cancelled, self._partial()
+            return bound(self._call.cancelled, self._partial()), exc
         return self._call.abandoned, exc
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from prompture.drivers.call import charge_of
+from prompture.drivers.cost import charge_of
 from prompture.drivers.meter import ChargeRecorder as ChargeRecorder
 from prompture.errors import PromptureError
 from prompture.money import Bill, Charge

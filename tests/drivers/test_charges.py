@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from prompture import Budget, async_driver_for, driver_for, track
+from prompture.codecs.openai_chat import OpenAIChat
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.money import Bill, Charge
@@ -273,3 +274,87 @@ def test_a_meter_that_fails_at_a_failed_call_does_not_hide_its_error() -> None:
     with outer, metering(broken), pytest.raises(PromptureError, match="no such key") as raised:
         calls([refused], lambda driver: driver.generate("hi"))
     assert raised.value.bill is not None and raised.value.bill.total == outer.cost == 0
+
+
+# --- left between two tries ------------------------------------------------------------------
+
+IN_STREAM = events({"error": {"message": "busy", "code": 503}})
+REFUSED = json_reply({"error": {"message": "busy", "code": 503}}, status=503)
+
+
+@pytest.mark.parametrize(
+    ("stream", "reply", "usd"),
+    [(False, REFUSED, 0), (True, REFUSED, 0), (True, IN_STREAM, None)],
+    ids=["whole", "stream", "failed in the stream"],
+)
+def test_a_call_cancelled_between_two_tries_costs_what_was_sent(
+    stream: bool, reply: Reply, usd: int | None
+) -> None:
+    """No request is out meanwhile: there is no line of unknown price, and what a budget had
+    reserved for the next try is given back."""
+    budget = Budget(calls=5)
+
+    async def go() -> Bill:
+        waiting = asyncio.Event()
+
+        def jitter(low: float, high: float) -> float:
+            waiting.set()
+            return 60.0
+
+        with serving([reply]) as server, budget:
+            settings = {"api_key": "k" * 20, "retry": Retry(jitter=jitter)}
+            async with async_driver_for(ROUTED, base_url=server.url, **settings) as driver:
+
+                async def call() -> None:
+                    request = Request(model="", messages=MESSAGES)
+                    if not stream:
+                        await driver.complete(request)
+                    async for _ in driver.stream(request) if stream else nothing():
+                        pass
+
+                task = asyncio.create_task(call())
+                await waiting.wait()
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError) as left:
+                    await task
+        found: Bill = left.value.bill  # type: ignore[attr-defined]
+        return found
+
+    (charge,) = asyncio.run(asyncio.wait_for(go(), 30)).charges
+    assert (charge.status, charge.cost.usd) == ("error", usd)
+    assert not budget._accounts.look().holds
+
+
+async def nothing() -> AsyncIterator[None]:
+    for _ in ():
+        yield
+
+
+def test_a_stream_interrupted_between_two_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    budget = Budget(calls=5)
+    with serving([IN_STREAM]) as server, budget:
+        monkeypatch.setattr("prompture.drivers.base.time.sleep", interrupted)
+        driver = driver_for(ROUTED, api_key="k" * 20, base_url=server.url)
+        with driver, pytest.raises(KeyboardInterrupt) as left:
+            list(driver.stream(Request(model="", messages=MESSAGES)))
+    assert len(left.value.bill.charges) == 1  # type: ignore[attr-defined]
+    assert not budget._accounts.look().holds
+
+
+def test_a_codec_that_has_no_streams_leaves_nothing_reserved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(self: object, endpoint: object) -> object:
+        raise TypeError("no streams here")
+
+    monkeypatch.setattr(OpenAIChat, "stream_decoder", broken)
+    budget = Budget(calls=5)
+    with serving([]) as server, budget:
+        driver = driver_for(ROUTED, api_key="k" * 20, base_url=server.url)
+        with driver, pytest.raises(TypeError):
+            list(driver.stream(Request(model="", messages=MESSAGES)))
+        assert not server.asked
+    assert (budget.calls_made, budget._accounts.look().holds) == (0, {})

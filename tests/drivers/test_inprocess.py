@@ -270,3 +270,23 @@ def test_leaving_an_async_stream_early_ends_it() -> None:
     with meter.metering(book):
         asyncio.run(run())
     assert [c.status for c in book.charges] == ["cancelled"]
+
+
+class Unfinished(Echo):
+    def stream(self, request: Request) -> Iterator[Delta | Completion]:
+        yield Delta(text="hal")
+
+
+@pytest.mark.parametrize("name", ["sync", "async"])
+def test_a_stream_of_an_engine_that_ends_without_its_completion(name: str) -> None:
+    colour, book = Colour(name), Book()
+    registry.register(row("unfinished", Unfinished))
+    try:
+        with (
+            meter.metering(book),
+            pytest.raises(errors.ProtocolError, match="without a completion"),
+        ):
+            colour.stream(colour.driver("unfinished/small"))
+    finally:
+        registry.unregister("unfinished")
+    assert [charge.status for charge in book.charges] == ["error"]
