@@ -14,17 +14,21 @@ from itertools import islice
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
+from prompture.json_values import same
 from prompture.schema.exact_json import Doubtful, ExactDecoder, is_plain
 from prompture.schema.known_keys import ANY, AllowedKeys, Later, keys_of_core, keys_of_json_schema
-from prompture.schema.pointer import Segment, pointer
+from prompture.schema.pointer import Segment, pointer, value_at
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.source import Source
 from prompture.types import JSON
 
 Path: TypeAlias = tuple[Segment, ...]
+_ABSENT: Any = object()
 
 FOREIGN = "foreign_keys"
 """Kind of the problem of an object that has no key of the schema's."""
+DOUBLED = "unlike_keys"
+"""Kind of the problem of an object that gives one field twice, with unlike values."""
 LISTED = 5
 """Ignored keys that are named, at most."""
 
@@ -33,10 +37,12 @@ LISTED = 5
 class KeyReport:
     """What an answer's keys say: ``foreign`` is the path to the first object that has only
     unknown ones, ``misnamed`` that to the first key which is a missing field's in another
-    spelling, and that field, ``ignored`` are the paths of the others that are unknown."""
+    spelling, and that field, ``doubled`` that to the first key that gives a field anew with another
+    value, and the key that gave it, ``ignored`` are the paths of the others that are unknown."""
 
     foreign: Path | None = None
     misnamed: tuple[Path, str] | None = None
+    doubled: tuple[Path, Path] | None = None
     ignored: list[Path] = field(default_factory=list)
 
     def notes(self) -> tuple[str, ...]:
@@ -74,7 +80,7 @@ class SchemaKeys:
     def check(self, plain: object, value: object) -> KeyReport:
         """What the keys of an answer say that was validated to ``value``. Raises InvalidValue
         where the answer is none: an object in it has keys, and all of them are foreign, or one
-        is a missing field's, spelt otherwise."""
+        is a missing field's, spelt otherwise, or two give unlike values of one field."""
         found = self.compare(plain)
         foreign = found.foreign
         if foreign is None and plain and isinstance(plain, dict) and _has_no_field(value):
@@ -86,6 +92,10 @@ class SchemaKeys:
             path, meant = found.misnamed
             message = f"is no key of the schema; the field is called {meant!r}"
             raise InvalidValue([Problem(pointer(path), message, FOREIGN)])
+        if found.doubled is not None:
+            path, first = map(pointer, found.doubled)
+            message = f"is another name of {first}, with an unlike value: give one of them"
+            raise InvalidValue([Problem(path, message, DOUBLED)])
         return found
 
     def knows(self, key: str) -> bool:
@@ -159,6 +169,9 @@ def _compare_object(
             each = value.get(key)
             if isinstance(each, (dict, list)):
                 _compare(each, inner, (*path, key), found)
+        for paths in place.spellings:
+            # Pydantic takes the first and drops the others without a word.
+            found.doubled = found.doubled or _doubled(value, paths, path)
         if value.keys() <= fields.keys():
             return
     known = fields or {}
@@ -173,6 +186,19 @@ def _compare_object(
         elif others and found.misnamed is None:
             found.misnamed = _misnamed(others, fields, value, path)
         found.ignored += [(*path, key) for key in others]
+
+
+def _doubled(value: JSON, paths: tuple[Path, ...], at: Path) -> tuple[Path, Path] | None:
+    """The second place at which an object has one field, and the first; None where the values are
+    equal."""
+    there = [
+        (path, found) for path in paths if (found := value_at(value, path, _ABSENT)) is not _ABSENT
+    ]
+    for path, other in there[1:]:
+        # Null behind a value adds nothing; a value behind null would be lost.
+        if other is not None and not same(there[0][1], other):
+            return (*at, *path), (*at, *there[0][0])
+    return None
 
 
 def _misnamed(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from prompture.schema.core_schemas import Core
-from prompture.schema.pointer import referenced
+from prompture.schema.pointer import Segment, referenced
 from prompture.types import JSON
+
+KeyPath: TypeAlias = tuple[Segment, ...]
+"""Where an alias finds its value: a key, or a way into an object or a list under one."""
 
 
 @dataclass(slots=True)
@@ -23,6 +27,7 @@ class AllowedKeys:
     open: bool = False
     rest: Later | None = None
     items: Later | None = None
+    spellings: list[tuple[KeyPath, ...]] = field(default_factory=list)
     _deep: list[tuple[str, AllowedKeys]] | None = None
 
     @property
@@ -68,6 +73,8 @@ def _join(whole: AllowedKeys, parts: list[AllowedKeys]) -> None:
             key: _joined(inner) if len(inner) > 1 else inner[0] for key, inner in by_name.items()
         }
     whole.open = any(part.open for part in parts)
+    # What is one field of one branch may be two fields of another.
+    whole.spellings = list(parts[0].spellings) if len(parts) == 1 else []
 
 
 # Pydantic's core schemas
@@ -146,25 +153,35 @@ class _CoreReader:
         held = core["fields"]
         named = held.items() if isinstance(held, Mapping) else [(f["name"], f) for f in held]
         fields: dict[str, Later] = {}
+        ways: list[tuple[KeyPath, ...]] = []
         for name, each in named:
             inner = self.later(each["schema"], config)
-            for key in (name, *_aliases(each.get("validation_alias"))):
-                fields[key] = inner
+            ways.append(tuple(dict.fromkeys([*_aliases(each.get("validation_alias")), (name,)])))
+            fields |= {str(path[0]): inner for path in reversed(ways[-1])}
         extra = core.get("extra_behavior") or config.get("extra_fields_behavior")
-        rest = self.later(core.get("extras_schema"), config) if extra == "allow" else None
-        return AllowedKeys(fields=fields, open=extra == "allow", rest=rest)
+        if extra == "allow":  # the other spelling is a key of its own there, and nothing is lost
+            rest = self.later(core.get("extras_schema"), config)
+            return AllowedKeys(fields=fields, open=True, rest=rest)
+        return AllowedKeys(fields=fields, spellings=_own_spellings(ways))
 
 
 _UNKNOWN = frozenset({"any", "call", "arguments", "arguments-v3", "custom-error", "chain", "json"})
 
 
-def _aliases(alias: Any) -> Iterator[str]:
-    """The keys that an alias (a name, a path, or several paths) begins with."""
+def _aliases(alias: Any) -> Iterator[KeyPath]:
+    """The places that an alias (a name, a path, or several paths) names, first choice first."""
     if isinstance(alias, str):
-        yield alias
+        yield (alias,)
     elif alias:
         paths = alias if isinstance(alias[0], list) else [alias]
-        yield from (path[0] for path in paths if path and isinstance(path[0], str))
+        yield from (tuple(path) for path in paths if path and isinstance(path[0], str))
+
+
+def _own_spellings(ways: list[tuple[KeyPath, ...]]) -> list[tuple[KeyPath, ...]]:
+    """Of each field with several spellings those that are no other field's."""
+    counts = Counter(path for paths in ways for path in paths)
+    own = [tuple(path for path in paths if counts[path] == 1) for paths in ways]
+    return [paths for paths in own if len(paths) > 1]
 
 
 # JSON Schemas

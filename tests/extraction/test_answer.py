@@ -20,7 +20,15 @@ from typing import Annotated, Any, Literal, TypedDict
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    model_validator,
+)
 from pydantic_core import to_jsonable_python
 
 from prompture import extract, extract_items, extract_result, extract_stream
@@ -208,6 +216,66 @@ def test_foreign_keys_are_found_wherever_they_stand(schema: Any, answer: Any, wh
     with pytest.raises(Invalid) as caught:
         read(schema, json.dumps(answer))
     assert [p.pointer for p in caught.value.problems] == [where]
+
+
+class Spelt(BaseModel):
+    total: int | None = Field(None, validation_alias=AliasChoices("total", "amount"))
+    shop: str | None = Field(None, alias="store")
+    first: int | None = Field(None, validation_alias=AliasChoices("one", AliasPath("all", 0)))
+    second: int | None = Field(None, validation_alias=AliasPath("all", 1))
+
+
+class Amount(BaseModel):
+    amount: int
+    total: int
+
+
+@dataclass
+class SpeltData:
+    total: int = Field(validation_alias=AliasChoices("total", "amount"))
+
+
+SPELT_ONCE = [
+    (Spelt, {"amount": 3}),
+    (Spelt, {"total": 3, "amount": 3}),
+    (Spelt, {"total": 3, "amount": None}),
+    (Spelt, {"store": "a", "shop": "a"}),
+    (Spelt, {"one": 1, "all": [1, 2]}),
+    (Spelt | Amount, {"total": 3, "amount": 4}),
+    (SpeltData, {"total": 3, "amount": 3.0}),
+]
+
+
+@pytest.mark.parametrize(("schema", "answer"), SPELT_ONCE)
+def test_a_field_under_two_names_with_one_value(schema: Any, answer: Any) -> None:
+    read(schema, json.dumps(answer))
+
+
+SPELT_TWICE = [
+    (Spelt, {"total": 3, "amount": 4}, "/amount"),
+    (Spelt, {"amount": 4, "total": 3}, "/amount"),
+    (Spelt, {"total": None, "amount": 4}, "/amount"),
+    (Spelt, {"shop": "a", "store": "b"}, "/shop"),
+    (Spelt, {"one": 1, "all": [2]}, "/all/0"),
+    (SpeltData, {"total": 3, "amount": 4}, "/amount"),
+    (list[Spelt], [{}, {"total": 3, "amount": 4}], "/1/amount"),
+]
+
+
+@pytest.mark.parametrize(("schema", "answer", "where"), SPELT_TWICE)
+def test_a_field_under_two_names_with_unlike_values(schema: Any, answer: Any, where: str) -> None:
+    """Pydantic takes one of them, and the other would be lost without a word."""
+    with pytest.raises(Invalid, match="with an unlike value") as caught:
+        read(schema, json.dumps(answer))
+    assert [(p.pointer, p.kind) for p in caught.value.problems] == [(where, "unlike_keys")]
+
+
+def test_a_model_that_keeps_unknown_keys_loses_no_second_spelling() -> None:
+    class Keeps(Aliased):
+        model_config = ConfigDict(extra="allow")
+
+    found = read(Keeps, '{"fullName": "A", "nm": "B"}')
+    assert found.model_dump() == {"name": "A", "nm": "B"}
 
 
 JSON_SCHEMAS_THAT_TAKE_ANY_KEY = [
