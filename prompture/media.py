@@ -38,6 +38,9 @@ _DATA_URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _START = 1024
+"""Bytes at a file's beginning in which a PDF may begin."""
+_PNG_MODES = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})
+"""PIL's modes that PNG has; for any other its ``save`` raises."""
 
 
 def image(source: object, *, media_type: str | None = None, detail: str | None = None) -> Image:
@@ -167,5 +170,7 @@ def _pil_bytes(picture: Any) -> bytes:
     import io
 
     buffer = io.BytesIO()
+    if picture.mode not in _PNG_MODES:  # CMYK, say, as printers' JPEGs are
+        picture = picture.convert("RGB")
     picture.save(buffer, format="PNG")
     return buffer.getvalue()

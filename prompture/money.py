@@ -172,7 +172,8 @@ class Bill:
 
         An attempt whose price the provider stated has one more line, ``"stated by provider"``,
         with the difference from the computed figure, so that the lines add up to ``total``. One
-        that cost nothing for another reason than its rates has a line that says so.
+        that cost nothing for another reason than its rates has a line that says so, and one of
+        which only the amount is known has the line ``"whole call"``.
         """
         return tuple(
             line
@@ -254,7 +255,8 @@ def _charge_lines(number: int, charge: Charge) -> Iterator[BillLine]:
         rule = f"the provider states ${format_usd(cost.usd)}"
         yield BillLine(number, charge, "stated by provider", 0, None, difference, rule)
     elif not cost.counted:
-        bucket = "free" if cost.source else "not billed"
+        # A charge out of a saved conversation has its amount and no lines.
+        bucket = "whole call" if cost.usd else "free" if cost.source else "not billed"
         yield BillLine(number, charge, bucket, 0, None, cost.usd, cost.reason)
 
 

@@ -77,6 +77,13 @@ def completion_of(answer: Any, request: Request) -> Completion:
     # A tool that must be called is called with the value: so scripts need not know the strategy.
     forced = next((t for t in request.tools if t.name == request.tool_choice), None)
     if forced is not None and not isinstance(answer, str):
+        if not isinstance(answer, Mapping):
+            # A list or a number travels in the one property that its schema was given for that.
+            names = list(forced.parameters.get("properties", ()))
+            if len(names) != 1:
+                raise given.wrong("an answer", f"an object, as {forced.name!r} takes", answer)
+            answer = {names[0]: answer}
+            text = json.dumps(answer, ensure_ascii=False)
         call = ToolCall(id="call_0", name=forced.name, arguments=dict(answer), raw_arguments=text)
         return Completion(tool_calls=(call,), stop_reason="tool_calls", usage=_FREE)
     return Completion(text=text, usage=_FREE)

@@ -82,6 +82,8 @@ def test_a_pil_image() -> None:
     made = image(pil.new("RGB", (2, 3), "red"), detail="high")
     assert (made.media_type, made.detail) == ("image/png", "high")
     assert pil.open(io.BytesIO(made.data or b"")).size == (2, 3)
+    printed = image(pil.new("CMYK", (2, 3)))  # which PNG has not
+    assert pil.open(io.BytesIO(printed.data or b"")).mode == "RGB"
 
 
 FILES: list[tuple[Any, dict[str, Any], str, str]] = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Generic, TypeAlias, TypedDict, TypeVar, Unpack, overload
@@ -13,7 +13,7 @@ from prompture.agents.async_runner import aiterate
 from prompture.agents.effects import AgentFlow
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.loop import RunLimits, RunSettings, agent_flow
-from prompture.agents.run_record import AgentResult
+from prompture.agents.run_record import AgentResult, Trace
 from prompture.agents.setup import Setup, set_up
 from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Approve, FunctionTool, Tools, by_name, tool
@@ -223,8 +223,9 @@ class Agent(Generic[T]):
         messages: Messages = (),
         context: object = _UNSET,
         asynchronous: bool,
+        on_close: Callable[[Trace], None] | None = None,
     ) -> AgentFlow[Any, AgentResult[Any]]:
-        """A run as a flow, with a sync or an async driver."""
+        """A run as a flow, with a sync or an async driver. ``on_close``: see RunSettings."""
         history = _history(messages)
         turns = history if prompt is None else (*history, user_turn(prompt))
         if not turns or turns[-1].role == "assistant":
@@ -234,6 +235,8 @@ class Agent(Generic[T]):
         settings = self._settings
         if context is not _UNSET:
             settings = replace(settings, context=context)
+        if on_close is not None:
+            settings = replace(settings, on_close=on_close)
         return agent_flow(self.setup_for(driver), settings, turns, new_from=len(history))
 
     def setup_for(self, driver: BaseDriver) -> Setup[Any, Any]:

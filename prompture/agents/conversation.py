@@ -130,35 +130,43 @@ class Conversation:
 
     def _turn(self, prompt: Prompt, *, asynchronous: bool) -> AgentFlow[Any, AgentResult[Any]]:
         turn = user_turn(prompt)
-        kept, summary = self._messages, self.summary
+        kept, summary, note = self._messages, self.summary, ""
         if self.max_history_tokens is not None:
             found = drop_oldest((*kept, turn), tokens=self.max_history_tokens, model=self._name())
             kept = found.kept[:-1]
             if found.dropped:
-                summary = yield from self._summed_up(found.dropped, asynchronous=asynchronous)
+                summary, note = yield from self._summed_up(found.dropped, asynchronous=asynchronous)
         # A user's turn, not a system turn: text of tools and documents, which the summary may
         # quote, must not become instructions.
         before = (user([Text(_SUMMARY), Document(summary)]), *kept) if summary else kept
         try:
-            result = yield from self._agent.flow(prompt, messages=before, asynchronous=asynchronous)
+            result = yield from self._agent.flow(
+                prompt, messages=before, asynchronous=asynchronous, on_close=self._pay
+            )
         except BaseException as exc:  # a failed turn was paid for, too
             trace = getattr(exc, "trace", None)
             if isinstance(trace, Trace):
-                self.bill += trace.bill
+                self._pay(trace)
             raise
         # Only now: a turn that fails leaves the conversation as it was.
-        self.bill += result.bill
+        self._pay(result)
+        self.notes += [note] if note else []
         self.summary = summary
         self._messages = (*kept, *result.new_messages)
         self.last = result
         return result
 
-    def _summed_up(self, dropped: Sequence[Message], *, asynchronous: bool) -> AgentFlow[Any, str]:
-        """Sum up the turns that are dropped, with the earlier summary; return the new one."""
+    def _pay(self, trace: Trace) -> None:
+        self.bill += trace.bill
+
+    def _summed_up(
+        self, dropped: Sequence[Message], *, asynchronous: bool
+    ) -> AgentFlow[Any, tuple[str, str]]:
+        """Sum up the turns that are dropped, with the earlier summary; return the new one, and
+        a note of what was done."""
         turns = f"{len(dropped)} old turn{'s' * (len(dropped) > 1)}"
         if self.summary_model is None:
-            self.notes.append(f"{turns} dropped (max_history_tokens={self.max_history_tokens})")
-            return self.summary
+            return self.summary, f"{turns} dropped (max_history_tokens={self.max_history_tokens})"
         driver = makers(self.summary_model, asynchronous=asynchronous)[0]()
         earlier = f"Before that: {self.summary}\n\n" if self.summary else ""
         request = Request(model="", messages=(system(_SUM_UP), user(earlier + transcript(dropped))))
@@ -177,15 +185,13 @@ class Conversation:
             raise  # the turn itself would exceed it, too
         except PromptureError as exc:
             # The turn goes on: without a summary the model knows less, but the user has an answer.
-            self.notes.append(f"{turns} dropped without a summary ({type(exc).__name__})")
-            return self.summary
+            return self.summary, f"{turns} dropped without a summary ({type(exc).__name__})"
         finally:
             self.bill += Bill(tuple(charges))
         assert completion is not None
         if not charges:
             self.bill += Bill((charge_of(completion, driver.provider.name),))
-        self.notes.append(f"{turns} summed up by {driver.name}")
-        return completion.text.strip() or self.summary
+        return completion.text.strip() or self.summary, f"{turns} summed up by {driver.name}"
 
     def switch(self, model: Model) -> list[str]:
         """Go on with another model.
@@ -255,9 +261,10 @@ class Conversation:
         ) as part:
             try:
                 part.write(text)
-                part.flush()
+                part.close()  # Windows moves no file that is open
                 os.replace(part.name, target)
             except BaseException:  # an interrupt, too, leaves no half of a file behind
+                part.close()
                 os.unlink(part.name)
                 raise
 

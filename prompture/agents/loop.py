@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from prompture import given
 from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import StepFinished
-from prompture.agents.run_record import AgentResult, OpenStep, RunRecord, Status
+from prompture.agents.run_record import AgentResult, OpenStep, RunRecord, Status, Trace
 from prompture.agents.setup import B, FinalOutput, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.agents.tools import Approve
@@ -121,6 +121,7 @@ class RunSettings:
     """What a run is given besides the driver and the messages.
 
     ``now`` is the clock, in seconds. ``tool_timeout`` is seconds for one call of a tool.
+    ``on_close`` is given the trace of a run that the caller leaves.
     """
 
     limits: RunLimits
@@ -131,6 +132,7 @@ class RunSettings:
     tool_timeout: float | None = None
     parallel: int = 8
     max_retries: int = 2
+    on_close: Callable[[Trace], None] | None = None
 
 
 def agent_flow(
@@ -145,7 +147,12 @@ def agent_flow(
     try:
         output = yield from run.steps()
     except GeneratorExit:
-        raise  # the runner was closed: nobody is there to see a trace
+        # No exception of a generator gets out of its close(), so the trace goes another way: what
+        # was spent by now is on somebody's bill.
+        if settings.on_close is not None:
+            record.close_step(settings.now(), error="GeneratorExit")
+            settings.on_close(record.trace())
+        raise
     except (OutOfTime, TransportError) as exc:
         # The deadline cuts off a read; the time that is up is then the reason, not the network.
         if isinstance(exc, TransportError) and not run.out_of_time():
@@ -221,11 +228,14 @@ class _Run(Generic[B, T]):
                 if not self.retries_left:
                     raise
                 self.retries_left -= 1
+                # A refused answer may have been billed; the step itself is not a new one.
+                self._check_use()
                 continue
             except InvalidRequest as exc:
                 if self.setup.looser is None or not is_about_format(exc):
                     raise
                 self.setup = self.setup.looser()
+                self._check_use()
                 continue
             except OutOfTime:
                 raise
@@ -368,11 +378,16 @@ class _Run(Generic[B, T]):
                 step.settle(position, "not_run", "Not used.")
 
     def _check_limits(self) -> None:
-        limits = self.settings.limits
         if self.out_of_time():
-            raise limits.out_of_time()
-        limits.check_steps(self.record.steps_taken)
-        limits.check_spent(self.record.charges())
+            raise self.settings.limits.out_of_time()
+        self.settings.limits.check_steps(self.record.steps_taken)
+        self._check_use()
+
+    def _check_use(self) -> None:
+        """Raise where the time, the tokens or the dollars are used up."""
+        if self.out_of_time():
+            raise self.settings.limits.out_of_time()
+        self.settings.limits.check_spent(self.record.charges())
 
     def out_of_time(self) -> bool:
         left = self._seconds_left()

@@ -86,6 +86,12 @@ class MCPServer:
             raise given.wrong("server", "an http(s) URL, or a command as a list of texts", server)
         if not server:
             raise ConfigurationError("the command of an MCP server is empty")
+        given.words(prefix, "prefix", empty=True)
+        given.seconds(timeout)
+        # A text is a collection, too: of its parts, among which a tool's name is easily found.
+        if isinstance(only, Collection) and not isinstance(only, str):
+            only = list(only)
+        only = None if only is None else given.strings(only, "only")
         self.name = server if isinstance(server, str) else str(server[0])
         self._server = server if isinstance(server, str) else tuple(server)
         self._env, self._cwd, self._headers = env, cwd, headers
@@ -110,6 +116,8 @@ class MCPServer:
             if self._tools is None:
                 connection = self._connected()
                 listed = self._wait(connection.submit(_list_tools(connection)))
+                # A name that the server lacks would leave the agent without the tool, silently.
+                given.only_known(self._only or (), [row.name for row in listed], what="tool")
                 self._tools = tuple(
                     self._tool(connection, row)
                     for row in listed

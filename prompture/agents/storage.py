@@ -88,11 +88,21 @@ def dump(saved: SavedConversation) -> str:
         "charges": [c.as_dict() for c in saved.bill.charges],
     }
     try:
-        return json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False)
+        # Half of a surrogate pair (a file's name in a tool's result may have one) has no UTF-8.
+        return text if _is_utf8(text) else json.dumps(body, indent=1)
     except (ValueError, TypeError) as exc:
         raise ConfigurationError(
             f"a call's arguments or a provider's item cannot be saved: {exc}"
         ) from exc
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _message_row(message: Message) -> JSON:

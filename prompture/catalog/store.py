@@ -116,17 +116,24 @@ class Catalog:
     def overrides(self) -> Overrides:
         """The caller's own prices (``set_price``, ``PROMPTURE_PRICES``, the config file)."""
         if self._overrides is None:
-            self._overrides = Overrides.from_environ(self._env)
+            found = Overrides.from_environ(self._env)  # a file, read without the lock
+            with self._lock:
+                # Unless another thread was first, and has set a price of its own since.
+                if self._overrides is None:
+                    self._overrides = found
         return self._overrides
 
     def override(self, overrides: Overrides) -> None:
         """Add prices of the caller's own; the later ones win."""
-        self._overrides = self.overrides.joined(overrides)
+        mine = self.overrides
+        with self._lock:  # read, joined and written in one: two threads may set a price each
+            self._overrides = (self._overrides or mine).joined(overrides)
         self.forget()
 
     def clear_overrides(self) -> None:
         """Drop every price of the caller's own, those of the environment too."""
-        self._overrides = Overrides()
+        with self._lock:
+            self._overrides = Overrides()
         self.forget()
 
     def forget(self) -> None:
@@ -173,7 +180,7 @@ class Catalog:
     def renew_locks(self) -> None:
         """Make the locks anew; for a forked child, which has no thread to release the old ones.
 
-        ``_lock`` guards the replacement of ``_state``; ``_refreshing`` lets one thread fetch at a
+        ``_lock`` guards the replacement of ``_state`` and of ``_overrides``; ``_refreshing`` lets one thread fetch at a
         time and is held during the fetch, ``_lock`` never.
         """
         self._lock = Lock()

@@ -267,9 +267,13 @@ def _fetched(path: Path, url: str, digest: str) -> bool:
             raise FetchFailed("not the vocabulary that was expected")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(body)
-        os.replace(part, path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(body)
+            os.replace(part, path)
+        except BaseException:  # no part of a file is left behind
+            os.unlink(part)
+            raise
     except (FetchFailed, OSError) as error:
         log.warning("the vocabulary %s could not be downloaded, estimating: %s", path.name, error)
         return False

@@ -221,7 +221,10 @@ class _Chat:
                 raise ConfigurationError(f"cannot write {rest!r}: {why(exc)}") from exc
             click.echo(f"saved to {rest}", err=True)
         elif name == "/load" and rest:
-            self._talk = Conversation.load(rest, **self._options)
+            loaded = Conversation.load(rest, **self._options)
+            if self._talk.bill:  # the line at the end is of the loaded conversation
+                echo(f"before: {self._talk.bill}", err=True)
+            self._talk = loaded
         elif name == "/clear":
             self._talk.clear()
         elif name == "/help":

@@ -6,6 +6,7 @@ import csv
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html import escape
@@ -41,11 +42,12 @@ def command(
     The ledger is on in programs that call prompture.ledger(...) or run with PROMPTURE_LEDGER.
     A price that nobody knows counts in the column "unknown", not as 0 dollars.
     """
-    reader = LedgerReader(ledger)
     start = since_of(since) if since is not None else None
-    if reprice:
-        _reprice(reader, start)
-    sums = reader.sums(by, since=start)
+    with closing(LedgerReader(ledger)) as reader:
+        if reprice:
+            _reprice(reader, start)
+        sums = reader.sums(by, since=start)
+        missing = reader.lost
     if plot is not None:
         _plot(sums, by, Path(plot))
     # A spreadsheet adds up by itself; a line with the total would be counted again.
@@ -58,9 +60,8 @@ def command(
         print_table(columns, rows, right=range(1, len(columns)), least=least)
     if not sums:
         click.echo("no calls in the ledger" + (f" since {since}" if since else ""), err=True)
-    if reader.lost:
-        click.echo(f"{reader.lost} calls could not be noted and are missing", err=True)
-    reader.close()
+    if missing:
+        click.echo(f"{missing} calls could not be noted and are missing", err=True)
 
 
 def _as_data(rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
@@ -110,8 +111,6 @@ def _cells(one: Sum, name: str, *, repriced: bool) -> tuple[str, ...]:
 
 
 def _plot(sums: Sequence[Sum], by: str, path: Path) -> None:
-    from prompture.cli.costs import draw
-
     bars = [(s.key or "(none)", s.usd if s.repriced_usd is None else s.repriced_usd) for s in sums]
     draw(
         _every_day(bars) if by == "day" else bars,

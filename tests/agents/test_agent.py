@@ -866,6 +866,16 @@ def test_what_the_provider_rejects_of_the_model_is_asked_for_again(colour: Colou
         colour.run([rejected] * 3, tools=[double])
 
 
+@colours
+def test_what_the_provider_rejects_counts_for_the_limits(colour: Colour) -> None:
+    rejected = ToolArgumentsInvalid("bad call", provider="scripted", status=400)
+    rejected.partial = Completion(text="x", raw_stop="stop", usage=PAID)
+    with pytest.raises(TokenLimitExceeded) as caught:
+        colour.run([rejected] * 3, tools=[double], max_total_tokens=1000, max_steps=1)
+    assert len(colour.driver.requests) == 1
+    assert caught.value.bill is not None and caught.value.bill.usage.total_tokens == 1500
+
+
 def test_cancelling_stops_async_tools_and_carries_the_trace() -> None:
     async def go() -> asyncio.CancelledError:
         begun, ended = asyncio.Event(), []

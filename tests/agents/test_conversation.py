@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from prompture.agents import storage
 from prompture.agents.conversation import Conversation
-from prompture.agents.events import Final, TextDelta
+from prompture.agents.events import Final, TextDelta, ToolStarted
 from prompture.agents.history import (
     TRANSCRIPT_CHARS,
     drop_oldest,
@@ -443,6 +444,7 @@ def test_charges_survive() -> None:
     assert [c.cost.reason for c in bill.charges] == ["no price", ""]
     assert bill.charges[1].cost.saving == Decimal("-0.1")
     assert bill.usage.input_tokens == 2000
+    assert [line.bucket for line in bill.lines] == ["unknown", "whole call"]
 
 
 def test_what_no_json_can_hold_is_refused() -> None:
@@ -557,3 +559,63 @@ def test_cancelling_leaves_it_as_it_was() -> None:
     conversation = asyncio.run(go())
     assert conversation.messages == ()
     assert conversation.bill.total == Decimal("0.002")
+
+
+@colours
+def test_a_turn_that_is_left_in_its_middle_stays_on_the_bill(colour: Colour) -> None:
+    calls = Completion(tool_calls=(call("note", text="x"),), stop_reason="tool_calls", usage=PAID)
+    conversation = talk(colour, [calls, "never read"], tools=[note], prices=RATES)
+
+    def leave() -> None:
+        events = conversation.stream("first")
+        assert isinstance(next(events), ToolStarted)
+        events.close()  # type: ignore[attr-defined]
+
+    async def aleave() -> None:
+        events = conversation.astream("first")
+        assert isinstance(await anext(events), ToolStarted)
+        await events.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(aleave()) if colour.is_async else leave()
+    assert conversation.bill.known == Decimal("0.002")
+    assert conversation.messages == ()
+
+
+@colours
+def test_a_turn_that_fails_leaves_no_note_of_what_it_dropped(colour: Colour) -> None:
+    busy = RateLimitError("busy", provider="scripted", status=429)
+    conversation = talk(colour, ["word " * 90, busy, "three"], max_history_tokens=50)
+    colour.say(conversation, "first")
+    with pytest.raises(RateLimitError):
+        colour.say(conversation, "second")
+    assert conversation.notes == []
+    colour.say(conversation, "again")
+    assert len(conversation.notes) == 1
+
+
+def test_half_a_character_is_saved(tmp_path: Path) -> None:
+    odd = Message(role="assistant", content="a file named \udcff")
+    conversation = Conversation(ScriptedDriver([]))
+    conversation._messages = (user("hi"), odd)
+    conversation.save(tmp_path / "talk.json")
+    loaded = Conversation.load(tmp_path / "talk.json", model=ScriptedDriver([]))
+    assert loaded.messages[1].text == "a file named \ufffd"
+
+
+def test_a_file_is_closed_before_it_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+
+    def temporary(*args: Any, **options: Any) -> Any:
+        made.append(NamedTemporaryFile(*args, **options))  # noqa: SIM115 - the caller closes it
+        return made[-1]
+
+    def move(source: str, target: Path) -> None:
+        assert made[-1].file.closed  # else Windows would refuse
+        Path(source).rename(target)
+
+    monkeypatch.setattr("prompture.agents.conversation.NamedTemporaryFile", temporary)
+    monkeypatch.setattr("os.replace", move)
+    Conversation(ScriptedDriver([])).save(tmp_path / "talk.json")
+    assert [p.name for p in tmp_path.iterdir()] == ["talk.json"]

@@ -18,7 +18,7 @@ import pytest
 
 from prompture.agents.agent import Agent
 from prompture.agents.mcp import MCPServer
-from prompture.errors import ConfigurationError, ConnectionLost, MissingExtra
+from prompture.errors import ConfigurationError, ConnectionLost, MissingExtra, UnknownOption
 from prompture.types import Image
 from tests.agents.both import Colour, call, colours
 
@@ -149,6 +149,21 @@ def test_bad_arguments() -> None:
         MCPServer("python server.py")
     with pytest.raises(ConfigurationError, match="empty"):
         MCPServer([])
+    with pytest.raises(ConfigurationError, match="timeout"):
+        MCPServer(["x"], timeout=0)
+    with pytest.raises(ConfigurationError, match="prefix"):
+        MCPServer(["x"], prefix=3)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="only"):
+        MCPServer(["x"], only=3)  # type: ignore[arg-type]
+
+
+def test_a_tool_that_is_not_there_is_named() -> None:
+    with MCPServer([sys.executable, PROGRAM], only="add") as found:
+        assert [t.name for t in found.tools()] == ["add"]
+    server = MCPServer([sys.executable, PROGRAM], only="ad")  # a part of a name is none
+    with pytest.raises(UnknownOption, match="did you mean add"):
+        server.tools()
+    server.close()
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -135,3 +136,32 @@ def test_a_price_file_that_cannot_be_read(tmp_path: Path, content: str | None) -
         path.write_text(content, "utf-8")
     with pytest.raises(ConfigurationError, match=r"prices\.toml cannot be read"):
         Overrides.from_environ({"PROMPTURE_PRICES": str(path)})
+
+
+def price_at_the_same_time(monkeypatch: pytest.MonkeyPatch, where: str) -> set[str]:
+    """Names with a price of one's own, where a second thread sets one in the middle of a first."""
+    shop = Catalog(environ={"PROMPTURE_CATALOG": "snapshot"})
+    plain = getattr(Overrides, where)
+    second: list[Thread] = []
+
+    def in_the_middle(*args: Any) -> Overrides:
+        if not second:
+            second.append(Thread(target=shop.override, args=(priced("p/second"),)))
+            second[0].start()
+            second[0].join(0.2)  # it may have to wait for the first
+        made: Overrides = plain(*args)
+        return made
+
+    monkeypatch.setattr(Overrides, where, in_the_middle)
+    shop.override(priced("p/first"))
+    second[0].join()
+    return {model for _, model in shop.overrides}
+
+
+def priced(name: str) -> Overrides:
+    return Overrides.from_table({name: {"input": 1, "output": 1}})
+
+
+@pytest.mark.parametrize("where", ["joined", "from_environ"])
+def test_two_threads_may_set_a_price_each(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    assert price_at_the_same_time(monkeypatch, where) == {"first", "second"}

@@ -290,3 +290,10 @@ def test_what_a_scripted_driver_is_given(cls: Any, make: Any, words: str) -> Non
 def test_a_function_is_one(cls: Any) -> None:
     with pytest.raises(errors.ConfigurationError, match="function must be"):
         cls(["x"])
+
+
+@pytest.mark.parametrize("strategy", ["tool", "json_schema", "prompt"])
+def test_a_list_is_an_answer_by_every_strategy(strategy: Any) -> None:
+    assert prompture.extract(
+        list[int], "1 2", model=ScriptedDriver([[1, 2]]), strategy=strategy
+    ) == [1, 2]
