@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import Any
 
@@ -31,6 +32,8 @@ class _Lazy(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = import_module(f"prompture.cli.{COMMANDS[name][0]}").command
+        if not any(param.name == "verbose" for param in command.params):
+            command.params.append(verbose())
         return command
 
     def resolve_command(
@@ -51,6 +54,24 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+def verbose() -> click.Option:
+    """``-v`` and ``-vv``, which may stand before a command and after it."""
+    return click.Option(
+        ["-v", "--verbose"],
+        count=True,
+        expose_value=False,
+        callback=_show_log,
+        help="Show the log on stderr: waits, retries, models chosen; -vv shows every call.",
+    )
+
+
+def _show_log(ctx: click.Context, param: click.Parameter, count: int) -> None:
+    if count:
+        from prompture.cli.console import show_log
+
+        show_log(logging.INFO if count == 1 else logging.DEBUG)
+
+
 @click.group(cls=_Lazy, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="prompture")
 @click.option("--config", type=click.Path(), help="Providers of your own: prompture.toml or .yaml.")
@@ -60,3 +81,6 @@ def app(config: str | None) -> None:
         from prompture.drivers.config import configure
 
         configure(config)
+
+
+app.params.append(verbose())

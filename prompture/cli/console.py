@@ -8,6 +8,7 @@ mark could show a text in another order than it has. So control characters are s
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -93,6 +94,34 @@ def prepare_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
+class _LogLines(logging.Handler):
+    """Writes the log to stderr as this command line writes all else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            echo(self.format(record), err=True)
+        except (OSError, ValueError):  # a closed stderr ends no work
+            self.handleError(record)
+
+
+def show_log(level: int) -> None:
+    """Show the log of ``prompture`` on stderr from this level on, until ``hide_log``."""
+    hide_log()
+    log, handler = logging.getLogger("prompture"), _LogLines()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    log.addHandler(handler)
+    log.setLevel(level)
+
+
+def hide_log() -> None:
+    """Take back ``show_log``: a program may run several commands."""
+    log = logging.getLogger("prompture")
+    for handler in log.handlers[:]:
+        if isinstance(handler, _LogLines):
+            log.removeHandler(handler)
+            log.setLevel(logging.NOTSET)
+
+
 OK, SOME_FAILED, USAGE, CONFIGURATION, PROVIDER, EXTRACTION, BUDGET = range(7)
 INTERRUPTED = 130
 EPILOG = (
@@ -153,6 +182,7 @@ def run(app: click.Command) -> int:
         echo(f"prompture: cannot write {where}: {why(exc)}", err=True)
         return CONFIGURATION
     finally:
+        hide_log()
         # What a full disk did not take is still in the buffer, and Python's own flush at exit
         # would fail again: the exit code would be 120, whatever is returned here.
         try:

@@ -14,6 +14,7 @@ from prompture import given, startup
 from prompture.drivers.hooks import loaded
 from prompture.drivers.provider import Provider, first_set
 from prompture.errors import ConfigurationError, UnknownModel
+from prompture.observe import note
 from prompture.provider_names import ALIASES
 
 _log = logging.getLogger("prompture")
@@ -261,9 +262,11 @@ def default_model() -> str:
             resolve(model)
         except UnknownModel as exc:
             raise UnknownModel(f"PROMPTURE_MODEL: {exc}") from exc
-    _log_once(
-        logging.INFO if named else logging.WARNING, f"no model is named: {model} is used, {why}"
-    )
+    level = logging.INFO if named else logging.WARNING
+    text = "no model is named: %(model)s is used, %(why)s"
+    if f"{model} {why}" not in _logged and _log.isEnabledFor(level):
+        _logged.add(f"{model} {why}")
+        note("model_chosen", text, level=level, model=model, why=why)
     return model
 
 

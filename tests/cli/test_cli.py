@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -231,3 +232,26 @@ def test_python_dash_m_works() -> None:
     )
     assert done.returncode == 0
     assert "version" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("-v", "extract"), ("extract", "-v"), ("-vv", "extract"), ("extract", "--verbose")]
+)
+def test_v_shows_the_log_on_stderr(
+    run: Any, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rapidfuzz")
+    monkeypatch.setattr(registry, "_logged", set())
+    monkeypatch.setenv("PROMPTURE_MODEL", "local/rules")
+    monkeypatch.setattr(registry, "first_set", lambda names: "local/rules")
+    done = run(*words, RECEIPT, "--schema", FIELDS)
+    assert "INFO no model is named: local/rules is used, which PROMPTURE_MODEL names" in done.err
+    assert json.loads(done.out)["total"] == 25.1
+    assert not logging.getLogger("prompture").handlers
+
+
+def test_without_v_there_is_no_log(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rapidfuzz")
+    monkeypatch.setattr(registry, "_logged", set())
+    monkeypatch.setattr(registry, "first_set", lambda names: "local/rules")
+    assert "INFO" not in run("extract", RECEIPT, "--schema", FIELDS).err

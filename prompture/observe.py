@@ -1,0 +1,102 @@
+"""What happens on the way to an answer, for those who look: the logger ``prompture``, and traces.
+
+``note`` is the one way to report an event. It writes a line of the log, whose fields are also
+attributes of the record (``logging``'s ``extra``), and puts the event on the span of the call where
+traces are on. Fields are names and numbers: no text of a document or an answer, and no key.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, Unpack
+
+log = logging.getLogger("prompture")
+
+Event: TypeAlias = Literal[
+    "model_chosen",
+    "call",
+    "wait",
+    "retry",
+    "retries_used_up",
+    "hedge",
+    "breaker_open",
+    "breaker_closed",
+    "key_set_aside",
+    "reask",
+    "looser",
+    "fallback",
+    "deadline",
+    "truncated",
+    "resumed",
+    "cache_hit",
+    "cache_wait",
+    "approval",
+]
+"""What is reported. ``looser``: the provider refused the schema, another way of asking follows."""
+
+
+class Fields(TypedDict, total=False):
+    """What is known of an event. None of these names is one of ``logging``'s own."""
+
+    provider: str
+    model: str
+    to: str
+    """Who is asked next, ``provider/model``."""
+    why: str
+    """In a few words of ours, without anything that a provider or a user wrote."""
+    seconds: float
+    """How long it takes, or took."""
+    attempt: int
+    """The number of the try or the question, from 1."""
+    status: int
+    tokens: int
+    input_tokens: int
+    output_tokens: int
+    usd: str
+    problems: int
+    """How many problems an answer had."""
+    tool: str
+    limit: float
+    stop_reason: str
+
+
+class Notes(Protocol):
+    """Where events go besides the log: a span."""
+
+    def event(self, name: str, fields: dict[str, Any]) -> None: ...
+
+
+current: Notes | None = None
+"""Set while traces are on: it finds the span that an event belongs to."""
+
+
+def note(
+    event: Event,
+    text: str,
+    /,
+    *,
+    level: int = logging.INFO,
+    error: BaseException | None = None,
+    span: Notes | None = None,
+    **fields: Unpack[Fields],
+) -> None:
+    """Report an event.
+
+    ``text`` is written with the fields: ``"%(provider)s: again in %(seconds).1f s (%(error)s)"``.
+    Of ``error`` the class and the HTTP status are reported; its message may quote what was sent.
+    """
+    shown = log.isEnabledFor(level)
+    place = span or current
+    if not shown and place is None:
+        return
+    found: dict[str, Any] = {**fields}
+    if error is not None:
+        found["error"] = type(error).__name__
+        status = getattr(error, "status", None)
+        if isinstance(status, int):
+            found["status"] = status
+    if place is not None:
+        place.event(event, found)
+    if shown:
+        # A single dict of arguments fills names: "%(model)s".
+        log.log(level, text, found, extra={"event": event, **found}, stacklevel=2)
