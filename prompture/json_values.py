@@ -1,21 +1,28 @@
-"""JSON's own notions, for all parts that read it: kinds, equality, how deep it may be.
+"""JSON's own notions, for all parts that read it: kinds, equality, pointers, how deep it may be.
 
 Equality is that of JSON Schema: ``1 == 1.0``, but ``True != 1``; the order of keys does not count.
+Pointers are those of RFC 6901; nothing else writes, reads or follows them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 from prompture.types import JSONValue as JSONValue
 
 JSONObject: TypeAlias = dict[str, Any]
 """A JSON object: a schema, or a value."""
 
+Segment: TypeAlias = str | int
+"""A key of an object, or the index of an item."""
+
 DEPTH_LIMIT = 200
 """Objects and lists within each other in any JSON that is read, as in pydantic-core's parser."""
 UNLIKE = "it gives a key twice, with unlike values"
 NAN_BECAME_NULL = "NaN became null"
+_NOTHING: Any = object()
 
 KINDS = ("object", "array", "string", "number", "boolean", "null")
 EVERY = frozenset(KINDS)
@@ -58,3 +65,55 @@ def family(word: str) -> str:
 def unlike_key(pairs: list[tuple[str, JSONValue]], made: JSONObject) -> bool:
     """Whether some key has unlike values; ``made`` is the dict of the pairs, with the last ones."""
     return len(made) != len(pairs) and any(not same(made[key], value) for key, value in pairs)
+
+
+def escape(segment: Segment) -> str:
+    """One segment, with its ``~`` and ``/`` escaped."""
+    return str(segment).replace("~", "~0").replace("/", "~1")
+
+
+def unescape(token: str) -> str:
+    """The key that one token of a pointer stands for."""
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+def pointer(segments: Iterable[Segment]) -> str:
+    """The pointer of a path; the empty path is the root, ``""``."""
+    return "".join(f"/{escape(segment)}" for segment in segments)
+
+
+def segments_of(pointer: str) -> tuple[str, ...]:
+    """The keys of a pointer. What stands before its first ``/`` (the ``#`` of a reference) is left out."""
+    return tuple(unescape(token) for token in pointer.split("/")[1:])
+
+
+def step(value: Any, segment: Segment, default: Any = None) -> Any:
+    """The member or item under one segment, ``default`` where there is none.
+
+    Digits are a key in an object and an index in a list, as RFC 6901 has it.
+    """
+    if isinstance(value, Mapping):
+        return value.get(segment if segment in value else str(segment), default)
+    if isinstance(value, list):
+        # "²" is a digit to str.isdigit, but no number to int().
+        index = int(segment) if isinstance(segment, int) or segment.isdecimal() else -1
+        return value[index] if 0 <= index < len(value) else default
+    return default
+
+
+def value_at(root: Any, segments: Iterable[Segment], default: Any = None) -> Any:
+    """The value at a path, ``default`` where there is none."""
+    for segment in segments:
+        root = step(root, segment, _NOTHING)
+        if root is _NOTHING:
+            return default
+    return root
+
+
+def referenced(root: Any, reference: str, default: Any = None) -> Any:
+    """The part of a schema that ``#`` or ``#/a/b`` names, percent-decoded; ``default`` for other references."""
+    if reference in ("", "#"):
+        return root
+    if not reference.startswith("#/"):
+        return default
+    return value_at(root, segments_of(unquote(reference)), default)

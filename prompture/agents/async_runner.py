@@ -23,7 +23,7 @@ from prompture.agents.runner_common import (
 )
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, is_async
-from prompture.flows.ask import GeneratesAsync
+from prompture.flows.run import GeneratesAsync
 from prompture.types import Completion
 from prompture.wire.steps import Done, advance, require_asyncio
 

@@ -10,7 +10,7 @@ from prompture.agents.events import StepFinished
 from prompture.agents.run_record import ToolUse
 from prompture.agents.tool_call import PendingToolCall
 from prompture.drivers.meter import Meter
-from prompture.flows.ask import D, D_co
+from prompture.flows.run import D, D_co
 from prompture.money import Charge
 from prompture.types import Completion, Request
 

@@ -34,7 +34,7 @@ from prompture.errors import (
     TransportError,
 )
 from prompture.extraction.result import cause_of, with_rest
-from prompture.flows.judge import complaint, is_about_format, stop_error
+from prompture.flows.attempts import complaint, is_about_format, stop_error
 from prompture.flows.run import driver_error
 from prompture.money import Charge, add_usd, format_usd
 from prompture.schema.problems import InvalidValue

@@ -24,7 +24,7 @@ from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall
 from prompture.codecs.prompted_calls import CallScanner
 from prompture.drivers import meter
-from prompture.flows.ask import HasModel
+from prompture.flows.run import HasModel
 from prompture.money import Charge
 from prompture.types import Completion, Delta
 

@@ -24,7 +24,7 @@ from prompture.agents.runner_common import (
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, is_async
 from prompture.errors import ConfigurationError
-from prompture.flows.ask import Generates
+from prompture.flows.run import Generates
 from prompture.types import Completion
 from prompture.wire.deadline import within
 from prompture.wire.steps import Done, advance

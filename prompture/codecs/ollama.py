@@ -28,7 +28,7 @@ from prompture.codecs.schema_prompt import instruct, schema_words
 from prompture.codecs.turn_parts import base64_of, media, result_text, text_of
 from prompture.codecs.values import objects, timestamp
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
-from prompture.schema.pointer import referenced
+from prompture.json_values import referenced
 from prompture.types import (
     JSON,
     Completion,

@@ -1,7 +1,7 @@
 """Stop reasons: every provider's names for them, and ours.
 
 A provider's new word goes into a row of ``_RAW``. A new reason of ours goes into
-``types.StopReason`` and ``flows/judge.py`` as well.
+``types.StopReason`` and ``flows/attempts.py`` as well.
 """
 
 from __future__ import annotations

@@ -13,11 +13,10 @@ from typing import Any
 
 from prompture.copying import PicklableError
 from prompture.extraction.strategy import Plan
-from prompture.json_values import same
+from prompture.json_values import pointer, same
 from prompture.schema.candidates import DOUBTFUL, Candidate, FoundValues
 from prompture.schema.exact_json import is_plain, to_json
 from prompture.schema.key_check import SchemaKeys, keys_of
-from prompture.schema.pointer import pointer
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source

@@ -30,8 +30,8 @@ from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.extraction.inputs import Content, Models, content, document_turn
 from prompture.extraction.model_drivers import chosen, listed, named
 from prompture.extraction.strategy import Plan
+from prompture.json_values import referenced
 from prompture.money import short_usd
-from prompture.schema.pointer import referenced
 from prompture.schema.source import Source
 from prompture.spend.reservation import foreseen_price
 from prompture.types import JSON, JSONValue, Request

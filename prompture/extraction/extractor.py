@@ -33,9 +33,8 @@ from prompture.extraction.inputs import (
 from prompture.extraction.model_drivers import makers
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan, plan
-from prompture.flows.ask import Flow
 from prompture.flows.attempts import AttemptLog
-from prompture.flows.run import arun, run
+from prompture.flows.run import Flow, arun, run
 from prompture.given import half_made
 from prompture.schema.source import Source, source
 from prompture.types import Request

@@ -23,9 +23,16 @@ from prompture.extraction.inputs import path_hint
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
 from prompture.extraction.result import Extraction, cause_of, with_rest
 from prompture.extraction.strategy import Plan, json_only
-from prompture.flows.ask import Ask, D, Flow
-from prompture.flows.attempts import AttemptLog
-from prompture.flows.judge import advice, complaint, is_about_format, is_slip, status_of, stop_error
+from prompture.flows.attempts import (
+    AttemptLog,
+    advice,
+    complaint,
+    is_about_format,
+    is_slip,
+    status_of,
+    stop_error,
+)
+from prompture.flows.run import Ask, D, Flow
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.pydantic_errors import NO_CONTEXT
 from prompture.schema.source import Source

@@ -25,8 +25,8 @@ from prompture.extraction.flow import Question
 from prompture.extraction.partial import json_pieces
 from prompture.extraction.result import cause_of
 from prompture.extraction.strategy import Plan
-from prompture.flows.ask import Ask, Flow, Generates, GeneratesAsync, HasModel
-from prompture.flows.judge import stop_error
+from prompture.flows.attempts import stop_error
+from prompture.flows.run import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astream, stream
 from prompture.json_values import same
 from prompture.money import Bill

@@ -11,12 +11,12 @@ from typing import Any, Generic, Never, TypeVar, cast
 from prompture import given
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
-from prompture.flows.ask import Ask, Flow, Generates, GeneratesAsync, HasModel
+from prompture.flows.run import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astream, stream
+from prompture.json_values import pointer, segments_of, value_at
 from prompture.schema.exact_json import with_floats
 from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot
 from prompture.schema.partial_typed import PartialReader
-from prompture.schema.pointer import pointer, segments_of, value_at
 from prompture.schema.problems import Problem
 from prompture.schema.pydantic_errors import validator_problem
 from prompture.schema.source import Source

@@ -11,7 +11,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prompture.schema.pointer import referenced, segments_of
+from prompture.json_values import referenced, segments_of
 from prompture.schema.problems import PROBLEM_LIMIT, Problem
 from prompture.types import JSON, JSONValue
 

@@ -16,9 +16,16 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ProtocolError
-from prompture.flows.ask import Ask, Flow, Generates, GeneratesAsync, HasModel
 from prompture.flows.attempts import AttemptLog, ChargeRecorder
-from prompture.flows.run import answered, driver_error
+from prompture.flows.run import (
+    Ask,
+    Flow,
+    Generates,
+    GeneratesAsync,
+    HasModel,
+    answered,
+    driver_error,
+)
 from prompture.money import Bill
 from prompture.traces import Attempt
 from prompture.types import Completion, Delta, Usage

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from prompture.errors import MissingExtra, UnsupportedError
+from prompture.json_values import escape
 from prompture.rules import sections, tables, unlabelled
 from prompture.rules.concepts import all_concepts
 from prompture.rules.families import DocumentFamily, Row, find_families
@@ -28,7 +29,6 @@ from prompture.rules.label_pairs import find_pairs
 from prompture.rules.labelled import Index, choose, index_pairs, labelled, settle_claims
 from prompture.rules.page import FieldCandidate, Page, TextRange, read_page
 from prompture.rules.render import conforms
-from prompture.schema.pointer import escape
 from prompture.types import EXACT, Span
 
 MOST_CHARS = 2_000_000

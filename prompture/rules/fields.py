@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prompture.json_values import referenced
 from prompture.rules.concepts import (
     Concept,
     Concepts,
@@ -14,7 +15,6 @@ from prompture.rules.concepts import (
     party_role,
     split_party,
 )
-from prompture.schema.pointer import referenced
 
 MAX_DEPTH = 12  # references and unions inside one another
 MAX_NESTING = 8

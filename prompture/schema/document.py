@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urljoin
 
 from prompture.errors import SchemaError
-from prompture.json_values import JSONObject, JSONValue
-from prompture.schema.pointer import Segment, pointer, segments_of, value_at
+from prompture.json_values import JSONObject, JSONValue, Segment, pointer, segments_of, value_at
 
 NODE_LIMIT = 100_000
 """Objects and arrays of a schema."""

@@ -20,8 +20,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from prompture.copying import PicklableError
-from prompture.json_values import NAN_BECAME_NULL, UNLIKE, unlike_key
-from prompture.schema.pointer import Segment, pointer
+from prompture.json_values import NAN_BECAME_NULL, UNLIKE, Segment, pointer, unlike_key
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.types import JSONValue
 

@@ -15,9 +15,9 @@ from typing import Protocol
 
 from jsonschema.exceptions import ValidationError
 
+from prompture.json_values import Segment, pointer
 from prompture.schema.formats import ADVICE, FORMATS
 from prompture.schema.patterns import matcher
-from prompture.schema.pointer import Segment, pointer
 from prompture.schema.problems import Problem, excerpt, kind_in_words
 from prompture.types import JSONValue
 

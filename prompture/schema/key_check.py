@@ -14,10 +14,9 @@ from itertools import islice
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from prompture.json_values import same
+from prompture.json_values import Segment, pointer, same, value_at
 from prompture.schema.exact_json import Doubtful, ExactDecoder, is_plain
 from prompture.schema.known_keys import ANY, AllowedKeys, Later, keys_of_core, keys_of_json_schema
-from prompture.schema.pointer import Segment, pointer, value_at
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.source import Source
 from prompture.types import JSON

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from prompture.json_values import Segment, referenced
 from prompture.schema.core_schemas import Core
-from prompture.schema.pointer import Segment, referenced
 from prompture.types import JSON
 
 KeyPath: TypeAlias = tuple[Segment, ...]

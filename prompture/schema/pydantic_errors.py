@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prompture.schema.pointer import Segment, pointer
+from prompture.json_values import Segment, pointer
 from prompture.schema.problems import (
     PROBLEM_LIMIT,
     InvalidValue,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompture.errors import SchemaError
+from prompture.json_values import Segment, referenced, segments_of
 from prompture.schema.document import survey, wrong
 from prompture.schema.metaschema import LISTS, MAPS, ONE, REFERENCES, SINCE, rules_of
 from prompture.schema.patterns import WEIGHT_LIMIT, BadPattern, backtracks, matcher, weight
-from prompture.schema.pointer import Segment, referenced, segments_of
 from prompture.schema.problems import kind_in_words
 
 Path = tuple[Segment, ...]

@@ -26,7 +26,7 @@ from pydantic_core import SchemaError as CoreSchemaError
 
 from prompture.compat import rebuild
 from prompture.errors import SchemaError
-from prompture.schema.pointer import pointer
+from prompture.json_values import pointer
 
 
 def adapter_of(schema: Any) -> TypeAdapter[Any]:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from prompture.json_values import pointer
 from prompture.schema.partial import ItemScanner, PartialJSONError, PartialParser, Path
-from prompture.schema.pointer import pointer
 
 # Lone surrogates too: `ensure_ascii` spells them, and json.loads reads them back.
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=8)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prompture.schema.pointer import pointer
+from prompture.json_values import pointer
 from prompture.schema.problems import InvalidValue, Problem, excerpt, kind_in_words
 
 

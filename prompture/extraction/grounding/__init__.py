@@ -22,8 +22,8 @@ from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_han
 from prompture.extraction.grounding.nearly import Nearly
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
 from prompture.extraction.grounding.spans import Path, Places
+from prompture.json_values import pointer
 from prompture.rules.numbers import CURRENCY, currency_code, plain_digits, read_decimal
-from prompture.schema.pointer import pointer
 from prompture.types import EXACT, JSONValue, Span
 
 MOST_PLACES = 2000

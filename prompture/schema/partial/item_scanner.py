@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from prompture.json_values import DEPTH_LIMIT
-from prompture.schema.pointer import segments_of
+from prompture.json_values import DEPTH_LIMIT, segments_of
 
 from . import grammar
 from .grammar import WHITESPACE, Run, skip_space

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from prompture.copying import PicklableError
-from prompture.schema.pointer import Segment
-from prompture.schema.pointer import pointer as pointer_of
+from prompture.json_values import Segment
+from prompture.json_values import pointer as pointer_of
 from prompture.types import JSONValue
 
 Path: TypeAlias = tuple[Segment, ...]

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from prompture.json_values import escape, pointer
 from prompture.schema.partial import Container, Path, Snapshot
-from prompture.schema.partial_typed.partial_codecs import ContainerCodec, growing
-from prompture.schema.partial_typed.shapes import PLAIN, Shape
-from prompture.schema.pointer import escape, pointer
+from prompture.schema.partial_typed.shapes import PLAIN, ContainerCodec, Shape, growing
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.rewriting.codec import ABSENT, MERGED, ValueCodec
 from prompture.schema.rewriting.records import name_of_pair

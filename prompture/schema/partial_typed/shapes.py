@@ -1,4 +1,4 @@
-"""What a place of a growing value is to become."""
+"""What a place of a growing value is to become, and how it is restored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pydantic_core import PydanticUndefined, SchemaValidator, to_json
 from prompture.compat import has_model_slots, schema_validator
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.pydantic_errors import problems_of
-from prompture.schema.rewriting.codec import ABSENT
+from prompture.schema.rewriting.codec import ABSENT, ValueCodec, is_same
+from prompture.types import JSONValue
 
 R = TypeVar("R")
 Siblings: TypeAlias = Callable[[], Mapping[str, object]]
@@ -261,6 +262,43 @@ class Rooted(Typed):
     def growing(self, text: str) -> object:
         grown = self._inner.growing(text)
         return grown if grown is ABSENT else self._build(grown)
+
+
+class ContainerCodec:
+    """The codec and shape of a container that has begun, as far as they are certain.
+
+    ``kind`` is the codec's ``partial``. ``certain`` is False where more of the container may show another codec
+    or shape.
+    """
+
+    __slots__ = ("certain", "codec", "kind", "shape")
+
+    def __init__(self, codec: ValueCodec, shape: Shape, node: JSONValue) -> None:
+        self.codec = codec.begun(node)
+        self.kind = self.codec.partial
+        self.shape = shape
+        self.certain = True
+        if self.kind == "wrapper":
+            self.certain = bool(node)
+        elif self.kind == "pairs":
+            self.shape = shape.settle({})
+        elif self.kind == "open":
+            self.shape = shape.settle(node)
+            self.certain = not isinstance(self.shape, Branched)
+        else:
+            self.certain = False
+
+    def inside(self, key: str | int) -> tuple[ValueCodec, Shape]:
+        """Codec and shape of what stands under a key of the answer."""
+        if self.kind == "wrapper":
+            return self.codec.inside(key), self.shape
+        name = "" if self.kind == "pairs" else self.codec.name_of(key)
+        return self.codec.inside(key), self.shape.inside(key if name is None else name)
+
+
+def growing(codec: ValueCodec, shape: Shape, text: str) -> JSONValue:
+    """The value of an unfinished string; ABSENT where only the whole string can be restored."""
+    return shape.growing(text) if is_same(codec) else ABSENT
 
 
 def model_builder(

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from prompture import given
 from prompture.forks import fork_lock
-from prompture.schema.pointer import pointer as written
-from prompture.schema.pointer import segments_of
+from prompture.json_values import pointer as written
+from prompture.json_values import segments_of
 from prompture.schema.rewriting.codec import SAME, ValueCodec, is_identity
 from prompture.schema.rewriting.dialects import Dialect, dialect_named
 from prompture.schema.rewriting.notes import Change

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import ClassVar, Literal
 
-from prompture.json_values import KINDS, JSONObject, JSONValue, kind_of
+from prompture.json_values import KINDS, JSONObject, JSONValue, kind_of, step
 from prompture.schema.exact_json import unlike_refused
-from prompture.schema.pointer import step
 
 Step = tuple[tuple[str, ...], "ValueCodec", JSONValue]
 """Keys into the rewritten value, the codec of what stands there, and that."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from prompture.json_values import EVERY, JSONObject, JSONValue
+from prompture.json_values import pointer as written
 from prompture.schema.document import Resolver, Survey
-from prompture.schema.pointer import pointer as written
 from prompture.schema.rewriting.alternatives import Conj
 from prompture.schema.rewriting.codec import TEXT, ValueCodec
 from prompture.schema.rewriting.conform import Wire

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from prompture.json_values import JSONObject, JSONValue, same
-from prompture.schema.pointer import step
+from prompture.json_values import JSONObject, JSONValue, same, step
 from prompture.schema.rewriting.codec import (
     ABSENT,
     MERGED,

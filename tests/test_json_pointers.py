@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompture.schema.pointer import pointer, referenced, segments_of, value_at
+from prompture.json_values import pointer, referenced, segments_of, value_at
 
 ROOT: dict[str, Any] = {
     "a/b": {"m~n": [1, {"": 2}]},

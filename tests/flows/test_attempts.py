@@ -15,7 +15,7 @@ import prompture
 from prompture import Agent, Completion, Usage
 from prompture.catalog import Rates
 from prompture.errors import PromptureError, ProtocolError, Refused, Truncated
-from prompture.flows.judge import status_of, stop_error
+from prompture.flows.attempts import status_of, stop_error
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import StopReason
 
