@@ -31,6 +31,7 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Self
 
 from prompture.drivers.meter import Meter, install, uninstall
+from prompture.errors import ConfigurationError
 from prompture.forks import fork_lock, renewed_at_fork
 from prompture.given import half_made
 from prompture.spend.database import Database, database, database_errors, is_url, shown
@@ -213,7 +214,7 @@ def ledger(
     every row. Raises ConfigurationError where it cannot be opened.
     """
     place = where if where is not None else default_place()
-    key = str(place)
+    key = _key(place)
     with _opening:
         found = _open.get(key)
         if found is not None and not found._closed:
@@ -223,6 +224,22 @@ def ledger(
     install(made)
     atexit.register(made.close)
     return made
+
+
+def flush_open(where: str | os.PathLike[str]) -> None:
+    """Move what this process has noted for a ledger into its database, before that is read.
+
+    Rows that cannot be moved now wait, as the thread would let them.
+    """
+    found = _open.get(_key(where))
+    if found is not None and not found._closed:
+        with contextlib.suppress(ConfigurationError):
+            found.flush()
+
+
+def _key(where: str | os.PathLike[str]) -> str:
+    """One key for all the ways to write one place: two ledgers would note each call twice."""
+    return str(where) if is_url(where) else str(Path(where).expanduser().resolve())
 
 
 def from_environment() -> None:
@@ -262,7 +279,7 @@ def journals_of(where: str | os.PathLike[str]) -> tuple[Path, str]:
     URL may hold a password.
     """
     if not is_url(where):
-        path = Path(where).expanduser().absolute()
+        path = Path(where).expanduser().resolve()  # beside the file itself, not beside a link
         return path.parent, path.name
     from platformdirs import user_state_path
 

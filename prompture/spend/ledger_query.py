@@ -18,7 +18,15 @@ from prompture.drivers.cost import price_of
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.money import ZERO, Cost, add_usd, format_usd
 from prompture.spend.database import Database, is_url
-from prompture.spend.ledger import default_place, journals_of, ledger_errors, log, opened, take_over
+from prompture.spend.ledger import (
+    default_place,
+    flush_open,
+    journals_of,
+    ledger_errors,
+    log,
+    opened,
+    take_over,
+)
 from prompture.spend.ledger_rows import COLUMNS, clean, usage_of
 from prompture.wire.loading import load_json
 
@@ -80,7 +88,7 @@ class Repriced:
 
 
 class LedgerReader:
-    """Reads a ledger, with what killed processes left in its journals.
+    """Reads a ledger, with what this process has noted, and what killed ones left in journals.
 
     Raises ConfigurationError where there is none.
     """
@@ -103,6 +111,7 @@ class LedgerReader:
         self, *, since: datetime | None = None, columns: Iterable[str] = COLUMNS
     ) -> Iterator[dict[str, Any]]:
         """The calls as dicts of columns (see ``ledger_rows.COLUMNS``), oldest first."""
+        flush_open(self._place)
         wanted = list(dict.fromkeys(("at", "id", *columns)))
         sql = (
             f"SELECT {', '.join(wanted)} FROM calls"  # noqa: S608 - names of our own columns

@@ -126,6 +126,51 @@ def test_it_can_be_read_while_it_is_written(place: Path) -> None:
         assert book.sums()[0].calls == 51
 
 
+def test_a_reader_sees_every_call_that_was_made_before(place: Path) -> None:
+    driver = FunctionDriver(answer, prices=RATES)
+    with ledger(place):
+        reader = LedgerReader(place)
+        for calls in (1, 2, 3):
+            driver.generate("x")
+            assert sum(found.calls for found in reader.sums("model")) == calls
+            assert len(list(LedgerReader(place).rows())) == calls
+
+
+def test_a_ledger_that_cannot_be_written_can_be_read(place: Path, monkeypatch: Any) -> None:
+    driver = FunctionDriver(answer, prices=RATES)
+    with ledger(place) as book:
+        driver.generate("x")
+        book.flush()
+        monkeypatch.setattr(book._database, "insert", failing := _Failing())
+        driver.generate("x")
+        assert len(list(LedgerReader(place).rows())) == 1
+        assert failing.asked
+        monkeypatch.undo()
+    assert len(list(LedgerReader(place).rows())) == 2
+
+
+class _Failing:
+    asked = False
+
+    def __call__(self, *_: object) -> None:
+        self.asked = True
+        raise sqlite3.OperationalError("database is locked")
+
+
+def test_one_file_is_one_ledger_however_it_is_written(place: Path, monkeypatch: Any) -> None:
+    (place.parent / "sub").mkdir()
+    (link := place.parent / "link.db").symlink_to(place)
+    (folder := place.parent / "linked").symlink_to(place.parent, target_is_directory=True)
+    monkeypatch.chdir(place.parent / "sub")
+    driver = FunctionDriver(answer, prices=RATES)
+    spellings = [place, str(place), f"../{place.name}", link, folder / place.name]
+    with ledger(place) as book:
+        assert all(ledger(where) is book for where in spellings)
+        driver.generate("x")
+    for where in spellings:
+        assert [found.calls for found in LedgerReader(where).sums("model")] == [1], where
+
+
 def test_threads_lose_nothing(place: Path) -> None:
     driver = FunctionDriver(answer)
     with ledger(place) as writing:
