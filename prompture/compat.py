@@ -114,7 +114,8 @@ def chunked_reader(raw: Any) -> tuple[Any, Any] | None:
     from http.client import HTTPResponse
 
     original = getattr(raw, "_original_response", None)
-    if type(original) is not HTTPResponse or not original.chunked:
+    # A recorder's class gives what it recorded by a ``read`` of its own.
+    if getattr(type(original), "read", None) is not HTTPResponse.read or not original.chunked:
         return None
     reader = getattr(original, "fp", None)
     return (original, reader) if hasattr(reader, "read1") else None

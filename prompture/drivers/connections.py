@@ -1,4 +1,4 @@
-"""What both transports share: proxies of the environment, the TLS context, the words of errors.
+"""Connections: proxies of the environment, the TLS context, interim responses, words of errors.
 
 ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` count in lower or upper case (lower
 wins); else what the system is set to (Windows, macOS). Messages name the variable, never its
@@ -16,8 +16,10 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from http.client import HTTPException, HTTPResponse
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
@@ -285,6 +287,54 @@ def stripped(exc: BaseException) -> BaseException:
             if name in getattr(each, "__dict__", {}):
                 setattr(each, name, None)
     return exc
+
+
+MOST_INTERIM = 1000
+"""Interim responses before one answer; a server that sends more is taken to be broken."""
+
+
+class FinalResponse(HTTPResponse):
+    """The response that follows all interim ones (102 Processing, 103 Early Hints).
+
+    The standard library knows 100 alone. It takes another for the answer, and leaves the answer
+    itself in the connection, where the next request finds it: one caller then gets what another
+    asked for.
+    """
+
+    def begin(self) -> None:
+        """Read the head of the answer."""
+        super().begin()
+        for _ in range(MOST_INTERIM):
+            if not 101 < self.status < 200:  # 101 ends HTTP itself
+                return
+            vars(self)["headers"] = None  # else ``begin`` takes the head for read
+            super().begin()
+        raise HTTPException(f"more than {MOST_INTERIM} interim responses")
+
+
+class _FinalOnly:
+    """Before a ConnectionPool of urllib3, whose connections then read past interim responses."""
+
+    def _new_conn(self) -> Any:
+        above: Any = super()
+        made = above._new_conn()
+        # Recorders and mocks may have put connections of their own there.
+        if getattr(made, "response_class", None) is HTTPResponse:
+            made.response_class = FinalResponse
+        return made
+
+
+def skip_interim(manager: Any) -> Any:
+    """Let the pools that a PoolManager of urllib3 makes read past interim responses; the same
+    manager."""
+    kinds = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _final_only(kind) for scheme, kind in kinds.items()}
+    return manager
+
+
+@cache
+def _final_only(kind: type) -> type:
+    return kind if issubclass(kind, _FinalOnly) else type(kind.__name__, (_FinalOnly, kind), {})
 
 
 class _Queries(logging.Filter):

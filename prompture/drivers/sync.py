@@ -21,15 +21,11 @@ from prompture.drivers.connections import (
     failed_before,
     keep_query_out_of_logs,
     proxy_for,
+    skip_interim,
     tls_context,
     transport_error,
 )
-from prompture.errors import (
-    ConfigurationError,
-    ConnectionLost,
-    ProtocolError,
-    TransportError,
-)
+from prompture.errors import ConfigurationError, ConnectionLost, ProtocolError, TransportError
 from prompture.wire import deadline
 from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.http import (
@@ -51,7 +47,18 @@ POOL_SIZE = 64
 
 
 class _Adapter(HTTPAdapter):
-    """Pools that share the process's one TLS context."""
+    """Pools whose connections read past interim responses."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        skip_interim(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return skip_interim(super().proxy_manager_for(*args, **kwargs))
+
+
+class _TLSAdapter(_Adapter):
+    """Pools that also share the process's one TLS context."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=tls_context(), **kwargs)
@@ -133,6 +140,9 @@ class RequestsTransport:
         limits = _Limits(request.timeout)
         try:
             response = self._response(request, limits)
+            if response.status_code < 200:
+                response.close()  # or the next request would be given the answer to this one
+                raise ProtocolError(f"HTTP {response.status_code}, and no answer after it")
             headers = {name.lower(): value for name, value in response.headers.items()}
             if request.stream and response.status_code < 300:
                 chunks = self._chunks(response, request.url, limits)
@@ -233,8 +243,8 @@ class RequestsTransport:
         return self._proxies[origin]
 
     def _secure(self) -> None:
-        if not isinstance(self._session.adapters.get("https://"), _Adapter):
-            self._session.mount("https://", _Adapter(pool_connections=8, pool_maxsize=POOL_SIZE))
+        if not isinstance(self._session.adapters.get("https://"), _TLSAdapter):
+            self._session.mount("https://", _TLSAdapter(pool_connections=8, pool_maxsize=POOL_SIZE))
 
     def _body(self, response: requests.Response | _Straight, url: str, limits: _Limits) -> bytes:
         """The whole body. Reading it to the end gives the connection back to the pool."""
@@ -347,7 +357,7 @@ def _session() -> requests.Session:
     session = requests.Session()
     session.trust_env = False
     session.headers.clear()
-    session.mount("http://", HTTPAdapter(pool_connections=8, pool_maxsize=POOL_SIZE))
+    session.mount("http://", _Adapter(pool_connections=8, pool_maxsize=POOL_SIZE))
     return session
 
 
