@@ -10,10 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from prompture import given
 from prompture.codecs.base import Endpoint, join_url, key_headers
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.histories import wire_ids
-from prompture.codecs.openai_chat_answer import CUSTOM, DIALECT, Quirks, read_body, usage_of
+from prompture.codecs.openai_chat_answer import (
+    CUSTOM,
+    DIALECT,
+    Quirks,
+    kept_fields,
+    read_body,
+    usage_of,
+)
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
 from prompture.codecs.options import declaration, effort_of, refuse, schema_name, tool_choice
@@ -27,7 +35,7 @@ from prompture.codecs.turn_parts import (
     text_only,
 )
 from prompture.codecs.values import arguments_text
-from prompture.errors import ProviderError, UnsupportedError
+from prompture.errors import ConfigurationError, ProviderError, UnsupportedError
 from prompture.types import (
     JSON,
     Completion,
@@ -98,6 +106,17 @@ class OpenAIChat:
     merged: tuple[str, ...] = ()
     rule: ModelRule | None = None
     quirks: Quirks = Quirks()
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError for a field in ``echo`` that no turn keeps: nothing would go
+        back, and nobody would know."""
+        known = kept_fields(self.quirks)
+        for name in self.echo:
+            if name not in known:
+                raise ConfigurationError(
+                    f"echo: {given.unknown('field', name, known)}; "
+                    f"reasoning_field={name!r} makes it the one that reasoning stands in"
+                )
 
     @property
     def dialect(self) -> str:

@@ -215,6 +215,12 @@ def reasoning_of(message: JSON, quirks: Quirks) -> tuple[str, str]:
 _ECHOED = ("reasoning_content", "reasoning", "reasoning_details", "annotations")
 
 
+def kept_fields(quirks: Quirks) -> tuple[str, ...]:
+    """The fields of an answer that its turn keeps, and that can so be sent back."""
+    own = (quirks.reasoning_field,) if quirks.reasoning_field else ()
+    return (*_ECHOED, "content", *own)
+
+
 def native_of(message: JSON, quirks: Quirks, custom: Sequence[str] = ()) -> Native | None:
     """What a turn holds beyond text and calls, for the providers that want it echoed."""
     kept = (*_ECHOED, quirks.reasoning_field)

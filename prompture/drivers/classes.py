@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -18,9 +17,19 @@ from prompture.errors import ConfigurationError
 D = TypeVar("D", bound=BaseDriver)
 
 
-@cache
+_over_http: dict[Provider, tuple[type[Driver], type[AsyncDriver]]] = {}
+_in_process: dict[Provider, tuple[type[InProcessDriver], type[AsyncInProcessDriver]]] = {}
+
+
 def drivers_of(provider: Provider) -> tuple[type[Driver], type[AsyncDriver]]:
     """Both classes of a row's drivers over HTTP: those of its module, or classes made for it."""
+    # setdefault, not a cache: of two threads that come here first, both must get the same class,
+    # or ``isinstance(driver, GroqDriver)`` is False for one of them.
+    found = _over_http.get(provider)
+    return found or _over_http.setdefault(provider, _found_or_made(provider))
+
+
+def _found_or_made(provider: Provider) -> tuple[type[Driver], type[AsyncDriver]]:
     module, _, stem = BUILTIN.get(provider.name, ("", "", ""))
     if module and builtin_row(provider.name) is provider:
         own = vars(import_module(f"prompture.drivers.{module}")).values()
@@ -37,9 +46,15 @@ def drivers_of(provider: Provider) -> tuple[type[Driver], type[AsyncDriver]]:
     )
 
 
-@cache
 def engines_of(provider: Provider) -> tuple[type[InProcessDriver], type[AsyncInProcessDriver]]:
     """Both driver classes of a row whose models run in this process."""
+    found = _in_process.get(provider)
+    return found or _in_process.setdefault(provider, _made_of_engine(provider))
+
+
+def _made_of_engine(
+    provider: Provider,
+) -> tuple[type[InProcessDriver], type[AsyncInProcessDriver]]:
     stem, name = _stem(provider), provider.name
     return (
         _class(f"{stem}Driver", InProcessDriver, provider, (class_of, (name, "engine", 0))),

@@ -8,7 +8,8 @@
     aliases = ["ac"]
     headers = { x-team = "documents" }
     stream_usage = false                  # leaves stream_options out, where a server refuses it
-    echo = ["reasoning_content"]          # fields of an answer to send back in the next request
+    reasoning_field = "inner_monologue"   # where reasoning stands, if in no usual field
+    echo = ["inner_monologue"]            # fields of an answer to send back in the next request
 
     [providers.acme.capabilities]         # of every model; see Features
     vision = false
@@ -80,6 +81,7 @@ class _Provider(_Table):
     models: dict[str, _Model] = {}
     stream_usage: bool | None = None
     echo: list[str] | None = None
+    reasoning_field: str | None = None
     docs: str = ""
 
 
@@ -199,7 +201,9 @@ def _row(name: str, made: _Provider, where: str) -> Provider:
     check_url(made.base_url, f"{entry}.base_url")
     checked_headers(made.headers, f"{entry}.headers")
     try:
-        wired = like.wired(stream_usage=made.stream_usage, echo=made.echo)
+        wired = like.wired(
+            stream_usage=made.stream_usage, echo=made.echo, reasoning_field=made.reasoning_field
+        )
         return _changed(wired, name, made, features=features, per_model=per_model, where=where)
     except ConfigurationError as exc:
         raise ConfigurationError(f"{entry}: {exc}") from exc

@@ -367,5 +367,7 @@ def keep_query_out_of_logs(url: str) -> None:
     if mark < 0 or (query := url[mark:]) in _queries.known or len(query) < 2:
         return
     if len(_queries.known) > 100:
-        _queries.known.pop(next(iter(_queries.known)))
+        # A list at once, and no error where it is gone: other threads add and drop some meanwhile.
+        oldest, *_ = list(_queries.known)
+        _queries.known.pop(oldest, None)
     _queries.known[query] = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
-import re
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy, deepcopy
@@ -16,11 +14,7 @@ from prompture.codecs.base import Endpoint
 from prompture.compat import cached_property
 from prompture.drivers import hooks as hooking
 from prompture.drivers.provider import Features, Provider
-from prompture.errors import (
-    ConfigurationError,
-    PromptureError,
-    UnsupportedError,
-)
+from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.money import Cost
 from prompture.types import Usage
 from prompture.wire.retry import Retry
@@ -31,12 +25,8 @@ if TYPE_CHECKING:
     from prompture.drivers.routes import Route
 
 T = TypeVar("T")
-E = TypeVar("E", bound=PromptureError)
 DEFAULT_TIMEOUT = 600.0
 ClassReference: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...]]"
-_MAY_FAIL = re.compile(rb'"(?:error|code)"\s*:\s*["\[{0-9]')
-"""What every error in a body of HTTP 200 has, and hardly any answer."""
-log = logging.getLogger("prompture")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +86,9 @@ class BaseDriver:
     wire formats (``"responses"``). ``features`` replaces what the row and the catalog say the
     model can do. ``stream_usage=False`` leaves ``stream_options`` out of streams, for servers
     that refuse it (their tokens are then unknown); ``echo`` names the fields of an answer that
-    are sent back in the next request (``"reasoning_content"``; ``()`` for none); both are of
-    Chat Completions. Other keywords are the provider's own settings (``api_version``, ...).
+    are sent back in the next request (``"reasoning_content"``; ``()`` for none);
+    ``reasoning_field`` is where reasoning stands, if in no usual field. These three are of Chat
+    Completions. Other keywords are the provider's own settings (``api_version``, ...).
     Raises MissingKey, and ConfigurationError for a setting that the row does not know.
     """
 
@@ -133,12 +124,16 @@ class BaseDriver:
         features: Features | None = None,
         stream_usage: bool | None = None,
         echo: str | Sequence[str] | None = None,
+        reasoning_field: str | None = None,
         **settings: Any,
     ) -> None:
         row = type(self).provider
         self._given = _Given(api_key, base_url, headers, settings)
         self.endpoint: Endpoint = self._given.endpoint(row)
-        self._wire = (given.words(api, f"{row.name}: api", empty=True), stream_usage, echo)
+        self._api = given.words(api, f"{row.name}: api", empty=True)
+        self._wire: dict[str, Any] = {
+            "stream_usage": stream_usage, "echo": echo, "reasoning_field": reasoning_field
+        }  # fmt: skip
         self.model = given.words(model, f"{row.name}: model", empty=True) or row.default_model
         self.timeout = given.seconds(timeout, f"{row.name}: timeout") or DEFAULT_TIMEOUT
         self.retry = _a(Retry, retry, f"{row.name}: retry") or Retry()
@@ -148,9 +143,8 @@ class BaseDriver:
 
     def _remake(self) -> None:
         """Make what follows from the settings, which is not copied and not pickled."""
-        api, stream_usage, echo = self._wire
-        row = type(self).provider.for_endpoint(self.endpoint.base_url, api)
-        self.provider = row.wired(stream_usage=stream_usage, echo=echo)
+        row = type(self).provider.for_endpoint(self.endpoint.base_url, self._api)
+        self.provider = row.wired(**self._wire)
         self._hooks: tuple[Hooks, ...] = (*hooking.plugin_hooks(), *self._own_hooks)
         self.plans: dict[Hashable, Any] = {}
 

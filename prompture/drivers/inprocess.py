@@ -23,7 +23,8 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.probe import Health
-from prompture.drivers.provider import Engine, Features, Provider
+from prompture.drivers.provider import COMMON, Engine, Features, Provider
+from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
 from prompture.errors import ConfigurationError, PromptureError, ProtocolError
 from prompture.given import unknown
 from prompture.types import Completion, Delta, ModelInfo, Request
@@ -31,6 +32,7 @@ from prompture.wire.http import HTTPRequest
 from prompture.wire.steps import require_asyncio
 
 _HERE = ("hooks", "features", "timeout")
+_OVER_HTTP = tuple(name for name in COMMON if name not in _HERE)
 
 
 def _settings_of(row: Provider) -> list[str]:
@@ -59,7 +61,7 @@ class InProcessBase(BaseDriver):
         **settings: Any,
     ) -> None:
         row = type(self).provider
-        for name in ("api_key", "base_url", "api", "retry", "headers", "stream_usage", "echo"):
+        for name in _OVER_HTTP:
             if settings.pop(name, None) is not None:
                 raise ConfigurationError(
                     f"{row.name}/{model}: {name} means nothing to a model that runs in this process"
@@ -162,7 +164,7 @@ def _end(pieces: Generator[Any, None, None], step: asyncio.Future[Any]) -> None:
     if step.cancelled():
         return  # the loop is ending, and the thread is still inside
     step.exception()  # nobody is left to hear of it
-    pieces.close()
+    start_in_thread(pieces.close)
 
 
 def _pieces(completion: Completion) -> Iterator[Delta | Completion]:
@@ -272,7 +274,8 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
                 yield piece
         finally:
             if step is None or step.done():
-                pieces.close()
+                # In a thread: a model may take a while to stop, and a meter waits for a disk.
+                await finish_in_thread(pieces.close)
             else:
                 # The thread is still inside: end the stream as soon as it comes out.
                 step.add_done_callback(partial(_end, pieces))

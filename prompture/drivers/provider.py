@@ -17,11 +17,9 @@ from prompture.wire.retry import Throttle
 
 COMMON = (
     "api_key", "base_url", "api", "timeout", "retry", "headers", "hooks", "features",
-    "stream_usage", "echo",
+    "stream_usage", "echo", "reasoning_field",
 )  # fmt: skip
 """Settings of every driver; ``session`` (sync) and ``client`` (async) come on top."""
-ECHOED = ("reasoning_content", "reasoning", "reasoning_details", "content")
-"""Fields of a Chat Completions answer that a turn keeps, and that ``echo`` may name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +243,11 @@ class Provider:
         return self.codecs[name] if name else self.codec
 
     def wired(
-        self, *, stream_usage: bool | None = None, echo: str | Iterable[str] | None = None
+        self,
+        *,
+        stream_usage: bool | None = None,
+        echo: str | Iterable[str] | None = None,
+        reasoning_field: str | None = None,
     ) -> Provider:
         """The same row with knobs of its Chat Completions codec turned; see BaseDriver."""
         changes: dict[str, Any] = {}
@@ -253,19 +255,17 @@ class Provider:
             changes["stream_usage"] = value
         if echo is not None:
             changes["echo"] = given_by.strings(tuple(_listed(echo)), f"{self.name}: echo")
-            for name in changes["echo"]:
-                if name not in ECHOED:
-                    raise ConfigurationError(
-                        f"{self.name}: echo: {given_by.unknown('field', name, ECHOED)}"
-                    )
-        if not changes:
+        field = given_by.words(reasoning_field, f"{self.name}: reasoning_field")
+        if not changes and field is None:
             return self
-        codecs = {name: _turned(codec, changes) for name, codec in self.codecs.items()}
-        codec = _turned(self.codec, changes)
+        try:
+            codecs = {name: _turned(codec, changes, field) for name, codec in self.codecs.items()}
+            codec = _turned(self.codec, changes, field)
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"{self.name}: {exc}") from exc
         if codec is self.codec:
-            raise ConfigurationError(
-                f"{self.name}: {next(iter(changes))} means nothing to this wire format"
-            )
+            knob = next(iter(changes), "reasoning_field")
+            raise ConfigurationError(f"{self.name}: {knob} means nothing to this wire format")
         return replace(self, codec=codec, codecs=codecs)
 
     def for_endpoint(self, base_url: str, api: str | None = None) -> Provider:
@@ -327,11 +327,14 @@ def _listed(value: object) -> Iterable[Any]:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
-def _turned(codec: Codec, changes: Mapping[str, Any]) -> Codec:
+def _turned(codec: Codec, changes: Mapping[str, Any], field: str | None) -> Codec:
+    """The codec with these of its fields changed; itself where it has not all of them."""
     made: Any = codec
     known = {f.name for f in fields(made)} if is_dataclass(made) else set()
-    if not changes.keys() <= known:
+    if not {*changes, *(("quirks",) if field else ())} <= known:
         return codec
+    if field:  # together with ``echo``, which may name it
+        changes = {**changes, "quirks": replace(made.quirks, reasoning_field=field)}
     turned: Codec = replace(made, **changes)
     return turned
 

@@ -67,7 +67,8 @@ def register(provider: Provider) -> None:
     taken = {*BUILTIN, *ALIASES, *_registered, *_plugins()}
     taken |= {alias for row in _registered.values() for alias in row.aliases}
     for name in (provider.name, *provider.aliases):
-        if name in taken:
+        # Built-in names are found in any case: a row called OpenAI would never be.
+        if name in taken or name.lower() in taken:
             raise ConfigurationError(f"a provider called {name!r} is already there")
     _registered[provider.name] = provider
 
@@ -122,6 +123,18 @@ def _log_once(level: int, text: str) -> None:
 
 _config_read: list[str] = []
 _config_lock = RLock()
+_config_reading: list[str] = []
+
+
+def _renew() -> None:
+    """In a forked child: a thread that was reading the file is gone, and holds the lock for ever."""
+    global _config_lock
+    _config_lock = RLock()
+    _config_reading.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def _configured() -> None:
@@ -139,9 +152,6 @@ def _configured() -> None:
                 _config_read.append(path)
         finally:
             _config_reading.pop()
-
-
-_config_reading: list[str] = []
 
 
 def _lookup(name: str) -> Provider | None:

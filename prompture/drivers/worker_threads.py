@@ -36,7 +36,10 @@ async def finish_in_thread(work: Callable[..., T], *args: Any) -> T:
 
 def start_in_thread(work: Callable[[], object]) -> None:
     """Begin it in a thread, and do not wait."""
-    _pool().submit(work)
+    try:
+        _pool().submit(work)
+    except RuntimeError:  # the process is ending, and threads are over
+        work()
 
 
 def _heard(running: asyncio.Future[Any]) -> None:

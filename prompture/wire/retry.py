@@ -181,7 +181,7 @@ class Throttle:
     burst_seconds: float = 1.0
     clock: Callable[[], float] = time.monotonic
     _free_at: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    _lock: Lock = field(default_factory=Lock)
+    _lock: Lock = field(default_factory=forks.fork_lock)
 
     def __post_init__(self) -> None:
         for name in ("requests_per_minute", "tokens_per_minute"):

@@ -18,7 +18,7 @@ from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.think import ThinkSplitter, split_thinking
 from prompture.drivers import registry
-from prompture.errors import ProtocolError, UnsupportedError
+from prompture.errors import ConfigurationError, ProtocolError, UnsupportedError
 from prompture.types import Completion, File, Image, Message, Native, Request, Text, user
 from prompture.wire.http import HTTPResponse
 from tests.codecs import replay
@@ -303,6 +303,13 @@ def test_what_a_tool_shows_follows_it() -> None:
     assert [t["role"] for t in turns] == ["user", "assistant", "tool", "user", "user"]
     assert turns[2]["content"] == "here"
     assert turns[3]["content"][0]["type"] == "image_url"
+
+
+def test_an_echo_of_a_field_that_no_turn_keeps() -> None:
+    with pytest.raises(
+        ConfigurationError, match="unknown field 'reasonin'; did you mean reasoning"
+    ):
+        OpenAIChat(echo=("reasonin",))
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from prompture import catalog, configure, driver_for
+from prompture.codecs.base import Endpoint
+from prompture.codecs.openai_chat import OpenAIChat
 from prompture.drivers import registry
 from prompture.errors import ConfigurationError, MissingKey
-from prompture.types import Usage
+from prompture.types import Request, Usage
+from prompture.wire.http import HTTPResponse
 
 TOML = """
 [providers.acme-x]
@@ -110,6 +114,10 @@ BAD = [
     ),
     ('[providers.acme-x]\nbase_url = "https://x"\nlike = "google"\nstream_usage = false\n',
      "stream_usage means nothing"),
+    ('[providers.acme-x]\nbase_url = "https://x"\necho = ["inner"]\n',
+     "providers.acme-x: openai-compatible: echo: unknown field 'inner'; .*reasoning_field='inner'"),
+    ('[providers.acme-x]\nbase_url = "https://x"\nlike = "google"\nreasoning_field = "inner"\n',
+     "reasoning_field means nothing"),
     ('[providers."acme/x"]\nbase_url = "https://x"\n', r"prompture.toml: providers.acme/x: Provider.name"),
     ('[providers.acme-x]\nbase_url = "https://x"\naliases = ["kimi"]\n',
      "prompture.toml: providers.acme-x: a provider called 'kimi' is already there"),
@@ -171,6 +179,21 @@ def test_what_a_server_refuses_is_left_out(tmp_path: Path) -> None:
     configure(_file(tmp_path, text))
     codec = registry.find("acme-x").codec
     assert (codec.stream_usage, codec.echo) == (False, ("reasoning",))
+
+
+def test_a_reasoning_field_of_its_own(tmp_path: Path) -> None:
+    text = (
+        '[providers.acme-x]\nbase_url = "https://x"\nreasoning_field = "inner"\necho = ["inner"]\n'
+    )
+    configure(_file(tmp_path, text))
+    codec = driver_for("acme-x/m").provider.codec
+    assert isinstance(codec, OpenAIChat)
+    assert (codec.quirks.reasoning_field, codec.echo) == ("inner", ("inner",))
+    message = {"role": "assistant", "content": "a", "inner": "Hm."}
+    body = json.dumps({"choices": [{"message": message}]}).encode()
+    turn = codec.decode(HTTPResponse(200, {}, body), Endpoint("x", "https://x")).message()
+    sent = codec.encode(Request(model="m", messages=(turn,)), Endpoint("x", "https://x"))
+    assert json.loads(sent.body)["messages"][0]["inner"] == "Hm."
 
 
 def test_nothing_of_a_file_with_a_fault_is_kept(tmp_path: Path) -> None:

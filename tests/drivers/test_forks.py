@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from prompture import forks
+from prompture.drivers import registry
 from prompture.drivers.classes import engines_of
 from prompture.drivers.inprocess import NO_CODEC
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
@@ -21,6 +22,7 @@ from prompture.drivers.provider import Provider
 from prompture.errors import ConfigurationError, ConnectionLost
 from prompture.extraction.model_drivers import kept_driver
 from prompture.types import Completion
+from prompture.wire.retry import Throttle
 from tests import server as served
 from tests.drivers.colours import ASK, COLOURS, Colour
 
@@ -178,7 +180,13 @@ def test_a_child_loads_its_own_model() -> None:
 
 
 def test_a_lock_that_another_thread_held_is_free_in_the_child() -> None:
-    lock, taken, leave = forks.fork_lock(), threading.Event(), threading.Event()
+    lock = forks.fork_lock()
+    assert in_child_while_held(lock, lambda: lock.acquire(timeout=1)) is True
+
+
+def in_child_while_held(lock: Any, work: Callable[[], Any]) -> Any:
+    """``work`` in a child that was forked while another thread held the lock."""
+    taken, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
         with lock:
@@ -188,9 +196,23 @@ def test_a_lock_that_another_thread_held_is_free_in_the_child() -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     taken.wait(10)
-    assert in_child(lambda: lock.acquire(timeout=1)) is True
-    leave.set()
-    thread.join()
+    try:
+        return in_child(work)
+    finally:
+        leave.set()
+        thread.join()
+
+
+def test_a_throttle_is_free_in_the_child() -> None:
+    throttle = Throttle(requests_per_minute=60)
+    free = in_child_while_held(throttle._lock, lambda: throttle._lock.acquire(timeout=1))
+    assert free is True
+
+
+def test_a_config_file_that_another_thread_was_reading_is_read_by_the_child() -> None:
+    lock = registry._config_lock
+    free = in_child_while_held(lock, lambda: registry._config_lock.acquire(timeout=1))
+    assert free is True
 
 
 def test_a_pools_queue_that_another_thread_held_is_free_in_the_child(url: str) -> None:

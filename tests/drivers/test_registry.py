@@ -97,12 +97,26 @@ def test_a_row_of_ones_own(mine: Provider) -> None:
     assert type(classes.async_driver_for("acme/m", api_key="k")).__name__ == "AsyncAcmeDriver"
 
 
-@pytest.mark.parametrize("name", ["openai", "anthropic", "acme", "ac", "kimi"])
+@pytest.mark.parametrize("name", ["openai", "anthropic", "acme", "ac", "kimi", "OpenAI"])
 def test_a_name_that_is_taken(mine: Provider, name: str) -> None:
     with pytest.raises(ConfigurationError, match="already there"):
         registry.register(replace(MINE, name=name, aliases=()))
     with pytest.raises(ConfigurationError, match="already there"):
         registry.register(replace(MINE, name="other", aliases=(name,)))
+
+
+def test_a_row_has_one_class_also_for_threads_that_come_first_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, make, others = replace(MINE), classes._found_or_made, []
+
+    def slowly(row: Provider) -> Any:
+        monkeypatch.setattr(classes, "_found_or_made", make)
+        others.append(classes.drivers_of(row))  # the other thread is faster
+        return make(row)
+
+    monkeypatch.setattr(classes, "_found_or_made", slowly)
+    assert [classes.drivers_of(mine)] == others
 
 
 def test_taking_back() -> None:
