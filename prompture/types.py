@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from prompture.money import EXACT as EXACT
 from prompture.money import Charge, Cost
-from prompture.usage import EXACT as EXACT
-from prompture.usage import Usage as Usage
+from prompture.money import Usage as Usage
 
 JSON: TypeAlias = Mapping[str, Any]
 """A JSON object."""

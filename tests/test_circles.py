@@ -11,7 +11,7 @@ from scripts import house
 
 NAMED = {
     "prompture.agents": "its own modules, on first use",
-    "prompture.cli.app": "the module of a command, when it is called",
+    "prompture.cli": "the module of a command, when it is called",
     "prompture.cli.schema": "the module that a user names",
     "prompture.drivers": "what it exports, on first use",
     "prompture.drivers.classes": "the module of a provider's own class, when it is asked for",

@@ -378,10 +378,8 @@ class _Run(Generic[B, T]):
                 step.settle(position, "not_run", "Not used.")
 
     def _check_limits(self) -> None:
-        if self.out_of_time():
-            raise self.settings.limits.out_of_time()
-        self.settings.limits.check_steps(self.record.steps_taken)
         self._check_use()
+        self.settings.limits.check_steps(self.record.steps_taken)
 
     def _check_use(self) -> None:
         """Raise where the time, the tokens or the dollars are used up."""

@@ -22,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from prompture.catalog import model_names
+from prompture.catalog.lookup import candidates
 from prompture.catalog.models import RATE_NAMES, Rates, Tier
 from prompture.catalog.price_rules import times, with_rules
 from prompture.catalog.sources import dollars
@@ -44,7 +44,7 @@ class Overrides:
         if not self.table:
             return None
         # The surest form of the id first; a price for all of the provider's models last.
-        for key in (*model_names.candidates(provider, model), (provider, "*")):
+        for key in (*candidates(provider, model), (provider, "*")):
             if key in self.table:
                 return self.table[key]
         return None

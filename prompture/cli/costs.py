@@ -42,8 +42,8 @@ def command(
     The ledger is on in programs that call prompture.ledger(...) or run with PROMPTURE_LEDGER.
     A price that nobody knows counts in the column "unknown", not as 0 dollars.
     """
-    start = since_of(since) if since is not None else None
     with closing(LedgerReader(ledger)) as reader:
+        start = since_of(since) if since is not None else None
         if reprice:
             _reprice(reader, start)
         sums = reader.sums(by, since=start)

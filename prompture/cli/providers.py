@@ -1,15 +1,18 @@
-"""``prompture providers``: the rows."""
+"""``prompture providers``, the rows, and ``prompture check``: do they answer?"""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from textwrap import fill
 
 import click
 
-from prompture.cli.console import echo, print_table, write_json
-from prompture.drivers import registry
+from prompture.cli.console import OK, PROVIDER, echo, print_table, write_json
+from prompture.drivers import classes, registry
+from prompture.drivers.probe import Health
 from prompture.drivers.provider import Provider
+from prompture.errors import PromptureError
 from prompture.types import JSON
 
 
@@ -50,4 +53,64 @@ def _cells(record: JSON) -> tuple[str, ...]:
         record["default_model"],
         " ".join(record["can"]),
         record["docs"],
+    )
+
+
+# ``prompture check``: do the providers answer, and take the key?
+
+
+@click.command("check")
+@click.argument("names", metavar="[PROVIDER]...", nargs=-1)
+def check(names: tuple[str, ...]) -> int:
+    """Ask each PROVIDER for its list of models; without any, those whose key is set.
+
+    Nothing is billed. The exit code is 4 where one does not answer or refuses the key.
+    """
+    chosen = list(names) or [n for n in registry.BUILTIN if _has_key(n)]
+    if not chosen:
+        click.echo("no provider's key is set; name one, or see: prompture providers", err=True)
+        return OK
+    found = asyncio.run(_ask_all(chosen))
+    print_table(
+        ("provider", "reachable", "key", "ms", "models", "requests left", "problem"),
+        [_health_cells(n, h) for n, h in zip(chosen, found, strict=True)],
+        right=(3, 4, 5),
+        folded=(6,),
+        least=(5, 4, 3),
+    )
+    return OK if all(h.reachable and h.authorised for h in found) else PROVIDER
+
+
+def _has_key(name: str) -> bool:
+    row = registry.find(name)
+    return row.key_required and row.key_is_set()
+
+
+async def _ask_all(names: list[str]) -> list[Health]:
+    return list(await asyncio.gather(*(_ask(n) for n in names)))
+
+
+async def _ask(name: str) -> Health:
+    provider, _, model = name.partition("/")
+    row = registry.find(provider)
+    # A driver needs a model's name; the list of models is asked for, which no model changes.
+    model = model or row.default_model or "any"
+    try:
+        async with classes.async_driver_for(f"{row.name}/{model}") as driver:
+            return await driver.health()
+    except PromptureError as exc:
+        return Health(reachable=False, authorised=None, seconds=0.0, problem=str(exc))
+
+
+def _health_cells(name: str, health: Health) -> tuple[str, ...]:
+    left = health.rate_limits.requests_remaining if health.rate_limits else None
+    key = {True: "accepted", False: "refused", None: "?"}[health.authorised]
+    return (
+        name,
+        "yes" if health.reachable else "no",
+        key,
+        f"{health.seconds * 1000:.0f}",
+        str(health.models if health.models is not None else ""),
+        str(left if left is not None else ""),
+        health.problem,
     )

@@ -99,7 +99,7 @@ def _priced_entry(provider: Provider, answered: str, asked: str) -> Entry | None
     other = entry_of(provider, asked)
     if other is None or other.rates is None or not answered or answered == asked:
         return other or found
-    from prompture.catalog.model_names import is_same_model
+    from prompture.catalog.lookup import is_same_model
 
     return other if other.source == "user" or is_same_model(asked, answered) else found
 

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from prompture.money import Charge, Price, format_usd
-from prompture.usage import COUNTS, TOKEN_COUNTS, Usage
+from prompture.money import COUNTS, TOKEN_COUNTS, Charge, Price, Usage, format_usd
 
 COLUMNS: Mapping[str, str] = {
     "id": "VARCHAR(64) PRIMARY KEY",

@@ -9,8 +9,7 @@ import pytest
 
 from prompture import catalog
 from prompture.catalog import Catalog, Rates, cost_of
-from prompture.catalog.lookup import place_of
-from prompture.catalog.model_names import is_same_model
+from prompture.catalog.lookup import is_same_model, place_of
 from prompture.catalog.sources import built_in, entry_from
 from prompture.drivers import registry
 from prompture.drivers.cost import price_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prompture.catalog import Catalog, canonical, model_names
+from prompture.catalog import Catalog, canonical, lookup
 from prompture.catalog.lookup import near_names, place_of
 from prompture.catalog.sources import built_in, dollars, entry_from, parse, snapshot
 
@@ -99,7 +99,7 @@ def test_every_listed_name_finds_itself_with_its_own_price() -> None:
     source = snapshot()
     assert source is not None
     for provider in source.providers:
-        if provider in model_names.LOCAL:
+        if provider in lookup.LOCAL:
             continue
         assert canonical(provider) == provider
         for entry in source.entries(provider):

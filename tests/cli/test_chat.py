@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from prompture.cli import app
 from prompture.cli import console as exits
-from prompture.cli.app import app
 from prompture.drivers import registry
 from prompture.drivers.inprocess import NO_CODEC
 from prompture.drivers.provider import Features, Provider

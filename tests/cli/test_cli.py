@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from prompture.cli import COMMANDS, app
 from prompture.cli import console as exits
-from prompture.cli.app import COMMANDS, app
 from prompture.cli.schema import fields_of, schema_of
 from prompture.drivers import registry
 from prompture.errors import ConfigurationError, SchemaError

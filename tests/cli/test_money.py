@@ -16,8 +16,8 @@ import pytest
 
 from prompture import Completion, Usage, labels, ledger
 from prompture.catalog import Rates
+from prompture.cli import app
 from prompture.cli import console as exits
-from prompture.cli.app import app
 from prompture.cli.costs import draw, page
 from prompture.money import Charge, Cost
 from prompture.spend.ledger import Ledger

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prompture.cli import app
 from prompture.cli import console as exits
-from prompture.cli.app import app
 from prompture.cli.console import json_text, plain, print_table
 from tests import server as stub
 
