@@ -7,21 +7,21 @@ Any other is read for every value that it may hold, and the schema judges these.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from prompture.copying import PicklableError
+from prompture.extraction.envelope import inner_values, is_wrapping
 from prompture.extraction.strategy import Plan
 from prompture.json_values import pointer, same
 from prompture.schema.candidates import DOUBTFUL, Candidate, FoundValues
 from prompture.schema.exact_json import is_plain, to_json
-from prompture.schema.key_check import SchemaKeys, keys_of
+from prompture.schema.key_check import keys_of
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source
 from prompture.types import Completion, JSONValue, ToolCall
-from prompture.wire.loading import UnreadableJSON, load_json
 
 SEVERAL = "several_values"
 """Kind of the problem of an answer that holds values which fit the schema and differ."""
@@ -138,7 +138,7 @@ class _Judge:
 
     def _read(self, one: Candidate) -> ParsedAnswer:
         answer = one.value
-        wraps = _is_wrapping(answer, self._keys)
+        wraps = is_wrapping(answer, self._keys)
         try:
             if not wraps:
                 return self._value(answer, one.text, one.repairs)
@@ -146,7 +146,7 @@ class _Judge:
             refusal = Rejected([problem], UNREAD)
         except Rejected as exc:
             refusal = exc
-        for inner in _inner_values(answer, self._keys):
+        for inner in inner_values(answer, self._keys):
             try:
                 return self._value(inner, None, (*one.repairs, "a wrapping around it"))
             except Rejected:
@@ -269,105 +269,3 @@ def _joined(calls: Sequence[ToolCall]) -> str | None:
     if not all(isinstance(each.get(key), list) for each in values):
         return None
     return to_json({key: [item for each in values for item in each[key]]})
-
-
-# What models put around a value: a key, the shape of a schema, a tool call written as text.
-
-_DEPTH = 3
-_ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "kwargs")
-_OF_CALLS = frozenset(
-    (
-        *_ARGUMENTS,
-        "name",
-        "function",
-        "type",
-        "id",
-        "call_id",
-        "index",
-        "tool",
-        "tool_name",
-        "recipient_name",
-        "action",
-    )
-)
-_OF_SCHEMAS = frozenset(
-    [
-        "properties",
-        "type",
-        "title",
-        "description",
-        "required",
-        "$schema",
-        "$defs",
-        "definitions",
-        "$id",
-        "additionalProperties",
-    ]
-)
-
-
-def _is_wrapping(answer: JSONValue, keys: SchemaKeys) -> bool:
-    """Whether it is a tool call or a schema, of which no key may be read as data."""
-    return _arguments_of(answer, keys) is not None or _properties_of(answer, keys) is not None
-
-
-def _inner_values(answer: JSONValue, keys: SchemaKeys) -> Iterator[JSONValue]:
-    """Values inside a wrapping, which may be the one that is wanted: outermost first."""
-    for _ in range(_DEPTH):
-        answer = _inner(answer, keys)
-        if answer is None:
-            return
-        if not _is_wrapping(answer, keys):
-            yield answer
-
-
-def _inner(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
-    if isinstance(answer, str):
-        return _object_in(answer)
-    if isinstance(answer, list):  # of one object: that is the object
-        is_one = len(answer) == 1 and isinstance(answer[0], dict) and not keys.takes_lists
-        return answer[0] if is_one else None
-    if not isinstance(answer, dict):
-        return None
-    for inside in (_arguments_of(answer, keys), _properties_of(answer, keys)):
-        if inside is not None:
-            return inside
-    if len(answer) != 1:
-        return None
-    ((key, inner),) = answer.items()
-    if keys.knows(key):
-        return None
-    return inner if isinstance(inner, (dict, list)) else _object_in(inner)
-
-
-def _object_in(text: JSONValue) -> JSONValue:
-    """The object or list that a text is the JSON of: it was encoded twice."""
-    if not isinstance(text, str) or text.lstrip()[:1] not in ("{", "["):
-        return None
-    try:
-        return load_json(text)
-    except UnreadableJSON:
-        return None
-
-
-def _arguments_of(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
-    """The arguments of a tool call; None where the object is none."""
-    if not isinstance(answer, dict) or not answer.keys() <= _OF_CALLS:
-        return None
-    function = answer.get("function")
-    if isinstance(function, dict) and not keys.knows("function"):
-        return _arguments_of(function, keys)
-    for word in _ARGUMENTS:
-        inner = answer.get(word)
-        if inner is not None and not keys.knows(word):
-            return inner if isinstance(inner, dict) else _object_in(inner)
-    return None
-
-
-def _properties_of(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
-    """The data that was put in the place of a schema's properties; the properties themselves
-    where it is a schema."""
-    if not isinstance(answer, dict) or not answer.keys() <= _OF_SCHEMAS:
-        return None
-    inner = answer.get("properties")
-    return inner if isinstance(inner, dict) and not keys.knows("properties") else None

@@ -1,15 +1,21 @@
-"""A list of things, asked for as one object: ``{"items": [...]}``. Providers refuse a schema whose
-root is a list."""
+"""What stands around a value: the envelope of a list, which is asked for, and the wrappings that
+models add.
+
+Providers refuse a schema whose root is a list, so a list of things is asked for as one object:
+``{"items": [...]}``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from prompture.json_values import NAN_BECAME_NULL
+from prompture.schema.document import role_of
 from prompture.schema.exact_json import Doubtful, ExactDecoder
-from prompture.schema.key_check import check_keys, keys_of, validated
+from prompture.schema.key_check import SchemaKeys, check_keys, keys_of, validated
 from prompture.schema.known_keys import AllowedKeys
 from prompture.schema.partial import Path
 from prompture.schema.problems import InvalidValue, Problem
@@ -90,18 +96,21 @@ def _item_schema(schema: JSON) -> JSONValue:
 def _hoisted(schema: JSON) -> dict[str, JSONValue]:
     if _has_own_base(schema):
         return {}
-    return {key: _moved(schema[key]) for key in _HOISTED if key in schema}
+    return {key: _moved(schema[key], role_of(key, "schema")) for key in _HOISTED if key in schema}
 
 
-def _moved(node: JSONValue) -> JSONValue:
-    """The schema with its references as they are from the root of the envelope."""
-    if isinstance(node, list):
-        return [_moved(each) for each in node]
-    if not isinstance(node, Mapping):
+def _moved(node: JSONValue, role: str = "schema") -> JSONValue:
+    """The schema with its references as they are from the root of the envelope. Data in it (a
+    ``const``) and schemas with an $id of their own, which references count from, stay."""
+    if role == "data":
         return node
-    moved = {key: _moved(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_moved(each, role) for each in node]
+    if not isinstance(node, Mapping) or (role == "schema" and isinstance(node.get("$id"), str)):
+        return node
+    moved = {key: _moved(value, role_of(key, role)) for key, value in node.items()}
     ref = node.get("$ref")
-    if isinstance(ref, str) and (ref == "#" or ref.startswith("#/")):
+    if role == "schema" and isinstance(ref, str) and (ref == "#" or ref.startswith("#/")):
         hoisted = any(ref.startswith(f"#/{key}/") for key in _HOISTED)
         moved["$ref"] = ref if hoisted else f"#/properties/{KEY}/items{ref[1:]}"
     return moved
@@ -169,3 +178,107 @@ def _list_codec(codec: ValueCodec) -> tuple[Path, ValueCodec] | None:
     if isinstance(inner, ListCodec) and not inner.prefix:
         return (field.wire,), inner.item
     return None
+
+
+# Wrappings: a key, the shape of a schema, a tool call written as text
+
+_DEPTH = 3
+_ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "kwargs")
+_OF_CALLS = frozenset(
+    (
+        *_ARGUMENTS,
+        "name",
+        "function",
+        "type",
+        "id",
+        "call_id",
+        "index",
+        "tool",
+        "tool_name",
+        "recipient_name",
+        "action",
+    )
+)
+_OF_SCHEMAS = frozenset(
+    [
+        "properties",
+        "type",
+        "title",
+        "description",
+        "required",
+        "$schema",
+        "$defs",
+        "definitions",
+        "$id",
+        "additionalProperties",
+    ]
+)
+
+
+def is_wrapping(answer: JSONValue, keys: SchemaKeys) -> bool:
+    """Whether it is a tool call or a schema, of which no key may be read as data."""
+    return _arguments_of(answer, keys) is not None or _properties_of(answer, keys) is not None
+
+
+def inner_values(answer: JSONValue, keys: SchemaKeys) -> Iterator[JSONValue]:
+    """Values inside a wrapping, which may be the one that is wanted: outermost first."""
+    for _ in range(_DEPTH):
+        answer = _inner(answer, keys)
+        if answer is None:
+            return
+        if not is_wrapping(answer, keys):
+            yield answer
+
+
+def _inner(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
+    if isinstance(answer, str):
+        return _object_in(answer)
+    if isinstance(answer, list):  # of one object: that is the object
+        is_one = len(answer) == 1 and isinstance(answer[0], dict) and not keys.takes_lists
+        return answer[0] if is_one else None
+    if not isinstance(answer, dict):
+        return None
+    for inside in (_arguments_of(answer, keys), _properties_of(answer, keys)):
+        if inside is not None:
+            return inside
+    if len(answer) != 1:
+        return None
+    ((key, inner),) = answer.items()
+    if keys.knows(key):
+        return None
+    return inner if isinstance(inner, (dict, list)) else _object_in(inner)
+
+
+def _object_in(text: JSONValue) -> JSONValue:
+    """The object or list that a text is the JSON of: it was encoded twice."""
+    if not isinstance(text, str) or text.lstrip()[:1] not in ("{", "["):
+        return None
+    decoder = ExactDecoder()
+    try:
+        found = decoder.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return None if NAN_BECAME_NULL in decoder.notes else found  # nobody would note it
+
+
+def _arguments_of(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
+    """The arguments of a tool call; None where the object is none."""
+    if not isinstance(answer, dict) or not answer.keys() <= _OF_CALLS:
+        return None
+    function = answer.get("function")
+    if isinstance(function, dict) and not keys.knows("function"):
+        return _arguments_of(function, keys)
+    for word in _ARGUMENTS:
+        inner = answer.get(word)
+        if inner is not None and not keys.knows(word):
+            return inner if isinstance(inner, dict) else _object_in(inner)
+    return None
+
+
+def _properties_of(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
+    """The data that was put in the place of a schema's properties; the properties themselves
+    where it is a schema."""
+    if not isinstance(answer, dict) or not answer.keys() <= _OF_SCHEMAS:
+        return None
+    inner = answer.get("properties")
+    return inner if isinstance(inner, dict) and not keys.knows("properties") else None

@@ -172,11 +172,11 @@ def survey(root: JSONValue) -> Survey:
             _refuse_large(node, place)
         for key, value in node.items():
             if isinstance(value, dict | list):
-                stack.append((value, depth + 1, base, _role(key, role), (place, key)))
+                stack.append((value, depth + 1, base, role_of(key, role), (place, key)))
     return found
 
 
-def _role(key: JSONValue, role: str) -> str:
+def role_of(key: JSONValue, role: str) -> str:
     """How to read what stands under a key: as data, as a map of named schemas, or as a schema."""
     if not isinstance(key, str):
         raise SchemaError(f"a schema has names that are strings, not {type(key).__name__}")

@@ -293,6 +293,22 @@ def test_json_schemas_that_take_the_key(schema: Any) -> None:
     assert read(schema, '{"z": 1}') == {"z": 1}
 
 
+class Priced(BaseModel):
+    price: Decimal
+
+
+LONG = "12345678901234567890.123456789"
+
+
+@pytest.mark.parametrize("wrap", [json.dumps, lambda text: json.dumps({"arguments": text})])
+def test_json_that_was_encoded_twice_is_read_by_the_same_rules(wrap: Any) -> None:
+    assert read(Priced, wrap(f'{{"price": {LONG}}}')).price == Decimal(LONG)
+    assert read(Priced, wrap('{"price": 1, "price": 1.0}')).price == 1
+    for doubtful in ('{"price": 1, "price": 2}', '{"price": 1e999}', '{"price": 1, "x": NaN}'):
+        with pytest.raises(Invalid):
+            read(Priced, wrap(doubtful))
+
+
 ADA = '{"name": "Ada", "age": 3}'
 
 

@@ -133,6 +133,16 @@ def test_the_envelope_keeps_what_the_schema_refers_to(
     assert envelope_of(source(schema)) is envelope
 
 
+def test_only_references_of_the_item_follow_it_into_the_envelope() -> None:
+    data = {"$ref": "#/x"}
+    own = {"$id": "https://example.org/own", "properties": {"b": {"$ref": "#/$defs/b"}}}
+    named = {"const": {"$ref": "#/properties/default"}, "default": {"type": "string"}}
+    schema = {"type": "object", "properties": {"a": {"const": data}, "o": own} | named}
+    there = envelope_of(source(schema)).json_schema["properties"]["items"]["items"]["properties"]
+    assert (there["a"], there["o"]) == ({"const": data}, own)
+    assert there["const"] == {"$ref": "#/properties/items/items/properties/default"}
+
+
 MIXED = {"items": [ROWS[0], {"name": "x", "quantity": "?"}, ROWS[2], {"name": ""}]}
 
 
