@@ -135,7 +135,8 @@ def test_the_envelope_keeps_what_the_schema_refers_to(
 
 def test_only_references_of_the_item_follow_it_into_the_envelope() -> None:
     data = {"$ref": "#/x"}
-    own = {"$id": "https://example.org/own", "properties": {"b": {"$ref": "#/$defs/b"}}}
+    inner = {"properties": {"b": {"$ref": "#/$defs/b"}}, "$defs": {"b": {"type": "string"}}}
+    own = {"$id": "https://example.org/own", **inner}
     named = {"const": {"$ref": "#/properties/default"}, "default": {"type": "string"}}
     schema = {"type": "object", "properties": {"a": {"const": data}, "o": own} | named}
     there = envelope_of(source(schema)).json_schema["properties"]["items"]["items"]["properties"]
