@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,19 +24,23 @@ MAX_LINE_CHARS = 32 * 1024 * 1024
 class LineDecoder:
     """Feed it bytes; it gives back the lines they complete, without their ends.
 
-    Invalid UTF-8 becomes U+FFFD. A byte order mark at the start is dropped.
+    A byte order mark at the start is dropped.
     """
 
     _text: codecs.IncrementalDecoder = field(
-        default_factory=lambda: codecs.getincrementaldecoder("utf-8-sig")("replace")
+        default_factory=codecs.getincrementaldecoder("utf-8-sig")
     )
     _pieces: list[str] = field(default_factory=list)
     _held: int = 0
     _after_cr: bool = False
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Raises ProtocolError for a line past MAX_LINE_CHARS."""
-        text = self._text.decode(chunk)
+        """Raises ProtocolError for a line past MAX_LINE_CHARS, and for invalid UTF-8: a value with
+        U+FFFD in the place of what was lost would look like one that the model wrote."""
+        try:
+            text = self._text.decode(chunk)
+        except UnicodeDecodeError:
+            raise ProtocolError("the stream is not UTF-8") from None
         if not text:
             return []
         # A CRLF that the network cut in two is one line end.
@@ -65,7 +70,9 @@ class LineDecoder:
 
     def close(self) -> str:
         """What came after the last line end."""
-        text = "".join(self._pieces) + self._text.decode(b"", final=True)
+        text = "".join(self._pieces)
+        with suppress(UnicodeDecodeError):  # half a character: so is its line
+            text += self._text.decode(b"", final=True)
         self._pieces, self._held = [], 0
         return text
 

@@ -97,3 +97,16 @@ def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ProtocolError, match="passes 100"):
         for _ in range(20):
             decoder.feed(b"x" * 10)
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"\xc3(", b"\xed\xa0\x80"])
+def test_invalid_utf8_is_no_line(damage: bytes) -> None:
+    """U+FFFD in its place would look like something that the model wrote."""
+    with pytest.raises(ProtocolError, match="UTF-8"):
+        SSEDecoder().feed(b'data: {"text": "a' + damage + b'b"}\n\n')
+
+
+def test_a_character_that_is_cut_off_leaves_no_line() -> None:
+    lines = LineDecoder()
+    assert lines.feed("ä\nö".encode()[:-1]) == ["ä"]
+    assert lines.close() == ""
