@@ -10,10 +10,9 @@ from typing import Any, Generic, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from prompture import given
 from prompture.agents.async_runner import aiterate
-from prompture.agents.effects import AgentFlow
 from prompture.agents.events import AgentEvent, Final
-from prompture.agents.loop import RunLimits, RunSettings, agent_flow
-from prompture.agents.run_record import AgentResult, Trace
+from prompture.agents.loop import AgentFlow, RunSettings, agent_flow
+from prompture.agents.run_record import AgentResult, RunLimits, Trace
 from prompture.agents.setup import Setup, set_up
 from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Approve, FunctionTool, Tools, by_name, tool

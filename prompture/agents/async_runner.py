@@ -11,8 +11,8 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import AgentEvent, Final, ToolStarted
+from prompture.agents.loop import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.run_record import AgentResult, ToolUse
 from prompture.agents.runner_common import (
     EventStream,

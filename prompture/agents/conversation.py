@@ -12,9 +12,9 @@ from prompture import given
 from prompture.agents import storage
 from prompture.agents.agent import Agent, Model, Prompt, RunOptions, user_turn
 from prompture.agents.async_runner import aiterate
-from prompture.agents.effects import AgentFlow, CallModel
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.history import drop_oldest, portable, transcript
+from prompture.agents.loop import AgentFlow, CallModel
 from prompture.agents.run_record import AgentResult, Trace
 from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Tools

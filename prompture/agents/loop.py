@@ -1,42 +1,41 @@
 """The loop of an agent, as a flow: ask the model, run the tools that it calls, ask again.
 
-It does no I/O, is neither sync nor async, and is given the clock; its runners are ``sync_runner``
+First what it asks of its runner, then the loop. It does no I/O, is neither sync nor async, and is given the clock; its runners are ``sync_runner``
 and ``async_runner``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from prompture import given
-from prompture.agents.effects import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import StepFinished
-from prompture.agents.run_record import AgentResult, OpenStep, RunRecord, Status, Trace
+from prompture.agents.run_record import (
+    AgentResult,
+    OpenStep,
+    RunLimits,
+    RunRecord,
+    Status,
+    ToolUse,
+    Trace,
+)
 from prompture.agents.setup import B, FinalOutput, Setup
-from prompture.agents.tool_call import ToolSelection
+from prompture.agents.tool_call import PendingToolCall, ToolSelection
 from prompture.agents.tools import Approve
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.cost import charge_of
 from prompture.drivers.meter import Meter
 from prompture.errors import (
-    CallLimitExceeded,
-    ConfigurationError,
-    CostLimitExceeded,
     Invalid,
     InvalidRequest,
-    StepLimitExceeded,
-    TimeLimitExceeded,
-    TokenLimitExceeded,
     ToolArgumentsInvalid,
     TransportError,
 )
 from prompture.extraction.result import cause_of, with_rest
 from prompture.flows.attempts import complaint, is_about_format, stop_error
-from prompture.flows.run import driver_error
-from prompture.money import Charge, add_usd, format_usd
+from prompture.flows.run import D, D_co, driver_error
+from prompture.money import Charge
 from prompture.schema.problems import InvalidValue
 from prompture.types import Completion, Message, Native, Request, ToolCall
 
@@ -45,75 +44,55 @@ _IN_TEXT = "calls_in_text"
 """The dialect of prompted calls: its native items must not go to the provider's own codec."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunLimits:
-    """What a run may use: calls of the model, of tools, tokens, US dollars, seconds.
+class OutOfTime(Exception):
+    """Thrown into the flow where a step took longer than the run had left."""
 
-    Tokens and dollars are those of all calls, also inside tools. They are checked before each
-    call of the model, so that the last call may pass the limit; a ``Budget`` reserves beforehand.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallModel(Generic[D_co]):
+    """Call the driver, which is of the runner's kind (sync or async). The flow is sent the Completion, or thrown what the call raised.
+
+    The runner appends every charge to ``charges``. ``budget`` watches the call. ``calls_in_text``:
+    the answer's text may hold tool calls, which are not shown as text. ``seconds`` are left of the
+    run. A ``quiet`` call makes no events.
     """
 
-    steps: int = 25
-    tool_calls: int | None = None
-    tokens: int | None = None
-    usd: Decimal | None = None
+    driver: D_co
+    request: Request
+    number: int
+    charges: list[Charge]
+    budget: Meter | None = None
+    calls_in_text: bool = False
     seconds: float | None = None
+    quiet: bool = False
 
-    def __post_init__(self) -> None:
-        if given.count(self.steps, "max_steps") is None:
-            raise ConfigurationError("max_steps is None: a run without a limit may never end")
-        given.count(self.tool_calls, "max_tool_calls", least=0)
-        given.count(self.tokens, "max_total_tokens", least=0)
-        given.number(self.usd, "max_usd", least=0, wanted="US dollars, 0 or more")
-        given.number(self.seconds, "max_seconds", least=0, wanted="seconds, 0 or more")
 
-    def check_steps(self, taken: int) -> None:
-        """Raise StepLimitExceeded where no step is left."""
-        if taken >= self.steps:
-            raise StepLimitExceeded(
-                f"no final answer after {taken} steps; raise max_steps={self.steps}, or see what"
-                f" the trace shows",
-                limit=self.steps,
-            )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTools:
+    """Run the calls side by side, at most ``parallel`` at a time. The flow is sent None.
 
-    def check_calls(self, made: int, asked: int) -> None:
-        """Raise CallLimitExceeded where the calls asked for would pass the limit."""
-        if self.tool_calls is not None and made + asked > self.tool_calls:
-            raise CallLimitExceeded(
-                f"the model asks for {asked} tool calls after {made}, and max_tool_calls is"
-                f" {self.tool_calls}",
-                limit=self.tool_calls,
-            )
+    The runner puts the results into ``uses``, and the charges of the model calls that the tools
+    make into ``charges``: both in the order of ``calls``, and also for calls that are broken off.
+    """
 
-    def check_spent(self, charges: list[Charge]) -> None:
-        """Raise where tokens or dollars are used up (TokenLimitExceeded, CostLimitExceeded), or
-        where a price is unknown and dollars are limited."""
-        if self.tokens is not None:
-            used = sum(c.usage.total_tokens for c in charges)
-            if used >= self.tokens:
-                raise TokenLimitExceeded(
-                    f"{used} tokens are used, and max_total_tokens is {self.tokens}",
-                    limit=self.tokens,
-                )
-        if self.usd is None:
-            return
-        unknown = next((c.cost.reason for c in charges if c.cost.usd is None), None)
-        if unknown is not None:
-            raise CostLimitExceeded(
-                f"max_usd is set, but the price of a call is unknown ({unknown})", limit=self.usd
-            )
-        spent = add_usd(c.cost.usd for c in charges if c.cost.usd is not None)
-        if spent >= self.usd:
-            raise CostLimitExceeded(
-                f"${format_usd(spent)} is spent, and max_usd is {format_usd(self.usd)}",
-                limit=self.usd,
-            )
+    calls: tuple[PendingToolCall, ...]
+    number: int
+    parallel: int
+    budget: Meter | None = None
+    seconds: float | None = None
+    uses: list[ToolUse | None]
+    charges: tuple[list[Charge], ...]
 
-    def out_of_time(self) -> TimeLimitExceeded:
-        """The error of a run whose time is up."""
-        return TimeLimitExceeded(
-            f"no final answer within max_seconds={self.seconds:g}", limit=self.seconds
-        )
+
+@dataclass(frozen=True, slots=True)
+class EmitEvent:
+    """Yield an event to the caller. The flow is sent None."""
+
+    event: StepFinished
+
+
+AgentFlow: TypeAlias = Generator[CallModel[D] | RunTools | EmitEvent, Completion | None, T]
+"""``AgentFlow[Generates, T]`` for sync drivers, ``AgentFlow[GeneratesAsync, T]`` for async ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, TypeAlias, TypeVar
 
-from prompture.agents.effects import CallModel, RunTools
 from prompture.agents.events import AgentEvent, ReasoningDelta, TextDelta, ToolFinished, ToolStarted
+from prompture.agents.loop import CallModel, RunTools
 from prompture.agents.run_record import ToolUse
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall
