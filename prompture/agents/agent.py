@@ -17,7 +17,7 @@ from prompture.agents.setup import Setup, set_up
 from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Approve, FunctionTool, Tools, by_name, tool
 from prompture.drivers.core import BaseDriver
-from prompture.drivers.messages import message_of
+from prompture.drivers.generate import message_of
 from prompture.drivers.meter import Meter
 from prompture.errors import ConfigurationError
 from prompture.extraction.inputs import check_strategy, content

@@ -16,7 +16,6 @@ from prompture.compat import Untouched, client_functions, keeps_pool
 from prompture.drivers.asyncio_network import connection_pool
 from prompture.drivers.connections import (
     Proxy,
-    TimeLimits,
     cause_of,
     failed_before,
     proxy_for,
@@ -40,6 +39,7 @@ from prompture.wire.http import (
     HTTPRequest,
     HTTPResponse,
     Sleep,
+    TimeLimits,
     Work,
 )
 from prompture.wire.steps import Done, advance

@@ -44,10 +44,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompture.drivers import registry
-from prompture.drivers.address import check_url, checked_headers
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.given import unknown, why, wrong
+from prompture.wire.http import check_url, checked_headers
 from prompture.wire.loading import load_json
 from prompture.wire.retry import Throttle
 

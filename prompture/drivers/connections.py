@@ -32,8 +32,7 @@ from prompture.errors import (
     ReadTimeout,
     TransportError,
 )
-from prompture.wire import deadline
-from prompture.wire.http import CONNECT_SECONDS, HTTPRequest, host_of, is_plain, unsendable
+from prompture.wire.http import HTTPRequest, TimeLimits, host_of, is_plain, unsendable
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _ALIASES = {"socks": "socks5"}
@@ -167,18 +166,6 @@ def tls_context() -> ssl.SSLContext:
     import certifi
 
     return ssl.create_default_context(cafile=certifi.where())
-
-
-class TimeLimits:
-    """The limits of one request, in seconds: to connect and between bytes; ``until`` is the moment
-    (``time.monotonic``) at which the whole call must be over, None for no limit."""
-
-    __slots__ = ("connect", "read", "until")
-
-    def __init__(self, timeout: float | None) -> None:
-        self.until = until = deadline.until()
-        self.read = timeout if until is None else deadline.sooner(timeout, until)
-        self.connect = min(self.read, CONNECT_SECONDS) if self.read else CONNECT_SECONDS
 
 
 _UNREADABLE = frozenset({"InvalidURL", "UnsupportedProtocol", "ValueError", "LocalProtocolError"})

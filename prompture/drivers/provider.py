@@ -9,10 +9,9 @@ from typing import Any, Protocol
 
 from prompture import given as given_by
 from prompture.codecs.base import Codec, Endpoint
-from prompture.drivers.address import check_url, checked_headers, filled, is_url
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
-from prompture.wire.http import bad_header
+from prompture.wire.http import bad_header, check_url, checked_headers, filled, is_url
 from prompture.wire.retry import Throttle
 
 COMMON = (

@@ -16,7 +16,6 @@ from prompture import forks
 from prompture.compat import Untouched, chunked_reader, free_queues
 from prompture.drivers.connections import (
     Proxy,
-    TimeLimits,
     cause_of,
     failed_before,
     keep_query_out_of_logs,
@@ -36,6 +35,7 @@ from prompture.wire.http import (
     HTTPRequest,
     HTTPResponse,
     Sleep,
+    TimeLimits,
     Work,
     stated_length,
 )
