@@ -14,7 +14,7 @@ from prompture.codecs.folding import EventFolding
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.tool_calls import CallAssembler, answered, arguments_of, named
 from prompture.codecs.usage_reader import Counts, merged
-from prompture.codecs.values import read_arguments, request_id, section, tool_call
+from prompture.codecs.values import objects, read_arguments, request_id, section, tool_call
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
@@ -102,7 +102,8 @@ def _refusal(body: JSON, text: str) -> str:
 def read_usage(usage: Any) -> Usage:
     """Anthropic counts fresh, read and written input apart; we add them up.
 
-    ``iterations`` (compaction, advisors) are not in these totals: see ``nested_usage``.
+    ``iterations`` (compaction, advisors, models that declined) are not in these totals: see
+    ``nested_usage``.
     """
     if not isinstance(usage, Mapping) or not usage:
         return Usage(requests=1)
@@ -143,16 +144,23 @@ def _writes(usage: JSON, counts: Counts) -> dict[str, int]:
 
 
 def nested_usage(raw: JSON) -> list[tuple[str | None, Usage]]:
-    """What ``Usage.raw`` lists besides the totals: calls of a compaction or an advisor, each
-    with its own model where it names one. They are billed on top."""
-    nested = raw.get("iterations")
-    if not isinstance(nested, list):
-        return []
-    return [
-        (one.get("model"), read_usage(one))
-        for one in nested
-        if isinstance(one, Mapping) and one.get("type") not in (None, "message")
-    ]
+    """What ``Usage.raw`` lists besides the totals: calls of a compaction or an advisor, and the
+    attempts of models that declined, each with its own model where it names one. They are billed
+    on top."""
+    iterations = objects(raw.get("iterations"))
+    # The totals are those of the attempt that wrote the answer: the last one.
+    attempts = [one for one in iterations if one.get("type") in ("message", "fallback_message")]
+    served = attempts[-1].get("model") if attempts else None
+    return [(one.get("model"), read_usage(one)) for one in iterations if _is_apart(one, served)]
+
+
+def _is_apart(iteration: JSON, served: Any) -> bool:
+    kind, model = iteration.get("type"), iteration.get("model")
+    if kind == "message":
+        # A model that declined before it wrote anything is not billed
+        # (platform.claude.com/docs, "Refusals and fallback").
+        return None not in (served, model) and model != served and bool(iteration["output_tokens"])
+    return kind not in (None, "fallback_message")
 
 
 _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "compaction_delta": "content"}

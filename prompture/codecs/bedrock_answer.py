@@ -15,7 +15,7 @@ from prompture.codecs.folding import Folding
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.tool_calls import CallAssembler, answered, arguments_of, named
 from prompture.codecs.usage_reader import Counts, merged
-from prompture.codecs.values import read_arguments, request_id, section, tool_call
+from prompture.codecs.values import objects, read_arguments, request_id, section, tool_call
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.aws import EventMessage, EventStreamDecoder
@@ -82,7 +82,7 @@ def _echo(block: JSON) -> JSON:
 
 def _texts(block: JSON) -> Iterator[str]:
     yield str(block.get("text") or "")
-    for part in section(block, "citationsContent").get("content") or ():
+    for part in objects(section(block, "citationsContent").get("content")):
         yield str(part.get("text") or "")
 
 

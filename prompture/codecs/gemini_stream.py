@@ -143,6 +143,10 @@ class Fold:
                 self._logprobs.setdefault(key, []).extend(value)
 
     def _part(self, part: JSON) -> Iterator[Delta]:
+        call = part.get("functionCall")
+        if isinstance(call, dict) and not call.keys().isdisjoint(("partialArgs", "willContinue")):
+            # Vertex AI's, only where it is asked for: its pieces name places within the arguments.
+            raise ProtocolError("arguments in pieces are not read: no streamFunctionCallArguments")
         text, thought = words_of(part)
         plain = part.keys() <= {"text", "thought"}
         if plain and not text:
@@ -157,7 +161,7 @@ class Fold:
             self._run = [text] if plain else []
         if text:
             yield Delta(reasoning=text) if thought else Delta(text=text)
-        if isinstance(call := part.get("functionCall"), dict):
+        if isinstance(call, dict):
             index = len(self._ids)
             # Fixed now: the completion must have the id that goes out.
             self._ids.append(call_id(call, self._body.get("responseId"), index))

@@ -24,7 +24,7 @@ from prompture.codecs.base import Endpoint, key_headers
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body, usage_of
 from prompture.codecs.options import effort_of, refuse, stated, unknown_effort
-from prompture.codecs.schema_prompt import instruct, schema_words
+from prompture.codecs.prompted import instruct, schema_words
 from prompture.codecs.turn_parts import base64_of, media, result_text, text_of
 from prompture.codecs.values import objects, timestamp
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError

@@ -17,6 +17,7 @@ from prompture.codecs.histories import wire_ids
 from prompture.codecs.openai_chat_answer import (
     CUSTOM,
     DIALECT,
+    EXTRA,
     Quirks,
     kept_fields,
     read_body,
@@ -269,9 +270,11 @@ class OpenAIChat:
                 wire["name"] = message.name
             return wire
         if message.calls:
-            custom = _kept(message).get(CUSTOM) or ()
+            kept = _kept(message)
+            custom, extra = kept.get(CUSTOM) or (), kept.get(EXTRA) if EXTRA in self.echo else None
             wire["tool_calls"] = [
-                _call(call, ids[call.id], free=call.id in custom) for call in message.calls
+                _call(call, ids[call.id], free=call.id in custom, extra=extra)
+                for call in message.calls
             ]
             # Null, as OpenAI itself writes a turn that only calls.
             wire["content"] = wire["content"] or None
@@ -282,7 +285,7 @@ class OpenAIChat:
     def _echo(self, message: Message, wire: Body) -> None:
         kept = _kept(message)
         for name in self.echo:
-            if kept.get(name):
+            if kept.get(name) and name != EXTRA:
                 wire[name] = kept[name]
         blank = self.echo_blank
         if blank and not wire.get(blank) and (message.calls or message.reasoning):
@@ -330,13 +333,14 @@ def _kept(message: Message) -> Mapping[str, Any]:
     return native.payload if native is not None and native.dialect == DIALECT else {}
 
 
-def _call(call: ToolCall, id: str, *, free: bool) -> Body:
-    """A call; one of a custom tool has free text."""
+def _call(call: ToolCall, id: str, *, free: bool, extra: JSON | None) -> Body:
+    """A call; one of a custom tool has free text. ``extra`` is what was kept, by our ids."""
     if free and call.arguments is not None:
         custom = {"name": call.name, "input": str(call.arguments.get("input", ""))}
         return {"id": id, "type": "custom", "custom": custom}
     function = {"name": call.name, "arguments": arguments_text(call)}
-    return {"id": id, "type": "function", "function": function}
+    wire = {"id": id, "type": "function", "function": function}
+    return {**wire, EXTRA: extra[call.id]} if extra and call.id in extra else wire
 
 
 def _part_of(part: Part, *, files: Files, image_urls: bool) -> Body:

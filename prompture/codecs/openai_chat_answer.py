@@ -45,9 +45,9 @@ def read_body(response: HTTPResponse, endpoint: Endpoint, quirks: Quirks) -> Com
     if not isinstance(body, Mapping):
         raise_if_error(body, response, endpoint)
         raise ProtocolError(f"expected an object, got {shape(body)}")
-    choices = body.get("choices")
-    if not choices:
+    if not body.get("choices"):
         raise_if_error(body, response, endpoint)
+        body = _unwrapped(body)
     try:
         choice = body["choices"][0]
         if choice.get("error"):
@@ -55,6 +55,13 @@ def read_body(response: HTTPResponse, endpoint: Endpoint, quirks: Quirks) -> Com
         return _read_choice(body, choice, response, quirks)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as exc:
         raise ProtocolError(f"no choices[0].message in {shape(body)}") from exc
+
+
+def _unwrapped(body: JSON) -> JSON:
+    """The answer that another object holds: OpenRouter now and then puts it under ``provider``
+    (pydantic-ai#3994), Cline's gateway under ``data`` (cline#13348)."""
+    inner = next((i for k in ("provider", "data") if (i := section(body, k)).get("choices")), {})
+    return {**body, **inner}
 
 
 def _raise_half(
@@ -101,6 +108,7 @@ def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirk
             message,
             quirks,
             [c.id for c, w in zip(calls, wire, strict=True) if "custom" in w] if wire else (),
+            {c.id: e for c, w in zip(calls, wire, strict=True) if (e := w.get(EXTRA))},
         ),
         logprobs=choice.get("logprobs"),
         citations=message.get("annotations") or body.get("citations"),
@@ -151,6 +159,9 @@ def finish_of(choice: JSON) -> str | None:
 
 CUSTOM = "custom_calls"
 """Where a native turn keeps the ids of calls of custom tools."""
+EXTRA = "extra_content"
+"""What Google's compatible endpoint adds to a call: Gemini 3's signature of its thoughts, without
+which the next request is refused (HTTP 400, "missing a thought_signature"). Kept by the call's id."""
 
 
 def calls_in(message: JSON) -> list[JSON]:
@@ -218,15 +229,19 @@ _ECHOED = ("reasoning_content", "reasoning", "reasoning_details", "annotations")
 def kept_fields(quirks: Quirks) -> tuple[str, ...]:
     """The fields of an answer that its turn keeps, and that can so be sent back."""
     own = (quirks.reasoning_field,) if quirks.reasoning_field else ()
-    return (*_ECHOED, "content", *own)
+    return (*_ECHOED, "content", EXTRA, *own)
 
 
-def native_of(message: JSON, quirks: Quirks, custom: Sequence[str] = ()) -> Native | None:
+def native_of(
+    message: JSON, quirks: Quirks, custom: Sequence[str] = (), extra: JSON | None = None
+) -> Native | None:
     """What a turn holds beyond text and calls, for the providers that want it echoed."""
     kept = (*_ECHOED, quirks.reasoning_field)
     payload = {key: message[key] for key in kept if message.get(key)}
     if custom:
         payload[CUSTOM] = list(custom)
+    if extra:
+        payload[EXTRA] = extra
     if isinstance(message.get("content"), list):
         payload["content"] = message["content"]
     return Native(DIALECT, payload) if payload else None

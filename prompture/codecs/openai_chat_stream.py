@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from prompture.codecs.folding import EventFolding
 from prompture.codecs.openai_chat_answer import (
     CUSTOM,
     DIALECT,
+    EXTRA,
     Quirks,
     calls_in,
     completion,
@@ -21,10 +23,10 @@ from prompture.codecs.openai_chat_answer import (
     split_content,
     usage_of,
 )
-from prompture.codecs.openai_chat_fast import TextTemplate
 from prompture.codecs.think import ThinkSplitter, split_thinking
 from prompture.codecs.tool_calls import CallAssembler, answered, function_of
 from prompture.codecs.usage_reader import merged
+from prompture.compat import scan_string
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, Native
 from prompture.wire.framing import parse_object
@@ -75,8 +77,10 @@ class OpenAIChatStream(EventFolding):
     def _fold(self, data: str, deltas: list[Delta]) -> None:
         body = parse_object(data)
         try:
-            self._template.learn(data, body)
             self._event(body, deltas)
+            # Of a second choice nothing is read, and so nothing learned.
+            if not self._ours:
+                self._template.learn(data, body)
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise ProtocolError(f"an event that is no chunk of a chat: {shape(body)}") from exc
 
@@ -221,6 +225,7 @@ class OpenAIChatStream(EventFolding):
             name=function.get("name"),
             arguments=function.get("input" if free else "arguments"),
             free=free,
+            extra=part.get(EXTRA),
         )
 
     def _terminated(self) -> bool:
@@ -260,6 +265,8 @@ class OpenAIChatStream(EventFolding):
             payload[self._reasoning_key] = "".join(self._thoughts)
         if free := self._calls.free():
             payload[CUSTOM] = free
+        if extra := self._calls.extra():
+            payload[EXTRA] = extra
         return Native(DIALECT, payload) if payload else None
 
 
@@ -291,3 +298,95 @@ def append_fragment(items: list[Any], item: Any) -> None:
 def _continues(last: JSON, item: JSON) -> bool:
     same = all(last.get(key) == item.get(key) for key in ("type", "index", "id"))
     return same and any(isinstance(item.get(key), (str, list)) for key in _MERGED)
+
+
+_MARK = re.compile(r'"content"\s*:\s*"')
+_PADDING = re.compile(r',"obfuscation":"[A-Za-z0-9]*"\}')
+"""OpenAI pads its events to hide their lengths, each with another string."""
+_TRIES = 8
+"""Events that may fit no template before it is given up."""
+
+
+class TextTemplate:
+    """The usual event of a stream, read without parsing the whole of it.
+
+    A provider's events are the same from one to the next, but for the text that each adds. One
+    that begins and ends like one that was parsed, and has one JSON string in between, is the same
+    with another text. An event costs about a third less so (measured).
+    """
+
+    __slots__ = ("_head", "_misses", "_padded", "_tail")
+
+    def __init__(self) -> None:
+        self._head = ""
+        self._tail = ""
+        self._padded = False
+        self._misses = 0
+
+    def text_of(self, data: str) -> str | None:
+        """The text that an event adds; None where it is not of the usual kind."""
+        head = self._head
+        if not head or not data.startswith(head):
+            return None
+        try:
+            text, end = scan_string(data, len(head))
+        except ValueError:
+            return None
+        tail = self._tail
+        if not data.startswith(tail, end):
+            return None
+        end += len(tail)
+        if end == len(data) if not self._padded else _PADDING.fullmatch(data, end):
+            self._misses = 0
+            return text
+        return None
+
+    def learn(self, data: str, body: JSON) -> None:
+        """Take an event that was parsed for the template, if it only adds text."""
+        if self._misses > _TRIES or not adds_text_alone(body):
+            return
+        self._misses += 1
+        found = _MARK.search(data)
+        if found is None or data.count('"content"') != 1:
+            return
+        text, end = scan_string(data, found.end())
+        if text != body["choices"][0]["delta"]["content"]:
+            return
+        padding = _PADDING.search(data, end)
+        self._padded = padding is not None and padding.end() == len(data)
+        self._head = data[: found.end()]
+        self._tail = data[end : padding.start()] if padding and self._padded else data[end:]
+
+
+def adds_text_alone(body: JSON) -> bool:
+    """Whether an event holds nothing but a text (and what every event repeats)."""
+    choices = body.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1:
+        return False
+    choice = choices[0]
+    delta = choice.get("delta")
+    if not isinstance(delta, Mapping) or not isinstance(delta.get("content"), str):
+        return False
+    return (
+        bool(delta["content"])
+        and _empty(delta, ("content", "role"))
+        and _empty(choice, ("delta",))
+        and _empty(body, _REPEATED)
+    )
+
+
+_REPEATED = (
+    "id",
+    "object",
+    "model",
+    "created",
+    "service_tier",
+    "system_fingerprint",
+    "provider",
+    "choices",
+    "obfuscation",
+)
+
+
+def _empty(node: Mapping[str, Any], but: tuple[str, ...]) -> bool:
+    return not any(value for key, value in node.items() if key not in but)

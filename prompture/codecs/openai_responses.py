@@ -259,7 +259,9 @@ def echoed(items: Iterable[Item], stored: bool) -> Iterator[Item]:
         return
     for item in whole:
         if item.get("type") == "message":
-            yield {"role": "assistant", "content": _item_text(item)}
+            turn: Item = {"role": "assistant", "content": _item_text(item)}
+            # "Preserve and resend phase on all assistant messages" (OpenAI's spec, MessagePhase).
+            yield {**turn, "phase": item["phase"]} if item.get("phase") else turn
         elif item.get("type") != "reasoning":
             yield {key: value for key, value in item.items() if key != "id"}
 

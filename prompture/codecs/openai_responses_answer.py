@@ -51,10 +51,13 @@ def completion(body: Any, headers: Mapping[str, str]) -> Completion:
     if not isinstance(items, list) or not all(isinstance(i, Mapping) for i in items):
         raise ProtocolError(f"expected a response with output, got {shape(body)}")
     parts = [part for item in items for part in _parts(item, "message")]
+    answers = [
+        part for item in items if not is_commentary(item) for part in _parts(item, "message")
+    ]
     calls = tuple(made_of(item) for item in items if item.get("type") in CALLS)
     refusal = "".join(str(p.get("refusal") or "") for p in parts if p.get("type") == "refusal")
     raw_stop = _raw_stop(body)
-    texts = [p for p in parts if p.get("type") == "output_text"]
+    texts = [p for p in answers if p.get("type") == "output_text"]
     return Completion(
         text="".join(str(p.get("text") or "") for p in texts),
         reasoning="\n\n".join(t for item in items for t in thoughts(item) if t),
@@ -77,8 +80,18 @@ def _parts(item: JSON, kind: str) -> list[JSON]:
     return [p for p in content if isinstance(p, Mapping)] if isinstance(content, list) else []
 
 
+def is_commentary(item: JSON) -> bool:
+    """Whether a message only speaks of the work, as gpt-5.3-codex and later do before a call or
+    an answer. It counts as reasoning: in front of the answer it would break its JSON."""
+    return item.get("phase") == "commentary" and item.get("type") == "message"
+
+
 def thoughts(item: JSON) -> Iterator[str]:
-    """The texts of a reasoning item: its summaries, then its content where it is open."""
+    """The texts of a reasoning item: its summaries, then its content where it is open. Those of
+    a commentary."""
+    if is_commentary(item):
+        for part in _parts(item, "message"):
+            yield str(part.get("text") or "")
     if item.get("type") != "reasoning":
         return
     for key in ("summary", "content"):

@@ -13,6 +13,7 @@ from prompture.codecs.openai_responses_answer import (
     CALLS,
     completion,
     failure,
+    is_commentary,
     made_of,
     read_body,
     thoughts,
@@ -37,6 +38,7 @@ class _Item:
     arguments: list[str] = field(default_factory=list)
     thoughts: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     call: int | None = None
+    call_id: Any = None
     done: bool = False
 
 
@@ -92,7 +94,10 @@ class ResponsesStream(EventFolding):
         place = index if isinstance(index, int) else max(self._items, default=-1) + 1
         there = self._items.get(place)
         if there is not None and there.item and id and there.item.get("id") not in (None, id):
-            place = place if self._ended else max(self._items) + 1
+            # In the last event vLLM gives the same items other ids (vllm#47916), and SGLang's
+            # router another item in their place (sglang#12652).
+            is_same = self._ended and there.item.get("type") == item.get("type")
+            place = place if is_same else max(self._items) + 1
         if isinstance(id, str):
             self._by_id[id] = place
         return place
@@ -106,14 +111,20 @@ class ResponsesStream(EventFolding):
             elif kind == "response.output_item.done":
                 deltas += self._done_item(index, item)
             return
-        piece = event.get("delta")
+        is_whole = kind == "response.function_call_arguments.done"
+        piece = event.get("arguments" if is_whole else "delta")
         if not isinstance(piece, str) or not piece:
             return
         place = event.get("output_index")
         index = place if isinstance(place, int) else max(self._items, default=0)
         index = self._by_id.get(str(event.get("item_id")), index)
         slot = self._slot(index)
-        if kind == "response.output_text.delta":
+        if is_whole:
+            deltas += self._arguments(slot, piece)
+        elif kind == "response.output_text.delta" and is_commentary(slot.item):
+            part = event.get("content_index")
+            deltas += self._thought(index, "content", part if isinstance(part, int) else 0, piece)
+        elif kind == "response.output_text.delta":
             deltas += _append(slot.text, Delta(text=piece), piece)
         elif kind == "response.refusal.delta":
             deltas += _append(slot.refusal, Delta(refusal=piece), piece)
@@ -134,7 +145,7 @@ class ResponsesStream(EventFolding):
         if item.get("type") not in CALLS or slot.call is not None:
             return []
         call = made_of(item)
-        slot.call = self._calls
+        slot.call, slot.call_id = self._calls, _call_id(item)
         self._calls += 1
         return [
             Delta(
@@ -156,19 +167,24 @@ class ResponsesStream(EventFolding):
         """The item is whole: emit what no delta has brought."""
         deltas = self._added(index, item)
         slot = self._slot(index)
+        if slot.call is not None and _call_id(item) != slot.call_id:
+            item = {**item, "call_id": slot.call_id}  # the id that went out
         slot.item, slot.done = item, True
         if item.get("type") in CALLS and slot.call is not None:
             free = item.get("type") != "function_call"
             whole = made_of(item).raw_arguments if free else arguments_of(item.get("arguments"))
-            rest = _rest(whole, slot.arguments)
-            if rest:
-                deltas.append(Delta(tool_index=slot.call, tool_arguments=rest))
-        if item.get("type") == "reasoning" and not slot.thoughts:
+            deltas += self._arguments(slot, whole)
+        if not slot.thoughts:
             for part, thought in enumerate(filter(None, thoughts(item))):
                 deltas += self._thought(index, "done", part, thought)
         if item.get("type") == "message":
             deltas += self._spoken(slot, item)
         return deltas
+
+    def _arguments(self, slot: _Item, whole: str) -> list[Delta]:
+        """What of a call's arguments no delta has brought."""
+        rest = _rest(whole, slot.arguments) if slot.call is not None else ""
+        return [Delta(tool_index=slot.call, tool_arguments=rest)] if rest else []
 
     def _spoken(self, slot: _Item, item: JSON) -> list[Delta]:
         whole = completion({"output": [item]}, {})
@@ -190,12 +206,21 @@ class ResponsesStream(EventFolding):
         return answered(self._so_far(), self.endpoint.provider)
 
     def _whole(self) -> dict[str, Any]:
-        """The response; where it lists no output (yet), the items that came make it."""
+        """The response; where it lists no output (yet), or not all, the items that came make it."""
         output = self._response.get("output")
-        if self._ended and isinstance(output, list) and output:
+        if self._ended and isinstance(output, list) and output and self._lists_calls(output):
             return self._response
         items = [_so_far(slot) for _, slot in sorted(self._items.items())]
         return {**self._response, "output": [item for item in items if item]}
+
+    def _lists_calls(self, output: list[Any]) -> bool:
+        """Whether each call that went out is there, under the id that it went out with."""
+        listed = {_call_id(item) for item in output if isinstance(item, Mapping)}
+        return all(s.call_id in listed for s in self._items.values() if s.call is not None)
+
+
+def _call_id(item: JSON) -> Any:
+    return item.get("call_id") or item.get("id")
 
 
 def _append(pieces: list[str], delta: Delta, piece: str) -> list[Delta]:
@@ -226,6 +251,9 @@ def _so_far(slot: _Item) -> JSON:
     if kind != "message":
         return slot.item
     content = []
+    if is_commentary(slot.item):
+        texts = ["".join(pieces) for _, pieces in sorted(slot.thoughts.items())]
+        content = [{"type": "output_text", "text": text} for text in texts]
     if slot.text:
         content.append({"type": "output_text", "text": "".join(slot.text), "annotations": []})
     if slot.refusal:

@@ -307,3 +307,22 @@ class PromptedStream:
             text = "".join(self._texts) + self.scanner.held
             completion = _with_calls(completion, text, self.scanner)
         return self.codec._wrapped(completion)
+
+
+def schema_words(schema: JSON) -> str:
+    """The instruction to answer with JSON that is valid under a schema."""
+    # A grammar keeps an answer within the schema, but the model reads neither the schema nor the
+    # descriptions in it (llama.cpp, Ollama, LM Studio): both must be in the prompt too.
+    text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    return f"Answer with JSON only, valid under this JSON Schema:\n{text}"
+
+
+def instruct(messages: list[dict[str, Any]], words: str) -> None:
+    """Put ``words`` at the end of the first system turn of wire messages, or make one."""
+    first = messages[0] if messages else {}
+    if first.get("role") != "system":
+        messages.insert(0, {"role": "system", "content": words})
+    elif isinstance(first["content"], str):
+        messages[0] = {**first, "content": f"{first['content']}\n\n{words}".lstrip()}
+    else:
+        messages[0] = {**first, "content": [*first["content"], {"type": "text", "text": words}]}

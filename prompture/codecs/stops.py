@@ -22,7 +22,7 @@ _RAW: Mapping[StopReason, str] = {
         " image_recitation model_armor escalation pup_limited_disabled"
     ),
     "refusal": "refusal",
-    "pause": "pause_turn continuation steered queued in_progress",
+    "pause": "pause_turn compaction continuation steered queued in_progress",
     "cancelled": "cancelled canceled abort aborted",
     "error": (
         "error timeout failed network_error insufficient_system_resource unexpected_tool_call"

@@ -24,7 +24,8 @@ from prompture.wire.loading import UnreadableJSON, load_json
 class FragmentedCall:
     """One call so far. ``index`` counts the calls in the deltas, None before the first; ``wire``
     is the id as it came, which may be another call's too; ``free``: its arguments are
-    free text (OpenAI's custom tools), which becomes the field ``input``."""
+    free text (OpenAI's custom tools), which becomes the field ``input``; ``extra`` is what else
+    the provider wants back with it."""
 
     id: str = ""
     wire: str = ""
@@ -33,6 +34,7 @@ class FragmentedCall:
     index: int | None = None
     position: int = 0
     free: bool = False
+    extra: Any = None
 
     def text(self) -> str:
         """The arguments as JSON text."""
@@ -99,6 +101,7 @@ class CallAssembler:
         name: Any = "",
         arguments: Any = "",
         free: bool = False,
+        extra: Any = None,
     ) -> None:
         """Take a fragment. A call goes out once its arguments begin, or another call does: until
         then, more of its name may come."""
@@ -123,6 +126,7 @@ class CallAssembler:
         if text:
             call.pieces.append(text)
         call.free = call.free or free
+        call.extra = extra or call.extra
         if call.name and text and not (call.free or call.is_blank()):
             self._emit(call, text, deltas)
 
@@ -151,6 +155,10 @@ class CallAssembler:
     def free(self) -> list[str]:
         """The ids of the calls whose arguments are free text."""
         return [self._id(call) for call in self._calls if call.free and call.name]
+
+    def extra(self) -> dict[str, Any]:
+        """What came with calls besides, by their ids."""
+        return {self._id(call): call.extra for call in self._calls if call.extra and call.name}
 
     def check(self) -> None:
         """Raise ProtocolError where a call has arguments, and no name."""

@@ -22,7 +22,7 @@ from typing import Any
 from prompture.codecs.base import Endpoint
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses
-from prompture.codecs.schema_prompt import instruct, schema_words
+from prompture.codecs.prompted import instruct, schema_words
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.types import Completion, Delta, Request

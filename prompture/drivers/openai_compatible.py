@@ -18,7 +18,7 @@ ROW = Provider(
         strict_tools=True,
         files="url",
         metadata=True,
-        echo=("reasoning_content",),
+        echo=("reasoning_content", "extra_content"),
         quirks=Quirks(think_tags=True),
     ),
     codecs={"responses": OpenAIResponses()},

@@ -15,10 +15,12 @@ from prompture.codecs.ollama import Ollama
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.prompted import (
     Prompted,
+    instruct,
     prompted_codecs,
     prompted_request,
     prompted_route,
     read_calls,
+    schema_words,
 )
 from prompture.codecs.prompted_calls import MAX_BARE_CHARS, CallScanner, call_head, write_call
 from prompture.types import (
@@ -443,3 +445,30 @@ def test_lists_and_errors_are_the_inner_codecs() -> None:
     assert isinstance(error, errors.AuthenticationError)
     models, _ = CODEC.read_models(HTTPResponse(200, {}, b'{"data": [{"id": "m"}]}'))
     assert [m.id for m in models] == ["m"]
+
+
+GREETING = {"role": "user", "content": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("before", "first"),
+    [
+        ([], "words"),
+        ([GREETING], "words"),
+        ([{"role": "system", "content": "Be brief."}, GREETING], "Be brief.\n\nwords"),
+        ([{"role": "system", "content": ""}], "words"),
+        (
+            [{"role": "system", "content": [{"type": "text", "text": "a"}]}],
+            [{"type": "text", "text": "a"}, {"type": "text", "text": "words"}],
+        ),
+    ],
+)
+def test_instruct(before: list[dict[str, Any]], first: Any) -> None:
+    messages = list(before)
+    instruct(messages, "words")
+    assert messages[0] == {"role": "system", "content": first}
+    assert [m for m in messages if m["role"] == "user"] == [m for m in before if m is GREETING]
+
+
+def test_words_hold_the_schema() -> None:
+    assert schema_words({"description": "é"}).endswith('\n{"description":"é"}')

@@ -48,6 +48,16 @@ def claude(raw: dict[str, Any], model: str = "claude-opus-4-6") -> Cost:
             },
             "0.009",
         ),
+        (
+            # A model declined in the middle; the totals are those of the one that answered.
+            {
+                "iterations": [
+                    {"type": "message", "model": "claude-haiku-4-5", **PLAIN},
+                    {"type": "fallback_message", "model": "claude-opus-4-6", **PLAIN},
+                ]
+            },
+            "0.009",
+        ),
     ],
 )
 def test_claude(raw: dict[str, Any], usd: str) -> None:
