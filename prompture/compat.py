@@ -113,7 +113,7 @@ def chunked_reader(raw: Any) -> tuple[Any, Any] | None:
     body from; None for other bodies, or where they are not found: urllib3 then reads it itself."""
     from http.client import HTTPResponse
 
-    original = getattr(raw, "_original_response", None)
+    original: Any = getattr(raw, "_original_response", None)
     # A recorder's class gives what it recorded by a ``read`` of its own.
     if getattr(type(original), "read", None) is not HTTPResponse.read or not original.chunked:
         return None

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from prompture.errors import ProviderError
 from prompture.types import Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest, HTTPResponse
-from prompture.wire.secrets import is_secret_name, keys_of_url, words_of
+from prompture.wire.secrets import Secrets, is_secret_name, keys_of_url, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class Endpoint:
             self._known[settings] = keys
         return keys
 
-    def _secrets(self) -> tuple[str, ...]:
+    def _secrets(self) -> Secrets:
         found = [self.api_key, *keys_of_url(self.base_url)]
         for name, value in self.headers.items():
             if is_secret_name(name) or len(value) >= LEAST_SECRET:
                 found += words_of(value)
         found += [value for name, value in self.options.items() if is_secret_name(name)]
-        return tuple(dict.fromkeys(filter(None, found)))
+        return Secrets(dict.fromkeys(filter(None, found)))
 
 
 LEAST_SECRET = 16

@@ -149,17 +149,15 @@ class HttpxTransport:
             return response
         except PromptureError:
             raise
-        except (
-            Exception
-        ) as exc:  # httpx2, httpcore2, ssl and the loop each have errors of their own
-            failure = exc
+        except Exception as exc:  # httpx2, httpcore2, ssl, the loop: each has its own errors
+            error = failed_before(exc, request) or self._error(exc, request.url, limits)
+            error.__cause__ = cause_of(exc, request.url)
         finally:
             # Whoever reads the pieces of a stream gives its place in the pool back.
             if pool and (response is None or response.achunks is None):
                 pool.in_flight -= 1
         # Outside of the handler, or the failure would be the error's context.
-        error = failed_before(failure, request) or self._error(failure, request.url, limits)
-        raise error from cause_of(failure, request.url)
+        raise error
 
     async def _exchanged(
         self, pool: _Pool | None, request: HTTPRequest, limits: TimeLimits
@@ -254,7 +252,7 @@ class HttpxTransport:
         self, response: Any, pieces: Pieces, pool: _Pool | None, url: str, limits: TimeLimits
     ) -> Pieces:
         read, born = 0, forks.count()
-        failure: Exception | None = None
+        error: Exception | None = None
         try:
             while True:
                 try:
@@ -273,10 +271,9 @@ class HttpxTransport:
                     raise ConnectionLost("a stream belongs to the process that began it")
         except PromptureError:
             raise
-        except (
-            Exception
-        ) as exc:  # httpx2, httpcore2, ssl and the loop each have errors of their own
-            failure = exc
+        except Exception as exc:  # httpx2, httpcore2, ssl, the loop: each has its own errors
+            error = self._error(exc, url, limits)
+            error.__cause__ = cause_of(exc, url)
         finally:
             try:
                 if forks.count() == born:
@@ -286,8 +283,8 @@ class HttpxTransport:
             finally:
                 if pool:
                     pool.in_flight -= 1
-        if failure is not None:
-            raise self._error(failure, url, limits) from cause_of(failure, url)
+        if error is not None:
+            raise error
 
     def _error(self, failure: Exception, url: str, limits: TimeLimits) -> Exception:
         names = {cls.__name__ for cls in type(failure).__mro__}

@@ -223,9 +223,16 @@ def _read_timeout(url: str, limits: TimeLimits) -> ReadTimeout:
 
 def cause_of(failure: Exception, url: str) -> BaseException | None:
     """The failure as the ``__cause__`` of an error, without its frames; None where its words may
-    hold a secret: the URL has a query or a password, or a value of a header is quoted."""
+    hold a secret: the URL has a query or a password, or a value of a header or what the server
+    sent is quoted."""
     bare = stripped(failure)
-    return bare if is_plain(url) and not isinstance(failure, (ValueError, TypeError)) else None
+    quotes = isinstance(failure, (ValueError, TypeError)) or any(map(_quotes, causes(failure)))
+    return bare if is_plain(url) and not quotes else None
+
+
+def _quotes(exc: BaseException) -> bool:
+    """Whether the words of http.client or h11 are the server's: it may have sent back the key."""
+    return type(exc).__name__ == "BadStatusLine" or "bytearray(" in str(exc)
 
 
 def _way(url: str, proxy: Proxy | None) -> str:
@@ -245,6 +252,8 @@ def reason_of(exc: BaseException) -> str:
     for each in reversed(chain):
         if isinstance(each, OSError) and isinstance(each.errno, int) and each.errno > 0:
             return os.strerror(each.errno)
+    if any(map(_quotes, chain)):
+        return "what it sent is no answer in HTTP"
     words = [text for each in chain if (text := str(each).strip())]
     return words[-1][:200] if words else type(exc).__name__
 

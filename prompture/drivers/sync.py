@@ -151,10 +151,10 @@ class RequestsTransport:
                 response.status_code, headers, self._body(response, request.url, limits)
             )
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
-            failure: Exception = exc
+            error = failed_before(exc, request) or self._error(exc, request.url, limits)
+            error.__cause__ = cause_of(exc, request.url)
         # Outside of the handler, or the failure would be the error's context.
-        error = failed_before(failure, request) or self._error(failure, request.url, limits)
-        raise error from cause_of(failure, request.url)
+        raise error
 
     def _response(self, request: HTTPRequest, limits: _Limits) -> requests.Response | _Straight:
         if self._stale is not None:
@@ -260,7 +260,7 @@ class RequestsTransport:
     ) -> Iterator[bytes]:
         """The body as it arrives, each piece as soon as it is there."""
         read, born = 0, forks.count()
-        failure: Exception | None = None
+        error: TransportError | None = None
         try:
             for chunk in _pieces(response, limits):
                 read += len(chunk)
@@ -270,11 +270,12 @@ class RequestsTransport:
                 if forks.count() != born:
                     raise ConnectionLost("a stream belongs to the process that began it")
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
-            failure = exc
+            error = self._error(exc, url, limits)
+            error.__cause__ = cause_of(exc, url)
         finally:
             response.close()
-        if failure is not None:
-            raise self._error(failure, url, limits) from cause_of(failure, url)
+        if error is not None:
+            raise error
 
     def _error(self, failure: Exception, url: str, limits: TimeLimits) -> TransportError:
         proxy = self._proxy(url) if self._own else None

@@ -25,6 +25,16 @@ _NAMED = re.compile(r"key|token|secret|passw|auth|credential|cookie|signature|si
 _SCHEME = re.compile(r"(?:bearer|basic|key|token|apikey|api-key)", re.IGNORECASE)
 
 
+class Secrets(tuple[str, ...]):
+    """Keys, whose repr is their number: they are locals of frames that viewers of tracebacks
+    show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self)})"
+
+
 def is_secret_name(name: str) -> bool:
     """Whether a header, an option or a query's parameter of this name holds a key."""
     return bool(_NAMED.search(name))

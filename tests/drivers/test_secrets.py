@@ -170,8 +170,25 @@ CUT = on.cut(on.answer(), 20)
 CUT_STREAM = on.streams(on.EVENTS[0], ended=False)
 
 
+def repeats(line: bytes) -> on.Step:
+    """Sends back what it was sent, in no HTTP."""
+
+    def step(x: on.Exchange) -> None:
+        x.wfile.write(line % x.headers["authorization"].encode())
+        x.close_connection = True
+
+    return step
+
+
+PAGE = on.raw(b"<html>Sign in</html>", content_type="text/html")
+NO_STATUS = repeats(b"HTTP/1.1 odd %s\r\n\r\n")
+NO_HEADER = repeats(b"HTTP/1.1 200 OK\r\n\x00%s\r\n\r\n")
+NO_HTTP = repeats(b"%s\r\n\r\n")
+STEPS = [None, refuses, CUT, CUT_STREAM, on.fails(500), PAGE, NO_STATUS, NO_HEADER, NO_HTTP]
+
+
 @pytest.mark.parametrize("kind", COLOURS)
-@pytest.mark.parametrize("step", [None, refuses, CUT, CUT_STREAM, on.fails(500)])
+@pytest.mark.parametrize("step", STEPS)
 def test_no_local_of_a_traceback_holds_the_key(kind: type[Colour], step: on.Step | None) -> None:
     with on.serving(step or refuses) as server, kind() as colour:
         url = server.url if step else "http://127.0.0.1:9/v1"
@@ -179,6 +196,7 @@ def test_no_local_of_a_traceback_holds_the_key(kind: type[Colour], step: on.Step
         with pytest.raises(PromptureError) as caught:
             colour.stream(driver) if step is CUT_STREAM else colour.complete(driver)
         assert locals_with(KEY, caught.value) == set()
+        assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("kind", COLOURS)
