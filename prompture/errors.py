@@ -69,6 +69,7 @@ class PromptureError(PicklableError, Exception):
     pickled is left out, and a note says so.
     """
 
+    # Defaults of the class: an error that is read back without its __init__ (see copying) has them.
     bill: Bill | None = None
     partial: Completion | None = None
     trace: Trace | None = None
@@ -173,10 +174,12 @@ class ProviderError(PromptureError):
         self.retry_after = retry_after
         self.body = body
         self.details = details or {}
+        # Else the class's own answer stands.
         if retryable is not None:
             self.retryable = retryable
 
     def __str__(self) -> str:
+        # Made when it is shown: ``args`` hold the bare message, of which a copy is made.
         code = f" {self.code}" if self.code else ""
         where = f"HTTP {self.status}{code}" if self.status else "before sending"
         return f"{self.provider}: {where}: {super().__str__()}"

@@ -34,6 +34,7 @@ def kind_of(value: JSONValue) -> str:
         return "string"
     if value is None:
         return "null"
+    # Before the numbers: True is an int in Python.
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int | float):

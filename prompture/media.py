@@ -66,6 +66,7 @@ def _kind(data: bytes, stated: str | None, guessed: str | None) -> str | None:
     """The type of a picture: what its bytes show, else what is stated, else a guess by name."""
     if not data:
         raise ConfigurationError("the image is empty (0 bytes)")
+    # Before what the caller states: a type that the bytes are not is refused by the provider.
     shown = media_type_of(data)
     if shown is None and stated is None and guessed in _SHOWN:
         raise ConfigurationError(
@@ -147,6 +148,7 @@ def settled(part: P) -> P:
     if not data:
         raise ConfigurationError(f"the {type(part).__name__.lower()} is empty (0 bytes)")
     kind = media_type_of(data) or kind
+    # Most parts are as they should be, and are not copied.
     if data is part.data and kind == part.media_type:
         return part
     return replace(part, data=data, url=None, media_type=kind)
@@ -156,6 +158,7 @@ def media_type_of(data: bytes) -> str | None:
     """The media type that the first bytes show, or None."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
+    # The two letters alone may begin a text.
     if data[:2] == b"BM" and data[6:10] == b"\0\0\0\0":
         return "image/bmp"
     if data[4:8] == b"ftyp":

@@ -104,6 +104,7 @@ class Usage:
         )
 
 
+# By their types, which are texts here, so that no new count is left out of a sum.
 COUNTS = tuple(f.name for f in fields(Usage) if f.type == "int")
 """Every count of a Usage: what adds up as it is."""
 
@@ -230,6 +231,7 @@ class Bill:
     @property
     def total(self) -> Decimal | None:
         """US dollars, or None where the price of any charge is unknown."""
+        # One unknown price makes the sum unknown, never smaller.
         if any(c.cost.usd is None for c in self.charges):
             return None
         return self.known
@@ -307,6 +309,7 @@ class Bill:
         tokens = f"{self.usage.input_tokens} in, {self.usage.output_tokens} out"
         if self.total is not None:
             return f"${format_usd(self.total)} ({calls}, {tokens})"
+        # No total: what is known is only the least that it cost.
         least = f"at least ${format_usd(self.known)}" if self.known else "unknown"
         reasons = "; ".join(" ".join(reason.split()) for reason in sorted(set(self.unknown)))
         return f"{least} ({calls}, {tokens}; {reasons})"
@@ -314,6 +317,7 @@ class Bill:
 
 def format_usd(amount: Decimal) -> str:
     """Dollars without exponent or trailing zeros, but at least cents: ``0.000123``, ``0.00``."""
+    # ``f`` without a precision writes every digit: nothing is rounded.
     whole, _, cents = f"{amount:f}".partition(".")
     return f"{whole}.{cents.rstrip('0'):0<2}"
 
@@ -339,6 +343,7 @@ def _charge_lines(number: int, charge: Charge) -> Iterator[BillLine]:
     if cost.usd is None:
         yield BillLine(number, charge, "unknown", 0, None, None, cost.reason)
     elif cost.source == "provider":
+        # So that the lines add up to what the provider bills.
         difference = EXACT.subtract(cost.usd, add_usd(line.usd for line in cost.lines))
         rule = f"the provider states ${format_usd(cost.usd)}"
         yield BillLine(number, charge, "stated by provider", 0, None, difference, rule)

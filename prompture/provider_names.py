@@ -79,4 +79,5 @@ def catalog_key(provider: str) -> str:
     """The models.dev key of a provider, by its own name, an alias or the key itself."""
     lower = provider.lower()
     own = ALIASES.get(lower, lower)
+    # The name as it was given comes first: zhipuai is an alias of zai with prices of its own.
     return _CATALOG_KEYS.get(lower) or _CATALOG_KEYS.get(own, own)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
+# Until it is replaced: a module may be imported without the package's own __init__ having ended.
 def _nothing(*_: object) -> None:
     return
 

@@ -52,6 +52,7 @@ ROW = Provider(
 )
 
 
+# An AssertionError, which no flow catches: a fallback must not hide a call too many.
 class ScriptExhausted(AssertionError):
     """More calls were made than the script has answers."""
 
@@ -89,6 +90,7 @@ def completion_of(answer: Any, request: Request) -> Completion:
     return Completion(text=text, usage=_FREE)
 
 
+# Reported, with no tokens: an answer of a script costs nothing, and that is known.
 _FREE = Usage(requests=1, reported=True)
 
 

@@ -35,6 +35,7 @@ class Problem:
     value: JSONValue = field(default=None, repr=False)
 
     def __str__(self) -> str:
+        # A key of the model's is in it, of any length.
         place = self.pointer
         if len(place) > _POINTER_LENGTH:
             place = place[: _POINTER_LENGTH - 1] + "…"

@@ -42,6 +42,7 @@ ToolChoice: TypeAlias = str
 class Text:
     """Plain words to the model: a question, an instruction, a turn."""
 
+    # In no repr, here and below: users' texts and bytes do not belong into logs and tracebacks.
     text: str = field(repr=False)
 
 

@@ -29,7 +29,9 @@ from prompture.spend.budget import budget_of
 from prompture.types import JSON, Message, Part, Request
 
 T = TypeVar("T")
+# With a limit by default: a tool that hangs would hang the run, for ever.
 TOOL_SECONDS = 120.0
+# None is a context like any other, so it cannot stand for "not given".
 _UNSET = object()
 Model: TypeAlias = str | BaseDriver | None
 """``"provider/model"``, a driver, or None for the default (see ``extract``)."""
@@ -170,6 +172,7 @@ class Agent(Generic[T]):
             max_retries=max_retries,
         )
         self._base = _base(options)
+        # By driver, not by name: two drivers of one model may have other features.
         self._setups: dict[BaseDriver, Setup[Any, Any]] = {}
 
     def run(
@@ -263,6 +266,7 @@ class Agent(Generic[T]):
         What it costs is on the bill of both; it has its own limits.
         """
 
+        # What the inner run costs gets to the outer bill by the meters, also where it fails.
         def ask(task: str) -> Any:
             return self.run(task).output
 

@@ -153,6 +153,7 @@ class _Tools(ToolQueue["asyncio.Task[Outcome]"]):
             await _stop(list(self.running))
 
     def start(self, position: int, call: PendingToolCall) -> None:
+        # No timeout around the task: the queue watches ``until``, and cancels it.
         now, _, until = self.call_limits(call)
         background = BackgroundCall(None)
         task = asyncio.create_task(_call_tool(call, self.effect, position, background))

@@ -21,6 +21,7 @@ __all__ = [
     "transcript",
 ]
 
+# Some 50,000 tokens, which cheap models can read too.
 TRANSCRIPT_CHARS = 200_000
 RESULT_CHARS = 2_000
 
@@ -80,6 +81,7 @@ def transcript(messages: Sequence[Message]) -> str:
     text = "\n\n".join(lines)
     if len(text) <= TRANSCRIPT_CHARS:
         return text
+    # The beginning has what was asked for, the end where it stands.
     half = TRANSCRIPT_CHARS // 2
     return f"{text[:half]}\n\n[the middle is left out]\n\n{text[-half:]}"
 

@@ -164,6 +164,7 @@ class _Run(Generic[B, T]):
         self.selection = ToolSelection(settings.context, settings.approve, settings.tool_timeout)
         self.forced_tool = ""
         self.text_so_far = ""
+        # A driver that computes its answer (local/rules) would give the same one again.
         self.retries_left = settings.max_retries if setup.driver.features.reasks else 0
         self.has_no_tools = not setup.driver.features.tool_use
         seconds = settings.limits.seconds
@@ -318,7 +319,7 @@ class _Run(Generic[B, T]):
             value = output.read(whole, None).value
         except InvalidValue as exc:
             self._use_retry(exc, whole, output)
-            self.text_so_far = ""
+            self.text_so_far = ""  # what was refused does not begin the next answer
             self._add_answer(step, completion)
             # Some models do not think when a tool is forced, or refuse to be.
             can_force = self.setup.driver.features.forced_tool and not self.setup.template.reasoning

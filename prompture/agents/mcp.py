@@ -199,6 +199,7 @@ class MCPServer:
             return connection.submit(_call_tool(connection, row.name, given)).result()
 
         async def acall(**given: object) -> Any:
+            # Cancelling this future cancels the call in the connection's loop, too.
             work = connection.submit(_call_tool(connection, row.name, given))
             return await asyncio.wrap_future(work)
 
@@ -270,6 +271,8 @@ class _Connection:
     def _serve(self, connect: Connect) -> None:
         try:
             self._loop.run_until_complete(self._live(connect))
+            # Calls that still wait for the server are cancelled, so that their callers get an
+            # answer.
             left = asyncio.all_tasks(self._loop)
             for task in left:
                 task.cancel()
@@ -334,6 +337,7 @@ async def _list_tools(connection: _Connection) -> list[ServerTool]:
         cursor = page.next_cursor
         if not cursor:
             return rows
+        # A server may page for ever.
         if len(rows) > MAX_TOOLS:
             raise ConfigurationError(f"the MCP server lists more than {MAX_TOOLS} tools")
 

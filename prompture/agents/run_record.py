@@ -84,6 +84,7 @@ class RunLimits:
         where a price is unknown and dollars are limited."""
         if self.tokens is not None:
             used = sum(c.usage.total_tokens for c in charges)
+            # What is reached is used up: the next call needs at least one token more.
             if used >= self.tokens:
                 raise TokenLimitExceeded(
                     f"{used} tokens are used, and max_total_tokens is {self.tokens}",
@@ -91,6 +92,7 @@ class RunLimits:
                 )
         if self.usd is None:
             return
+        # An unknown price is no price of 0: a limit that cannot be checked is not kept.
         unknown = next((c.cost.reason for c in charges if c.cost.usd is None), None)
         if unknown is not None:
             raise CostLimitExceeded(
@@ -191,6 +193,7 @@ class RunRecord:
         step, self._open = self._open, None
         if step is None:
             return
+        # Results without the turn that holds their calls would be refused by every provider.
         uses = self._add_results(step) if step.is_in_history else ()
         charges = (*step.charges, *(c for use in uses for c in use.bill.charges))
         self._charges += charges
@@ -207,6 +210,7 @@ class RunRecord:
 
     def _add_results(self, step: OpenStep) -> tuple[ToolUse, ...]:
         """Add a tool turn for each call, also where it has no result. Return the tools' results."""
+        # Not strict: a step whose tools have not run has neither results nor charges for them.
         charges = zip(step.tools, step.uses or (), step.tool_charges, strict=False)
         for position, use, spent in charges:
             step.results[position] = use or ToolUse(

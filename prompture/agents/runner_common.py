@@ -138,6 +138,7 @@ class ToolQueue(Generic[K]):
     def take_overdue(self, now: float) -> dict[K, RunningCall]:
         """Remove the calls whose time is over from ``running``, and return them."""
         late = {k: r for k, r in self.running.items() if r.until is not None and r.until <= now}
+        # At once: a result that comes after its time finds no place, and the call has one result.
         for key in late:
             del self.running[key]
         return late
@@ -176,6 +177,7 @@ class _Worker:
     # A daemon, and none of a ThreadPoolExecutor's: at exit Python joins those, so that a tool that
     # hangs would keep the program from ending.
     def __init__(self) -> None:
+        # One queue for each thread: whoever took a thread out of _idle is the only one to use it.
         self._work: SimpleQueue[Work] = SimpleQueue()
         self.thread = Thread(target=self._serve, name="prompture-tool", daemon=True)
         self.thread.start()
@@ -205,6 +207,7 @@ def start_in_thread(work: Work) -> BackgroundCall:
         try:
             work()
         finally:
+            # Also for a call that nobody waits for: calls that hang are counted by this.
             call.is_over = True
 
     worker.do(run)

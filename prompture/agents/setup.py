@@ -75,6 +75,7 @@ class FinalOutput(Generic[T]):
         """Add to a request what lets the model answer with the value."""
         template = self.plan.template
         if own := self.tool:
+            # Beside other tools the model must be free to call those first.
             choice = request.tool_choice if tools else template.tool_choice
             return replace(request, tools=(*request.tools, own), tool_choice=choice)
         return replace(
@@ -186,6 +187,8 @@ def set_up(
     if output is not None:
         request = output.ask(request, tools=bool(tools))
 
+    # Made only when a provider has refused this way, so that strictness is not given up for
+    # nothing.
     def looser() -> Setup[B, T]:
         assert output is not None
         return set_up(
@@ -212,6 +215,7 @@ def set_up(
 def _rewritten(tool: FunctionTool, features: Features) -> Rewrite:
     own = features.schema_dialect
     try:
+        # A loose schema is sent nearly as it is: the arguments are checked here in any case.
         if tool.strict or own in _ALWAYS:
             return rewrite(tool.parameters, own)
         return rewrite(tool.parameters, _LOOSE)

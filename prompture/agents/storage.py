@@ -57,6 +57,7 @@ FORMAT = "prompture.conversation"
 VERSION = 1
 _TAGS = ("$native", "$bytes", "$object")
 _TYPES: dict[type, str] = {Text: "text", Document: "document", Image: "image", File: "file"}
+# 1e999999 is short, and without an exponent, as amounts are written, a megabyte.
 _MAX_EXPONENT = 50
 
 

@@ -97,6 +97,8 @@ def _call_model(step: CallModel[Generates], *, stream: bool) -> Events[Completio
 class _Tools(ToolQueue[int]):
     """The calls of one answer, side by side in threads. ``running`` are keyed by position."""
 
+    # Threads only put into it. The run's own thread reads it and alone changes ``running``, so no
+    # lock is needed.
     done: SimpleQueue[tuple[int, Outcome]] = field(default_factory=SimpleQueue)
 
     def run(self) -> Events[None]:
@@ -120,6 +122,7 @@ class _Tools(ToolQueue[int]):
             self.running[position] = RunningCall(position, now, None, BackgroundCall(None))
             self.done.put((position, _call_tool(call, self.effect, position, None)))
             return
+        # Meters, the deadline and the caller's own context variables reach the tool's thread.
         context = copy_context()
         background = start_in_thread(
             lambda: self.done.put(
@@ -142,6 +145,7 @@ class _Tools(ToolQueue[int]):
         if position not in self.running:
             return  # it came after its time was over
         del self.running[position]
+        # Ctrl-C ends the run; it is no failure that the model should hear of.
         if isinstance(outcome.error, KeyboardInterrupt):
             raise outcome.error
         yield self.finish(position, self.effect.calls[position].result_of(outcome))

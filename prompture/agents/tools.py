@@ -219,6 +219,7 @@ def by_name(offered: object) -> dict[str, FunctionTool]:
         )
     for each in offered:
         holds = getattr(each, "tools", None)
+        # A function may have an attribute ``tools`` of its own.
         for one in holds() if callable(holds) and not callable(each) else (as_tool(each),):
             if one.name in found:
                 raise ConfigurationError(f"two tools are called {one.name!r}: give one a name=")

@@ -68,6 +68,8 @@ def cost_of(
     reason = ""
     if plan.charges and (usage.problem or not usage.reported):
         reason = f"{_name(priced, model)}: {usage.problem or 'the provider reported no usage'}"
+        # Nothing is known of it, or the provider's own price stands: there is no least amount to
+        # state.
         if not usage.total_tokens or stated is not None:
             return _without_rates(stated, reason=reason)
     total, saving, counted = plan.count(usage)
@@ -187,6 +189,7 @@ def flat_rates(rates: Rates, usage: Usage, *, when: datetime | None = None) -> R
         moment = _aware(when)
         rates = _in_force(rates, moment)
     tier = (usage.service_tier or "").lower()
+    # The catalogue's own name first: it may list a mode that we would call otherwise.
     tier = tier if tier in rates.modes else TIER_NAMES.get(tier, tier)
     if tier in rates.modes:
         rates = rates.modes[tier]
@@ -194,6 +197,7 @@ def flat_rates(rates: Rates, usage: Usage, *, when: datetime | None = None) -> R
         return f'the catalogue has no price for service tier "{tier}"'
     if rates.windows:
         rates = next((w.rates for w in rates.windows if w.holds(moment)), rates)
+    # Tiers are sorted: the last one that is passed holds.
     long = [t.rates for t in rates.tiers if usage.input_tokens > t.above]
     return long[-1] if long else rates
 
@@ -254,6 +258,7 @@ def _plan(rates: Rates) -> RatePlan:
         request=unit("request", rates.request, per=1) if rates.request else None,
         extras=bool(parts or rates.request),
     )
+    # Two threads may both make it: they are equal, and this is one step.
     rates.plans["flat"] = plan
     return plan
 

@@ -23,6 +23,8 @@ URL = "https://models.dev/api.json"
 MAX_BYTES = 32 * 1024 * 1024
 LIMIT_SECONDS = 2.0
 FRESH_SECONDS = 24 * 3600.0
+# After a failure. The time is on disk, too: many short programs must not each wait for a server
+# that is down.
 RETRY_SECONDS = 300.0
 _CHUNK = 64 * 1024
 
@@ -91,6 +93,7 @@ class DiskCache:
         """When the copy of this URL was last known to be current, None where there is none."""
         try:
             with self.path.open("rb") as file:
+                # The head alone: the body is large, and this is asked in every process.
                 about = load_json(file.readline(4096))
             return self.path.stat().st_mtime if about["url"] == url else None
         except (OSError, ValueError, KeyError, TypeError):
@@ -203,6 +206,8 @@ def _read(
     size = 0
     while chunk := read(_CHUNK):
         if inflate is not None:
+            # One byte more than is allowed shows that there is too much; no further one is
+            # unpacked.
             chunk = inflate.decompress(chunk, max_bytes - size + 1)
         size += len(chunk)
         chunks.append(chunk)

@@ -87,6 +87,7 @@ def _dated(sources: Iterable[CatalogSource], provider: str, model: str) -> Entry
     for source in sources:
         entries = [source.get(provider, i) for i in newest_of(model, list(source.models(provider)))]
         known = [entry for entry in entries if entry is not None]
+        # Where they differ, nobody knows which one answers, and so what it costs.
         if known and all(entry.rates == known[0].rates for entry in known):
             return known[0]
     return None
@@ -192,6 +193,7 @@ def candidates(provider: str, model: str) -> Iterator[tuple[str, str]]:
     for shorter in _shorter(provider, bare):
         yield provider, shorter
     for other in SAME_PRICE.get(provider, ()):
+        # Last of all: an undated entry of another provider is the least sure.
         for shorter in _shorter(other, bare):
             yield other, shorter
 
@@ -200,6 +202,7 @@ def newest_of(model: str, ids: list[str]) -> list[str]:
     """The ids that are this model with a date, newest first: what ``-latest`` stands for."""
     base = _LATEST.sub("", model)
     dated = [i for i in ids if i.startswith(base) and _DATE.fullmatch(i[len(base) :])]
+    # By the digits alone: 20250101 and 2025-01-01 are dates of one kind.
     return sorted(dated, key=lambda i: re.sub(r"\D", "", i[len(base) :]), reverse=True)
 
 

@@ -64,6 +64,7 @@ def _talks(entry: Entry) -> bool:
     """Whether it is a chat model: an embedding's output is listed as text, too."""
     features = entry.features
     known = features.tools or features.temperature or features.reasoning
+    # By its features: the catalogue states no kind of model.
     return bool(known) and "embed" not in entry.id.lower()
 
 
@@ -113,6 +114,7 @@ def cheapest_of(
         usd = cost_of(usage, entry).usd if needs.met_by(entry) else None
         if usd is not None:
             priced[entry.key] = (usd, entry)
+    # Two sorts, of which the second keeps the order of the first where prices are equal.
     newest_first = sorted(priced.values(), key=lambda p: (p[1].released, p[1].key), reverse=True)
     return [entry for _, entry in sorted(newest_first, key=lambda p: p[0])]
 

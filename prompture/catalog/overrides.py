@@ -112,6 +112,7 @@ def rates_of(stated: Any, *, where: str, base: Rates | None = None) -> Rates:
     }
     if base is None and not {"input", "output"} <= found.keys():
         raise ConfigurationError(f"{where}: needs both input and output (dollars per million)")
+    # Without tiers and modes: what a tier leaves out is the flat rate, not another tier's.
     flat = replace(base, tiers=(), modes={}, later=(), **found) if base else Rates(**found)
     lives = {
         life: _amount(amount, f"{where}.cache_writes.{life}")

@@ -104,6 +104,7 @@ def with_rules(rates: Rates, *, provider: str, model: str, as_of: str = "") -> R
             base, factor, keep=_kept(model, name), rule=_MULTIPLE.format(factor=factor, mode=name)
         )
         for name, factor in _factors(provider, model).items()
+        # What the catalogue states of a mode wins over our factor.
         if name not in modes
     }
     later = tuple(with_rules(r, provider=provider, model=model) for r in base.later)
@@ -118,7 +119,10 @@ def times(rates: Rates, factor: Decimal, *, keep: Collection[str] = (), rule: st
         return amount if amount is None or name in keep else EXACT.multiply(amount, factor)
 
     amounts: dict[str, Any] = {
-        n: scaled(getattr(rates, n), n) for n in RATE_NAMES if n != "request"
+        # The fee of a request is no rate of tokens, and stays.
+        n: scaled(getattr(rates, n), n)
+        for n in RATE_NAMES
+        if n != "request"
     }
     return replace(
         rates,
@@ -140,6 +144,7 @@ def _with_cache_lives(rates: Rates, *, provider: str, model: str) -> Rates:
         Tier(t.above, _with_cache_lives(t.rates, provider=provider, model=model))
         for t in rates.tiers
     )
+    # Writes of a life time that no answer states are those of five minutes, the default.
     write = rates.cache_write if rates.cache_write is not None else lives.get("5m")
     return replace(
         rates,

@@ -68,6 +68,7 @@ class CatalogSource:
         return sum(len(p.get("models", {})) for p in self.providers.values())
 
     def _folded(self, provider: str) -> dict[str, str]:
+        # No lock: threads that both make it make the same.
         if provider not in self.ids_by_lower_case:
             ids = list(self.models(provider))
             # Two ids that differ only in case are two models: neither is guessed.
@@ -143,6 +144,7 @@ def built_in() -> CatalogSource:
 
     They also have the last known prices of models that models.dev has dropped since.
     """
+    # Our own file, which needs no bounds. Figures stay text, as in ``parse``.
     table = json.loads(_TABLE.read_text("utf-8"), parse_float=str)
     return CatalogSource(table["providers"], "built-in", table["as_of"])
 
@@ -223,6 +225,7 @@ def _tiers(cost: Mapping[str, Any], base: dict[str, Any]) -> tuple[Tier, ...]:
     stated = cost.get("tiers")
     if isinstance(stated, list):
         found = [_tier(t, base) for t in stated if isinstance(t, Mapping)]
+        # Sorted, because cost.flat_rates takes the last one that is passed.
         return tuple(sorted((t for t in found if t), key=lambda t: t.above))
     legacy = cost.get("context_over_200k")
     if isinstance(legacy, Mapping):

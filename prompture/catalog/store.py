@@ -79,6 +79,8 @@ class Catalog:
 
     def find(self, name: str, model: str | None = None) -> Entry | None:
         """The entry of ``"provider/model"`` or of ``(provider, model)``; None if not listed."""
+        # No lock here, for every call passes: ``_state`` is replaced whole, and a dict is read in
+        # one step.
         key = name if model is None else f"{name}/{model}"
         state = self._state
         if state is None or self._steady() >= state.due:
@@ -251,6 +253,7 @@ class Catalog:
         fresh = live.Copy(body, answer.etag, settings.url, now)
         self._error = ""
         self._failed_at = None
+        # A full disk is no reason to go on with old prices: it is only noted.
         self._keep_on_disk(cache, fresh, changed=answer.body is not None)
         self._replace_live(CatalogSource(providers, "live", fresh.as_of))
         return True
@@ -295,6 +298,7 @@ class Catalog:
             return None
         provider = catalog_key(given)
         entry = listed(state.sources, provider, model)
+        # Over every source, also for a model that none lists.
         rates = self.overrides.find(provider, model)
         if rates is not None:
             entry = entry or Entry(provider=provider, id=model, name=model)

@@ -218,6 +218,8 @@ def encoding(name: str) -> Encoding | None:
     if folder is None or name not in FILES:
         return None
     with _lock:
+        # Held while a vocabulary loads: ``cache`` alone would let each thread load, or fetch, its
+        # own.
         return _loaded(name, str(folder), _may_download())
 
 
@@ -240,6 +242,7 @@ def _loaded(name: str, folder: str, download: bool) -> Encoding | None:
     except ImportError:
         return None
     url, digest = FILES[name]
+    # The name by which tiktoken itself keeps the file.
     path = Path(folder) / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
     if not _intact(path, digest) and not (download and _fetched(path, url, digest)):
         return None
@@ -263,6 +266,7 @@ def _fetched(path: Path, url: str, digest: str) -> bool:
 
     try:
         body = fetch(url, seconds=DOWNLOAD_SECONDS, max_bytes=MAX_BYTES).body or b""
+        # tiktoken would throw a wrong file away, and fetch it again without a time limit.
         if hashlib.sha256(body).hexdigest() != digest:
             raise FetchFailed("not the vocabulary that was expected")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -88,6 +88,7 @@ def count_request(request: Request, *, model: str | None = None, exact: bool = T
     family = family_of(name)
     wrapping = FAMILIES[family].overhead * len(request.messages) + 3
     if request.tools:
+        # Others add a few words.
         wrapping += _TOOL_PREAMBLE.get(family, 12)
     total = Count(wrapping, wrapping // 2, wrapping * 2, exact=False, method="")
     for text in _texts(request.messages):

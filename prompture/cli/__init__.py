@@ -53,6 +53,7 @@ class _Lazy(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        # click itself would end with the code 1, as for a failure.
         except BrokenPipeError as exc:
             raise ReaderGone from exc
 

@@ -72,6 +72,7 @@ def command(
     options["approve"] = _approve if ask else None
     try:
         if path is not None:
+            # Without --system the saved turn stays.
             given = {"system": system} if system else {}
             conversation = Conversation.load(path, model=model, **given, **options)
         else:
@@ -170,6 +171,7 @@ class _Chat:
             self._answer(text)
         except PromptureError as exc:
             echo(f"prompture: {exc}", err=True, fg="red")
+            # A script ends with the code of its last turn that failed.
             self._failed = code_of(exc)
         except KeyboardInterrupt:
             if not self._terminal:  # a script is ended by Ctrl-C, a person only stops the answer
@@ -186,6 +188,7 @@ class _Chat:
                 echo(event.text, nl=False)
                 printed = True
                 continue
+            # The text ends with no line break of its own.
             if printed and isinstance(event, (ToolStarted, ToolFinished, StepFinished, Final)):
                 click.echo()
                 printed = False

@@ -148,6 +148,7 @@ def code_of(error: PromptureError) -> int:
 def for_a_shell(error: PromptureError) -> str:
     """The error's message in the words of a command line: there are no arguments in Python."""
     text = str(error)
+    # The two messages that end with an argument of a function.
     if isinstance(error, MissingKey):
         return text.removesuffix(", or pass api_key=...")
     return text.removesuffix("; if you know better, pass features=... to the driver")
@@ -173,6 +174,7 @@ def run(app: click.Command) -> int:
         return OK
     except PromptureError as exc:
         echo(f"prompture: {for_a_shell(exc)}", err=True)
+        # What was spent is shown where nothing came of it, too.
         if exc.bill is not None:
             echo(f"spent: {exc.bill}", err=True)
         return code_of(exc)
@@ -266,5 +268,6 @@ def _fitting(widths: Sequence[int], width: int, least: Sequence[int]) -> list[in
             return kept
         kept.remove(i)
     while len(kept) > 1 and min(widths[0], NAME) + sum(widths[k] + GAP for k in kept[1:]) > width:
+        # Still too wide: from the right, where the less telling columns stand.
         kept.pop()
     return kept

@@ -185,6 +185,7 @@ def _picture(bars: Sequence[tuple[str, Decimal]], title: str, path: Path, *, upr
             extra="plot", package="matplotlib", otherwise="; an .html chart needs nothing"
         ) from exc
     names = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name, _ in bars]
+    # Lengths of bars, not money: the labels are made of the exact amounts.
     amounts = [float(usd) for _, usd in bars]
     length = max(4.0, 0.35 * len(bars) + 1.5)
     figure = Figure(figsize=(length, 4.5) if upright else (9.0, length), layout="constrained")

@@ -101,6 +101,7 @@ def command(
     """
     extractor: Extractor[Any] = Extractor(schema_of(schema), model=_models(model), **options)
     names = list(files) or ["-"]
+    # Before the first call: nothing is paid for that has no place to go.
     _refuse_to_overwrite(output, files)
     if style == "table" and sources:
         raise click.UsageError("a table has no place for --sources; take -f json or jsonl")
@@ -156,6 +157,7 @@ def _rows(extractor: Extractor[Any], names: Iterable[str]) -> Iterator[Row]:
             yield Row(name, extractor.extract_result(text_of(name)), None)
         except PromptureError as exc:
             yield Row(name, None, exc)
+            # Each further file would only repeat the message.
             if isinstance(exc, _FOR_ALL):
                 return
 
@@ -179,6 +181,7 @@ def text_of(name: str) -> Content:
 def _stdin() -> bytes:
     if sys.stdin.isatty():
         echo("reading from the terminal; end with Ctrl-D", err=True)
+    # As bytes: the terminal's encoding need not be the document's.
     data: bytes = sys.stdin.buffer.read()
     return data
 
@@ -191,6 +194,7 @@ def _decoded(data: bytes, name: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as exc:
+        # Windows-1252 reads nearly any bytes: only a NUL shows that they are no text.
         if encoding != "utf-8-sig" or b"\x00" in data[:4096]:
             raise ConfigurationError(f"{name!r} is binary, not text") from exc
     echo(f"{name!r} is not UTF-8: it is read as Windows-1252; convert it if it is not", err=True)
@@ -236,6 +240,7 @@ def _exit_code(rows: list[Row], asked: int) -> int:
 
 # ``prompture estimate``: what files would cost, before anything is sent.
 
+# In the order in which the eye reads; a narrow terminal leaves some out (see ``least``).
 _COLUMNS = ("model", "files", "input", "output", "low $", "likely $", "high $", "price from")
 
 
@@ -269,6 +274,7 @@ def estimate(
     made = schema_of(schema)
     texts = [text_of(name) for name in files]
     sums = [_sums_of(made, texts, model, count, options) for model in models or (None,)]
+    # Unknown prices last: unknown is not cheap.
     sums.sort(key=lambda r: (r["likely"] is None, r["likely"] or 0))
     if style == "json":
         write_json(sys.stdout, [_written(r) for r in sums], indent=2)

@@ -42,6 +42,7 @@ def command(
     if needs and not cheapest:
         raise click.UsageError("--needs is of use only with --cheapest")
     listed = catalog.search(query)
+    # Among the models that were found: the query holds for the cheapest, too.
     if cheapest:
         listed = catalog.cheapest(f"cheapest?{needs}", among=listed)
     found = [

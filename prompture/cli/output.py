@@ -95,6 +95,7 @@ class AnswerWriter:
         try:
             if self._style == "jsonl" or self._part:
                 write_json(self._stream, _record(row, self._sources))
+                # At once: a row that was paid for outlives a program that is killed.
                 self._stream.flush()
         except BrokenPipeError:  # the reader of a pipe has enough: no fault of the file
             raise
@@ -120,6 +121,7 @@ class AnswerWriter:
         target = path.resolve()  # a link stays a link: its target is replaced
         regular = target.is_file() or not target.exists()
         if self._style != "jsonl" and regular:
+            # Asked here, because a replacement of the file would not mind that it is read-only.
             if target.exists() and not os.access(target, os.W_OK):
                 raise PermissionError(13, "Permission denied")
             self._path = target

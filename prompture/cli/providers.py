@@ -67,6 +67,7 @@ def check(names: tuple[str, ...]) -> int:
     Nothing is billed. The exit code is 4 where one does not answer or refuses the key.
     """
     chosen = list(names) or [n for n in registry.BUILTIN if _has_key(n)]
+    # Not all of them: those without a key would only be refused.
     if not chosen:
         click.echo("no provider's key is set; name one, or see: prompture providers", err=True)
         return OK
@@ -87,6 +88,7 @@ def _has_key(name: str) -> bool:
 
 
 async def _ask_all(names: list[str]) -> list[Health]:
+    # All at once: one that does not answer takes the whole of its timeout.
     return list(await asyncio.gather(*(_ask(n) for n in names)))
 
 

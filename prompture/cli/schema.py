@@ -106,6 +106,7 @@ def imported(module: str) -> ModuleType:
     """A module by its name, from the working directory as well. Raises ConfigurationError."""
     here = str(Path.cwd())
     if here not in sys.path:
+        # As ``python -m`` does; a console script has only its own folder.
         sys.path.insert(0, here)
     try:
         return importlib.import_module(module)
@@ -168,6 +169,7 @@ def fields_of(text: str) -> dict[str, object]:
     the field describes it.
     """
     properties: dict[str, object] = {}
+    # At commas outside of quotes: an even number of quotes follows them.
     for piece in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", text):
         found = _FIELD.fullmatch(piece)
         if not found:
