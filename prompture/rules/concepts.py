@@ -147,6 +147,7 @@ def normalise(label: str) -> str:
 
 
 def _words(label: str) -> list[str]:
+    # Bounded: a line without a gap may be a whole page.
     text = _PERCENT.sub(" ", _PARENTHESES.sub(_aside, label[:200]))
     text = _NUMBER_SIGN.sub(r" number ", text)
     text = _SPACED.sub(lambda run: run.group().replace(" ", ""), text)
@@ -179,6 +180,7 @@ def similarity(label: str, phrases: Mapping[str, float]) -> float:
     exact = phrases.get(label)
     if exact is not None:
         return exact
+    # Independent guesses, of which the surest counts: they never add up.
     return max(_spelt(label, phrases), _contained(label, phrases), _closed_up(label, phrases))
 
 
@@ -188,6 +190,7 @@ def _spelt(label: str, phrases: Mapping[str, float]) -> float:
     ratio = _ratio()
     best = 0.0
     for phrase, weight in phrases.items():
+        # A cheap test first: no phrase so much longer reaches the ratio.
         if abs(len(phrase) - len(label)) > 3 or len(phrase) < 5:
             continue
         score = ratio(label, phrase, score_cutoff=FUZZY_AT_LEAST)

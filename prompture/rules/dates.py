@@ -110,6 +110,7 @@ def find_dates(
 def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
     start, end = match.span()
     if match["ey"]:
+        # The first year of an era is written with a character of its own.
         count = 1 if match["ey"] == "元" else int(match["ey"])
         count += _ERAS.get(match["era"] or "", 0)
         value = _date(f"{count:04}", match["em"], match["ed"], last_year)
@@ -122,6 +123,7 @@ def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
         return PrintedDate(value, start, end) if value else None
     if match["hy"]:
         count = int(match["hy"])
+        # Thai documents use both calendars; the size of the year shows which.
         count -= _BUDDHIST if count >= 2400 else 0
         number = str(_THAI_MONTHS.index(match["hm"]) + 1)
         value = _date(f"{count:04}", number, match["hd"], last_year)
@@ -135,6 +137,7 @@ def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
     day_first = _date(match["ny"], match["n2"], match["n1"], last_year)
     month_first = (
         None
+        # Dates with points have the day first, everywhere.
         if match["nsep"].startswith(".")
         else _date(match["ny"], match["n1"], match["n2"], last_year)
     )
@@ -163,6 +166,7 @@ def day_first(text: str, dates: Iterable[PrintedDate], *, region: str | None = N
     the caller's region ("US" or not), marks of a region (tax names, time zones, currencies).
     """
     printed = list(dates)
+    # Each step only where the one before is silent or undecided.
     votes = _only_readings(text, printed)
     if votes:
         return votes > 0
@@ -179,6 +183,7 @@ def day_first(text: str, dates: Iterable[PrintedDate], *, region: str | None = N
         return region.upper() not in {"US", "PH"}
     american = _MONTH_FIRST.search(text) is not None
     other = _DAY_FIRST.search(text) is not None
+    # Marks of both kinds prove nothing.
     return None if american == other else other
 
 
@@ -213,6 +218,7 @@ def find_times(text: str, start: int = 0, end: int | None = None) -> Iterator[Pr
                 yield found
             continue
         hour, half = int(match["h"]), (match["half"] or "").lower()
+        # 13 pm is no time, and more likely no hour at all.
         if half and hour > 12:
             continue
         if half:
@@ -261,6 +267,8 @@ def parse_rest(
 ) -> date | None:
     """What dateparser makes of a short piece of text that the expressions above do not read."""
     text = window.strip()
+    # dateparser is slow, and reads a date into nearly any words: only a short text with digits gets
+    # there.
     if not 4 <= len(text) <= 40 or not any(c.isdigit() for c in text):
         return None
     try:

@@ -87,6 +87,8 @@ def _require_short(text: str) -> None:
 def _require_local() -> None:
     """Refuse at once, not at the first document that needs the part that is missing."""
     for module, package in _PACKAGES:
+        # find_spec looks on disk, so what was found is remembered; what was not may be installed
+        # yet.
         if module in _FOUND:
             continue
         if find_spec(module) is None:
@@ -124,6 +126,7 @@ class Reader:
         wanted: set[str] = set()
         for field in fields.all(schema):
             wanted.update(field.phrases, *(family.labels(field) for family in families))
+        # A name of signs alone has no normal form, and no label.
         wanted.discard("")
         index = index_pairs(find_pairs(page.layout, wanted), frozenset(wanted))
         return cls(fields, page, index, families)
@@ -149,6 +152,7 @@ class Reader:
         """All that a scope offers for a field: what stands by its labels, and what its kind or meaning finds."""
         found = list(labelled(field, self.index, self.page, scope))
         weighed = self._weighed(field, scope, found)
+        # Last, for families and labels alike: what breaks the schema never competes.
         return [one for one in weighed if conforms(field, one.value)]
 
     def _weighed(
@@ -196,6 +200,7 @@ class Reader:
                 found, where = self.array(field, at, scope, path=inside)
             elif chosen is not None:
                 found, where = chosen.value, {at: chosen.spans}
+            # A required property is null rather than missing: the schema's own check then names it.
             if found is not None or field.required:
                 value[field.name] = found
                 spans.update(where)
@@ -243,6 +248,7 @@ class Reader:
         if table is None or id(table) in path or len(path) > MAX_NESTING:
             return False
         self.entered.add((*path, id(table)))
+        # By paths, not by tables: two objects that share a definition are two sections.
         return len(self.entered) <= MAX_SECTIONS
 
     def _filled(self, field: SchemaField, value: dict[str, Any], spans: Spans) -> tuple[Any, Spans]:
@@ -319,6 +325,7 @@ class Reader:
     ) -> tuple[Any, Spans]:
         """One block of a list. What no block states is read from before the first block: it holds for all."""
         value, spans = self.object(item, at, part, path=path)
+        # Nothing of its own: the block is no item, and a date alone would make it one.
         if not spans:
             return value, spans
         # Only dates: the head of a notice dates all its entries, but its other values are its own.

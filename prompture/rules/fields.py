@@ -24,6 +24,7 @@ MAX_SECTIONS = 1000
 
 def resolve(schema: Any, root: Mapping[str, Any], depth: int = 0) -> tuple[Mapping[str, Any], bool]:
     """Follow references and take "null" out: the schema of the value, and whether null is allowed."""
+    # Nothing is known of it then: any text, or none, will do.
     if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
         return {}, True
     reference = schema.get("$ref")
@@ -58,6 +59,7 @@ def _union(
         isinstance(name, str) and name not in {"object", "array"} for name in names
     ):
         merged: dict[str, Any] = {}
+        # Reversed, so that the keywords of the first choice win.
         for choice in reversed(real):
             merged.update(choice)
         return {**merged, "type": names, **outer}, nullable
@@ -253,6 +255,7 @@ class SchemaFields:
 
 def own_phrases(name: str, schema: Mapping[str, Any]) -> list[str]:
     """What the schema itself calls the field: name, title, and a short description, in normal form."""
+    # In this order: ``split_party`` and ``field_kind`` trust the name most.
     found = [normalise(name)]
     title = schema.get("title")
     if isinstance(title, str):
@@ -338,6 +341,7 @@ def field_kind(
     named = _FORMATS.get(str(schema.get("format")))
     if named:
         return named
+    # A number that may be a string is what Pydantic makes of Decimal.
     if "string" not in types or "number" in types:
         known = concept.kind if concept else ""
         return (

@@ -70,6 +70,7 @@ def find_pairs(layout: Layout, wanted: Iterable[str]) -> list[Pair]:
 def _pair(
     label: str, label_start: int, window: tuple[int, int], relation: str, line: int
 ) -> Iterator[Pair]:
+    # A label without a letter is a number, and a long one is a sentence.
     if not _LETTER.search(label) or len(label) > 60 or window[0] >= window[1]:
         return
     key = normalise(label)
@@ -79,6 +80,7 @@ def _pair(
 
 def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pair]:
     cell = line.cells[place]
+    # A cell of a value, or of JSON and XML, which _of_markup reads.
     if _MARK_FIRST.match(cell.text) or _MARKUP.match(cell.text):
         return
     match = _SEPARATOR.fullmatch(cell.text)
@@ -201,6 +203,7 @@ def _of_start(
             break
         label = cell.text[: word.end()].rstrip(".:#-")
         key = normalise(label)
+        # The longest wins: "Invoice No" before "Invoice".
         if key in known and word.end() < len(cell.text):
             window = (cell.start + word.end(), cell.end)
             longest = Pair(key, cell.start, cell.start + len(label), *window, "prefix", index)

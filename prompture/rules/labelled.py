@@ -53,6 +53,7 @@ class Index:
     def within(self, key: str, scope: TextRange) -> tuple[Pair, ...]:
         """The pairs of a label whose label and window lie in a scope, in order."""
         listed = self.by_key[key]
+        # By halving: sections ask for the same label again and again.
         first = bisect_left(listed, scope.start, key=lambda pair: pair.label_start)
         last = bisect_left(listed, scope.end, key=lambda pair: pair.label_start)
         return tuple(
@@ -88,6 +89,7 @@ def matching(index: Index, phrases: Mapping[str, float]) -> dict[str, float]:
         keys: set[str] = set()
         for phrase in phrases:
             keys.update(*(index.by_stem.get(word[:4], ()) for word in phrase.split()))
+        # Sorted, for a set's order changes from process to process, and with it equal scores.
         scored = {key: similarity(key, phrases) for key in sorted(keys)}
         # Below 0.6 no relation lifts a label over the threshold.
         index.memo[asked] = {key: score for key, score in scored.items() if score >= 0.6}
@@ -194,6 +196,7 @@ def stands_alone(kind: str, reading: ParsedValue, pair: Pair, page: Page) -> boo
     coming = _CAME_ON.search(head)
     if coming is not None and not _is_currency(coming["letters"]):
         return False
+    # Cents or a currency mark beside it: an amount, whatever words are around.
     if kind == "money" and (decimals or _is_priced(head, tail)):
         return True
     words = [word for word in re.findall(r"[^\W_]+", head) if not _is_currency(word)]
@@ -201,6 +204,7 @@ def stands_alone(kind: str, reading: ParsedValue, pair: Pair, page: Page) -> boo
         return False
     if pair.relation not in _MARKED:
         return True
+    # Words before the number make it a part of what they say; a unit or "no" is short.
     if sum(map(len, words)) > 3:
         return False
     rest = _LABEL_BEHIND.split(tail, maxsplit=1)[0]
@@ -247,10 +251,13 @@ def choose(
             (max(c.score for c in group) + 0.004 * min(len(group) - 1, 3), key)
             for key, group in groups.items()
         ),
+        # The value itself decides between equal scores, so that the result never depends on an
+        # order.
         key=lambda pair: (-pair[0], pair[1]),
     )
     if not ranked or ranked[0][0] < threshold:
         return None
+    # No value is better than one of two that are as likely.
     if len(ranked) > 1 and ranked[1][0] > ranked[0][0] - margin:
         return None
     return min(groups[ranked[0][1]], key=lambda c: (-c.score, c.spans[0].start if c.spans else 0))
@@ -272,6 +279,8 @@ def settle_claims(
             if candidate.label is not None:
                 best[candidate.label] = max(best.get(candidate.label, 0.0), candidate.score)
     return {
+        # A little below the best is still let in: two fields may truly share a label (total, amount
+        # due).
         name: [c for c in found if c.label is None or c.score >= best[c.label] - 0.02]
         for name, found in candidates.items()
     }

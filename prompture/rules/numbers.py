@@ -19,6 +19,7 @@ CURRENCY_SYMBOLS = {
     mark: str(code) for mark, code in data.load("currencies")["symbols"].items() if mark != "source"
 }
 CURRENCY_CODES = frozenset(data.words("currencies", "codes"))
+# The longest first: "US$" is not "$" with letters before it.
 _SYMBOLS = "|".join(re.escape(mark) for mark in sorted(CURRENCY_SYMBOLS, key=len, reverse=True))
 CURRENCY = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(sorted(CURRENCY_CODES))})(?![A-Za-z])"
@@ -42,6 +43,7 @@ class _Digits(dict[int, str]):
     def __missing__(self, code: int) -> str:
         character = chr(code)
         digit = unicodedata.decimal(character, None)
+        # Kept in the table itself: translate asks once for each character that it meets.
         self[code] = found = character if digit is None else str(digit)
         return found
 
@@ -89,6 +91,7 @@ def find_numbers(
         if match["sign"] and not _joined(text, match.start()):
             begin = match.start()
             negative = negative or match["sign"][0] in _MINUS
+        # Brackets are a bookkeeper's minus.
         if text[begin - 1 : begin] == "(" and text[finish : finish + 1] == ")":
             begin, finish, negative = begin - 1, finish + 1, True
         yield Numeral(-value if negative else value, begin, finish, _decimals(value))
@@ -108,12 +111,14 @@ def read_decimal(body: str, *, mark: str | None = None) -> Decimal | None:
     """The value of digits with separators; `mark` decides what "1.234" means (by default a point is decimal)."""
     digits = re.sub(r"['’\u00a0\u202f\s]", "", body)
     last_point, last_comma = digits.rfind("."), digits.rfind(",")
+    # Of two kinds of marks the last one is the decimal one, in every language.
     if last_point >= 0 and last_comma >= 0:
         decimal = "." if last_point > last_comma else ","
     else:
         decimal = _sole_mark(digits, mark)
     thousands = "," if decimal == "." else "."
     plain = digits.replace(thousands, "").replace(",", ".")
+    # Two decimal marks: an address, a version, a date, but no number.
     if plain.count(".") > 1 or not any(c.isdigit() for c in plain):
         return None
     return Decimal(plain)
@@ -124,6 +129,7 @@ def _sole_mark(digits: str, mark: str | None) -> str:
     found = "." if "." in digits else ","
     other = "," if found == "." else "."
     tail = len(digits) - digits.rfind(found) - 1
+    # A mark that comes twice parts thousands.
     if digits.count(found) > 1:
         return other
     # Three digits behind one mark are thousands or decimals: the text decides ("1.234" of 1,50 and 2,30).

@@ -87,6 +87,8 @@ class Layout:
             if found is not None:
                 # Under a row of headings a value belongs to the heading it overlaps most.
                 return found if overlapping(self.lines[index], found) == cell else None
+            # No column overlaps, but the rows have as many cells: gaps were narrowed on the way to
+            # text.
             if len(cells) > 1 and len(line.cells) == len(cells) and cell in cells:
                 return line.cells[cells.index(cell)]
         return None
@@ -154,6 +156,7 @@ class Page:
     dates: tuple[PrintedDate, ...]
     today: date | None
     region: str | None
+    # A page belongs to one extraction, in one thread: no lock.
     _derived: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, key: object, read: Callable[[], T]) -> T:

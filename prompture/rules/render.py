@@ -12,6 +12,7 @@ from prompture.rules.page import FieldCandidate, Page
 from prompture.rules.parsers import ParsedValue
 from prompture.types import Span
 
+# The first that a unit begins with: "mon" stands before "m".
 _DURATION_UNITS = (
     ("year", "P{}Y"), ("jahr", "P{}Y"), ("an", "P{}Y"), ("mon", "P{}M"), ("mois", "P{}M"), ("week", "P{}W"), ("day", "P{}D"),
     ("tag", "P{}D"), ("jour", "P{}D"), ("h", "PT{}H"), ("m", "PT{}M"), ("s", "PT{}S"),
@@ -61,6 +62,7 @@ def _string(field: SchemaField, value: str, printed: str) -> str | None:
         return None
     pattern = field.schema.get("pattern")
     if isinstance(pattern, str) and len(value) <= 200 and not _fits(pattern, value):
+        # Codes are printed in groups: a pattern means them without blanks.
         close = re.sub(r"\s+", "", value)
         return close if _fits(pattern, close) else None
     return value
@@ -105,6 +107,7 @@ def _day(
     if not wants_iso(field):
         return printed
     if isinstance(value, PrintedDate):
+        # None where two readings are left: a wrong date is worse than none.
         meant = settle(value, page.day_first)
         return meant.isoformat() if meant else None
     if field.schema.get("format") != "date-time" and isinstance(value, datetime):
@@ -113,6 +116,7 @@ def _day(
 
 
 def _number(field: SchemaField, value: Decimal, printed: str) -> Any:
+    # What Pydantic makes of a Decimal: as text, so that no digit is lost.
     if "number" in field.types and "string" in field.types:
         return f"{value:f}"
     if "number" in field.types:

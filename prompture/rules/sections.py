@@ -59,6 +59,7 @@ def repeated(
             places[field.name] = found
     if not places:
         return
+    # By place, then by name: two labels of one place give the same blocks in every run.
     anchor = min(places, key=lambda field: (places[field][0], field))
     starts = places[anchor]
     # A label that stands once repeats nothing; two labels are then needed to believe in a block.
@@ -213,6 +214,7 @@ def _of_kind(field: SchemaField, page: Page, scope: TextRange) -> Iterator[Field
         written = render(field, reading, page)
         if written is not None:
             yield FieldCandidate(written[0], (written[1],), 0.9)
+        # At least one further: a reading of no length must not come again for ever.
         at = max(reading.end, at + 1)
 
 
@@ -226,6 +228,7 @@ def _after_list_label(
         for pair in index.within(key, scope)
         if fit >= 0.8 and pair.relation in {"colon", "leader", "under", "inline", "markup"}
     ]
+    # The best label first; of equal ones, the first in the text.
     for _, pair in sorted(pairs, key=lambda found: (-found[0], found[1].start)):
         found = list(_split(field, page, pair))
         if found:
@@ -238,6 +241,7 @@ def _split(field: SchemaField, page: Page, pair: Pair) -> Iterator[FieldCandidat
     # A list goes on over all cells of its line.
     start, end = pair.start, max(pair.end, line.end)
     window = page.text[start:end]
+    # In this order: items apart by semicolons may have commas of their own.
     mark = next((mark for mark in _SEPARATORS if mark in window), None)
     at = 0
     for piece in window.split(mark) if mark else [window]:

@@ -16,6 +16,7 @@ from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
 from prompture.rules.parsers import read
 from prompture.rules.render import render
 
+# Two decimals or more make an amount: a bare 12 is a count.
 _MONEY = re.compile(
     r"[^\w-]{0,2}(?:[A-Z]{3}|RM)? ?-?[\d.,' ]*\d[.,]\d{2,4} ?(?:[€$£]|[A-Z]{1,3}|[A-Z]{3})?"
 )
@@ -37,6 +38,7 @@ def cell_kind(text: str) -> str:
 
 
 HEADER_FIT = 0.78  # lower than for labels: several headings of one line support each other
+# A description of several lines lies between two rows.
 ROW_GAP_LINES = 8
 _ITEM_CONCEPTS = (
     "quantity",
@@ -163,6 +165,7 @@ Known = dict[str, tuple[SchemaField | None, str]]
 def _header(line: Line, fields: list[SchemaField], known: Known) -> Header | None:
     if (
         not 2 <= len(line.cells) <= 20
+        # Headings are words; one may have a figure (VAT 19 %).
         or sum(any(c.isdigit() for c in cell.text) for cell in line.cells) > 1
     ):
         return None
@@ -172,6 +175,7 @@ def _header(line: Line, fields: list[SchemaField], known: Known) -> Header | Non
         for part in _headings(cell, fields, known)
     )
     matched = {column.field.name for column in columns if column.field is not None}
+    # One word that happens to be a field's name is no header.
     needed = 2 if len(fields) > 1 else 1
     return Header(line, columns) if len(matched) >= needed else None
 
@@ -189,6 +193,8 @@ def _meant(label: str, fields: list[SchemaField]) -> tuple[SchemaField | None, s
         if score > fit:
             best, fit = field, score
     usual, usual_fit = _known(label)
+    # A heading that means an everyday column better is that column's: else "Price" would fill
+    # "Total price".
     if best is not None and (fit >= usual_fit or best.concept == usual):
         return best, _column_kind(best.kind)
     return None, _KINDS.get(usual, "other")
@@ -253,8 +259,11 @@ def _rows_under(
     quiet = 0
     known: Known = {}
     for place, line in enumerate(lines):
+        # A header that is repeated on the next page may hold the word "total".
         if _header(line, fields, known) is None and _closes(line):
             return
+        # So many lines without a row: the table is over, and the rest of the text is not searched
+        # for it.
         if quiet > ROW_GAP_LINES * 4:
             return
         cells = split_cells(line)
@@ -321,6 +330,7 @@ def _complete(header: Header, cells: list[Cell], found: Record) -> bool:
 def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
     """Pair the cells of a row with columns, in order, so that kinds agree best."""
     columns = header.columns
+    # Most rows are whole: no alignment is needed.
     if len(columns) == len(cells) and all(
         _likely(c.kind, x) > 0 for c, x in zip(columns, cells, strict=True)
     ):
@@ -343,6 +353,7 @@ def _trace(
     placed: list[tuple[Column, Cell]] = []
     i, j = len(cells), len(columns)
     while i and j:
+        # A cell that is left out first: it may be a word that slipped into the row.
         if score[i][j] == score[i - 1][j]:
             i -= 1
         elif score[i][j] == score[i][j - 1]:
@@ -354,6 +365,7 @@ def _trace(
 
 
 def _fit(column: Column, cell: Cell) -> float:
+    # The kind decides; standing below the heading only tips the scale, for widths are lost in PDFs.
     likely = _likely(column.kind, cell)
     shared = min(column.cell.last_column, cell.last_column) - max(column.cell.column, cell.column)
     return likely + (0.4 if shared > 0 else 0.0) if likely > 0 else -9.0

@@ -80,6 +80,7 @@ def _spoken(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandi
         if not scope.holds(day.start, day.end):
             continue
         words = page.text[max(scope.start, day.start - 48) : day.start].split()
+        # The longest label first: "date of birth" is not "birth".
         for count in range(min(4, len(words)), 0, -1):
             fit = field.phrases.get(normalise(" ".join(words[-count:])), 0.0)
             if fit and (count > 1 or fit >= 0.9):
@@ -135,6 +136,7 @@ def _only_day(
         day for day in page.dates if scope.holds(day.start, day.end) and not _other_day(page, day)
     ]
     timed = [day for day in days if _CLOCK.match(page.text, day.end) or _time_before(page, day)]
+    # A printed time marks the moment of the document itself, as on a receipt.
     for group, score in ((timed, 0.85), (days, 0.8)):
         if group and len({day.value for day in group}) == 1:
             return candidates_of(
@@ -162,6 +164,7 @@ def _other_day(page: Page, day: PrintedDate) -> bool:
 def _currency(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """The one currency that the amounts of a document are in."""
     marks = list(_currencies(page, scope))
+    # Several currencies: which one is meant depends on the amount.
     if len({code for code, _, _ in marks}) != 1:
         return []
     code, start, end = marks[0]
@@ -193,6 +196,7 @@ def _only_choice(field: SchemaField, page: Page, scope: TextRange) -> list[Field
             )
             if match is not None:
                 named.append((value, match))
+    # One or two letters ("m", "no") stand in any text.
     if len(named) != 1 or len(str(named[0][0])) < 3:
         return []
     value, match = named[0]
