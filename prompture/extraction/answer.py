@@ -25,6 +25,7 @@ from prompture.types import Completion, JSONValue, ToolCall
 
 SEVERAL = "several_values"
 """Kind of the problem of an answer that holds values which fit the schema and differ."""
+# Each costs a validation or two, and prose may hold thousands of brackets.
 _CANDIDATES = 40
 """Values of one answer that the schema is asked about, at most."""
 
@@ -85,6 +86,7 @@ def read_text(source: Source[Any], plan: Plan, text: str) -> ParsedAnswer:
     except NotJSON as exc:
         raise _not_json(exc) from exc
     judge = _Judge(source, plan)
+    # Nothing else in the text could be meant, so its own faults are reported.
     if found.is_one:
         if reading := judge.tried(found.candidates[0]):
             return _with(found, reading)
@@ -114,6 +116,7 @@ def _refuse_what_is_broken(found: FoundValues, pool: Sequence[Candidate]) -> Non
     """Refuse a value beside which stands a longer one, cut off or not to be read: the answer."""
     if any(one.cut and not (one.example or one.stray) for one in found.candidates):
         raise _cut()
+    # A short value that fits may be a quotation beside the answer, which broke.
     longest = max(one.length for one in pool)
     if any(reached - start > longest for start, reached in found.broken):
         raise _not_json(NotJSON(f"the text is almost JSON, but {found.refusals[0]}"))
@@ -126,6 +129,7 @@ class _Judge:
         self._source = source
         self._plan = plan
         self._keys = keys_of(source)
+        # By id, for JSON has no hash; the candidates live as long as the judge.
         self._refusals: dict[int, Rejected] = {}
 
     def tried(self, one: Candidate) -> ParsedAnswer | None:
@@ -146,6 +150,8 @@ class _Judge:
             refusal = Rejected([problem], UNREAD)
         except Rejected as exc:
             refusal = exc
+        # Where nothing inside fits either, the refusal of the whole stands: its places are those
+        # that the model wrote.
         for inner in inner_values(answer, self._keys):
             try:
                 return self._value(inner, None, (*one.repairs, "a wrapping around it"))
@@ -157,6 +163,7 @@ class _Judge:
         rewrite = self._plan.rewrite
         plain = answer if rewrite.identity else rewrite.restore(answer)
         try:
+            # From the text, which has every digit, where there is one.
             if rewrite.identity and text is not None:
                 value = self._source.validate_json(text)
             else:
@@ -191,6 +198,7 @@ class _Judge:
         if any(one.cut and not one.example for one in found.candidates):
             return _cut()
         try:
+            # The model is shown the faults of the value that it most likely meant.
             chosen = choice(found)
         except NotJSON as exc:
             return _not_json(exc)

@@ -30,6 +30,7 @@ KEY = "items"
 _HOISTED = ("$defs", "definitions", "$schema")
 
 
+# One envelope for each source: plans and known keys are found by the source again.
 @lru_cache(maxsize=256)
 def envelope_of(one: Source[Any]) -> Source[Any]:
     """The source of a list of the things that ``one`` describes."""
@@ -42,6 +43,7 @@ def envelope_of(one: Source[Any]) -> Source[Any]:
         **_hoisted(one.json_schema),
     }
     return Source(
+        # OpenAI takes names of 64 characters at most.
         f"{one.name[:54]}_items",
         f"{described}: {one.description}" if one.description else f"{described}.",
         schema,
@@ -136,6 +138,8 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
     def read(raw: str) -> JSONValue:
         try:
             return validated(one, raw) if same else _restored(one, item, raw)
+        # Mending changes nothing about a valid text that breaks the schema. NaN is read as a number
+        # first, and is null once mended.
         except InvalidValue as exc:
             if not exc.not_json and "NaN" not in raw:
                 raise
@@ -238,6 +242,7 @@ def _inner(answer: JSONValue, keys: SchemaKeys) -> JSONValue:
         return answer[0] if is_one else None
     if not isinstance(answer, dict):
         return None
+    # Before the only key: {"arguments": ...} is a call, whatever else it may look like.
     for inside in (_arguments_of(answer, keys), _properties_of(answer, keys)):
         if inside is not None:
             return inside

@@ -276,6 +276,7 @@ def _questions(
             driver = _offline(named(model, document)) if isinstance(model, str) else model
         plan = extractor.plan_for(driver)
         request = plan.request(document)
+        # The list lengths follow from the document alone, not from the prompt around it.
         bare = replace(request, messages=(document,), tools=(), schema=None)
         tokens = count_request(bare, exact=False).tokens
         found.append(_Question(driver, plan, request, tokens))
@@ -298,8 +299,12 @@ def _class_of(provider: Provider) -> type[_Offline]:
 def _offline(model: str) -> BaseDriver:
     row, rest = resolve(model)
     settings: dict[str, Any] = {
-        name: "-" for name, default in row.options.items() if default is None
+        # Settings that have no default (a region, a project) change no price.
+        name: "-"
+        for name, default in row.options.items()
+        if default is None
     }
+    # A URL with holes cannot be made, and nothing is sent to it.
     base_url = "https://nowhere.invalid" if "{" in row.base_url else None
     return _class_of(row)(rest, api_key="-", base_url=base_url, **settings)
 
@@ -317,6 +322,7 @@ def _estimate(extractor: Planned, question: _Question, counted: int | None) -> E
             strict=True,
         )
     ]
+    # Three prices or none: a range with an end that is unknown says nothing.
     known = all(cost.usd is not None for cost in costs)
     low, likely, high = (cost.usd if known else None for cost in costs)
     unknown = next((cost for cost in costs if cost.usd is None), None)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from prompture.flows.stream import RunningBill
 
 T = TypeVar("T")
+# Of one driver. A program that makes schemas without end must not fill the memory with plans.
 PLANS_KEPT = 128
 
 
@@ -105,6 +106,7 @@ class Extractor(Generic[T]):
         self.context = given["context"]
         self._base = Request(model="", messages=(), **given["request"])
         self._schema = schema
+        # Plans are kept by the source without a context, which all Extractors of a schema share.
         self._reads: Source[T] = self.source.bound(self.context)
         self._plans: dict[BaseDriver, Plan] = {}
 
@@ -214,6 +216,7 @@ class Extractor(Generic[T]):
             document,
             max_retries=self.max_retries,
             log=log,
+            # A stream is left between its pieces, and its time goes on: no context holds it then.
             is_over=running.is_over if running else is_over,
         )
 
@@ -243,6 +246,7 @@ class Extractor(Generic[T]):
         """The same extractor, for a list of what this one extracts."""
         from prompture.extraction.envelope import KEY, envelope_of
 
+        # Not by __init__: the options are checked already, and an envelope is no schema.
         other: Extractor[Any] = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.source = other._reads = envelope_of(self.source)
@@ -303,6 +307,7 @@ class Extractor(Generic[T]):
 
     def _shared_plan(self, driver: BaseDriver) -> Plan:
         """Plans without settings of the call's own are kept with the driver, for ``extract``."""
+        # Both may hold what has no hash.
         if self.examples or self._base.extra:
             return self._plan(driver)
         base = self._base

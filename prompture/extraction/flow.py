@@ -139,6 +139,7 @@ def one_model(
     """
     question = Question(request, plan, plan)
     name = f"{driver.provider.name}/{request.model}"
+    # Rules give the same answer each time; a model does not.
     tries = 1 + (max_retries if driver.features.reasks else 0)
     note = partial(_note, log, reader, name)
     for left in reversed(range(tries)):
@@ -148,6 +149,7 @@ def one_model(
         except PromptureError as exc:
             reader.interrupted(exc)
             log.failed(exc, name=name, strategy=plan.strategy)
+            # The question stays as it is: there is no answer that could be shown.
             if left and isinstance(exc, ToolArgumentsInvalid) and not reader.is_settled():
                 continue
             raise
@@ -161,6 +163,7 @@ def one_model(
             reading = reader.read(question, completion)
         except Rejected as exc:
             note(question, completion, status="invalid", problems=exc.problems)
+            # A context that the caller did not give is given by no answer.
             if not left or exc.problems[0].kind == NO_CONTEXT or reader.is_settled():
                 failure = failed(name, exc.problems, tries - left, completion)
                 plain = question.plain if exc.plain is UNREAD else exc.plain
@@ -229,6 +232,7 @@ def _again(
     patch = None
     if rejected.plain is not UNREAD:
         text = answer_text(source, completion) or ""
+        # The answer with the parts is short; the whole that it mends was long enough.
         chars = len(text) if question.patch is None else LEAST_CHARS
         patch = patch_for(rejected.problems, rejected.plain, source.json_schema, chars=chars)
     if patch is None:
@@ -239,6 +243,7 @@ def _again(
     parts = make_source(patch.schema)
     part_plan = plan.for_parts(parts)
     words = complaint(rejected.shown, parts=tuple(patch.paths))
+    # The schema of the parts goes nowhere else in these two: the system turn has the whole's.
     if part_plan.strategy in ("json_object", "prompt"):
         words = f"{words}\n\n{json_only(part_plan.rewrite.schema)}"
     turns = _turns_after(completion, words)
@@ -310,15 +315,19 @@ def cascade(
                     reader, driver, plan, request, max_retries=max_retries, log=log
                 )
             )
+        # The next model would spend from the same budget.
         except BudgetExceeded as exc:
             raise log.attach(exc) from None
         except PromptureError as exc:
+            # Of one model nothing was tried: its error goes to the caller as it is.
             is_last = isinstance(exc, ConfigurationError) and len(drivers) == 1
             if is_last or reader.is_settled() or is_over():
                 raise log.attach(exc) from exc.__cause__
+            # It was not even asked, and stands among the attempts all the same.
             if len(log.attempts) == tried:
                 log.failed(exc, name=driver.name if driver else "", strategy="")
             last = exc
+        # The runner closes the flow: nobody would see a bill.
         except GeneratorExit:
             raise
         except BaseException as exc:  # an interrupt or a bug, too, carries the bill so far

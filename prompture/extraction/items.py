@@ -41,6 +41,7 @@ from prompture.types import JSON, Completion, Delta, JSONValue
 
 T = TypeVar("T")
 OnError = Literal["raise", "skip", "collect"]
+# How an object, or a list of texts, begins.
 _VALUE = re.compile(r"[\[{]\s*\"")
 _BRACKET = re.compile(r"[\[{]")
 
@@ -77,6 +78,7 @@ class _ItemListener(Generic[T]):
 
     def hear(self, delta: Delta) -> Iterable[Item[T]]:
         text, anew = self._piece(delta)
+        # The text before a tool call was prose. An item that is out cannot be taken back, though.
         if anew and not self._audience.count:
             self._begin()
         if not text or self._over:
@@ -109,6 +111,7 @@ class _ItemListener(Generic[T]):
         """What the scanner did not get, out of the repaired whole."""
         audience = self._audience
         audience.wrong = ()
+        # The flow raises that error itself, with the name of the model.
         if stop_error(completion, name="", max_tokens=None):
             return ()
         scanner = self._scanner

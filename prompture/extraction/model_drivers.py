@@ -151,12 +151,14 @@ def kept_driver(model: str, *, asynchronous: bool) -> BaseDriver:
         return found
     resolve(model)
     make: Any = async_driver_for if asynchronous else driver_for
+    # Outside the lock, for it may read files. Two threads may make one each.
     made: BaseDriver = make(model)
     with _lock:
         other = _kept.get(key)
         if other is not None and other is not found:
             return other  # a thread that came here at the same time; one pool is enough
         if key not in _kept and len(_kept) >= KEPT:
+            # The oldest goes. It is not closed: a call may be using it.
             _kept.pop(next(iter(_kept)))
         _kept[key] = made
     return made

@@ -43,6 +43,7 @@ class Partial(Generic[T]):
     model is asked again, the value starts anew. The last of all has the ``result``.
     """
 
+    # There may be one for each token.
     __slots__ = ("_fixed", "_read", "_snapshot", "_view", "attempt", "result")
 
     def __init__(
@@ -197,6 +198,7 @@ def json_pieces(name: str) -> Callable[[Delta], tuple[str, bool]]:
         index = delta.tool_index
         if index is None:
             return (delta.text if chosen is None else ""), False
+        # A later call of the right name wins over a first call of another.
         if delta.tool_name and index != chosen and (chosen is None or delta.tool_name == name):
             chosen = index
             return delta.tool_arguments, True
@@ -236,6 +238,7 @@ class _PartialListener(Generic[T]):
             return ()
         if not parser.started:
             return ()
+        # What follows the value is prose, or another value: that is for the reading of the whole.
         self._over = parser.complete
         return (self._partial(),) if self._due() else ()
 

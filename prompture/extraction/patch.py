@@ -34,6 +34,7 @@ class Patch:
 
     def merged(self, parts: JSONValue) -> JSONValue:
         """The value with the parts in place; the value itself is left as it is."""
+        # The value that failed may yet be on an error, as far as it came.
         whole = copy.deepcopy(self.plain)
         for name, path in self.paths.items():
             if isinstance(parts, Mapping) and name in parts:
@@ -88,6 +89,7 @@ def _target(problem: Problem, plain: JSONValue, schema: JSON) -> Target | None:
 
 def _resolved(at: JSONValue, root: JSON) -> JSONValue:
     """The schema behind references, and the one branch of "this or null"."""
+    # References may go round in a circle.
     for _ in range(20):
         if not isinstance(at, Mapping):
             return None
@@ -157,6 +159,7 @@ def _described(path: tuple[str | int, ...], inner: JSONValue) -> JSONValue:
     where = "/" + "/".join(map(str, path))
     if not isinstance(inner, Mapping):
         return inner
+    # Up to draft 7 a $ref hides what stands beside it, the description too.
     if "$ref" in inner:
         return {"description": f"The value at {where}", "anyOf": [dict(inner)]}
     described = inner.get("description")

@@ -57,6 +57,7 @@ class Extraction(Generic[T]):
     def sources(self) -> Mapping[str, tuple[Span, ...]]:
         """Spans by JSON pointer, in code points of the text that was given. The driver's own
         where it knows them (``local/rules``), else found by ``ground``."""
+        # Rules know where they read each value.
         if self.raw.spans is not None:
             return self.raw.spans
         from prompture.extraction.grounding import ground
@@ -86,6 +87,7 @@ def cause_of(error: BaseException) -> BaseException | None:
 
 def _begun(text: str, plan: Plan, source: Source[Any]) -> JSONValue:
     """The plain value that an unfinished answer begins with, None where it begins with none."""
+    # Only failures need the parser of unfinished JSON.
     from prompture.schema.partial import PartialJSONError, PartialParser
     from prompture.schema.partial_typed import PartialReader
 

@@ -137,6 +137,7 @@ def strategies(features: Features, *, beside_tools: bool = False) -> Iterator[st
             yield "json_schema"
         if features.tool_use and features.forced_tool:
             yield "tool"
+        # A tool that cannot be forced may go uncalled, so JSON mode comes before it.
         if features.json_mode:
             yield "json_object"
         elif features.tool_use and not features.forced_tool:
@@ -175,6 +176,7 @@ def plan(
     _check(chosen, features, driver)
     try:
         rewritten = _rewritten(source, chosen, features)
+    # A way that was named is not exchanged for another without a word.
     except SchemaError:
         if strategy != "auto" or chosen not in ("json_schema", "tool"):
             raise
@@ -300,5 +302,6 @@ def _template(
         strict=features.schema_dialect != _LOOSE,
     )
     choice = source.name if features.forced_tool else "auto"
+    # None is not sent: some providers refuse a field that they do not know.
     one = False if features.one_call else None
     return replace(base, tools=(tool,), tool_choice=choice, parallel_tools=one)

@@ -19,6 +19,7 @@ from prompture.types import Completion
 _COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
 """Stop reasons of a whole answer. Any other is a failure, and so is one that is not known yet."""
 _STATUS: dict[type[PromptureError], str] = {Refused: "refused", Truncated: "truncated"}
+# A proxy may put anything in the place of the word: so much of it is quoted.
 _WORD_CHARS = 60
 # Gemini's finish reasons: ai.google.dev/api/generate-content#FinishReason
 _SLIPS = ("malformed_", "unexpected_tool_call", "too_many_tool_calls", "function_call_filter")
@@ -165,6 +166,7 @@ class AttemptLog:
     ) -> None:
         """Record an answer, good or not. ``name`` is the model's, ``provider/model``."""
         charge = charge_of(completion, name.partition("/")[0], status=status)
+        # In the order of spending: the tries that failed came before the answer.
         self.charges += [*completion.retries, charge]
         self.attempts.append(
             Attempt(
@@ -191,6 +193,7 @@ class AttemptLog:
                 strategy=strategy,
                 request_id=getattr(error, "request_id", None),
                 error=f"{type(error).__name__}: {error}",
+                # The charges of earlier tries of the call stand on the bill alone.
                 charge=charges[-1] if charges else None,
                 raw=raw_text(error.partial) if error.partial else "",
             )
@@ -222,6 +225,7 @@ class AttemptLog:
         """Put the bill onto what is no error of ours (an interrupt, a cancelled task). The charges
         of the call that it ended are on its bill already, and are in no list here."""
         last: Bill | None = getattr(exc, "bill", None)
+        # An exception that refuses new attributes stays as it is.
         with suppress(AttributeError):
             exc.bill = Bill((*self.charges, *(last.charges if last else ())))  # type: ignore[attr-defined]
 

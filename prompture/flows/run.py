@@ -100,6 +100,7 @@ def driver_error(exc: BaseException, driver: HasModel) -> BaseException:
     ProtocolError, so that another model may be asked. What ends a program (an interrupt, a
     cancelled task), an assertion, and what a hook raised to end the call stay what they are.
     """
+    # An assertion is a test's, and without memory no other model helps.
     is_final = not isinstance(exc, Exception) or isinstance(exc, (AssertionError, MemoryError))
     if is_final or isinstance(exc, PromptureError) or _is_of_a_hook(exc.__traceback__):
         return exc
@@ -115,6 +116,7 @@ def driver_error(exc: BaseException, driver: HasModel) -> BaseException:
 
 def _is_of_a_hook(tb: TracebackType | None) -> bool:
     while tb is not None:
+        # A frame below one of the module of hooks is that of a hook which it called.
         if tb.tb_frame.f_globals.get("__name__") == hooks.__name__ and tb.tb_next is not None:
             return True
         tb = tb.tb_next
@@ -123,6 +125,7 @@ def _is_of_a_hook(tb: TracebackType | None) -> bool:
 
 async def answered(flow: Flow[D, T], reply: Completion | BaseException) -> Ask[D] | Done[T]:
     """``advance``, away from the event loop where it may take long."""
+    # Reading ten megabytes takes half a second, in which no other task would run.
     if isinstance(reply, Completion) and chars_of(reply) > LARGE_CHARS:
         return await asyncio.to_thread(advance, flow, reply)
     return advance(flow, reply)
@@ -141,6 +144,7 @@ async def arun(flow: Flow[GeneratesAsync, T]) -> T:
         reply: Completion | BaseException
         try:
             reply = await step.driver.complete(step.request)
+        # The coroutine is closed: it may await nothing more.
         except GeneratorExit:
             raise
         except BaseException as exc:  # whatever it is, the flow adds its bill

@@ -82,6 +82,7 @@ class SchemaKeys:
         is a missing field's, spelt otherwise, or two give unlike values of one field."""
         found = self.compare(plain)
         foreign = found.foreign
+        # Where a validator runs before, any key may be right: then the value tells.
         if foreign is None and plain and isinstance(plain, dict) and _has_no_field(value):
             foreign = ()
         if foreign is not None:
@@ -138,6 +139,7 @@ def _has_no_field(value: object) -> bool:
 def validated(source: Source[Any], text: str) -> Any:
     """``source.validate_json``, and the rules of keys and numbers on top. Raises InvalidValue."""
     value = source.validate_json(text)
+    # Counting keys is far cheaper than to read the text again.
     if not (source.typed and is_plain(text, value)):
         try:
             check_keys(source, ExactDecoder().decode(text), value)
@@ -204,6 +206,7 @@ def _misnamed(
     others: list[str], fields: Mapping[str, Later], value: JSON, path: Path
 ) -> tuple[Path, str] | None:
     """``firstName`` where ``first_name`` is missing: its value would be lost."""
+    # Only a field that has no value is meant by another key: else the key is one too many.
     missing = {_letters(key): key for key in fields if key not in value}
     present = {_letters(key) for key in fields if key in value}
     for key in others:

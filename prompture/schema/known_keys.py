@@ -179,6 +179,7 @@ def _aliases(alias: Any) -> Iterator[KeyPath]:
 
 def _own_spellings(ways: list[tuple[KeyPath, ...]]) -> list[tuple[KeyPath, ...]]:
     """Of each field with several spellings those that are no other field's."""
+    # Two fields that swap names (a for b, b for a) have no second spelling each.
     counts = Counter(path for paths in ways for path in paths)
     own = [tuple(path for path in paths if counts[path] == 1) for paths in ways]
     return [paths for paths in own if len(paths) > 1]

@@ -90,6 +90,7 @@ def _leaves(value: JSONValue) -> Iterator[tuple[Path, JSONValue]]:
         if len(path) > MOST_DEEP:
             continue
         if isinstance(one, Mapping):
+            # Reversed, for a stack gives back the last one first.
             stack.extend(reversed([((*path, key), inner) for key, inner in one.items()]))
         elif isinstance(one, list):
             stack.extend(reversed([((*path, i), inner) for i, inner in enumerate(one)]))
@@ -119,6 +120,8 @@ class _Page:
         words = str(leaf).strip()
         if not words:
             return ()
+        # The first way that finds something ends the search, so the order is that of trust: words
+        # as they stand first, words with a slip last.
         ways: tuple[Callable[[str], Places], ...] = (
             self._worded,
             self._moments.of,
@@ -223,6 +226,7 @@ class _Page:
     def _unaccented(self, words: str) -> Places:
         """With accents left out by one of the two, as in Greek capitals."""
         wanted = fold(words).without_accents.text.strip()
+        # Shorter words are others without their accents: où and ou.
         if len(wanted) < 4:
             return ()
         return tuple(
@@ -237,6 +241,7 @@ class _Page:
             return ()
         letters = [c for c in wanted if c.isalnum()]
         digits = sum(c.isdigit() for c in letters)
+        # Fewer digits, or more letters than digits, are found in other codes too easily.
         if digits < 7 or 2 * digits < len(letters):
             return ()
         pattern = re.compile(r"[ ./()-]{0,3}".join(map(re.escape, letters)))

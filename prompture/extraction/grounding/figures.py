@@ -106,6 +106,7 @@ class Figures:
     ) -> Iterator[tuple[Decimal, int, int, float]]:
         """What digits at a place may mean: value, start, end, score."""
         standing = self._standing(start, end)
+        # A day or a month within a date is no number of its own.
         if standing == 0:
             return
         sign, at, stop = _signed(self._text, start, end)
@@ -122,6 +123,7 @@ class Figures:
         word = found[1].casefold()
         if word in _POWERS:
             return _POWERS[word], found.end()
+        # 約2.5万円: other characters may follow the unit at once.
         if word[:1] in _POWERS and not word[:1].isascii():
             return _POWERS[word[:1]], found.start(1) + 1
         return None
@@ -135,6 +137,7 @@ class Figures:
         )
         if tied:
             return 0.7 if tied == 1 and self._is_pair(start, end) else self._within(start, end)
+        # The 12 of 12A4 is a part of a code.
         if text[end : end + 1].isalpha() and text[end + 1 : end + 2].isdigit():
             return 0.0
         if is_glued(text, start):
@@ -144,6 +147,7 @@ class Figures:
         return 1.0
 
     def _within(self, start: int, end: int) -> float:
+        # The year of a date: 2015 in 2015-05-01.
         return 0.7 if end - start == 4 and self._text[start : start + 2] in ("19", "20") else 0.0
 
     def _is_pair(self, start: int, end: int) -> bool:
@@ -177,6 +181,7 @@ def _signed(text: str, start: int, end: int) -> tuple[int, int, int]:
     if before == "(" and text[end : end + 1] == ")":
         return -1, start - 1, end + 1
     at = start - 2 if before == " " and text[start - 2 : start - 1] == "-" else start - 1
+    # The hyphen of 10-5 parts a range, and is no sign.
     if at >= 0 and text[at] == "-" and not (at and (text[at - 1].isalnum() or text[at - 1] == ")")):
         return -1, at, end
     if text[end : end + 1] == "-" and not (text[end + 1 : end + 2].strip("-")):
@@ -186,6 +191,7 @@ def _signed(text: str, start: int, end: int) -> tuple[int, int, int]:
 
 def _key_of(body: str) -> str:
     """The digits of a printed number without zeros at either end: alike for all its readings."""
+    # 1.50, 150 and 0.15 differ by zeros and marks, and have the same digits between them.
     return "".join(c for c in body if c.isdigit()).strip("0") or "0"
 
 

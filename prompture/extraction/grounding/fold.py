@@ -31,6 +31,7 @@ _UNPRINTED = frozenset(
     "\u00ad\u034f\u061c\u0640\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff\ufe0e\ufe0f"
 )
+# Printable ASCII is taken by the run: a step for each character would be slow.
 _PIECE = re.compile(r"(?P<plain>[!-~]+(?: [!-~]+)*)|(?P<space>\s+)|.", re.DOTALL)
 _LINE_END = re.compile(r"[\n\r\v\f\x85\u2028\u2029]")
 
@@ -165,10 +166,12 @@ def _folded(character: str) -> str:
     if character in _SAME:
         return _SAME[character]
     digit = unicodedata.decimal(character, None)
+    # Digits of every script have a value, which NFKD does not give.
     if digit is not None:
         return str(digit)
     if unicodedata.decomposition(character).startswith(("<fraction>", "<circle>")):
         return character  # ½ is not 12, and ① is no 1
+    # Before, for what it takes apart may have case (ligatures); after, for folding may compose.
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
     return "".join(_SAME.get(c, c) for c in folded) or character
 

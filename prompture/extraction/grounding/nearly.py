@@ -111,6 +111,7 @@ class Nearly:
         differ."""
         if word in self._at:
             return {word: 0}
+        # A slip in a short word makes another word of it.
         if len(word) < 4 or _is_fixed(word):
             return {}
         return {
@@ -137,6 +138,7 @@ class Nearly:
             lost: float = options[pivot][self._words[at].text]
             after = self._walk(options[pivot + 1 :], wanted[pivot + 1 :], at, 1)
             before = self._walk(options[:pivot][::-1], wanted[:pivot][::-1], at, -1)
+            # A word of the value is missing there, and it is none of the light ones.
             if after is None or before is None:
                 continue
             lost += after[1] + before[1]

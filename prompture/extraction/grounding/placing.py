@@ -144,6 +144,7 @@ class Placing:
         a value's places.
         """
         placed: list[Span] = []
+        # The value in the fewest places is the surest, and the others are placed near it.
         order = sorted(
             (p for p in leaves if p not in self._chosen),
             key=lambda p: (len(self._places[p]), self._places[p][0].start),
@@ -154,6 +155,7 @@ class Placing:
         for path in order:
             spans = self._places[path]
             taken = used.get(id(spans), set()) if used is not None else set()
+            # The last twelve: the work on an object of n leaves is to grow with n.
             candidates = self._around(spans, [*(placed or known)[-12:], *sure[:6]] or near)
             # Of the first few only: an object may have thousands of leaves.
             others = [p for p in order[: _MOST_NEIGHBOURS + 1] if p != path]
@@ -163,6 +165,7 @@ class Placing:
                 paid = self._quality(span) + _USED * (span.start in taken)  # noqa: B023
                 if within is not None and not within[0] <= span.start < within[1]:
                     paid += _OUTSIDE
+                # Near what is placed; else what the object belongs to, and where others may be.
                 if context:
                     return paid + self._nearest(span, context)
                 if outer:

@@ -156,6 +156,7 @@ def narrowed_to(places: Sequence[Places], within: tuple[float, float] | None) ->
     """For each item the candidates worth weighing: those between the items that have one place
     only, and of very many as many as the list's length allows."""
     # Weighing takes items x candidates² steps.
+    # So many: a million steps at 416 items, fewer up to 3,333, and 36 an item beyond.
     most = max(6, min(48, 20_000 // max(1, len(places))))
     bounds = _bounds(places)
     # The nth item of equal value begins at its nth place: the first ones are others' places.
