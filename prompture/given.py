@@ -103,6 +103,7 @@ def number(
     """A finite number: no boolean, no text, not NaN; ``above`` excludes its bound."""
     if value is None:
         return None
+    # A boolean is an int to Python, and a mistake here.
     if isinstance(value, bool) or not isinstance(value, (int, float, Real, Decimal)):
         raise wrong(name, wanted, value)
     try:
@@ -218,6 +219,7 @@ def sendable(value: T, name: str) -> T:
 
 def _not_json(value: object, place: str, depth: int = 0) -> tuple[str, str]:
     """The first place that JSON has no form for, and why."""
+    # A value that holds itself would go on for ever.
     if depth > 50:
         return place, "it is nested too deep, or holds itself"
     if isinstance(value, Mapping):
@@ -353,6 +355,7 @@ def check_request(request: Request) -> None:
 def hide_keys(options: dict[str, object]) -> None:
     """Mask what is a driver's secret among a call's options, which will be refused: a traceback
     may show the frames that hold them."""
+    # In place: the frames of the callers hold the same dict.
     for name in options:
         if _OF_DRIVERS.get(name.lower()) in _SECRET:
             options[name] = MASK

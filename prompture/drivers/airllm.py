@@ -102,6 +102,7 @@ class AirLLM:
     def answer(self, request: Request) -> Completion:
         """Raises UnsupportedError, SchemaError, and ContextWindowExceeded before generating."""
         _refuse_what_is_not_there(request)
+        # One at a time: each pass loads the layers of the model into the one object.
         with self._lock:
             return self._generate(request)
 

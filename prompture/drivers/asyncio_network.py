@@ -48,6 +48,7 @@ class LoopStream(httpcore2.AsyncNetworkStream):
         if not buffer:
             return
         self._writer.write(buffer)
+        # The socket usually takes it at once; a timeout is set only where it does not.
         if self._writer.transport.get_write_buffer_size() or self._writer.is_closing():
             async with _failing(timeout, httpcore2.WriteTimeout, httpcore2.WriteError):
                 await self._writer.drain()
@@ -86,6 +87,7 @@ class LoopStream(httpcore2.AsyncNetworkStream):
         descriptor = self._writer.get_extra_info("socket").fileno()
         if not hasattr(select, "poll"):  # Windows
             return bool(select.select([descriptor], [], [], 0)[0])
+        # Not select(), which fails for descriptors from 1,024 on.
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         return bool(poll.poll(0))
@@ -115,6 +117,7 @@ class LoopBackend(httpcore2.AsyncNetworkBackend):
 async def _addresses(host: str, port: int) -> list[str]:
     """The addresses of a host, those of the first one's family and others in turn."""
     try:
+        # No look-up, which takes a thread, for what is an address already.
         return [str(ip_address(host))]
     except ValueError:
         pass
@@ -161,6 +164,7 @@ def _won(done: set[asyncio.Task[Pair]], failures: list[OSError]) -> Pair | None:
     """The pair of a task that has one; a second one is closed."""
     won: Pair | None = None
     for task in done:
+        # Any other exception is a bug: ``result`` raises it.
         if isinstance(error := task.exception(), OSError):
             failures.append(error)
         elif won is None:
@@ -193,6 +197,7 @@ def connection_pool(
     """A pool of such connections, as many as are asked for, through a proxy or straight."""
     limits: dict[str, Any] = {
         "ssl_context": context,
+        # The transport counts requests in flight by itself: see ``aio._pool``.
         "max_connections": None,
         "max_keepalive_connections": None,
         "keepalive_expiry": idle_seconds,

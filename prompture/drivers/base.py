@@ -132,6 +132,7 @@ class Driver(SyncGenerate, SyncProbes, BaseDriver):
     def close(self) -> None:
         """Close the connections. The driver takes no more calls until it is entered (``with``)
         again."""
+        # First, so that no other thread opens connections behind it.
         self._closed = True
         self._transport.close()
 
@@ -180,6 +181,7 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, BaseDriver):
         call = await _call(self, request)
         try:
             response = await self._transport.run(call.exchange())
+            # Neither a long body nor a meter that waits for a disk may hold up the event loop.
             if not call.blocks and len(response.body) <= LARGE_CHARS:
                 return call.decoded(response)
         except BaseException as exc:  # whatever ended the call, its cost is settled
@@ -259,6 +261,7 @@ async def _call(driver: BaseDriver, request: Request, *, stream: bool = False) -
     if not is_long(request) and not meter.blocks():
         return Call(driver, request, stream=stream)
     begun = partial(Call, driver, request, stream=stream)
+    # The thread cannot be stopped: what it reserves after a cancellation is given back then.
     made = asyncio.ensure_future(finish_in_thread(begun))
     try:
         return await asyncio.shield(made)

@@ -88,6 +88,7 @@ class Call:
         self.started, self.at = time.perf_counter(), time.time()
         try:
             wanted, self.wait = self.request.max_tokens, 0.0
+            # A meter may lower max_tokens: the answer tells by how much (``lowered_to``).
             self.request = self._meters.ask(self.request, self.driver)
             left = self.request.max_tokens
             self._lowered = None if left == wanted else left
@@ -134,6 +135,7 @@ class Call:
         if sign := getattr(self.codec, "sign", None):
             http = sign(http, driver.endpoint, datetime.now(UTC))
         timeout = self.request.timeout or driver.timeout
+        # Whether it streams and how long it may take are the driver's to say, not the codec's.
         return HTTPRequest(http.method, http.url, http.headers, http.body, stream, timeout)
 
     def exchange(self) -> Exchange[HTTPResponse]:
@@ -146,6 +148,7 @@ class Call:
             else:
                 self.begin()
         if throttle := self.driver.provider.throttle:
+            # About four bytes are a token; the limits of providers are no more exact.
             wait = throttle.reserve(len(self.http.body) // 4 + (self.request.max_tokens or 0))
             if wait > 0:
                 yield Sleep(wait)
@@ -168,6 +171,7 @@ class Call:
         # Most answers have neither word: finding that out is faster than the pattern.
         if b'"error"' not in body and b'"code"' not in body:
             return None
+        # A long answer is not decoded twice to find out.
         if response.chunks is not None or len(body) > LARGE_CHARS or not _MAY_FAIL.search(body):
             return None
         try:
@@ -262,6 +266,7 @@ class Call:
             # a whole call.
             for name, value in found.items():
                 object.__setattr__(completion, name, value)
+        # From here on the answer is paid for, whatever a meter or a hook raises.
         self._answer = completion
         self._visit.leave(None)
         try:

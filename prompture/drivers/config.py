@@ -99,6 +99,7 @@ def configure(path: str | os.PathLike[str]) -> list[str]:
     if not isinstance(path, (str, os.PathLike)):
         raise wrong("configure: the file", "a path", path)
     where = Path(path)
+    # All of it is checked before any of it is registered.
     rows, prices = _checked(_read(where), where.name)
     from prompture import catalog
 
@@ -198,6 +199,7 @@ def _row(name: str, made: _Provider, where: str) -> Provider:
         model: _features(features, facts.capabilities, f"{entry}.models.{model}.capabilities")
         for model, facts in made.models.items()
     }
+    # Here and not at the first call, so that the message can name the file and the entry.
     check_url(made.base_url, f"{entry}.base_url")
     checked_headers(made.headers, f"{entry}.headers")
     try:
@@ -232,10 +234,12 @@ def _changed(
         url_env=(),
         default_model=made.default_model or next(iter(made.models), ""),
         headers={**like.headers, **made.headers},
+        # Its prices are its own: those of the provider that it is like are on another's bill.
         catalog=name,
         features=features,
         narrow=_narrowing(per_model),
         docs=made.docs or where,
+        # A server with a URL of its own is no longer this machine.
         local=False,
         engine=None,
         in_process=None,

@@ -66,6 +66,7 @@ def proxy_for(url: str) -> Proxy | None:
     parts = urlsplit(url)
     scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
     named = getproxies_environment()
+    # As urllib does: the system's settings count where the environment names no proxy at all.
     proxies = named or getproxies()
     key = next((key for key in (scheme, "all") if proxies.get(key)), None)
     if key is None or _is_excepted(host, parts.port or _PORTS.get(scheme), _exceptions()):
@@ -149,6 +150,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
+# One for the process: reading certifi's bundle takes 20 ms.
 @cache
 def tls_context() -> ssl.SSLContext:
     """Verifies against ``SSL_CERT_FILE`` (or requests' and curl's variables), else certifi.
@@ -205,6 +207,7 @@ def transport_error(
     if names & _NO_BYTES or any(isinstance(each, TimeoutError) for each in chain):
         return _read_timeout(url, limits)
     error = ConnectionLost(f"connection to {_way(url, proxy)} failed: {reason_of(failure)}")
+    # Only what surely never left costs nothing; a reset connection may have been read.
     error.unsent = refused or bool(names & _UNSENT)
     return error
 
@@ -215,6 +218,7 @@ def _names(chain: Iterable[BaseException]) -> set[str]:
 
 def _read_timeout(url: str, limits: TimeLimits) -> ReadTimeout:
     host, seconds = host_of(url), limits.read
+    # A wait of the operating system may end a little early.
     if limits.until is not None and time.monotonic() >= limits.until - 0.01:
         return ReadTimeout(f"{host}: the time for the whole call was over before its answer was")
     within = "the time that was given" if seconds is None else f"{seconds:.3g} seconds"
@@ -225,6 +229,7 @@ def cause_of(failure: Exception, url: str) -> BaseException | None:
     """The failure as the ``__cause__`` of an error, without its frames; None where its words may
     hold a secret: the URL has a query or a password, or a value of a header or what the server
     sent is quoted."""
+    # A ValueError or TypeError of http.client quotes the header that it refuses.
     bare = stripped(failure)
     quotes = isinstance(failure, (ValueError, TypeError)) or any(map(_quotes, causes(failure)))
     return bare if is_plain(url) and not quotes else None
@@ -260,6 +265,7 @@ def reason_of(exc: BaseException) -> str:
 
 def causes(exc: BaseException) -> Iterator[BaseException]:
     """An exception and all that it stands for: causes, contexts, reasons, arguments."""
+    # A list, compared by identity: causes may form a circle, and foreign errors any ``__eq__``.
     seen: list[BaseException] = []
     left: list[object] = [exc]
     while left and len(seen) < 50:

@@ -145,6 +145,7 @@ class BaseDriver:
         """Make what follows from the settings, which is not copied and not pickled."""
         row = type(self).provider.for_endpoint(self.endpoint.base_url, self._api)
         self.provider = row.wired(**self._wire)
+        # Plugins' first: they may be there to keep something from being sent.
         self._hooks: tuple[Hooks, ...] = (*hooking.plugin_hooks(), *self._own_hooks)
         self.plans: dict[Hashable, Any] = {}
 
@@ -192,6 +193,7 @@ class BaseDriver:
 
     def features_of(self, model: str) -> Features:
         found = self.provider.features_of(model)
+        # The catalog only takes away: its lists lag behind what providers add.
         entry = self.entry(model)
         if entry is None:
             return found
@@ -232,6 +234,7 @@ def _reduced(driver: BaseDriver) -> tuple[Callable[..., Any], tuple[Any, ...], d
     """What pickle makes the driver anew from. Raises ConfigurationError, which names what the
     caller gave it that cannot be pickled."""
     state = driver.__getstate__()
+    # One by one, so that the error can name the one that cannot be.
     for name, value in state.items():
         try:
             pickle.dumps(value)
@@ -248,8 +251,10 @@ def _copied(driver: BaseDriver, memo: dict[int, Any]) -> BaseDriver:
     """The same driver with connections of its own; hooks, and a session or client that the
     caller gave, are shared."""
     made = object.__new__(type(driver))
+    # Before its parts, which may refer back to it.
     memo[id(driver)] = made
     state = driver.__getstate__()
+    # Frozen, or the caller's own: both drivers keep the very same.
     for shared in ("_own_hooks", "retry", "endpoint", "_given", "_features"):
         if shared in state:
             memo[id(state[shared])] = state[shared]

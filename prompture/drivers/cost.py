@@ -73,10 +73,12 @@ def price_of(
         return LOCAL
     if provider.billed:
         usage = provider.billed(usage)
+    # A gateway's 0 may only mean that it does not know.
     if usage.stated_cost == 0 and provider.catalog not in _STATES_ZERO:
         usage = replace(usage, stated_cost=None)
     raw = usage.raw
     entry = _priced_entry(provider, answered, asked)
+    # Fees, modes and nested calls are rare: most calls go past them.
     if usage.searches or not _APART.isdisjoint(raw) or provider.catalog in _PER_REQUEST:
         return _with_extras(provider, usage, entry, answered=answered or asked, at=at)
     return _plain(provider, usage, entry, model=answered or asked, at=at)
@@ -101,6 +103,7 @@ def _priced_entry(provider: Provider, answered: str, asked: str) -> Entry | None
         return other or found
     from prompture.catalog.lookup import is_same_model
 
+    # A router may have answered with a dearer model: its price is not that of the one asked for.
     return other if other.source == "user" or is_same_model(asked, answered) else found
 
 
@@ -112,6 +115,7 @@ def _plain(
     if entry is None:
         return cost_of(usage, None, model=f"{provider.name}/{model}")
     rates = entry.rates
+    # Most rates do not change with time, and need no date.
     if at is None or rates is None or not (rates.windows or rates.later):
         return cost_of(usage, entry)
     return cost_of(usage, entry, when=datetime.fromtimestamp(at, UTC))
@@ -232,8 +236,10 @@ def cost_of_failure(error: PromptureError, provider: Provider) -> Cost:
         return _UNREADABLE
     if not isinstance(error, ProviderError):
         return _UNBILLED
+    # Before the rule of 4xx below, which would make a 408 free.
     if error.status in _TIMEOUTS:
         return _TIMED_OUT
+    # ``failed_generation`` is Groq's: what the model wrote, and the server could not read.
     if isinstance(error, ToolArgumentsInvalid) or "failed_generation" in error.details:
         return _WRITTEN
     late = isinstance(error, (ContentFiltered, ContextWindowExceeded))
@@ -281,6 +287,7 @@ def stated_usage(body: bytes, read: Callable[[JSON], Usage]) -> tuple[Usage | No
 
 def _sources(body: Any) -> Iterator[JSON]:
     """Where an error may state its usage."""
+    # Gemini wraps the error of a stream in a list.
     if isinstance(body, list):
         body = body[0] if body else None
     if not isinstance(body, Mapping):

@@ -84,6 +84,7 @@ class InProcessBase(BaseDriver):
     @cached_property
     def engine(self) -> Engine:
         """The model, loaded at first use. Raises MissingExtra and ConfigurationError."""
+        # Loading may take minutes and gigabytes: threads that come together load it once.
         make = self.provider.engine
         if make is None:
             raise ConfigurationError(f"{self.name} has no in-process engine")
@@ -267,6 +268,7 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
         step: asyncio.Future[Delta | Completion | None] | None = None
         try:
             while True:
+                # Shielded: a thread cannot be stopped, and a generator that runs cannot be closed.
                 step = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
                 piece = await asyncio.shield(step)
                 if piece is None:

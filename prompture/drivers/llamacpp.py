@@ -150,6 +150,7 @@ class LlamaCpp:
             finally:
                 found.put(None)
 
+        # A daemon: a model that never stops must not keep the process from ending.
         thread = Thread(target=run, daemon=True)
         thread.start()
         try:
@@ -177,6 +178,7 @@ def _refusal(exc: Exception) -> dict[str, Any]:
 
 def _raise_if_error(found: dict[str, Any]) -> None:
     if "error" in found:
+        # The wheel has no status line: llama.cpp's server writes it into the error as well.
         status = int(found["error"].get("code") or 500)
         raise CODEC.read_error(HTTPResponse(status, {}, json.dumps(found).encode()), ENDPOINT)
 

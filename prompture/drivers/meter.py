@@ -109,6 +109,7 @@ class Watching:
         """The request as they let it pass. Raises what ``before`` raises."""
         for each in active():
             request, token = each.before(request, driver)
+            # At once: where the next one refuses, those before it are withdrawn.
             self._tokens.append((each, token))
         return request
 
@@ -128,6 +129,7 @@ class Watching:
         for the answer was paid for and is kept."""
         failure: PromptureError | None = None
         while self._tokens:
+            # Taken out first: one that raises is not called again when the failure is settled.
             each, token = self._tokens.pop()
             try:
                 each.after(token, charge)
@@ -186,6 +188,7 @@ def blocks() -> bool:
 
 def who() -> tuple[int, int]:
     """The thread, and the task where there is one, that a call is made in."""
+    # A worker thread asks for somebody else.
     if (asker := asking.get()) is not None:
         return asker
     try:

@@ -37,6 +37,7 @@ def models_exchange(codec: Codec, endpoint: Endpoint, retry: Retry) -> Exchange[
     """Every page of the provider's list of models."""
     found: list[ModelInfo] = []
     page: str | None = None
+    # Bounded: a server may name a next page for ever.
     for _ in range(MAX_PAGES):
         request = codec.models_request(endpoint, page)
         response = yield from _ask(codec, endpoint, retry, request)
@@ -60,6 +61,7 @@ def _ask(
 def _key_request(row: Provider, endpoint: Endpoint) -> HTTPRequest | None:
     """What only a good key may ask, where the list of models is for anybody."""
     where = row.key_check
+    # A whole URL is the provider's own host: the key of another endpoint must not go there.
     if not where or ("://" in where and endpoint.base_url != row.base_url):
         return None
     listing = row.codec.models_request(endpoint)

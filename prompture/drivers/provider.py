@@ -62,6 +62,7 @@ class Engine(Protocol):
     def answer(self, request: Request) -> Completion: ...
 
 
+# Compared by identity: rows are keys of caches, and hold dicts, which have no hash.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Provider:
     """One row.
@@ -271,6 +272,7 @@ class Provider:
         """The row as this endpoint wants it: by ``api``, else by what its URL ends in."""
         if api:
             return self.using(api)
+        # Azure's URLs end in a query (api-version).
         path = base_url.partition("?")[0].rstrip("/")
         for name in self.codecs:
             if path.endswith((*_ENDINGS.get(name, ()), *self.endings.get(name, ()))):
@@ -340,5 +342,6 @@ def _turned(codec: Codec, changes: Mapping[str, Any], field: str | None) -> Code
 
 def first_set(names: tuple[str, ...]) -> str | None:
     """The value of the first of these environment variables that is set and not blank."""
+    # A blank one counts as unset: shells and .env files leave them so.
     found = (os.environ.get(name) for name in names)
     return next((value for value in found if value and not value.isspace()), None)

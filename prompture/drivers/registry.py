@@ -64,6 +64,7 @@ def register(provider: Provider) -> None:
     """Add a row at run time. Raises ConfigurationError where its name or an alias is taken."""
     if not isinstance(provider, Provider):
         raise given.wrong("register: the row", "a prompture.Provider(...)", provider)
+    # All names are one space: a key must not go to whoever registers an alias of another.
     taken = {*BUILTIN, *ALIASES, *_registered, *_plugins()}
     taken |= {alias for row in _registered.values() for alias in row.aliases}
     for name in (provider.name, *provider.aliases):
@@ -140,6 +141,7 @@ if hasattr(os, "register_at_fork"):
 def _configured() -> None:
     """Read the file that ``PROMPTURE_CONFIG`` names, once; one that fails, fails each time."""
     path = os.environ.get("PROMPTURE_CONFIG")
+    # Without the lock: a path is added only when all of its providers are there.
     if not path or path in _config_read:
         return
     with _config_lock:  # another thread waits until all of its providers are there
@@ -155,6 +157,7 @@ def _configured() -> None:
 
 
 def _lookup(name: str) -> Provider | None:
+    # Built-in rows first: no plugin can put itself between a provider's name and its key.
     builtin = ALIASES.get(name, name)
     if builtin in BUILTIN:
         return builtin_row(builtin)
@@ -234,6 +237,7 @@ def split(model: str) -> tuple[str, str]:
         raise given.wrong("model", "a text such as 'openai/gpt-5-mini'", model)
     model = model.strip()
     slash, colon = model.find("/"), model.find(":")
+    # Only after a provider's name: models have colons of their own (llama3.1:8b).
     if colon >= 0 and (slash < 0 or colon < slash) and _is_name(model[:colon]):
         return model[:colon].strip(), model[colon + 1 :].strip()
     if slash >= 0:

@@ -50,7 +50,9 @@ def prepared(driver: BaseDriver, request: Request) -> tuple[Request, bool]:
         request = replace(request, model=driver.model)
     if driver._hooks:
         request = hooking.before(driver._hooks, request)
+    # After the hooks: what they return is checked like what a caller gives.
     request = fitted(driver, checked(request))
+    # Names and ids of calls are looked at only where there are any.
     has_tools = bool(request.tools)
     for message in request.messages:
         if message.calls or message.role == "tool":
@@ -73,6 +75,7 @@ def checked(asked: Any) -> Request:
             f"generate(prompt) takes a text, generate_messages(messages) a list"
         )
     given.check_request(request)
+    # Lists are taken and copied: the caller may go on appending to its own.
     if type(request.messages) is not tuple or type(request.tools) is not tuple:
         request = replace(
             request,
@@ -181,6 +184,7 @@ def fitted(driver: BaseDriver, request: Request) -> Request:
     if not wanted:
         return request
     features = driver.features
+    # Features that the caller gave hold for whichever model is asked.
     if request.model != driver.model and driver._features is None:
         features = driver.features_of(request.model)
     for feature in wanted:

@@ -55,6 +55,7 @@ GROQ = Provider(
     codec=OpenAIChat(
         root="/openai/v1",
         tokens_param="max_completion_tokens",
+        # Usage comes unasked, under ``x_groq``.
         stream_usage=False,
         logprobs=False,
         rule=groq_rule,
@@ -89,11 +90,13 @@ MOONSHOT = Provider(
     name="moonshot",
     title="Moonshot (Kimi)",
     codec=OpenAIChat(
+        # A call cannot be forced, and images go as bytes only.
         tool_choice="auto",
         image_urls=False,
         text_only=True,
         reasoning="thinking",
         echo=("reasoning_content",),
+        # A turn with calls is refused without it, even where nothing was thought.
         echo_blank="reasoning_content",
         stop_max=5,
         rule=moonshot_rule,
@@ -157,6 +160,7 @@ OPENROUTER = Provider(
         echo=("reasoning", "reasoning_details"),
         cache_blocks=True,
         metadata=True,
+        # It holds preferences: the rule's and the caller's add up.
         merged=("provider",),
         rule=openrouter_rule,
     ),
@@ -166,6 +170,7 @@ OPENROUTER = Provider(
     url_env=("OPENROUTER_BASE_URL",),
     default_model="openai/gpt-5-mini",
     catalog="openrouter",
+    # Its models are listed to anybody.
     key_check="/key",
     features=Features(vision=True, files=True, one_call=True),
     docs="https://openrouter.ai/docs/api-reference/overview",
@@ -179,6 +184,7 @@ MISTRAL = Provider(
         strict_tools=True,
         stream_usage=False,
         files="document_url",
+        # A thinking model's content is a list of chunks, which go back as they came.
         echo=("content",),
         names=True,
         metadata=True,
@@ -279,6 +285,7 @@ HUGGINGFACE = Provider(
     url_env=("HF_INFERENCE_BASE_URL",),  # HF_ENDPOINT is the hub's, or a mirror of it
     default_model="deepseek-ai/DeepSeek-V3.2",
     catalog="huggingface",
+    # The router lists its models to anybody; the hub knows the key.
     key_check="https://huggingface.co/api/whoami-v2",
     features=Features(vision=True, schema_dialect="openai-compatible"),
     docs="https://huggingface.co/docs/inference-providers/tasks/chat-completion",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from prompture.drivers.call import charge_of
+from prompture.drivers.cost import charge_of
 from prompture.drivers.meter import ChargeRecorder as ChargeRecorder
 from prompture.errors import InvalidRequest, PromptureError, ProtocolError, Refused, Truncated
 from prompture.money import Bill, Charge

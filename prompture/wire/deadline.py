@@ -20,6 +20,7 @@ def within(seconds: float | None) -> Iterator[None]:
         yield
         return
     moment, before = time.monotonic() + seconds, _until.get()
+    # The earlier end holds: a call within a run must not outlast it.
     token = _until.set(moment if before is None else min(moment, before))
     try:
         yield

@@ -146,6 +146,7 @@ class ChunkedDecoder:
             return
         if not line:
             return
+        # Extensions after a semicolon are allowed, and mean nothing to us.
         size = _size(line)
         if size is None:
             raise ProtocolError(f"expected a chunk's size, got {line[:40]!r}")

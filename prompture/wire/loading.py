@@ -64,6 +64,7 @@ def load_json(
 
 def _decoded(data: bytes) -> str:
     try:
+        # UTF-16 and UTF-32 show in the first two bytes, by a mark or a zero; the rest is UTF-8.
         if data[:2].isascii() and data[1:2] not in (b"", b"\0") and data[0]:
             return data.decode()
         return data.decode(json.detect_encoding(data))

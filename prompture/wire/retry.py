@@ -150,6 +150,7 @@ def send(
         error: ProviderError | TransportError
         try:
             response = yield request
+            # A transport of somebody else's.
             if response is None:
                 raise TypeError("a transport answered a request with nothing")
             if response.status >= 300:  # a redirect is not followed
@@ -201,5 +202,6 @@ class Throttle:
         if per_minute is None or amount <= 0:
             return 0.0
         start = max(self._free_at[which], now)
+        # Taken at once, before the wait: those who come later line up behind it.
         self._free_at[which] = start + amount * 60.0 / per_minute
         return max(0.0, start - now - self.burst_seconds)
