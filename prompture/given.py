@@ -219,7 +219,6 @@ def sendable(value: T, name: str) -> T:
 
 def _not_json(value: object, place: str, depth: int = 0) -> tuple[str, str]:
     """The first place that JSON has no form for, and why."""
-    # A value that holds itself would go on for ever.
     if depth > 50:
         return place, "it is nested too deep, or holds itself"
     if isinstance(value, Mapping):
