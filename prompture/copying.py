@@ -97,6 +97,7 @@ def _args(error: BaseException) -> tuple[object, ...]:
 
 def _dumped(value: object) -> bytes | None:
     """The value as bytes that can be read back, or None."""
+    # Most attributes: nothing in them can refuse.
     if isinstance(value, (str, int, float, type(None))):
         return pickle.dumps(value)
     try:
@@ -150,6 +151,7 @@ def copied(error: E) -> E:
 def deeply_copied(error: E, memo: dict[int, object]) -> E:
     """A copy with attributes of its own; what cannot be copied is shared."""
     made = blank(type(error), ())
+    # Before its parts, which may lead back to it.
     memo[id(error)] = made
     made.args = tuple(_deep(a, memo) for a in error.args)
     for name, value in vars(error).items():

@@ -128,6 +128,7 @@ class TransportError(PromptureError):
 class ConnectTimeout(TransportError):
     """No connection was made in time."""
 
+    # No connection, so nothing was sent, and nothing can have been billed.
     unsent = True
 
 

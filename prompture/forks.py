@@ -44,6 +44,7 @@ def _renew() -> None:
     for lock in list(_locks):
         if lock.locked():
             lock.release()
+    # A list: what is made anew may enter itself again.
     for thing, method in list(_kept.items()):
         getattr(thing, method)()
 

@@ -46,6 +46,7 @@ def kind_of(value: JSONValue) -> str:
 
 def same(a: JSONValue, b: JSONValue) -> bool:
     """Equal as JSON values."""
+    # What two values share needs no walk.
     if a is b:
         return True
     kind = kind_of(a)
@@ -75,6 +76,7 @@ def escape(segment: Segment) -> str:
 
 def unescape(token: str) -> str:
     """The key that one token of a pointer stands for."""
+    # In this order: "~01" stands for "~1" (RFC 6901, section 4).
     return token.replace("~1", "/").replace("~0", "~")
 
 

@@ -333,6 +333,7 @@ def short_usd(amount: Decimal) -> str:
 
 
 _HEADINGS = ("attempt", "model", "status", "bucket", "quantity", "rate $", "usd $", "rule")
+# The columns of figures.
 _RIGHT = frozenset({0, 4, 5, 6})
 
 

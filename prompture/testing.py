@@ -223,6 +223,7 @@ def _script(answers: Iterable[object]) -> Function:
     single = (str, bytes, Mapping, Completion, ToolCall, BaseException)
     if isinstance(answers, single) or not isinstance(answers, Iterable):
         raise given.wrong("answers", "a list of answers, one for each call", answers)
+    # An iterator may go on for ever; it is read one call at a time.
     left = iter(answers)
     count = 0
 

@@ -109,6 +109,7 @@ class DiskCache:
         try:
             with os.fdopen(handle, "wb") as part:
                 part.write(json.dumps(about).encode() + b"\n" + copy.body)
+            # Before the move: no process sees the copy with the time of its writing.
             os.utime(name, (copy.checked_at, copy.checked_at))
             os.replace(name, self.path)
         except BaseException:  # no half-written file is left behind
@@ -191,6 +192,7 @@ def _get(url: str, *, etag: str, seconds: float, max_bytes: int) -> Answer:
             body = _read(response.read1, packed=packed, late=late, max_bytes=max_bytes)
             return Answer(body, response.headers.get("ETag", ""))
     except HTTPError as error:
+        # An HTTPError is a response as well, with an open connection.
         with error:
             if error.code == 304 and etag:
                 return Answer(None, etag)

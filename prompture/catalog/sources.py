@@ -107,6 +107,7 @@ def parse(body: bytes | str) -> Providers:
     data = load_json(body, number=str)
     if not isinstance(data, dict):
         raise ValueError("the catalogue is not a JSON object")
+    # One broken provider does not take the others away.
     good = {key: p for key, p in data.items() if _is_provider(p)}
     if not good:
         raise ValueError("the catalogue lists no provider with models")

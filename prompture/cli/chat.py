@@ -79,6 +79,7 @@ def command(
             conversation = Conversation(model, system=system, **options)
         return _Chat(conversation, options, reasoning).run()
     finally:
+        # The commands of the servers end with the chat, however that ends.
         for server in servers:
             server.close()
 

@@ -158,6 +158,7 @@ def run(app: click.Command) -> int:
     """Run the command line; errors become a line on stderr and a code."""
     prepare_streams()
     try:
+        # Not click's own way out: the codes and the words of errors are ours.
         result = app.main(standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else OK

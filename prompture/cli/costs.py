@@ -150,6 +150,7 @@ def draw(
         raise click.UsageError(f"--plot writes .html, .png, .svg or .pdf, not {path.suffix!r}")
     kept = list(bars)
     if len(kept) > MOST:
+        # Of days the last ones; names come with the dearest first.
         kept = kept[-MOST:] if upright else kept[:MOST]
         title += f" ({len(kept)} of {len(bars)})"
     try:

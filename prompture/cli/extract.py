@@ -308,6 +308,7 @@ def _sums_of(
 
 def _sum(estimates: Sequence[Estimate], end: str) -> Decimal | None:
     amounts = [getattr(e, end) for e in estimates]
+    # One unknown price makes the sum unknown, never smaller.
     return None if None in amounts else add_usd(amounts)
 
 

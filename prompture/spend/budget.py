@@ -184,6 +184,7 @@ class Budget(ScopedMeter):
             account.holds[token.key] = Hold(usd, held, process_key(), time.time())
             self._callers[token.key] = who()
         self._measured.pop(id(request), None)
+        # On the wire, too: the provider stops where the reservation ends.
         if answer < (worst.output_tokens or UNLIMITED + 1) and self._limits(worst):
             request = replace(request, max_tokens=answer)
         return request, token
@@ -192,6 +193,7 @@ class Budget(ScopedMeter):
         """Spend what the call cost and give back the rest."""
         assert isinstance(token, _Token)
         self._callers.pop(token.key, None)
+        # Only whole answers that are counted show anything of the next ones.
         if charge.status == "ok" and charge.usage.reported:
             self._observed[token.model].learn(charge.usage, token.input_tokens)
         self._accounts.settle(token.key, charge)
@@ -199,6 +201,7 @@ class Budget(ScopedMeter):
     def again(self, token: object, charge: Charge) -> None:
         """Count a failed try. Raises BudgetExceeded where the next one is not covered."""
         assert isinstance(token, _Token)
+        # Refused before the model began, so the reservation still covers the next try.
         if charge.cost.usd == 0:
             return
         self._accounts.settle(token.key, charge, over=False)

@@ -122,6 +122,7 @@ def _kinds(request: Request, tokens: int) -> Iterator[dict[str, Any]]:
     """The plain input first, then the ways in which it may cost more."""
     yield {}
     yield {"cache_write_tokens": tokens}
+    # ``extra`` may ask for a cache in the provider's own words.
     if request.cache or request.extra:
         lives = (request.cache,) if isinstance(request.cache, str) else ("5m", "1h")
         for life in lives:
@@ -205,6 +206,7 @@ def _fixed_limit(extra: Mapping[str, Any]) -> int | None:
     for outer, name in _NESTED_LIMITS:
         inner = extra.get(outer)
         found.append(inner.get(name) if isinstance(inner, Mapping) else None)
+    # Of several the largest: which one the provider obeys is its own affair.
     stated = [n for n in found if isinstance(n, int) and not isinstance(n, bool)]
     return max(stated, default=None)
 
