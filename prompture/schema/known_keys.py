@@ -28,6 +28,7 @@ class AllowedKeys:
     rest: Later | None = None
     items: Later | None = None
     spellings: list[tuple[KeyPath, ...]] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
     _deep: list[tuple[str, AllowedKeys]] | None = None
 
     @property
@@ -74,7 +75,8 @@ def _join(whole: AllowedKeys, parts: list[AllowedKeys]) -> None:
         }
     whole.open = any(part.open for part in parts)
     # What is one field of one branch may be two fields of another.
-    whole.spellings = list(parts[0].spellings) if len(parts) == 1 else []
+    if len(parts) == 1:
+        whole.spellings, whole.numbers = parts[0].spellings, parts[0].numbers
 
 
 # Pydantic's core schemas
@@ -162,7 +164,10 @@ class _CoreReader:
         if extra == "allow":  # the other spelling is a key of its own there, and nothing is lost
             rest = self.later(core.get("extras_schema"), config)
             return AllowedKeys(fields=fields, open=True, rest=rest)
-        return AllowedKeys(fields=fields, spellings=_own_spellings(ways))
+        numbers = {str(path[0]): at for at, paths in enumerate(ways) for path in paths}
+        if any(len(path) > 1 for paths in ways for path in paths):
+            numbers = {}
+        return AllowedKeys(fields=fields, spellings=_own_spellings(ways), numbers=numbers)
 
 
 _UNKNOWN = frozenset({"any", "call", "arguments", "arguments-v3", "custom-error", "chain", "json"})

@@ -15,6 +15,8 @@ from prompture.compat import cached_property
 from prompture.extraction.grounding.fold import Folded, fold_words
 from prompture.types import Span
 
+# At 0.80 one of 12,697 false values of the corpus finds a place, at 0.95 no true one loses its own
+# (scripts/eval_grounding.py).
 CUTOFF = 0.88
 """The least share of letters that must be the same."""
 LEAST = 8
