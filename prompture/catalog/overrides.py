@@ -74,7 +74,7 @@ class Overrides:
         import tomllib
 
         try:
-            text = path.read_text("utf-8")
+            text = path.read_text("utf-8-sig")
             if path.suffix.lower() == ".json":
                 data = load_json(text, number=Decimal)
             else:

@@ -118,7 +118,7 @@ def imported(module: str) -> ModuleType:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"cannot read the schema {path!r}: {why(exc)}") from exc
 

@@ -93,7 +93,8 @@ class _File(_Table):
 def configure(path: str | os.PathLike[str]) -> list[str]:
     """Register the providers of a file and take its prices; the providers' names.
 
-    Nothing is registered unless all of it is right. Raises ConfigurationError, which names the
+    Nothing is registered unless all of it is right. A file that is read again replaces what it
+    registered before. Raises ConfigurationError, which names the
     file and the faulty entry, and MissingExtra for YAML without PyYAML.
     """
     if not isinstance(path, (str, os.PathLike)):
@@ -103,6 +104,7 @@ def configure(path: str | os.PathLike[str]) -> list[str]:
     rows, prices = _checked(_read(where), where.name)
     from prompture import catalog
 
+    before = _taken_back(key := where.expanduser().resolve())
     done: list[Provider] = []
     try:
         for row in rows:
@@ -113,8 +115,22 @@ def configure(path: str | os.PathLike[str]) -> list[str]:
     except ConfigurationError:
         for row in done:
             registry.unregister(row.name)
+        for row in before:
+            registry.register(row)
         raise
+    _of_file[key] = rows
     return [row.name for row in rows]
+
+
+_of_file: dict[Path, list[Provider]] = {}
+
+
+def _taken_back(file: Path) -> list[Provider]:
+    """Unregister what a file registered before: the rows that were still there."""
+    found = [row for row in _of_file.get(file, ()) if registry.is_present(row)]
+    for row in found:
+        registry.unregister(row.name)
+    return found
 
 
 def _register(row: Provider, where: str) -> None:
@@ -126,9 +142,10 @@ def _register(row: Provider, where: str) -> None:
 
 def _read(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
+        # Editors of Windows put a mark at its beginning.
+        text = path.expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"cannot read {path.name!r}: {why(exc)}") from exc
+        raise ConfigurationError(f"cannot read {str(path)!r}: {why(exc)}") from exc
     try:
         if path.suffix in (".yaml", ".yml"):
             return _yaml(text)

@@ -81,6 +81,16 @@ def unregister(name: str) -> None:
     del _registered[name]
 
 
+def is_present(row: Provider) -> bool:
+    """Whether ``register`` added this very row, and nobody took it back."""
+    return _registered.get(row.name) is row
+
+
+def is_replaced(row: Provider) -> bool:
+    """Whether another row has its name now."""
+    return _registered.get(row.name, row) is not row
+
+
 def names() -> list[str]:
     """Every provider there is: built in, from plugins, registered."""
     return [*BUILTIN, *(n for n in _plugins() if n not in BUILTIN), *_registered]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.core import BaseDriver
-from prompture.drivers.registry import default_model, resolve, rows
+from prompture.drivers.registry import default_model, is_replaced, resolve, rows
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.forks import fork_lock
 from prompture.types import File, Image, Message, Request
@@ -143,11 +143,12 @@ def is_async(driver: object) -> bool:
 def kept_driver(model: str, *, asynchronous: bool) -> BaseDriver:
     """The driver for a model, made once and kept with its connections.
 
-    It is made anew when the environment names another key or URL than it was made with.
+    It is made anew when the environment names another key or URL than it was made with, or a
+    file's provider was read again.
     """
     key = (model, asynchronous)
     found = _kept.get(key)
-    if found is not None and found.is_current():
+    if found is not None and found.is_current() and not is_replaced(found.provider):
         return found
     resolve(model)
     make: Any = async_driver_for if asynchronous else driver_for

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from prompture import catalog, configure, driver_for
+from prompture.catalog.overrides import Overrides
 from prompture.codecs.base import Endpoint
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.drivers import registry
 from prompture.errors import ConfigurationError, MissingKey
+from prompture.extraction.model_drivers import kept_driver
 from prompture.types import Request, Usage
 from prompture.wire.http import HTTPResponse
 
@@ -140,8 +144,53 @@ def test_the_environment_names_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot read"):
+    with pytest.raises(ConfigurationError, match=re.escape(f"cannot read '{tmp_path}/nothing.")):
         configure(tmp_path / "nothing.toml")
+
+
+def test_a_file_that_is_read_again_replaces_its_providers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a notebook's cell does, or a program beside ``PROMPTURE_CONFIG``."""
+    path = _file(tmp_path, TOML)
+    monkeypatch.setenv("PROMPTURE_CONFIG", str(path))
+    monkeypatch.setenv("ACME_X_API_KEY", "k")
+    monkeypatch.chdir(tmp_path)
+    first = kept_driver("acme-x/large", asynchronous=False)
+    assert configure(path.name) == configure(path) == ["acme-x"]
+    _file(tmp_path, TOML.replace('.example/v1"', '.example/v2"'))
+    configure(path)
+    again = kept_driver("acme-x/large", asynchronous=False)
+    assert again is kept_driver("acme-x/large", asynchronous=False)
+    assert [d.endpoint.base_url[-2:] for d in (first, again)] == ["v1", "v2"]
+
+
+def test_a_file_that_is_read_again_with_a_fault_changes_nothing(tmp_path: Path) -> None:
+    path = _file(tmp_path, TOML)
+    configure(path)
+    row = registry.find("acme-x")
+    for text in (
+        "[",
+        TOML.replace('input = "0.50"', 'input = "cheap"'),
+        TOML.replace("ax", "kimi"),
+    ):
+        _file(tmp_path, text)
+        with pytest.raises(ConfigurationError):
+            configure(path)
+        assert registry.find("acme-x") is row
+    (other := tmp_path / "other").mkdir()
+    with pytest.raises(ConfigurationError, match="already there"):
+        configure(_file(other, TOML))
+
+
+@pytest.mark.parametrize("name", ["prompture.toml", "prompture.json"])
+def test_the_mark_of_windows_editors_is_no_fault(tmp_path: Path, name: str) -> None:
+    text = TOML
+    if name.endswith("json"):
+        text = json.dumps(tomllib.loads(TOML), default=str)
+    assert configure(_file(tmp_path, "\ufeff" + text, name)) == ["acme-x"]
+    prices = _file(tmp_path, '\ufeff["a/b"]\ninput = 1\noutput = 2\n', "prices.toml")
+    assert Overrides.from_file(prices).find("a", "b") is not None
 
 
 DEEP = [
