@@ -151,6 +151,7 @@ def encode_body(request: Request) -> dict[str, Any]:
 def _refuse(request: Request, rules: Claude) -> None:
     """What Anthropic has no parameter for, or the family not."""
     refuse(request, "anthropic", "seed", "logprobs", "json_mode")
+    # A native turn at the end is a paused one, which every model continues ("pause_turn").
     last = request.messages[-1] if request.messages else None
     if last and last.role == "assistant" and last.native is None and not rules.prefill:
         raise UnsupportedError(
@@ -169,6 +170,7 @@ def _tool_choice(request: Request, rules: Claude, plan: Thinking) -> Block | Non
     if not request.tools:
         return None
     match choice:
+        # The tools stay on offer, so that the cached prefix stays the same.
         case "none":
             return {"type": "none"}
         case None | "auto":
@@ -240,6 +242,7 @@ class _Blocks(BlockWriter):
 
     def result(self, message: Message, id: str, content: list[Block]) -> Block:
         block: Block = {"type": "tool_result", "tool_use_id": id}
+        # The shorthand; a result may also hold pictures and documents.
         if len(content) == 1 and content[0]["type"] == "text":
             block["content"] = content[0]["text"]
         elif content:
@@ -254,6 +257,7 @@ class _Blocks(BlockWriter):
             kind = block.get("type")
             if kind == "tool_use":
                 yield {**block, "id": ids.get(block["id"], block["id"])}
+            # "text content blocks must be non-empty" (HTTP 400), though answers have such blocks (recorded).
             elif kind != "text" or str(block.get("text") or "").strip():
                 yield dict(block)
 
@@ -290,6 +294,7 @@ def _file(file: File) -> Block:
         return {"type": kind, "source": {"type": "file", "file_id": file.id}}
     if file.url is not None:
         source: Block = {"type": "url", "url": file.url}
+    # Base64 is for PDFs alone; text has a source of its own.
     elif file.media_type.startswith("text/"):
         return _text_document((file.data or b"").decode(errors="replace"), file.name)
     else:
@@ -299,6 +304,7 @@ def _file(file: File) -> Block:
 
 def _mark_cached(body: Block, ttl: str | None) -> None:
     """Put ``cache_control`` on the last block of each prefix that shall be cached."""
+    # One mark on the last block caches all before it; at most four are taken.
     mark = {"type": "ephemeral", "ttl": ttl} if ttl else {"type": "ephemeral"}
     stable = body.get("system") or body.get("tools")
     for blocks in cached_prefixes(stable, body["messages"]):

@@ -42,6 +42,7 @@ def read_message(body: Any, headers: Mapping[str, str]) -> Completion:
     return Completion(
         text=text,
         reasoning="".join(_texts(blocks, "thinking")),
+        # A classifier's refusal may come in the middle: the text is then what was cut off.
         refusal=_refusal(body, text) if raw_stop == "refusal" else None,
         tool_calls=calls,
         stop_reason=stop_reason(raw_stop, called=bool(calls)),
@@ -50,6 +51,8 @@ def read_message(body: Any, headers: Mapping[str, str]) -> Completion:
         model=str(body.get("model") or ""),
         request_id=request_id(headers),
         citations=[c for b in blocks for c in _citations(b)] or None,
+        # All of them, also of kinds that we do not know: signatures, calls of server tools and the marks
+        # of fallbacks must go back where they stood, else the turn is refused.
         native=Native(DIALECT, [_echo(b) for b in blocks]) if blocks else None,
         raw=body,
     )
@@ -197,6 +200,7 @@ class AnthropicStream(EventFolding):
             case "message_stop":
                 self._ended = True
                 self._end(deltas)
+            # "ping" and whatever is new fall through: Anthropic's docs ask clients to pass unknown events over.
             case kind if kind == "error" or is_error(event):
                 raise stream_error(event, self.endpoint)
 
@@ -224,6 +228,7 @@ class AnthropicStream(EventFolding):
             return slot
         if latest >= 0 and self._blocks[latest].get("type") == kind:
             return latest
+        # Some copies of the API leave the starts of blocks out.
         self._blocks.append({"type": kind})
         self._slots[_index(event, latest + 1)] = latest + 1
         return latest + 1
@@ -240,6 +245,7 @@ class AnthropicStream(EventFolding):
             self._input(self._slot(event, "tool_use"), delta.get("partial_json"), deltas)
         elif kind == "signature_delta":
             block = self._blocks[self._slot(event, "thinking")]
+            # Whole, at the end of the block, at Anthropic; added up in case a gateway cuts it.
             block["signature"] = (block.get("signature") or "") + str(delta.get("signature") or "")
         elif kind == "citations_delta" and "citation" in delta:
             block = self._blocks[self._slot(event, "text")]
@@ -294,6 +300,7 @@ class AnthropicStream(EventFolding):
 
     def _amend(self, event: JSON) -> None:
         for key, value in section(event, "delta").items():
+            # A null in message_delta states nothing: the start may have had the value.
             if value is not None or key not in self._message:
                 self._message[key] = value
         usage = event.get("usage")
@@ -317,6 +324,7 @@ class AnthropicStream(EventFolding):
         return answered(self._so_far(), self.endpoint.provider)
 
     def _terminated(self) -> bool:
+        # A gateway's [DONE] is an end too, where the reason came before it.
         return self._ended or (self._done and bool(self._message.get("stop_reason")))
 
 

@@ -107,6 +107,7 @@ def thinking(request: Request, rules: Claude) -> Thinking:
     """Raises UnsupportedError where the model cannot think so, or not that little or much."""
     limit = request.max_tokens if request.max_tokens is not None else DEFAULT_MAX_TOKENS
     asked = request.reasoning
+    # Where thinking cannot be turned off it counts as on, whose rules are stricter.
     if asked is None:
         return Thinking(limit, on=rules.must_think)
     # 0 tokens of thinking is no thinking.
@@ -144,6 +145,7 @@ def _with_budget(request: Request, rules: Claude, budget: int) -> Thinking:
     if not rules.budget:
         hint = f"an effort ({', '.join(rules.efforts)}) instead" if rules.efforts else "none"
         raise UnsupportedError(f"{request.model} takes no budget of thinking tokens; give {hint}")
+    # The caller's budget is for thinking alone: the tokens for the answer comes on top.
     limit = request.max_tokens if request.max_tokens is not None else budget + DEFAULT_MAX_TOKENS
     if budget < MIN_BUDGET or budget >= limit:
         raise UnsupportedError(
@@ -170,6 +172,7 @@ def _budget(request: Request, rules: Claude, asked: str, limit: int) -> int:
         raise UnsupportedError(f"{request.model} cannot think; leave reasoning out")
     if asked not in _BUDGETS:
         raise unknown_effort(request, _BUDGETS)
+    # A budget counts within max_tokens: a quarter is left for the answer.
     budget = min(_BUDGETS[asked], limit * 3 // 4)
     if budget < MIN_BUDGET:
         raise UnsupportedError(

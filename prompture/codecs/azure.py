@@ -56,6 +56,7 @@ class AzureResponses(OpenAIResponses):
 
 def azure_headers(endpoint: Endpoint) -> dict[str, str]:
     """An Entra token wins over a key."""
+    # A resource may have its keys turned off; then only tokens are taken.
     if token := endpoint.options.get("ad_token"):
         return {"authorization": f"Bearer {token}", **endpoint.headers}
     return {"api-key": endpoint.api_key, **endpoint.headers}
@@ -74,11 +75,13 @@ def azure_url(endpoint: Endpoint, path: str, *, deployment: str | None) -> str:
         return f"{join_url(base, path)}?api-version={version or CLASSIC_VERSION}"
     if base.endswith(("/openai/v1", path)) or "/openai/v1/" in base:
         return join_url(base, path) + (f"?api-version={version}" if version else "")
+    # Azure AI Foundry's older inference API, with a version of its own.
     if base.endswith("/models"):
         return f"{join_url(base, path)}?api-version={version or '2024-05-01-preview'}"
     root = base.removesuffix("/openai") + "/openai"
     if not version:
         return f"{root}/v1{path}"
+    # Only Chat Completions stands under a deployment; Responses names it in the body.
     middle = f"/deployments/{quote(deployment, safe='')}" if deployment else ""
     return f"{root}{middle}{path}?api-version={version}"
 

@@ -44,6 +44,7 @@ class Endpoint:
 
     def _secrets(self) -> Secrets:
         found = [self.api_key, *keys_of_url(self.base_url)]
+        # A gateway's key stands under a name of its own; short values are versions and the like.
         for name, value in self.headers.items():
             if is_secret_name(name) or len(value) >= LEAST_SECRET:
                 found += words_of(value)
@@ -110,6 +111,7 @@ def key_headers(endpoint: Endpoint, header: str = "authorization") -> dict[str, 
     key = endpoint.api_key
     if not key:
         return dict(endpoint.headers)
+    # The caller's own header wins: a gateway may want another word than Bearer.
     return {header: f"Bearer {key}" if header == "authorization" else key, **endpoint.headers}
 
 
@@ -121,6 +123,7 @@ def join_url(base_url: str, path: str, *, root: str = "") -> str:
     (``.../v1`` + ``/v1/messages``, or a whole endpoint URL); a query stays at the end. ``root``
     goes between the two where the base is a bare host (``http://localhost:1234``).
     """
+    # Azure's api-version stands in a query, which must stay behind the path.
     base, mark, query = base_url.partition("?")
     base = base.rstrip("/")
     host_only = "/" not in base.partition("://")[2]

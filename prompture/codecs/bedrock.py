@@ -70,6 +70,7 @@ class BedrockConverse:
             # Whether to stream is part of the path: it is put on anew.
             base = base.removesuffix("/converse").removesuffix("/converse-stream")
         else:
+            # ARNs and versions hold ":" and "/", which must be escaped in the path.
             base += f"/model/{quote(request.model, safe='')}"
         url = base + ("/converse-stream" if stream else "/converse")
         return post_json(url, key_headers(endpoint), encode_body(request))
@@ -107,6 +108,7 @@ class BedrockConverse:
     def models_request(self, endpoint: Endpoint, page: str | None = None) -> HTTPRequest:
         """The list is on the control plane, a host of its own."""
         host = endpoint.base_url.partition("/model/")[0]
+        # Only the runtime's own host: a proxy's may be anything, and is left.
         base = host.replace("//bedrock-runtime.", "//bedrock.", 1)
         return HTTPRequest("GET", f"{base}/foundation-models", key_headers(endpoint))
 
@@ -125,6 +127,8 @@ def encode_body(request: Request) -> dict[str, Any]:
     """The body of a request; the model stands in the URL."""
     refuse(request, "bedrock's Converse", "seed", "logprobs", "json_mode", "parallel_tools")
     request = _without_stray_calls(request)
+    # Also in an inference profile ("us.anthropic.claude-..."); an application profile's ARN tells
+    # no family and is held to nothing.
     rules = claude(request.model) if "claude" in request.model else None
     plan = thinking(request, rules) if rules else None
     body: dict[str, Any] = {"messages": _turns(request)}
@@ -161,6 +165,7 @@ def _inference(request: Request, rules: Claude | None, plan: Thinking | None) ->
     config: dict[str, Any] = {}
     if request.max_tokens is not None:
         config["maxTokens"] = request.max_tokens
+    # A budget must be less than maxTokens, which Bedrock would else choose itself.
     elif plan is not None and plan.budgeted:
         config["maxTokens"] = plan.max_tokens
     for name, key in (("temperature", "temperature"), ("top_p", "topP")):
@@ -210,6 +215,7 @@ def _output(request: Request, rules: Claude | None, plan: Thinking | None) -> di
         raise UnsupportedError(f"{request.model} has no structured outputs; use a tool")
     schema = {
         "name": schema_name(request.schema_name),
+        # A text here, not an object (botocore's model of Converse).
         "schema": json.dumps(request.schema, ensure_ascii=False),
     }
     output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
@@ -287,6 +293,7 @@ class _Blocks(BlockWriter):
             if use := block.get("toolUse"):
                 id = use.get("toolUseId")
                 yield {**block, "toolUse": {**use, "toolUseId": ids.get(id, id)}}
+            # Sonnet 5 sends an empty text before a call (laravel/ai#785); it is refused when it comes back.
             elif block.get("text", "x").strip():
                 yield dict(block)
 
@@ -296,6 +303,7 @@ _BLOCKS = _Blocks()
 
 def _turns(request: Request) -> list[Block]:
     turns = _BLOCKS.turns(request.messages)
+    # "A conversation must start with a user message" (HTTP 400).
     if not turns or turns[0]["role"] != "user":
         raise ConfigurationError("bedrock: the first message must be a user's, with content")
     for turn in turns:

@@ -102,6 +102,7 @@ def read_usage(body: JSON) -> Usage:
     read = counts.part(usage, "cacheReadInputTokens", "cacheReadInputTokenCount")
     written = counts.part(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
     writes = _writes(usage, counts)
+    # 3 + 2074 + 0 + 288 = 2365 in a recording: the total has all four.
     rest = counts.rest(usage, "totalTokens", fresh + output + read + written)
     counts.unexplained(rest, "totalTokens")
     tier = section(body, "serviceTier").get("type")
@@ -152,6 +153,7 @@ _NO_MODEL = re.compile(r"model identifier is invalid", re.IGNORECASE)
 
 def read_failure(response: HTTPResponse, endpoint: Endpoint, name: str = "") -> ProviderError:
     """``name`` is the exception's, out of the header or of a stream's event."""
+    # "ValidationException:http://...": the name stands before the colon.
     name = name or response.headers.get("x-amzn-errortype", "").partition(":")[0]
     fault = fault_of_response(response)
     if name:
@@ -190,6 +192,7 @@ class ConverseStream(Folding):
 
     def _event(self, message: EventMessage, deltas: list[Delta]) -> None:
         kind = message.headers.get(":event-type", "")
+        # "exception" is one of the API's own, "error" one of the framing; both end the stream.
         if message.headers.get(":message-type") in ("exception", "error"):
             name = message.headers.get(":exception-type") or message.headers.get(":error-code")
             stated = message.headers.get(":error-message", "").encode()
@@ -210,6 +213,7 @@ class ConverseStream(Folding):
                 self._body.update({k: v for k, v in event.items() if k != "p"})
                 if known or usage:
                     self._body["usage"] = merged(known or {}, usage)
+                # ``metadata`` follows ``messageStop`` and has the usage; figures alone may follow it again.
                 self._calls.flush(deltas, final=True)
 
     def _start(self, index: int, start: JSON, deltas: list[Delta]) -> None:
@@ -281,6 +285,7 @@ class ConverseStream(Folding):
             block["citationsContent"] = {**started["citationsContent"], "content": content}
         elif "text" in joined:
             block["text"] = joined["text"]
+        # Encrypted: nothing to show, but it must go back.
         elif "redactedContent" in joined:
             block["reasoningContent"] = {"redactedContent": joined["redactedContent"]}
         elif "thought" in joined or "signature" in joined:

@@ -59,6 +59,7 @@ class BlockWriter(ABC):
         ids = wire_ids(given, limit=CALL_ID_CHARS, allowed=CALL_ID_LETTERS)
         turns: list[Block] = []
         for message, known in zip(given, ids, strict=True):
+            # System text has a field of its own in both; an empty turn is a 400.
             if message.role == "system" or not (blocks := self._blocks(message, known)):
                 continue
             role = "assistant" if message.role == "assistant" else "user"
@@ -83,6 +84,7 @@ class BlockWriter(ABC):
         if message.role == "user":
             return self._parts(message)
         native = message.native
+        # Whole, with its signatures: a call without the thought before it is refused while Claude thinks.
         if native is not None and native.dialect == self.dialect:
             return list(self.echoed(native.payload, ids))
         text = text_only(message)

@@ -139,6 +139,7 @@ def _tools(request: Request) -> Body:
             raise UnsupportedError(
                 f"{request.model} takes no tool_choice {choice!r}; command-r7b and newer ones do"
             )
+        # Upper case alone is taken, and "auto" is no word of it.
         body["tool_choice"] = choice.upper()
     # strict_tools holds for all tools, and refuses one without a required field.
     if all(tool.strict and tool.parameters.get("required") for tool in tools):
@@ -150,6 +151,7 @@ def _format(request: Request) -> Body:
     """The schema goes bare, under the type of JSON mode; it is always held to."""
     if request.schema is None and not request.json_mode:
         return {}
+    # Cohere's docs on structured outputs: not in RAG or tool use.
     if request.tools or request.extra.get("documents"):
         raise UnsupportedError("Cohere takes no JSON answer together with tools or documents")
     wanted: Body = {"type": "json_object"}
@@ -179,12 +181,14 @@ def _message(message: Message, model: str) -> Body:
 def _assistant(message: Message) -> Body:
     native = message.native
     if native is not None and native.dialect == DIALECT and isinstance(native.payload, Mapping):
+        # What else the answer holds, a request may not.
         kept = {key: native.payload[key] for key in _ECHOED if native.payload.get(key)}
         return {"role": "assistant", **kept}
     turn: Body = {"role": "assistant"}
     text = text_only(message)
     if message.calls:
         # Words beside calls are a plan here; content beside calls is what no model writes.
+        # Answers with calls have a plan and no content (recorded).
         if text:
             turn["tool_plan"] = text
         turn["tool_calls"] = [

@@ -86,6 +86,7 @@ def usage_of(body: JSON) -> Usage:
     ``input_tokens`` there, and stay in ``raw``."""
     raw = section(body, "usage")
     tokens, billed_units = section(raw, "tokens"), section(raw, "billed_units")
+    # Both are missing where the answer failed.
     stated = tokens or billed_units
     if not stated:
         return Usage(requests=1, raw=raw)
@@ -99,6 +100,7 @@ def usage_of(body: JSON) -> Usage:
     return Usage(
         input_tokens=entered,
         output_tokens=made,
+        # Counted with the prompt template, it passed what was billed (recorded: 2928 of 2406).
         cache_read_tokens=min(read, entered),
         reasoning_tokens=reasoning,
         requests=1,
@@ -134,6 +136,7 @@ def read_fault(response: HTTPResponse, endpoint: Endpoint) -> ProviderError:
     fault = fault_of_response(response)
     error = provider_error(response, endpoint, fault, kind=_kind(response.status, fault.message))
     error.request_id = error.request_id or string(fault.error, "id") or None
+    # Not implemented: it stays so, unlike other 5xx.
     if response.status == 501:
         error.retryable = False
     return error
@@ -146,6 +149,7 @@ def _kind(status: int, message: str) -> type[ProviderError] | None:
         return InvalidRequest if "max tokens must" in words else ContextWindowExceeded
     if status == 429 and _MONTHLY.search(message):
         return QuotaExhausted
+    # "invalid token": not the key, a word that is blocked.
     if status == 498:
         return ContentFiltered
     if status == 499:
@@ -194,6 +198,7 @@ class CohereStream(EventFolding):
     def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
         delta = section(event, "delta")
         # An error may be in the event or in its delta.
+        # message-end has ``delta.error`` beside the reason ERROR.
         for source in (event, delta):
             raise_error(source, self.endpoint)
         message = section(delta, "message")

@@ -73,12 +73,15 @@ def _gemini(http: HTTPRequest, request: Request) -> HTTPRequest:
     url = http.url.replace(":generateContent", ":countTokens")
     path = urlsplit(http.url).path.rpartition(":")[0]
     model = path[path.index("/models/") + 1 :] if "/models/" in path else request.model
+    # The plain form counts contents alone; this one counts system text and tools too, and wants the
+    # model's resource name.
     body = {"generateContentRequest": {"model": model, **json.loads(http.body)}}
     return replace(http, url=url, body=dump(body))
 
 
 def _vertex(http: HTTPRequest, request: Request) -> HTTPRequest:
     url = http.url.replace(":generateContent", ":countTokens")
+    # Vertex takes these fields and no others.
     kept = _kept(http, ("contents", "systemInstruction", "tools", "generationConfig"))
     return replace(kept, url=url)
 

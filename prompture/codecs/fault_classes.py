@@ -103,14 +103,17 @@ _CLASS_OF: Mapping[str, type[ProviderError]] = {
 }
 _BY_STATUS: Mapping[int, type[ProviderError]] = {
     401: errors.AuthenticationError,
+    # DeepSeek and OpenRouter: the balance is used up.
     402: errors.QuotaExhausted,
     403: errors.PermissionDenied,
     404: errors.ModelNotFound,
     408: errors.ServerError,
     499: errors.ServerError,
+    # Bedrock: the model failed (ModelErrorException).
     424: errors.ServerError,
     425: errors.ServerError,
     429: errors.RateLimitError,
+    # Groq: no capacity for the flex tier. Cohere's 498, a filter, is read in its own module.
     498: errors.RateLimitError,
     503: errors.Overloaded,
     529: errors.Overloaded,
@@ -122,6 +125,7 @@ def error_class(status: int, fault: Fault) -> type[ProviderError]:
     # A code is more exact than a status: gateways answer 400 or 500 to everything.
     for code in fault.codes:
         cls = _class_of(code, fault)
+        # Google's RESOURCE_EXHAUSTED is a minute's limit and a day's: the rest of the body decides.
         if cls is errors.RateLimitError and _is_quota(fault):
             return errors.QuotaExhausted
         if cls in _SPECIFIC or (cls and status < 400):
@@ -129,10 +133,13 @@ def error_class(status: int, fault: Fault) -> type[ProviderError]:
     # Few providers have a code for this; the message is all that they have in common.
     if status in (200, 400, 413, 422, 429, 500) and is_too_long(fault.message):
         return errors.ContextWindowExceeded
+    # Gemini answers 400, not 401, to a key that is not valid.
     if status == 400 and _KEY.search(fault.message):
         return errors.AuthenticationError
+    # Mistral: "Service tier capacity exceeded for this model"; the client did nothing too fast.
     if status == 429 and _CAPACITY.search(fault.message):
         return errors.Overloaded
+    # A missing file or response is no missing model: another model would not help.
     if status == 404 and _NAMED.search(fault.message):
         return errors.InvalidRequest
     if cls := _BY_STATUS.get(status):
@@ -172,6 +179,7 @@ _OF_MODELS = re.compile(
 def is_wrong_address(status: int, fault: Fault) -> bool:
     """Whether the server does not know the path, rather than what was asked for there: a page,
     no body, or words of routes and not of models."""
+    # It answers HTTP 200 to a path that it does not have.
     if status == 200 and fault.message.startswith("Unexpected endpoint"):
         return True  # LM Studio
     if 300 <= status < 400:
@@ -180,6 +188,7 @@ def is_wrong_address(status: int, fault: Fault) -> bool:
         return False
     if _ADDRESS.search(fault.message):
         return not _OF_MODELS.search(fault.message)
+    # A page or nothing at all: a provider's own 404 says what is missing.
     return not fault.is_stated
 
 
@@ -193,6 +202,7 @@ def _class_of(code: str, fault: Fault) -> type[ProviderError] | None:
     are; those name a ``type`` beside them."""
     if code.isdecimal() and fault.error.get("type"):
         return None
+    # Anthropic's codes of limits that an account has set for itself.
     if code.endswith("_spend_limit_reached"):
         return errors.QuotaExhausted
     return _CLASS_OF.get(code.lower())

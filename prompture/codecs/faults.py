@@ -63,6 +63,7 @@ def _fault_of(body: Any) -> Fault:
     if isinstance(inner, Mapping):
         inner = next((inner[k] for k in ("error", "errors", "detail") if inner.get(k)), inner)
     if isinstance(inner, list) and inner:
+        # Lists of validation errors (FastAPI, Mistral's 422): each names its place in ``loc``.
         if all(isinstance(each, Mapping) for each in inner) and (
             len(inner) > 1 or inner[0].get("loc")
         ):
@@ -127,19 +128,25 @@ def provider_error(
     """The error of a response, classified. ``fault`` is given where it came inside a stream,
     ``kind`` where the dialect knows the class better. No key of the endpoint is left in it."""
     found = fault or fault_of_response(response)
+    # An error in a good answer or in a stream: OpenRouter, Groq and vLLM put the status they would have
+    # answered with into the body.
     status = response.status
     if status < 400 and (stated := _stated_status(found)):
         status = stated
     cls = kind or error_class(status, found)
     # The status is that of a hasty client; only the header shows an empty allowance.
+    # ModelScope answers both with 429, and only for the daily one is waiting useless.
     if cls is errors.RateLimitError and _used_up(response.headers):
         cls = errors.QuotaExhausted
     keys = endpoint.secrets()
     message = excerpt(found.message, keys, MESSAGE_CHARS)
     if kind is None and is_wrong_address(status, found):
         cls, message = errors.InvalidRequest, _address(message, response, endpoint)
+    # OpenAI's and Anthropic's own word, which their SDKs obey too.
     hint = response.headers.get("x-should-retry")
+    # A timeout and a conflict pass, whatever the class of their body is (both SDKs try again).
     retryable = cls.retryable or status in (408, 409)
+    # Google and OpenRouter repeat the status as the code, which tells nothing more.
     code = next((c for c in found.codes if c != str(response.status)), None)
     id = request_id(response.headers)
     return cls(
@@ -196,6 +203,7 @@ def is_error(body: JSON) -> bool:
     (vLLM, Mistral), or is nothing but a message with a code."""
     if body.get("error") or body.get("object") == "error":
         return True
+    # An answer may have a message too: Cohere's and Ollama's is an object.
     if "choices" in body or not isinstance(body.get("message"), str):
         return False
     status, kind = body.get("status"), str(body.get("type") or "").lower()
@@ -220,11 +228,13 @@ def stream_error(body: Any, endpoint: Endpoint) -> ProviderError:
 def retry_after(headers: Mapping[str, str], error: JSON) -> float | None:
     """Seconds to wait: ``retry-after-ms``, ``retry-after`` (seconds or a date), Google's
     RetryInfo, then the ``x-ratelimit-reset-*`` headers of what has run out."""
+    # Azure sends both; the milliseconds are the finer.
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     if (after := headers.get("retry-after")) is not None:
         return _seconds_or_date(after, headers.get("date"))
+    # Gemini has no Retry-After as a rule, only this in its body.
     details = error.get("details")
     for detail in details if isinstance(details, list) else ():
         if isinstance(detail, Mapping) and "retryDelay" in detail:
@@ -232,6 +242,7 @@ def retry_after(headers: Mapping[str, str], error: JSON) -> float | None:
     waits = [
         duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
         for kind in ("requests", "tokens")
+        # Resets stand there in every answer: only that of what is used up is a wait.
         if headers.get(f"x-ratelimit-remaining-{kind}") == "0"
     ]
     return max((w for w in waits if w is not None), default=None)

@@ -50,6 +50,8 @@ class Folding(ABC):
     def feed(self, chunk: bytes) -> list[Delta]:
         if self._error is not None:
             raise self._error
+        # An odd beginning may yet be a page of which only the first bytes came: its head is kept for the
+        # error.
         if not self._began or self._is_odd:
             self._begin(chunk)
         # No stream: kept whole, and read in close as the answer, error or page that it is.
@@ -85,12 +87,15 @@ class Folding(ABC):
             raise
 
     def _ended_well(self) -> Completion:
+        # Servers that cannot stream answer in one piece, and proxies with a page: with HTTP 200 both.
         if self._unframed is not None:
             body = b"".join(self._unframed).lstrip(_BLANK)
             return self._read_whole(HTTPResponse(200, {}, body), self.endpoint)
         try:
             # Half an event at the end is a lost connection, and not the provider's fault.
             cut = not self._rest()
+            # A finish reason is enough where no last event comes: some copies of OpenAI leave [DONE] out. But
+            # half an event behind it may have been the usage.
             if not self._terminated() and (cut or not self._stopped()):
                 raise self._lost()
             return self._paired(self._finished())
@@ -100,6 +105,7 @@ class Folding(ABC):
     def partial(self) -> Completion:
         """What came so far; its stop reason is unknown until the provider states one."""
         found = self._paired(self._so_far())
+        # A caller that breaks off has no answer that ended well, whatever the default reason says.
         is_over = self._terminated() or (found.raw_stop is not None and self._stopped())
         return found if is_over else replace(found, stop_reason="unknown")
 
@@ -168,6 +174,7 @@ class Folding(ABC):
             partial = self.partial()
             has_content = partial.text or partial.reasoning or partial.refusal or partial.tool_calls
             # A lost stream always has a partial answer, be it empty: callers count on it.
+            # Usage alone counts too: it was billed.
             if has_content or partial.usage.reported or isinstance(error, ConnectionLost):
                 error.partial = partial
         return error
@@ -203,6 +210,7 @@ class EventFolding(Folding):
             if data.startswith("[DONE]"):
                 self._end(deltas)
                 self._done = True
+            # Groq names the event so, and sends no [DONE] after it (recorded).
             elif event.name == "error":
                 raise self._failure(data)
             else:
@@ -239,6 +247,7 @@ def _pieces(data: str) -> Iterator[str]:
         if data:
             yield data
         return
+    # Only where each line is whole by itself: JSON may be pretty-printed over the lines of one event.
     lines = [line for line in data.split("\n") if line.strip()]
     apart = all((line[0] == "{" and line.rstrip()[-1] == "}") or line[0] == "[" for line in lines)
     yield from lines if apart and len(lines) > 1 else [data]
@@ -250,6 +259,7 @@ _FIRST, _SECOND, _END = "\ud800", "\udc00", "\ue000"
 def paired(text: str) -> str:
     """The text with pairs of halves as the characters they are, and U+FFFD for lone ones."""
     try:
+        # The cheapest test for a lone half: encoding refuses exactly those.
         text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -274,6 +284,7 @@ class SurrogatePairs:
             piece: str = getattr(delta, name)
             if not piece or (piece.isascii() and not self._held):
                 continue
+            # By field and call: another's piece may come between the two halves.
             place = (name, delta.tool_index)
             whole = self._held.pop(place, "") + piece
             if _FIRST <= whole[-1] < _SECOND:

@@ -69,6 +69,7 @@ class Gemini:
             # The cache holds them already; the API refuses both.
             for key in _IN_CACHE:
                 body.pop(key, None)
+        # Without alt=sse the answer is one JSON array, whose last chunk closes it.
         verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
         url = f"{self._model_url(request.model, endpoint)}:{verb}"
         return post_json(url, self._headers(endpoint), body)
@@ -111,6 +112,7 @@ class Gemini:
         key = endpoint.api_key
         if not key:
             return dict(endpoint.headers)
+        # Vertex AI takes keys too, in express mode.
         bearer = (self._on_vertex(endpoint) and not _API_KEY.match(key)) or key.startswith("ya29.")
         if bearer:
             return {"authorization": f"Bearer {key}", **endpoint.headers}
@@ -138,6 +140,7 @@ class Gemini:
         if not vertex or "/publishers/" in base:
             return base
         project = endpoint.options.get("project")
+        # Express mode: a key and no project.
         if "/projects/" in base or (not project and _API_KEY.match(endpoint.api_key)):
             return f"{base}/publishers/google"
         if not project:
@@ -182,6 +185,7 @@ def _generation_config(request: Request, *, stream: bool) -> Body:
             )
         config["responseMimeType"] = "application/json"
     if request.schema is not None:
+        # JSON Schema as it is; responseSchema is a dialect of OpenAPI, and both at once are refused.
         config["responseJsonSchema"] = request.schema
     if request.reasoning is not None:
         thinking = thinking_config(request.model, request.reasoning)
@@ -202,6 +206,7 @@ def _tools(request: Request) -> Body:
     if not request.tools:
         # A configuration without functions is an error, even where its mode is NONE.
         return {}
+    # parametersJsonSchema excludes ``parameters``, which is OpenAPI's dialect.
     body: Body = {
         "tools": [
             {

@@ -39,6 +39,7 @@ def read_answer(body: JSON, ids: Sequence[str] | None = None) -> Completion:
     ``content_filter``, and its usage is kept, as it may be billed.
     """
     candidate = candidate_of(body)
+    # ``content`` or its parts are missing where a filter or the limit of tokens came first (recorded).
     content = section(candidate, "content")
     parts = objects(content.get("parts"))
     calls = calls_of(parts, body.get("responseId"), ids)
@@ -54,6 +55,7 @@ def read_answer(body: JSON, ids: Sequence[str] | None = None) -> Completion:
         request_id=_text(body.get("responseId")) or None,
         logprobs=candidate.get("logprobsResult"),
         citations={k: candidate[k] for k in _CITATIONS if candidate.get(k)} or None,
+        # Parts as they came: a signature must go back in the part that it came in.
         native=Native(DIALECT, {**content, "role": "model"}) if parts else None,
         raw=body,
     )
@@ -99,6 +101,7 @@ def call_id(call: JSON, response_id: Any, position: int) -> str:
 
 
 def _stop(body: JSON, candidate: JSON, *, called: bool) -> tuple[StopReason, str | None]:
+    # HTTP 200, and no candidates at all.
     blocked = section(body, "promptFeedback").get("blockReason")
     if blocked and not candidate:
         return "content_filter", str(blocked)
@@ -130,6 +133,7 @@ def usage_of(body: JSON) -> Usage:
     read = counts.part(raw, "cachedContentTokenCount")
     given = objects(raw.get("promptTokensDetails")) + objects(raw.get("toolUsePromptTokensDetails"))
     made = objects(raw.get("candidatesTokensDetails"))
+    # 29 + 10 + 202 = 241 in a recording: thoughts stand beside the candidates' tokens.
     thoughts = counts.part(raw, "thoughtsTokenCount")
     everything = prompt + tools + answered + thoughts
     rest = counts.rest(raw, "totalTokenCount", everything)

@@ -61,6 +61,7 @@ def contents(request: Request, root: str) -> list[Body]:
     for message in request.messages:
         if message.role == "system":
             continue
+        # Results of one turn's calls must stand together, in the number of the calls.
         if message.role != "tool":
             results = None
         if message.role == "assistant":
@@ -127,6 +128,7 @@ def _result(
         "name": name,
         "response": {"error" if message.is_error else "output": text_of(message)},
     }
+    # From Gemini 3 on a call has an id, and its result must name it; older ones have none.
     if wire_id:
         function["id"] = wire_id
     media = [p for p in message.parts if not isinstance(p, (Text, Document))]
@@ -140,6 +142,7 @@ def _result(
             raise UnsupportedError(
                 "the Gemini API reads only bytes in a tool result, no URLs or uploaded files"
             )
+        # Only Gemini 3 knows this field.
         function["parts"] = parts
     return {"functionResponse": function}
 
@@ -230,6 +233,7 @@ def thinking_config(model: str, reasoning: str | int) -> dict[str, Any] | None:
         )
     if known is not None and known < (3, 0):
         return _budget(model, reasoning)
+    # Level and budget together are a 400.
     if isinstance(reasoning, int):
         return {"thinkingBudget": reasoning, "includeThoughts": reasoning != 0}
     return _level(model, reasoning)
@@ -245,6 +249,7 @@ def _budget(model: str, reasoning: str | int) -> dict[str, Any]:
         tokens = 32768
     else:
         tokens = _BUDGETS.get(reasoning, 24576)
+    # 2.5 Pro's least (Google's table of budgets); Flash may be turned off.
     if pro and tokens < 128 and tokens != _DYNAMIC:
         raise UnsupportedError(
             f"{model} cannot think with less than 128 tokens, nor not at all: use reasoning=128"

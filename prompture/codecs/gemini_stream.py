@@ -78,6 +78,7 @@ class Frames:
             sign = mark.group()
             if sign == "\\" and self._quoted:
                 at += 1
+            # Between the objects there are no strings.
             elif sign == '"' and self._depth:
                 self._quoted = not self._quoted
             elif self._quoted:
@@ -131,6 +132,7 @@ class Fold:
         for key, value in candidate.items():
             if key == "logprobsResult" and isinstance(value, dict):
                 self._add_logprobs(value)
+            # The last chunk has the reason; grounding comes there or before it.
             elif value is not None and key != "content":
                 self._candidate[key] = value
         content = candidate.get("content")
@@ -149,6 +151,7 @@ class Fold:
             raise ProtocolError("arguments in pieces are not read: no streamFunctionCallArguments")
         text, thought = words_of(part)
         plain = part.keys() <= {"text", "thought"}
+        # The last chunk often has an empty text, beside the finish reason (recorded).
         if plain and not text:
             return
         last = self._parts[-1] if self._parts else {}
@@ -243,6 +246,7 @@ class GeminiStream(Folding):
     def _chunk(self, value: Any, deltas: list[Delta]) -> None:
         if not isinstance(value, dict):
             raise ProtocolError(f"expected an object in the stream, got {shape(value)}")
+        # What was counted until then is on the bill.
         if value.get("error"):
             self._fold.add({"usageMetadata": value.get("usageMetadata")})
         raise_error(value, self.endpoint)

@@ -35,6 +35,7 @@ def check_calls(messages: Sequence[Message]) -> None:
             open_[id] -= 1
             if not open_[id]:
                 del open_[id]
+        # System turns may stand between (OpenAI's developer messages); Anthropic's go elsewhere.
         elif open_ and message.role != "system":
             raise _unanswered(next(iter(open_)), f"before messages[{position}]")
         for call in message.calls:
@@ -100,6 +101,7 @@ def wire_ids(
         return [_NO_IDS] * len(messages)
     bad = re.compile(f"[^{allowed}]") if allowed else None
     given = {call.id for m in messages for call in m.calls}
+    # Ids that fit stay as they are, so that a cached prefix stays the same.
     kept = {id for id in given if _fits(id, limit, bad)}
     used: set[str] = set()
     current: dict[str, str] = {}
@@ -132,6 +134,7 @@ def _fresh(id: str, limit: int, bad: re.Pattern[str] | None, *, taken: set[str])
     if _fits(clean, limit, None) and clean not in taken:
         return clean
     for salt in range(len(taken) + 1):
+        # By the id's hash: the same history must give the same bytes, for the provider's cache.
         mark = hashlib.sha256(f"{salt}:{id}".encode("utf-8", "replace")).hexdigest()[:8]
         found = f"{clean[: limit - 9]}_{mark}" if clean else f"call_{mark}"
         if found not in taken:
@@ -148,6 +151,7 @@ LENGTH = 64
 def safe_names(request: Request) -> Mapping[str, str]:
     """Our name to the wire's, for the names that are not sent as they are. No two become one."""
     names = dict.fromkeys([tool.name for tool in request.tools])
+    # Also of calls whose tool is on offer no more: providers check the whole history.
     names.update(dict.fromkeys([call.name for m in request.messages for call in m.calls]))
     if not names:
         return {}

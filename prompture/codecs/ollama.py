@@ -96,6 +96,7 @@ class Ollama:
                 body["top_logprobs"] = request.logprobs
         if isinstance(request.cache, str):
             body["keep_alive"] = request.cache
+        # Always stated: the API streams by default.
         body["stream"] = stream
         extra = dict(request.extra)
         # Merged, not replaced: num_ctx must not be lost with the caller's own options.
@@ -172,6 +173,7 @@ def _context(request: Request, body: Body, endpoint: Endpoint) -> int:
         chars += len(json.dumps(message.get("tool_calls", "")))
     answer = request.max_tokens or (THINKING_TOKENS if body.get("think") else ANSWER_TOKENS)
     needed = -(-chars // CHARS_PER_TOKEN) + IMAGE_TOKENS * images + answer
+    # Steps: each other num_ctx makes the server load the model anew, which takes seconds to minutes.
     least = max(LEAST_CONTEXT, _least(endpoint))
     if needed <= least:
         return least
@@ -199,6 +201,7 @@ def _tool(tool: Tool) -> Body:
 def _messages(request: Request) -> list[Body]:
     names = {call.id: call.name for m in request.messages for call in m.calls}
     wire = [_message(m, names) for m in request.messages]
+    # The words count into the context, which is measured after them.
     if request.schema is not None:
         # The grammar is not shown to the model, and ollama.com does not even apply it.
         instruct(wire, schema_words(request.schema))
@@ -238,6 +241,7 @@ def _images(message: Message) -> Iterable[str]:
             raise UnsupportedError("ollama: takes no files; send the text or page images")
         if part.url is not None:
             raise UnsupportedError("ollama: fetches no image URLs; pass the image's bytes")
+        # Bare base64: a data URL is refused.
         yield base64_of(part.data)
 
 
@@ -249,6 +253,7 @@ def _root(endpoint: Endpoint) -> str:
         host, slash, path = url.partition("/")
         bare = host.rpartition("]")[2] if host.startswith("[") else host
         url = f"http://{host}{'' if ':' in bare else ':11434'}{slash}{path}"
+    # The longer endings first.
     for end in ("/api/chat", "/api", "/v1/chat/completions", "/v1"):
         url = url.removesuffix(end)
     return url.replace("://0.0.0.0", "://127.0.0.1")

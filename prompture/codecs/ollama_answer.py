@@ -136,6 +136,7 @@ def _completion(
         text=text,
         reasoning=reasoning,
         tool_calls=tuple(calls),
+        # Calls end with "stop" here too (recorded).
         stop_reason=stop_reason(raw_stop, called=bool(calls)),
         raw_stop=raw_stop,
         usage=usage_of(body),
@@ -207,6 +208,7 @@ class OllamaStream(Folding):
         # Lines behind the last one (a proxy's) mean nothing.
         if self._done:
             return
+        # The status was 200 by then: only the words of the line are left to class it by.
         if isinstance(line, Mapping) and line.get("error"):
             raise mend(stream_error(line, self.endpoint))
         message = _message(line)
@@ -223,6 +225,7 @@ class OllamaStream(Folding):
         if text := _words(message, "content"):
             self._text.append(text)
             deltas.append(Delta(text=text))
+        # Before the last line, as a rule, and never in pieces.
         for call in _calls(message, line, len(self._calls)):
             deltas.append(
                 Delta(

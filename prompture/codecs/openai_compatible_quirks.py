@@ -48,6 +48,7 @@ def groq_rule(request: Request, body: Body) -> None:
     tools: it goes apart there."""
     if request.reasoning is not None:
         body["reasoning_effort"] = _GROQ_EFFORTS.of(request.model).name(request)
+    # "raw", reasoning within the text, is a 400 together with JSON or tools (Groq's docs).
     if "qwen" in request.model and (body.get("tools") or body.get("response_format")):
         body.setdefault("reasoning_format", "parsed")
 
@@ -55,6 +56,7 @@ def groq_rule(request: Request, body: Body) -> None:
 _XAI_EFFORTS = Families(
     (r"3-mini", Efforts("low high", {"minimal": "low"})),
     (r"4\.5", Efforts("low medium high", {"minimal": "low"})),
+    # An effort is a 400 at the others (xAI's docs on reasoning).
     (r"code|non-reasoning", Efforts("")),
     otherwise=Efforts("none low medium high", {"minimal": "low"}),
 )
@@ -76,9 +78,11 @@ _KIMI_FIXED = re.compile(r"kimi-k(?:2\.[5-9]|[3-9])")
 def moonshot_rule(request: Request, body: Body) -> None:
     """The reasoning models fix their sampling; k3 takes an effort, k2.5 and k2.6 a switch."""
     name = request.model.rpartition("/")[2]
+    # Refused else: "not a valid moonshot flavored json schema" (HTTP 400).
     for tool in body.get("tools", ()):
         _walle(tool["function"])
     if _KIMI_FIXED.match(name):
+        # "invalid temperature: only 1 is allowed for this model" (HTTP 400).
         if request.temperature not in (None, 1):
             raise UnsupportedError(f"{name} takes a temperature of 1 only; leave it out")
         if request.top_p is not None:
@@ -87,6 +91,7 @@ def moonshot_rule(request: Request, body: Body) -> None:
     if thinking is None:
         return
     if name.startswith("kimi-k3"):
+        # It ignores values that it does not know, and thinks on: that must not pass for a no.
         if request.reasoning == "none":
             raise UnsupportedError(f"{name} always reasons; ask for low, high or max")
         body["reasoning_effort"] = _at_least("low", {"medium": "high", "xhigh": "max"}, request)
@@ -124,6 +129,7 @@ def zai_narrow(model: str, features: Features) -> Features:
 def zai_rule(request: Request, body: Body) -> None:
     """Temperature lies strictly between 0 and 1 (0 means no sampling at all); tool arguments
     come in pieces only when asked for; glm-5.3 cannot stop thinking."""
+    # Its docs: between 0 and 1, both left out; greedy decoding has a switch of its own.
     if request.temperature == 0:
         del body["temperature"]
         body["do_sample"] = False
@@ -132,6 +138,7 @@ def zai_rule(request: Request, body: Body) -> None:
         and body.get("tools")
         and re.search(r"glm-(?:4\.[6-9]|[5-9])", request.model)
     ):
+        # Without it the arguments come whole, at the end: no deltas for a long call.
         body["tool_stream"] = True
     effort = request.reasoning
     if "glm-5.3" in request.model and effort is not None:
@@ -158,10 +165,13 @@ def modelscope_rule(request: Request, body: Body) -> None:
 def openrouter_rule(request: Request, body: Body) -> None:
     """Providers that would ignore the schema or the tools are left out of the routing; the
     prompt is never trimmed behind the user's back."""
+    # OpenRouter's greatest effort has this name.
     if request.reasoning == "max":
         body["reasoning"] = {"effort": "xhigh"}
     if body.get("response_format") or body.get("tools"):
+        # Else it may route to one that takes no schema, and answers in prose.
         body["provider"] = {"require_parameters": True}
+    # Models of up to 8k tokens have "middle-out" on by default, which cuts the prompt's middle.
     body.setdefault("transforms", [])
 
 
@@ -171,12 +181,14 @@ _NINE = re.compile(r"[A-Za-z0-9]{9}")
 def mistral_rule(request: Request, body: Body) -> None:
     """Tool ids are nine letters and digits; tools are left out where none may be called; a
     user turn may not follow a tool turn."""
+    # With tools and "none" the models garble their answers (pydantic-ai's Mistral model).
     if body.get("tool_choice") == "none":
         body.pop("tools", None)
         body.pop("tool_choice", None)
         body.pop("parallel_tool_calls", None)
     mended: list[Body] = []
     for message in body["messages"]:
+        # "Unexpected role 'user' after role 'tool'" (HTTP 400), of some models.
         if mended and mended[-1]["role"] == "tool" and message["role"] == "user":
             mended.append({"role": "assistant", "content": "OK."})
         mended.append(_nine_letter_ids(message))
@@ -198,7 +210,7 @@ def _nine(id: str) -> str:
 
 
 def deepseek_rule(request: Request, body: Body) -> None:
-    """Efforts are low, high and max; the word JSON must stand in the prompt for JSON mode."""
+    """Efforts are low, high and max; others go to the one that DeepSeek itself takes them for."""
     effort = request.reasoning
     if effort not in (None, "none"):
         named = {"medium": "high", "xhigh": "high", "minimal": "low"}
@@ -210,5 +222,6 @@ def dashscope_rule(request: Request, body: Body) -> None:
     effort = body.pop("reasoning_effort", None)
     if effort is not None:
         body["enable_thinking"] = effort != "none"
+    # These think by default, and answer 400 to a call that thinks and does not stream.
     elif re.match(r"qwen(?:3-|-plus|-turbo|-flash)", request.model) and not body.get("stream"):
         body["enable_thinking"] = False

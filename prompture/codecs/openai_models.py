@@ -67,15 +67,18 @@ def openai_narrow(model: str, features: Features) -> Features:
 def reasons(model: str, effort: str | int | None) -> bool:
     """Whether the model reasons for this request, and so takes no sampling parameters.
 
-    o-series and gpt-5 always do; gpt-5.1 to 5.4 only when an effort is asked for; later ones
-    unless the effort is ``"none"``.
+    o-series and gpt-5 always do; gpt-5.1 to 5.4 only when an effort is asked for; later ones, and
+    the pro and codex models, unless the effort is ``"none"``.
     """
+    # A router's prefix and that of a fine-tuned model.
     name = model.rpartition("/")[2].removeprefix("ft:")
     effort = "none" if effort == 0 else effort
     if _CHAT.match(name):
         return False
-    if _OPTIONAL.match(name) and not re.search(r"-(?:pro|codex|chat)", name):
-        return effort not in (None, "none")
+    if _OPTIONAL.match(name):
+        if re.search(r"-(?:pro|codex)", name):  # unlike the plain ones, by default too
+            return effort != "none"
+        return effort not in (None, "none") and "-chat" not in name
     if _ALWAYS.match(name):
         return effort != "none" or not re.match(r"gpt-(?:5\.[5-9]|[6-9])", name)
     return False
@@ -89,6 +92,7 @@ def chat_rule(request: Request, body: dict[str, Any]) -> None:
             body["reasoning_effort"] = level
     if not reasons(request.model, request.reasoning):
         return
+    # 1 is the default, and the one value that they take.
     given = {
         "temperature": request.temperature not in (None, 1),
         "top_p": request.top_p not in (None, 1),
@@ -194,6 +198,7 @@ def efforts(model: str) -> tuple[str, ...] | None:
         known.append("xhigh")
     if version >= (6, 0):
         known.append("max")
+    # gpt-5 itself has "minimal" in the place of "none".
     if version == (5, 0):
         return tuple(known) if "codex" in name else ("minimal", *known)
     always = re.match(r"gpt-6-astra|gpt-6\.1-sol", name) or ("codex" in name and version < (5, 3))

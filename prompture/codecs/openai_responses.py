@@ -109,6 +109,7 @@ class OpenAIResponses:
         encrypted = self.encrypted
         if encrypted is None:
             encrypted = reasons(request.model, request.reasoning)
+        # Without it and without storing, the reasoning is lost between the calls of one turn.
         if encrypted and not body["store"]:
             include.append("reasoning.encrypted_content")
         if request.logprobs is not None:

@@ -31,6 +31,7 @@ def read_body(response: HTTPResponse, endpoint: Endpoint) -> Completion:
 
 def read_response(body: Any, response: HTTPResponse, endpoint: Endpoint) -> Completion:
     """Raises ProviderError for a failed response, ProtocolError where the body is none."""
+    # Before the common check: the error's code is one of this API's own.
     if isinstance(body, Mapping) and body.get("status") == "failed":
         raise failure(body, response, endpoint)
     raise_if_error(body, response, endpoint)
@@ -123,6 +124,7 @@ def _raw_stop(body: JSON) -> str | None:
     """The status; of an incomplete response, what is wrong with it."""
     status = body.get("status")
     reason = section(body, "incomplete_details").get("reason")
+    # "max_output_tokens" or "content_filter".
     found = reason if status == "incomplete" and reason else status
     return found if isinstance(found, str) else None
 
@@ -137,10 +139,12 @@ def read_usage(body: JSON) -> Usage:
     given = section(usage, "input_tokens_details")
     tokens = counts.total(usage, "input_tokens", "prompt_tokens")
     output = counts.total(usage, "output_tokens", "completion_tokens")
+    # Parts of the input; copies that state more would make the rest negative.
     read = min(part(given, "cached_tokens"), tokens)
     written = min(part(given, "cache_write_tokens"), tokens - read)
     reasoning = part(section(usage, "output_tokens_details"), "reasoning_tokens")
     rest = counts.rest(usage, "total_tokens", tokens + output)
+    # A total that exceeds its parts by the reasoning shows that the output leaves it out.
     if rest and rest == reasoning:
         output += rest
     else:

@@ -61,6 +61,7 @@ class ResponsesStream(EventFolding):
     def _event(self, event: dict[str, Any], deltas: list[Delta]) -> None:
         kind = str(event.get("type"))
         response = event.get("response")
+        # A failed response holds an ``error`` as well, and its usage: it goes the other way.
         if not isinstance(response, dict) and (kind == "error" or is_error(event)):
             raise stream_error(event, self.endpoint)
         if isinstance(response, dict):
@@ -140,6 +141,7 @@ class ResponsesStream(EventFolding):
         return self._items.setdefault(index, _Item())
 
     def _added(self, index: int, item: JSON) -> list[Delta]:
+        # Again with each state of the item: the last has most.
         slot = self._slot(index)
         slot.item = item
         if item.get("type") not in CALLS or slot.call is not None:
@@ -200,6 +202,7 @@ class ResponsesStream(EventFolding):
 
     def _so_far(self) -> Completion:
         found = completion(self._whole(), {})
+        # The status is "in_progress" until then, which is no reason.
         return found if self._ended else replace(found, raw_stop=None)
 
     def _finished(self) -> Completion:
@@ -250,7 +253,7 @@ def _so_far(slot: _Item) -> JSON:
         return {**slot.item, "type": kind, "summary": summary}
     if kind != "message":
         return slot.item
-    content = []
+    content: list[Any] = []
     if is_commentary(slot.item):
         texts = ["".join(pieces) for _, pieces in sorted(slot.thoughts.items())]
         content = [{"type": "output_text", "text": text} for text in texts]

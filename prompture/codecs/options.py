@@ -78,6 +78,7 @@ def sampling(request: Request, name: str, *, taken: bool, why: str) -> float | N
 @lru_cache(256)
 def schema_name(name: str) -> str:
     """A schema's name, with the characters that providers take in one."""
+    # OpenAI's pattern for names, which the copies repeat.
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "answer"
 
 
@@ -125,6 +126,7 @@ def full_parameters(parameters: JSON) -> dict[str, Any]:
     parameters without a ``type``; with them they mean the same.
     """
     root = dict(parameters)
+    # A type beside a reference or alternatives would narrow them.
     if "$ref" not in root and not any(key in root for key in ("anyOf", "oneOf", "allOf")):
         root["type"] = "object"
     node = _node(root)
@@ -148,6 +150,7 @@ def _node(schema: JSON) -> dict[str, Any]:
     kinds = kind if isinstance(kind, (list, tuple)) else (kind,)
     if "object" in kinds and not isinstance(found.get("properties"), Mapping):
         found["properties"] = {}
+    # OpenAI's "array schema missing items" (HTTP 400); Gemini asks for them too.
     if "array" in kinds and "items" not in found and "prefixItems" not in found:
         found["items"] = {}
     return found

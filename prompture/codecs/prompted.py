@@ -184,6 +184,7 @@ def _instructed(messages: list[Message], words: str) -> list[Message]:
 
 def _turns(messages: tuple[Message, ...], dialect: str) -> Iterator[Message]:
     names = {call.id: call.name for m in messages for call in m.calls}
+    # Results of one turn go as one turn; see ``_results``.
     for is_result, turns in groupby(messages, key=lambda m: m.role == "tool"):
         if is_result:
             yield _results(list(turns), names)
@@ -237,6 +238,7 @@ def read_calls(completion: Completion) -> Completion:
 def _with_calls(completion: Completion, text: str, scanner: CallScanner) -> Completion:
     if not scanner.calls:
         return replace(completion, text=text)
+    # A cut-off answer stays one: its last call may be half of what was meant.
     stopped = completion.stop_reason in ("stop", "stop_sequence")
     return replace(
         completion,

@@ -70,6 +70,7 @@ def read_object(text: str, position: int) -> list[ToolCall] | None:
 
 
 def _is_bare_call(row: Any) -> bool:
+    # Untagged JSON may be the answer itself: only a call's own keys make it one.
     if isinstance(row, Mapping) and row.keys() <= {"function", "id", "type"}:
         row = row.get("function")
     return (
@@ -255,6 +256,7 @@ class CallScanner:
         return out
 
     def _emit(self, words: str, out: list[str | ToolCall]) -> None:
+        # Blanks wait for what follows: beside a call they are dropped, between words they are text.
         whole = self._gap + words
         if not self._spoken and self.calls:
             whole = whole.lstrip()
@@ -287,6 +289,7 @@ class CallScanner:
         if not last:
             return _Wait(closing)
         calls = read_block(text[tag.end() :], len(self.calls))
+        # A call whose arguments broke off must not be run with what came.
         if calls and any(call.problem for call in calls):
             calls = None  # cut off in the middle
         return self._block(calls, len(text))

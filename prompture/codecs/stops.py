@@ -14,6 +14,7 @@ _RAW: Mapping[StopReason, str] = {
     "stop": "stop end_turn complete completed eos eos_token endoftext",
     "stop_sequence": "stop_sequence",
     "length": "length max_tokens max_output_tokens max_completion_tokens token_limit",
+    # "model_length" is Mistral's, the other Claude's, both with HTTP 200.
     "context_window": "model_context_window_exceeded model_length",
     "tool_calls": "tool_calls tool_use tool_call function_call",
     "content_filter": (
@@ -22,6 +23,8 @@ _RAW: Mapping[StopReason, str] = {
         " image_recitation model_armor escalation pup_limited_disabled"
     ),
     "refusal": "refusal",
+    # "compaction": Claude stopped to sum up (spec, BetaStopReason). "continuation": Gemini's cap for
+    # one request. "queued" and "in_progress": a response in the background. In all, more may come.
     "pause": "pause_turn compaction continuation steered queued in_progress",
     "cancelled": "cancelled canceled abort aborted",
     "error": (
@@ -42,8 +45,10 @@ def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False)
     # Nearly always the exact name; the slow reading is for the others.
     reason = _BY_RAW.get(raw) if type(raw) is str else None
     reason = reason or _read(raw)
+    # OpenAI ends a refusal with "stop": its spec has no word for one. A cut-off one stays cut off.
     if refused and reason in ("stop", "tool_calls"):
         return "refusal"
+    # Gemini, Ollama and many copies of OpenAI end with an ordinary stop where a call came (recorded).
     if called and reason == "stop":
         return "tool_calls"
     return reason

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 
 _BLOCK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
+# Templates of DeepSeek R1 and of Qwen's thinking models end with the opening tag: the answer then
+# begins within the block. Each step looks ahead, so that a second block's tag is never passed.
 _UNOPENED = re.compile(r"((?:(?!<think>).)*?)</think>\s*", re.DOTALL)
 _VALUE = re.compile(r"\s*(?:```|[\[{\"])")
 """How an answer begins that may only speak of the tag."""
@@ -43,6 +45,7 @@ class ThinkSplitter:
         if self._place == "start":
             self._open()
         thought = self._thought() if self._place == "thought" else ""
+        # The blank lines behind the block are its own, however they are cut.
         if self._place == "after":
             self._held = self._held.lstrip()
             self._place = "text" if self._held else "after"
@@ -60,6 +63,7 @@ class ThinkSplitter:
         start = self._held.lstrip()
         if start.startswith(_OPEN):
             self._place, self._held = "thought", start[len(_OPEN) :]
+        # Not even the beginning of the tag: from here on all is text, and nothing is looked at again.
         elif not _OPEN.startswith(start):
             self._place = "text"
 

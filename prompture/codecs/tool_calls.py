@@ -147,6 +147,7 @@ class CallAssembler:
     def so_far(self) -> tuple[ToolCall, ...]:
         """The calls that have a name."""
         named = [call for call in self._calls if call.name]
+        # In the order in which they went out; those that did not, behind them.
         named.sort(key=lambda call: self._emitted if call.index is None else call.index)
         return tuple(
             tool_call(id=self._id(call), name=call.name, arguments=call.text()) for call in named
@@ -211,6 +212,7 @@ class CallAssembler:
         if not (id or name or text.strip()):
             return None
         if not id and name and last is not None and last.name == name:
+            # No index, no id: where the arguments are whole, the same tool is called again.
             if place is None:
                 return self._open() if last.is_whole() else last
             # The name again, and the rest of the arguments, under an index that moved.

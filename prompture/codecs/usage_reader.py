@@ -94,6 +94,7 @@ class Counts:
     def dollars(self, source: JSON) -> Decimal | None:
         """US dollars that the provider states: OpenRouter's ``cost`` (plus the upstream's where
         the user's own key paid there), xAI's ticks, Perplexity's ``cost.total_cost``."""
+        # The two names first: most answers state no cost, and this is read for each.
         if "cost" not in source and "cost_in_usd_ticks" not in source:
             return None
         if (ticks := source.get("cost_in_usd_ticks")) is not None:
@@ -106,6 +107,7 @@ class Counts:
             cost = cost.get("total_cost")
         total = self._amount(cost)
         if total is not None and source.get("is_byok"):
+            # With a key of the user's own, ``cost`` is the router's fee alone (OpenRouter's docs on BYOK).
             details = source.get("cost_details")
             paid = details.get("upstream_inference_cost") if isinstance(details, Mapping) else None
             # Without it the router's own fee, often 0, is stated, and the price is not.
@@ -128,6 +130,7 @@ class Counts:
 
 def whole(value: Any, *, most: int = MOST) -> int | None:
     """A count, None where the value is none: a whole number from 0 on, or one in digits."""
+    # Google's JSON has 64-bit numbers as strings; Cohere's counts are all floats (recorded).
     if isinstance(value, str):
         text = value.strip()
         value = int(text.partition(".")[0]) if _DIGITS.fullmatch(text) else None
@@ -143,10 +146,12 @@ def amount(value: Any) -> Decimal | None:
     is no such amount: negative, not finite, a word, or more than any call costs."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         return None
+    # Before the pattern, which takes no sign.
     if isinstance(value, (int, float)) and value == 0:  # a negative zero too
         return ZERO
     if isinstance(value, int) and not 0 <= value <= DEAREST:
         return None
+    # By the shortest text of a float: Decimal(0.1) would state 55 digits that nobody charged.
     text = str(value).strip().removeprefix("$")
     if not _AMOUNT.fullmatch(text):
         return None
@@ -165,6 +170,7 @@ def merged(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
         before = both.get(name)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
             both[name] = merged(before, value)
+        # Gemini leaves fields out of later events (recorded), some copies of OpenAI end with zeros.
         elif not before or (value and whole(value) != 0):
             both[name] = before if value is None else value
     return both

@@ -14,6 +14,7 @@ from prompture.wire.loading import UnreadableJSON, load_json
 def section(source: JSON, key: str) -> JSON:
     """An inner object, empty where it is absent or null."""
     value = source.get(key)
+    # The exact type first: nearly all are dicts, and a check against Mapping costs more.
     return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
@@ -68,6 +69,7 @@ def read_arguments(raw: str) -> tuple[dict[str, Any] | None, str, str | None]:
     if not raw.strip():
         return {}, "", None
     try:
+        # Two unlike values under one key: which one the model meant is not known, so the call is not run.
         parsed = load_json(raw, unique=True)
         if isinstance(parsed, str) and parsed.lstrip().startswith("{"):
             raw, parsed = parsed, load_json(parsed, unique=True)
@@ -85,6 +87,7 @@ def arguments_text(call: ToolCall) -> str:
 
     Arguments that were not JSON are echoed as an empty object: providers refuse anything else.
     """
+    # Also where they could not be read: an echo that is no JSON is a 400 at every provider.
     if not call.arguments:
         return "{}"
     return call.raw_arguments or json.dumps(call.arguments, ensure_ascii=False)
@@ -94,6 +97,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     """The provider's id of the request, out of its response headers."""
     for name in _REQUEST_ID_HEADERS:
         if value := headers.get(name):
+            # It goes into errors and the ledger, and a server may send anything.
             return value[:ID_CHARS]
     return None
 

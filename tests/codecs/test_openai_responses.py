@@ -9,7 +9,7 @@ import pytest
 
 from prompture import errors
 from prompture.codecs.base import Endpoint
-from prompture.codecs.openai_models import efforts
+from prompture.codecs.openai_models import efforts, reasons
 from prompture.codecs.openai_responses import OpenAIResponses, needs_responses
 from prompture.errors import ConfigurationError, ProtocolError, UnsupportedError
 from prompture.types import (
@@ -407,6 +407,35 @@ def test_routing(options: dict[str, Any], needed: bool) -> None:
 def test_efforts(model: str, expected: str) -> None:
     assert efforts(model) == tuple(expected.split())
     assert efforts("llama") is None
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("gpt-5", "always"),
+        ("gpt-5.1", "asked"),
+        ("gpt-5.4-mini", "asked"),
+        ("gpt-5.1-codex-max", "unless"),
+        ("openai/gpt-5.2-pro", "unless"),
+        ("gpt-5.3-codex", "unless"),
+        ("gpt-5.5", "unless"),
+        ("gpt-5-chat-latest", "never"),
+        ("gpt-5.3-chat-latest", "never"),
+        ("gpt-4.1", "never"),
+    ],
+)
+def test_who_reasons(model: str, expected: str) -> None:
+    found = tuple(reasons(model, effort) for effort in (None, "none", "high"))
+    known = {
+        "always": (True, True, True),
+        "asked": (False, False, True),
+        "unless": (True, False, True),
+        "never": (False, False, False),
+    }
+    assert found == known[expected]
+    # A history goes on with what the model thought, where it is asked for.
+    body = encode(Request(model=model, messages=[user("hi")]))
+    assert ("include" in body) is found[0]
 
 
 def events(*given: dict[str, Any]) -> bytes:
