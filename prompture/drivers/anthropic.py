@@ -28,7 +28,12 @@ ROW = Provider(
     docs="https://platform.claude.com/docs/en/api/messages",
     catalog="anthropic",
     features=Features(
-        json_mode=False, vision=True, files=True, schema_dialect="anthropic", one_call=True
+        # The Messages API has no JSON mode.
+        json_mode=False,
+        vision=True,
+        files=True,
+        schema_dialect="anthropic",
+        one_call=True,
     ),
     narrow=narrow,
     max_tokens_required=True,

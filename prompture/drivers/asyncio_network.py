@@ -144,6 +144,7 @@ async def _first(addresses: list[str], port: int) -> Pair:
     try:
         while True:
             if address := next(left, None):
+                # The one before goes on meanwhile: a slow address may still win.
                 tries.add(asyncio.create_task(asyncio.open_connection(address, port)))
             elif not tries:
                 raise failures[0]

@@ -30,6 +30,7 @@ ROW = Provider(
     default_model="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     docs="https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html",
     catalog="amazon-bedrock",
+    # Converse has schemas and tools, and no JSON mode.
     features=Features(json_mode=False, vision=True, files=True, schema_dialect="anthropic"),
     narrow=narrow,
     options={

@@ -74,6 +74,7 @@ def _class(
     made = type(
         name, (CostMixin, base), {"provider": provider, "found_by": found_by, "__doc__": doc}
     )
+    # Where pickle looks for it: built-in ones are found there by name.
     made.__module__ = "prompture.drivers"
     return made
 

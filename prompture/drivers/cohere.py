@@ -24,6 +24,7 @@ ROW = Provider(
     default_model="command-a-03-2025",
     docs="https://docs.cohere.com/reference/chat",
     catalog="cohere",
+    # ``response_format`` is refused beside tools.
     features=Features(vision=True, schema_with_tools=False, schema_dialect="cohere"),
     narrow=narrow,
     billed=billed,

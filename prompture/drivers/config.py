@@ -151,6 +151,7 @@ def _read(path: Path) -> Any:
             return _yaml(text)
         if path.suffix == ".json":
             return load_json(text, number=Decimal)
+        # Prices are money: no float on the way.
         return tomllib.loads(text, parse_float=Decimal)
     except ValueError as exc:
         raise ConfigurationError(f"{path.name}: {exc}") from exc

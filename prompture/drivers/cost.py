@@ -147,6 +147,7 @@ def _in_us(rates: Rates) -> Rates:
     if found is None:
         modes = {n: times(r, _US_FACTOR, rule=_US_RULE) for n, r in rates.modes.items()}
         found = replace(times(rates, _US_FACTOR, rule=_US_RULE), modes=modes)
+        # Kept with the rates, as their plans are: they are scaled once.
         rates.plans["us"] = found
     return found
 

@@ -376,6 +376,7 @@ def tool_of(tool: Any) -> Tool:
     for key in (*tool, *function):
         if key not in _TOOL:
             raise ConfigurationError(f"the tool {name!r}: {given.unknown('key', key, _TOOL)}")
+    # OpenAI's name for it, Anthropic's and MCP's.
     shapes = (function.get(k) for k in ("parameters", "input_schema", "inputSchema"))
     parameters = given.table(next(filter(None, shapes), None), f"the parameters of {name!r}")
     return Tool(

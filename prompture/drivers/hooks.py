@@ -40,6 +40,7 @@ def plugin_hooks() -> tuple[Hooks, ...]:
     Raises ConfigurationError for one that cannot be loaded: it may be there to keep something
     from being sent, so that going on without it is not ours to choose.
     """
+    # By name: the order must not hang on that of the installation.
     return tuple(
         loaded(point, Hooks) for point in sorted(entry_points(group=GROUP), key=lambda p: p.name)
     )

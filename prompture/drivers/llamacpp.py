@@ -214,6 +214,7 @@ ROW = Provider(
     key_required=False,
     default_model="",
     local=True,
+    # A schema is a grammar to it, and so are tools: it refuses both in one request.
     features=Features(vision=True, schema_with_tools=False, schema_dialect="llamacpp"),
     engine=LlamaCpp,
     in_process=is_file,

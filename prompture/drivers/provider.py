@@ -176,6 +176,7 @@ class Provider:
         settings = {}
         for name, default in self.options.items():
             value = given.get(name)
+            # ``num_ctx=8192`` is what one writes; True is a mistake.
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
             if value is not None and not isinstance(value, str):

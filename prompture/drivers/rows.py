@@ -67,6 +67,7 @@ GROQ = Provider(
     default_model="openai/gpt-oss-20b",
     catalog="groq",
     json_word=True,
+    # Structured outputs take no tools.
     features=Features(vision=True, schema_with_tools=False, schema_dialect="groq", one_call=True),
     narrow=groq_narrow,
     docs="https://console.groq.com/docs/api-reference",
@@ -116,6 +117,7 @@ ZAI = Provider(
     title="Z.ai (GLM)",
     codec=OpenAIChat(
         root="/api/paas/v4",
+        # A call cannot be forced; only one stop word is taken.
         tool_choice="auto",
         parallel_param=False,
         reasoning="thinking",
@@ -217,6 +219,7 @@ DEEPSEEK = Provider(
     default_model="deepseek-v4-flash",
     catalog="deepseek",
     json_word=True,
+    # JSON mode is all there is: no schemas, and no call can be forced.
     features=Features(json_schema=False, forced_tool=False, schema_dialect="deepseek"),
     docs="https://api-docs.deepseek.com/api/create-chat-completion",
 )
@@ -312,6 +315,7 @@ MINIMAX = Provider(
         tokens_param="max_completion_tokens",
         tool_choice="auto",
         reasoning="",
+        # A thinking model that calls tools needs its thoughts back, whole.
         echo=("reasoning_details",),
     ),
     base_url="https://api.minimax.io/v1",
@@ -355,6 +359,7 @@ LMSTUDIO = Provider(
     name="lmstudio",
     title="LM Studio",
     codec=OpenAIChat(
+        # It takes strings only, and refuses ``json_object``.
         tool_choice="required",
         json_object=False,
         image_urls=False,

@@ -119,7 +119,7 @@ class StreamTry(Settling):
     def __exit__(self, kind: Kind, exc: BaseException | None, traceback: Trace) -> bool:
         try:
             super().__exit__(kind, exc, traceback)
-        finally:
+        finally:  # whatever settling raises: an open stream keeps its connection
             if self.response and self.response.chunks:
                 cast(Any, self.response.chunks).close()
         return self.delay is not None
@@ -140,10 +140,12 @@ class StreamTry(Settling):
             raise
 
     def _settlement(self, exc: BaseException) -> tuple[Callable[[Any], None], Any]:
+        # Without a response the exchange has failed, and has tried again by itself.
         if not isinstance(exc, PromptureError) or self.response is None:
             return super()._settlement(exc)
         if exc.partial is None:
             exc.partial = self._decoder.partial()
+        # What a caller has read cannot be taken back.
         if not self.emitted:
             self.delay = self._call.delay(exc)
         return (self._call.failed if self.delay is None else self._call.note_try), exc

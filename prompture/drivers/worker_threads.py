@@ -21,6 +21,7 @@ async def finish_in_thread(work: Callable[..., T], *args: Any) -> T:
     """``work(*args)`` in a thread, with this context. Where the task is cancelled meanwhile the
     work goes on to its end: money that was spent is noted all the same."""
     context = copy_context()
+    # Budgets tell their callers apart by thread and task, which are others in there.
     context.run(asking.set, who())
     done = partial(context.run, work, *args)
     try:

@@ -40,6 +40,7 @@ def sign(
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     headers = {**request.headers, "host": urlsplit(request.url).netloc, "x-amz-date": stamp}
+    # Before the names are listed: it has to be signed as well.
     if credentials.session_token:
         headers["x-amz-security-token"] = credentials.session_token
     names = ";".join(sorted(headers))

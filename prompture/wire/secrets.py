@@ -102,6 +102,7 @@ def scrub_value(value: Any, keys: Iterable[str]) -> Any:
 def _forms(key: str) -> Iterator[str]:
     """A key as it stands, and as it may be written elsewhere."""
     yield key
+    # Other spellings of so short a key would be found in any text.
     if len(key) < 4:
         return
     yield quote(key, safe="")
@@ -114,6 +115,7 @@ def _forms(key: str) -> Iterator[str]:
     yield escape(key)
     raw = key.encode("utf-8", "replace")
     yield raw.hex()
+    # Base64 reads three bytes at a time, so that a key begins in one of three places.
     for before in range(3):
         whole = base64.b64encode(b"\0" * before + raw).decode()
         # The first and the last characters also hold bits of what stands beside the key.
