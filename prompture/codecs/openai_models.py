@@ -68,7 +68,7 @@ def reasons(model: str, effort: str | int | None) -> bool:
     """Whether the model reasons for this request, and so takes no sampling parameters.
 
     o-series and gpt-5 always do; gpt-5.1 to 5.4 only when an effort is asked for; later ones, and
-    the pro and codex models, unless the effort is ``"none"``.
+    the pro, codex and chat models, unless the effort is ``"none"``.
     """
     # A router's prefix and that of a fine-tuned model.
     name = model.rpartition("/")[2].removeprefix("ft:")
@@ -76,9 +76,10 @@ def reasons(model: str, effort: str | int | None) -> bool:
     if _CHAT.match(name):
         return False
     if _OPTIONAL.match(name):
-        if re.search(r"-(?:pro|codex)", name):  # unlike the plain ones, by default too
-            return effort != "none"
-        return effort not in (None, "none") and "-chat" not in name
+        # The others' default is "none", that of these "medium" (recorded at Azure of
+        # gpt-5.1-codex-mini and gpt-5.2-chat, which were asked for no effort).
+        by_default = re.search(r"-(?:pro|codex|chat)", name)
+        return effort != "none" if by_default else effort not in (None, "none")
     if _ALWAYS.match(name):
         return effort != "none" or not re.match(r"gpt-(?:5\.[5-9]|[6-9])", name)
     return False

@@ -669,6 +669,14 @@ def test_stream_keeps_what_is_echoed() -> None:
     ]
 
 
+def test_a_second_choice_is_not_read() -> None:
+    """``extra={"n": 2}``: the answer is the choice that began, be its events like the other's."""
+    other = [{"choices": [{"index": 0, "delta": {"content": t}}]} for t in "xyz"]
+    ours = [{"choices": [{"index": 1, "delta": {"content": t}}]} for t in "abc"]
+    mixed = [each for pair in zip(ours, other, strict=True) for each in pair]
+    assert stream(*mixed, delta("stop"))[1].text == "abc"
+
+
 def test_stream_usage_wherever_it_stands() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2}
     places = [

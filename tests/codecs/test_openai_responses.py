@@ -420,7 +420,7 @@ def test_efforts(model: str, expected: str) -> None:
         ("gpt-5.3-codex", "unless"),
         ("gpt-5.5", "unless"),
         ("gpt-5-chat-latest", "never"),
-        ("gpt-5.3-chat-latest", "never"),
+        ("gpt-5.3-chat-latest", "unless"),
         ("gpt-4.1", "never"),
     ],
 )
