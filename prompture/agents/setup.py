@@ -145,8 +145,10 @@ class Setup(Generic[B, T]):
     """An agent ready for one driver.
 
     ``name`` is ``"provider/model"``. ``template`` is the request without the conversation; its
-    messages are the instructions. ``rewrites`` are those of the tools' schemas, by name. ``calls_in_text``: the model has no native tools, so that calls are asked for and read in the
-    prompted format. ``looser`` makes the setup with a less strict way to ask for the output.
+    messages are the instructions. ``rewrites`` are those of the tools' schemas, by name, that are
+    to be undone in the arguments. ``calls_in_text``: the model has no native tools, so that calls
+    are asked for and read in the prompted format. ``looser`` makes the setup with a less strict
+    way to ask for the output.
     """
 
     driver: B
@@ -207,7 +209,7 @@ def set_up(
         template=request,
         output=output,
         calls_in_text=bool(tools) and not features.tool_use,
-        rewrites=rewrites,
+        rewrites={name: each for name, each in rewrites.items() if not each.identity},
         looser=looser if output is not None and output.others else None,
     )
 

@@ -157,7 +157,7 @@ def prepare(
 ) -> PendingToolCall:
     """Check a call. Unknown names and invalid arguments are settled at once.
 
-    ``rewrites`` are those of the tools' schemas, which are undone in the arguments. ``approve`` and
+    ``rewrites`` are those of the tools' schemas that are undone in the arguments. ``approve`` and
     ``timeout`` are the agent's, for a tool that has none of its own.
     """
     pending = PendingToolCall(call=call, context=context)
@@ -169,7 +169,9 @@ def prepare(
     if call.arguments is None:
         return _invalid(pending, f"- {call.problem or 'not a JSON object'}")
     try:
-        values = tool.signature.source.validate(rewrites[tool.name].restore(call.arguments))
+        rewritten = rewrites.get(tool.name)
+        own = call.arguments if rewritten is None else rewritten.restore(call.arguments)
+        values = tool.signature.source.validate(own)
     except InvalidValue as exc:
         return _invalid(pending, "\n".join(f"- {problem}" for problem in exc.problems))
     except Exception as exc:  # a user's validator may raise anything
