@@ -10,6 +10,8 @@ import os
 import weakref
 from threading import Lock
 
+from prompture.compat import free_lock
+
 # Weak, so that being listed here keeps nothing alive.
 _kept: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
@@ -39,11 +41,8 @@ def count() -> int:
 def _renew() -> None:
     global _count
     _count += 1
-    # Locks first: what is renewed below may take them. Only this thread is left, so a lock that
-    # is held is held by a thread that is gone.
-    for lock in list(_locks):
-        if lock.locked():
-            lock.release()
+    for lock in list(_locks):  # first, for what is renewed below may take them
+        free_lock(lock)
     # A list: what is made anew may enter itself again.
     for thing, method in list(_kept.items()):
         getattr(thing, method)()

@@ -215,6 +215,27 @@ def test_a_config_file_that_another_thread_was_reading_is_read_by_the_child() ->
     assert free is True
 
 
+def test_a_lock_that_threads_wait_for_is_free_in_the_child() -> None:
+    """A thread may have got it and not yet returned with it: then ``locked()`` is False."""
+    lock, ended = forks.fork_lock(), threading.Event()
+
+    def contend() -> None:
+        while not ended.is_set():
+            with lock:
+                len(os.environ)
+
+    threads = [threading.Thread(target=contend) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        free = [in_child(lambda: lock.acquire(timeout=1)) for _ in range(20)]
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert free == [True] * 20
+
+
 def test_a_pools_queue_that_another_thread_held_is_free_in_the_child(url: str) -> None:
     with OpenAICompatible("m", base_url=url) as driver:
         _port_by(driver)
