@@ -6,7 +6,7 @@ Pointers are those of RFC 6901; nothing else writes, reads or follows them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
@@ -20,6 +20,7 @@ Segment: TypeAlias = str | int
 
 DEPTH_LIMIT = 200
 """Objects and lists within each other in any JSON that is read, as in pydantic-core's parser."""
+TOO_DEEP = f"it is nested more than {DEPTH_LIMIT} deep"
 UNLIKE = "it gives a key twice, with unlike values"
 NAN_BECAME_NULL = "NaN became null"
 _NOTHING: Any = object()
@@ -120,3 +121,21 @@ def referenced(root: Any, reference: str, default: Any = None) -> Any:
     if not reference.startswith("#/"):
         return default
     return value_at(root, segments_of(unquote(reference)), default)
+
+
+def is_too_deep(value: object) -> bool:
+    """Whether the value is nested too deeply for those who walk it."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > DEPTH_LIMIT:
+            return True
+        level = [inner for each in level for inner in _containers_in(each)]
+    return False
+
+
+def _containers_in(value: Any) -> Iterator[Any]:
+    """The objects and lists that are directly in one."""
+    held = value.values() if isinstance(value, dict) else value
+    return (each for each in held if isinstance(each, (dict, list)))

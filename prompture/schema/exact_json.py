@@ -20,7 +20,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from prompture.copying import PicklableError
-from prompture.json_values import NAN_BECAME_NULL, UNLIKE, Segment, pointer, unlike_key
+from prompture.json_values import (
+    DEPTH_LIMIT,
+    NAN_BECAME_NULL,
+    TOO_DEEP,
+    UNLIKE,
+    Segment,
+    is_too_deep,
+    pointer,
+    unlike_key,
+)
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.types import JSONValue
 
@@ -58,7 +67,17 @@ def unlike_refused(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
 
 def read_exactly(text: str | bytes) -> JSONValue:
     """``json.loads`` with the numbers of ``exact_float``. Raises ValueError, RecursionError."""
-    return json.loads(text, parse_float=exact_float)
+    plain = text if isinstance(text, str) else text.decode(json.detect_encoding(text))
+    value: JSONValue = json.loads(plain, parse_float=exact_float)
+    refuse_deep(value, plain)
+    return value
+
+
+def refuse_deep(value: object, text: str) -> None:
+    """Raise Doubtful where the value of the text is nested too deeply for those who walk it."""
+    # Counting is cheap and never too low; only then is the value walked.
+    if text.count("[") + text.count("{") > DEPTH_LIMIT and is_too_deep(value):
+        raise Doubtful(TOO_DEEP)
 
 
 class ExactDecoder:
@@ -88,6 +107,7 @@ class ExactDecoder:
         found: tuple[JSONValue, int] = self._taken(self._decoder.raw_decode, text, start)
         if "\\" in text and _MISREAD.search(text, start, found[1]):
             raise Doubtful(_MEANT)
+        refuse_deep(found[0], text[start : found[1]])
         return found
 
     def _taken(self, read: JSONValue, *given: JSONValue) -> JSONValue:
@@ -95,6 +115,8 @@ class ExactDecoder:
         found = read(*given)
         if len(given) == 1 and "\\" in given[0] and _MISREAD.search(given[0]):
             raise Doubtful(_MEANT)
+        if len(given) == 1:
+            refuse_deep(found, given[0])
         return found
 
     def written(self, value: object, text: str) -> str:

@@ -8,6 +8,7 @@ asserted, and an error names the property it is about.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from decimal import Decimal, localcontext
@@ -203,6 +204,20 @@ def _validator_class(draft: int) -> Any:
     return make(base, metered)
 
 
+def _need_frames() -> None:
+    """Raise RecursionError while there are frames left: where they end in rpds, jsonschema's maps,
+    that panics, which is no Exception."""
+    try:
+        sys._getframe(sys.getrecursionlimit() - _SPARE_FRAMES)
+    except ValueError:  # the stack is not that deep
+        return
+    raise RecursionError
+
+
+_SPARE_FRAMES = 60
+"""What a keyword needs for itself, and more."""
+
+
 def _metered(function: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
     """The keyword, each use of which is counted, and its errors by the length of their text
     (jsonschema prints the value into it)."""
@@ -212,6 +227,7 @@ def _metered(function: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
         left[0] -= 1
         if left[0] < 0:
             raise _Exhausted
+        _need_frames()
         for error in function(validator, *arguments) or ():
             # A union of many branches prints a large value into the message of each.
             left[0] -= len(error.message) >> 4

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from prompture.copying import PicklableError
-from prompture.json_values import DEPTH_LIMIT
+from prompture.json_values import DEPTH_LIMIT, TOO_DEEP
 from prompture.schema.lexemes import (
     BARE_KEY,
     BARE_VALUE,
@@ -191,7 +191,7 @@ class _Reader:
 
     def _descend(self, bracket: str) -> None:
         if len(self._open) == DEPTH_LIMIT:
-            raise self._refusal(f"it is nested more than {DEPTH_LIMIT} deep", final=True)
+            raise self._refusal(TOO_DEEP, final=True)
         self._open.append(bracket)
         self._filled.append(False)
         self._out.append(bracket)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from json import JSONDecoder
 from typing import Any, NoReturn
 
-from prompture.json_values import DEPTH_LIMIT, UNLIKE, unlike_key
+from prompture.json_values import DEPTH_LIMIT, TOO_DEEP, UNLIKE, is_too_deep, unlike_key
 
 DIGIT_LIMIT = 1000
 """Digits of an integer, at most: reading takes the square of their number."""
@@ -49,10 +49,10 @@ def load_json(
             text.removeprefix("\ufeff")
         )
         # Counting is cheap and never too low; only then is the value walked.
-        if text.count("[") + text.count("{") > DEPTH_LIMIT:
-            _bound(value)
+        if text.count("[") + text.count("{") > DEPTH_LIMIT and is_too_deep(value):
+            raise UnreadableJSON(TOO_DEEP)
     except RecursionError:
-        raise UnreadableJSON(f"it is nested more than {DEPTH_LIMIT} deep") from None
+        raise UnreadableJSON(TOO_DEEP) from None
     except UnreadableJSON:
         raise
     except json.JSONDecodeError as exc:
@@ -119,23 +119,6 @@ def _decoder(
         strict=strict,
         object_pairs_hook=_unlike if unique else None,
     )
-
-
-def _bound(value: object) -> None:
-    """Raise where the value is nested too deeply for those who walk it after us."""
-    level = [value] if isinstance(value, (dict, list)) else []
-    depth = 0
-    while level:
-        depth += 1
-        if depth > DEPTH_LIMIT:
-            raise UnreadableJSON(f"it is nested more than {DEPTH_LIMIT} deep")
-        level = [inner for each in level for inner in _members(each)]
-
-
-def _members(value: Any) -> Iterator[Any]:
-    """The objects and lists that are directly in one."""
-    held = value.values() if isinstance(value, dict) else value
-    return (each for each in held if isinstance(each, (dict, list)))
 
 
 def _may_hold_halves(text: str) -> bool:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompture.wire.loading import DEPTH_LIMIT, DIGIT_LIMIT, UnreadableJSON, load_json
+from prompture.json_values import DEPTH_LIMIT
+from prompture.wire.loading import DIGIT_LIMIT, UnreadableJSON, load_json
 
 _values = st.recursive(
     st.none()

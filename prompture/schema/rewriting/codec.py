@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import ClassVar, Literal
 
 from prompture.json_values import KINDS, JSONObject, JSONValue, kind_of, step
-from prompture.schema.exact_json import unlike_refused
+from prompture.schema.exact_json import refuse_deep, unlike_refused
 
 Step = tuple[tuple[str, ...], "ValueCodec", JSONValue]
 """Keys into the rewritten value, the codec of what stands there, and that."""
@@ -165,9 +165,11 @@ TEXT = JSONText()
 def read_json(text: str) -> JSONValue:
     """The value of a JSON text, or the text itself where it is none."""
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=unlike_refused)
+        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=unlike_refused)
+        refuse_deep(value, text)
     except (ValueError, RecursionError):
         return text
+    return value
 
 
 def _no_constant(word: str) -> JSONValue:
