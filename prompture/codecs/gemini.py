@@ -179,6 +179,7 @@ def _generation_config(request: Request, *, stream: bool) -> Body:
     }
     config: Body = stated(options)
     if request.schema is not None or request.json_mode:
+        # "Function calling with a response mime type 'application/json' is unsupported" (HTTP 400).
         if request.tools and older_than_3(request.model):
             raise UnsupportedError(
                 f"{request.model} takes no JSON answer together with tools; Gemini 3 does"

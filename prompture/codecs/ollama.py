@@ -177,6 +177,7 @@ def _context(request: Request, body: Body, endpoint: Endpoint) -> int:
     least = max(LEAST_CONTEXT, _least(endpoint))
     if needed <= least:
         return least
+    # Doubling on would reserve memory that no document needs.
     if needed > CONTEXT_STEP:
         return -(-needed // CONTEXT_STEP) * CONTEXT_STEP
     return max(least, 1 << (needed - 1).bit_length())
@@ -279,6 +280,7 @@ _DEPTH = 6
 def parameters(schema: JSON) -> tuple[dict[str, Any], str]:
     """An object schema for a tool, with local references resolved and every property reduced;
     and what of the root belongs into the tool's description."""
+    # Templates of models print the properties alone: a reference would lead nowhere.
     root = _resolve(schema, schema, ())
     reduced: dict[str, Any] = {
         "type": "object",

@@ -92,6 +92,7 @@ def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirk
         wire = [{"function": legacy}]
     calls = distinct(_call(call, position) for position, call in enumerate(wire)) if wire else ()
     text, reasoning = split_content(message.get("content"))
+    # Mistral has its thoughts among the chunks, the others in a field.
     reasoning += reasoning_of(message, quirks)[1]
     if quirks.think_tags:
         thought, text = split_thinking(text)
@@ -108,7 +109,9 @@ def _read_choice(body: JSON, choice: JSON, response: HTTPResponse, quirks: Quirk
             message,
             quirks,
             [c.id for c, w in zip(calls, wire, strict=True) if "custom" in w] if wire else (),
-            {c.id: e for c, w in zip(calls, wire, strict=True) if (e := w.get(EXTRA))},
+            {c.id: e for c, w in zip(calls, wire, strict=True) if (e := w.get(EXTRA))}
+            if wire
+            else None,
         ),
         logprobs=choice.get("logprobs"),
         citations=message.get("annotations") or body.get("citations"),
@@ -151,6 +154,7 @@ def completion(
 def finish_of(choice: JSON) -> str | None:
     """Why the answer ended. OpenRouter calls an upstream's failure an ordinary stop, with the
     upstream's own word beside it."""
+    # xAI's may be an empty text beside calls: no reason is stated then.
     finish, native = choice.get("finish_reason"), choice.get("native_finish_reason")
     if finish in (None, "", "stop") and isinstance(native, str) and stop_reason(native) == "error":
         return native
@@ -174,6 +178,7 @@ def calls_in(message: JSON) -> list[JSON]:
     wire = [found] if isinstance(found, Mapping) else [each for each in found if each is not None]
     if not all(isinstance(call, Mapping) for call in wire):
         raise ProtocolError(f"tool_calls are {shape(found)}, not a list of objects")
+    # Mistral's calls have no type at all (recorded).
     kinds = (None, "", "function", "custom")
     return [call for call in wire if call.get("type") in kinds or "function" in call]
 
@@ -195,6 +200,7 @@ def split_content(content: Any) -> tuple[str, str]:
     if isinstance(content, str) or content is None:
         return content or "", ""
     if isinstance(content, Mapping):
+        # As text again: the schema's reader takes texts, and decides by its own rules.
         return json.dumps(content, ensure_ascii=False), ""
     if not isinstance(content, Sequence):
         raise ProtocolError(f"content is neither text nor a list: {shape(content)}")
@@ -263,6 +269,8 @@ def usage_of(body: JSON, quirks: Quirks) -> Usage:
     prompt = counts.total(usage, "prompt_tokens", "input_tokens")
     output = counts.total(usage, "completion_tokens", "output_tokens")
     reasoning = part(made, "reasoning_tokens") or part(usage, "reasoning_tokens")
+    # Beside the details: Moonshot's cached_tokens, DeepSeek's hits, Mistral's count of early 2026
+    # (their docs and recordings).
     read = part(given, "cached_tokens") or part(
         usage, "cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens"
     )

@@ -109,6 +109,7 @@ class OpenAIChatStream(EventFolding):
         for key in ("id", "model", "created", "service_tier", "system_fingerprint", "provider"):
             if body.get(key):
                 self._body[key] = body[key]
+        # Groq states it twice in one event: under x_groq as well.
         if usage := body.get("usage"):
             self._count(usage)
         elif isinstance(groq := body.get("x_groq"), Mapping):
@@ -135,6 +136,7 @@ class OpenAIChatStream(EventFolding):
             self._count(choice["usage"])
         if logprobs := choice.get("logprobs"):
             self._logprobs.extend(logprobs.get("content") or ())
+        # None in Azure's events of a filter that runs beside the answer, which only have its verdict.
         if delta := choice.get("delta"):
             self._delta(delta, deltas)
         elif message := choice.get("message"):
@@ -155,6 +157,7 @@ class OpenAIChatStream(EventFolding):
             rest.pop("reasoning_details", None)
         if self._refusal:
             rest["refusal"] = _rest(str(message.get("refusal") or ""), "".join(self._refusal))
+        # Calls that came in pieces are whole by now.
         if self._calls:
             rest["tool_calls"] = rest["function_call"] = None
         self._delta(rest, deltas)

@@ -255,6 +255,8 @@ def echoed(items: Iterable[Item], stored: bool) -> Iterator[Item]:
     provider; it is left out, and the items that followed it lose the ids that point to it.
     """
     whole = list(items)
+    # An item that follows a reasoning item by id is refused without it ("provided without its required
+    # 'reasoning' item", HTTP 400).
     if stored or all(i.get("encrypted_content") for i in whole if i.get("type") == "reasoning"):
         yield from ({k: v for k, v in i.items() if k != "id" or v} for i in whole)
         return
