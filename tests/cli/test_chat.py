@@ -163,6 +163,8 @@ def test_commands(chat: Chat, tmp_path: Path) -> None:
         "hello",
         "green: hello",
     ]
+    before = err[err.index("before: ") :].splitlines()[0]  # of the conversation that was left
+    assert "(2 calls" in before
     code, out, _ = chat(["more"], "--load", str(path))
     assert (code, out) == (exits.OK, "grey: more\n")
 
