@@ -93,9 +93,9 @@ class SchemaKeys:
             message = f"is no key of the schema; the field is called {meant!r}"
             raise InvalidValue([Problem(pointer(path), message, FOREIGN)])
         if found.doubled is not None:
-            path, first = map(pointer, found.doubled)
+            second, first = map(pointer, found.doubled)
             message = f"is another name of {first}, with an unlike value: give one of them"
-            raise InvalidValue([Problem(path, message, DOUBLED)])
+            raise InvalidValue([Problem(second, message, DOUBLED)])
         return found
 
     def knows(self, key: str) -> bool:
