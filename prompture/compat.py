@@ -121,22 +121,12 @@ def chunked_reader(raw: Any) -> tuple[Any, Any] | None:
     return (original, reader) if hasattr(reader, "read1") else None
 
 
-def free_lock(lock: Any) -> None:
-    """Free a lock in a forked child. Only its thread is left: whoever held the lock is gone.
-
-    What ``locked()`` says is not to be asked: a thread that had waited for the lock may have got
-    it, and not yet returned with it, for it waited for the interpreter, too.
-    """
-    if renew := getattr(lock, "_at_fork_reinit", None):
-        renew()
-    elif lock.locked():
-        lock.release()
-
-
 def free_queues(manager: Any) -> None:
     """Free the locks of the queues in a PoolManager of urllib3; for a forked child, where the
     thread that held one is gone. Their connections can then be closed."""
     from queue import Queue
+
+    from prompture.forks import free_lock
 
     for pool in list(getattr(manager.pools, "_container", {}).values()):
         queue = pool.pool

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from threading import Lock
-
-from prompture.compat import free_lock
+from typing import Any
 
 # Weak, so that being listed here keeps nothing alive.
 _kept: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
@@ -36,6 +35,18 @@ def count() -> int:
     Who keeps the number and finds another one later is in a forked child.
     """
     return _count
+
+
+def free_lock(lock: Any) -> None:
+    """Free a lock in a forked child. Only its thread is left: whoever held the lock is gone.
+
+    What ``locked()`` says is not to be asked: a thread that had waited for the lock may have got
+    it, and not yet returned with it, for it waited for the interpreter, too.
+    """
+    if renew := getattr(lock, "_at_fork_reinit", None):
+        renew()
+    elif lock.locked():
+        lock.release()
 
 
 def _renew() -> None:
