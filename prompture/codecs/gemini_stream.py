@@ -18,6 +18,7 @@ from prompture.codecs.gemini_answer import (
     read_answer,
     words_of,
 )
+from prompture.codecs.stops import last_stop
 from prompture.codecs.tool_calls import named
 from prompture.codecs.usage_reader import merged
 from prompture.codecs.values import objects
@@ -133,6 +134,8 @@ class Fold:
             if key == "logprobsResult" and isinstance(value, dict):
                 self._add_logprobs(value)
             # The last chunk has the reason; grounding comes there or before it.
+            elif key == "finishReason" and isinstance(value, str):
+                self._candidate[key] = last_stop(self._candidate.get(key), value)
             elif value is not None and key != "content":
                 self._candidate[key] = value
         content = candidate.get("content")

@@ -23,6 +23,7 @@ from prompture.codecs.openai_chat_answer import (
     split_content,
     usage_of,
 )
+from prompture.codecs.stops import last_stop
 from prompture.codecs.think import ThinkSplitter, split_thinking
 from prompture.codecs.tool_calls import CallAssembler, answered, function_of
 from prompture.codecs.usage_reader import merged
@@ -142,7 +143,7 @@ class OpenAIChatStream(EventFolding):
         elif message := choice.get("message"):
             self._message(message, deltas)
         if reason := finish_of(choice):
-            self._finish = reason
+            self._finish = last_stop(self._finish, reason)
             self._end(deltas)
 
     def _message(self, message: JSON, deltas: list[Delta]) -> None:

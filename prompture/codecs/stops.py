@@ -54,6 +54,17 @@ def stop_reason(raw: str | None, *, called: bool = False, refused: bool = False)
     return reason
 
 
+_BROKEN_OFF = ("length", "context_window", "content_filter", "error")
+
+
+def last_stop(known: str | None, raw: str) -> str:
+    """What a stream stopped for, of two reasons that it states one after the other: a plain stop
+    does not take back that the answer was cut off or filtered."""
+    if known and _read(raw) == "stop" and _read(known) in _BROKEN_OFF:
+        return known
+    return raw
+
+
 def _read(raw: str | None) -> StopReason:
     word = str(raw or "stop").lower()
     if word in ("null", "none"):  # DashScope's own dialect, as proxies pass it on

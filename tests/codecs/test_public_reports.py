@@ -445,3 +445,35 @@ def test_ollama_thinks_unasked() -> None:
     found = check_stream(Ollama(), HERE, json.dumps(line).encode() + b"\n")
     assert (found.stop_reason, found.reasoning, found.text) == ("length", "Okay", "")
     assert decoded(Ollama(), line).stop_reason == "length"
+
+
+# A gateway closes each stream with a plain stop of its own, after the model's reason.
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (("length", "stop"), "length"),
+        (("content_filter", "stop"), "content_filter"),
+        (("stop", "length"), "length"),
+        (("stop", "stop"), "stop"),
+        (("novel", "stop"), "stop"),
+        (("length", "content_filter"), "content_filter"),
+    ],
+)
+def test_a_plain_stop_takes_back_no_other(given: tuple[str, str], found: str) -> None:
+    first, last = given
+    assert chat(chunk(content="Ab"), chunk(first), chunk(last)).stop_reason == found
+    words = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
+    gemini = [
+        {
+            "candidates": [
+                {
+                    "content": {"role": "model", "parts": [{"text": "Ab"}]},
+                    "finishReason": words.get(reason, reason.upper()),
+                }
+            ]
+        }
+        for reason in given
+    ]
+    assert fold(Gemini(), HERE, events(*gemini))[-1].stop_reason == found
