@@ -76,6 +76,8 @@ if TYPE_CHECKING:
     from prompture.drivers.provider import Features as Features
     from prompture.drivers.provider import Provider as Provider
     from prompture.drivers.registry import register as register
+    from prompture.drivers.telemetry import instrument as instrument
+    from prompture.drivers.telemetry import uninstrument as uninstrument
     from prompture.errors import *  # noqa: F403
     from prompture.extraction.estimate import Estimate as Estimate
     from prompture.extraction.extractor import Extractor as Extractor
@@ -159,6 +161,7 @@ _HOMES = {
     "prompture.drivers.probe": "Health",
     "prompture.drivers.provider": "Features Provider",
     "prompture.drivers.registry": "register",
+    "prompture.drivers.telemetry": "instrument uninstrument",
     "prompture.errors": (
         "AgentError AuthenticationError BudgetExceeded CallLimitExceeded ConfigurationError"
         " ConnectTimeout ConnectionLost ContentFiltered ContextWindowExceeded CostLimitExceeded"

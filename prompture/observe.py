@@ -8,7 +8,17 @@ traces are on. Fields are names and numbers: no text of a document or an answer,
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal, Protocol, TypeAlias, TypedDict, Unpack
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack
+
+if TYPE_CHECKING:
+    from prompture.types import ToolCall
+
+K = TypeVar("K")
+Y = TypeVar("Y")
+S = TypeVar("S")
+R = TypeVar("R")
 
 log = logging.getLogger("prompture")
 
@@ -66,8 +76,44 @@ class Notes(Protocol):
     def event(self, name: str, fields: dict[str, Any]) -> None: ...
 
 
-current: Notes | None = None
-"""Set while traces are on: it finds the span that an event belongs to."""
+class WorkSpan(Protocol):
+    """The span of work that makes calls: an extraction, a run of an agent, a tool.
+
+    It begins with the first block or with the first step of a ``followed`` generator, and ends with
+    the generator, or with a ``whole`` block.
+    """
+
+    def active(self) -> AbstractContextManager[None]:
+        """Spans that begin inside the block are children of this one."""
+        ...
+
+    def whole(self) -> AbstractContextManager[None]:
+        """``active``, and the span ends with the block."""
+        ...
+
+    def followed(self, steps: Generator[Y, S, R]) -> Generator[Y, S, R]:
+        """The same generator; the span lasts until it returns, raises or is closed."""
+        ...
+
+
+class Tracing(Notes, Protocol):
+    """What makes spans. See ``drivers.telemetry``."""
+
+    def traced(self, kind: type[K]) -> type[K]:
+        """The class of calls that have spans, for the one that has none."""
+        ...
+
+    def extraction(self, schema: str) -> WorkSpan: ...
+
+    def agent(self, model: str, output: str) -> WorkSpan: ...
+
+    def tool(self, call: ToolCall) -> AbstractContextManager[Callable[[object], None]]:
+        """The span of one tool call; what the block is given notes its result."""
+        ...
+
+
+current: Tracing | None = None
+"""Set while traces are on (``prompture.instrument``). Every test of it is one look at a global."""
 
 
 def note(

@@ -7,6 +7,7 @@ Each page in one namespace, in a folder of its own, with stubs of the providers 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -118,6 +119,23 @@ def test_agents(asked: list[Asked]) -> None:
     assert isinstance(given["result"].output, given["Report"])
     assert given["talk"].messages
     assert Path("talk.json").is_file()
+
+
+def test_observing(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    root, ours = logging.getLogger(), logging.getLogger("prompture")
+    handlers, level = root.handlers[:], root.level
+    given: dict[str, Any] = {}
+    try:
+        for block in blocks("observing.md", "python"):
+            run(block, given)
+    finally:
+        prompture.uninstrument()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        ours.setLevel(logging.NOTSET)
+    (stated,) = re.findall(r"   # (\[.*\])$", "".join(blocks("observing.md", "python")), re.M)
+    assert capsys.readouterr().out == f"{stated}\n"
 
 
 def commands() -> list[str]:

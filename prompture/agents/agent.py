@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Generic, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
-from prompture import given
+from prompture import given, observe
 from prompture.agents.async_runner import aiterate
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.loop import AgentFlow, RunSettings, agent_flow
@@ -239,7 +239,13 @@ class Agent(Generic[T]):
             settings = replace(settings, context=context)
         if on_close is not None:
             settings = replace(settings, on_close=on_close)
-        return agent_flow(self.setup_for(driver), settings, turns, new_from=len(history))
+        if observe.current is None:
+            return agent_flow(self.setup_for(driver), settings, turns, new_from=len(history))
+        output = "text" if self.source is None else "json"
+        scope = observe.current.agent(driver.model, output)
+        settings = replace(settings, scope=scope)
+        flow = agent_flow(self.setup_for(driver), settings, turns, new_from=len(history))
+        return scope.followed(flow)
 
     def setup_for(self, driver: BaseDriver) -> Setup[Any, Any]:
         """How this driver will be asked; made once."""

@@ -20,6 +20,7 @@ from prompture.agents.runner_common import (
     ToolQueue,
     record_charges,
     start_in_thread,
+    tool_span,
 )
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, is_async
@@ -89,7 +90,7 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
     until = None if step.seconds is None else loop.time() + step.seconds
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
-        with record_charges(step.budget, step.charges):
+        with record_charges(step.budget, step.charges, step.scope):
             completion = await _until(until, step.driver.complete(step.request))
         if stream:
             for event in events.of_whole(completion):
@@ -99,7 +100,7 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
     pieces = step.driver.stream(step.request)
     try:
         # See ``sync_runner._call_model``: the meters are asked at the start.
-        with record_charges(step.budget, step.charges):
+        with record_charges(step.budget, step.charges, step.scope):
             piece = await _until(until, anext(pieces))
         while not isinstance(piece, Completion):
             for event in events.of_delta(piece):
@@ -226,13 +227,15 @@ async def _call_tool(
         assert call.tool is not None
         args, named = call.bind()
         function = call.tool.afunction or call.tool.function
-        with record_charges(effect.budget, effect.charges[position]):
+        charges = effect.charges[position]
+        with record_charges(effect.budget, charges, effect.scope), tool_span(call.call) as note:
             if is_async(function):
                 value = await function(*args, **named)
             else:
                 value = await _in_thread(lambda: function(*args, **named), background)
                 if inspect.isawaitable(value):
                     value = await value
+            note(value)
     except (KeyboardInterrupt, SystemExit) as exc:
         # Kept in the outcome: asyncio lets these two out of a task straight into the event loop,
         # and the run would end without its trace.

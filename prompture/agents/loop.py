@@ -36,6 +36,7 @@ from prompture.extraction.result import cause_of, with_rest
 from prompture.flows.attempts import complaint, is_about_format, stop_error
 from prompture.flows.run import D, D_co, driver_error
 from prompture.money import Charge
+from prompture.observe import WorkSpan
 from prompture.schema.problems import InvalidValue
 from prompture.types import Completion, Message, Native, Request, ToolCall
 
@@ -65,6 +66,7 @@ class CallModel(Generic[D_co]):
     calls_in_text: bool = False
     seconds: float | None = None
     quiet: bool = False
+    scope: WorkSpan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ class RunTools:
     seconds: float | None = None
     uses: list[ToolUse | None]
     charges: tuple[list[Charge], ...]
+    scope: WorkSpan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class RunSettings:
     """What a run is given besides the driver and the messages.
 
     ``now`` is the clock, in seconds. ``tool_timeout`` is seconds for one call of a tool.
-    ``on_close`` is given the trace of a run that the caller leaves.
+    ``on_close`` is given the trace of a run that the caller leaves. ``scope`` is the run's span.
     """
 
     limits: RunLimits
@@ -112,6 +115,7 @@ class RunSettings:
     parallel: int = 8
     max_retries: int = 2
     on_close: Callable[[Trace], None] | None = None
+    scope: WorkSpan | None = None
 
 
 def agent_flow(
@@ -238,6 +242,7 @@ class _Run(Generic[B, T]):
             budget=self.settings.budget,
             calls_in_text=self.setup.calls_in_text,
             seconds=left,
+            scope=self.settings.scope,
         )
 
     def _request(self, left: float | None) -> Request:
@@ -281,6 +286,7 @@ class _Run(Generic[B, T]):
             seconds=self._seconds_left(),
             uses=[None] * len(pending),
             charges=tuple([] for _ in pending),
+            scope=self.settings.scope,
         )
         # Shared with the runner: also where it is broken off, the record has what came in by then.
         step.uses, step.tool_charges = run.uses, run.charges

@@ -11,12 +11,13 @@ import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, TypeAlias, TypeVar
 
+from prompture import observe
 from prompture.agents.events import AgentEvent, ReasoningDelta, TextDelta, ToolFinished, ToolStarted
 from prompture.agents.loop import CallModel, RunTools
 from prompture.agents.run_record import ToolUse
@@ -26,15 +27,22 @@ from prompture.codecs.prompted_calls import CallScanner
 from prompture.drivers import meter
 from prompture.flows.run import HasModel
 from prompture.money import Charge
-from prompture.types import Completion, Delta
+from prompture.types import Completion, Delta, ToolCall
 
 K = TypeVar("K")
 
 
 @contextmanager
-def record_charges(budget: meter.Meter | None, charges: list[Charge]) -> Iterator[None]:
-    """Append the charges of the calls made inside the block, and let the budget watch them."""
+def record_charges(
+    budget: meter.Meter | None, charges: list[Charge], scope: observe.WorkSpan | None
+) -> Iterator[None]:
+    """Append the charges of the calls made inside the block, and let the budget watch them.
+    ``scope`` is the span that theirs are children of."""
     recorder = meter.ChargeRecorder(charges)
+    if scope is not None:
+        with scope.active(), record_charges(budget, charges, None):
+            yield
+        return
     if budget is None or budget in meter.active():
         # A budget that is active already must not count these calls twice.
         with meter.metering(recorder):
@@ -42,6 +50,12 @@ def record_charges(budget: meter.Meter | None, charges: list[Charge]) -> Iterato
         return
     with meter.metering(budget), meter.metering(recorder):
         yield
+
+
+def tool_span(call: ToolCall) -> AbstractContextManager[Callable[[object], None]]:
+    """The span of a tool call, where traces are on; the block is given what notes the result."""
+    tracing = observe.current
+    return nullcontext(lambda _: None) if tracing is None else tracing.tool(call)
 
 
 class EventStream:

@@ -20,6 +20,7 @@ from prompture.agents.runner_common import (
     ToolQueue,
     record_charges,
     start_in_thread,
+    tool_span,
 )
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, is_async
@@ -69,7 +70,7 @@ def _call_model(step: CallModel[Generates], *, stream: bool) -> Events[Completio
     events = EventStream(step)
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
-        with record_charges(step.budget, step.charges), within(step.seconds):
+        with record_charges(step.budget, step.charges, step.scope), within(step.seconds):
             completion: Completion = step.driver.complete(step.request)
         if stream:
             yield from events.of_whole(completion)
@@ -80,7 +81,7 @@ def _call_model(step: CallModel[Generates], *, stream: bool) -> Events[Completio
         # A driver asks its meters at the start. Between the pieces the caller's code runs, whose
         # own calls are not this run's: so only the first piece is taken inside the block. The
         # deadline that is set there holds for the whole stream.
-        with record_charges(step.budget, step.charges), within(step.seconds):
+        with record_charges(step.budget, step.charges, step.scope), within(step.seconds):
             piece = next(pieces)
         while not isinstance(piece, Completion):
             yield from events.of_delta(piece)
@@ -174,10 +175,12 @@ def _call_tool(
     try:
         assert call.tool is not None
         args, named = call.bind()
-        with record_charges(effect.budget, effect.charges[position]):
+        charges = effect.charges[position]
+        with record_charges(effect.budget, charges, effect.scope), tool_span(call.call) as note:
             value = call.tool.function(*args, **named)
             if inspect.isawaitable(value):
                 value, timed_out = asyncio.run(_await(value, timeout))
+            note(value)
     except BaseException as exc:  # a tool may raise anything; the flow decides on it
         error = exc
     return Outcome(

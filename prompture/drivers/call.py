@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
+from prompture import observe
 from prompture.codecs.base import Codec, StreamDecoder
 from prompture.codecs.histories import renaming
 from prompture.codecs.values import request_id
@@ -26,6 +26,7 @@ from prompture.drivers.cost import (
     charge_of,
     cost_of_failure,
     has_come,
+    note_charge,
     stated_usage,
 )
 from prompture.drivers.ratelimit_headers import rate_limits
@@ -40,14 +41,12 @@ from prompture.errors import (
     ProviderError,
 )
 from prompture.money import Bill, Charge, Cost
-from prompture.types import LARGE_CHARS, Completion, Delta, Request, Usage
-from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work
+from prompture.types import Completion, Delta, Request, Usage
+from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work, may_hold_error
 from prompture.wire.retry import send, tried
 from prompture.wire.secrets import scrub
 
 E = TypeVar("E", bound=PromptureError)
-_MAY_FAIL = re.compile(rb'"(?:error|code)"\s*:\s*["\[{0-9]')
-"""What every error in a body of HTTP 200 has, and hardly any answer."""
 log = logging.getLogger("prompture")
 
 
@@ -57,6 +56,10 @@ class Call:
     Making one checks the request, asks the meters and encodes it. A failure in there is on the
     bill already; what is done with the call afterwards belongs into a block of ``settling``.
     """
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        # Traces are a class of their own: a call that nobody traces has no more to do than this.
+        return object.__new__(cls if observe.current is None else observe.current.traced(cls))
 
     def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
         self.driver = driver
@@ -167,12 +170,7 @@ class Call:
         """The error that a good whole response holds, where another try may help: one that says
         what it is, and that nothing was paid for. A stream's is found later, and tried again
         there."""
-        body = response.body
-        # Most answers have neither word: finding that out is faster than the pattern.
-        if b'"error"' not in body and b'"code"' not in body:
-            return None
-        # A long answer is not decoded twice to find out.
-        if response.chunks is not None or len(body) > LARGE_CHARS or not _MAY_FAIL.search(body):
+        if not may_hold_error(response):
             return None
         try:
             self.codec.decode(response, self.driver.endpoint)
@@ -269,6 +267,8 @@ class Call:
         # From here on the answer is paid for, whatever a meter or a hook raises.
         self._answer = completion
         self._visit.leave(None)
+        if log.isEnabledFor(logging.DEBUG):
+            note_charge(charge_of(completion, driver.provider.name))
         try:
             if self._meters:
                 self._meters.after(charge_of(completion, driver.provider.name))
@@ -345,6 +345,8 @@ class Call:
 
     def _settle_quietly(self, charge: Charge) -> None:
         """``_settle`` where an exception is on its way already, which tells more."""
+        if log.isEnabledFor(logging.DEBUG) and self._answer is None:
+            note_charge(charge)
         try:
             self._meters.after(charge)
         except PromptureError as exc:

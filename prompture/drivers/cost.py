@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -19,6 +20,7 @@ from prompture.errors import (
     TransportError,
 )
 from prompture.money import ZERO, Charge, Cost, Price, add_usd, format_usd
+from prompture.observe import note
 from prompture.types import JSON, Completion, Usage
 from prompture.wire.loading import UnreadableJSON, load_json
 
@@ -226,6 +228,24 @@ it may have answered, and billed."""
 _CHARGES_REFUSALS = frozenset({"azure"})
 """Providers that bill what was read before it was refused, by their own words: Azure's page on
 costs names "a 400 error due to a content filter or input limit, or a 408 error due to a timeout"."""
+
+
+def note_charge(charge: Charge) -> None:
+    """Report what became of a call, at DEBUG."""
+    usd = charge.cost.usd
+    note(
+        "call",
+        "%(provider)s/%(model)s: %(why)s in %(seconds).2f s, %(input_tokens)d tokens in and "
+        "%(output_tokens)d out, %(usd)s",
+        level=logging.DEBUG,
+        provider=charge.provider,
+        model=charge.model,
+        why=charge.note or charge.status,
+        seconds=charge.seconds,
+        input_tokens=charge.usage.input_tokens,
+        output_tokens=charge.usage.output_tokens,
+        usd="price unknown" if usd is None else f"${format_usd(usd)}",
+    )
 
 
 def cost_of_failure(error: PromptureError, provider: Provider) -> Cost:

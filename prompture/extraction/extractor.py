@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, Unpack, 
 
 from pydantic import TypeAdapter
 
+from prompture import observe
 from prompture.compat import cached_property
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
@@ -36,6 +37,7 @@ from prompture.extraction.strategy import Plan, plan
 from prompture.flows.attempts import AttemptLog
 from prompture.flows.run import Flow, arun, run
 from prompture.given import half_made
+from prompture.observe import WorkSpan
 from prompture.schema.source import Source, source
 from prompture.types import Request
 from prompture.wire.deadline import is_over, within
@@ -121,13 +123,15 @@ class Extractor(Generic[T]):
 
     def extract_result(self, text: Content) -> Extraction[T]:
         """The value with its bill, attempts and sources."""
-        with self._metered():
-            return run(self._flow(text, asynchronous=False))
+        scope = self._scope()
+        with self._metered(scope):
+            return run(self._flow(text, asynchronous=False, scope=scope))
 
     async def aextract_result(self, text: Content) -> Extraction[T]:
         """``extract_result``, awaited."""
-        with self._metered():
-            return await arun(self._flow(text, asynchronous=True))
+        scope = self._scope()
+        with self._metered(scope):
+            return await arun(self._flow(text, asynchronous=True, scope=scope))
 
     def extract_stream(
         self,
@@ -203,13 +207,14 @@ class Extractor(Generic[T]):
         asynchronous: bool,
         reader: AnswerReader | None = None,
         running: RunningBill | None = None,
+        scope: WorkSpan | None = None,
     ) -> Flow[Any, Extraction[T]]:
         read = content(text)
         document = document_turn(read)
         log = running.log if running else AttemptLog()
         if read is not text:
             log.notes = notes_of(text)
-        return cascade(
+        flow = cascade(
             reader or ValueReader(self._reads),
             makers(self.model, asynchronous=asynchronous, document=document),
             self.plan_for,
@@ -219,19 +224,21 @@ class Extractor(Generic[T]):
             # A stream is left between its pieces, and its time goes on: no context holds it then.
             is_over=running.is_over if running else is_over,
         )
+        scope = running.scope if running else scope
+        return flow if scope is None else scope.followed(flow)
 
     def _snapshots(self, interval: float, clock: Callable[[], float]) -> Snapshots[T]:
         from prompture.extraction.partial import Snapshots
         from prompture.flows.stream import RunningBill
 
-        running = RunningBill(self.budget, self.deadline)
+        running = RunningBill(self.budget, self.deadline, self._scope())
         return Snapshots(self._reads, running, interval=interval, clock=clock)
 
     def _items(self, on_error: OnError) -> Items[T]:
         from prompture.extraction.items import Items
         from prompture.flows.stream import RunningBill
 
-        running = RunningBill(self.budget, self.deadline)
+        running = RunningBill(self.budget, self.deadline, self._scope())
         return Items(self._of_items.source, self._reads, running, on_error=on_error)
 
     def _items_flow(
@@ -292,14 +299,20 @@ class Extractor(Generic[T]):
         other.__setstate__(deepcopy(self.__getstate__(), memo))
         return other
 
-    def _metered(self) -> AbstractContextManager[None]:
-        if self.deadline is not None:
-            return self._bounded()
+    def _scope(self) -> WorkSpan | None:
+        """The span of one extraction, where traces are on."""
+        tracing = observe.current
+        return None if tracing is None else tracing.extraction(self.source.name)
+
+    def _metered(self, scope: WorkSpan | None) -> AbstractContextManager[None]:
+        if self.deadline is not None or scope is not None:
+            return self._bounded(scope)
         return metering(self.budget) if self.budget is not None else nullcontext()
 
     @contextmanager
-    def _bounded(self) -> Iterator[None]:
+    def _bounded(self, scope: WorkSpan | None) -> Iterator[None]:
         with (
+            scope.whole() if scope is not None else nullcontext(),
             within(self.deadline),
             metering(self.budget) if self.budget is not None else nullcontext(),
         ):

@@ -27,6 +27,7 @@ from prompture.flows.run import (
     driver_error,
 )
 from prompture.money import Bill
+from prompture.observe import WorkSpan
 from prompture.traces import Attempt
 from prompture.types import Completion, Delta, Usage
 from prompture.wire.deadline import left, within
@@ -176,7 +177,10 @@ class RunningBill:
     """The log of an extraction, and the charges of the current call, so that they are billed if
     the iterator is closed early."""
 
-    def __init__(self, budget: Meter | None, deadline: float | None = None) -> None:
+    def __init__(
+        self, budget: Meter | None, deadline: float | None = None, scope: WorkSpan | None = None
+    ) -> None:
+        self.scope = scope
         self.log = AttemptLog()
         self.recorder = ChargeRecorder()
         self._budget = budget
@@ -199,6 +203,8 @@ class RunningBill:
         with ExitStack() as stack:
             stack.enter_context(within(left(self._until)))
             stack.enter_context(metering(self.recorder))
+            if self.scope is not None:
+                stack.enter_context(self.scope.active())
             if self._budget is not None:
                 stack.enter_context(metering(self._budget))
             yield

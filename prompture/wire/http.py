@@ -142,6 +142,21 @@ Exchange: TypeAlias = Generator[HTTPRequest | Sleep | Work, HTTPResponse | None,
 each response (or thrown a TransportError), and returns what it was for."""
 
 
+def may_hold_error(response: HTTPResponse) -> bool:
+    """Whether a whole good response may hold an error in the place of an answer."""
+    body = response.body
+    # Most answers have neither word: finding that out is faster than the pattern.
+    if b'"error"' not in body and b'"code"' not in body:
+        return False
+    # A long answer is not decoded twice to find out.
+    is_short = response.chunks is None and len(body) <= LARGE_CHARS
+    return is_short and _MAY_FAIL.search(body) is not None
+
+
+_MAY_FAIL = re.compile(rb'"(?:error|code)"\s*:\s*["\[{0-9]')
+"""What every error in a body of HTTP 200 has, and hardly any answer."""
+
+
 def post_json(url: str, headers: Mapping[str, str], body: JSON) -> HTTPRequest:
     """A POST with a JSON body. Raises ValueError for NaN, infinities and what is no JSON."""
     return HTTPRequest("POST", url, {"content-type": "application/json", **headers}, dump(body))

@@ -1,0 +1,321 @@
+"""Spans and metrics by OpenTelemetry, in the words of its conventions for generative AI.
+
+One span for each extraction, run of an agent, call, try and tool. Tokens and dollars stand on the
+call's alone, so that nothing is added up twice. ``instrument`` puts a ``Telemetry`` into
+``prompture.observe``; without it, nothing of this module is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from prompture import observe
+from prompture.drivers.call import Call
+from prompture.drivers.core import BaseDriver
+from prompture.drivers.cost import charge_of
+from prompture.drivers.otel_spans import (
+    OperationSpan,
+    TimedSpan,
+    Tracer,
+    answer_json,
+    answered,
+    asked,
+    dollars,
+    is_failure,
+    messages_json,
+    options,
+    server,
+    version,
+)
+from prompture.errors import MissingExtra, PromptureError, ProviderError
+from prompture.money import Bill, Charge
+from prompture.types import Completion, Delta, Request, ToolCall
+from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, shown
+from prompture.wire.secrets import scrub
+from prompture.wire.steps import Done, advance
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+K = TypeVar("K")
+Y = TypeVar("Y")
+S = TypeVar("S")
+R = TypeVar("R")
+SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+TOKENS = tuple(4**n for n in range(14))
+LATEST = "gen_ai_latest_experimental"
+
+
+def instrument(
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    content: bool | None = None,
+) -> None:
+    """Report spans and metrics from now on, to the global providers or to those given.
+
+    ``content`` puts what is sent and answered on the spans, which may be anybody's secrets; None
+    asks ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT``, and is no where that is not set.
+    Metrics have the names of the conventions 1.41, or, where ``OTEL_SEMCONV_STABILITY_OPT_IN``
+    has ``gen_ai_latest_experimental``, those that came after. Raises MissingExtra.
+    """
+    try:
+        import opentelemetry.metrics  # noqa: F401 - whether it is there
+    except ImportError as exc:
+        raise MissingExtra(extra="otel", package="opentelemetry-api") from exc
+    if content is None:
+        asked = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "")
+        content = asked.strip().lower() in ("true", "1", "span_only", "span_and_event")
+    observe.current = Telemetry(tracer_provider, meter_provider, content=content)
+
+
+def uninstrument() -> None:
+    """Report no more spans and metrics. Spans that have begun still end."""
+    observe.current = None
+
+
+class Telemetry(Tracer):
+    """Makes spans and records metrics. Threads and tasks share it."""
+
+    def __init__(
+        self,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        *,
+        content: bool,
+    ) -> None:
+        from opentelemetry import metrics
+
+        super().__init__(tracer_provider)
+        self.content = content
+        meter = metrics.get_meter("prompture", version(), meter_provider)
+        wanted = os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", "").replace(" ", "").split(",")
+        self.latest = LATEST in wanted
+
+        def histogram(name: str, unit: str, bounds: tuple[float, ...]) -> Any:
+            return meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=bounds)
+
+        if self.latest:
+            chat = "gen_ai.client.inference"
+            self.durations = {
+                "chat": histogram(f"{chat}.duration", "s", SECONDS),
+                "execute_tool": histogram("gen_ai.execute_tool.duration", "s", SECONDS),
+                "invoke_agent": histogram("gen_ai.invoke_agent.duration", "s", SECONDS),
+                "invoke_workflow": histogram("gen_ai.invoke_workflow.duration", "s", SECONDS),
+            }
+            self.first_chunk = histogram(f"{chat}.time_to_first_chunk", "s", SECONDS)
+            self.tokens = {
+                which: histogram(f"{chat}.operation.{which}_tokens", "{token}", TOKENS)
+                for which in ("input", "output")
+            }
+        else:
+            self.durations = {"chat": histogram("gen_ai.client.operation.duration", "s", SECONDS)}
+            self.first_chunk = histogram(
+                "gen_ai.client.operation.time_to_first_chunk", "s", SECONDS
+            )
+            both = histogram("gen_ai.client.token.usage", "{token}", TOKENS)
+            self.tokens = {"input": both, "output": both}
+        self.cost = meter.create_counter("prompture.cost", "{USD}", "What calls cost.")
+        self._classes: dict[type, type] = {}
+
+    def event(self, name: str, fields: dict[str, Any]) -> None:
+        """Put an event on the span that is current."""
+        span = self.trace.get_current_span()
+        if span.is_recording():
+            span.add_event(
+                f"prompture.{name}",
+                {("error.type" if key == "error" else key): value for key, value in fields.items()},
+            )
+
+    def traced(self, kind: type[K]) -> type[K]:
+        """The class of calls that have spans, made of ``kind``."""
+        found = self._classes.get(kind)
+        if found is None:
+            bases = (TracedCall,) if kind is Call else (TracedCall, kind)
+            found = self._classes[kind] = type(f"Traced{kind.__name__}", bases, {})
+        return found
+
+    def extraction(self, schema: str) -> OperationSpan:
+        """The span of an extraction."""
+        about = {"gen_ai.workflow.name": schema}
+        return OperationSpan(self, "invoke_workflow", f"extract {schema}", about)
+
+    def agent(self, model: str, output: str) -> OperationSpan:
+        """The span of a run of an agent."""
+        about = {"gen_ai.request.model": model, "gen_ai.output.type": output}
+        return OperationSpan(self, "invoke_agent", "invoke_agent", about)
+
+    @contextmanager
+    def tool(self, call: ToolCall) -> Iterator[Callable[[object], None]]:
+        """The span of one tool call. What it is given is noted as the result, with ``content``."""
+        about = {
+            "gen_ai.tool.name": call.name,
+            "gen_ai.tool.type": "function",
+            **({"gen_ai.tool.call.id": call.id} if call.id else {}),
+        }
+        work = OperationSpan(self, "execute_tool", f"execute_tool {call.name}", about)
+        if self.content:
+            work.about["gen_ai.tool.call.arguments"] = call.raw_arguments
+
+        def note(result: object) -> None:
+            if self.content:
+                work.about["gen_ai.tool.call.result"] = str(result)
+
+        with work.whole():
+            yield note
+
+
+class TracedCall(Call):
+    """A call with a span of its own, and one for each of its tries over HTTP."""
+
+    def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
+        telemetry = observe.current
+        assert isinstance(telemetry, Telemetry)
+        self._telemetry = telemetry
+        self._attempt: TimedSpan | None = None
+        self._sent = 0
+        self._first_chunk: float | None = None
+        self._last: Charge | None = None
+        self._about = asked(driver, request, stream=stream)
+        kind = "INTERNAL" if driver.provider.engine else "CLIENT"
+        model = self._about.get("gen_ai.request.model", "")
+        self._span = TimedSpan(telemetry, kind, f"chat {model}".strip(), self._about)
+        try:
+            with self._span.active():
+                super().__init__(driver, request, stream=stream)
+        except BaseException as exc:
+            self._end(exc)
+            raise
+        self._span.span.set_attributes(options(self.request))
+        if telemetry.content:
+            self._span.span.set_attribute("gen_ai.input.messages", messages_json(self.request))
+
+    def exchange(self) -> Exchange[HTTPResponse]:
+        """The steps of the call, each request of which is a try."""
+        steps, reply = super().exchange(), None
+        around: TimedSpan = self._span
+        try:
+            while True:
+                with around.active():
+                    step = advance(steps, reply)
+                if isinstance(step, Done):
+                    return step.value
+                if isinstance(step, HTTPRequest):
+                    self._begin_try(step)
+                around = self._attempt or self._span
+                try:
+                    with around.active():
+                        reply = yield step
+                except GeneratorExit:
+                    raise
+                except BaseException as exc:  # thrown on into the steps, whatever it is
+                    reply = cast(Any, exc)
+                if isinstance(reply, HTTPResponse) and self._attempt:
+                    self._attempt.span.set_attribute("http.response.status_code", reply.status)
+                around = self._span
+        finally:
+            steps.close()
+
+    def _begin_try(self, request: HTTPRequest) -> None:
+        self._end_try(None)
+        self._sent += 1
+        url = scrub(shown(request.url), self.driver.endpoint.secrets())
+        about = {"http.request.method": request.method, "url.full": url, **server(request.url)}
+        if self._sent > 1:
+            about["http.request.resend_count"] = self._sent - 1
+        with self._span.active():
+            self._attempt = TimedSpan(self._telemetry, "CLIENT", request.method, about)
+
+    def _end_try(self, error: BaseException | None) -> None:
+        if self._attempt is not None:
+            status = getattr(error, "status", 0) if isinstance(error, ProviderError) else 0
+            self._attempt.end(error, {"http.response.status_code": status} if status else None)
+            self._attempt = None
+
+    def note_try(self, error: PromptureError) -> None:
+        self._end_try(error)
+        with self._span.active():
+            super().note_try(error)
+
+    def delay(self, error: PromptureError) -> float | None:
+        with self._span.active():
+            return super().delay(error)
+
+    def delta(self, piece: Delta) -> Delta:
+        if self._first_chunk is None:
+            self._first_chunk = time.perf_counter() - self._span.started
+        return super().delta(piece)
+
+    def finished(self, completion: Completion, response: HTTPResponse | None) -> Completion:
+        with self._span.active():
+            done = super().finished(completion, response)
+        self._end(None, done)
+        return done
+
+    def failed(self, error: PromptureError) -> None:
+        with self._span.active():
+            super().failed(error)
+        self._end(error, self._answer or error.partial)
+
+    def cancelled(self, partial: Completion, cause: BaseException) -> None:
+        super().cancelled(partial, cause)
+        self._end(cause, partial)
+
+    def abandoned(self, cause: BaseException) -> None:
+        super().abandoned(cause)
+        self._end(cause)
+
+    def withdraw(self) -> None:
+        super().withdraw()
+        self._end(GeneratorExit())
+
+    def _settle_quietly(self, charge: Charge) -> None:
+        self._last = charge
+        super()._settle_quietly(charge)
+
+    def _end(self, error: BaseException | None, completion: Completion | None = None) -> None:
+        if self._span.is_over:
+            return
+        self._end_try(error)
+        charges = [*self.tries] if hasattr(self, "tries") else []
+        if error is None and completion is not None:
+            charges.append(charge_of(completion, self.driver.provider.name))
+        elif self._last is not None:
+            charges.append(self._last)
+        bill = Bill(tuple(charges))
+        about = {**answered(completion, bill), **dollars(bill)}
+        if self._first_chunk is not None:
+            about["gen_ai.response.time_to_first_chunk"] = self._first_chunk
+        if self._telemetry.content and completion is not None:
+            about["gen_ai.output.messages"] = answer_json(completion)
+        if (id := about.get("gen_ai.response.id")) is not None:
+            about["gen_ai.response.id"] = scrub(id, self.driver.endpoint.secrets())
+        self._span.end(error, about)
+        self._record(error, about, bill)
+
+    def _record(self, error: BaseException | None, about: Mapping[str, Any], bill: Bill) -> None:
+        telemetry = self._telemetry
+        known = {**self._about, **about}
+        kept = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model")
+        labels = {
+            key: known[key]
+            for key in (*kept, "gen_ai.response.model", "server.address", "server.port")
+            if key in known
+        }
+        for which in ("input", "output"):
+            count = about.get(f"gen_ai.usage.{which}_tokens")
+            if count is not None:
+                kind = {} if telemetry.latest else {"gen_ai.token.type": which}
+                telemetry.tokens[which].record(count, {**labels, **kind})
+        if bill.known:
+            telemetry.cost.add(float(bill.known), labels)
+        if is_failure(error):
+            labels["error.type"] = type(error).__name__
+        telemetry.durations["chat"].record(time.perf_counter() - self._span.started, labels)
+        if self._first_chunk is not None:
+            telemetry.first_chunk.record(self._first_chunk, labels)
