@@ -114,19 +114,20 @@ class HttpxTransport:
         """Run ``exchange`` to its end."""
         step = advance(exchange)
         while not isinstance(step, Done):
+            if isinstance(step, HTTPRequest):
+                try:
+                    reply: HTTPResponse | TransportError = await self.send(step)
+                except TransportError as exc:
+                    reply = exc
+                step = advance(exchange, reply)
+                continue
             if isinstance(step, Sleep):
                 await asyncio.sleep(step.seconds)
-                step = advance(exchange)
-                continue
-            if isinstance(step, Work):
+            elif isinstance(step, Work):
                 await finish_in_thread(step.do)
-                step = advance(exchange)
-                continue
-            try:
-                reply: HTTPResponse | TransportError = await self.send(step)
-            except TransportError as exc:
-                reply = exc
-            step = advance(exchange, reply)
+            else:
+                await step.signal.awaited(step.seconds)
+            step = advance(exchange)
         return step.value
 
     async def send(self, request: HTTPRequest) -> HTTPResponse:

@@ -120,19 +120,20 @@ class RequestsTransport:
         """Run ``exchange`` to its end."""
         step = advance(exchange)
         while not isinstance(step, Done):
+            if isinstance(step, HTTPRequest):
+                try:
+                    reply: HTTPResponse | TransportError = self.send(step)
+                except TransportError as exc:
+                    reply = exc
+                step = advance(exchange, reply)
+                continue
             if isinstance(step, Sleep):
                 time.sleep(step.seconds)
-                step = advance(exchange)
-                continue
-            if isinstance(step, Work):
+            elif isinstance(step, Work):
                 step.do()
-                step = advance(exchange)
-                continue
-            try:
-                reply: HTTPResponse | TransportError = self.send(step)
-            except TransportError as exc:
-                reply = exc
-            step = advance(exchange, reply)
+            else:
+                step.signal.wait(step.seconds)
+            step = advance(exchange)
         return step.value
 
     def send(self, request: HTTPRequest) -> HTTPResponse:

@@ -17,6 +17,7 @@ from prompture.types import JSON, LARGE_CHARS
 from prompture.wire import deadline
 from prompture.wire.loading import UnreadableJSON, load_json
 from prompture.wire.secrets import excerpt, scrub
+from prompture.wire.waiting import Wait
 
 T = TypeVar("T")
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
@@ -137,9 +138,9 @@ class Work:
     do: Callable[[], object]
 
 
-Exchange: TypeAlias = Generator[HTTPRequest | Sleep | Work, HTTPResponse | None, T]
-"""A conversation with a provider: yields requests to send, pauses to keep and work to do, is sent
-each response (or thrown a TransportError), and returns what it was for."""
+Exchange: TypeAlias = Generator[HTTPRequest | Sleep | Work | Wait, HTTPResponse | None, T]
+"""A conversation with a provider: yields requests to send, pauses to keep, work to do and turns to
+wait for, is sent each response (or thrown a TransportError), and returns what it was for."""
 
 
 def may_hold_error(response: HTTPResponse) -> bool:

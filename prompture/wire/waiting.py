@@ -1,0 +1,63 @@
+"""Waiting for a turn: a signal that wakes whoever waits for it, a thread or a task."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from threading import Event
+
+
+class Signal:
+    """Wakes one waiter: a thread, or a task of whichever event loop. Any thread may ``set`` it.
+
+    One that is set before somebody waits is not lost: the wait then ends at once.
+    """
+
+    __slots__ = ("_event", "_future")
+
+    def __init__(self) -> None:
+        self._event = Event()
+        self._future: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        self._event.set()
+        # After the event: a task that has not yet shown its future will look at that.
+        if (future := self._future) is not None:
+            try:
+                future.get_loop().call_soon_threadsafe(_resolve, future)
+            except RuntimeError:  # the loop was closed: its tasks are gone
+                self._future = None
+
+    def clear(self) -> None:
+        self._event.clear()
+
+    def wait(self, seconds: float | None) -> None:
+        """In a thread: until it is set, or the seconds are over (None: however long)."""
+        self._event.wait(seconds)
+
+    async def awaited(self, seconds: float | None) -> None:
+        """The same in a task, which may be cancelled meanwhile."""
+        loop = asyncio.get_running_loop()
+        self._future = future = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, _resolve, future)
+        try:
+            if not self._event.is_set():
+                await future
+        finally:
+            self._future = None
+            if timer is not None:
+                timer.cancel()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    # It may have been cancelled, or its timer was faster.
+    if not future.done():
+        future.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait until the signal is set, at most so many seconds (None: however long)."""
+
+    signal: Signal
+    seconds: float | None = None
