@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from prompture.drivers.registry import register as register
     from prompture.drivers.telemetry import instrument as instrument
     from prompture.drivers.telemetry import uninstrument as uninstrument
+    from prompture.drivers.validation import RequestProblems as RequestProblems
     from prompture.errors import *  # noqa: F403
     from prompture.extraction.estimate import Estimate as Estimate
     from prompture.extraction.extractor import Extractor as Extractor
@@ -162,6 +163,7 @@ _HOMES = {
     "prompture.drivers.provider": "Features Provider",
     "prompture.drivers.registry": "register",
     "prompture.drivers.telemetry": "instrument uninstrument",
+    "prompture.drivers.validation": "RequestProblems",
     "prompture.errors": (
         "AgentError AuthenticationError BudgetExceeded CallLimitExceeded ConfigurationError"
         " ConnectTimeout ConnectionLost ContentFiltered ContextWindowExceeded CostLimitExceeded"

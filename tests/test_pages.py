@@ -138,6 +138,13 @@ def test_observing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"{stated}\n"
 
 
+def test_providers(capsys: pytest.CaptureFixture[str]) -> None:
+    for block in blocks("providers.md", "python"):
+        run(block, {})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:2] == ["/temperature refused", "/max_tokens limit"] and len(printed) == 3
+
+
 def commands() -> list[str]:
     lines = "\n".join(blocks("money.md", "sh")).splitlines()
     text = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")

@@ -455,6 +455,7 @@ def test_dollars_stand_on_the_call_with_all_its_tries(seen: Seen) -> None:
     result = Extractor(Person, model=priced).extract_result(TEXT)
     assert result.cost.total is not None
     call = about(seen.one("chat"))
+    assert "server.address" not in call and seen.one("chat").kind is SpanKind.INTERNAL
     assert call["prompture.cost.usd"] == float(result.cost.total) == 0.002
     (point,) = seen.points("prompture.cost")
     assert point.value == float(result.cost.total)

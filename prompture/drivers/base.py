@@ -21,6 +21,7 @@ from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.probe import AsyncProbes, SyncProbes
 from prompture.drivers.provider import Features, Provider
 from prompture.drivers.request_checks import is_long
+from prompture.drivers.validation import Validates
 from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
 from prompture.errors import ConfigurationError
 from prompture.given import wrong
@@ -59,7 +60,7 @@ def _httpx_transport(client: Any) -> HttpxTransport:
     return HttpxTransport(client)
 
 
-class Driver(SyncGenerate, SyncProbes, BaseDriver):
+class Driver(SyncGenerate, SyncProbes, Validates, BaseDriver):
     """A provider, called synchronously over requests. Threads may share one.
 
     ``session`` is a requests.Session of the caller's own. Other arguments: see BaseDriver.
@@ -144,7 +145,7 @@ class Driver(SyncGenerate, SyncProbes, BaseDriver):
         self.close()
 
 
-class AsyncDriver(AsyncGenerate, AsyncProbes, BaseDriver):
+class AsyncDriver(AsyncGenerate, AsyncProbes, Validates, BaseDriver):
     """A provider, called asynchronously over httpx2. Tasks and event loops may share one.
 
     ``client`` is an AsyncClient of the caller's own, httpx2's or httpx's. Other arguments: see

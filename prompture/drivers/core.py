@@ -95,6 +95,8 @@ class BaseDriver:
     provider: Provider
     found_by: ClassVar[ClassReference | None] = None
     """Of a class that was made for a row: a function and its arguments that find it again."""
+    runs_here: ClassVar[bool] = False
+    """Whether the model answers inside this process, and nothing is sent."""
     if TYPE_CHECKING:  # a driver's class adds CostMixin, which has these
 
         def entry(self, model: str | None = None) -> Entry | None: ...

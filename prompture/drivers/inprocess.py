@@ -24,6 +24,7 @@ from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.hooks import Hooks
 from prompture.drivers.probe import Health
 from prompture.drivers.provider import COMMON, Engine, Features, Provider
+from prompture.drivers.validation import Validates
 from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
 from prompture.errors import ConfigurationError, PromptureError, ProtocolError
 from prompture.given import unknown
@@ -48,8 +49,10 @@ _of_parents: list[Any] = []
 """In a forked child, the models of the process that it comes from."""
 
 
-class InProcessBase(BaseDriver):
+class InProcessBase(Validates, BaseDriver):
     """A driver whose row has an ``engine``. Settings go to the engine as keywords."""
+
+    runs_here = True
 
     def __init__(
         self,

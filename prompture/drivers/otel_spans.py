@@ -194,7 +194,7 @@ def asked(driver: BaseDriver, request: Request, *, stream: bool) -> Attributes:
     }
     if stream:
         about["gen_ai.request.stream"] = True
-    return about if driver.provider.engine else {**about, **server(driver.endpoint.base_url)}
+    return about if driver.runs_here else {**about, **server(driver.endpoint.base_url)}
 
 
 def server(url: str) -> Attributes:

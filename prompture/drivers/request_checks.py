@@ -29,6 +29,7 @@ from prompture.types import (
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
+    from prompture.drivers.provider import Features
 
 _log = logging.getLogger("prompture")
 _ROLES = frozenset(get_args(Role))
@@ -172,30 +173,43 @@ def _check_tools(request: Request) -> None:
 def fitted(driver: BaseDriver, request: Request) -> Request:
     """The request, if the model can do what it asks for; where the API refuses JSON mode without
     the word JSON in a message, with that word. Raises UnsupportedError."""
-    wanted = []
-    if request.schema is not None:
-        wanted.append("json_schema")
-    elif request.json_mode:
-        wanted.append("json_mode")
-    if request.tools:
-        wanted.append("tool_use")
-    if _shows(request.messages):
-        wanted.append("vision")
-    if not wanted:
-        return request
-    features = driver.features
-    # Features that the caller gave hold for whichever model is asked.
-    if request.model != driver.model and driver._features is None:
-        features = driver.features_of(request.model)
-    for feature in wanted:
+    for feature in wanted(request):
+        features = features_for(driver, request)
         if not getattr(features, feature):
-            raise UnsupportedError(
-                f"{driver.provider.name}/{request.model} does not support {_WORDS[feature]}"
-                f"{_instead(feature)}; if you know better, pass features=... to the driver"
-            )
-    if "json_mode" in wanted and driver.provider.json_word:
+            raise UnsupportedError(lacks(driver, request, feature))
+    if request.json_mode and request.schema is None and driver.provider.json_word:
         request = _with_word(driver, request)
     return request
+
+
+def wanted(request: Request) -> list[str]:
+    """The features that a request needs."""
+    found = []
+    if request.schema is not None:
+        found.append("json_schema")
+    elif request.json_mode:
+        found.append("json_mode")
+    if request.tools:
+        found.append("tool_use")
+    if _shows(request.messages):
+        found.append("vision")
+    return found
+
+
+def features_for(driver: BaseDriver, request: Request) -> Features:
+    """What the model of a request can do."""
+    # Features that the caller gave hold for whichever model is asked.
+    if request.model != driver.model and driver._features is None:
+        return driver.features_of(request.model)
+    return driver.features
+
+
+def lacks(driver: BaseDriver, request: Request, feature: str) -> str:
+    """The words for a feature that the model has not."""
+    return (
+        f"{driver.provider.name}/{request.model} does not support {_WORDS[feature]}"
+        f"{_instead(feature)}; if you know better, pass features=... to the driver"
+    )
 
 
 def _instead(feature: str) -> str:

@@ -182,7 +182,7 @@ class TracedCall(Call):
         self._first_chunk: float | None = None
         self._last: Charge | None = None
         self._about = asked(driver, request, stream=stream)
-        kind = "INTERNAL" if driver.provider.engine else "CLIENT"
+        kind = "INTERNAL" if driver.runs_here else "CLIENT"
         model = self._about.get("gen_ai.request.model", "")
         self._span = TimedSpan(telemetry, kind, f"chat {model}".strip(), self._about)
         try:
