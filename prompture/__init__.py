@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from prompture.drivers.provider import Features as Features
     from prompture.drivers.provider import Provider as Provider
     from prompture.drivers.registry import register as register
+    from prompture.drivers.routes import Breaker as Breaker
     from prompture.drivers.telemetry import instrument as instrument
     from prompture.drivers.telemetry import uninstrument as uninstrument
     from prompture.drivers.validation import RequestProblems as RequestProblems
@@ -124,6 +125,7 @@ if TYPE_CHECKING:
     from prompture.types import ToolCall as ToolCall
     from prompture.types import Usage as Usage
     from prompture.wire.retry import Retry as Retry
+    from prompture.wire.retry import RetryQuota as RetryQuota
 
     Book = LedgerReader  # an old name, see _RENAMED
 
@@ -162,6 +164,7 @@ _HOMES = {
     "prompture.drivers.probe": "Health",
     "prompture.drivers.provider": "Features Provider",
     "prompture.drivers.registry": "register",
+    "prompture.drivers.routes": "Breaker",
     "prompture.drivers.telemetry": "instrument uninstrument",
     "prompture.drivers.validation": "RequestProblems",
     "prompture.errors": (
@@ -171,7 +174,7 @@ _HOMES = {
         " ModelNotFound Overloaded PermissionDenied PromptureError ProtocolError ProviderError"
         " QuotaExhausted RateLimitError ReadTimeout Refused SchemaError ServerError"
         " StepLimitExceeded TimeLimitExceeded TokenLimitExceeded ToolArgumentsInvalid ToolFailed"
-        " TransportError Truncated UnknownModel UnknownOption UnsupportedError"
+        " TransportError Truncated Unavailable UnknownModel UnknownOption UnsupportedError"
     ),
     "prompture.extraction.estimate": "Estimate",
     "prompture.extraction.extractor": "Extractor",
@@ -193,7 +196,7 @@ _HOMES = {
         "Completion Delta Document File Image Message ModelInfo RateLimits Request Span Text Tool"
         " ToolCall Usage"
     ),
-    "prompture.wire.retry": "Retry",
+    "prompture.wire.retry": "Retry RetryQuota",
 }
 _DRIVERS = (
     "OpenAI Claude Google Groq Grok Moonshot Zai ModelScope"

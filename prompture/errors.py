@@ -12,6 +12,7 @@
         * ConnectTimeout          no connection in time
         * ReadTimeout             connected, but no answer in time
         * ConnectionLost          refused, reset, or cut off in the middle
+        * Unavailable             not sent: the breaker of the endpoint is open
     * ProviderError           the provider answered and says no
         * AuthenticationError     the key is wrong
         * PermissionDenied        the key may not do this
@@ -138,6 +139,13 @@ class ReadTimeout(TransportError):
 
 class ConnectionLost(TransportError):
     """The connection was refused, reset, or ended in the middle."""
+
+
+class Unavailable(TransportError):
+    """Not sent: the endpoint's last calls failed, and its breaker keeps others away for a while."""
+
+    retryable = False
+    unsent = True
 
 
 class ProviderError(PromptureError):

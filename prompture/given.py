@@ -250,27 +250,18 @@ def _is_json(value: object) -> bool:
 _TTL = re.compile(r"\d+(?:\.\d+)?[smh]|-1")
 _EFFORT = re.compile(r"[a-z]+")
 _OF_DRIVERS = {
-    "api_key": "api_key",
+    **{name: name for name in ("api_key", "base_url", "api", "api_version", "headers", "retry",
+       "hooks", "features", "session", "client", "transport", "retry_quota", "breaker")},
     "apikey": "api_key",
     "key": "api_key",
     "token": "api_key",
-    "base_url": "base_url",
+    "authorization": "api_key",
     "api_base": "base_url",
     "endpoint": "base_url",
     "url": "base_url",
-    "api": "api",
-    "api_version": "api_version",
-    "authorization": "api_key",
-    "headers": "headers",
     "extra_headers": "headers",
-    "retry": "retry",
     "retries": "retry",
-    "hooks": "hooks",
-    "features": "features",
-    "session": "session",
-    "client": "client",
-    "transport": "transport",
-}
+}  # fmt: skip
 """What a driver is given, under the names that other libraries have for it."""
 _SECRET = ("api_key", "headers", "base_url")
 MASK = "***"

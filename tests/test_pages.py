@@ -145,6 +145,12 @@ def test_providers(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed[:2] == ["/temperature refused", "/max_tokens limit"] and len(printed) == 3
 
 
+def test_reliability() -> None:
+    given = names()
+    for block in blocks("reliability.md", "python"):
+        run(block, given)
+
+
 def commands() -> list[str]:
     lines = "\n".join(blocks("money.md", "sh")).splitlines()
     text = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self, TypeVar, cast
+from uuid import uuid4
 
 from prompture import observe
 from prompture.codecs.base import Codec, StreamDecoder
@@ -39,6 +40,7 @@ from prompture.errors import (
     PromptureError,
     ProtocolError,
     ProviderError,
+    Unavailable,
 )
 from prompture.money import Bill, Charge, Cost
 from prompture.types import Completion, Delta, Request, Usage
@@ -47,6 +49,7 @@ from prompture.wire.retry import send, tried
 from prompture.wire.secrets import scrub
 
 E = TypeVar("E", bound=PromptureError)
+_UNASKED = (ConfigurationError, BudgetExceeded, Unavailable)
 log = logging.getLogger("prompture")
 
 
@@ -73,7 +76,7 @@ class Call:
         self._lowered: int | None = None
         self._streamed = stream
         self._meters = meter.Watching()
-        self._visit = Visit(driver.route)
+        self._visit = Visit(driver.route, driver)
         self.started, self.at = time.perf_counter(), time.time()
         self.request = request
         try:
@@ -138,6 +141,8 @@ class Call:
         if sign := getattr(self.codec, "sign", None):
             http = sign(http, driver.endpoint, datetime.now(UTC))
         timeout = self.request.timeout or driver.timeout
+        if name := driver.provider.idempotency_header:
+            http = replace(http, headers={**http.headers, name: str(uuid4())})
         # Whether it streams and how long it may take are the driver's to say, not the codec's.
         return HTTPRequest(http.method, http.url, http.headers, http.body, stream, timeout)
 
@@ -224,7 +229,7 @@ class Call:
         ``tries`` is the one counter of attempts, wherever they failed."""
         made = len(self.tries) + 1
         wait = self.driver.retry.delay(made, error)
-        if wait is None or not self._visit.may_retry(error):
+        if wait is None or not self._visit.may_retry(error, wait):
             tried(error, made)
             return None
         return wait
@@ -306,11 +311,9 @@ class Call:
         if (held := error.partial) is not None and held.request_id:
             error.partial = replace(held, request_id=self._known_id(held.request_id))
         charge = self._paid() or self._charge_of(error)
-        sent = self._answer is not None or not (
-            isinstance(error, (ConfigurationError, BudgetExceeded))
-            or getattr(error, "unsent", False)
-        )
-        if isinstance(error, (ConfigurationError, BudgetExceeded)):
+        is_unasked = isinstance(error, _UNASKED)
+        sent = self._answer is not None or not (is_unasked or getattr(error, "unsent", False))
+        if is_unasked:
             self._meters.withdraw()
         self._settle_quietly(charge)
         if error.bill is None and (self.tries or sent):

@@ -9,6 +9,7 @@
     headers = { x-team = "documents" }
     stream_usage = false                  # leaves stream_options out, where a server refuses it
     reasoning_field = "inner_monologue"   # where reasoning stands, if in no usual field
+    idempotency_header = "x-call-id"      # one key for all tries of a call, if it documents one
     echo = ["inner_monologue"]            # fields of an answer to send back in the next request
 
     [providers.acme.capabilities]         # of every model; see Features
@@ -17,6 +18,12 @@
     [providers.acme.rate_limits]
     requests_per_minute = 60
     tokens_per_minute = 100_000
+
+    [providers.acme.retry_quota]          # of all its calls in a process; see RetryQuota
+    capacity = 500
+
+    [providers.acme.breaker]              # see Breaker
+    refuse = "always"
 
     [providers.acme.models.acme-large]
     capabilities = { json_schema = true }
@@ -39,17 +46,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompture.drivers import registry
 from prompture.drivers.provider import Features, Provider
+from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.given import unknown, why, wrong
 from prompture.wire.http import check_url, checked_headers
 from prompture.wire.loading import load_json
-from prompture.wire.retry import Throttle
+from prompture.wire.retry import RetryQuota, Throttle
 
 _FLAGS = tuple(f.name for f in fields(Features))
 
@@ -61,6 +69,21 @@ class _Table(BaseModel):
 class _Limits(_Table):
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
+
+
+class _Quota(_Table):
+    capacity: float = Field(default=500, ge=0)
+    cost: float = Field(default=5, ge=0)
+    timeout_cost: float = Field(default=10, ge=0)
+    refund: float = Field(default=1, ge=0)
+
+
+class _Breaker(_Table):
+    failures: int = Field(default=5, ge=1)
+    share: float = Field(default=0.5, ge=0, le=1)
+    of: int = Field(default=20, ge=1)
+    probe_seconds: float = Field(default=2.0, gt=0)
+    refuse: Literal["cascade", "always", "never"] = "cascade"
 
 
 class _Model(_Table):
@@ -78,6 +101,9 @@ class _Provider(_Table):
     headers: dict[str, str] = {}
     capabilities: dict[str, bool | str] = {}
     rate_limits: _Limits = _Limits()
+    retry_quota: _Quota | None = None
+    breaker: _Breaker | None = None
+    idempotency_header: str = ""
     models: dict[str, _Model] = {}
     stream_usage: bool | None = None
     echo: list[str] | None = None
@@ -220,6 +246,8 @@ def _row(name: str, made: _Provider, where: str) -> Provider:
     # Here and not at the first call, so that the message can name the file and the entry.
     check_url(made.base_url, f"{entry}.base_url")
     checked_headers(made.headers, f"{entry}.headers")
+    if header := made.idempotency_header:
+        checked_headers({header: ""}, f"{entry}.idempotency_header")
     try:
         wired = like.wired(
             stream_usage=made.stream_usage, echo=made.echo, reasoning_field=made.reasoning_field
@@ -264,6 +292,9 @@ def _changed(
         throttle=Throttle(limits.requests_per_minute, limits.tokens_per_minute)
         if throttled
         else None,
+        retry_quota=RetryQuota(**made.retry_quota.model_dump()) if made.retry_quota else None,
+        breaker=Breaker(**made.breaker.model_dump()) if made.breaker else None,
+        idempotency_header=made.idempotency_header,
     )
 
 

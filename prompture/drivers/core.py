@@ -14,10 +14,11 @@ from prompture.codecs.base import Endpoint
 from prompture.compat import cached_property
 from prompture.drivers import hooks as hooking
 from prompture.drivers.provider import Features, Provider
+from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.money import Cost
 from prompture.types import Usage
-from prompture.wire.retry import Retry
+from prompture.wire.retry import Retry, RetryQuota
 
 if TYPE_CHECKING:
     from prompture.catalog.models import Entry
@@ -62,6 +63,8 @@ _REMADE = frozenset(
         "_closed",
         "_closed_in",
         "route",
+        "own_quota",
+        "own_breaker",
     }
 )
 """What a driver has besides its settings."""
@@ -88,7 +91,8 @@ class BaseDriver:
     that refuse it (their tokens are then unknown); ``echo`` names the fields of an answer that
     are sent back in the next request (``"reasoning_content"``; ``()`` for none);
     ``reasoning_field`` is where reasoning stands, if in no usual field. These three are of Chat
-    Completions. Other keywords are the provider's own settings (``api_version``, ...).
+    Completions. ``retry_quota`` and ``breaker`` take the place of the endpoint's own, which all
+    drivers of an endpoint and key share. Other keywords are the provider's own settings (``api_version``, ...).
     Raises MissingKey, and ConfigurationError for a setting that the row does not know.
     """
 
@@ -127,6 +131,8 @@ class BaseDriver:
         stream_usage: bool | None = None,
         echo: str | Sequence[str] | None = None,
         reasoning_field: str | None = None,
+        retry_quota: RetryQuota | None = None,
+        breaker: Breaker | None = None,
         **settings: Any,
     ) -> None:
         row = type(self).provider
@@ -139,6 +145,8 @@ class BaseDriver:
         self.model = given.words(model, f"{row.name}: model", empty=True) or row.default_model
         self.timeout = given.seconds(timeout, f"{row.name}: timeout") or DEFAULT_TIMEOUT
         self.retry = _a(Retry, retry, f"{row.name}: retry") or Retry()
+        self.retry_quota = _a(RetryQuota, retry_quota, f"{row.name}: retry_quota")
+        self.breaker = _a(Breaker, breaker, f"{row.name}: breaker")
         self._own_hooks = hooking.given_hooks(hooks, f"{row.name}: hooks")
         self._features = _a(Features, features, f"{row.name}: features")
         self._remake()
@@ -150,6 +158,8 @@ class BaseDriver:
         # Plugins' first: they may be there to keep something from being sent.
         self._hooks: tuple[Hooks, ...] = (*hooking.plugin_hooks(), *self._own_hooks)
         self.plans: dict[Hashable, Any] = {}
+        self.own_quota = self.retry_quota or self.provider.retry_quota
+        self.own_breaker = self.breaker or self.provider.breaker
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _REMADE}
@@ -229,6 +239,7 @@ class BaseDriver:
 # Copies and pickles: a driver goes by its settings, never by its connections. The settings hold
 # the key: a pickle of a driver is a secret.
 
+_SHARED = ("_own_hooks", "retry", "retry_quota", "breaker", "endpoint", "_given", "_features")
 _GIVEN_AS = {"_transport": "session or client", "_own_hooks": "hooks", "retry": "retry"}
 
 
@@ -257,7 +268,7 @@ def _copied(driver: BaseDriver, memo: dict[int, Any]) -> BaseDriver:
     memo[id(driver)] = made
     state = driver.__getstate__()
     # Frozen, or the caller's own: both drivers keep the very same.
-    for shared in ("_own_hooks", "retry", "endpoint", "_given", "_features"):
+    for shared in _SHARED:
         if shared in state:
             memo[id(state[shared])] = state[shared]
     transport = state.pop("_transport", None)

@@ -9,14 +9,15 @@ from typing import Any, Protocol
 
 from prompture import given as given_by
 from prompture.codecs.base import Codec, Endpoint
+from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
 from prompture.wire.http import bad_header, check_url, checked_headers, filled, is_url
-from prompture.wire.retry import Throttle
+from prompture.wire.retry import RetryQuota, Throttle
 
 COMMON = (
     "api_key", "base_url", "api", "timeout", "retry", "headers", "hooks", "features",
-    "stream_usage", "echo", "reasoning_field",
+    "stream_usage", "echo", "reasoning_field", "retry_quota", "breaker",
 )  # fmt: skip
 """Settings of every driver; ``session`` (sync) and ``client`` (async) come on top."""
 
@@ -84,6 +85,9 @@ class Provider:
     ``billed`` turns the usage that was counted into that which is charged for, where they differ.
     ``engine`` makes the in-process model that answers instead of HTTP; ``in_process`` says for
     which models (all, where it is None). ``throttle`` holds requests back on this side.
+    ``retry_quota`` and ``breaker`` take the place of each endpoint's own. ``idempotency_header``
+    is the header by which a server knows the tries of one call, where it documents one: all of
+    them have one key in it.
     """
 
     name: str
@@ -115,6 +119,9 @@ class Provider:
     engine: Callable[..., Engine] | None = None
     in_process: Callable[[str], bool] | None = None
     throttle: Throttle | None = None
+    retry_quota: RetryQuota | None = None
+    breaker: Breaker | None = None
+    idempotency_header: str = ""
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError where a field is of the wrong kind (in a plugin, say)."""
@@ -299,7 +306,8 @@ _ENDINGS = {
 
 
 _KINDS: Mapping[str, tuple[str, ...]] = {
-    "a text": ("name", "base_url", "default_model", "docs", "title", "catalog", "key_check"),
+    "a text": ("name", "base_url", "default_model", "docs", "title", "catalog", "key_check",
+                "idempotency_header"),
     "a tuple of texts": ("aliases", "key_env", "url_env", "shared_env"),
     "a mapping": ("codecs", "endings", "headers", "options", "option_env"),
     "True or False": (

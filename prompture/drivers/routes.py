@@ -6,10 +6,27 @@ retries and the breaker count calls of all drivers, colours, threads and tasks a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from prompture import forks
-from prompture.errors import PromptureError
+from prompture import forks, given
+from prompture.errors import (
+    ConnectTimeout,
+    PromptureError,
+    ProtocolError,
+    ProviderError,
+    ReadTimeout,
+    ServerError,
+    TransportError,
+    Unavailable,
+)
+from prompture.observe import note
+from prompture.wire import deadline
 from prompture.wire.http import Exchange
 from prompture.wire.retry import RetryQuota
 
@@ -19,6 +36,131 @@ if TYPE_CHECKING:
 RouteKey: TypeAlias = tuple[str, str, int]
 _routes: dict[RouteKey, Route] = {}
 _lock = forks.fork_lock()
+REFUSE = ("cascade", "always", "never")
+_has_next: ContextVar[bool] = ContextVar("prompture_has_next", default=False)
+_TIMEOUTS = (ReadTimeout, ConnectTimeout)
+# Statuses of a server, or of a gateway before it, that did not wait any longer.
+_GAVE_UP = frozenset({408, 499})
+
+
+@contextmanager
+def with_next() -> Iterator[None]:
+    """Calls inside have a model behind them, which is asked where theirs is down: a breaker may
+    refuse them, and a route that was silent is not tried again."""
+    token = _has_next.set(True)
+    try:
+        yield
+    finally:
+        _has_next.reset(token)
+
+
+class Breaker:
+    """Keeps calls away from an endpoint that is down, until a probe finds it up again.
+
+    It opens after ``failures`` tries in a row that failed for want of a service (5xx, overloaded,
+    timeouts, lost connections, streams that broke off, pages in the place of JSON), or where
+    ``share`` of the last ``of`` tries did. While it is open, one call in ``probe_seconds`` is let
+    through as a probe; the first answer closes it. What the caller did wrong (4xx) and limits
+    (429) are answers. ``refuse`` says which calls are kept away: those of a ``"cascade"`` that
+    have another model behind them (the default), ``"always"`` those of one model too, or
+    ``"never"`` any.
+
+    Whoever is given the same object shares it, in one process. A forked child's is closed.
+    """
+
+    def __init__(
+        self,
+        failures: int = 5,
+        *,
+        share: float = 0.5,
+        of: int = 20,
+        probe_seconds: float = 2.0,
+        refuse: str = "cascade",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        given.count(failures, "Breaker.failures")
+        given.share(share, "Breaker.share")
+        given.count(of, "Breaker.of")
+        given.number(probe_seconds, "Breaker.probe_seconds", above=0, wanted="seconds above 0")
+        given.one_of(refuse, "Breaker.refuse", REFUSE)
+        self.failures, self.share, self.of = failures, share, of
+        self.probe_seconds, self.refuse = probe_seconds, refuse
+        self._clock = clock
+        self._lock = forks.fork_lock()
+        self._renew()
+        forks.renewed_at_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        # Appending to a full deque drops the oldest, and needs no lock.
+        self._recent: deque[bool] = deque(maxlen=self.of)
+        self._in_a_row = 0
+        self._next_probe: float | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        settings = (self.failures, self.share, self.of, self.probe_seconds, self.refuse)
+        return _breaker, settings
+
+    def __repr__(self) -> str:
+        return f"Breaker({self.state})"
+
+    @property
+    def state(self) -> str:
+        """``"closed"`` (calls pass), ``"open"``, or ``"half-open"``: the next call is a probe."""
+        if (probe := self._next_probe) is None:
+            return "closed"
+        return "open" if self._clock() < probe else "half-open"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the endpoint is taken to be down."""
+        return self._next_probe is not None
+
+    def refuses(self, has_next: bool) -> bool:
+        """Whether a call must not be sent now. Where it may be, as a probe, that one is taken."""
+        if self._next_probe is None or self.refuse == "never":
+            return False
+        if not has_next and self.refuse != "always":
+            return False
+        with self._lock:
+            now = self._clock()
+            if self._next_probe is None:
+                return False
+            if now < self._next_probe:
+                return True
+            self._next_probe = now + self.probe_seconds
+            return False
+
+    def answered(self) -> bool:
+        """The endpoint answered; whether that closed the breaker."""
+        self._recent.append(True)
+        # Without the lock where nothing is amiss: that is nearly every call.
+        if not self._in_a_row and self._next_probe is None:
+            return False
+        with self._lock:
+            was_open = self._next_probe is not None
+            self._in_a_row, self._next_probe = 0, None
+            if was_open:  # the failures of the outage say nothing about what follows it
+                self._recent.clear()
+            return was_open
+
+    def failed(self) -> bool:
+        """A try failed for want of a service; whether that opened the breaker."""
+        with self._lock:
+            self._recent.append(False)
+            self._in_a_row += 1
+            if self._next_probe is not None:
+                return False
+            bad = self._recent.count(False)
+            is_down = self._in_a_row >= self.failures or (
+                len(self._recent) == self.of and bad >= self.share * self.of
+            )
+            if is_down:
+                self._next_probe = self._clock() + self.probe_seconds
+            return is_down
+
+
+def _breaker(failures: int, share: float, of: int, probe_seconds: float, refuse: str) -> Breaker:
+    return Breaker(failures, share=share, of=of, probe_seconds=probe_seconds, refuse=refuse)
 
 
 class Route:
@@ -28,6 +170,7 @@ class Route:
         self.name = name
         """The provider's, for messages."""
         self.quota = RetryQuota()
+        self.breaker = Breaker()
 
 
 def route_of(provider: str, endpoint: Endpoint) -> Route:
@@ -41,21 +184,54 @@ def route_of(provider: str, endpoint: Endpoint) -> Route:
         return found
 
 
+def is_silence(error: BaseException) -> bool:
+    """Whether a route was silent until a timeout."""
+    return isinstance(error, _TIMEOUTS)
+
+
+def _is_down(error: PromptureError) -> bool | None:
+    """Whether an error shows that an endpoint has no service, or that it has; None for what says
+    neither."""
+    if isinstance(error, Unavailable):
+        return None
+    if isinstance(error, TransportError):
+        # The caller's own deadline may be too short for the best of servers.
+        return None if deadline.is_over() else True
+    if isinstance(error, ProviderError):
+        return isinstance(error, ServerError) or error.status >= 500 or error.status in _GAVE_UP
+    return True if isinstance(error, ProtocolError) else None
+
+
+class Bounded(Protocol):
+    """What a driver was given in the place of its route's."""
+
+    own_quota: RetryQuota | None
+    own_breaker: Breaker | None
+
+
 class Visit:
     """One call's way through its route: ``enter`` before each try, ``leave`` after it."""
 
-    __slots__ = ("_is_inside", "_route", "tokens")
+    __slots__ = ("_breaker", "_counted", "_has_next", "_is_inside", "_quota", "_route", "tokens")
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, driver: Bounded | None = None) -> None:
         self._route = route
-        self._is_inside = False
+        own = driver and driver.own_quota, driver and driver.own_breaker
+        self._quota, self._breaker = own[0] or route.quota, own[1] or route.breaker
+        self._has_next = _has_next.get()
+        self._is_inside = self._counted = False
         self.tokens = 0
         """Tokens that a try may take, input and output, as far as they are known before."""
 
     def enter(self) -> Exchange[None] | None:
         """What must be waited for before a try is sent; None where nothing is. Raises what
         forbids the try."""
-        self._is_inside = True
+        if self._breaker.is_open and self._breaker.refuses(self._has_next):
+            raise Unavailable(
+                f"{self._route.name}: not asked: its last calls failed, and the next one to try"
+                f" it again (one in {self._breaker.probe_seconds:g} s) is not due yet"
+            )
+        self._is_inside, self._counted = True, False
         return None
 
     def leave(self, error: BaseException | None) -> None:
@@ -65,13 +241,56 @@ class Visit:
             return
         self._is_inside = False
         if error is None:
-            self._route.quota.succeeded()
+            self._quota.succeeded()
+            if self._breaker.answered():
+                self._closed()
+        elif isinstance(error, PromptureError):
+            self._count(error)
 
     @property
     def is_under_way(self) -> bool:
         """Whether a try was let in and has not ended: its request may be out."""
         return self._is_inside
 
-    def may_retry(self, error: PromptureError) -> bool:
-        """Whether the route still bears another try after this error."""
-        return self._route.quota.take(error)
+    def may_retry(self, error: PromptureError, delay: float = 0.0) -> bool:
+        """Whether the route still bears another try after this error, in ``delay`` seconds."""
+        # Before the breaker is asked: this failure may be the one that opens it.
+        self._count(error)
+        if self._has_next and (is_silence(error) or self._is_kept_away()):
+            return False
+        if self._quota.take(error):
+            again = "%(provider)s: again in %(seconds).1f s (%(error)s)"
+            note("retry", again, error=error, provider=self._route.name, seconds=delay)
+            return True
+        note(
+            "retries_used_up",
+            "%(provider)s: not tried again (%(error)s): too many calls had to be, lately",
+            level=logging.WARNING,
+            error=error,
+            provider=self._route.name,
+        )
+        return False
+
+    def _is_kept_away(self) -> bool:
+        return self._breaker.is_open and self._breaker.refuse != "never"
+
+    def _count(self, error: PromptureError) -> None:
+        if self._counted:
+            return
+        self._counted = True
+        is_down = _is_down(error)
+        if is_down is False and self._breaker.answered():
+            self._closed()
+        elif is_down and self._breaker.failed():
+            note(
+                "breaker_open",
+                "%(provider)s is down (%(error)s): a cascade goes on to its next model, and one"
+                " call in %(seconds)g s tries this one again",
+                level=logging.WARNING,
+                error=error,
+                provider=self._route.name,
+                seconds=self._breaker.probe_seconds,
+            )
+
+    def _closed(self) -> None:
+        note("breaker_closed", "%(provider)s answers again", provider=self._route.name)

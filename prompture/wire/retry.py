@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from threading import Lock
 from typing import Protocol
 
@@ -78,7 +79,9 @@ class RetryQuota:
     """How many retries an endpoint is given, over all calls: an outage must not multiply them.
 
     A retry takes ``cost`` out of ``capacity``, after a timeout ``timeout_cost``; an answer gives
-    ``refund`` back. With nothing left, calls fail at their first try.
+    ``refund`` back. With nothing left, calls fail at their first try. Costs of 0 never end it.
+
+    Whoever is given the same object shares it, in one process: a copy in another begins full.
     """
 
     def __init__(
@@ -97,8 +100,19 @@ class RetryQuota:
         self._left = capacity
         self._lock = forks.fork_lock()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return RetryQuota.of, (self.capacity, self.cost, self.timeout_cost, self.refund)
+
+    @staticmethod
+    def of(capacity: float, cost: float, timeout_cost: float, refund: float) -> RetryQuota:
+        return RetryQuota(capacity, cost=cost, timeout_cost=timeout_cost, refund=refund)
+
+    def __repr__(self) -> str:
+        return f"RetryQuota({self.capacity:g}, left={self._left:g})"
+
     @property
     def left(self) -> float:
+        """What is left of the capacity."""
         return self._left
 
     def take(self, error: PromptureError) -> bool:
@@ -123,7 +137,7 @@ class Gate(Protocol):
     """What stands between a call and its endpoint. See ``drivers.routes.Visit``."""
 
     def enter(self) -> Exchange[None] | None: ...
-    def may_retry(self, error: PromptureError) -> bool: ...
+    def may_retry(self, error: PromptureError, delay: float) -> bool: ...
 
 
 def send(
@@ -154,7 +168,7 @@ def send(
             if response is None:
                 raise TypeError("a transport answered a request with nothing")
             if response.status >= 300:  # a redirect is not followed
-                error = read_error(response)
+                error = read_error(_dated(response))
             elif within is None or (inner := within(response)) is None:
                 return response
             else:
@@ -162,11 +176,19 @@ def send(
         except TransportError as exc:
             error = exc
         delay = retry.delay(attempt, error)
-        if delay is None or (gate and not gate.may_retry(error)):
+        if delay is None or (gate and not gate.may_retry(error, delay)):
             raise tried(error, attempt)
         if on_retry and (work := on_retry(error)):
             yield work
         yield Sleep(delay)
+
+
+def _dated(response: HTTPResponse) -> HTTPResponse:
+    """The response with a date: who reads its error reads no clock, and may have to hold a date
+    to wait for against it."""
+    if "retry-after" not in response.headers or "date" in response.headers:
+        return response
+    return replace(response, headers={**response.headers, "date": formatdate(usegmt=True)})
 
 
 @dataclass(slots=True)

@@ -79,6 +79,28 @@ def test_a_file_makes_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found.rates.input == 7
 
 
+def test_retries_and_breaker_of_a_provider(tmp_path: Path) -> None:
+    text = """
+[providers.acme-x]
+base_url = "https://x.example"
+idempotency_header = "Idempotency-Key"
+[providers.acme-x.retry_quota]
+capacity = 50
+cost = 2.5
+[providers.acme-x.breaker]
+failures = 3
+refuse = "always"
+"""
+    configure(_file(tmp_path, text))
+    one, other = driver_for("acme-x/a", api_key="1"), driver_for("acme-x/b", api_key="2")
+    assert one.own_quota is other.own_quota
+    assert one.own_quota is not None
+    assert (one.own_quota.capacity, one.own_quota.cost) == (50, 2.5)
+    assert one.own_breaker is not None
+    assert (one.own_breaker.failures, one.own_breaker.refuse) == (3, "always")
+    assert one.provider.idempotency_header == "Idempotency-Key"
+
+
 def test_yaml_is_read_too(tmp_path: Path) -> None:
     pytest.importorskip("yaml")
     configure(_file(tmp_path, YAML, "prompture.yaml"))
@@ -100,6 +122,18 @@ BAD = [
         "requests_per_minute",
     ),
     ('[pricing."openai/x"]\ninput = "cheap"\noutput = 1\n', "input"),
+    (
+        '[providers.acme-x]\nbase_url = "https://x"\nidempotency_header = "a b"\n',
+        "idempotency_header",
+    ),
+    (
+        '[providers.acme-x]\nbase_url = "https://x"\n[providers.acme-x.breaker]\nrefuse = "x"\n',
+        "breaker",
+    ),
+    (
+        '[providers.acme-x]\nbase_url = "https://x"\n[providers.acme-x.retry_quota]\ncost = -1\n',
+        "retry_quota",
+    ),
     ("not toml", "prompture.toml"),
     ("providrs = {}", "unknown key 'providrs'; did you mean providers"),
     ('[providers.acme-x]\nbase_ur = "https://x"\n', r"providers\.acme-x: unknown key 'base_ur'; did"),

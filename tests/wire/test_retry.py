@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 
 import pytest
 
+from prompture.codecs.base import Endpoint
+from prompture.codecs.faults import provider_error
 from prompture.errors import (
     AuthenticationError,
     ConnectionLost,
@@ -83,3 +87,16 @@ def test_it_gives_up_with_the_last_error() -> None:
     assert (len(waits), len(noted)) == (1, 1)
     assert isinstance(out, ServerError)
     assert out.status == 502
+
+
+@pytest.mark.parametrize("date", [None, "Sat, 28 Nov 2026 10:00:00 GMT"])
+def test_a_date_to_wait_for_is_held_against_the_answers_or_ours(date: str | None) -> None:
+    now = parsedate_to_datetime(date).timestamp() if date else time.time()
+    headers = {"retry-after": formatdate(now + 30, usegmt=True)} | ({"date": date} if date else {})
+    endpoint = Endpoint("x", "https://x.example", "", {}, {})
+    retry = Retry(attempts=2)
+    exchange = send(REQUEST, lambda response: provider_error(response, endpoint), retry)
+    assert advance(exchange) is REQUEST
+    step = advance(exchange, HTTPResponse(429, headers))
+    assert isinstance(step, Sleep)
+    assert step.seconds == pytest.approx(30, abs=2)
