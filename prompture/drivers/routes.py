@@ -122,12 +122,12 @@ class Breaker:
         if not has_next and self.refuse != "always":
             return False
         with self._lock:
-            now = self._clock()
-            if self._next_probe is None:
-                return False
-            if now < self._next_probe:
+            now, probe = self._clock(), self._next_probe
+            # Another thread's answer may have closed it meanwhile.
+            if probe is not None and now < probe:
                 return True
-            self._next_probe = now + self.probe_seconds
+            if probe is not None:
+                self._next_probe = now + self.probe_seconds
             return False
 
     def answered(self) -> bool:
