@@ -17,7 +17,13 @@ from tests.llama.fixtures import llama_server, llama_server_with_key, tiny_gguf 
 
 os.environ["PROMPTURE_OFFLINE"] = "1"
 os.environ["PROMPTURE_CATALOG"] = "snapshot"  # not what happens to lie in this machine's cache
-for name in ("PROMPTURE_PRICES", "PROMPTURE_MODEL", "PROMPTURE_CONFIG", "PROMPTURE_LEDGER"):
+for name in (
+    "PROMPTURE_PRICES",
+    "PROMPTURE_MODEL",
+    "PROMPTURE_MODELS",
+    "PROMPTURE_CONFIG",
+    "PROMPTURE_LEDGER",
+):
     os.environ.pop(name, None)
 # Nor what this machine's user has set for a provider or for the way to it.
 for row in map(find, BUILTIN):

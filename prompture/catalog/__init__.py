@@ -7,7 +7,7 @@ packaged snapshot of it, else from built-in tables, and never waits for the netw
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,13 @@ from prompture.catalog.cost import cost_of
 from prompture.catalog.models import FREE, Entry, ModelFeatures, ModelLimits, Rates, Tier, Window
 from prompture.catalog.overrides import Overrides
 from prompture.catalog.store import Catalog, Status
+from prompture.catalog.synced import ModelSync
 from prompture.compat import renamed
 from prompture.provider_names import catalog_key as canonical
 
 if TYPE_CHECKING:
     from prompture.catalog.needs import Needs
-    from prompture.types import Usage
+    from prompture.types import ModelInfo, Usage
 
     Features, Limits = ModelFeatures, ModelLimits  # old names, see __getattr__
 
@@ -32,6 +33,7 @@ __all__ = [
     "Entry",
     "ModelFeatures",
     "ModelLimits",
+    "ModelSync",
     "Overrides",
     "Rates",
     "Status",
@@ -51,6 +53,7 @@ __all__ = [
     "search",
     "set_price",
     "status",
+    "sync",
 ]
 
 if not TYPE_CHECKING:
@@ -158,6 +161,18 @@ def clear_prices() -> None:
 def refresh() -> bool:
     """Fetch models.dev now (two seconds at most); whether that worked. ``status()`` says why not."""
     return _catalog.refresh()
+
+
+def sync(
+    provider: str, models: Sequence[ModelInfo], *, free: bool = False, keep: bool = True
+) -> ModelSync:
+    """Hold a provider's own list of models against the catalog: new, gone, unpriced.
+
+    ``keep`` puts it into the file of ``PROMPTURE_MODELS`` (else one in the folder for your data), so
+    that its models are known from then on, here and in other processes. See
+    ``driver.sync_models()``, which fetches the list.
+    """
+    return _catalog.sync(provider, models, free=free, keep=keep)
 
 
 def status() -> Status:

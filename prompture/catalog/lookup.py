@@ -185,7 +185,7 @@ def candidates(provider: str, model: str) -> Iterator[tuple[str, str]]:
     """(provider, id) pairs under which the model may be listed, surest first."""
     if model.startswith("ft:") or ":ft-" in model:
         return  # a fine-tuned model has a price of its own, which no catalogue lists
-    bare = _bare(provider, model)
+    bare = bare_id(provider, model)
     yield provider, model
     if bare != model:
         yield provider, bare
@@ -227,7 +227,7 @@ def _words(model: str) -> list[str]:
     return sorted(filter(None, re.split(r"[-_.:@ ]", name)))
 
 
-def _bare(provider: str, model: str) -> str:
+def bare_id(provider: str, model: str) -> str:
     """The id without the path, region or encoding around it."""
     if provider in ("google", "google-vertex"):
         return model.rpartition("models/")[2]

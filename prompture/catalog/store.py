@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, Thread
 
-from prompture.catalog import live
+from prompture.catalog import live, synced
 from prompture.catalog.live import CatalogSettings
 from prompture.catalog.lookup import listed
 from prompture.catalog.models import Entry
 from prompture.catalog.overrides import Overrides
 from prompture.catalog.sources import CatalogSource, SourceChain, built_in, parse, snapshot
+from prompture.catalog.synced import ModelSync
 from prompture.provider_names import catalog_key
+from prompture.types import ModelInfo
 
 log = logging.getLogger("prompture.catalog")
 
@@ -48,6 +50,7 @@ class _State:
 
     sources: SourceChain
     due: float
+    synced: CatalogSource | None = None
     found: dict[str, Entry | None] = field(default_factory=dict)
 
 
@@ -107,6 +110,8 @@ class Catalog:
         """The providers that are listed anywhere, sorted."""
         state = self._state or self._ensure_loaded()
         mine = {p for p, _ in self.overrides}
+        if state.synced is not None:
+            mine.update(state.synced.providers)
         return sorted(mine.union(*(source.providers for source in state.sources)))
 
     def ids(self, provider: str) -> list[str]:
@@ -157,12 +162,35 @@ class Catalog:
         with self._refreshing:
             return self._refresh()
 
+    def sync(
+        self, provider: str, models: Sequence[ModelInfo], *, free: bool = False, keep: bool = True
+    ) -> ModelSync:
+        """Hold a provider's own list against the catalogue, and keep it in the user's file.
+        Raises ConfigurationError where that cannot be written."""
+        state, key = self._state or self._ensure_loaded(), catalog_key(provider)
+        found = synced.held_against(
+            key,
+            models,
+            find=lambda model: self._search(replace(state, synced=None), f"{key}/{model}"),
+            ids=dict.fromkeys(self._ids(replace(state, synced=None), key)),
+            free=free,
+        )
+        path = synced.path_of(self._env) if keep else None
+        if path is None:
+            return found
+        synced.keep(path, key, models)
+        with self._lock:
+            assert self._state is not None
+            self._state = replace(self._state, synced=synced.read(path), found={})
+        return replace(found, path=path)
+
     def status(self) -> Status:
         """Which sources are in use and how fresh they are."""
         state = self._state or self._ensure_loaded()
         sources = tuple(state.sources)
+        own = () if state.synced is None else (state.synced.name,)
         return Status(
-            sources=tuple(source.name for source in sources),
+            sources=(*(source.name for source in sources), *own),
             as_of=sources[0].as_of,
             models=len(sources[0]),
             online=self.settings.online,
@@ -193,7 +221,8 @@ class Catalog:
         settings = self.settings
         with self._lock:
             if self._state is None:
-                self._state = _State(self._open(settings), due=0.0)
+                own = synced.read(synced.path_of(self._env))
+                self._state = _State(self._open(settings), due=0.0, synced=own)
             wait = self._until_wanted(settings)
             # At least a second: while a refresh runs, each lookup would start another thread.
             self._state.due = self._steady() + max(wait, 1.0)
@@ -283,7 +312,9 @@ class Catalog:
             sources = (
                 self._state.sources if self._state else SourceChain([None, _packaged, built_in])
             )
-            self._state = _State(sources.with_live(source), due=self._steady() + live.FRESH_SECONDS)
+            own = self._state.synced if self._state else None
+            due = self._steady() + live.FRESH_SECONDS
+            self._state = _State(sources.with_live(source), due=due, synced=own)
 
     def _remember(self, state: _State, key: str) -> Entry | None:
         entry = self._search(state, key)
@@ -298,6 +329,9 @@ class Catalog:
             return None
         provider = catalog_key(given)
         entry = listed(state.sources, provider, model)
+        # Last: it has no prices, and the others know a model by more names than its own.
+        if entry is None and state.synced is not None:
+            entry = state.synced.get(provider, model)
         # Over every source, also for a model that none lists.
         rates = self.overrides.find(provider, model)
         if rates is not None:
@@ -309,6 +343,11 @@ class Catalog:
         yield from (m for p, m in self.overrides if p == provider and m != "*")
         for source in state.sources:
             yield from source.models(provider)
+        if state.synced is not None:
+            # Not those that the others know by another name: they would be listed twice.
+            for model in state.synced.models(provider):
+                if listed(state.sources, provider, model) is None:
+                    yield model
 
 
 def _packaged() -> CatalogSource | None:

@@ -10,6 +10,7 @@ import click
 from prompture import catalog
 from prompture.cli.console import echo, print_table, write_json
 from prompture.drivers import registry
+from prompture.drivers.classes import driver_for
 from prompture.drivers.provider import Provider
 from prompture.money import format_usd
 from prompture.types import JSON
@@ -23,6 +24,7 @@ from prompture.types import JSON
 @click.option("--needs", default="", help="With --cheapest: json_schema&context>=200k, ...")
 @click.option("--ready", is_flag=True, help="Only of providers whose key is set.")
 @click.option("--refresh", is_flag=True, help="Fetch the catalog from models.dev first.")
+@click.option("--sync", metavar="PROVIDER", help="Fetch this provider's own list, and keep it.")
 @click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
 def command(
     query: str,
@@ -32,13 +34,25 @@ def command(
     needs: str,
     ready: bool,
     refresh: bool,
+    sync: str | None,
     style: str,
 ) -> None:
-    """List models whose name holds QUERY: dollars per million tokens, context, capabilities."""
+    """List models whose name holds QUERY: dollars per million tokens, context, capabilities.
+
+    With --sync, ask PROVIDER for its own list instead, and hold it against the catalog: models that
+    are new, gone or without a price. Its models are known from then on (PROMPTURE_MODELS names the
+    file).
+    """
     if refresh:
         catalog.refresh()
-    rows = {r.catalog: r for r in map(registry.find, registry.BUILTIN) if r.catalog}
-    wanted = registry.find(provider).catalog if provider is not None else None
+    if sync is not None:
+        _sync(sync, style)
+        return
+    rows = {r.catalog or r.name: r for r in registry.rows()}
+    wanted = None
+    if provider is not None:
+        row = registry.find(provider)
+        wanted = row.catalog or row.name
     if needs and not cheapest:
         raise click.UsageError("--needs is of use only with --cheapest")
     listed = catalog.search(query)
@@ -62,6 +76,28 @@ def command(
     if not records:
         wished = [repr(query) if query else "", needs or "", "a key that is set" if ready else ""]
         echo(f"no model matches {', '.join(filter(None, wished))}", err=True)
+
+
+def _sync(name: str, style: str) -> None:
+    provider, _, model = name.partition("/")
+    row = registry.find(provider)
+    # A driver needs a model's name; the list that is asked for is the same for all.
+    with driver_for(f"{row.name}/{model or row.default_model or 'any'}") as driver:
+        found = driver.sync_models()
+    states = {"new": found.new, "gone": found.gone, "no price": found.unpriced}
+    if style == "json":
+        about = {key.replace(" ", "_"): list(ids) for key, ids in states.items()}
+        kept = {"provider": row.name, "listed": [m.id for m in found.models], **about}
+        write_json(sys.stdout, {**kept, "file": str(found.path or "")}, indent=2)
+        return
+    changed = sorted({model for ids in states.values() for model in ids})
+    cells = [
+        (f"{row.name}/{id}", ", ".join(key for key, ids in states.items() if id in ids))
+        for id in changed
+    ]
+    if cells:
+        print_table(("model", "is"), cells)
+    echo(str(found) + (f"; kept in {found.path}" if found.path else "; not kept"), err=True)
 
 
 def _is_ready(row: Provider | None) -> bool:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from textwrap import fill
 
 import click
 
-from prompture.cli.console import OK, PROVIDER, echo, print_table, write_json
+from prompture.cli.console import INTERRUPTED, OK, PROVIDER, echo, print_table, write_json
 from prompture.drivers import classes, registry
 from prompture.drivers.probe import Health
 from prompture.drivers.provider import Provider
 from prompture.errors import PromptureError
 from prompture.types import JSON
+
+WATCH_SECONDS = 30.0
+pause = time.sleep
+"""Waits between two rounds; a test puts something else here."""
 
 
 @click.command("providers")
@@ -61,16 +66,30 @@ def _cells(record: JSON) -> tuple[str, ...]:
 
 @click.command("check")
 @click.argument("names", metavar="[PROVIDER]...", nargs=-1)
-def check(names: tuple[str, ...]) -> int:
+@click.option(
+    "--watch",
+    is_flag=False,
+    flag_value=str(WATCH_SECONDS),
+    metavar="[SECONDS]",
+    help="Ask again every so many seconds (30), until Ctrl-C.",
+)
+@click.option("--times", type=click.IntRange(1), help="With --watch: stop after so many rounds.")
+def check(names: tuple[str, ...], watch: str | None, times: int | None) -> int:
     """Ask each PROVIDER for its list of models; without any, those whose key is set.
 
-    Nothing is billed. The exit code is 4 where one does not answer or refuses the key.
+    Nothing is billed. The exit code is 4 where one does not answer or refuses the key; with --watch,
+    where that is so in the last round. Ctrl-C ends --watch with a summary.
     """
+    if times is not None and watch is None:
+        raise click.UsageError("--times is of use only with --watch")
+    seconds, names = _seconds(watch, names)
     chosen = list(names) or [n for n in registry.BUILTIN if _has_key(n)]
     # Not all of them: those without a key would only be refused.
     if not chosen:
         click.echo("no provider's key is set; name one, or see: prompture providers", err=True)
         return OK
+    if watch is not None:
+        return _watch(chosen, seconds, times)
     found = asyncio.run(_ask_all(chosen))
     print_table(
         ("provider", "reachable", "key", "ms", "models", "requests left", "problem"),
@@ -79,7 +98,64 @@ def check(names: tuple[str, ...]) -> int:
         folded=(6,),
         least=(5, 4, 3),
     )
-    return OK if all(h.reachable and h.authorised for h in found) else PROVIDER
+    return OK if all(map(_is_well, found)) else PROVIDER
+
+
+def _seconds(watch: str | None, names: tuple[str, ...]) -> tuple[float, tuple[str, ...]]:
+    """The seconds of ``--watch``, and the providers: one may stand where the seconds would."""
+    if watch is None:
+        return WATCH_SECONDS, names
+    try:
+        seconds = float(watch)
+    except ValueError:
+        return WATCH_SECONDS, (watch, *names)
+    if not 0 < seconds < float("inf"):
+        raise click.UsageError(f"--watch takes a number of seconds above 0, not {watch}")
+    return seconds, names
+
+
+def _is_well(health: Health) -> bool:
+    return bool(health.reachable and health.authorised)
+
+
+def _watch(names: list[str], seconds: float, times: int | None) -> int:
+    """A line for each provider in each round, and a summary at the end."""
+    rounds: list[list[Health]] = []
+    try:
+        while times is None or len(rounds) < times:
+            if rounds:
+                pause(seconds)
+            found = asyncio.run(_ask_all(names))
+            before = rounds[-1] if rounds else found
+            rounds.append(found)
+            now = time.strftime("%H:%M:%S")
+            for name, health, last in zip(names, found, before, strict=True):
+                turned = "" if _is_well(health) == _is_well(last) else "  <- changed"
+                echo(f"{now}  {_line(name, health)}{turned}")
+    except KeyboardInterrupt:  # how it is meant to end
+        echo("", err=True)
+    if not rounds:
+        return INTERRUPTED
+    _print_summary(names, rounds)
+    return OK if all(map(_is_well, rounds[-1])) else PROVIDER
+
+
+def _line(name: str, health: Health) -> str:
+    if _is_well(health):
+        return f"{name}  ok  {health.seconds * 1000:.0f} ms"
+    return f"{name}  {'refused' if health.reachable else 'down'}  {health.problem}"
+
+
+def _print_summary(names: list[str], rounds: list[list[Health]]) -> None:
+    rows = []
+    for position, name in enumerate(names):
+        asked = [each[position] for each in rounds]
+        took = sorted(h.seconds * 1000 for h in asked if _is_well(h))
+        figures = (took[0], took[len(took) // 2], took[-1]) if took else None
+        shown = [f"{figure:.0f}" for figure in figures] if figures else ["", "", ""]
+        rows.append((name, str(len(asked)), str(len(took)), *shown))
+    columns = ("provider", "asked", "well", "least ms", "median ms", "most ms")
+    print_table(columns, rows, right=(1, 2, 3, 4, 5))
 
 
 def _has_key(name: str) -> bool:

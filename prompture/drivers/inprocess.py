@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import partial
 from inspect import signature
 from threading import Lock
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from prompture import forks
 from prompture.codecs.base import Codec
@@ -22,7 +22,7 @@ from prompture.drivers.call import Call
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.hooks import Hooks
-from prompture.drivers.probe import Health
+from prompture.drivers.probe import Health, held_against_catalog
 from prompture.drivers.provider import COMMON, Engine, Features, Provider
 from prompture.drivers.validation import Validates
 from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
@@ -31,6 +31,9 @@ from prompture.given import unknown
 from prompture.types import Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest
 from prompture.wire.steps import require_asyncio
+
+if TYPE_CHECKING:
+    from prompture.catalog.synced import ModelSync
 
 _HERE = ("hooks", "features", "timeout")
 _OVER_HTTP = tuple(name for name in COMMON if name not in _HERE)
@@ -237,6 +240,10 @@ class InProcessDriver(SyncGenerate, InProcessBase):
         """The one model that it is."""
         return self._models()
 
+    def sync_models(self, *, keep: bool = True) -> ModelSync:
+        """The one model that it is, held against the catalog."""
+        return held_against_catalog(self.provider, self._models(), keep=keep)
+
     def check_credentials(self) -> bool:
         """There is no key to refuse."""
         return True
@@ -288,6 +295,12 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
     async def list_models(self) -> list[ModelInfo]:
         """The one model that it is."""
         return self._models()
+
+    async def sync_models(self, *, keep: bool = True) -> ModelSync:
+        """The one model that it is, held against the catalog."""
+        require_asyncio()
+        work = partial(held_against_catalog, self.provider, self._models(), keep=keep)
+        return await asyncio.to_thread(work)
 
     async def check_credentials(self) -> bool:
         """There is no key to refuse."""

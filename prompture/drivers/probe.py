@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from prompture.codecs.base import Codec, Endpoint
 from prompture.drivers.provider import Provider
 from prompture.drivers.ratelimit_headers import rate_limits
+from prompture.drivers.worker_threads import finish_in_thread
 from prompture.errors import AuthenticationError, PermissionDenied, PromptureError, TransportError
 from prompture.types import ModelInfo, RateLimits
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
 from prompture.wire.retry import Retry, send
+
+if TYPE_CHECKING:
+    from prompture.catalog.synced import ModelSync
 
 T = TypeVar("T")
 MAX_PAGES = 100
@@ -115,6 +120,13 @@ class _Probed(Protocol):
     def _run(self, exchange: Exchange[Any]) -> Any: ...
 
 
+def held_against_catalog(row: Provider, models: list[ModelInfo], *, keep: bool) -> ModelSync:
+    """What is new, gone or unpriced of a provider's own list; see ``catalog.sync``."""
+    from prompture import catalog
+
+    return catalog.sync(row.catalog or row.name, models, free=row.local, keep=keep)
+
+
 class SyncProbes:
     """What a driver can be asked besides completions."""
 
@@ -128,6 +140,12 @@ class SyncProbes:
     def check_credentials(self: _Probed) -> bool:
         """Whether the provider takes the key; nothing is billed."""
         return bool(self._run(credentials_exchange(self.provider, self.endpoint, self.retry)))
+
+    def sync_models(self: _Probed, *, keep: bool = True) -> ModelSync:
+        """Fetch the provider's models and hold them against the catalog: which are new, gone or
+        without a price. ``keep`` puts them into the user's file (``PROMPTURE_MODELS``), so that
+        they are known from then on. Raises as ``complete`` does."""
+        return held_against_catalog(self.provider, SyncProbes.list_models(self), keep=keep)
 
     def health(self: _Probed) -> Health:
         """Reachable, authorised, how fast, what is left of the limits. Never raises a
@@ -149,6 +167,16 @@ class AsyncProbes:
     async def check_credentials(self: _Probed) -> bool:
         """Whether the provider takes the key; nothing is billed."""
         return bool(await self._run(credentials_exchange(self.provider, self.endpoint, self.retry)))
+
+    async def sync_models(self: _Probed, *, keep: bool = True) -> ModelSync:
+        """Fetch the provider's models and hold them against the catalog: which are new, gone or
+        without a price. ``keep`` puts them into the user's file (``PROMPTURE_MODELS``), so that
+        they are known from then on. Raises as ``complete`` does."""
+        models = await AsyncProbes.list_models(self)
+        # In a thread: it reads the catalog and writes a file.
+        return await finish_in_thread(
+            partial(held_against_catalog, self.provider, models, keep=keep)
+        )
 
     async def health(self: _Probed) -> Health:
         """Reachable, authorised, how fast, what is left of the limits. Never raises a
