@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from prompture.extraction.functions import extract_stream as extract_stream
     from prompture.extraction.grounding import ground as ground
     from prompture.extraction.items import Item as Item
+    from prompture.extraction.model_drivers import Cascade as Cascade
     from prompture.extraction.partial import Partial as Partial
     from prompture.extraction.result import Attempt as Attempt
     from prompture.extraction.result import Extraction as Extraction
@@ -184,6 +185,7 @@ _HOMES = {
     ),
     "prompture.extraction.grounding": "ground",
     "prompture.extraction.items": "Item",
+    "prompture.extraction.model_drivers": "Cascade",
     "prompture.extraction.partial": "Partial",
     "prompture.extraction.result": "Attempt Extraction",
     "prompture.media": "file image",

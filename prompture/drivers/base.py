@@ -102,7 +102,8 @@ class Driver(SyncGenerate, SyncProbes, Validates, BaseDriver):
         """Yield each delta as it arrives, then the completion they add up to.
 
         Closing the iterator closes the connection and settles the bill. A stream that fails
-        before its first delta is tried again; later, the error carries ``partial``.
+        before its first content (text, reasoning, arguments of a call) is tried again, and what
+        came before is held back as long; later, the error carries ``partial``.
         """
         self._require_open()
         self.require("streaming")
@@ -113,10 +114,12 @@ class Driver(SyncGenerate, SyncProbes, Validates, BaseDriver):
                 with call.trying(decoder) as attempt:
                     attempt.response = response = self._transport.run(call.exchange())
                     for chunk in response.chunks or ():
-                        for delta in decoder.feed(chunk):
-                            attempt.emitted = True
+                        for delta in attempt.ready(decoder.feed(chunk)):
                             yield call.delta(delta)
-                    done = call.finished(decoder.close(), response)
+                    whole = decoder.close()
+                    for delta in attempt.rest():
+                        yield call.delta(delta)
+                    done = call.finished(whole, response)
                 if attempt.delay is None:
                     break
                 time.sleep(attempt.delay)
@@ -195,7 +198,8 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, Validates, BaseDriver):
         """Yield each delta as it arrives, then the completion they add up to.
 
         Closing the iterator closes the connection and settles the bill. A stream that fails
-        before its first delta is tried again; later, the error carries ``partial``.
+        before its first content (text, reasoning, arguments of a call) is tried again, and what
+        came before is held back as long; later, the error carries ``partial``.
         """
         self._require_open()
         self.require("streaming")
@@ -206,10 +210,11 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, Validates, BaseDriver):
                 async with call.trying(decoder) as attempt:
                     attempt.response = response = await self._transport.run(call.exchange())
                     async for chunk in response.achunks or _none():
-                        for delta in decoder.feed(chunk):
-                            attempt.emitted = True
+                        for delta in attempt.ready(decoder.feed(chunk)):
                             yield call.delta(delta)
                     whole = decoder.close()
+                    for delta in attempt.rest():
+                        yield call.delta(delta)
                     if call.blocks:
                         done = await attempt.finish_in_thread(call.finished, whole, response)
                     else:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypeAlias, cast
 from prompture.codecs.base import StreamDecoder
 from prompture.drivers.worker_threads import finish_in_thread
 from prompture.errors import PromptureError
-from prompture.types import Completion
+from prompture.types import Completion, Delta
 from prompture.wire.http import HTTPResponse
 
 Kind: TypeAlias = type[BaseException] | None
@@ -101,11 +101,11 @@ class Settling:
 class StreamTry(Settling):
     """One try of a stream.
 
-    One that fails before its first delta may be asked for again: its failed try is then on the
+    One that fails before its first content may be asked for again: its failed try is then on the
     bill, the error ends with the block, and ``delay`` is how many seconds to wait.
     """
 
-    __slots__ = ("_decoder", "delay", "emitted", "response")
+    __slots__ = ("_decoder", "_held", "delay", "emitted", "response")
 
     def __init__(self, call: Settled, decoder: StreamDecoder) -> None:
         super().__init__(call, decoder.partial)
@@ -113,8 +113,26 @@ class StreamTry(Settling):
         self.response: HTTPResponse | None = None
         """The answer to the request; it is closed with the block."""
         self.emitted = False
-        """Whether the caller has got a delta: the stream cannot begin again."""
+        """Whether the caller has got content: the stream cannot begin again."""
+        self._held: list[Delta] = []
         self.delay: float | None = None
+
+    def ready(self, deltas: list[Delta]) -> list[Delta]:
+        """What may go to the caller: nothing before the first content, then all of it."""
+        if self.emitted:
+            return deltas
+        self._held += deltas
+        if not any(d.text or d.reasoning or d.tool_arguments for d in deltas):
+            return []
+        self.emitted = True
+        return self._held
+
+    def rest(self) -> list[Delta]:
+        """What is left for the caller of a stream that ended without content."""
+        if self.emitted:
+            return []
+        self.emitted = True
+        return self._held
 
     def __exit__(self, kind: Kind, exc: BaseException | None, traceback: Trace) -> bool:
         try:

@@ -17,7 +17,8 @@ from prompture.compat import cached_property
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ConfigurationError, SchemaError
-from prompture.extraction.flow import AnswerReader, ValueReader, cascade
+from prompture.extraction.cascade import cascade
+from prompture.extraction.flow import AnswerReader, ValueReader
 from prompture.extraction.inputs import (
     Content,
     Examples,
@@ -31,7 +32,7 @@ from prompture.extraction.inputs import (
     notes_of,
     spelled,
 )
-from prompture.extraction.model_drivers import makers
+from prompture.extraction.model_drivers import Cascade, makers
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan, plan
 from prompture.flows.attempts import AttemptLog
@@ -62,7 +63,7 @@ class Extractor(Generic[T]):
         model: ``"provider/model"``, a driver, ``"cheapest"`` (or a wish such as
             ``"cheapest?json_schema&context>=200k&provider=openai,google"``: the cheapest listed
             model that has it, of those whose key is set), or a sequence of these, tried in
-            order. None:
+            order, or a ``Cascade``, which says when the next one's turn is. None:
             ``PROMPTURE_MODEL``, else the first provider whose key is set, else ``local/rules``.
         instructions: words of yours, added to the system turn.
         examples: pairs of text and value, or dicts ``{"text": ..., "value": ...}``.
@@ -223,6 +224,8 @@ class Extractor(Generic[T]):
             log=log,
             # A stream is left between its pieces, and its time goes on: no context holds it then.
             is_over=running.is_over if running else is_over,
+            has_given=running.gave if running else None,
+            policy=self.model if isinstance(self.model, Cascade) else None,
         )
         scope = running.scope if running else scope
         return flow if scope is None else scope.followed(flow)

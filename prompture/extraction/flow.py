@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
+from prompture import observe
 from prompture.errors import (
-    BudgetExceeded,
     ConfigurationError,
     ExtractionError,
     Invalid,
-    InvalidRequest,
     PromptureError,
     ToolArgumentsInvalid,
     Truncated,
 )
 from prompture.extraction.answer import CUT, UNREAD, ParsedAnswer, Rejected, answer_text, read
-from prompture.extraction.inputs import path_hint
-from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for
+from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for, rest_patch
 from prompture.extraction.result import Extraction, cause_of, with_rest
 from prompture.extraction.strategy import Plan, json_only
 from prompture.flows.attempts import (
     AttemptLog,
     advice,
     complaint,
-    is_about_format,
     is_slip,
     status_of,
     stop_error,
 )
 from prompture.flows.run import Ask, D, Flow
+from prompture.schema.exact_json import with_floats
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.pydantic_errors import NO_CONTEXT
 from prompture.schema.source import Source
 from prompture.schema.source import source as make_source
-from prompture.types import Completion, JSONValue, Message, Request
+from prompture.types import Completion, JSONValue, Message, Request, Text
 
 T = TypeVar("T")
 
@@ -45,24 +44,37 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked: the whole value by ``whole``, or the ``parts`` of ``patch`` by a plan of
-    their own. ``whole_tokens`` were the output of the last whole answer."""
+    their own. ``document`` is the turn with the document, which the turns of re-asking follow.
+    ``whole_tokens`` were the output of the last whole answer. ``shows_whole`` is False where the
+    model has seen no question for the whole: the rest is another's."""
 
     request: Request
     plan: Plan
     whole: Plan
+    document: Message
     patch: Patch | None = None
     parts: Source[Any] | None = None
     whole_tokens: int = 0
-
-    @property
-    def document(self) -> Message:
-        """The turn with the document, which the turns of re-asking follow."""
-        return self.request.messages[len(self.whole.turns)]
+    shows_whole: bool = True
 
     @property
     def plain(self) -> JSONValue:
         """The value that parts of were asked for again, UNREAD where none is known yet."""
         return self.patch.plain if self.patch else UNREAD
+
+
+@dataclass(slots=True)
+class Rest:
+    """What the last answer that could be read leaves to the next model of a cascade: its value,
+    and what is wrong with it."""
+
+    plain: JSONValue = UNREAD
+    problems: Sequence[Problem] = ()
+
+    def take(self, rejected: Rejected) -> None:
+        """Keep what an answer left; one that could not be read leaves what was there before."""
+        if rejected.plain is not UNREAD:
+            self.plain, self.problems = rejected.plain, rejected.problems
 
 
 class AnswerReader(Protocol):
@@ -132,20 +144,26 @@ def one_model(
     *,
     max_retries: int,
     log: AttemptLog,
+    has_next: bool = False,
+    rest: Rest | None = None,
 ) -> Flow[D, Extraction[Any]]:
     """Ask one model, and again up to ``max_retries`` times while its answer is invalid.
 
-    ``request`` is the plan's for the document. Raises what the call raises, and ExtractionError.
+    ``request`` is the plan's for the document. ``has_next`` says that another model stands behind
+    this one. Of a value in ``rest``, only what is wrong with it is asked for. Raises what the call
+    raises, and ExtractionError.
     """
-    question = Question(request, plan, plan)
+    question = Question(request, plan, plan, request.messages[len(plan.turns)])
+    question = (rest and _of_rest(rest, reader.source, question)) or question
     name = f"{driver.provider.name}/{request.model}"
     # Rules give the same answer each time; a model does not.
     tries = 1 + (max_retries if driver.features.reasks else 0)
     note = partial(_note, log, reader, name)
+    rested = partial(with_rest, plan=plan, source=reader.source)
     for left in reversed(range(tries)):
         is_part = question.patch is not None
         try:
-            completion = yield Ask(driver, question.request, is_part, question.plan)
+            completion = yield Ask(driver, question.request, is_part, question.plan, has_next)
         except PromptureError as exc:
             reader.interrupted(exc)
             log.failed(exc, name=name, strategy=plan.strategy)
@@ -157,19 +175,20 @@ def one_model(
             note(question, completion, status=status_of(error), error=str(error))
             if left and is_slip(completion) and not reader.is_settled():
                 continue
-            source, plain = reader.source, question.plain
-            raise with_rest(error, completion, plan=plan, source=source, plain=plain)
+            raise rested(error, completion, plain=question.plain)
         try:
             reading = reader.read(question, completion)
         except Rejected as exc:
             note(question, completion, status="invalid", problems=exc.problems)
+            if rest is not None:
+                rest.take(exc)
             # A context that the caller did not give is given by no answer.
             if not left or exc.problems[0].kind == NO_CONTEXT or reader.is_settled():
                 failure = failed(name, exc.problems, tries - left, completion)
                 plain = question.plain if exc.plain is UNREAD else exc.plain
-                with_rest(failure, completion, plan=plan, source=reader.source, plain=plain)
-                raise failure from cause_of(exc)
+                raise rested(failure, completion, plain=plain) from cause_of(exc)
             question = _again(question, reader.source, completion, exc)
+            _note_reask(name, exc, attempt=tries - left + 1)
             continue
         except BaseException as exc:  # an interrupt while it is read: it was paid for
             note(question, completion, error=type(exc).__name__)
@@ -177,6 +196,16 @@ def one_model(
         note(question, completion, repairs=reading.repairs)
         return _extraction(reading, question, completion, log)
     raise AssertionError("the last try ends in a value or an error")
+
+
+def _note_reask(name: str, rejected: Rejected, *, attempt: int) -> None:
+    observe.note(
+        "reask",
+        "%(model)s: the answer had %(problems)d problems, and is asked for again",
+        model=name,
+        problems=len(rejected.problems),
+        attempt=attempt,
+    )
 
 
 def _note(
@@ -234,12 +263,24 @@ def _again(
         text = answer_text(source, completion) or ""
         # The answer with the parts is short; the whole that it mends was long enough.
         chars = len(text) if question.patch is None else LEAST_CHARS
-        patch = patch_for(rejected.problems, rejected.plain, source.json_schema, chars=chars)
+        schema, problems = source.json_schema, rejected.problems
+        if question.shows_whole:
+            patch = patch_for(problems, rejected.plain, schema, chars=chars)
+        else:
+            patch = rest_patch(problems, rejected.plain, schema)
     if patch is None:
         # After a patch, the whole is asked for with the schema of the whole again.
         base = request if question.patch is None else plan.template
         turns = _turns_after(completion, complaint(rejected.shown))
-        return Question(replace(base, messages=(*request.messages, *turns)), plan, plan)
+        document = question.document
+        if not question.shows_whole:
+            if rejected.plain is UNREAD:  # the parts themselves were wrong
+                return replace(
+                    question, request=replace(request, messages=(*request.messages, *turns))
+                )
+            return Question(plan.request(document), plan, plan, document)
+        asked = replace(base, messages=(*request.messages, *turns))
+        return Question(asked, plan, plan, document)
     parts = make_source(patch.schema)
     part_plan = plan.for_parts(parts)
     words = complaint(rejected.shown, parts=tuple(patch.paths))
@@ -249,7 +290,38 @@ def _again(
     turns = _turns_after(completion, words)
     asked = replace(part_plan.template, messages=(*request.messages, *turns))
     tokens = question.whole_tokens if question.patch else completion.usage.output_tokens
-    return Question(asked, part_plan, plan, patch, parts, tokens)
+    return replace(
+        question, request=asked, plan=part_plan, patch=patch, parts=parts, whole_tokens=tokens
+    )
+
+
+def _of_rest(rest: Rest, source: Source[Any], question: Question) -> Question | None:
+    """The question for what is wrong with another model's value; None where the whole has to be
+    asked for."""
+    if rest.plain is UNREAD:
+        return None
+    patch = rest_patch(rest.problems, rest.plain, source.json_schema)
+    if patch is None:
+        return None
+    parts = make_source(patch.schema)
+    try:
+        part_plan = question.whole.for_parts(parts)
+    except ConfigurationError:  # the provider's dialect cannot say these parts by themselves
+        return None
+    turn = question.document
+    # The place of an item in a list says nothing to who does not see the list.
+    if any(isinstance(step, int) for path in patch.paths.values() for step in path):
+        known = json.dumps(with_floats(rest.plain), ensure_ascii=False)
+        words = f"What is known of it so far, by an answer that was not all valid:\n{known}"
+        turn = replace(turn, content=(*turn.parts, Text(words)))
+    return replace(
+        question,
+        request=part_plan.request(turn),
+        plan=part_plan,
+        patch=patch,
+        parts=parts,
+        shows_whole=False,
+    )
 
 
 def _turns_after(completion: Completion, words: str) -> list[Message]:
@@ -283,114 +355,3 @@ def failed(
     if problems[0].kind == CUT:
         return Truncated(f"{message}; {advice(completion)}")
     return Invalid(message, problems=problems)
-
-
-def cascade(
-    reader: AnswerReader,
-    drivers: Sequence[Callable[[], D]],
-    planner: Callable[[D], Plan],
-    document: Message,
-    *,
-    max_retries: int,
-    log: AttemptLog,
-    is_over: Callable[[], bool],
-) -> Flow[D, Extraction[Any]]:
-    """Ask the models in order until one gives a valid value.
-
-    A model that fails in whatever way, or cannot be asked at all (no key), is followed by the
-    next, and stands among the attempts. Only three things end the whole: a budget that is used
-    up, a reader that is settled, and ``is_over`` saying that there is no time left. The last error
-    is raised, carrying every attempt and the whole bill.
-    """
-    last: PromptureError | None = None
-    for make in drivers:
-        driver, tried = None, len(log.attempts)
-        try:
-            driver = _made(make)
-            plan = planner(driver)
-            request = plan.request(document)
-            plan.check_fits(request)
-            return (
-                yield from _with_fallback(
-                    reader, driver, plan, request, max_retries=max_retries, log=log
-                )
-            )
-        # The next model would spend from the same budget.
-        except BudgetExceeded as exc:
-            raise log.attach(exc) from None
-        except PromptureError as exc:
-            # Of one model nothing was tried: its error goes to the caller as it is.
-            is_last = isinstance(exc, ConfigurationError) and len(drivers) == 1
-            if is_last or reader.is_settled() or is_over():
-                raise log.attach(exc) from exc.__cause__
-            # It was not even asked, and stands among the attempts all the same.
-            if len(log.attempts) == tried:
-                log.failed(exc, name=driver.name if driver else "", strategy="")
-            last = exc
-        # The runner closes the flow: nobody would see a bill.
-        except GeneratorExit:
-            raise
-        except BaseException as exc:  # an interrupt or a bug, too, carries the bill so far
-            log.attach_bill(exc)
-            raise
-    assert last is not None
-    _explain(last, log, document, models=len(drivers))
-    raise log.attach(last) from last.__cause__
-
-
-def _made(make: Callable[[], D]) -> D:
-    """A driver. A plugin's row may raise anything."""
-    try:
-        return make()
-    except (PromptureError, AssertionError, MemoryError):
-        raise
-    except Exception as exc:  # a plugin's row may raise anything; it is the cause
-        raise ConfigurationError(
-            f"the driver could not be made: {type(exc).__name__} (the cause of this error)"
-        ) from exc
-
-
-def _explain(error: PromptureError, log: AttemptLog, document: Message, *, models: int) -> None:
-    """Add what the last error cannot know: a likely cause to its message, and, as notes, which a
-    traceback shows, how the other models of the cascade failed."""
-    hint = path_hint(document) if isinstance(error, ExtractionError) else ""
-    if hint and error.args:
-        error.args = (f"{error.args[0]}; {hint}", *error.args[1:])
-    if models == 1:
-        return
-    for attempt in log.attempts[:-1]:
-        why = attempt.error or "; ".join(map(str, attempt.problems[:3]))
-        error.add_note(f"tried before: {attempt.model or 'a model'}: {why}")
-
-
-def _with_fallback(
-    reader: AnswerReader,
-    driver: D,
-    plan: Plan,
-    request: Request,
-    *,
-    max_retries: int,
-    log: AttemptLog,
-) -> Flow[D, Extraction[Any]]:
-    """``one_model``, in the next looser way where the provider refuses the schema itself."""
-    before = len(log.attempts)
-    try:
-        return (
-            yield from one_model(reader, driver, plan, request, max_retries=max_retries, log=log)
-        )
-    except InvalidRequest as exc:
-        looser = _looser(plan, exc)
-        if looser is None:
-            raise
-    # The refused request is no attempt of the model's; those before it were.
-    answered = max(0, len(log.attempts) - before - 1)
-    left = max(0, max_retries - answered)
-    again = looser.request(request.messages[-1])
-    return (yield from one_model(reader, driver, looser, again, max_retries=left, log=log))
-
-
-def _looser(plan: Plan, error: InvalidRequest) -> Plan | None:
-    """The plan without what the provider refuses, None where it refuses something else."""
-    if plan.template.parallel_tools is False and "parallel_tool" in str(error):
-        return replace(plan, template=replace(plan.template, parallel_tools=None))
-    return plan.looser() if is_about_format(error) else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, g
 
 from prompture import given
 from prompture.errors import ConfigurationError, UnknownOption
-from prompture.extraction.model_drivers import listed
+from prompture.extraction.model_drivers import Cascade, listed
 from prompture.types import JSON, Document, File, Image, JSONValue, Message, Part, Text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Content: TypeAlias = (
 Example: TypeAlias = "tuple[str | tuple[Part, ...], JSONValue]"
 Examples: TypeAlias = tuple[Example, ...]
 """Documents, and the value of each."""
-Models: TypeAlias = "str | BaseDriver | Sequence[str | BaseDriver] | None"
+Models: TypeAlias = "str | BaseDriver | Sequence[str | BaseDriver] | Cascade | None"
 """``"provider/model"``, a driver, a cascade of these, or None for the default."""
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from prompture import given
 from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.registry import default_model, is_replaced, resolve, rows
@@ -25,18 +26,67 @@ PROMPT_TOKENS, ANSWER_TOKENS = 1_000, 4_000
 """Room that ``"cheapest"`` leaves in a model's window for the schema and for the answer."""
 
 
+ESCALATE_ON = ("invalid", "refused", "ungrounded", "unavailable")
+KEEP = ("valid fields", "nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """Models in the order in which they are asked, and what makes the next one's turn.
+
+    Arguments:
+        models: names and drivers, as ``model=`` takes them.
+        escalate_on: what the next model is asked after. ``"invalid"``: the answer breaks the
+            schema after its retries, or is cut off. ``"refused"``: the model or a filter
+            declined. ``"ungrounded"``: the evidence is missing. ``"unavailable"``: no answer
+            was to be had (down, overloaded, limits, no key, a request that it does not take).
+            Any other failure is raised.
+        keep: ``"valid fields"`` asks the next model only for what is wrong in the value so far;
+            ``"nothing"`` asks it for the whole.
+        evidence: what must stand in the text. A number is the share of strings and numbers (no
+            enum, no constant) that must be found there. Names of fields, or JSON pointers, are
+            parts that must have a value, which is found there, all of it. None: half of the
+            values, to be asked for by the next model; the last one's answer then stands.
+            What was asked for by you and is missing at the end is Invalid.
+    """
+
+    models: Sequence[Any]
+    escalate_on: Sequence[str] = ESCALATE_ON
+    keep: str = "valid fields"
+    evidence: float | Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        models = listed(self.models)
+        if isinstance(self.models, (str, Cascade)) or models is not self.models:
+            raise given.wrong("Cascade.models", "a list of models", self.models)
+        object.__setattr__(self, "models", tuple(models))
+        found = given.strings(self.escalate_on, "Cascade.escalate_on")
+        for kind in found:
+            given.one_of(kind, "Cascade.escalate_on", ESCALATE_ON)
+        object.__setattr__(self, "escalate_on", found)
+        given.one_of(self.keep, "Cascade.keep", KEEP)
+        if self.evidence is None or isinstance(self.evidence, (str, list, tuple)):
+            if self.evidence is not None:
+                names = given.strings(self.evidence, "Cascade.evidence")
+                object.__setattr__(self, "evidence", names)
+        else:
+            given.share(self.evidence, "Cascade.evidence")
+
+
 def makers(model: Any, *, asynchronous: bool, document: Message | None = None) -> list[MakeDriver]:
     """One function for each model of a cascade, which gives its driver in this colour.
 
     ``document`` is what ``"cheapest"`` must be able to read.
     Raises ConfigurationError for what names no model and is no driver.
     """
-    given = [default_model()] if model is None else listed(model)
-    return [_maker(each, asynchronous=asynchronous, document=document) for each in given]
+    models = [default_model()] if model is None else listed(model)
+    return [_maker(each, asynchronous=asynchronous, document=document) for each in models]
 
 
 def listed(model: Any) -> Sequence[Any]:
     """The models of a cascade, each a name or a driver. Raises ConfigurationError."""
+    if isinstance(model, Cascade):
+        return model.models
     if isinstance(model, str) or not isinstance(model, (list, tuple)):
         check_one(model, "model")
         return (model,)
@@ -64,7 +114,7 @@ def check_one(model: object, place: str) -> None:
         )
     elif not hasattr(model, "complete") or not hasattr(model, "provider"):
         raise ConfigurationError(
-            f"{place} must be 'provider/model', a driver, or a sequence of these,"
+            f"{place} must be 'provider/model', a driver, a sequence of these or a Cascade,"
             f" not {type(model).__name__}"
         )
 

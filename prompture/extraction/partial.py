@@ -288,8 +288,7 @@ class Snapshots(Generic[T]):
         self._attempt += 1
         if ask.part:
             return _NoSnapshots()
-        due = self._is_due if self._interval > 0 else _always
-        return _PartialListener(self._source, ask.plan, self._attempt, due)
+        return _PartialListener(self._source, ask.plan, self._attempt, self._is_due)
 
     def metered(self) -> AbstractContextManager[None]:
         return self.running.metered()
@@ -299,15 +298,14 @@ class Snapshots(Generic[T]):
         return (Partial(None, None, self._attempt, value),)
 
     def _is_due(self) -> bool:
-        now = self._clock()
-        if now < self._next:
-            return False
-        self._next = now + self._interval
+        """Whether a snapshot is taken now."""
+        if self._interval:
+            now = self._clock()
+            if now < self._next:
+                return False
+            self._next = now + self._interval
+        self.running.has_given = True
         return True
-
-
-def _always() -> bool:
-    return True
 
 
 class PartialStream(Live[Partial[T]]):

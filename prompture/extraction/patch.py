@@ -21,7 +21,12 @@ LEAST_CHARS = 600
 """An answer shorter than this is cheaper to ask for as a whole."""
 MOST_SHARE = 0.34
 """The share of the answer's leaves beyond which asking for parts saves little."""
+MOST_OF_REST = 100
+"""More parts than this are asked of another model as a whole."""
 _KEPT = ("$defs", "definitions", "$schema")
+
+
+Target = tuple[tuple[str | int, ...], JSONValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +54,41 @@ def patch_for(
 
     ``plain`` is the JSON value that failed, ``chars`` the length of the answer it came in.
     """
-    if chars < LEAST_CHARS or not isinstance(plain, (dict, list)):
+    if chars < LEAST_CHARS:
         return None
-    if len(problems) >= PROBLEM_LIMIT:  # there may be more that are not listed
-        return None
-    found = [_target(p, plain, schema) for p in problems]
-    if any(target is None for target in found):
-        return None
-    targets = _outermost([target for target in found if target is not None])
+    targets = _targets(problems, plain, schema)
     if len(targets) > MOST_PARTS or len(targets) > MOST_SHARE * _leaves(plain):
         return None
+    return _patch(targets, plain, schema)
+
+
+def rest_patch(problems: Sequence[Problem], plain: JSONValue, schema: JSON) -> Patch | None:
+    """What to ask another model for, which has not seen the value: every part that is wrong. None
+    where nothing of the value is right, or the whole is wrong."""
+    targets = _targets(problems, plain, schema)
+    failing = sum(_leaves_at(plain, path) for path, _ in targets)
+    if len(targets) > MOST_OF_REST or failing >= _leaves(plain):
+        return None
+    return _patch(targets, plain, schema)
+
+
+def _targets(problems: Sequence[Problem], plain: JSONValue, schema: JSON) -> list[Target]:
+    """The parts that the problems are about; none where one is about the whole."""
+    if not isinstance(plain, (dict, list)):
+        return []
+    if len(problems) >= PROBLEM_LIMIT:  # there may be more that are not listed
+        return []
+    found = [_target(p, plain, schema) for p in problems]
+    if any(target is None for target in found):
+        return []
+    return _outermost([target for target in found if target is not None])
+
+
+def _patch(targets: Sequence[Target], plain: JSONValue, schema: JSON) -> Patch | None:
     paths = {_name(path): path for path, _ in targets}
-    if len(paths) < len(targets):  # two paths of one name: a/b and a_b
+    if not paths or len(paths) < len(targets):  # two paths of one name: a/b and a_b
         return None
     return Patch(_schema(targets, schema), paths, plain)
-
-
-Target = tuple[tuple[str | int, ...], JSONValue]
 
 
 def _target(problem: Problem, plain: JSONValue, schema: JSON) -> Target | None:
@@ -118,6 +141,14 @@ def _inner(at: JSONValue, step: str | int) -> JSONValue:
     return others if isinstance(others, Mapping) and others else None
 
 
+def schema_at(path: tuple[str | int, ...], root: JSON) -> JSONValue:
+    """The schema of the value at a path, None where it has none of its own."""
+    at: JSONValue = root
+    for step in path:
+        at = _inner(_resolved(at, root), step)
+    return _resolved(at, root)
+
+
 def _outermost(targets: Sequence[Target]) -> list[Target]:
     """Each path once, without those that lie inside another."""
     by_path = dict(targets)
@@ -134,6 +165,15 @@ def _leaves(value: JSONValue) -> int:
     if isinstance(value, list):
         return sum(map(_leaves, value)) or 1
     return 1
+
+
+def _leaves_at(value: JSONValue, path: tuple[str | int, ...]) -> int:
+    """How many leaves stand at a path; none where nothing does."""
+    for step in path[:-1]:
+        value = _get(value, step)
+    last = path[-1]
+    is_there = last in value if isinstance(value, Mapping) else isinstance(value, list)
+    return _leaves(_get(value, last)) if is_there else 0
 
 
 def _name(path: tuple[str | int, ...]) -> str:

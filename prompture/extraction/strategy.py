@@ -112,7 +112,13 @@ class Plan:
 
     def for_parts(self, parts: Source[Any]) -> Plan:
         """The plan, by the same strategy, for a source made of parts of this one's."""
-        return plan(parts, self.origin.driver, strategy=self.strategy, base=self.origin.base)
+        return plan(
+            parts,
+            self.origin.driver,
+            strategy=self.strategy,
+            instructions=self.origin.instructions,
+            base=self.origin.base,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from prompture.drivers import hooks
+from prompture.drivers.routes import with_next
 from prompture.errors import PromptureError, ProtocolError
 from prompture.types import LARGE_CHARS, Completion, Delta, Request
 from prompture.wire.steps import Done, advance, require_asyncio
@@ -67,15 +69,22 @@ class Ask(Generic[D_co]):
     """Call this driver with this request. The driver is of the runner's colour.
 
     ``part`` says that only parts of an earlier answer are asked for again. ``plan`` is how the
-    answer is to be read, for those who read it while it comes.
+    answer is to be read, for those who read it while it comes. ``has_next`` says that another
+    model is asked where this one is down.
     """
 
     driver: D_co
     request: Request
     part: bool = False
     plan: Any = None
+    has_next: bool = False
+
+    def calling(self) -> AbstractContextManager[None]:
+        """A block for the start of the call, which then knows of the other model."""
+        return with_next() if self.has_next else _ALONE
 
 
+_ALONE = nullcontext()
 Flow: TypeAlias = Generator[Ask[D], Completion, T]
 """``Flow[Generates, T]`` for sync drivers, ``Flow[GeneratesAsync, T]`` for async ones."""
 
@@ -86,7 +95,8 @@ def run(flow: Flow[Generates, T]) -> T:
     while not isinstance(step, Done):
         reply: Completion | BaseException
         try:
-            reply = step.driver.complete(step.request)
+            with step.calling():
+                reply = step.driver.complete(step.request)
         except BaseException as exc:  # whatever it is, the flow adds its bill
             reply = driver_error(exc, step.driver)
         step = advance(flow, reply)
@@ -143,7 +153,8 @@ async def arun(flow: Flow[GeneratesAsync, T]) -> T:
     while not isinstance(step, Done):
         reply: Completion | BaseException
         try:
-            reply = await step.driver.complete(step.request)
+            with step.calling():
+                reply = await step.driver.complete(step.request)
         # The coroutine is closed: it may await nothing more.
         except GeneratorExit:
             raise

@@ -89,7 +89,7 @@ def stream(flow: Flow[Generates, T], audience: Audience[Y, T]) -> Generator[Y, N
 def _heard(ask: Ask[Generates], audience: Audience[Y, Any]) -> Generator[Y, None, Completion]:
     listener = audience.listen(ask)
     if not ask.driver.features.streaming:
-        with audience.metered():
+        with audience.metered(), ask.calling():
             whole = ask.driver.complete(ask.request)
         yield from listener.end(whole)
         return whole
@@ -98,7 +98,7 @@ def _heard(ask: Ask[Generates], audience: Audience[Y, Any]) -> Generator[Y, None
     piece: Delta | Completion | None
     with closing(ask.driver.stream(ask.request)) as pieces:
         # A call takes its meters and its time limit along when it starts, with the first piece.
-        with audience.metered():
+        with audience.metered(), ask.calling():
             piece = next(pieces, None)
         while isinstance(piece, Delta):
             yield from hear(piece)
@@ -121,7 +121,7 @@ async def astream(
             reply: Completion | BaseException | None = None
             try:
                 async with aclosing(_pieces(step)) as pieces:
-                    with audience.metered():
+                    with audience.metered(), step.calling():
                         piece = await anext(pieces, None)
                     # Not `async for`: its first step is the one that is metered.
                     following = pieces.__anext__
@@ -188,6 +188,9 @@ class RunningBill:
         self._until: float | None = None
         self._answered = 0
         self._strategy = ""
+        self.has_given = False
+        """Whether something of the present answer is out: no other may take its place, unless it
+        came to its end."""
 
     def open(self, ask: Ask[HasModel]) -> None:
         """A call begins, and with the first one the time for all of them."""
@@ -195,6 +198,7 @@ class RunningBill:
         if self._until is None and self._deadline is not None:
             self._until = time.monotonic() + self._deadline
         self.recorder.charges.clear()
+        self.has_given = False
         self._answered = len(self.log.attempts)
         self._strategy = ask.plan.strategy if ask.plan else ""
 
@@ -212,6 +216,10 @@ class RunningBill:
     def is_over(self) -> bool:
         """Whether there is no time left."""
         return left(self._until) == 0
+
+    def gave(self) -> bool:
+        """``has_given``, for those who ask later."""
+        return self.has_given
 
     def settle(self) -> None:
         """Close the bill: the charges of a call that was left in its middle go on it."""

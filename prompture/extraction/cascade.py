@@ -1,0 +1,317 @@
+"""A cascade: the models in order, until one gives an answer that will do.
+
+What will do is the policy's to say (``Cascade``). A plain list goes on after every failure, and
+takes whatever is valid.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from prompture import observe
+from prompture.drivers.routes import is_silence
+from prompture.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    ContentFiltered,
+    ExtractionError,
+    Invalid,
+    InvalidRequest,
+    MissingExtra,
+    MissingKey,
+    PromptureError,
+    Refused,
+    SchemaError,
+    ToolArgumentsInvalid,
+    UnsupportedError,
+)
+from prompture.extraction.answer import ParsedAnswer, Rejected
+from prompture.extraction.flow import AnswerReader, Question, Rest, ValueReader, one_model
+from prompture.extraction.inputs import path_hint
+from prompture.extraction.model_drivers import KEEP, Cascade
+from prompture.extraction.patch import schema_at
+from prompture.extraction.result import Extraction
+from prompture.extraction.strategy import Plan
+from prompture.flows.attempts import AttemptLog, is_about_format
+from prompture.flows.run import D, Flow
+from prompture.json_values import pointer, segments_of
+from prompture.schema.exact_json import to_plain
+from prompture.schema.problems import Problem
+from prompture.schema.source import Source
+from prompture.types import Completion, Document, JSONValue, Message, Text
+
+UNGROUNDED = "ungrounded"
+"""Kind of the problem of a value that the text does not hold."""
+USUAL_SHARE = 0.5
+"""Of the strings and numbers, so many are looked for in the text where the caller set nothing."""
+_NOT_TO_BE_HAD = (MissingKey, MissingExtra, UnsupportedError, SchemaError)
+
+
+def cascade(
+    reader: AnswerReader,
+    drivers: Sequence[Callable[[], D]],
+    planner: Callable[[D], Plan],
+    document: Message,
+    *,
+    max_retries: int,
+    log: AttemptLog,
+    is_over: Callable[[], bool],
+    has_given: Callable[[], bool] | None = None,
+    policy: Cascade | None = None,
+) -> Flow[D, Extraction[Any]]:
+    """Ask the models in order until one gives a valid value.
+
+    A model that fails in whatever way, or cannot be asked at all (no key), is followed by the
+    next, and stands among the attempts. What ends the whole: a budget that is used up, a reader
+    that is settled, ``is_over`` saying that there is no time left, a stream that broke off
+    (``has_given``: something of it is out), and a failure that the policy does not go on after.
+    The last error is raised, carrying every attempt and the whole bill.
+    """
+    last: PromptureError | None = None
+    # A route that was silent is tried once more when all the others have been.
+    waiting, silent = deque(drivers), deque[Callable[[], D]]()
+    rest = Rest() if policy and policy.keep == KEEP[0] and type(reader) is ValueReader else None
+    while waiting or silent:
+        driver, tried = None, len(log.attempts)
+        is_again = not waiting
+        make = silent.popleft() if is_again else waiting.popleft()
+        try:
+            driver = _made(make)
+            if last is not None:
+                _note_fallback(log, last, driver.name)
+            plan, own = planner(driver), _reader(reader, policy, document, log, not waiting)
+            ask = partial(_with_fallback, own, driver, plan, document, max_retries=max_retries)
+            found = yield from ask(log=log, has_next=is_again or bool(waiting), rest=rest)
+            return _noted(found) if len(drivers) > 1 else found
+        # The next model would spend from the same budget.
+        except BudgetExceeded as exc:
+            raise log.attach(exc) from None
+        except PromptureError as exc:
+            # Of one model nothing was tried: its error goes to the caller as it is.
+            is_last = isinstance(exc, ConfigurationError) and len(drivers) == 1
+            is_half = has_given and has_given() and not isinstance(exc, ExtractionError)
+            if is_last or is_half or reader.is_settled() or is_over() or not _goes_on(exc, policy):
+                raise log.attach(exc) from exc.__cause__
+            # It was not even asked, and stands among the attempts all the same.
+            if len(log.attempts) == tried:
+                log.failed(exc, name=driver.name if driver else "", strategy="")
+            last = exc
+            if is_silence(exc) and waiting and _retries(driver):
+                silent.append(make)
+        # The runner closes the flow: nobody would see a bill.
+        except GeneratorExit:
+            raise
+        except BaseException as exc:  # an interrupt or a bug, too, carries the bill so far
+            log.attach_bill(exc)
+            raise
+    assert last is not None
+    _explain(last, log, document, models=len(drivers))
+    raise log.attach(last) from last.__cause__
+
+
+def _goes_on(error: PromptureError, policy: Cascade | None) -> bool:
+    return policy is None or _kind(error) in policy.escalate_on
+
+
+def _kind(error: PromptureError) -> str:
+    """What a failure is to a policy, "" for what no other model would change."""
+    if isinstance(error, (Refused, ContentFiltered)):
+        return "refused"
+    if isinstance(error, Invalid) and error.problems and error.problems[0].kind == UNGROUNDED:
+        return "ungrounded"
+    if isinstance(error, (ExtractionError, ToolArgumentsInvalid)):
+        return "invalid"
+    is_yours = isinstance(error, ConfigurationError) and not isinstance(error, _NOT_TO_BE_HAD)
+    return "" if is_yours else "unavailable"
+
+
+def _retries(driver: Any) -> bool:
+    """Whether a driver would have tried again by itself."""
+    return driver is not None and driver.retry.attempts > 1
+
+
+def _noted(found: Extraction[Any]) -> Extraction[Any]:
+    observe.note("model_chosen", "%(model)s gave the value", model=found.model)
+    return found
+
+
+def _note_fallback(log: AttemptLog, error: PromptureError, to: str) -> None:
+    observe.note(
+        "fallback",
+        "%(model)s failed (%(error)s), %(to)s is asked next",
+        error=error,
+        model=log.attempts[-1].model or "a model",
+        to=to,
+    )
+
+
+# What must stand in the text.
+
+
+def _reader(
+    reader: AnswerReader,
+    policy: Cascade | None,
+    document: Message,
+    log: AttemptLog,
+    is_last: bool,
+) -> AnswerReader:
+    """The reader, looking for evidence where the policy wants some and there is a text to look
+    into."""
+    if policy is None or "ungrounded" not in policy.escalate_on:
+        return reader
+    if type(reader) is not ValueReader:  # items are out before the answer is whole
+        return reader
+    if not all(isinstance(part, (Text, Document)) for part in document.parts):
+        return reader
+    wanted = USUAL_SHARE if policy.evidence is None else policy.evidence
+    # Nobody is left to ask, and nobody set that it must be so.
+    notes = log if is_last and policy.evidence is None else None
+    return EvidenceReader(reader.source, document.text, wanted, notes)
+
+
+class EvidenceReader(ValueReader[Any]):
+    """Refuses a value whose evidence is missing; with a log, it is noted there and let pass."""
+
+    def __init__(
+        self, source: Source[Any], text: str, wanted: float | Sequence[str], log: AttemptLog | None
+    ) -> None:
+        super().__init__(source)
+        self._text = text
+        self._wanted = wanted
+        self._log = log
+
+    def read(self, question: Question, completion: Completion) -> ParsedAnswer:
+        found = super().read(question, completion)
+        plain = to_plain(found.value) if found.plain is None else found.plain
+        # Rules know where they read each value; of parts they know no more than the parts.
+        spans = completion.spans if question.patch is None else None
+        problems = self._missing(plain, spans)
+        if not problems:
+            return found
+        if self._log is None:
+            raise Rejected(problems, plain)
+        count = len(problems)
+        self._log.notes += (f"{count} value{'s' * (count > 1)} not found in the text",)
+        return found
+
+    def _missing(self, plain: JSONValue, spans: Any) -> list[Problem]:
+        from prompture.extraction.grounding import ground
+
+        found = ground(plain, self._text) if spans is None else spans
+        if isinstance(self._wanted, (int, float)):
+            leaves = [path for path, _ in _leaves(plain) if self._is_free(path)]
+            missing = [path for path in leaves if pointer(path) not in found]
+            enough = len(leaves) - len(missing) >= self._wanted * len(leaves)
+            return [] if enough else [_problem(pointer(path)) for path in missing]
+        return [p for name in self._wanted for p in _unproven(plain, name, found)]
+
+    def _is_free(self, path: tuple[str | int, ...]) -> bool:
+        """Whether the value at a path is the model's own words: no word of the schema's."""
+        at = schema_at(path, self.source.json_schema)
+        return not (isinstance(at, dict) and ("enum" in at or "const" in at))
+
+
+def _leaves(value: JSONValue, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, JSONValue]]:
+    """The strings and numbers of a value; null, true and false stand in no text."""
+    stack: list[tuple[tuple[str | int, ...], JSONValue]] = [(path, value)]
+    while stack:
+        at, one = stack.pop()
+        if isinstance(one, dict):
+            stack += reversed([((*at, key), inner) for key, inner in one.items()])
+        elif isinstance(one, list):
+            stack += reversed([((*at, i), inner) for i, inner in enumerate(one)])
+        elif one is not None and not isinstance(one, bool):
+            yield at, one
+
+
+def _unproven(plain: JSONValue, name: str, found: Any) -> list[Problem]:
+    """What of a named part the text does not hold; the part itself where it has no value."""
+    where = name if name.startswith("/") else pointer((name,))
+    value = plain
+    path: tuple[str | int, ...] = ()
+    for key in segments_of(where):
+        step = int(key) if isinstance(value, list) and key.isdigit() else key
+        path = (*path, step)
+        if isinstance(value, dict):
+            value = value.get(key)
+        else:
+            is_there = isinstance(value, list) and isinstance(step, int) and step < len(value)
+            value = value[step] if is_there else None
+    leaves = [pointer(at) for at, _ in _leaves(value, path)]
+    missing = [at for at in leaves if at not in found]
+    return [_problem(at) for at in (missing if leaves else [where])]
+
+
+def _problem(where: str) -> Problem:
+    return Problem(where, "must be a value that stands in the text; it was not found", UNGROUNDED)
+
+
+def _made(make: Callable[[], D]) -> D:
+    """A driver. A plugin's row may raise anything."""
+    try:
+        return make()
+    except (PromptureError, AssertionError, MemoryError):
+        raise
+    except Exception as exc:  # a plugin's row may raise anything; it is the cause
+        raise ConfigurationError(
+            f"the driver could not be made: {type(exc).__name__} (the cause of this error)"
+        ) from exc
+
+
+def _explain(error: PromptureError, log: AttemptLog, document: Message, *, models: int) -> None:
+    """Add what the last error cannot know: a likely cause to its message, and, as notes, which a
+    traceback shows, how the other models of the cascade failed."""
+    hint = path_hint(document) if isinstance(error, ExtractionError) else ""
+    if hint and error.args:
+        error.args = (f"{error.args[0]}; {hint}", *error.args[1:])
+    if models == 1:
+        return
+    for attempt in log.attempts[:-1]:
+        why = attempt.error or "; ".join(map(str, attempt.problems[:3]))
+        error.add_note(f"tried before: {attempt.model or 'a model'}: {why}")
+
+
+def _with_fallback(
+    reader: AnswerReader,
+    driver: D,
+    plan: Plan,
+    document: Message,
+    *,
+    max_retries: int,
+    log: AttemptLog,
+    has_next: bool,
+    rest: Rest | None,
+) -> Flow[D, Extraction[Any]]:
+    """``one_model``, in the next looser way where the provider refuses the schema itself."""
+    request = plan.request(document)
+    plan.check_fits(request)
+    before = len(log.attempts)
+    ask = partial(one_model, reader, driver, log=log, has_next=has_next, rest=rest)
+    try:
+        return (yield from ask(plan, request, max_retries=max_retries))
+    except InvalidRequest as exc:
+        looser = _looser(plan, exc)
+        if looser is None:
+            raise
+    # The refused request is no attempt of the model's; those before it were.
+    answered = max(0, len(log.attempts) - before - 1)
+    left = max(0, max_retries - answered)
+    again = looser.request(document)
+    observe.note(
+        "looser",
+        "%(model)s: the provider refused the schema, and is asked by %(why)s",
+        model=driver.name,
+        why=looser.strategy,
+    )
+    return (yield from ask(looser, again, max_retries=left))
+
+
+def _looser(plan: Plan, error: InvalidRequest) -> Plan | None:
+    """The plan without what the provider refuses, None where it refuses something else."""
+    if plan.template.parallel_tools is False and "parallel_tool" in str(error):
+        return replace(plan, template=replace(plan.template, parallel_tools=None))
+    return plan.looser() if is_about_format(error) else None
