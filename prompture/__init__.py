@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from prompture.drivers.config import configure as configure
     from prompture.drivers.cost import CostMixin as CostMixin
     from prompture.drivers.hooks import Hooks as Hooks
+    from prompture.drivers.limits import Limits as Limits
+    from prompture.drivers.limits import priority as priority
     from prompture.drivers.openai_compatible import AsyncOpenAICompatible as AsyncOpenAICompatible
     from prompture.drivers.openai_compatible import OpenAICompatible as OpenAICompatible
     from prompture.drivers.probe import Health as Health
@@ -162,6 +164,7 @@ _HOMES = {
     "prompture.drivers.config": "configure",
     "prompture.drivers.cost": "CostMixin",
     "prompture.drivers.hooks": "Hooks",
+    "prompture.drivers.limits": "Limits priority",
     "prompture.drivers.probe": "Health",
     "prompture.drivers.provider": "Features Provider",
     "prompture.drivers.registry": "register",
@@ -171,11 +174,12 @@ _HOMES = {
     "prompture.errors": (
         "AgentError AuthenticationError BudgetExceeded CallLimitExceeded ConfigurationError"
         " ConnectTimeout ConnectionLost ContentFiltered ContextWindowExceeded CostLimitExceeded"
-        " ExtractionError Invalid InvalidRequest LimitExceeded MissingExtra MissingKey"
+        " ExtractionError Invalid InvalidRequest KeysExhausted LimitExceeded MissingExtra MissingKey"
         " ModelNotFound Overloaded PermissionDenied PromptureError ProtocolError ProviderError"
         " QuotaExhausted RateLimitError ReadTimeout Refused SchemaError ServerError"
-        " StepLimitExceeded TimeLimitExceeded TokenLimitExceeded ToolArgumentsInvalid ToolFailed"
-        " TransportError Truncated Unavailable UnknownModel UnknownOption UnsupportedError"
+        " StepLimitExceeded StoreUnavailable TimeLimitExceeded TokenLimitExceeded"
+        " ToolArgumentsInvalid ToolFailed TransportError Truncated Unavailable UnknownModel"
+        " UnknownOption UnsupportedError"
     ),
     "prompture.extraction.estimate": "Estimate",
     "prompture.extraction.extractor": "Extractor",

@@ -22,6 +22,7 @@
         * ContextWindowExceeded   the request is longer than the model can read
         * ContentFiltered         the provider's filter stopped it
         * RateLimitError          too many requests; wait and try again
+            * KeysExhausted           of several keys, all are at their limits or refused
         * QuotaExhausted          the money or the plan is used up; waiting does not help
         * ServerError             the provider failed
             * Overloaded              the provider is short of capacity
@@ -39,6 +40,7 @@
             * TimeLimitExceeded       seconds
         * ToolFailed              a tool raised, which ends the run (on_error="raise")
     * BudgetExceeded          your own spending limit
+    * StoreUnavailable        a store that processes share cannot be reached
 """
 
 from __future__ import annotations
@@ -160,7 +162,10 @@ class ProviderError(PromptureError):
         retry_after: seconds the provider asks to wait, where it says.
         body: the first 2,000 characters of the response.
         details: provider-specific extras (``failed_generation``, filter results).
+        unsent: True where nothing was sent (a pause that the provider had asked for before).
     """
+
+    unsent: bool = False
 
     def __init__(
         self,
@@ -230,6 +235,15 @@ class RateLimitError(ProviderError):
 
 class QuotaExhausted(ProviderError):
     """The credit or the plan's allowance is used up; waiting a moment does not help."""
+
+
+class KeysExhausted(RateLimitError):
+    """Every key of several is at its limit, out of credit, or refused.
+
+    ``retry_after`` is in how many seconds the first of them may be used again.
+    """
+
+    retryable = False
 
 
 class ServerError(ProviderError):
@@ -354,3 +368,9 @@ class BudgetExceeded(PromptureError):
         self.spent = spent
         self.asked = asked
         self.limit = limit
+
+
+class StoreUnavailable(PromptureError):
+    """A store that processes share (of limits) cannot be reached, and nothing is sent without it."""
+
+    unsent = True

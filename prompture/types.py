@@ -171,7 +171,8 @@ class Request:
     ``"high"``, ``"xhigh"``, ``"max"``) or a budget in tokens. ``cache`` asks the provider to
     cache the prompt's stable prefix: True, or a time to live such as ``"5m"`` or ``"1h"``.
     ``logprobs`` is how many alternatives a token to report. ``timeout`` is seconds.
-    ``extra`` goes into the wire body as it stands, over everything else.
+    ``extra`` goes into the wire body as it stands, over everything else. ``priority="bulk"`` lets
+    others go before it where calls must wait. ``api_key`` takes the place of the driver's.
     """
 
     model: str
@@ -194,6 +195,8 @@ class Request:
     metadata: JSON = field(default_factory=dict)
     timeout: float | None = None
     extra: JSON = field(default_factory=dict)
+    priority: str | None = None
+    api_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from prompture.drivers import routes
 from prompture.drivers.registry import BUILTIN, find
 from tests.llama.fixtures import llama_server, llama_server_with_key, tiny_gguf  # noqa: F401
 
@@ -49,6 +50,12 @@ SHARED = Path(
     os.environ.get("PROMPTURE_SHARED") or Path(__file__).resolve().parents[1].parent / "shared"
 )
 ABSENT = "needs the folder ../shared (or PROMPTURE_SHARED), which is not here"
+
+
+@pytest.fixture(autouse=True)
+def new_routes() -> None:
+    """No test waits for a pause that another's provider has asked for."""
+    routes._routes.clear()
 
 
 @pytest.fixture(scope="session")

@@ -155,11 +155,7 @@ class Call:
                 yield Work(self.begin)
             else:
                 self.begin()
-        if throttle := self.driver.provider.throttle:
-            # About four bytes are a token; the limits of providers are no more exact.
-            wait = throttle.reserve(len(self.http.body) // 4 + (self.request.max_tokens or 0))
-            if wait > 0:
-                yield Sleep(wait)
+        self._visit.request = self.request
         response = yield from send(
             self.http,
             self._read_error,
@@ -169,6 +165,8 @@ class Call:
             within=self._error_within,
             gate=self._visit,
         )
+        if self._streamed:
+            self._visit.first_byte()
         return response
 
     def _error_within(self, response: HTTPResponse) -> ProviderError | None:
@@ -271,7 +269,7 @@ class Call:
                 object.__setattr__(completion, name, value)
         # From here on the answer is paid for, whatever a meter or a hook raises.
         self._answer = completion
-        self._visit.leave(None)
+        self._visit.leave(None, completion)
         if log.isEnabledFor(logging.DEBUG):
             note_charge(charge_of(completion, driver.provider.name))
         try:
@@ -328,6 +326,7 @@ class Call:
         self._over = True
         if not self.in_flight:
             # Before it was sent, or between two tries: no request is out that could cost.
+            self._visit.leave(cause)
             self.withdraw()
             if self.tries:
                 _put_on(cause, Bill(tuple(self.tries)))

@@ -19,6 +19,8 @@
     requests_per_minute = 60
     tokens_per_minute = 100_000
 
+    concurrency = 8                       # all that Limits takes
+
     [providers.acme.retry_quota]          # of all its calls in a process; see RetryQuota
     capacity = 500
 
@@ -28,6 +30,13 @@
     [providers.acme.models.acme-large]
     capabilities = { json_schema = true }
     pricing = { input = "0.50", output = "1.50" }    # dollars per million tokens
+
+    [limits.openai]                       # limits of any provider, or of "provider/model"
+    requests_per_minute = 500
+    shared = "/var/lib/app/limits.db"
+
+    [keys]                                # the variables that hold a provider's several keys
+    openai = ["OPENAI_KEY_OF_SALES", "OPENAI_KEY_OF_SUPPORT"]
 
     [pricing."openai/gpt-5-mini"]         # prices of your own for any model
     input = "0.20"
@@ -43,22 +52,24 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompture.drivers import registry
-from prompture.drivers.provider import Features, Provider
+from prompture.drivers.limits import Limits
+from prompture.drivers.provider import Features, Provider, keys_of_files, limits_of_files
 from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.given import unknown, why, wrong
 from prompture.wire.http import check_url, checked_headers
 from prompture.wire.loading import load_json
-from prompture.wire.retry import RetryQuota, Throttle
+from prompture.wire.retry import RetryQuota
 
+T = TypeVar("T")
 _FLAGS = tuple(f.name for f in fields(Features))
 
 
@@ -69,6 +80,21 @@ class _Table(BaseModel):
 class _Limits(_Table):
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
+    concurrency: int | str | None = None
+    shared: str | None = None
+    per: str | None = None
+    learn: bool = True
+    when_unreachable: str = "refuse"
+
+    def made(self, entry: str) -> Limits | None:
+        """The limits that the table sets, None for an empty one."""
+        if not self.model_fields_set:
+            return None
+        try:
+            given: dict[str, Any] = self.model_dump()
+            return Limits(**given)
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"{entry}: {exc}") from exc
 
 
 class _Quota(_Table):
@@ -113,6 +139,8 @@ class _Provider(_Table):
 
 class _File(_Table):
     providers: dict[str, _Provider] = {}
+    limits: dict[str, _Limits] = {}
+    keys: dict[str, list[str]] = {}
     pricing: dict[str, Any] = {}
 
 
@@ -127,35 +155,75 @@ def configure(path: str | os.PathLike[str]) -> list[str]:
         raise wrong("configure: the file", "a path", path)
     where = Path(path)
     # All of it is checked before any of it is registered.
-    rows, prices = _checked(_read(where), where.name)
+    file = _checked(_read(where), where.name)
     from prompture import catalog
 
     before = _taken_back(key := where.expanduser().resolve())
-    done: list[Provider] = []
+    done = _Content()
     try:
-        for row in rows:
+        for row in file.rows:
             _register(row, where.name)
-            done.append(row)
-        if prices:
-            catalog.load_prices(prices, where=where.name)
+            done.rows.append(row)
+        # By now the names of the file's own providers are known.
+        done.limits = _named(file.limits, f"{where.name}: limits")
+        done.keys = _named(file.keys, f"{where.name}: keys")
+        if file.prices:
+            catalog.load_prices(file.prices, where=where.name)
     except ConfigurationError:
-        for row in done:
+        for row in done.rows:
             registry.unregister(row.name)
-        for row in before:
-            registry.register(row)
+        _put(before)
         raise
-    _of_file[key] = rows
-    return [row.name for row in rows]
+    limits_of_files.update(done.limits)
+    keys_of_files.update(done.keys)
+    _of_file[key] = done
+    return [row.name for row in done.rows]
 
 
-_of_file: dict[Path, list[Provider]] = {}
+@dataclass
+class _Content:
+    """What a file holds."""
+
+    rows: list[Provider] = field(default_factory=list)
+    limits: dict[str, Limits] = field(default_factory=dict)
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    prices: dict[str, Any] = field(default_factory=dict)
 
 
-def _taken_back(file: Path) -> list[Provider]:
-    """Unregister what a file registered before: the rows that were still there."""
-    found = [row for row in _of_file.get(file, ()) if registry.is_present(row)]
-    for row in found:
+_of_file: dict[Path, _Content] = {}
+
+
+def _taken_back(file: Path) -> _Content:
+    """Unregister what a file registered before, as far as it is still there; what that was."""
+    known = _of_file.get(file, _Content())
+    found = _Content([row for row in known.rows if registry.is_present(row)])
+    for row in found.rows:
         registry.unregister(row.name)
+    for name, limits in known.limits.items():
+        if limits_of_files.get(name) is limits:
+            found.limits[name] = limits_of_files.pop(name)
+    for name, keys in known.keys.items():
+        if keys_of_files.get(name) is keys:
+            found.keys[name] = keys_of_files.pop(name)
+    return found
+
+
+def _put(content: _Content) -> None:
+    for row in content.rows:
+        registry.register(row)
+    limits_of_files.update(content.limits)
+    keys_of_files.update(content.keys)
+
+
+def _named(table: Mapping[str, T], entry: str) -> dict[str, T]:
+    """The table by the providers' own names; those of models stay behind them."""
+    found: dict[str, T] = {}
+    for name, value in table.items():
+        provider, slash, model = name.partition("/")
+        try:
+            found[registry.find(provider).name + slash + model] = value
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"{entry}.{name}: {exc}") from exc
     return found
 
 
@@ -196,7 +264,7 @@ def _yaml(text: str) -> Any:
         raise ValueError(str(exc)) from exc
 
 
-def _checked(data: Any, where: str) -> tuple[list[Provider], dict[str, Any]]:
+def _checked(data: Any, where: str) -> _Content:
     try:
         file = _File.model_validate(data)
     except ValidationError as exc:
@@ -207,7 +275,9 @@ def _checked(data: Any, where: str) -> tuple[list[Provider], dict[str, Any]]:
         for model, facts in made.models.items():
             if facts.pricing is not None:
                 prices[f"{name}/{model}"] = facts.pricing
-    return rows, prices
+    limits = {name: made.made(f"{where}: limits.{name}") for name, made in file.limits.items()}
+    keys = {name: tuple(names) for name, names in file.keys.items()}
+    return _Content(rows, {name: each for name, each in limits.items() if each}, keys, prices)
 
 
 def _first_fault(error: ValidationError) -> str:
@@ -266,8 +336,6 @@ def _changed(
     per_model: Mapping[str, Features],
     where: str,
 ) -> Provider:
-    limits = made.rate_limits
-    throttled = limits.requests_per_minute or limits.tokens_per_minute
     return replace(
         like,
         name=name,
@@ -289,12 +357,10 @@ def _changed(
         local=False,
         engine=None,
         in_process=None,
-        throttle=Throttle(limits.requests_per_minute, limits.tokens_per_minute)
-        if throttled
-        else None,
         retry_quota=RetryQuota(**made.retry_quota.model_dump()) if made.retry_quota else None,
         breaker=Breaker(**made.breaker.model_dump()) if made.breaker else None,
         idempotency_header=made.idempotency_header,
+        limits=made.rate_limits.made(f"{where}: providers.{name}.rate_limits"),
     )
 
 

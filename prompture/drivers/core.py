@@ -13,7 +13,7 @@ from prompture import given
 from prompture.codecs.base import Endpoint
 from prompture.compat import cached_property
 from prompture.drivers import hooks as hooking
-from prompture.drivers.provider import Features, Provider
+from prompture.drivers.provider import Features, Provider, configured_limits
 from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.money import Cost
@@ -23,6 +23,7 @@ from prompture.wire.retry import Retry, RetryQuota
 if TYPE_CHECKING:
     from prompture.catalog.models import Entry
     from prompture.drivers.hooks import Hooks
+    from prompture.drivers.limits import Limits
     from prompture.drivers.routes import Route
 
 T = TypeVar("T")
@@ -51,6 +52,13 @@ def _a(kind: type[T], value: T | None, name: str) -> T | None:
     return value
 
 
+def _checked_limits(limits: Any, name: str) -> Limits | None:
+    # Most programs set none, and need not load what holds to them.
+    from prompture.drivers.limits import Limits
+
+    return _a(Limits, limits, f"{name}: limits")
+
+
 _REMADE = frozenset(
     {
         "provider",
@@ -65,6 +73,7 @@ _REMADE = frozenset(
         "route",
         "own_quota",
         "own_breaker",
+        "limits",
     }
 )
 """What a driver has besides its settings."""
@@ -85,7 +94,8 @@ class Flag:
 class BaseDriver:
     """A provider's row with a model and an endpoint; subclasses add the sending.
 
-    ``timeout`` is seconds to connect and between bytes. ``api`` picks another of the row's
+    ``timeout`` is seconds to connect and between bytes. ``limits`` is what the endpoint is sent at
+    most (``Limits``), by all drivers together that call it with this key. ``api`` picks another of the row's
     wire formats (``"responses"``). ``features`` replaces what the row and the catalog say the
     model can do. ``stream_usage=False`` leaves ``stream_options`` out of streams, for servers
     that refuse it (their tokens are then unknown); ``echo`` names the fields of an answer that
@@ -125,6 +135,7 @@ class BaseDriver:
         api: str | None = None,
         timeout: float | None = None,
         retry: Retry | None = None,
+        limits: Limits | None = None,
         headers: Mapping[str, str] | None = None,
         hooks: Hooks | Sequence[Hooks] = (),
         features: Features | None = None,
@@ -147,6 +158,7 @@ class BaseDriver:
         self.retry = _a(Retry, retry, f"{row.name}: retry") or Retry()
         self.retry_quota = _a(RetryQuota, retry_quota, f"{row.name}: retry_quota")
         self.breaker = _a(Breaker, breaker, f"{row.name}: breaker")
+        self._own_limits = None if limits is None else _checked_limits(limits, row.name)
         self._own_hooks = hooking.given_hooks(hooks, f"{row.name}: hooks")
         self._features = _a(Features, features, f"{row.name}: features")
         self._remake()
@@ -160,6 +172,9 @@ class BaseDriver:
         self.plans: dict[Hashable, Any] = {}
         self.own_quota = self.retry_quota or self.provider.retry_quota
         self.own_breaker = self.breaker or self.provider.breaker
+        self.limits: Limits | None = (
+            self._own_limits or configured_limits(row.name, self.model) or row.limits
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _REMADE}
@@ -179,7 +194,10 @@ class BaseDriver:
 
     def is_current(self) -> bool:
         """Whether the environment still says what it said when this driver was made."""
-        return self._given.endpoint(type(self).provider) == self.endpoint
+        limits = self._own_limits or configured_limits(self.provider.name, self.model)
+        return (limits or self.provider.limits) == self.limits and self._given.endpoint(
+            type(self).provider
+        ) == self.endpoint
 
     def __repr__(self) -> str:
         # One that could not be made is shown in tracebacks, too.
@@ -195,7 +213,10 @@ class BaseDriver:
         """What this process knows of the endpoint: shared with the drivers that call it, too."""
         from prompture.drivers.routes import route_of
 
-        return route_of(self.provider.name, self.endpoint)
+        route = route_of(self.provider.name, self.endpoint)
+        if self.limits is not None:
+            route.gate(self.model, self.limits, adopt=True)
+        return route
 
     @cached_property
     def features(self) -> Features:

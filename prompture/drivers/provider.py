@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prompture import given as given_by
 from prompture.codecs.base import Codec, Endpoint
@@ -13,10 +13,13 @@ from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
 from prompture.wire.http import bad_header, check_url, checked_headers, filled, is_url
-from prompture.wire.retry import RetryQuota, Throttle
+from prompture.wire.retry import RetryQuota
+
+if TYPE_CHECKING:
+    from prompture.drivers.limits import Limits
 
 COMMON = (
-    "api_key", "base_url", "api", "timeout", "retry", "headers", "hooks", "features",
+    "api_key", "base_url", "api", "timeout", "retry", "limits", "headers", "hooks", "features",
     "stream_usage", "echo", "reasoning_field", "retry_quota", "breaker",
 )  # fmt: skip
 """Settings of every driver; ``session`` (sync) and ``client`` (async) come on top."""
@@ -84,10 +87,10 @@ class Provider:
     refuses JSON mode where no message holds the word JSON. ``local`` rows cost nothing.
     ``billed`` turns the usage that was counted into that which is charged for, where they differ.
     ``engine`` makes the in-process model that answers instead of HTTP; ``in_process`` says for
-    which models (all, where it is None). ``throttle`` holds requests back on this side.
-    ``retry_quota`` and ``breaker`` take the place of each endpoint's own. ``idempotency_header``
-    is the header by which a server knows the tries of one call, where it documents one: all of
-    them have one key in it.
+    which models (all, where it is None). ``limits`` are those of its drivers, where they are given
+    none. ``retry_quota`` and ``breaker`` take the place of each endpoint's own.
+    ``idempotency_header`` is the header by which a server knows the tries of one call, where it
+    documents one: all of them have one key in it.
     """
 
     name: str
@@ -118,10 +121,10 @@ class Provider:
     billed: Callable[[Usage], Usage] | None = None
     engine: Callable[..., Engine] | None = None
     in_process: Callable[[str], bool] | None = None
-    throttle: Throttle | None = None
     retry_quota: RetryQuota | None = None
     breaker: Breaker | None = None
     idempotency_header: str = ""
+    limits: Limits | None = None
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError where a field is of the wrong kind (in a plugin, say)."""
@@ -347,6 +350,21 @@ def _turned(codec: Codec, changes: Mapping[str, Any], field: str | None) -> Code
         changes = {**changes, "quirks": replace(made.quirks, reasoning_field=field)}
     turned: Codec = replace(made, **changes)
     return turned
+
+
+limits_of_files: dict[str, Limits] = {}
+"""Those of a configuration file, by ``"provider"`` or ``"provider/model"``."""
+
+
+keys_of_files: dict[str, tuple[str, ...]] = {}
+"""By provider, the variables of which each holds one of its keys; out of a configuration file."""
+
+
+def configured_limits(provider: str, model: str) -> Limits | None:
+    """The limits that a file sets for a model, or for all of a provider's."""
+    if not limits_of_files:
+        return None
+    return limits_of_files.get(f"{provider}/{model}") or limits_of_files.get(provider)
 
 
 def first_set(names: tuple[str, ...]) -> str | None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from prompture import forks, given
@@ -28,14 +29,20 @@ from prompture.errors import (
 from prompture.observe import note
 from prompture.wire import deadline
 from prompture.wire.http import Exchange
-from prompture.wire.retry import RetryQuota
+from prompture.wire.retry import Retry, RetryQuota
 
 if TYPE_CHECKING:
     from prompture.codecs.base import Endpoint
+    from prompture.drivers.gate import RouteGate
+    from prompture.drivers.limits import Limits
+    from prompture.drivers.turns import Turn
+    from prompture.types import Completion, Request
 
 RouteKey: TypeAlias = tuple[str, str, int]
 _routes: dict[RouteKey, Route] = {}
 _lock = forks.fork_lock()
+KEPT = 4096
+"""Routes that are remembered. Of more keys than that (of tenants) the one used least lately goes."""
 REFUSE = ("cascade", "always", "never")
 _has_next: ContextVar[bool] = ContextVar("prompture_has_next", default=False)
 _TIMEOUTS = (ReadTimeout, ConnectTimeout)
@@ -166,11 +173,36 @@ def _breaker(failures: int, share: float, of: int, probe_seconds: float, refuse:
 class Route:
     """One endpoint of one provider, with one key. Threads, tasks and drivers share it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, id: str = "") -> None:
         self.name = name
         """The provider's, for messages."""
+        self.id = id
+        """Of the endpoint and its key, alike in all processes; the key cannot be found from it."""
         self.quota = RetryQuota()
         self.breaker = Breaker()
+        self.gates: dict[str, RouteGate] = {}
+        """Where calls wait, by model ("" for all models). Empty until a limit is set or learned."""
+
+    def gate(self, model: str, limits: Limits | None, *, adopt: bool = False) -> RouteGate:
+        """The gate of a model, made where there is none; ``adopt``: it is held to these limits."""
+        from prompture.drivers.gate import RouteGate
+        from prompture.drivers.limits import BY_MODEL, NO_LIMITS
+
+        limits = limits or NO_LIMITS
+        per = limits.per or ("model" if self.name in BY_MODEL else "key")
+        scope = model if per == "model" else ""
+        with _lock:
+            found = self.gates.get(scope)
+            if found is None:
+                name = f"{self.name}/{scope}" if scope else self.name
+                found = self.gates[scope] = RouteGate(name, limits, scope=f"{self.id}/{scope}")
+        if adopt:
+            found.adopt(limits)
+        return found
+
+    def found_gate(self, model: str) -> RouteGate | None:
+        """The gate that a call of this model passes, where there is one."""
+        return self.gates.get(model) or self.gates.get("")
 
 
 def route_of(provider: str, endpoint: Endpoint) -> Route:
@@ -178,10 +210,19 @@ def route_of(provider: str, endpoint: Endpoint) -> Route:
     # The hash is of this process alone: nothing here tells the key.
     key = (provider, endpoint.base_url, hash(tuple(endpoint.secrets())))
     with _lock:
-        found = _routes.get(key)
+        # Taken out and put in again: the first is the one that was used least lately.
+        found = _routes.pop(key, None)
         if found is None:
-            found = _routes[key] = Route(provider)
+            if len(_routes) >= KEPT:
+                del _routes[next(iter(_routes))]
+            found = Route(provider, _id(key[:2], endpoint.secrets()))
+        _routes[key] = found
         return found
+
+
+def _id(where: tuple[str, str], keys: tuple[str, ...]) -> str:
+    text = "\0".join((*where, *keys)).encode("utf-8", "replace")
+    return blake2b(text, digest_size=12, person=b"prompture route").hexdigest()
 
 
 def is_silence(error: BaseException) -> bool:
@@ -203,25 +244,38 @@ def _is_down(error: PromptureError) -> bool | None:
 
 
 class Bounded(Protocol):
-    """What a driver was given in the place of its route's."""
+    """What a visit asks of a driver."""
 
     own_quota: RetryQuota | None
     own_breaker: Breaker | None
+    limits: Limits | None
+    retry: Retry
 
 
 class Visit:
     """One call's way through its route: ``enter`` before each try, ``leave`` after it."""
 
-    __slots__ = ("_breaker", "_counted", "_has_next", "_is_inside", "_quota", "_route", "tokens")
+    __slots__ = (
+        "_breaker", "_counted", "_driver", "_has_next", "_is_inside", "_limits", "_quota", "_route",
+        "_turn", "request",
+    )  # fmt: skip
 
     def __init__(self, route: Route, driver: Bounded | None = None) -> None:
-        self._route = route
-        own = driver and driver.own_quota, driver and driver.own_breaker
-        self._quota, self._breaker = own[0] or route.quota, own[1] or route.breaker
+        self._driver = driver
         self._has_next = _has_next.get()
         self._is_inside = self._counted = False
-        self.tokens = 0
-        """Tokens that a try may take, input and output, as far as they are known before."""
+        self.request: Request | None = None
+        """As it is sent: limits go by its model and its tokens."""
+        self.move(route)
+
+    def move(self, route: Route) -> None:
+        """Go on by this route: the same endpoint, with another key perhaps."""
+        self._route = route
+        driver = self._driver
+        self._quota = (driver and driver.own_quota) or route.quota
+        self._breaker = (driver and driver.own_breaker) or route.breaker
+        self._limits = driver.limits if driver else None
+        self._turn: Turn | None = None
 
     def enter(self) -> Exchange[None] | None:
         """What must be waited for before a try is sent; None where nothing is. Raises what
@@ -231,12 +285,36 @@ class Visit:
                 f"{self._route.name}: not asked: its last calls failed, and the next one to try"
                 f" it again (one in {self._breaker.probe_seconds:g} s) is not due yet"
             )
+        # Most calls have no limit, and most endpoints have asked for no pause yet.
+        if self._limits is not None or self._turn is not None or self._route.gates:
+            waiting = self._found_turn().enter()
+            if waiting is not None:
+                return self._after(waiting)
         self._is_inside, self._counted = True, False
         return None
 
-    def leave(self, error: BaseException | None) -> None:
+    def _after(self, waiting: Exchange[None]) -> Exchange[None]:
+        yield from waiting
+        self._is_inside, self._counted = True, False
+
+    def _found_turn(self) -> Turn:
+        if self._turn is None:
+            from prompture.drivers.turns import Turn
+
+            patience = self._driver.retry.patience if self._driver else float("inf")
+            self._turn = Turn(self._route, self._limits, self.request, patience)
+        return self._turn
+
+    def first_byte(self) -> None:
+        """The first byte of a stream has come."""
+        if self._turn is not None:
+            self._turn.first_byte()
+
+    def leave(self, error: BaseException | None, answer: Completion | None = None) -> None:
         """A try has ended: with an answer (None), an error of ours, or because its caller left
         it (any other exception), which says nothing about the route. Later calls do nothing."""
+        if self._turn is not None:  # also of one who waits, and has not got in
+            self._turn.leave(error, answer)
         if not self._is_inside:
             return
         self._is_inside = False
@@ -244,8 +322,12 @@ class Visit:
             self._quota.succeeded()
             if self._breaker.answered():
                 self._closed()
+            if answer is not None and answer.rate_limits is not None:
+                self._found_turn().learn(answer.rate_limits)
         elif isinstance(error, PromptureError):
             self._count(error)
+            if isinstance(error, ProviderError) and error.retryable and error.retry_after:
+                self._found_turn().pause(error.retry_after)
 
     @property
     def is_under_way(self) -> bool:

@@ -191,6 +191,16 @@ def _dated(response: HTTPResponse) -> HTTPResponse:
     return replace(response, headers={**response.headers, "date": formatdate(usegmt=True)})
 
 
+def due(free_at: float, now: float, burst_seconds: float) -> float:
+    """Seconds until the next may be sent, where the allowance is used up to ``free_at``."""
+    return max(0.0, free_at - now - burst_seconds)
+
+
+def used_up(free_at: float, now: float, amount: float, per_minute: float) -> float:
+    """Until when the allowance is used up, once this amount more is taken of it."""
+    return max(free_at, now) + amount * 60.0 / per_minute
+
+
 @dataclass(slots=True)
 class Throttle:
     """Spreads requests, and tokens, evenly over the minute; shared by threads and tasks.
@@ -214,16 +224,32 @@ class Throttle:
         """Take a place for one request of so many tokens; the seconds to wait before sending."""
         now = self.clock()
         with self._lock:
-            waits = [
-                self._take(0, 1, self.requests_per_minute, now),
-                self._take(1, tokens, self.tokens_per_minute, now),
-            ]
-        return max(waits)
+            wait = self._wait(tokens, now)
+            # Taken at once, before the wait: those who come later line up behind it.
+            self._take(0, 1, now)
+            self._take(1, tokens, now)
+        return wait
 
-    def _take(self, which: int, amount: int, per_minute: float | None, now: float) -> float:
-        if per_minute is None or amount <= 0:
-            return 0.0
-        start = max(self._free_at[which], now)
-        # Taken at once, before the wait: those who come later line up behind it.
-        self._free_at[which] = start + amount * 60.0 / per_minute
-        return max(0.0, start - now - self.burst_seconds)
+    def wait(self, tokens: int = 0) -> float:
+        """Seconds until a request of so many tokens may be sent; nothing is taken."""
+        with self._lock:
+            return self._wait(tokens, self.clock())
+
+    def settle(self, tokens: int) -> None:
+        """A request took so many tokens more than were reserved for it (below 0: fewer)."""
+        if self.tokens_per_minute is not None:
+            with self._lock:
+                self._free_at[1] += tokens * 60.0 / self.tokens_per_minute
+
+    def _wait(self, tokens: int, now: float) -> float:
+        wait = 0.0
+        if self.requests_per_minute is not None:
+            wait = due(self._free_at[0], now, self.burst_seconds)
+        if self.tokens_per_minute is not None and tokens > 0:
+            wait = max(wait, due(self._free_at[1], now, self.burst_seconds))
+        return wait
+
+    def _take(self, which: int, amount: int, now: float) -> None:
+        rate = self.tokens_per_minute if which else self.requests_per_minute
+        if rate is not None and amount > 0:
+            self._free_at[which] = used_up(self._free_at[which], now, amount, rate)

@@ -19,7 +19,7 @@ from prompture.errors import SchemaError, UnsupportedError
 from prompture.json_values import same
 from prompture.schema import preflight, rewrite
 from prompture.schema.rewriting.alternatives import WORDS
-from prompture.schema.rewriting.dialects import DIALECTS, Dialect, Limits, dialect_named
+from prompture.schema.rewriting.dialects import DIALECTS, Dialect, DialectLimits, dialect_named
 from prompture.schema.source import source
 from tests.schema.dialect_rules import RULES, broken, native
 from tests.schema.strategies import documents
@@ -569,10 +569,12 @@ def test_dialects_go_by_many_names() -> None:
 
 # Dialects with next to no room, so that small schemas come to the limits too.
 TIGHT = [
-    replace(DIALECTS["anthropic"], limits=Limits(optionals=1, unions=1)),
-    replace(DIALECTS["anthropic"], limits=Limits(optionals=0, unions=0)),
-    replace(DIALECTS["openai"], limits=Limits(properties=8, depth=4, enum_values=2, chars=300)),
-    replace(DIALECTS["moonshot"], limits=Limits(properties=6, depth=3, branches=2)),
+    replace(DIALECTS["anthropic"], limits=DialectLimits(optionals=1, unions=1)),
+    replace(DIALECTS["anthropic"], limits=DialectLimits(optionals=0, unions=0)),
+    replace(
+        DIALECTS["openai"], limits=DialectLimits(properties=8, depth=4, enum_values=2, chars=300)
+    ),
+    replace(DIALECTS["moonshot"], limits=DialectLimits(properties=6, depth=3, branches=2)),
 ]
 
 

@@ -26,7 +26,7 @@ _FORMATS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DialectLimits:
     """What a provider counts; None is no limit. ``depth`` counts nested objects and arrays, the root included."""
 
     properties: int | None = None
@@ -86,7 +86,7 @@ class Dialect:
     plain_patterns: bool = False
     integer_bounds: bool = False
     self_ref: bool = False
-    limits: Limits = field(default=Limits())
+    limits: DialectLimits = field(default=DialectLimits())
     untouched: bool = False
 
 
@@ -96,7 +96,7 @@ _OPENAI = Dialect(
     formats=_FORMATS,
     all_required=True,
     self_ref=True,
-    limits=Limits(
+    limits=DialectLimits(
         properties=5000,
         depth=10,
         enum_values=1000,
@@ -145,7 +145,7 @@ _TABLE = (
         ref_note="allOf",
         names=r"^[a-zA-Z0-9_.-]{1,64}$",
         min_items=1,
-        limits=Limits(optionals=24, unions=16),
+        limits=DialectLimits(optionals=24, unions=16),
     ),
     _GEMINI,
     Dialect(
@@ -170,7 +170,7 @@ _TABLE = (
         enums=frozenset({"string", "number"}),
         title=False,
         taken=frozenset({"$defs", "$ref", "anyOf", "required", "additionalProperties"}),
-        limits=Limits(
+        limits=DialectLimits(
             properties=100,
             depth=5,
             enum_values=500,
@@ -198,7 +198,7 @@ _TABLE = (
         root_object=False,
         plain_patterns=True,
         integer_bounds=True,
-        limits=Limits(repeats=100),
+        limits=DialectLimits(repeats=100),
     ),
     Dialect(name="plain", untouched=True),
 )

@@ -1,0 +1,239 @@
+"""Limits a minute that processes keep together: a SQLite file, or Redis.
+
+A store keeps until when an allowance is used up, one number for requests and one for tokens. A
+process reserves its next request's moment ahead and sends then, so that processes take turns. What
+a process that was killed had reserved is one moment, and passes: nothing has to be cleared up.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from prompture import forks
+from prompture.errors import ConfigurationError, MissingExtra, StoreUnavailable
+from prompture.given import why
+from prompture.wire.retry import due, used_up
+
+Rates: TypeAlias = "tuple[float | None, float | None]"
+"""Requests and tokens a minute."""
+PATIENCE = 5.0
+"""Seconds to wait for another process, or for the server."""
+FORGOTTEN = 3600.0
+"""Seconds ahead that nothing is reserved for: the clock was set back since, and it begins anew."""
+
+
+class SharedStore(Protocol):
+    """What a gate asks of a store. Each method may wait, and raises StoreUnavailable."""
+
+    def reserve(
+        self, scope: str, tokens: int, owed: int, rates: Rates, burst_seconds: float
+    ) -> tuple[float, float]:
+        """Take the next request's place, with its tokens and those that are still owed; seconds to
+        wait for it, and seconds that are left of a pause."""
+        ...
+
+    def pause(self, scope: str, seconds: float) -> None:
+        """All processes pause."""
+        ...
+
+
+_stores: dict[str, SharedStore] = {}
+_lock = forks.fork_lock()
+
+
+def store_at(where: str | os.PathLike[str]) -> SharedStore:
+    """The store of a path or a URL, one in each process. Raises MissingExtra for Redis without its
+    package, and ConfigurationError for another kind of URL."""
+    text = os.fspath(where)
+    is_url = "://" in text
+    # Absolute: the working directory may change.
+    key = text if is_url else str(Path(text).expanduser().absolute())
+    with _lock:
+        found = _stores.get(key)
+        if found is None:
+            found = _stores[key] = Redis(text) if is_url else SQLiteFile(Path(key))
+        return found
+
+
+class SQLiteFile:
+    """A file on this machine's disk (not on a network's). Each change is one short transaction."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._clock = clock
+        """The time of day: of all clocks the one that processes have in common."""
+        self._lock = forks.fork_lock()
+        self._connection: sqlite3.Connection | None = None
+        self._inherited: list[sqlite3.Connection | None] = []
+        forks.renewed_at_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        # SQLite forbids a child to use the parent's connection, or to close it.
+        self._inherited.append(self._connection)
+        self._connection = None
+
+    def reserve(
+        self, scope: str, tokens: int, owed: int, rates: Rates, burst_seconds: float
+    ) -> tuple[float, float]:
+        def change(db: sqlite3.Connection) -> tuple[float, float]:
+            now = self._clock()
+            rows = db.execute(_READ, (scope,)).fetchall()
+            requests, used, paused = rows[0] if rows else (0.0, 0.0, 0.0)
+            requests, used, paused = (
+                0.0 if moment > now + FORGOTTEN else moment for moment in (requests, used, paused)
+            )
+            wait = 0.0
+            if rates[0] is not None:
+                wait = due(requests, now, burst_seconds)
+                requests = used_up(requests, now, 1, rates[0])
+            if rates[1] is not None and (tokens or owed):
+                used += owed * 60.0 / rates[1]
+                wait = max(wait, due(used, now, burst_seconds))
+                used = used_up(used, now, tokens, rates[1])
+            db.execute(_WRITE, (scope, requests, used, paused))
+            return wait, max(0.0, paused - now)
+
+        wait, pause = self._changed(change)
+        return wait, pause
+
+    def pause(self, scope: str, seconds: float) -> None:
+        def change(db: sqlite3.Connection) -> None:
+            until = self._clock() + seconds
+            db.execute("INSERT OR IGNORE INTO limits VALUES (?, 0, 0, 0)", (scope,))
+            db.execute("UPDATE limits SET paused = max(paused, ?) WHERE scope = ?", (until, scope))
+
+        self._changed(change)
+
+    def _changed(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
+        try:
+            with self._lock:
+                db = self._connection = self._connection or self._opened()
+                # Locked from the start: what is read must still hold when it is written.
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    found = change(db)
+                except BaseException:  # an interrupt must not leave the file locked
+                    db.execute("ROLLBACK")
+                    raise
+                db.execute("COMMIT")
+                return found
+        except (sqlite3.Error, OSError) as exc:
+            raise StoreUnavailable(f"the shared limits in {self.path}: {why(exc)}") from exc
+
+    def _opened(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(
+            self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        try:
+            # A limit that a power cut loses is no loss: the disk need not be waited for.
+            db.execute("PRAGMA synchronous=OFF")
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS limits (scope TEXT PRIMARY KEY, requests REAL,"
+                " tokens REAL, paused REAL) WITHOUT ROWID"
+            )
+        except BaseException:  # no connection is left open
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def __del__(self) -> None:
+        if connection := getattr(self, "_connection", None):
+            connection.close()
+
+
+_READ = "SELECT requests, tokens, paused FROM limits WHERE scope = ?"
+_WRITE = "INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)"
+
+
+class Redis:
+    """A server for several machines. Its own clock counts: theirs differ."""
+
+    def __init__(self, url: str, client: Any = None) -> None:
+        scheme = url.partition("://")[0]
+        if scheme not in ("redis", "rediss", "unix", "valkey", "valkeys"):
+            raise ConfigurationError(
+                f"Limits.shared takes a path or a redis:// URL, and none with {scheme}://"
+            )
+        try:
+            import redis
+        except ImportError as exc:
+            raise MissingExtra(
+                extra="redis", package="redis", otherwise="; a path needs nothing (SQLite)"
+            ) from exc
+        self._failures = (redis.RedisError, OSError)
+        # The same protocol; the package knows only its own name for it.
+        url = url.replace("valkey", "redis", 1) if scheme.startswith("valkey") else url
+        try:
+            self._client = client or redis.Redis.from_url(
+                url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
+            )
+        except ValueError as exc:
+            raise ConfigurationError("Limits.shared: the URL of Redis does not work") from exc
+        self._reserve = self._client.register_script(_RESERVE)
+        self._pause = self._client.register_script(_PAUSE)
+
+    def reserve(
+        self, scope: str, tokens: int, owed: int, rates: Rates, burst_seconds: float
+    ) -> tuple[float, float]:
+        found = self._asked(
+            self._reserve, scope, [rates[0] or 0, rates[1] or 0, tokens, owed, burst_seconds]
+        )
+        return float(found[0]), float(found[1])
+
+    def pause(self, scope: str, seconds: float) -> None:
+        self._asked(self._pause, scope, [seconds])
+
+    def _asked(self, script: Any, scope: str, values: list[float]) -> Any:
+        try:
+            return script(keys=[f"prompture:limits:{scope}"], args=values)
+        except self._failures as exc:
+            # Its words may hold the URL, and so the password.
+            raise StoreUnavailable(f"the shared limits in Redis: {type(exc).__name__}") from exc
+
+    def close(self) -> None:
+        self._client.close()
+
+
+# A key of a scope that nobody uses goes by itself after a day. Numbers as texts: Lua's own way to
+# return them cuts off their fractions.
+_RESERVE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local held = redis.call('HMGET', KEYS[1], 'requests', 'tokens', 'paused')
+local requests, used, paused = tonumber(held[1] or 0), tonumber(held[2] or 0), tonumber(held[3] or 0)
+local rpm, tpm, tokens = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local owed, burst, wait = tonumber(ARGV[4]), tonumber(ARGV[5]), 0
+if rpm > 0 then
+  wait = math.max(wait, requests - now - burst)
+  requests = math.max(requests, now) + 60 / rpm
+end
+if tpm > 0 and (tokens > 0 or owed ~= 0) then
+  used = used + owed * 60 / tpm
+  wait = math.max(wait, used - now - burst)
+  used = math.max(used, now) + tokens * 60 / tpm
+end
+redis.call('HSET', KEYS[1], 'requests', string.format('%.6f', requests),
+           'tokens', string.format('%.6f', used))
+redis.call('EXPIRE', KEYS[1], 86400)
+return {string.format('%.6f', wait), string.format('%.6f', math.max(0, paused - now))}
+"""
+_PAUSE = """
+local time = redis.call('TIME')
+local until_ = time[1] + time[2] / 1000000 + tonumber(ARGV[1])
+local held = tonumber(redis.call('HGET', KEYS[1], 'paused') or 0)
+redis.call('HSET', KEYS[1], 'paused', string.format('%.6f', math.max(held, until_)))
+redis.call('EXPIRE', KEYS[1], math.max(86400, math.ceil(tonumber(ARGV[1]))))
+return 1
+"""
