@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import vcr
 from vcr.cassette import Cassette
@@ -44,7 +44,8 @@ Body = str | bytes | None
 def scrubbed_text(text: str, secrets: tuple[str, ...] = ()) -> str:
     """The text without the given secrets and without whatever looks like one."""
     for secret in filter(None, secrets):
-        text = text.replace(secret, SCRUBBED)
+        for form in (secret, quote(secret, safe="")):
+            text = text.replace(form, SCRUBBED)
     return SECRETS.sub(SCRUBBED, text)
 
 

@@ -69,9 +69,9 @@ class _Pool:
 
 @dataclass(slots=True)
 class _Loop:
-    """Pools by origin, and the generator that closes them."""
+    """Pools by origin, which may hold a password, and the generator that closes them."""
 
-    pools: dict[str, list[_Pool]] = field(default_factory=dict)
+    pools: dict[str, list[_Pool]] = field(default_factory=dict, repr=False)
     ending: AsyncGenerator[None, None] | None = None
 
 

@@ -32,7 +32,7 @@ from prompture.drivers.cost import (
 )
 from prompture.drivers.ratelimit_headers import rate_limits
 from prompture.drivers.routes import Visit
-from prompture.drivers.settling import Settling, StreamTry
+from prompture.drivers.settling import Settling, StreamTry, bare
 from prompture.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -178,7 +178,7 @@ class Call:
         try:
             self.codec.decode(response, self.driver.endpoint)
         except ProviderError as exc:
-            error = self._stating(exc, response)
+            error = bare(self._stating(exc, response))
             paid = error.partial is not None and has_come(error.partial)
             return error if error.retryable and error.code and not paid else None
         except ProtocolError:
@@ -201,7 +201,7 @@ class Call:
         try:
             completion = self.codec.decode(response, self.driver.endpoint)
         except (ProviderError, ProtocolError) as exc:
-            self._stating(exc, response)
+            bare(self._stating(exc, response))
             raise
         return self.finished(completion, response)
 

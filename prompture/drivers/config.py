@@ -74,7 +74,8 @@ _FLAGS = tuple(f.name for f in fields(Features))
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # A key that somebody wrote into the file is in no error.
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class _Limits(_Table):

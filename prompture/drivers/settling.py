@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial as bound
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, cast
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from prompture.codecs.base import StreamDecoder
 from prompture.drivers.worker_threads import finish_in_thread
@@ -18,6 +18,16 @@ Kind: TypeAlias = type[BaseException] | None
 Trace: TypeAlias = TracebackType | None
 _LEFT = (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError)
 """How a caller leaves a stream in its middle."""
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def bare(error: E) -> E:
+    """The error without the codec's frames, which hold what the server sent as it came: the answer,
+    or a key that it repeats. Viewers of tracebacks show them."""
+    error.__traceback__ = None
+    return error
 
 
 class Settled(Protocol):
@@ -163,6 +173,7 @@ class StreamTry(Settling):
             return super()._settlement(exc)
         if exc.partial is None:
             exc.partial = self._decoder.partial()
+        bare(exc)
         # What a caller has read cannot be taken back.
         if not self.emitted:
             self.delay = self._call.delay(exc)

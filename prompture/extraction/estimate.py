@@ -27,7 +27,8 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.registry import default_model, resolve
 from prompture.errors import ConfigurationError, UnsupportedError
-from prompture.extraction.inputs import Content, Models, content, document_turn
+from prompture.extraction.fence import document_turn
+from prompture.extraction.inputs import Content, Models, content
 from prompture.extraction.model_drivers import chosen, listed, named
 from prompture.extraction.strategy import Plan
 from prompture.json_values import referenced

@@ -18,6 +18,7 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ConfigurationError, SchemaError
 from prompture.extraction.cascade import cascade
+from prompture.extraction.fence import document_turn
 from prompture.extraction.flow import AnswerReader, ValueReader
 from prompture.extraction.inputs import (
     Content,
@@ -28,7 +29,6 @@ from prompture.extraction.inputs import (
     Strategy,
     checked,
     content,
-    document_turn,
     notes_of,
     spelled,
 )

@@ -306,8 +306,8 @@ def _text_of(part: object) -> str:
 
 def path_hint(document: Message) -> str:
     """What may be wrong where a text gave no value: it names a file, or is a URL."""
-    text = document.content
-    if not isinstance(text, str) or len(text) > _LONGEST_PATH or "\n" in text.strip():
+    text = document.text
+    if not isinstance(document.content, str) or len(text) > _LONGEST_PATH or "\n" in text.strip():
         return ""
     text = text.strip()
     if re.fullmatch(r"https?://\S+", text):
@@ -342,12 +342,3 @@ def _clean(text: str, *, allow_empty: bool = False) -> str:
             "text is binary, not words: extract its text first, or send it as prompture.File"
         )
     return text.replace(NUL, UNREADABLE) if NUL in text else text
-
-
-def document_turn(content: str | tuple[Part, ...]) -> Message:
-    """The user turn with the document.
-
-    The codecs show the names of documents. In the turn's text, where spans are counted, a name
-    would move every place.
-    """
-    return Message(role="user", content=content)

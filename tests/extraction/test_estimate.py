@@ -16,7 +16,7 @@ from prompture.catalog import Rates
 from prompture.drivers import classes, registry
 from prompture.errors import ConfigurationError, MissingKey, UnknownModel, UnsupportedError
 from prompture.extraction.estimate import answer_size
-from prompture.extraction.inputs import document_turn
+from prompture.extraction.fence import document_turn
 from prompture.extraction.model_drivers import named
 from prompture.testing import FunctionDriver
 from tests.loopback import json_reply, serving

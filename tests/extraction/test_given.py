@@ -49,7 +49,8 @@ def test_a_document_keeps_its_name_on_the_way() -> None:
 
     document = Document(TEXT, name="a.txt")
     extract_result(Receipt, ["Read this:", document], model=Listening([ANSWER]))
-    assert asked[0].messages[-1].content == (Text("Read this:"), document)
+    fenced = Document(f"<document>\n{TEXT}\n</document>", name="a.txt")
+    assert asked[0].messages[-1].content == (Text("Read this:"), fenced)
 
 
 def test_rules_read_no_pictures() -> None:

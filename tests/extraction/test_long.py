@@ -35,7 +35,8 @@ def test_a_long_document_is_encoded_in_a_thread() -> None:
 
     with serving(on.good('{"a": 1}')) as server:
         asyncio.run(ask(server.url))
-    assert len(server.asked[0][2]["messages"][-1]["content"]) == len(LONG)
+    sent = server.asked[0][2]["messages"][-1]["content"]
+    assert sent == f"<document>\n{LONG}\n</document>"
     assert threads[0] != threading.get_ident()
     assert threads[1] == threading.get_ident()
 
