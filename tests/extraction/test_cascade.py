@@ -152,7 +152,8 @@ def test_an_item_of_a_list_is_shown_with_what_is_known(ask: Any) -> None:
     result = ask([[first], [{"lines_1_price": 2.5}]], text, schema=Order, max_retries=0)
     assert [line.price for line in result.value.lines] == [1.5, 2.5]
     turn = ask.drivers[1].requests[0].messages[-1]
-    assert '"nut"' in turn.text
+    # Beside the document's fence, not in it.
+    assert '"nut"' in turn.parts[-1].text and turn.text == text
     assert result.text == text
     assert result.sources["/lines/1/price"][0].start == text.index("2.50")
 
