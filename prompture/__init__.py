@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from prompture.drivers import ZaiDriver as ZaiDriver
     from prompture.drivers.base import AsyncDriver as AsyncDriver
     from prompture.drivers.base import Driver as Driver
+    from prompture.drivers.caching import Cache as Cache
     from prompture.drivers.classes import async_driver_for as async_driver_for
     from prompture.drivers.classes import driver_for as driver_for
     from prompture.drivers.config import configure as configure
@@ -161,6 +162,7 @@ _HOMES = {
     "prompture.drivers.base": "AsyncDriver Driver",
     "prompture.drivers.openai_compatible": "AsyncOpenAICompatible OpenAICompatible",
     "prompture.drivers.classes": "async_driver_for driver_for",
+    "prompture.drivers.caching": "Cache",
     "prompture.drivers.config": "configure",
     "prompture.drivers.cost": "CostMixin",
     "prompture.drivers.hooks": "Hooks",

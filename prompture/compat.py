@@ -146,6 +146,23 @@ def renamed(module: str, name: str, names: Mapping[str, str]) -> Any:
     return getattr(sys.modules[module], new)
 
 
+def is_old_cache(value: object) -> bool:
+    """Whether a ``cache=`` is the old spelling of ``prompt_cache=``, with a warning at the line of
+    the caller's, however deep in this package it is found."""
+    if value is not True and not isinstance(value, str):
+        return False
+    frame, depth = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("prompture"):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(
+        "cache=True, '5m', ... asks the provider to cache the prompt: that is prompt_cache= now; "
+        "cache= takes a prompture.Cache, which keeps answers",
+        DeprecationWarning,
+        stacklevel=depth,
+    )
+    return True
+
+
 def _decoded_string(text: str, start: int) -> tuple[str, int]:
     return json.JSONDecoder().raw_decode(text, start - 1)
 

@@ -276,13 +276,14 @@ _NOT_EXTRA = (
 )
 
 
-def cache(value: object, name: str = "cache") -> bool | str | None:
+def prompt_cache(value: object, name: str = "prompt_cache") -> bool | str | None:
     """True, False, or how long to keep it: ``"5m"``."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str) and _TTL.fullmatch(value):
         return value
-    raise wrong(name, "True, False, or a time to live such as '5m' or '1h'", value)
+    own = "a prompture.Cache(...), " if name == "cache" else ""
+    raise wrong(name, f"{own}True, False, or a time to live such as '5m' or '1h'", value)
 
 
 def reasoning(value: object, name: str = "reasoning") -> str | int | None:
@@ -367,7 +368,8 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "seed": lambda value, name: count(value, name, least=-(2**63)),
     "reasoning": reasoning,
     "timeout": seconds,
-    "cache": cache,
+    "prompt_cache": prompt_cache,
+    "cache": lambda value, name: value if hasattr(value, "lookup") else prompt_cache(value, name),
     "parallel_tools": flag,
     "logprobs": lambda value, name: count(value, name, least=0),
     "json_mode": flag,
@@ -380,12 +382,11 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "extra": extra,
 }
 _NO_KEYS: JSON = {}
-_USUAL = dict[str, object](json_mode=False, cache=False, strict=True, schema_name="answer")
-_USUAL |= {"metadata": _NO_KEYS, "extra": _NO_KEYS}
+_USUAL: JSON = {"json_mode": False, "prompt_cache": False, "strict": True, "schema_name": "answer",
+                "metadata": _NO_KEYS, "extra": _NO_KEYS}  # fmt: skip
 _PLAIN = tuple((name, _USUAL.get(name)) for name in _CHECKS)
 """Each field with the value that needs no look."""
 _values = operator.attrgetter(*_CHECKS)
-_LOOKED_AT = ("model", "schema", "metadata", "extra")
-_OFTEN_USUAL = tuple(name for name in _CHECKS if name not in _LOOKED_AT)
+_OFTEN_USUAL = tuple(n for n in _CHECKS if n not in ("model", "schema", "metadata", "extra"))
 _often_usual = operator.attrgetter(*_OFTEN_USUAL)
 _USUAL_VALUES = tuple(_USUAL.get(name) for name in _OFTEN_USUAL)

@@ -142,10 +142,11 @@ class Cost:
 
     ``usd`` is None where it is unknown, and ``reason`` then says why. ``source`` is
     ``"provider"`` (which stated it), ``"user"``, ``"live"``, ``"snapshot"``, ``"built-in"`` or
-    ``"local"``, ``""`` where it has no price or was not billed;
+    ``"local"``, ``"cache"`` (an answer of before), ``""`` where it has no price or was not billed;
     ``as_of`` is the date (ISO) of the price. ``computed`` is our own figure, kept beside the
     one that the provider stated. ``saving`` is what the prompt cache saved: reads below the
-    input rate, less what writes cost above it; a first call may well have a negative one.
+    input rate, less what writes cost above it; a first call may well have a negative one. That of
+    an answer out of a ``Cache`` is the price of asking.
     ``counted`` is what ``lines`` is made of: bucket, quantity, price.
     """
 
@@ -248,7 +249,7 @@ class Bill:
 
     @property
     def saving(self) -> Decimal:
-        """US dollars that prompt caches saved (see ``Cost.saving``)."""
+        """US dollars that caches saved, of prompts and of answers (see ``Cost.saving``)."""
         return add_usd(c.cost.saving for c in self.charges)
 
     @property
@@ -299,8 +300,11 @@ class Bill:
         rows.append(("", "", "", "total", "", "", total, ""))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         text = [_aligned(row, widths) for row in rows]
-        if self.saving:
-            text.append(f"prompt cache saved ${format_usd(self.saving)}")
+        kept = add_usd(c.cost.saving for c in self.charges if c.cost.source == "cache")
+        if kept:
+            text.append(f"answers from the cache saved ${format_usd(kept)}")
+        if prompt := EXACT.subtract(self.saving, kept):
+            text.append(f"prompt cache saved ${format_usd(prompt)}")
         text += [f"unknown: {reason}" for reason in sorted(set(self.unknown))]
         return "\n".join(text)
 
@@ -350,7 +354,8 @@ def _charge_lines(number: int, charge: Charge) -> Iterator[BillLine]:
         yield BillLine(number, charge, "stated by provider", 0, None, difference, rule)
     elif not cost.counted:
         # A charge out of a saved conversation has its amount and no lines.
-        bucket = "whole call" if cost.usd else "free" if cost.source else "not billed"
+        free = "from the cache" if cost.source == "cache" else "free"
+        bucket = "whole call" if cost.usd else free if cost.source else "not billed"
         yield BillLine(number, charge, bucket, 0, None, cost.usd, cost.reason)
 
 

@@ -184,7 +184,7 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
         call = EngineCall(self, request)
         async with call.settling():
             await _wait_for_meters(call)
-            return call.finished(await self._reply(call.request), None)
+            return call.finished(call.kept() or await self._reply(call.request), None)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
         """The answer cut into pieces, then the completion."""
@@ -192,7 +192,8 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
         texts: list[str] = []
         async with call.settling(lambda: Completion(text="".join(texts))):
             await _wait_for_meters(call)
-            for piece in _cut(await self._reply(call.request), self._chunk_chars):
+            whole = call.kept() or await self._reply(call.request)
+            for piece in _cut(whole, self._chunk_chars):
                 if isinstance(piece, Completion):
                     done = call.finished(piece, None)
                     break

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from prompture.money import EXACT as EXACT
 from prompture.money import Charge, Cost
 from prompture.money import Usage as Usage
 
+K = TypeVar("K")
 JSON: TypeAlias = Mapping[str, Any]
 """A JSON object."""
 JSONValue: TypeAlias = Any
@@ -161,6 +162,17 @@ class Message:
         return self.content
 
 
+class AnswerCache(Protocol):
+    """Keeps answers: ``prompture.Cache``, to those who know no more of it."""
+
+    @property
+    def blocks(self) -> bool: ...
+
+    def checked(self) -> AnswerCache: ...
+
+    def call_class(self, kind: type[K]) -> type[K]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One call of one model.
@@ -168,8 +180,9 @@ class Request:
     ``schema`` is the JSON Schema that the answer's text must satisfy, already in the dialect of
     the provider, ``strict`` whether the provider shall enforce it; ``json_mode`` asks for any
     JSON object. ``reasoning`` is an effort (``"none"``, ``"minimal"``, ``"low"``, ``"medium"``,
-    ``"high"``, ``"xhigh"``, ``"max"``) or a budget in tokens. ``cache`` asks the provider to
-    cache the prompt's stable prefix: True, or a time to live such as ``"5m"`` or ``"1h"``.
+    ``"high"``, ``"xhigh"``, ``"max"``) or a budget in tokens. ``prompt_cache`` asks the provider
+    to cache the prompt's stable prefix: True, or a time to live such as ``"5m"`` or ``"1h"``.
+    ``cache`` is a ``prompture.Cache`` that keeps answers, None for the driver's, False for none.
     ``logprobs`` is how many alternatives a token to report. ``timeout`` is seconds.
     ``extra`` goes into the wire body as it stands, over everything else. ``priority="bulk"`` lets
     others go before it where calls must wait. ``api_key`` takes the place of the driver's.
@@ -191,7 +204,8 @@ class Request:
     seed: int | None = None
     reasoning: str | int | None = None
     logprobs: int | None = None
-    cache: bool | str = False
+    prompt_cache: bool | str = False
+    cache: AnswerCache | bool | str | None = field(default=None, compare=False, repr=False)
     metadata: JSON = field(default_factory=dict)
     timeout: float | None = None
     extra: JSON = field(default_factory=dict)
@@ -229,6 +243,14 @@ class RateLimits:
     tokens_reset: float | None = None
 
 
+class Storing(Protocol):
+    """What becomes of an answer in a cache, once its reader has judged it."""
+
+    blocks: bool
+
+    def judged(self, *, valid: bool) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """A whole answer.
@@ -238,7 +260,8 @@ class Completion:
     ``spans`` is given by drivers that know where in the text they read each value
     (JSON pointer to spans). ``lowered_to`` is the ``max_tokens`` that a budget put in the place of
     the request's (None: it did not). ``retries`` are the failed tries before this answer, ``seconds`` the
-    wall time from the first to the end. It answers ``["text"]``, ``["meta"]``, ``["tool_calls"]`` and
+    wall time from the first to the end. ``storing`` is what becomes of it in a cache that waits for a
+    judgement. It answers ``["text"]``, ``["meta"]``, ``["tool_calls"]`` and
     ``["stop_reason"]`` like the dict of a ``generate`` call.
     """
 
@@ -261,6 +284,12 @@ class Completion:
     retries: tuple[Charge, ...] = ()
     seconds: float = 0.0
     lowered_to: int | None = None
+    storing: Storing | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cache_hit(self) -> bool:
+        """Whether it is an answer of before, out of a ``Cache``."""
+        return self.cost is not None and self.cost.source == "cache"
 
     def message(self) -> Message:
         """The assistant turn to put into the history."""

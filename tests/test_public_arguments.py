@@ -57,7 +57,7 @@ ROWS: list[Row] = [
     (lambda max_tokens: ask(max_tokens=max_tokens), "max_tokens", [0, *NO_COUNT]),
     (lambda seed: ask(seed=seed), "seed", ["1", 1.5, True, [], {}]),
     (lambda json_mode: ask(json_mode=json_mode), "json_mode", ["yes", 1, [], {}]),
-    (lambda cache: ask(cache=cache), "cache", ["", "soon", 1, [], {}]),
+    (lambda cache: ask(prompt_cache=cache), "prompt_cache", ["", "soon", 1, [], {}]),
 ]  # fmt: skip
 
 

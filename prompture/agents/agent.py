@@ -6,7 +6,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Generic, TypeAlias, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from prompture import given, observe
 from prompture.agents.async_runner import aiterate
@@ -28,6 +38,9 @@ from prompture.spend.account import dollars_of
 from prompture.spend.budget import budget_of
 from prompture.types import JSON, Message, Part, Request
 
+if TYPE_CHECKING:
+    from prompture.drivers.caching import Cache
+
 T = TypeVar("T")
 # With a limit by default: a tool that hangs would hang the run, for ever.
 TOOL_SECONDS = 120.0
@@ -48,7 +61,8 @@ class RequestOptions(TypedDict, total=False):
     seed: int | None
     reasoning: str | int | None
     timeout: float | None
-    cache: bool | str | None
+    prompt_cache: bool | str | None
+    cache: Cache | Literal[False] | None
     parallel_tools: bool | None
     metadata: JSON | None
     extra: JSON | None
@@ -99,8 +113,8 @@ class Agent(Generic[T]):
             tools run in the caller's thread.
         max_retries: how often in a run an invalid final answer is asked for again.
         strategy: how the output is asked for; see ``extract``.
-        options: temperature, max_tokens, top_p, seed, reasoning, timeout, cache, parallel_tools,
-            metadata, extra; sent only where given. ``timeout`` is seconds to connect, and between
+        options: temperature, max_tokens, top_p, seed, reasoning, timeout, prompt_cache, cache,
+            parallel_tools, metadata, extra; sent only where given. ``timeout`` is seconds to connect, and between
             bytes, of each call of the model; ``max_seconds`` is for the run as a whole.
 
     Raises SchemaError, UnknownModel, MissingKey and other ConfigurationErrors.

@@ -140,7 +140,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         body["stop_sequences"] = list(request.stop)
     if user := _user(request):
         body["metadata"] = {"user_id": user}
-    if request.cache:
+    if request.prompt_cache:
         _mark_cached(body, cache_ttl(request, "anthropic"))
     _shorten(body)
     # Last, so that the caller's own fields win over everything that we write.

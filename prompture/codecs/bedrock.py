@@ -144,7 +144,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         body["additionalModelRequestFields"] = more
     if request.metadata:
         body["requestMetadata"] = {k: str(v) for k, v in request.metadata.items()}
-    if request.cache:
+    if request.prompt_cache:
         _mark_cached(request, body)
     body.update(request.extra)
     return body

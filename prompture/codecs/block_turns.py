@@ -98,11 +98,11 @@ class BlockWriter(ABC):
 def cache_ttl(request: Request, name: str) -> str | None:
     """How long the request's prefix shall be cached; None for the provider's default. Raises
     UnsupportedError for a time that neither of the two has."""
-    if isinstance(request.cache, bool):
+    if isinstance(request.prompt_cache, bool):
         return None
-    if request.cache not in ("5m", "1h"):
-        raise UnsupportedError(f"{name} caches for '5m' or '1h', not {request.cache!r}")
-    return request.cache
+    if request.prompt_cache not in ("5m", "1h"):
+        raise UnsupportedError(f"{name} caches for '5m' or '1h', not {request.prompt_cache!r}")
+    return request.prompt_cache
 
 
 def cached_prefixes(stable: list[Block] | None, turns: list[Block]) -> Iterator[list[Block]]:

@@ -47,7 +47,7 @@ _VERSIONED = re.compile(r"(/v\d+)?(/chat|/models)?$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohere:
-    """The dialect. ``cache`` asks for nothing: Cohere caches prefixes by itself."""
+    """The dialect. ``prompt_cache`` asks for nothing: Cohere caches prefixes by itself."""
 
     @property
     def dialect(self) -> str:

@@ -39,7 +39,7 @@ _IN_CACHE = ("systemInstruction", "tools", "toolConfig")
 class Gemini:
     """The dialect. ``vertex`` is taken for granted where the base URL is one of Vertex AI.
 
-    ``cache`` asks for nothing: Gemini caches prefixes by itself. A cache made beforehand is
+    ``prompt_cache`` asks for nothing: Gemini caches prefixes by itself. A cache made beforehand is
     named with ``extra={"cachedContent": "cachedContents/..."}``; what it already holds (system,
     tools and their configuration) is then left out, as the API demands.
     """

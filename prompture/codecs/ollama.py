@@ -69,7 +69,7 @@ class Ollama:
 
     There is no way to force a tool call, to forbid parallel ones, or to constrain the answer
     while tools are on offer: asking for those raises UnsupportedError. ``tool_choice="none"``
-    leaves the tools out. Caching is automatic while the model stays loaded, so a ``cache`` time
+    leaves the tools out. Caching is automatic while the model stays loaded, so a ``prompt_cache`` time
     to live becomes ``keep_alive``. ``reasoning`` is a level; an effort that has none goes to the
     nearest. A schema also goes into the prompt, as the server does not show it to the model.
     ``extra["options"]`` is merged into the options.
@@ -94,8 +94,8 @@ class Ollama:
             body["logprobs"] = True
             if request.logprobs:
                 body["top_logprobs"] = request.logprobs
-        if isinstance(request.cache, str):
-            body["keep_alive"] = request.cache
+        if isinstance(request.prompt_cache, str):
+            body["keep_alive"] = request.prompt_cache
         # Always stated: the API streams by default.
         body["stream"] = stream
         extra = dict(request.extra)

@@ -253,8 +253,8 @@ class OpenAIChat:
                 shown += [p for p in message.parts if not isinstance(p, (Text, Document))]
         if shown:
             wire.append({"role": "user", "content": [self._part(p) for p in shown]})
-        if request.cache and self.cache_blocks:
-            _mark_cached(wire, request.cache)
+        if request.prompt_cache and self.cache_blocks:
+            _mark_cached(wire, request.prompt_cache)
         return wire
 
     def _message(self, message: Message, ids: Mapping[str, str]) -> Body:

@@ -189,15 +189,15 @@ def _format(request: Request, body: dict[str, Any]) -> None:
 
 def _cache(request: Request, body: dict[str, Any]) -> None:
     """Prompts are cached by themselves, for minutes; only a longer time must be asked for."""
-    if request.cache in (False, True, "5m", "1h"):
+    if request.prompt_cache in (False, True, "5m", "1h"):
         return
-    if request.cache == "24h":
-        body["prompt_cache_retention"] = request.cache
-    elif request.cache in _TIMED and takes_cache_options(request.model):
-        body["prompt_cache_options"] = {"ttl": request.cache}
+    if request.prompt_cache == "24h":
+        body["prompt_cache_retention"] = request.prompt_cache
+    elif request.prompt_cache in _TIMED and takes_cache_options(request.model):
+        body["prompt_cache_options"] = {"ttl": request.prompt_cache}
     else:
         raise UnsupportedError(
-            f"{request.model} keeps no prompt for {request.cache!r}; give True or '24h'"
+            f"{request.model} keeps no prompt for {request.prompt_cache!r}; give True or '24h'"
             f" (from gpt-5.6 on also {' and '.join(_TIMED)})"
         )
 

@@ -264,7 +264,10 @@ async def _none() -> AsyncIterator[bytes]:
 async def _call(driver: BaseDriver, request: Request, *, stream: bool = False) -> Call:
     """The call, begun: in a thread where a long document is encoded, or a meter may wait for a
     disk, as neither may hold up the event loop."""
-    if not is_long(request) and not meter.blocks():
+    own = getattr(request, "cache", None)
+    cache = driver.cache if own is None else own
+    may_wait = meter.blocks() or getattr(cache, "blocks", False)
+    if not may_wait and not is_long(request):
         return Call(driver, request, stream=stream)
     begun = partial(Call, driver, request, stream=stream)
     # The thread cannot be stopped: what it reserves after a cancellation is given back then.

@@ -60,8 +60,10 @@ class Call:
     bill already; what is done with the call afterwards belongs into a block of ``settling``.
     """
 
-    def __new__(cls, *_: object, **__: object) -> Self:
-        # Traces are a class of their own: a call that nobody traces has no more to do than this.
+    def __new__(cls, driver: BaseDriver, request: Request, **_: object) -> Self:
+        # A cache and traces are classes of their own: a call without has no more to do than this.
+        if (driver.cache or getattr(request, "cache", 0)) and (own := driver.cache_for(request)):
+            cls = own.call_class(cls)
         return object.__new__(cls if observe.current is None else observe.current.traced(cls))
 
     def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:

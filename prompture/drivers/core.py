@@ -17,7 +17,7 @@ from prompture.drivers.provider import Features, Provider, configured_limits
 from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.money import Cost
-from prompture.types import Usage
+from prompture.types import AnswerCache, Request, Usage
 from prompture.wire.retry import Retry, RetryQuota
 
 if TYPE_CHECKING:
@@ -59,6 +59,12 @@ def _checked_limits(limits: Any, name: str) -> Limits | None:
     return _a(Limits, limits, f"{name}: limits")
 
 
+def _cache(value: Any, provider: str) -> AnswerCache | None:
+    if value is None or hasattr(value, "lookup"):
+        return cast("AnswerCache | None", value)
+    raise given.wrong(f"{provider}: cache", "a prompture.Cache(...)", value)
+
+
 _REMADE = frozenset(
     {
         "provider",
@@ -97,7 +103,8 @@ class BaseDriver:
     ``timeout`` is seconds to connect and between bytes. ``limits`` is what the endpoint is sent at
     most (``Limits``), by all drivers together that call it with this key. ``api`` picks another of the row's
     wire formats (``"responses"``). ``features`` replaces what the row and the catalog say the
-    model can do. ``stream_usage=False`` leaves ``stream_options`` out of streams, for servers
+    model can do. ``cache`` keeps answers and gives them again (``prompture.Cache``).
+    ``stream_usage=False`` leaves ``stream_options`` out of streams, for servers
     that refuse it (their tokens are then unknown); ``echo`` names the fields of an answer that
     are sent back in the next request (``"reasoning_content"``; ``()`` for none);
     ``reasoning_field`` is where reasoning stands, if in no usual field. These three are of Chat
@@ -139,6 +146,7 @@ class BaseDriver:
         headers: Mapping[str, str] | None = None,
         hooks: Hooks | Sequence[Hooks] = (),
         features: Features | None = None,
+        cache: AnswerCache | None = None,
         stream_usage: bool | None = None,
         echo: str | Sequence[str] | None = None,
         reasoning_field: str | None = None,
@@ -161,6 +169,7 @@ class BaseDriver:
         self._own_limits = None if limits is None else _checked_limits(limits, row.name)
         self._own_hooks = hooking.given_hooks(hooks, f"{row.name}: hooks")
         self._features = _a(Features, features, f"{row.name}: features")
+        self.cache = _cache(cache, row.name)
         self._remake()
 
     def _remake(self) -> None:
@@ -191,6 +200,14 @@ class BaseDriver:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return cast(Self, _copied(self, memo))
+
+    def cache_for(self, request: Request) -> AnswerCache | None:
+        """The cache of answers that a request asks first: its own, else the driver's."""
+        own = getattr(request, "cache", None)
+        if own is None:
+            return self.cache
+        # True and "5m" are the old spelling of ``prompt_cache``.
+        return cast(AnswerCache, own) if hasattr(own, "lookup") else None
 
     def is_current(self) -> bool:
         """Whether the environment still says what it said when this driver was made."""
@@ -260,7 +277,16 @@ class BaseDriver:
 # Copies and pickles: a driver goes by its settings, never by its connections. The settings hold
 # the key: a pickle of a driver is a secret.
 
-_SHARED = ("_own_hooks", "retry", "retry_quota", "breaker", "endpoint", "_given", "_features")
+_SHARED = (
+    "_own_hooks",
+    "retry",
+    "retry_quota",
+    "breaker",
+    "endpoint",
+    "_given",
+    "_features",
+    "cache",
+)
 _GIVEN_AS = {"_transport": "session or client", "_own_hooks": "hooks", "retry": "retry"}
 
 

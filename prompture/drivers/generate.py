@@ -42,6 +42,7 @@ _PLAIN = {
     "parallel_tools": "parallel_tools",
     "reasoning": "reasoning",
     "logprobs": "logprobs",
+    "prompt_cache": "prompt_cache",
     "cache": "cache",
     "metadata": "metadata",
     "timeout": "timeout",
@@ -308,7 +309,9 @@ def _part(part: Any, place: str) -> Part:
         )
     for key, value in part.items():
         if key not in ("type", kind) and value not in (None, [], {}, ""):
-            advice = "; cache=True marks what shall be cached" if key == "cache_control" else ""
+            advice = (
+                "; prompt_cache=True marks what shall be cached" if key == "cache_control" else ""
+            )
             raise ConfigurationError(f"{place}: unknown key {given.shown(key)} of a part{advice}")
     if kind == "text":
         return Text(_wanted(part.get("text"), f"{place}: the text of a part"))

@@ -28,14 +28,14 @@ from prompture.drivers.validation import Validates
 from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
 from prompture.errors import ConfigurationError, PromptureError, ProtocolError
 from prompture.given import unknown
-from prompture.types import Completion, Delta, ModelInfo, Request
+from prompture.types import AnswerCache, Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest
 from prompture.wire.steps import require_asyncio
 
 if TYPE_CHECKING:
     from prompture.catalog.synced import ModelSync
 
-_HERE = ("hooks", "features", "timeout")
+_HERE = ("hooks", "features", "timeout", "cache")
 _OVER_HTTP = tuple(name for name in COMMON if name not in _HERE)
 
 
@@ -64,6 +64,7 @@ class InProcessBase(Validates, BaseDriver):
         hooks: Hooks | Sequence[Hooks] = (),
         features: Features | None = None,
         timeout: float | None = None,
+        cache: AnswerCache | None = None,
         **settings: Any,
     ) -> None:
         row = type(self).provider
@@ -79,7 +80,7 @@ class InProcessBase(Validates, BaseDriver):
                         f"{row.name}/{model}: {unknown('setting', name, known)}"
                     )
         self._settings: Mapping[str, Any] = settings
-        super().__init__(model, hooks=hooks, features=features, timeout=timeout)
+        super().__init__(model, hooks=hooks, features=features, timeout=timeout, cache=cache)
 
     def _remake(self) -> None:
         super()._remake()
@@ -116,23 +117,27 @@ class InProcessBase(Validates, BaseDriver):
                 forked()
 
     def _answer(self, request: Request) -> Completion:
-        return self._answer_with(self.engine, request)
-
-    def _answer_with(self, engine: Engine, request: Request) -> Completion:
+        # Loaded before the call, whose time it is not, unless the answer is there already.
+        if self.cache_for(request) is None:
+            _ = self.engine
         call = EngineCall(self, request)
         call.wait_for_meters()
         with call.settling():
-            return call.finished(engine.answer(call.request), None)
+            return call.finished(call.kept() or self.engine.answer(call.request), None)
 
     def _streamed(self, request: Request) -> Generator[Delta | Completion, None, None]:
         """What the engine streams, where it does; else its whole answer as deltas."""
-        engine = self.engine
-        stream = getattr(engine, "stream", None)
-        if stream is None:
-            yield from _pieces(self._answer_with(engine, request))
-            return
+        if self.cache_for(request) is None:
+            _ = self.engine
         call = EngineCall(self, request)
         call.wait_for_meters()
+        with call.settling():
+            stream = None if call.kept() else getattr(self.engine, "stream", None)
+            if stream is None:
+                whole = call.finished(call.kept() or self.engine.answer(call.request), None)
+        if stream is None:
+            yield from pieces_of(whole)
+            return
         texts: list[str] = []
         with (
             call.settling(lambda: Completion(text="".join(texts))),
@@ -174,7 +179,7 @@ def _end(pieces: Generator[Any, None, None], step: asyncio.Future[Any]) -> None:
     start_in_thread(pieces.close)
 
 
-def _pieces(completion: Completion) -> Iterator[Delta | Completion]:
+def pieces_of(completion: Completion) -> Iterator[Delta | Completion]:
     if completion.reasoning:
         yield Delta(reasoning=completion.reasoning)
     if completion.text:
@@ -211,6 +216,10 @@ class EngineCall(Call):
     def in_flight(self) -> bool:
         """What an engine does is known only to itself: it counts as sent once it may begin."""
         return not self.wait
+
+    def kept(self) -> Completion | None:
+        """An answer that is there already; see ``cached_call``."""
+        return None
 
     def wait_for_meters(self) -> None:
         """Wait as long as the meters want, in a thread that may be held up."""

@@ -63,6 +63,10 @@ class Meter(Protocol):
         """The call that ``before`` let pass is not made after all, or is asked for again."""
         return
 
+    def hit(self, charge: Charge) -> None:
+        """A cache has answered, so that ``before`` was not asked. It costs nothing."""
+        return
+
 
 class ChargeRecorder(Meter):
     """Records the charges of the calls it sees, failed tries included, in ``charges``.
@@ -84,6 +88,10 @@ class ChargeRecorder(Meter):
 
     def again(self, token: object, charge: Charge) -> None:
         """Record a failed try."""
+        self.charges.append(charge)
+
+    def hit(self, charge: Charge) -> None:
+        """Record what a cache has answered, as a call without a price."""
         self.charges.append(charge)
 
 
@@ -147,6 +155,17 @@ class Watching:
             try:
                 each.withdraw(token)
             except Exception as exc:  # a meter of somebody else's; logged, the others are called
+                _log_failure(each, exc)
+
+
+def note_hit(charge: Charge) -> None:
+    """Let the meters of this context know that a cache has answered."""
+    for each in active():
+        # One of somebody else's may have been written before there was a cache.
+        if (hit := getattr(each, "hit", None)) is not None:
+            try:
+                hit(charge)
+            except Exception as exc:  # a meter of somebody else's; logged, the answer goes on
                 _log_failure(each, exc)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from prompture import given
 from prompture.codecs.histories import check_calls
+from prompture.compat import is_old_cache
 from prompture.drivers import hooks as hooking
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.types import (
@@ -76,6 +77,8 @@ def checked(asked: Any) -> Request:
             f"generate(prompt) takes a text, generate_messages(messages) a list"
         )
     given.check_request(request)
+    if request.cache is not None and is_old_cache(request.cache):
+        request = replace(request, prompt_cache=cast(Any, request.cache), cache=None)
     # Lists are taken and copied: the caller may go on appending to its own.
     if type(request.messages) is not tuple or type(request.tools) is not tuple:
         request = replace(

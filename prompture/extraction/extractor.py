@@ -75,7 +75,9 @@ class Extractor(Generic[T]):
         timeout: seconds to connect and between bytes.
         deadline: seconds for the whole call over HTTP: models, tries, waits, bytes. What is under
             way then ends with a TransportError, and nothing more is asked.
-        cache: ask the provider to cache the prompt's stable part (True, ``"5m"``, ``"1h"``).
+        prompt_cache: ask the provider to cache the prompt's stable part (True, ``"5m"``, ``"1h"``).
+        cache: a ``Cache`` that keeps answers and gives them again, for nothing; None: that of the
+            driver, False: none.
         extra: passed to the wire as it stands.
         context: what Pydantic validators see as ``info.context`` (a JSON Schema has none).
 
@@ -335,6 +337,7 @@ class Extractor(Generic[T]):
             base.max_tokens,
             base.reasoning,
             base.timeout,
+            base.prompt_cache,
             base.cache,
         )
         found: Plan | None = driver.plans.get(key)

@@ -220,7 +220,9 @@ def _note(
     error: str = "",
     repairs: tuple[str, ...] = (),
 ) -> None:
-    """Record an answer."""
+    """Record an answer. A cache keeps it if it is good."""
+    if completion.storing is not None:
+        completion.storing.judged(valid=status == "ok" and not error and not reader.problems)
     log.answered(
         completion,
         name=name,

@@ -14,11 +14,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, get_args
 
 from prompture import given
+from prompture.compat import is_old_cache
 from prompture.errors import ConfigurationError, UnknownOption
 from prompture.extraction.model_drivers import Cascade, listed
 from prompture.types import JSON, Document, File, Image, JSONValue, Message, Part, Text
 
 if TYPE_CHECKING:
+    from prompture.drivers.caching import Cache
     from prompture.drivers.core import BaseDriver
     from prompture.drivers.meter import Meter
 
@@ -52,7 +54,8 @@ class Options(TypedDict, total=False):
     reasoning: str | int | None
     timeout: float | None
     deadline: float | None
-    cache: bool | str
+    prompt_cache: bool | str
+    cache: Cache | Literal[False] | None
     extra: JSON | None
     context: Any
 
@@ -87,7 +90,8 @@ _DEFAULTS: JSON = {
     "reasoning": None,
     "timeout": None,
     "deadline": None,
-    "cache": False,
+    "prompt_cache": False,
+    "cache": None,
     "extra": None,
     "context": None,
     "min_interval": 0.0,
@@ -126,7 +130,7 @@ def _annotations(options: type[Options]) -> dict[str, Any]:
 
 _OPTIONS = tuple(Options.__annotations__)
 _KNOWN = frozenset(_OPTIONS)
-_REQUEST = ("temperature", "max_tokens", "reasoning", "timeout", "cache", "extra")
+_REQUEST = ("temperature", "max_tokens", "reasoning", "timeout", "prompt_cache", "cache", "extra")
 _MEANT = {
     "system": "instructions",
     "system_prompt": "instructions",
@@ -158,7 +162,9 @@ def checked(options: JSON) -> dict[str, Any]:
         # None is "not given", so that a wrapper may pass on what it was not given either.
         if value is None:
             continue
-        if name in _REQUEST:
+        if name == "cache" and is_old_cache(given.request_options({name: value})[name]):
+            found["request"]["prompt_cache"] = value
+        elif name in _REQUEST:
             found["request"] |= given.request_options({name: value})
         else:
             check = _CHECKS.get(name)

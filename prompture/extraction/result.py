@@ -53,6 +53,12 @@ class Extraction(Generic[T]):
         """Tokens of every attempt."""
         return self.cost.usage
 
+    @property
+    def cache_hit(self) -> bool:
+        """Whether every answer came out of a ``Cache``, so that nothing was asked."""
+        charges = self.cost.charges
+        return bool(charges) and all(charge.cost.source == "cache" for charge in charges)
+
     @cached_property
     def sources(self) -> Mapping[str, tuple[Span, ...]]:
         """Spans by JSON pointer, in code points of the text that was given. The driver's own

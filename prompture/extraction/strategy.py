@@ -190,6 +190,10 @@ def plan(
         rewritten = _rewritten(source, chosen, features)
     turns = _turns(source, chosen, rewritten, instructions, examples, features)
     template = _template(source, chosen, rewritten, base, features)
+    cache = getattr(driver, "cache", None) if base.cache is None else base.cache
+    if cache and not isinstance(cache, (bool, str)):
+        # An answer that is refused here must not be given to the next who asks.
+        template = replace(template, cache=cache.checked())
     origin = _Origin(
         source=source,
         driver=driver,

@@ -136,7 +136,10 @@ def _is_of_a_hook(tb: TracebackType | None) -> bool:
 async def answered(flow: Flow[D, T], reply: Completion | BaseException) -> Ask[D] | Done[T]:
     """``advance``, away from the event loop where it may take long."""
     # Reading ten megabytes takes half a second, in which no other task would run.
-    if isinstance(reply, Completion) and chars_of(reply) > LARGE_CHARS:
+    # Keeping it in a cache's file may wait for the disk.
+    if isinstance(reply, Completion) and (
+        chars_of(reply) > LARGE_CHARS or (reply.storing is not None and reply.storing.blocks)
+    ):
         return await asyncio.to_thread(advance, flow, reply)
     return advance(flow, reply)
 

@@ -110,6 +110,10 @@ class Ledger(Meter):
         """Note a failed try."""
         self.after(token, charge)
 
+    def hit(self, charge: Charge) -> None:
+        """Note what a cache has answered: it cost nothing, and what it saved is in the row."""
+        self.after(None, charge)
+
     @property
     def lost(self) -> int:
         """Calls of this process that could not be noted (the journal or the disk is full)."""

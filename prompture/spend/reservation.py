@@ -123,8 +123,8 @@ def _kinds(request: Request, tokens: int) -> Iterator[dict[str, Any]]:
     yield {}
     yield {"cache_write_tokens": tokens}
     # ``extra`` may ask for a cache in the provider's own words.
-    if request.cache or request.extra:
-        lives = (request.cache,) if isinstance(request.cache, str) else ("5m", "1h")
+    if request.prompt_cache or request.extra:
+        lives = (request.prompt_cache,) if isinstance(request.prompt_cache, str) else ("5m", "1h")
         for life in lives:
             yield {"cache_write_tokens": tokens, "cache_writes": {life: tokens}}
     if any(isinstance(p, Image) for m in request.messages for p in m.parts):

@@ -96,8 +96,8 @@ class Totals(ChargeRecorder, ScopedMeter):
 
     @property
     def calls(self) -> int:
-        """How many calls were made, retried tries included."""
-        return len(self.charges)
+        """How many calls were made, retried tries included; what a cache answered is none."""
+        return sum(charge.cost.source != "cache" for charge in self.charges)
 
     def __str__(self) -> str:
         return str(self.bill)

@@ -68,7 +68,8 @@ def test_the_typed_options_are_the_keywords() -> None:
     numbers = {"temperature": 0.5, "max_tokens": 9, "top_p": 0.5, "seed": 1, "timeout": 5.0}
     others = {
         "reasoning": "low",
-        "cache": True,
+        "prompt_cache": True,
+        "cache": False,
         "parallel_tools": True,
         "metadata": {},
         "extra": {},

@@ -187,8 +187,8 @@ def options() -> dict[str, dict[str, Any]]:
         "seed": {"seed": 7},
         "logprobs": {"logprobs": 3},
         "user": {"metadata": {"user_id": "u-1"}},
-        "cache": {"cache": True, "tools": both},
-        "cache 1h": {"cache": "1h"},
+        "cache": {"prompt_cache": True, "tools": both},
+        "cache 1h": {"prompt_cache": "1h"},
         **{
             f"reasoning {effort}": {"reasoning": effort, "max_tokens": 20000}
             for effort in ("none", "minimal", "low", "medium", "high", "xhigh", "max", 2048)

@@ -268,7 +268,7 @@ def test_encode(model: str, options: dict[str, Any], expected: dict[str, Any]) -
         ("claude-sonnet-5", {"json_mode": True}),
         ("claude-sonnet-5", {"seed": 1}),
         ("claude-sonnet-5", {"logprobs": 0}),
-        ("claude-sonnet-5", {"cache": "2h"}),
+        ("claude-sonnet-5", {"prompt_cache": "2h"}),
         ("claude-sonnet-5", {"metadata": {"team": "a"}}),
     ],
 )
@@ -344,13 +344,15 @@ def test_bad_messages(messages: tuple[Message, ...], error: type[Exception]) -> 
 def test_cache_marks() -> None:
     mark = {"type": "ephemeral", "ttl": "1h"}
     talks = replay.conversations()
-    request = Request(model="m", messages=talks["document"], cache="1h")
+    request = Request(model="m", messages=talks["document"], prompt_cache="1h")
     body = encode(request)
     assert body["system"] == [{"type": "text", "text": "Extract.", "cache_control": mark}]
     assert "cache_control" not in json.dumps(body["messages"])
-    body = encode(Request(model="m", messages=talks["plain"], cache=True))
+    body = encode(Request(model="m", messages=talks["plain"], prompt_cache=True))
     assert body["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
-    body = encode(Request(model="m", messages=talks["turns"], tools=(replay.CLOCK,), cache="1h"))
+    body = encode(
+        Request(model="m", messages=talks["turns"], tools=(replay.CLOCK,), prompt_cache="1h")
+    )
     assert body["tools"][0]["cache_control"] == mark
     assert body["messages"][-1]["content"][-1]["cache_control"] == mark
 

@@ -260,9 +260,9 @@ def test_tool_choice(choice: str, expected: Any) -> None:
         (SONNET, {"tool_choice": "required"}),
         (SONNET, {**TOOLS, "tool_choice": "other"}),
         (SONNET, {**TOOLS, "tool_choice": "required", "reasoning": 2048}),
-        (SONNET, {"cache": "2h"}),
+        (SONNET, {"prompt_cache": "2h"}),
         (NOVA, {"reasoning": 2048}),
-        ("mistral.x", {"cache": True}),
+        ("mistral.x", {"prompt_cache": True}),
         ("mistral.x", {"reasoning": "low"}),
         ("us.anthropic.claude-opus-4-8", {"temperature": 0.5}),
         ("us.anthropic.claude-fable-5", {**TOOLS, "tool_choice": "required"}),
@@ -308,12 +308,12 @@ def test_turns_and_parts() -> None:
 def test_cache_points() -> None:
     point = {"cachePoint": {"type": "default", "ttl": "5m"}}
     talks = replay.conversations()
-    body = encode(Request(model=SONNET, messages=talks["document"], cache="5m"))
+    body = encode(Request(model=SONNET, messages=talks["document"], prompt_cache="5m"))
     assert body["system"] == [{"text": "Extract."}, point]
     assert point not in body["messages"][0]["content"]
-    body = encode(Request(model=SONNET, messages=talks["turns"], cache="5m", **TOOLS))
+    body = encode(Request(model=SONNET, messages=talks["turns"], prompt_cache="5m", **TOOLS))
     assert body["toolConfig"]["tools"][-1] == body["messages"][-1]["content"][-1] == point
-    body = encode(Request(model=NOVA, messages=talks["plain"], cache="5m", **TOOLS))
+    body = encode(Request(model=NOVA, messages=talks["plain"], prompt_cache="5m", **TOOLS))
     assert len(body["toolConfig"]["tools"]) == 1
     assert body["messages"][0]["content"][-1] == point
 

@@ -287,7 +287,7 @@ WEATHER_ONLY = [
             {"reasoning": 512},
             {"thinking": {"type": "enabled", "token_budget": 512}},
         ),
-        ("command-r", {"cache": "1h"}, {"messages": [{"role": "user", "content": "hi"}]}),
+        ("command-r", {"prompt_cache": "1h"}, {"messages": [{"role": "user", "content": "hi"}]}),
         ("command-r", {"tool_choice": "none"}, {"tool_choice": None}),
         ("command-r", {"extra": {"k": 3, "safety_mode": "STRICT"}}, {"k": 3}),
     ],

@@ -396,7 +396,7 @@ JSON_CONFIG = {"responseMimeType": "application/json"}
             },
         ),
         ("gemini-3-pro", {"tool_choice": "none"}, {"toolConfig": None}),
-        ("gemini-3-pro", {"cache": "1h"}, {"cachedContent": None}),
+        ("gemini-3-pro", {"prompt_cache": "1h"}, {"cachedContent": None}),
         (
             "gemini-3-pro",
             {**TOOLS, "extra": {"cachedContent": "cachedContents/x"}},

@@ -75,7 +75,7 @@ def body(request: Request, *, stream: bool = False, endpoint: Endpoint = HERE) -
         ({"reasoning": "max"}, "think", "max"),
         ({"logprobs": 0}, "logprobs", True),
         ({"logprobs": 3}, "top_logprobs", 3),
-        ({"cache": "1h"}, "keep_alive", "1h"),
+        ({"prompt_cache": "1h"}, "keep_alive", "1h"),
         ({"extra": {"keep_alive": "-1"}}, "keep_alive", "-1"),
     ],
 )
@@ -334,8 +334,8 @@ GRID: list[Request] = [
         {"json_mode": True},
         {"tools": (SAVE,), "tool_choice": "auto", "parallel_tools": True},
         {"max_tokens": 5, "temperature": 0.1, "top_p": 0.9, "seed": 1, "stop": ("x",)},
-        {"reasoning": "none", "logprobs": 2, "cache": "5m"},
-        {"reasoning": "max", "logprobs": 0, "cache": True},
+        {"reasoning": "none", "logprobs": 2, "prompt_cache": "5m"},
+        {"reasoning": "max", "logprobs": 0, "prompt_cache": True},
     )
 ] + [
     Request(model="m", messages=HISTORY, tools=(SAVE,)),

@@ -425,11 +425,11 @@ def test_address(base: str, url: str) -> None:
 
 def test_cache_marks() -> None:
     talk = replay.conversations()["system"]
-    turns = encode("openrouter", Request(model="m", messages=talk, cache="1h"))["messages"]
+    turns = encode("openrouter", Request(model="m", messages=talk, prompt_cache="1h"))["messages"]
     mark = {"type": "ephemeral", "ttl": "1h"}
     assert turns[1]["content"] == [{"type": "text", "text": "Be kind.", "cache_control": mark}]
     assert "cache_control" not in json.dumps([turns[0], turns[2]])
-    turns = encode("openai", Request(model="gpt-4o", messages=talk, cache=True))["messages"]
+    turns = encode("openai", Request(model="gpt-4o", messages=talk, prompt_cache=True))["messages"]
     assert "cache_control" not in json.dumps(turns)
 
 

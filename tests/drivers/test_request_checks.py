@@ -85,7 +85,7 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     *[({"max_tokens": n}, "max_tokens must be a whole number") for n in (0, -5, 1.5, "20", True)],
     *[({"timeout": t}, "timeout must be") for t in (0, -1, NAN, float("inf"), "3", True, 10**400)],
     *[({"top_p": p}, "top_p must be") for p in (1.1, -1, "1")],
-    *[({"cache": c}, "cache must be") for c in ("3d", "x", 3, 1.0)],
+    *[({"prompt_cache": c}, "cache must be") for c in ("3d", "x", 3, 1.0)],
     *[({"reasoning": r}, "reasoning must be") for r in (-1, 1.5, True, [], "very high")],
     ({"seed": 1.5}, "seed must be"),
     ({"seed": "1"}, "seed must be"),

@@ -243,7 +243,7 @@ def test_worst_cases() -> None:
     plain = Request(model="claude-haiku-4-5", messages=(user("word " * 1000),), max_tokens=10)
     base = worst_case_of(plain, driver)
     assert base is not None and base.output_tokens == 10 and not base.fixed
-    hour = worst_case_of(Request(**{**_fields(plain), "cache": "1h"}), driver)
+    hour = worst_case_of(Request(**{**_fields(plain), "prompt_cache": "1h"}), driver)
     assert hour is not None and hour.usd > base.usd
     fixed = worst_case_of(
         Request(**{**_fields(plain), "extra": {"max_tokens": 77, "n": 2}}), driver
