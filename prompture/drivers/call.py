@@ -62,8 +62,9 @@ class Call:
 
     def __new__(cls, driver: BaseDriver, request: Request, **_: object) -> Self:
         # A cache and traces are classes of their own: a call without has no more to do than this.
-        if (driver.cache or getattr(request, "cache", 0)) and (own := driver.cache_for(request)):
-            cls = own.call_class(cls)
+        own = getattr(request, "cache", None)
+        if (own or driver.cache) and (cache := driver.cache_for(request)):
+            cls = cache.call_class(cls)
         return object.__new__(cls if observe.current is None else observe.current.traced(cls))
 
     def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
