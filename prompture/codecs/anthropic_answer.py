@@ -299,10 +299,6 @@ class AnthropicStream(EventFolding):
         return block
 
     def _amend(self, event: JSON) -> None:
-        for key, value in section(event, "delta").items():
-            # A null in message_delta states nothing: the start may have had the value.
-            if value is not None or key not in self._message:
-                self._message[key] = value
         usage = event.get("usage")
         if isinstance(usage, Mapping):
             known = self._message.get("usage")
@@ -311,6 +307,12 @@ class AnthropicStream(EventFolding):
             restated = {k: v for k, v in usage.items() if v is not None}
             both = {**known, **restated} if usage.get("iterations") else merged(known, usage)
             self._message["usage"] = both
+        # The usage first: whoever is interrupted in between has an answer without an end, whose
+        # price is not known.
+        for key, value in section(event, "delta").items():
+            # A null in message_delta states nothing: the start may have had the value.
+            if value is not None or key not in self._message:
+                self._message[key] = value
 
     def _whole(self) -> dict[str, Any]:
         """The message so far; asking for it changes nothing."""

@@ -123,9 +123,8 @@ class Driver(SyncGenerate, SyncProbes, Validates, BaseDriver):
                 if attempt.delay is None:
                     break
                 time.sleep(attempt.delay)
-        except BaseException as exc:  # left between two tries; a try settles what it sent
-            if not call.in_flight:
-                call.settling().settle(exc)
+        except BaseException as exc:  # left between two tries, or before a try could settle
+            call.settling().settle(exc)
             raise
         yield done
 
@@ -222,9 +221,8 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, Validates, BaseDriver):
                 if attempt.delay is None:
                     break
                 await asyncio.sleep(attempt.delay)
-        except BaseException as exc:  # left between two tries; a try settles what it sent
-            if not call.in_flight:
-                await call.settling().asettle(exc)
+        except BaseException as exc:  # left between two tries, or before a try could settle
+            await call.settling().asettle(exc)
             raise
         yield done
 

@@ -237,14 +237,15 @@ class Call:
 
     def note_try(self, error: PromptureError) -> None:
         """Put a failed try, which another will follow, on the bill."""
-        self._visit.leave(error)
         charge = self._charge_of(error)
         self.tries.append(charge)
         try:
             self._meters.again(charge)
         except PromptureError as stop:
+            self._visit.leave(error)
             self.failed(stop)
             raise
+        self._visit.leave(error)  # last: an interrupt before it settles what was sent
 
     def finished(self, completion: Completion, response: HTTPResponse | None) -> Completion:
         """Price the completion, tell hooks and meters, and hand it over."""
@@ -298,17 +299,14 @@ class Call:
         if not self.in_flight:
             self.abandoned(cause)
         elif not self._over:
-            self._over = True
-            self._visit.leave(cause)
             self._settle_quietly(self._charge(partial, status="cancelled"))
+            self._end(cause)
 
     def failed(self, error: PromptureError) -> None:
         """Put the last try on the bill, which the error then carries; what was never sent
         leaves no line."""
         if self._over:
             return
-        self._over = True
-        self._visit.leave(error)
         if (held := error.partial) is not None and held.request_id:
             error.partial = replace(held, request_id=self._known_id(held.request_id))
         charge = self._paid() or self._charge_of(error)
@@ -319,6 +317,7 @@ class Call:
         self._settle_quietly(charge)
         if error.bill is None and (self.tries or sent):
             error.bill = Bill((*self.tries, charge) if sent else tuple(self.tries))
+        self._end(error)
         hooking.failed(self.driver._hooks, self.request, error)
 
     def abandoned(self, cause: BaseException) -> None:
@@ -326,19 +325,23 @@ class Call:
         carries the bill, where it takes an attribute."""
         if self._over:
             return
-        self._over = True
         if not self.in_flight:
             # Before it was sent, or between two tries: no request is out that could cost.
-            self._visit.leave(cause)
             self.withdraw()
             if self.tries:
                 _put_on(cause, Bill(tuple(self.tries)))
+            self._end(cause)
             return
-        self._visit.leave(cause)
         cost = LOCAL if self.driver.provider.local else UNANSWERED
         charge = self._paid() or self._charge(Completion(), status="cancelled", cost=cost)
         _put_on(cause, Bill((*self.tries, charge)))
         self._settle_quietly(charge)
+        self._end(cause)
+
+    def _end(self, cause: BaseException) -> None:
+        """Called last: a settlement that an interrupt ends is made again."""
+        self._over = True
+        self._visit.leave(cause)
 
     def withdraw(self) -> None:
         """It was not sent, or not again, and will not be."""

@@ -145,6 +145,9 @@ class Watching:
                 failure = failure or exc
             except Exception as exc:  # a meter of somebody else's; logged, the answer goes on
                 _log_failure(each, exc)
+            except BaseException:  # an interrupt: it is called again when the call is settled
+                self._tokens.append((each, token))
+                raise
         if failure is not None:
             raise failure
 

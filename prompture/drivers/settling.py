@@ -78,16 +78,20 @@ class Settling:
 
     def settle(self, exc: BaseException) -> None:
         """Settle the bill after this exception."""
-        work, argument = self._settlement(exc)
-        work(argument)
+        try:
+            work, argument = self._settlement(exc)
+            work(argument)
+        except _LEFT as interrupt:  # Ctrl-C while it is settled: the rest of it is made up
+            self._call.abandoned(interrupt)
+            raise
 
     async def asettle(self, exc: BaseException) -> None:
         """``settle``, in a thread where a meter may wait."""
+        if not self._call.blocks:
+            self.settle(exc)
+            return
         work, argument = self._settlement(exc)
-        if self._call.blocks:
-            await finish_in_thread(work, argument)
-        else:
-            work(argument)
+        await finish_in_thread(work, argument)
 
     async def finish_in_thread(self, work: Callable[..., Completion], *args: Any) -> Completion:
         """``work(*args)`` in a thread, which settles its own failure: the task may be cancelled

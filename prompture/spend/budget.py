@@ -168,7 +168,15 @@ class Budget(ScopedMeter):
                 )  # fmt: skip
             worst = unpriced(request, driver)
         token = _Token(uuid4().hex, model, worst.input_tokens)
-        observed = self._observed[model]
+        try:
+            return self._reserved(request, worst, token), token
+        except KeyboardInterrupt:  # it may be reserved by now, and nobody else has its token
+            self.withdraw(token)
+            raise
+
+    def _reserved(self, request: Request, worst: WorstCase, token: _Token) -> Request:
+        """The request as far as the reservation goes, which is made."""
+        observed = self._observed[token.model]
         # Checked and reserved under the store's lock: calls that begin at once in other threads
         # or processes cannot both take what is left.
         with self._accounts.change() as account:
@@ -187,7 +195,7 @@ class Budget(ScopedMeter):
         # On the wire, too: the provider stops where the reservation ends.
         if answer < (worst.output_tokens or UNLIMITED + 1) and self._limits(worst):
             request = replace(request, max_tokens=answer)
-        return request, token
+        return request
 
     def after(self, token: object, charge: Charge) -> None:
         """Spend what the call cost and give back the rest."""

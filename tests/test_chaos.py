@@ -1,0 +1,35 @@
+"""The proofs of scripts/chaos.py in their short form, each a few seconds; see docs/reliability.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from chaos import fallbacks, interrupts, random_calls
+from chaos.client import Server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server() as running:
+        yield running
+
+
+def test_random_extractions(server: Server) -> None:
+    wrong, figures = random_calls.run(server, 120, 7, heavy=False)
+    assert not wrong, figures
+
+
+def test_interrupts(server: Server) -> None:
+    wrong, figures = interrupts.run(server, 80, 7)
+    assert not wrong, figures
+
+
+def test_faults_of_streams_with_a_healthy_fallback(server: Server) -> None:
+    wrong, figures = fallbacks.run(server, faults=fallbacks.FAULTS[::3])
+    assert not wrong, figures
