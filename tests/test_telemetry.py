@@ -192,6 +192,11 @@ def test_each_try_has_a_span_and_what_failed_says_so(kind: type[Colour], seen: S
     assert [about(s).get("http.request.resend_count") for s in tries] == [None, 1, 2]
     call = seen.one("chat")
     assert call.status.status_code is StatusCode.UNSET
+    assert [e.name for e in call.events] == ["prompture.retry"] * 2
+    assert [(e.attributes or {})["error.type"] for e in call.events] == [
+        "Overloaded",
+        "ServerError",
+    ]
     assert {s.parent.span_id for s in tries if s.parent} == {call.context.span_id}  # type: ignore[union-attr]
     assert SECRET not in seen.text()
 
@@ -284,6 +289,19 @@ def test_a_stream_that_is_left_ends_its_spans_without_an_error(
     for span in seen.spans:
         assert about(span).get("prompture.left") is True, span.name
         assert span.status.status_code is StatusCode.UNSET
+
+
+@colours
+def test_a_stream_that_is_asked_for_again_says_so_on_its_call(
+    kind: type[Colour], seen: Seen
+) -> None:
+    early = event(error={"message": SECRET, "code": "server_error"})
+    whole = streams(event(PERSON), event(finish="stop"))
+    with serving(streams(early), whole) as server, kind() as colour:
+        pieces_of(colour, colour.driver(server.url), None)
+    assert [e.name for e in seen.one("chat").events] == ["prompture.retry"]
+    assert [about(s).get("error.type") for s in seen.named("POST")] == ["ServerError", None]
+    assert SECRET not in seen.text()
 
 
 @colours
