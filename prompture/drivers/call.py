@@ -226,9 +226,8 @@ class Call:
         return None
 
     def delay(self, error: PromptureError) -> float | None:
-        """Seconds after which a stream that gave nothing is asked for again; None to give up.
-        ``tries`` is the one counter of attempts, wherever they failed."""
-        made = len(self.tries) + 1
+        """Seconds until a stream that gave nothing is asked for again; None to give up."""
+        made = len(self.tries) + 1  # the one counter, wherever they failed
         wait = self.driver.retry.delay(made, error)
         if wait is None or not self._visit.may_retry(error, wait):
             tried(error, made)
@@ -303,8 +302,7 @@ class Call:
             self._end(cause)
 
     def failed(self, error: PromptureError) -> None:
-        """Put the last try on the bill, which the error then carries; what was never sent
-        leaves no line."""
+        """Put the last try, if it was sent, on the bill, which the error then carries."""
         if self._over:
             return
         if (held := error.partial) is not None and held.request_id:
@@ -321,8 +319,7 @@ class Call:
         hooking.failed(self.driver._hooks, self.request, error)
 
     def abandoned(self, cause: BaseException) -> None:
-        """Something that is no error of ours ended the call (a cancelled task, a bug). It
-        carries the bill, where it takes an attribute."""
+        """No error of ours ended the call (a cancelled task, a bug). It carries the bill."""
         if self._over:
             return
         if not self.in_flight:

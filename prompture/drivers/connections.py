@@ -19,6 +19,7 @@ from functools import cache
 from http.client import HTTPException, HTTPResponse
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from queue import Empty, Full
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
@@ -314,8 +315,31 @@ class FinalResponse(HTTPResponse):
         raise HTTPException(f"more than {MOST_INTERIM} interim responses")
 
 
+class _Idle:
+    """The idle connections of a pool. A LifoQueue's lock is taken by Python code: an interrupt
+    between its lines leaves it held, and every later call would wait for ever."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free: list[Any] = []  # append and pop are atomic
+        self.qsize = self._free.__len__
+
+    def get(self, block: bool = False, timeout: float | None = None) -> Any:
+        try:
+            return self._free.pop()
+        except IndexError:
+            raise Empty from None
+
+    def put(self, connection: Any, block: bool = False) -> None:
+        if len(self._free) >= self._most:
+            raise Full
+        self._free.append(connection)
+
+
 class _FinalOnly:
     """Before a ConnectionPool of urllib3, whose connections then read past interim responses."""
+
+    QueueCls = _Idle
 
     def _new_conn(self) -> Any:
         above: Any = super()

@@ -237,9 +237,10 @@ def test_a_lock_that_threads_wait_for_is_free_in_the_child() -> None:
 
 
 def test_a_pools_queue_that_another_thread_held_is_free_in_the_child(url: str) -> None:
-    with OpenAICompatible("m", base_url=url) as driver:
+    session = requests.Session()
+    with OpenAICompatible("m", base_url=url, session=session) as driver:
         _port_by(driver)
-        (pool,) = driver._transport._pools.values()
+        pool = session.get_adapter(url).poolmanager.connection_from_url(url)
         with pool.pool.mutex:
             assert in_child(lambda: _port_by(driver)).isdigit()
 

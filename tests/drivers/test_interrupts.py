@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queue import Empty, Full
 from typing import Any
 
 import pytest
@@ -53,3 +54,31 @@ def test_an_interrupt_while_the_partial_answer_is_read(monkeypatch: pytest.Monke
         with metering(recorder), pytest.raises(KeyboardInterrupt):
             run.stream(driver)
     assert [(c.status, c.cost.usd) for c in recorder.charges] == [("cancelled", None)]
+
+
+def test_a_pool_has_no_lock_that_an_interrupt_leaves_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``with condition:`` is Python: Ctrl-C between its lines leaves the lock to nobody."""
+    with serving(on.good()) as server, COLOURS[0]() as run:
+        driver = run.driver(server.url)
+        assert run.complete(driver).text == "hello"
+
+        def interrupted(self: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("threading.Condition.__enter__", interrupted)
+        for _ in range(2):
+            assert run.complete(driver).text == "hello"
+        monkeypatch.undo()
+        assert server.accepted == 1
+
+
+def test_a_pool_keeps_so_many_connections_and_drops_the_rest() -> None:
+    from prompture.drivers.connections import _Idle
+
+    idle = _Idle(1)
+    idle.put("a")
+    with pytest.raises(Full):
+        idle.put("b")
+    assert (idle.qsize(), idle.get(), idle.qsize()) == (1, "a", 0)
+    with pytest.raises(Empty):
+        idle.get()
