@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import logging
 import os
 import random
 import sys
@@ -24,7 +25,7 @@ for name in list(os.environ):
     if name.lower().endswith(("_proxy", "_api_key", "_base_url")):
         del os.environ[name]
 
-from chaos import deadlines, fallbacks, interrupts, random_calls  # noqa: E402
+from chaos import deadlines, fallbacks, interrupts, outages, random_calls, rates  # noqa: E402
 from chaos.client import Server  # noqa: E402
 
 Found = tuple[list[str], str]
@@ -33,6 +34,13 @@ PROOFS: dict[str, Callable[[Server, int, bool], Found]] = {
     "interrupts": lambda s, seed, quick: interrupts.run(s, 120 if quick else 1_000, seed),
     "deadlines": lambda s, _, quick: deadlines.run(s, 1.0 if quick else 5.0),
     "fallbacks": lambda s, *_: fallbacks.run(s),
+    "storm": lambda s, _, quick: outages.storm(s, 6.0 if quick else 60.0),
+    "cascade": lambda s, _, quick: outages.cascade(s, *((20.0, 8.0) if quick else (120.0, 30.0))),
+    "shared": lambda s, _, quick: rates.shared(
+        s, *((22.0, 600, 10.0) if quick else (60.0, 600, 30.0))
+    ),
+    "knee": lambda s, _, quick: rates.knee(s, 20.0 if quick else 60.0),
+    "hedged": lambda s, _, quick: rates.hedged(s, 300 if quick else 1_000),
 }
 RANDOM = ("random", "interrupts")
 STUCK_SECONDS = 1800
@@ -46,6 +54,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))
     parser.add_argument("--only", choices=sorted(PROOFS))
     given = parser.parse_args()
+    logging.disable(logging.WARNING)  # that a provider is down is what all of this is about
     print(f"seed {given.seed}", flush=True)
     names = [given.only] if given.only else list(PROOFS)
     end = time.monotonic() + given.minutes * 60
