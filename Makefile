@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-alone test-random test-uvloop test-floor test-newest test-pythons fuzz check format lint types floors cov recordings cassettes bench docs clean
+.PHONY: demo test test-alone test-random test-uvloop test-floor test-newest test-pythons fuzz chaos check format lint types floors cov recordings cassettes bench docs clean
 
 demo: $(VENV)/.local
 	@$(BIN)/python scripts/demo.py
@@ -19,6 +19,9 @@ test-alone test-random test-uvloop test-floor test-newest test-pythons: $(VENV)/
 MINUTES ?= 2
 fuzz: $(VENV)/.dev
 	$(BIN)/python scripts/fuzz.py $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+chaos: $(VENV)/.dev
+	$(BIN)/python scripts/chaos.py $(if $(SEED),--seed $(SEED))
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

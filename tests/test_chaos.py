@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from chaos import fallbacks, interrupts, random_calls
+from chaos import fallbacks, interrupts, outages, random_calls
 from chaos.client import Server
 
 
@@ -32,4 +32,14 @@ def test_interrupts(server: Server) -> None:
 
 def test_faults_of_streams_with_a_healthy_fallback(server: Server) -> None:
     wrong, figures = fallbacks.run(server, faults=fallbacks.FAULTS[::3])
+    assert not wrong, figures
+
+
+def test_a_provider_that_is_down_gets_few_retries(server: Server) -> None:
+    wrong, figures = outages.storm(server, 2.0, 60, before=2.0, after=3.0)
+    assert not wrong, figures
+
+
+def test_a_cascade_goes_on_while_its_first_provider_is_down(server: Server) -> None:
+    wrong, figures = outages.cascade(server, 7.0, 4.0, 20)
     assert not wrong, figures

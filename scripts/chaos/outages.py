@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from chaos.client import Server, new_run
@@ -53,8 +54,10 @@ def _within(times: list[float], begin: float, end: float) -> int:
     return sum(begin <= t < end for t in times)
 
 
-def storm(server: Server, down: float, callers: int = 200) -> tuple[list[str], str]:
-    """One provider, all of it down for so many seconds."""
+def storm(
+    server: Server, down: float, callers: int = 200, *, before: float = 6.0, after: float = 12.0
+) -> tuple[list[str], str]:
+    """One provider, all of it down for so many seconds; the seconds before and after it."""
     name = new_run()
     server.gates(storm="slow.20")
     driver = server.async_driver("gate.storm", retry=Retry(), timeout=10)
@@ -63,13 +66,13 @@ def storm(server: Server, down: float, callers: int = 200) -> tuple[list[str], s
     async def go() -> tuple[float, float]:
         stop = asyncio.Event()
         task = asyncio.create_task(crowd.calling(callers, stop))
-        await asyncio.sleep(6)
+        await asyncio.sleep(before)
         begin = time.monotonic()
         await asyncio.to_thread(server.gates, storm="status.503")
         await asyncio.sleep(down)
         await asyncio.to_thread(server.gates, storm="slow.20")
         end = time.monotonic()
-        await asyncio.sleep(RECOVERY + 4)
+        await asyncio.sleep(after)
         stop.set()
         await task
         await driver.close()
@@ -79,7 +82,7 @@ def storm(server: Server, down: float, callers: int = 200) -> tuple[list[str], s
     # The server's clock is this machine's monotonic one, too.
     sent = sum(begin <= e["at"] < end for e in server.ledger(name))
     first = _within(crowd.began, begin, end)
-    usual = _within(crowd.answered, begin - 3, begin) / 3
+    usual = _within(crowd.answered, begin - before / 2, begin) / (before / 2)
     back = next(
         (s / 2 for s in range(40) if _within(crowd.answered, end + s / 2 - 1, end + s / 2) >= 0.9 * usual),
         99.0,
@@ -126,7 +129,7 @@ def cascade(server: Server, whole: float, down: float, callers: int = 40) -> tup
     # Those that were under way when it opened are let go.
     opened = begin + 1.5
     probes = [at for at in dead if opened <= at < end]
-    gaps = [b - a for a, b in zip(probes, probes[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(probes)]
     good = len(crowd.answered) / max(1, len(crowd.began))
     again = next((e["at"] - end for e in ledger if e["at"] > end and e["status"] == 200), 99.0)
     wrong = crowd.wrong
