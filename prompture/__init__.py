@@ -176,7 +176,8 @@ _HOMES = {
     "prompture.errors": (
         "AgentError AuthenticationError BudgetExceeded CallLimitExceeded ConfigurationError"
         " ConnectTimeout ConnectionLost ContentFiltered ContextWindowExceeded CostLimitExceeded"
-        " ExtractionError Invalid InvalidRequest KeysExhausted LimitExceeded MissingExtra MissingKey"
+        " DeadlineExceeded ExtractionError Invalid InvalidRequest KeysExhausted LimitExceeded"
+        " MissingExtra MissingKey"
         " ModelNotFound Overloaded PermissionDenied PromptureError ProtocolError ProviderError"
         " QuotaExhausted RateLimitError ReadTimeout Refused SchemaError ServerError"
         " StepLimitExceeded StoreUnavailable TimeLimitExceeded TokenLimitExceeded"

@@ -13,6 +13,7 @@
         * ReadTimeout             connected, but no answer in time
         * ConnectionLost          refused, reset, or cut off in the middle
         * Unavailable             not sent: the breaker of the endpoint is open
+        * DeadlineExceeded        ``deadline=`` was over, or a wait would have passed it
     * ProviderError           the provider answered and says no
         * AuthenticationError     the key is wrong
         * PermissionDenied        the key may not do this
@@ -148,6 +149,24 @@ class Unavailable(TransportError):
 
     retryable = False
     unsent = True
+
+
+class DeadlineExceeded(TransportError):
+    """The time for the whole call was over, or would have been before it could be sent.
+
+    Attributes:
+        deadline: the seconds that were given for the whole.
+        elapsed: the seconds that had passed of it.
+        during: what was under way. ``unsent``: no try, else its cost is in doubt.
+    """
+
+    retryable = False
+
+    def __init__(
+        self, message: str, *, deadline: float = 0.0, elapsed: float = 0.0, during: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.deadline, self.elapsed, self.during = deadline, elapsed, during
 
 
 class ProviderError(PromptureError):

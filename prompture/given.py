@@ -367,7 +367,7 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "top_p": share,
     "seed": lambda value, name: count(value, name, least=-(2**63)),
     "reasoning": reasoning,
-    "timeout": seconds,
+    **dict.fromkeys(("timeout", "deadline"), seconds),
     "prompt_cache": prompt_cache,
     "cache": lambda value, name: value if hasattr(value, "lookup") else prompt_cache(value, name),
     "parallel_tools": flag,

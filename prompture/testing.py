@@ -15,10 +15,12 @@ import asyncio
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 from prompture import given
 from prompture.catalog import Rates, cost_of
+from prompture.drivers.bounded import abounded_stream, awaited_in_time, bounded
 from prompture.drivers.call import Call
 from prompture.drivers.cost import LOCAL, CostMixin
 from prompture.drivers.inprocess import (
@@ -32,6 +34,7 @@ from prompture.drivers.provider import Features, Provider
 from prompture.errors import PromptureError
 from prompture.money import Cost
 from prompture.types import JSON, Completion, Delta, Request, ToolCall, Usage
+from prompture.wire import deadline
 
 __all__ = ["AsyncFunctionDriver", "AsyncScriptedDriver", "FunctionDriver", "ScriptedDriver"]
 
@@ -181,6 +184,10 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
 
     async def complete(self, request: Request) -> Completion:
         """Ask once and wait for the whole answer."""
+        if getattr(request, "deadline", None) is not None:
+            with bounded(request) as bare:
+                return await self.complete(bare)
+        deadline.check(f"before {self.name} began")
         call = EngineCall(self, request)
         async with call.settling():
             await _wait_for_meters(call)
@@ -188,6 +195,12 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
         """The answer cut into pieces, then the completion."""
+        if getattr(request, "deadline", None) is not None:
+            async with aclosing(abounded_stream(self.stream, request)) as bare:
+                async for each in bare:
+                    yield each
+            return
+        deadline.check(f"before {self.name} began")
         call = EngineCall(self, request)
         texts: list[str] = []
         async with call.settling(lambda: Completion(text="".join(texts))):
@@ -205,7 +218,7 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
         self.requests.append(request)
         answer = self._function(request)
         if inspect.isawaitable(answer):
-            answer = await answer
+            answer = await awaited_in_time(answer, f"{self.name} was still writing")
         return completion_of(answer, request)
 
     async def close(self) -> None:
@@ -216,6 +229,8 @@ class AsyncFunctionDriver(_Scripted, AsyncInProcessDriver):
 
 async def _wait_for_meters(call: Call) -> None:
     while call.wait:
+        if late := deadline.too_long(call.wait):
+            raise late
         await asyncio.sleep(call.wait)
         call.begin()
 

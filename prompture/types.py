@@ -183,7 +183,8 @@ class Request:
     ``"high"``, ``"xhigh"``, ``"max"``) or a budget in tokens. ``prompt_cache`` asks the provider
     to cache the prompt's stable prefix: True, or a time to live such as ``"5m"`` or ``"1h"``.
     ``cache`` is a ``prompture.Cache`` that keeps answers, None for the driver's, False for none.
-    ``logprobs`` is how many alternatives a token to report. ``timeout`` is seconds.
+    ``logprobs`` is how many alternatives a token to report. ``timeout`` is seconds to connect and
+    between bytes, ``deadline`` seconds for all of the call, its tries and waits included.
     ``extra`` goes into the wire body as it stands, over everything else. ``priority="bulk"`` lets
     others go before it where calls must wait. ``api_key`` takes the place of the driver's.
     """
@@ -211,6 +212,7 @@ class Request:
     extra: JSON = field(default_factory=dict)
     priority: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    deadline: float | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class RunOptions(RequestOptions, total=False):
     max_total_tokens: int | None
     max_usd: Decimal | str | float | None
     max_seconds: float | None
+    deadline: float | None
     budget: Meter | Decimal | str | float | None
     context: object
     approve: Approve | None
@@ -92,6 +93,14 @@ class AgentOptions(RunOptions, total=False):
     instructions: str
 
 
+class RunArguments(TypedDict):
+    """What a run is given besides its prompt."""
+
+    messages: Messages
+    context: object
+    deadline: float | None
+
+
 class Agent(Generic[T]):
     """Runs a model with tools until it gives its final answer. Threads and tasks may share one.
 
@@ -104,6 +113,8 @@ class Agent(Generic[T]):
         max_steps: calls of the model in a run; ``max_tool_calls``, ``max_total_tokens``,
             ``max_usd`` and ``max_seconds`` limit the rest of what a run may use. Reaching a limit
             raises a LimitExceeded.
+        deadline: seconds for a run, as for ``extract``; also an argument of ``run``. A run ends with
+            TimeLimitExceeded at the sooner of it and ``max_seconds``.
         budget: a ``Budget`` (or any Meter) that watches every call, those inside tools included;
             or an amount of US dollars for all runs together.
         context: given to tools that ask for it; the model never sees it.
@@ -148,6 +159,7 @@ class Agent(Generic[T]):
         max_total_tokens: int | None = None,
         max_usd: Decimal | str | float | None = None,
         max_seconds: float | None = None,
+        deadline: float | None = None,
         budget: Meter | Decimal | str | float | None = None,
         context: object = None,
         approve: Approve | None = None,
@@ -176,6 +188,7 @@ class Agent(Generic[T]):
                 tokens=max_total_tokens,
                 usd=None if max_usd is None else dollars_of(max_usd, "max_usd"),
                 seconds=max_seconds,
+                deadline=deadline,
             ),
             now=time.monotonic,
             context=context,
@@ -190,7 +203,12 @@ class Agent(Generic[T]):
         self._setups: dict[BaseDriver, Setup[Any, Any]] = {}
 
     def run(
-        self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
+        self,
+        prompt: Prompt = None,
+        *,
+        messages: Messages = (),
+        context: object = _UNSET,
+        deadline: float | None = None,
     ) -> AgentResult[T]:
         """The final answer, with all that led to it.
 
@@ -200,36 +218,55 @@ class Agent(Generic[T]):
         Raises LimitExceeded, BudgetExceeded, Refused, Truncated, Invalid, ToolFailed,
         ProviderError, TransportError; each carries ``trace`` and ``bill``.
         """
-        flow = self.flow(prompt, messages=messages, context=context, asynchronous=False)
+        own: RunArguments = {"messages": messages, "context": context, "deadline": deadline}
+        flow = self.flow(prompt, **own, asynchronous=False)
         *_, last = iterate(flow, stream=False)
         return _result(last)
 
     async def arun(
-        self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
+        self,
+        prompt: Prompt = None,
+        *,
+        messages: Messages = (),
+        context: object = _UNSET,
+        deadline: float | None = None,
     ) -> AgentResult[T]:
         """``run``, awaited. When its task is cancelled, so are running async tools, and the
         CancelledError has the ``trace``."""
-        flow = self.flow(prompt, messages=messages, context=context, asynchronous=True)
+        own: RunArguments = {"messages": messages, "context": context, "deadline": deadline}
+        flow = self.flow(prompt, **own, asynchronous=True)
         last: AgentEvent | None = None
         async for event in aiterate(flow, stream=False):
             last = event
         return _result(last)
 
     def stream(
-        self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
+        self,
+        prompt: Prompt = None,
+        *,
+        messages: Messages = (),
+        context: object = _UNSET,
+        deadline: float | None = None,
     ) -> Iterator[AgentEvent]:
         """Events as they happen (see ``prompture.agents.events``); the last is Final.
 
         Closing the iterator ends the run. Arguments, and what is raised: see ``run``.
         """
-        flow = self.flow(prompt, messages=messages, context=context, asynchronous=False)
+        own: RunArguments = {"messages": messages, "context": context, "deadline": deadline}
+        flow = self.flow(prompt, **own, asynchronous=False)
         return iterate(flow, stream=True)
 
     def astream(
-        self, prompt: Prompt = None, *, messages: Messages = (), context: object = _UNSET
+        self,
+        prompt: Prompt = None,
+        *,
+        messages: Messages = (),
+        context: object = _UNSET,
+        deadline: float | None = None,
     ) -> AsyncIterator[AgentEvent]:
         """``stream``, awaited."""
-        flow = self.flow(prompt, messages=messages, context=context, asynchronous=True)
+        own: RunArguments = {"messages": messages, "context": context, "deadline": deadline}
+        flow = self.flow(prompt, **own, asynchronous=True)
         return aiterate(flow, stream=True)
 
     def flow(
@@ -238,6 +275,7 @@ class Agent(Generic[T]):
         *,
         messages: Messages = (),
         context: object = _UNSET,
+        deadline: float | None = None,
         asynchronous: bool,
         on_close: Callable[[Trace], None] | None = None,
     ) -> AgentFlow[Any, AgentResult[Any]]:
@@ -253,6 +291,8 @@ class Agent(Generic[T]):
             settings = replace(settings, context=context)
         if on_close is not None:
             settings = replace(settings, on_close=on_close)
+        if deadline is not None:
+            settings = replace(settings, limits=replace(settings.limits, deadline=deadline))
         if observe.current is None:
             return agent_flow(self.setup_for(driver), settings, turns, new_from=len(history))
         output = "text" if self.source is None else "json"

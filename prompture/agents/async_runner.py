@@ -18,6 +18,7 @@ from prompture.agents.runner_common import (
     EventStream,
     RunningCall,
     ToolQueue,
+    is_of_the_tools_time,
     record_charges,
     start_in_thread,
     tool_span,
@@ -26,6 +27,7 @@ from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, is_async
 from prompture.flows.run import GeneratesAsync
 from prompture.types import Completion
+from prompture.wire.deadline import within
 from prompture.wire.steps import Done, advance, require_asyncio
 
 T = TypeVar("T")
@@ -90,7 +92,7 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
     until = None if step.seconds is None else loop.time() + step.seconds
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
-        with record_charges(step.budget, step.charges, step.scope):
+        with record_charges(step.budget, step.charges, step.scope), within(step.seconds):
             completion = await _until(until, step.driver.complete(step.request))
         if stream:
             for event in events.of_whole(completion):
@@ -100,7 +102,7 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
     pieces = step.driver.stream(step.request)
     try:
         # See ``sync_runner._call_model``: the meters are asked at the start.
-        with record_charges(step.budget, step.charges, step.scope):
+        with record_charges(step.budget, step.charges, step.scope), within(step.seconds):
             piece = await _until(until, anext(pieces))
         while not isinstance(piece, Completion):
             for event in events.of_delta(piece):
@@ -155,9 +157,9 @@ class _Tools(ToolQueue["asyncio.Task[Outcome]"]):
 
     def start(self, position: int, call: PendingToolCall) -> None:
         # No timeout around the task: the queue watches ``until``, and cancels it.
-        now, _, until = self.call_limits(call)
+        now, timeout, until = self.call_limits(call)
         background = BackgroundCall(None)
-        task = asyncio.create_task(_call_tool(call, self.effect, position, background))
+        task = asyncio.create_task(_call_tool(call, self.effect, position, timeout, background))
         self.running[task] = RunningCall(position, now, until, background)
 
     async def _collect(self) -> list[AgentEvent]:
@@ -216,7 +218,11 @@ async def _approval(call: PendingToolCall) -> ToolUse | None:
 
 
 async def _call_tool(
-    call: PendingToolCall, effect: RunTools, position: int, background: BackgroundCall
+    call: PendingToolCall,
+    effect: RunTools,
+    position: int,
+    timeout: float | None,
+    background: BackgroundCall,
 ) -> Outcome:
     """Call the function: in this task, or in a thread where it is sync. Raises nothing but a
     cancellation from outside."""
@@ -228,7 +234,12 @@ async def _call_tool(
         args, named = call.bind()
         function = call.tool.afunction or call.tool.function
         charges = effect.charges[position]
-        with record_charges(effect.budget, charges, effect.scope), tool_span(call.call) as note:
+        with (
+            record_charges(effect.budget, charges, effect.scope),
+            # The models that it asks have no more time than it has.
+            within(timeout),
+            tool_span(call.call) as note,
+        ):
             if is_async(function):
                 value = await function(*args, **named)
             else:
@@ -253,9 +264,11 @@ async def _call_tool(
     finally:
         if background.thread is None:
             background.is_over = True
+    timed_out = error is not None and is_of_the_tools_time(error, timeout)
     return Outcome(
         value=value,
-        error=error,
+        error=None if timed_out else error,
+        timed_out_after=timeout if timed_out else None,
         seconds=time.perf_counter() - started,
         charges=tuple(effect.charges[position]),
     )

@@ -27,6 +27,7 @@ from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.cost import charge_of
 from prompture.drivers.meter import Meter
 from prompture.errors import (
+    DeadlineExceeded,
     Invalid,
     InvalidRequest,
     ToolArgumentsInvalid,
@@ -39,6 +40,7 @@ from prompture.money import Charge
 from prompture.observe import WorkSpan
 from prompture.schema.problems import InvalidValue
 from prompture.types import Completion, Message, Native, Request, ToolCall
+from prompture.wire.deadline import EARLY
 
 T = TypeVar("T")
 _IN_TEXT = "calls_in_text"
@@ -138,7 +140,8 @@ def agent_flow(
         raise
     except (OutOfTime, TransportError) as exc:
         # The deadline cuts off a read; the time that is up is then the reason, not the network.
-        if isinstance(exc, TransportError) and not run.out_of_time():
+        early = EARLY if isinstance(exc, DeadlineExceeded) else 0.0
+        if isinstance(exc, TransportError) and not run.out_of_time(early):
             record.attach_to(exc, settings.now())
             raise
         error = settings.limits.out_of_time()
@@ -171,7 +174,7 @@ class _Run(Generic[B, T]):
         # A driver that computes its answer (local/rules) would give the same one again.
         self.retries_left = settings.max_retries if setup.driver.features.reasks else 0
         self.has_no_tools = not setup.driver.features.tool_use
-        seconds = settings.limits.seconds
+        seconds = settings.limits.time
         self.deadline = None if seconds is None else settings.now() + seconds
 
     def steps(self) -> AgentFlow[B, Any]:
@@ -373,9 +376,9 @@ class _Run(Generic[B, T]):
             raise self.settings.limits.out_of_time()
         self.settings.limits.check_spent(self.record.charges())
 
-    def out_of_time(self) -> bool:
+    def out_of_time(self, early: float = 0.0) -> bool:
         left = self._seconds_left()
-        return left is not None and left <= 0
+        return left is not None and left <= early
 
     def _seconds_left(self) -> float | None:
         return None if self.deadline is None else self.deadline - self.settings.now()

@@ -45,6 +45,7 @@ class RunLimits:
 
     Tokens and dollars are those of all calls, also inside tools. They are checked before each
     call of the model, so that the last call may pass the limit; a ``Budget`` reserves beforehand.
+    ``deadline`` is seconds, too: of one run, where ``seconds`` are the agent's.
     """
 
     steps: int = 25
@@ -52,6 +53,7 @@ class RunLimits:
     tokens: int | None = None
     usd: Decimal | None = None
     seconds: float | None = None
+    deadline: float | None = None
 
     def __post_init__(self) -> None:
         if given.count(self.steps, "max_steps") is None:
@@ -60,6 +62,12 @@ class RunLimits:
         given.count(self.tokens, "max_total_tokens", least=0)
         given.number(self.usd, "max_usd", least=0, wanted="US dollars, 0 or more")
         given.number(self.seconds, "max_seconds", least=0, wanted="seconds, 0 or more")
+        given.seconds(self.deadline, "deadline")
+
+    @property
+    def time(self) -> float | None:
+        """The seconds of the whole run: the sooner of both limits."""
+        return min((s for s in (self.seconds, self.deadline) if s is not None), default=None)
 
     def check_steps(self, taken: int) -> None:
         """Raise StepLimitExceeded where no step is left."""
@@ -107,9 +115,8 @@ class RunLimits:
 
     def out_of_time(self) -> TimeLimitExceeded:
         """The error of a run whose time is up."""
-        return TimeLimitExceeded(
-            f"no final answer within max_seconds={self.seconds:g}", limit=self.seconds
-        )
+        name = "max_seconds" if self.time == self.seconds else "deadline"
+        return TimeLimitExceeded(f"no final answer within {name}={self.time:g}", limit=self.time)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall
 from prompture.codecs.prompted_calls import CallScanner
 from prompture.drivers import meter
+from prompture.errors import DeadlineExceeded
 from prompture.flows.run import HasModel
 from prompture.money import Charge
 from prompture.types import Completion, Delta, ToolCall
@@ -237,3 +238,8 @@ def _forget_threads() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)
+
+
+def is_of_the_tools_time(error: BaseException, timeout: float | None) -> bool:
+    """Whether a tool failed because a model that it asked had no more of the tool's time."""
+    return isinstance(error, DeadlineExceeded) and error.deadline == timeout

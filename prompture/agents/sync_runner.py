@@ -18,6 +18,7 @@ from prompture.agents.runner_common import (
     EventStream,
     RunningCall,
     ToolQueue,
+    is_of_the_tools_time,
     record_charges,
     start_in_thread,
     tool_span,
@@ -176,16 +177,22 @@ def _call_tool(
         assert call.tool is not None
         args, named = call.bind()
         charges = effect.charges[position]
-        with record_charges(effect.budget, charges, effect.scope), tool_span(call.call) as note:
+        with (
+            record_charges(effect.budget, charges, effect.scope),
+            # The models that it asks have no more time than it has.
+            within(timeout),
+            tool_span(call.call) as note,
+        ):
             value = call.tool.function(*args, **named)
             if inspect.isawaitable(value):
                 value, timed_out = asyncio.run(_await(value, timeout))
             note(value)
     except BaseException as exc:  # a tool may raise anything; the flow decides on it
         error = exc
+        timed_out = is_of_the_tools_time(exc, timeout)
     return Outcome(
         value=value,
-        error=error,
+        error=None if timed_out else error,
         timed_out_after=timeout if timed_out else None,
         seconds=time.perf_counter() - started,
         charges=tuple(effect.charges[position]),

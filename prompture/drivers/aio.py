@@ -13,7 +13,7 @@ import httpx2
 
 from prompture import forks
 from prompture.compat import Untouched, client_functions, keeps_pool
-from prompture.drivers.asyncio_network import connection_pool
+from prompture.drivers.asyncio_network import connection_pool, extensions, in_time_left
 from prompture.drivers.connections import (
     Proxy,
     cause_of,
@@ -121,18 +121,23 @@ class HttpxTransport:
                     reply = exc
                 step = advance(exchange, reply)
                 continue
+            late: TransportError | None = None
             if isinstance(step, Sleep):
-                await asyncio.sleep(step.seconds)
+                if (late := deadline.too_long(step.seconds)) is None:
+                    await asyncio.sleep(step.seconds)
             elif isinstance(step, Work):
                 await finish_in_thread(step.do)
-            else:
-                await step.signal.awaited(step.seconds)
-            step = advance(exchange)
+            elif (late := deadline.over("waiting to be let in")) is None:
+                # For a signal, which may come sooner.
+                await step.signal.awaited(deadline.sooner(step.seconds, deadline.until()))
+            step = advance(exchange, late)
         return step.value
 
     async def send(self, request: HTTPRequest) -> HTTPResponse:
         """One request, one response. Raises TransportError and ProtocolError."""
         limits = TimeLimits(request.timeout)
+        if limits.until is not None:
+            limits.check(request.url)
         pool: _Pool | None = None
         response: HTTPResponse | None = None
         try:
@@ -208,7 +213,7 @@ class HttpxTransport:
             url,
             headers=headers,
             stream=httpx2.ByteStream(request.body),
-            extensions={"timeout": _timeouts(limits)},
+            extensions=extensions(limits),
         )
         return await pool.transport.handle_async_request(built)
 
@@ -260,8 +265,7 @@ class HttpxTransport:
                     if limits.until is None:  # a context of nothing costs more than the piece
                         chunk = await anext(pieces)
                     else:
-                        async with asyncio.timeout(deadline.left(limits.until)):
-                            chunk = await anext(pieces)
+                        chunk = await in_time_left(anext(pieces), limits)
                 except StopAsyncIteration:
                     break
                 read += len(chunk)
@@ -336,12 +340,6 @@ def _made(client: Any, max_bytes: int) -> HttpxTransport:
     return HttpxTransport(client, max_bytes=max_bytes)
 
 
-def _timeouts(limits: TimeLimits) -> dict[str, float | None]:
-    """The limits in httpx2's words."""
-    read = limits.read
-    return {"connect": limits.connect, "read": read, "write": read, "pool": read}
-
-
 async def _by_client(
     client: Any, request: HTTPRequest, headers: dict[str, str], limits: TimeLimits
 ) -> Any:
@@ -350,7 +348,7 @@ async def _by_client(
         request.url,
         headers=headers,
         content=request.body,
-        extensions={"timeout": _timeouts(limits)},
+        extensions=extensions(limits),
     )
     return await client.send(built, stream=True, follow_redirects=False)
 

@@ -11,8 +11,10 @@ import contextlib
 import gc
 import hashlib
 import logging
+import os
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
 from prompture.codecs.turn_parts import text_of
 from prompture.drivers import airllm_grammar as grammars
+from prompture.drivers.bounded import stop_signal, usual_threads, usual_tokens
 from prompture.drivers.inprocess import NO_CODEC
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import (
@@ -51,6 +54,8 @@ class AirLLM:
     the layers, about as large as the model: by default in this user's cache folder, never in
     the model's own. ``compression`` is ``"4bit"`` or ``"8bit"`` (needs bitsandbytes).
     ``context_tokens`` limits prompt and answer together; the model's own window by default.
+    ``threads`` are torch's, of the whole process: all cores but one by default, unless
+    ``OMP_NUM_THREADS`` is set.
 
     A folder that brings Python code or pickled weights is refused unless ``trust_remote_code``:
     either can do anything that you can. Raises MissingExtra and ConfigurationError.
@@ -65,6 +70,7 @@ class AirLLM:
         shards: str | None = None,
         compression: str | None = None,
         context_tokens: int | None = None,
+        threads: int | None = None,
         trust_remote_code: bool = False,
     ) -> None:
         path = _folder(model)
@@ -74,6 +80,8 @@ class AirLLM:
         device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
         own = Path(shards).expanduser() if shards else default_shards(path)
         own.mkdir(parents=True, exist_ok=True)
+        if threads is not None or "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(threads or usual_threads())
         self.name = path.name
         self._lock = fork_lock()
         try:
@@ -103,10 +111,13 @@ class AirLLM:
         """Raises UnsupportedError, SchemaError, and ContextWindowExceeded before generating."""
         _refuse_what_is_not_there(request)
         # One at a time: each pass loads the layers of the model into the one object.
+        stop = stop_signal()
         with self._lock:
-            return self._generate(request)
+            if stop():  # while it waited for the others
+                return Completion(stop_reason="cancelled", raw_stop="cancelled", model=self.name)
+            return self._generate(request, stop)
 
-    def _generate(self, request: Request) -> Completion:
+    def _generate(self, request: Request, stop: Callable[[], bool]) -> Completion:
         prompt = self._prompt(request)
         count = prompt["input_ids"].shape[1]
         left = self._window - count
@@ -116,12 +127,17 @@ class AirLLM:
                 provider="airllm",
                 status=400,
             )
-        most = min(request.max_tokens or left, left)
+        most = min(request.max_tokens or usual_tokens(request), left)
         settings = self._settings(request, count) | {"max_new_tokens": most, **request.extra}
+        # transformers asks each of these after every token.
+        settings["stopping_criteria"] = [lambda ids, scores, **_: stop()]
         with _seeded(request.seed):
             found = self._model.generate(**prompt, **settings)
         new = found[0][count:].tolist()
-        return self._completion(request, prompt_tokens=count, new=new, most=most)
+        done = self._completion(request, prompt_tokens=count, new=new, most=most)
+        if done.raw_stop == "length" and len(new) < most and stop():
+            return replace(done, stop_reason="cancelled", raw_stop="cancelled")
+        return done
 
     def _prompt(self, request: Request) -> Any:
         """Token ids, by the model's chat template, or plain turns where it has none."""

@@ -11,7 +11,7 @@ import asyncio
 import select
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from itertools import zip_longest
@@ -21,6 +21,8 @@ from urllib.parse import unquote, urlsplit
 import httpcore2
 
 from prompture.drivers.connections import Proxy, tls_context
+from prompture.wire import deadline
+from prompture.wire.http import TimeLimits
 
 _EYEBALLS = 0.25
 """Seconds after which the next of a host's addresses is tried beside the first (RFC 8305)."""
@@ -216,3 +218,34 @@ def connection_pool(
         # TLS within TLS, which asyncio's streams do not carry everywhere.
         limits = {**limits, "network_backend": None, "proxy_ssl_context": tls_context()}
     return httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=login, **limits)
+
+
+def extensions(limits: TimeLimits) -> dict[str, Any]:
+    """The limits in httpx2's words. Under a deadline it reports when it begins to send: what ends
+    before costs nothing."""
+    read = limits.read
+    found: dict[str, Any] = {
+        "timeout": {"connect": limits.connect, "read": read, "write": read, "pool": read}
+    }
+    if limits.until is not None:
+
+        async def heard(event: str, info: dict[str, Any]) -> None:
+            if event.startswith("connection.") and event.endswith(".started"):
+                limits.unsent = True
+            elif event.endswith("send_request_headers.started"):
+                # One to a proxy is not for the provider yet.
+                limits.unsent = info["request"].method == b"CONNECT"
+
+        found["trace"] = heard
+    return found
+
+
+async def in_time_left(piece: Awaitable[bytes], limits: TimeLimits) -> bytes:
+    """A piece of a body, before the call must be over. Raises TimeoutError."""
+    # A piece that is there already is taken without a look at the clock: a server that floods
+    # would go on for ever.
+    async with asyncio.timeout(deadline.left(limits.until)):
+        found = await piece
+    if deadline.left(limits.until) == 0:
+        raise TimeoutError
+    return found

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 from prompture.drivers import meter
+from prompture.drivers.bounded import abounded_stream, bounded, bounded_stream
 from prompture.drivers.call import Call
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.cost import CostMixin
@@ -90,6 +92,9 @@ class Driver(SyncGenerate, SyncProbes, Validates, BaseDriver):
 
         Raises ProviderError, TransportError, ProtocolError and ConfigurationError.
         """
+        if getattr(request, "deadline", None) is not None:
+            with bounded(request) as bare:
+                return self.complete(bare)
         self._require_open()
         call = Call(self, request)
         try:
@@ -105,6 +110,9 @@ class Driver(SyncGenerate, SyncProbes, Validates, BaseDriver):
         before its first content (text, reasoning, arguments of a call) is tried again, and what
         came before is held back as long; later, the error carries ``partial``.
         """
+        if getattr(request, "deadline", None) is not None:
+            yield from bounded_stream(self.stream, request)
+            return
         self._require_open()
         self.require("streaming")
         call = Call(self, request, stream=True)
@@ -180,6 +188,9 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, Validates, BaseDriver):
 
         Raises ProviderError, TransportError, ProtocolError and ConfigurationError.
         """
+        if getattr(request, "deadline", None) is not None:
+            with bounded(request) as bare:
+                return await self.complete(bare)
         self._require_open()
         call = await _call(self, request)
         try:
@@ -200,6 +211,11 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, Validates, BaseDriver):
         before its first content (text, reasoning, arguments of a call) is tried again, and what
         came before is held back as long; later, the error carries ``partial``.
         """
+        if getattr(request, "deadline", None) is not None:
+            async with aclosing(abounded_stream(self.stream, request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
         self._require_open()
         self.require("streaming")
         call = await _call(self, request, stream=True)

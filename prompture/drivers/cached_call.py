@@ -19,11 +19,12 @@ from prompture.codecs.base import StreamDecoder
 from prompture.codecs.values import tool_call
 from prompture.drivers import hooks as hooking
 from prompture.drivers import meter
+from prompture.drivers.bounded import pieces_of
 from prompture.drivers.cache_stores import CallCache, KeptLater, Lease, StoredAnswer, is_whole
 from prompture.drivers.call import Call
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.cost import charge_of
-from prompture.drivers.inprocess import EngineCall, pieces_of
+from prompture.drivers.inprocess import EngineCall
 from prompture.errors import PromptureError
 from prompture.money import COUNTS, ZERO, Cost, Usage, format_usd
 from prompture.observe import log, note

@@ -1,4 +1,4 @@
-"""Connections: proxies of the environment, the TLS context, interim responses, words of errors.
+"""Connections: proxies of the environment, the TLS context, words of errors.
 
 ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` count in lower or upper case (lower
 wins); else what the system is set to (Windows, macOS). Messages name the variable, never its
@@ -12,15 +12,11 @@ import os
 import re
 import socket
 import ssl
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from http.client import HTTPException, HTTPResponse
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from queue import Empty, Full
-from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
@@ -33,6 +29,7 @@ from prompture.errors import (
     ReadTimeout,
     TransportError,
 )
+from prompture.wire import deadline
 from prompture.wire.http import HTTPRequest, TimeLimits, host_of, is_plain, unsendable
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -198,6 +195,10 @@ def transport_error(
     """
     chain = list(causes(failure)) if deep else [failure]
     names = _names(chain)
+    if limits.until is not None and deadline.has_passed(limits.until):
+        unsent = limits.unsent or bool(names & (_NO_CONNECTION_YET | _UNSENT))
+        doing = "connecting to" if unsent else "waiting for the answer of"
+        return deadline.exceeded(limits.until, f"{doing} {_way(url, proxy)}", unsent=unsent)
     # To urllib3 a refused connection is a connection timeout as well.
     refused = "NewConnectionError" in names
     if names & _NO_CONNECTION_YET and not refused:
@@ -219,9 +220,6 @@ def _names(chain: Iterable[BaseException]) -> set[str]:
 
 def _read_timeout(url: str, limits: TimeLimits) -> ReadTimeout:
     host, seconds = host_of(url), limits.read
-    # A wait of the operating system may end a little early.
-    if limits.until is not None and time.monotonic() >= limits.until - 0.01:
-        return ReadTimeout(f"{host}: the time for the whole call was over before its answer was")
     within = "the time that was given" if seconds is None else f"{seconds:.3g} seconds"
     return ReadTimeout(f"{host} sent nothing for {within} (timeout={seconds or 0:g})")
 
@@ -290,77 +288,6 @@ def stripped(exc: BaseException) -> BaseException:
             if name in getattr(each, "__dict__", {}):
                 setattr(each, name, None)
     return exc
-
-
-MOST_INTERIM = 1000
-"""Interim responses before one answer; a server that sends more is taken to be broken."""
-
-
-class FinalResponse(HTTPResponse):
-    """The response that follows all interim ones (102 Processing, 103 Early Hints).
-
-    The standard library knows 100 alone. It takes another for the answer, and leaves the answer
-    itself in the connection, where the next request finds it: one caller then gets what another
-    asked for.
-    """
-
-    def begin(self) -> None:
-        """Read the head of the answer."""
-        super().begin()
-        for _ in range(MOST_INTERIM):
-            if not 101 < self.status < 200:  # 101 ends HTTP itself
-                return
-            vars(self)["headers"] = None  # else ``begin`` takes the head for read
-            super().begin()
-        raise HTTPException(f"more than {MOST_INTERIM} interim responses")
-
-
-class _Idle:
-    """The idle connections of a pool. A LifoQueue's lock is taken by Python code: an interrupt
-    between its lines leaves it held, and every later call would wait for ever."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._free: list[Any] = []  # append and pop are atomic
-        self.qsize = self._free.__len__
-
-    def get(self, block: bool = False, timeout: float | None = None) -> Any:
-        try:
-            return self._free.pop()
-        except IndexError:
-            raise Empty from None
-
-    def put(self, connection: Any, block: bool = False) -> None:
-        if len(self._free) >= self._most:
-            raise Full
-        self._free.append(connection)
-
-
-class _FinalOnly:
-    """Before a ConnectionPool of urllib3, whose connections then read past interim responses."""
-
-    QueueCls = _Idle
-
-    def _new_conn(self) -> Any:
-        above: Any = super()
-        made = above._new_conn()
-        # Recorders and mocks may have put connections of their own there.
-        if getattr(made, "response_class", None) is HTTPResponse:
-            made.response_class = FinalResponse
-        return made
-
-
-def skip_interim(manager: Any) -> Any:
-    """Let the pools that a PoolManager of urllib3 makes read past interim responses; the same
-    manager."""
-    kinds = manager.pool_classes_by_scheme
-    manager.pool_classes_by_scheme = {scheme: _final_only(kind) for scheme, kind in kinds.items()}
-    return manager
-
-
-@cache
-def _final_only(kind: type) -> type:
-    return kind if issubclass(kind, _FinalOnly) else type(kind.__name__, (_FinalOnly, kind), {})
 
 
 class _Queries(logging.Filter):

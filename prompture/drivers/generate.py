@@ -46,6 +46,7 @@ _PLAIN = {
     "cache": "cache",
     "metadata": "metadata",
     "timeout": "timeout",
+    "deadline": "deadline",
     "extra": "extra",
 }
 OPTIONS = (*_PLAIN, "stop", "system")

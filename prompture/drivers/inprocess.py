@@ -9,15 +9,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import aclosing
 from functools import partial
 from inspect import signature
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from prompture import forks
+from prompture import forks, given
 from prompture.codecs.base import Codec
 from prompture.compat import cached_property
+from prompture.drivers.bounded import (
+    Stop,
+    Written,
+    abounded_stream,
+    bounded,
+    bounded_stream,
+    pieces_of,
+)
 from prompture.drivers.call import Call
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.generate import AsyncGenerate, SyncGenerate
@@ -25,10 +33,12 @@ from prompture.drivers.hooks import Hooks
 from prompture.drivers.probe import Health, held_against_catalog
 from prompture.drivers.provider import COMMON, Engine, Features, Provider
 from prompture.drivers.validation import Validates
-from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
+from prompture.drivers.worker_threads import finish_in_thread, in_time, start_in_thread
 from prompture.errors import ConfigurationError, PromptureError, ProtocolError
 from prompture.given import unknown
 from prompture.types import AnswerCache, Completion, Delta, ModelInfo, Request
+from prompture.wire import deadline
+from prompture.wire.deadline import within
 from prompture.wire.http import HTTPRequest
 from prompture.wire.steps import require_asyncio
 
@@ -116,42 +126,73 @@ class InProcessBase(Validates, BaseDriver):
             if forked := getattr(engine, "forked", None):
                 forked()
 
-    def _answer(self, request: Request) -> Completion:
+    def _answer(self, request: Request, stop: Stop | None = None) -> Completion:
+        stop = stop or Stop()
         # Loaded before the call, whose time it is not, unless the answer is there already.
         if self.cache_for(request) is None:
-            _ = self.engine
+            self._engine_in_time()
+        deadline.check(f"before {self.name} began")
         call = EngineCall(self, request)
-        call.wait_for_meters()
         with call.settling():
-            return call.finished(call.kept() or self.engine.answer(call.request), None)
+            call.wait_for_meters()
+            return call.finished(call.kept() or self._whole(call.request, stop), None)
 
-    def _streamed(self, request: Request) -> Generator[Delta | Completion, None, None]:
+    def _whole(self, request: Request, stop: Stop) -> Completion:
+        work = partial(self._engine_in_time().answer, request)
+        return self._not_stopped(stop.run(self.name, work, late=_drop), stop)
+
+    def _engine_in_time(self) -> Engine:
+        """The engine, loaded before the deadline. Raises DeadlineExceeded; the next call finds it
+        loaded, or still being loaded."""
+        until = deadline.until()
+        if until is None or self._loaded:
+            return self.engine
+        deadline.check(f"before {self.name} was loaded")
+        try:
+            return in_time(lambda: self.engine, until, late=_drop)
+        except TimeoutError:
+            during = f"{self.name} was being loaded"
+            raise deadline.exceeded(until, during, unsent=True) from None
+
+    def _not_stopped(self, done: Completion, stop: Stop) -> Completion:
+        """A whole answer. Raises the reason of one that the model was asked to end."""
+        if done.stop_reason != "cancelled" or not stop():
+            return done
+        raise stop.error(self.name, done)
+
+    def _streamed(
+        self, request: Request, stop: Stop | None = None
+    ) -> Generator[Delta | Completion, None, None]:
         """What the engine streams, where it does; else its whole answer as deltas."""
+        # Here, with the first piece: later ones may be taken in another context.
+        stop = stop or Stop()
         if self.cache_for(request) is None:
-            _ = self.engine
+            self._engine_in_time()
+        deadline.check(f"before {self.name} began")
         call = EngineCall(self, request)
-        call.wait_for_meters()
         with call.settling():
-            stream = None if call.kept() else getattr(self.engine, "stream", None)
+            call.wait_for_meters()
+            stream = None if call.kept() else getattr(self._engine_in_time(), "stream", None)
             if stream is None:
-                whole = call.finished(call.kept() or self.engine.answer(call.request), None)
+                done = call.finished(call.kept() or self._whole(call.request, stop), None)
         if stream is None:
-            yield from pieces_of(whole)
+            yield from pieces_of(done)
             return
         texts: list[str] = []
-        with (
-            call.settling(lambda: Completion(text="".join(texts))),
-            closing(stream(call.request)) as pieces,
-        ):
-            for piece in pieces:
-                if isinstance(piece, Completion):
-                    done = call.finished(piece, None)
-                    break
-                texts.append(piece.text)
-                yield call.delta(piece)
-            else:
+        with call.settling(lambda: Completion(text="".join(texts))):
+            end: Completion | None = None
+            with Written(self.name, stream(call.request), stop) as pieces:
+                for piece in pieces:
+                    if isinstance(piece, Completion):
+                        end = call.finished(self._not_stopped(piece, stop), None)
+                        break
+                    texts.append(piece.text)
+                    yield call.delta(piece)
+                    if stop():
+                        raise stop.error(self.name, Completion(text="".join(texts)))
+            if end is None:
                 raise ProtocolError(f"{self.name}: the engine's stream ended without a completion")
-        yield done
+        yield end
 
     def _models(self) -> list[ModelInfo]:
         return [ModelInfo(id=self.model, owner=self.provider.name)]
@@ -159,7 +200,7 @@ class InProcessBase(Validates, BaseDriver):
     def _health(self) -> Health:
         started = time.perf_counter()
         try:
-            _ = self.engine
+            self._engine_in_time()
         except PromptureError as exc:
             return Health(reachable=False, authorised=None, seconds=0.0, problem=str(exc))
         return Health(
@@ -172,26 +213,20 @@ class InProcessBase(Validates, BaseDriver):
             close()
 
 
+def _drop(late: object) -> None:
+    """An answer that came after its time: nobody waits for it any more."""
+
+
+def _heard(work: asyncio.Future[Any]) -> None:
+    if not work.cancelled():
+        work.exception()  # nobody is left to hear of it
+
+
 def _end(pieces: Generator[Any, None, None], step: asyncio.Future[Any]) -> None:
     if step.cancelled():
         return  # the loop is ending, and the thread is still inside
     step.exception()  # nobody is left to hear of it
     start_in_thread(pieces.close)
-
-
-def pieces_of(completion: Completion) -> Iterator[Delta | Completion]:
-    if completion.reasoning:
-        yield Delta(reasoning=completion.reasoning)
-    if completion.text:
-        yield Delta(text=completion.text)
-    for index, call in enumerate(completion.tool_calls):
-        yield Delta(
-            tool_index=index,
-            tool_id=call.id,
-            tool_name=call.name,
-            tool_arguments=call.raw_arguments,
-        )
-    yield completion
 
 
 class _NoCodec:
@@ -222,8 +257,11 @@ class EngineCall(Call):
         return None
 
     def wait_for_meters(self) -> None:
-        """Wait as long as the meters want, in a thread that may be held up."""
+        """Wait as long as the meters want, in a thread that may be held up. Raises
+        DeadlineExceeded where that is too long."""
         while self.wait:
+            if late := deadline.too_long(self.wait):
+                raise late
             time.sleep(self.wait)
             self.begin()
 
@@ -239,27 +277,35 @@ class InProcessDriver(SyncGenerate, InProcessBase):
 
     def complete(self, request: Request) -> Completion:
         """Ask once and wait for the whole answer."""
+        if getattr(request, "deadline", None) is not None:
+            with bounded(request) as bare:
+                return self.complete(bare)
         return self._answer(request)
 
     def stream(self, request: Request) -> Iterator[Delta | Completion]:
         """Deltas, then the completion; one delta where the engine gives its answer whole."""
+        if getattr(request, "deadline", None) is not None:
+            yield from bounded_stream(self.stream, request)
+            return
         yield from self._streamed(request)
 
-    def list_models(self) -> list[ModelInfo]:
+    def list_models(self, *, deadline: float | None = None) -> list[ModelInfo]:
         """The one model that it is."""
         return self._models()
 
-    def sync_models(self, *, keep: bool = True) -> ModelSync:
+    def sync_models(self, *, keep: bool = True, deadline: float | None = None) -> ModelSync:
         """The one model that it is, held against the catalog."""
         return held_against_catalog(self.provider, self._models(), keep=keep)
 
-    def check_credentials(self) -> bool:
+    def check_credentials(self, *, deadline: float | None = None) -> bool:
         """There is no key to refuse."""
         return True
 
-    def health(self) -> Health:
-        """Whether the model can be loaded, and how long that took."""
-        return self._health()
+    def health(self, *, deadline: float | None = None) -> Health:
+        """Whether the model can be loaded, and how long that took. What is not loaded within
+        ``deadline`` seconds goes on in the background."""
+        with within(given.seconds(deadline, "deadline")):
+            return self._health()
 
     def close(self) -> None:
         """Let go of the model; the next call loads it again."""
@@ -278,12 +324,29 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
     async def complete(self, request: Request) -> Completion:
         """Ask once and wait for the whole answer."""
         require_asyncio()
-        return await asyncio.to_thread(self._answer, request)
+        if getattr(request, "deadline", None) is not None:
+            with bounded(request) as bare:
+                return await self.complete(bare)
+        stop = Stop()
+        # Shielded: a thread cannot be stopped, but the model in it can be asked to.
+        work = asyncio.ensure_future(asyncio.to_thread(self._answer, request, stop))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            stop.set()
+            work.add_done_callback(_heard)
+            raise
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
         """Deltas, then the completion; one delta where the engine gives its answer whole."""
         require_asyncio()
-        pieces = self._streamed(request)
+        if getattr(request, "deadline", None) is not None:
+            async with aclosing(abounded_stream(self.stream, request)) as bare:
+                async for each in bare:
+                    yield each
+            return
+        stop = Stop()
+        pieces = self._streamed(request, stop)
         step: asyncio.Future[Delta | Completion | None] | None = None
         try:
             while True:
@@ -294,6 +357,7 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
                     return
                 yield piece
         finally:
+            stop.set()
             if step is None or step.done():
                 # In a thread: a model may take a while to stop, and a meter waits for a disk.
                 await finish_in_thread(pieces.close)
@@ -301,7 +365,7 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
                 # The thread is still inside: end the stream as soon as it comes out.
                 step.add_done_callback(partial(_end, pieces))
 
-    async def list_models(self) -> list[ModelInfo]:
+    async def list_models(self, *, deadline: float | None = None) -> list[ModelInfo]:
         """The one model that it is."""
         return self._models()
 
@@ -311,14 +375,16 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
         work = partial(held_against_catalog, self.provider, self._models(), keep=keep)
         return await asyncio.to_thread(work)
 
-    async def check_credentials(self) -> bool:
+    async def check_credentials(self, *, deadline: float | None = None) -> bool:
         """There is no key to refuse."""
         return True
 
-    async def health(self) -> Health:
-        """Whether the model can be loaded, and how long that took."""
+    async def health(self, *, deadline: float | None = None) -> Health:
+        """Whether the model can be loaded, and how long that took. What is not loaded within
+        ``deadline`` seconds goes on in the background."""
         require_asyncio()
-        return await asyncio.to_thread(self._health)
+        with within(given.seconds(deadline, "deadline")):
+            return await asyncio.to_thread(self._health)
 
     async def close(self) -> None:
         """Let go of the model; the next call loads it again."""

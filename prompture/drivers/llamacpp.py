@@ -12,10 +12,11 @@ import shutil
 import socket
 import tempfile
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
@@ -23,6 +24,7 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_responses import OpenAIResponses
 from prompture.codecs.prompted import instruct, schema_words
+from prompture.drivers.bounded import stop_signal, usual_threads, usual_tokens
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.types import Completion, Delta, Request
@@ -53,6 +55,11 @@ def is_file(model: str) -> bool:
 
 
 ENDPOINT = Endpoint("llamacpp", "http://in-process")
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens", "n_predict"})
+_LOOK_SECONDS = 0.05
+"""How often a call that waits for the model looks whether it shall stop."""
+_LEAVE_SECONDS = 0.1
+"""How long a call that is left waits for the model to stop."""
 
 
 class LlamaCpp:
@@ -63,8 +70,8 @@ class LlamaCpp:
 
     ``context_tokens`` is the window of each call (0: what the model was trained for, as far as
     memory allows); a longer prompt raises ContextWindowExceeded. ``parallel`` is how many
-    calls may run at once; the others wait. ``threads`` and ``gpu_layers`` are left to llama.cpp
-    where they are None. ``projector`` is the path of the ``mmproj`` file of a model that sees,
+    calls may run at once; the others wait. ``threads`` are all cores but one where it is None;
+    ``gpu_layers`` is left to llama.cpp then. ``projector`` is the path of the ``mmproj`` file of a model that sees,
     ``chat_template`` a Jinja template instead of the model's own.
     Raises MissingExtra, and ConfigurationError where the file cannot be loaded.
     """
@@ -94,8 +101,10 @@ class LlamaCpp:
         settings.warmup = False
         settings.endpoint_metrics = True
         settings.verbosity = 0
-        if threads is not None:
-            settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
+        threads = usual_threads() if threads is None else threads
+        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
+        # A prompt is read in so many tokens at a time, between which it can be broken off.
+        settings.n_batch = settings.n_ubatch
         if gpu_layers is not None:
             settings.n_gpu_layers = gpu_layers
         if projector:
@@ -114,25 +123,31 @@ class LlamaCpp:
 
     def answer(self, request: Request) -> Completion:
         """Raises ProviderError as the server's HTTP answers would."""
-        body = json.loads(CODEC.encode(request, ENDPOINT).body)
-        try:
-            found = self._server.handle_chat_completions(body)
-        except (ValueError, RuntimeError) as exc:
-            found = _refusal(exc)
-        _raise_if_error(found)
-        return CODEC.decode(HTTPResponse(200, {}, json.dumps(found).encode()), ENDPOINT)
+        # As a stream: the wheel cannot be stopped in an answer that comes whole.
+        *_, done = self.stream(request)
+        assert isinstance(done, Completion)
+        return done
 
     def stream(self, request: Request) -> Iterator[Delta | Completion]:
         """Deltas as the model writes, then the completion; closing it stops the model."""
         body = json.loads(CODEC.encode(request, ENDPOINT, stream=True).body)
-        decoder = CODEC.stream_decoder(ENDPOINT)
-        with closing(self._chunks(body)) as chunks:
+        if _LIMITS.isdisjoint(body):
+            body["max_tokens"] = usual_tokens(request)
+        # Chunks come while the prompt is read, too: it can be broken off there.
+        body["return_progress"] = True
+        decoder, stop = CODEC.stream_decoder(ENDPOINT), stop_signal()
+        with closing(self._chunks(body, stop)) as chunks:
             for chunk in chunks:
                 _raise_if_error(chunk)
                 yield from decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        if stop():
+            yield replace(decoder.partial(), stop_reason="cancelled", raw_stop="cancelled")
+            return
         yield decoder.close()
 
-    def _chunks(self, body: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+    def _chunks(
+        self, body: dict[str, Any], stop: Callable[[], bool]
+    ) -> Generator[dict[str, Any], None, None]:
         """The chunks of a streamed answer. The wheel calls back for each, so another thread
         waits there; a callback that returns True stops the model."""
         found: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
@@ -140,7 +155,7 @@ class LlamaCpp:
 
         def take(chunk: dict[str, Any]) -> bool:
             found.put(chunk)
-            return stopped.is_set()
+            return stopped.is_set() or stop()
 
         def run() -> None:
             try:
@@ -154,11 +169,18 @@ class LlamaCpp:
         thread = Thread(target=run, daemon=True)
         thread.start()
         try:
-            while (chunk := found.get()) is not None:
+            while not stop():
+                try:
+                    chunk = found.get(timeout=_LOOK_SECONDS)
+                except Empty:
+                    continue
+                if chunk is None:
+                    break
                 yield chunk
         finally:
             stopped.set()
-            thread.join()
+            # It comes out at the next token, or piece of the prompt; a large model may take longer.
+            thread.join(_LEAVE_SECONDS)
 
     def forked(self) -> None:
         """In a forked child: the folder of the socket is the parent's to take away."""

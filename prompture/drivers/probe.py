@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from prompture import given
 from prompture.codecs.base import Codec, Endpoint
 from prompture.drivers.provider import Provider
 from prompture.drivers.ratelimit_headers import rate_limits
 from prompture.drivers.worker_threads import finish_in_thread
 from prompture.errors import AuthenticationError, PermissionDenied, PromptureError, TransportError
 from prompture.types import ModelInfo, RateLimits
+from prompture.wire.deadline import within
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
 from prompture.wire.retry import Retry, send
 
@@ -127,59 +130,75 @@ def held_against_catalog(row: Provider, models: list[ModelInfo], *, keep: bool) 
     return catalog.sync(row.catalog or row.name, models, free=row.local, keep=keep)
 
 
+def _within(seconds: float | None) -> AbstractContextManager[None]:
+    return within(given.seconds(seconds, "deadline"))
+
+
 class SyncProbes:
     """What a driver can be asked besides completions."""
 
-    def list_models(self: _Probed) -> list[ModelInfo]:
-        """The provider's models. Raises as ``complete`` does."""
-        found: list[ModelInfo] = self._run(
-            models_exchange(self.provider.codec, self.endpoint, self.retry)
-        )
+    def list_models(self: _Probed, *, deadline: float | None = None) -> list[ModelInfo]:
+        """The provider's models, within ``deadline`` seconds. Raises as ``complete`` does."""
+        with _within(deadline):
+            found: list[ModelInfo] = self._run(
+                models_exchange(self.provider.codec, self.endpoint, self.retry)
+            )
         return found
 
-    def check_credentials(self: _Probed) -> bool:
+    def check_credentials(self: _Probed, *, deadline: float | None = None) -> bool:
         """Whether the provider takes the key; nothing is billed."""
-        return bool(self._run(credentials_exchange(self.provider, self.endpoint, self.retry)))
+        with _within(deadline):
+            return bool(self._run(credentials_exchange(self.provider, self.endpoint, self.retry)))
 
-    def sync_models(self: _Probed, *, keep: bool = True) -> ModelSync:
+    def sync_models(
+        self: _Probed, *, keep: bool = True, deadline: float | None = None
+    ) -> ModelSync:
         """Fetch the provider's models and hold them against the catalog: which are new, gone or
         without a price. ``keep`` puts them into the user's file (``PROMPTURE_MODELS``), so that
-        they are known from then on. Raises as ``complete`` does."""
-        return held_against_catalog(self.provider, SyncProbes.list_models(self), keep=keep)
+        they are known from then on. ``deadline``: see ``list_models``. Raises as ``complete`` does."""
+        models = SyncProbes.list_models(self, deadline=deadline)
+        return held_against_catalog(self.provider, models, keep=keep)
 
-    def health(self: _Probed) -> Health:
-        """Reachable, authorised, how fast, what is left of the limits. Never raises a
-        PromptureError."""
-        found: Health = self._run(health_exchange(self.provider, self.endpoint))
+    def health(self: _Probed, *, deadline: float | None = None) -> Health:
+        """Reachable, authorised, how fast, what is left of the limits. What goes wrong stands in
+        it; only a ``deadline`` that is none is raised."""
+        with _within(deadline):
+            found: Health = self._run(health_exchange(self.provider, self.endpoint))
         return found
 
 
 class AsyncProbes:
     """The probes of SyncProbes, awaited."""
 
-    async def list_models(self: _Probed) -> list[ModelInfo]:
-        """The provider's models. Raises as ``complete`` does."""
-        found: list[ModelInfo] = await self._run(
-            models_exchange(self.provider.codec, self.endpoint, self.retry)
-        )
+    async def list_models(self: _Probed, *, deadline: float | None = None) -> list[ModelInfo]:
+        """The provider's models, within ``deadline`` seconds. Raises as ``complete`` does."""
+        with _within(deadline):
+            found: list[ModelInfo] = await self._run(
+                models_exchange(self.provider.codec, self.endpoint, self.retry)
+            )
         return found
 
-    async def check_credentials(self: _Probed) -> bool:
+    async def check_credentials(self: _Probed, *, deadline: float | None = None) -> bool:
         """Whether the provider takes the key; nothing is billed."""
-        return bool(await self._run(credentials_exchange(self.provider, self.endpoint, self.retry)))
+        asking = credentials_exchange(self.provider, self.endpoint, self.retry)
+        with _within(deadline):
+            return bool(await self._run(asking))
 
-    async def sync_models(self: _Probed, *, keep: bool = True) -> ModelSync:
+    async def sync_models(
+        self: _Probed, *, keep: bool = True, deadline: float | None = None
+    ) -> ModelSync:
         """Fetch the provider's models and hold them against the catalog: which are new, gone or
         without a price. ``keep`` puts them into the user's file (``PROMPTURE_MODELS``), so that
-        they are known from then on. Raises as ``complete`` does."""
-        models = await AsyncProbes.list_models(self)
+        they are known from then on. ``deadline``: see ``list_models``. Raises as ``complete`` does."""
+        models = await AsyncProbes.list_models(self, deadline=deadline)
         # In a thread: it reads the catalog and writes a file.
         return await finish_in_thread(
             partial(held_against_catalog, self.provider, models, keep=keep)
         )
 
-    async def health(self: _Probed) -> Health:
-        """Reachable, authorised, how fast, what is left of the limits. Never raises a
-        PromptureError."""
-        found: Health = await self._run(health_exchange(self.provider, self.endpoint))
+    async def health(self: _Probed, *, deadline: float | None = None) -> Health:
+        """Reachable, authorised, how fast, what is left of the limits. What goes wrong stands in
+        it; only a ``deadline`` that is none is raised."""
+        with _within(deadline):
+            found: Health = await self._run(health_exchange(self.provider, self.endpoint))
         return found

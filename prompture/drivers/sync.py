@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import requests
@@ -20,13 +20,13 @@ from prompture.drivers.connections import (
     failed_before,
     keep_query_out_of_logs,
     proxy_for,
-    skip_interim,
     tls_context,
     transport_error,
 )
+from prompture.drivers.sync_network import skip_interim, unchunked
+from prompture.drivers.worker_threads import in_time
 from prompture.errors import ConfigurationError, ConnectionLost, ProtocolError, TransportError
 from prompture.wire import deadline
-from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.http import (
     MAX_RESPONSE_BYTES,
     USER_AGENT,
@@ -127,18 +127,23 @@ class RequestsTransport:
                     reply = exc
                 step = advance(exchange, reply)
                 continue
+            late: TransportError | None = None
             if isinstance(step, Sleep):
-                time.sleep(step.seconds)
+                if (late := deadline.too_long(step.seconds)) is None:
+                    time.sleep(step.seconds)
             elif isinstance(step, Work):
                 step.do()
-            else:
-                step.signal.wait(step.seconds)
-            step = advance(exchange)
+            elif (late := deadline.over("waiting to be let in")) is None:
+                # For a signal, which may come sooner.
+                step.signal.wait(deadline.sooner(step.seconds, deadline.until()))
+            step = advance(exchange, late)
         return step.value
 
     def send(self, request: HTTPRequest) -> HTTPResponse:
         """One request, one response. Raises TransportError and ProtocolError."""
         limits = _Limits(request.timeout)
+        if limits.until is not None:
+            limits.check(request.url)
         try:
             response = self._response(request, limits)
             if response.status_code < 200:
@@ -199,7 +204,8 @@ class RequestsTransport:
                 "verify": True,
                 "proxies": {request.url.partition(":")[0].lower(): proxy.url} if proxy else {},
             }
-        return self._session.request(
+        ask = partial(
+            self._session.request,
             request.method,
             request.url,
             data=request.body or None,
@@ -211,6 +217,10 @@ class RequestsTransport:
             allow_redirects=False,
             **own,
         )
+        if self._own or limits.until is None:
+            return ask()
+        # The connections are the caller's, and know of no deadline.
+        return in_time(ask, limits.until, late=requests.Response.close)
 
     def _pool(self, url: str) -> Any:
         """The pool of a host that is reached without a proxy; None for others."""
@@ -374,26 +384,8 @@ def _pieces(response: requests.Response | _Straight, limits: _Limits) -> Iterato
         return
     limits.tick(raw)
     if "content-encoding" not in raw.headers and (found := chunked_reader(raw)):
-        yield from _unchunked(raw, *found, limits)
+        yield from unchunked(raw, *found, partial(limits.tick, raw))
         return
     while chunk := raw.read1(65536, decode_content=True):
         yield chunk
         limits.tick(raw)
-
-
-def _unchunked(raw: Any, original: Any, reader: Any, limits: _Limits) -> Iterator[bytes]:
-    """Pieces of a chunked body, many chunks in one where they are there.
-
-    urllib3 takes three microseconds for each chunk, and providers send an event in each.
-    """
-    decoder = ChunkedDecoder()
-    while not decoder.done:
-        block = reader.read1(65536)
-        if not block:
-            raise urllib3.exceptions.ProtocolError("the body ended inside a chunk")
-        if piece := decoder.feed(block):
-            yield piece
-        limits.tick(raw)
-    # At the end of the message the connection goes back to its pool.
-    original.close()
-    raw.release_conn()

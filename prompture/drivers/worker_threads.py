@@ -1,14 +1,18 @@
-"""Work of an async call that may wait for a disk: in a thread, and to its end."""
+"""Work in threads: of an async call that may wait for a disk, to its end; of a call with a deadline
+that cannot be broken off, until then."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import Any, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar, cast
 
 from prompture.drivers.meter import asking, who
 
@@ -33,6 +37,46 @@ async def finish_in_thread(work: Callable[..., T], *args: Any) -> T:
     except asyncio.CancelledError:
         running.add_done_callback(_heard)
         raise
+
+
+def in_time(work: Callable[[], T], until: float, *, late: Callable[[T], object]) -> T:
+    """``work()`` in a thread of its own, with this context, until a moment of
+    ``time.monotonic``. Raises TimeoutError then; what it gives afterwards goes to ``late``."""
+    found: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    lock, context = threading.Lock(), copy_context()
+    is_left = False
+
+    def run() -> None:
+        try:
+            made, error = context.run(work), None
+        except BaseException as exc:  # raised where it is waited for
+            made, error = cast(Any, None), exc
+        with lock:
+            if not is_left:
+                found.put((made, error))
+                return
+        if error is None:
+            late(made)
+
+    # A daemon: what cannot be broken off must not keep the process from ending.
+    threading.Thread(target=run, daemon=True, name="prompture-in-time").start()
+    try:
+        made, error = found.get(timeout=max(until - time.monotonic(), 0.0))
+    except Empty:
+        with lock:
+            is_left = True
+        if found.empty():
+            raise TimeoutError from None
+        made, error = found.get()
+    except BaseException:  # an interrupt leaves it as well
+        with lock:
+            is_left = True
+        if not found.empty() and (made := found.get()[0]) is not None:
+            late(made)
+        raise
+    if error is not None:
+        raise error
+    return cast(T, made)
 
 
 def start_in_thread(work: Callable[[], object]) -> None:

@@ -18,6 +18,7 @@ from prompture.drivers import hooks
 from prompture.drivers.routes import with_next
 from prompture.errors import PromptureError, ProtocolError
 from prompture.types import LARGE_CHARS, Completion, Delta, Request
+from prompture.wire.deadline import check, until
 from prompture.wire.steps import Done, advance, require_asyncio
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def run(flow: Flow[Generates, T]) -> T:
     while not isinstance(step, Done):
         reply: Completion | BaseException
         try:
+            # A driver of somebody else's may know of no deadline.
+            if until() is not None:
+                check(f"before {step.driver.name} was asked")
             with step.calling():
                 reply = step.driver.complete(step.request)
         except BaseException as exc:  # whatever it is, the flow adds its bill
@@ -156,6 +160,8 @@ async def arun(flow: Flow[GeneratesAsync, T]) -> T:
     while not isinstance(step, Done):
         reply: Completion | BaseException
         try:
+            if until() is not None:
+                check(f"before {step.driver.name} was asked")
             with step.calling():
                 reply = await step.driver.complete(step.request)
         # The coroutine is closed: it may await nothing more.

@@ -7,7 +7,6 @@ in between goes to a listener, and what the listener makes of it is yielded at o
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, aclosing, closing, contextmanager
 from dataclasses import replace
@@ -30,7 +29,7 @@ from prompture.money import Bill
 from prompture.observe import WorkSpan
 from prompture.traces import Attempt
 from prompture.types import Completion, Delta, Usage
-from prompture.wire.deadline import left, within
+from prompture.wire.deadline import Moment, after, by, left
 from prompture.wire.steps import Done, advance, require_asyncio
 
 T = TypeVar("T")
@@ -185,7 +184,7 @@ class RunningBill:
         self.recorder = ChargeRecorder()
         self._budget = budget
         self._deadline = deadline
-        self._until: float | None = None
+        self._until: Moment | None = None
         self._answered = 0
         self._strategy = ""
         self.has_given = False
@@ -196,7 +195,7 @@ class RunningBill:
         """A call begins, and with the first one the time for all of them."""
         # Not when the stream was made: the caller may begin to iterate much later.
         if self._until is None and self._deadline is not None:
-            self._until = time.monotonic() + self._deadline
+            self._until = after(self._deadline)
         self.recorder.charges.clear()
         self.has_given = False
         self._answered = len(self.log.attempts)
@@ -205,7 +204,7 @@ class RunningBill:
     @contextmanager
     def metered(self) -> Iterator[None]:
         with ExitStack() as stack:
-            stack.enter_context(within(left(self._until)))
+            stack.enter_context(by(self._until))
             stack.enter_context(metering(self.recorder))
             if self.scope is not None:
                 stack.enter_context(self.scope.active())

@@ -1,25 +1,59 @@
 """The moment by which a call, all of it, must be over: tries, waits and bytes.
 
-It is context, so that what sets it (a run of an agent) need not know what sends, nor how often.
+It is context, so that what sets it (an extraction, a run of an agent) need not know what sends,
+nor how often. What waits for something asks ``left``, or ``too_long``, and ends with
+``exceeded``.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
-_until: ContextVar[float | None] = ContextVar("prompture_until", default=None)
+from prompture.errors import DeadlineExceeded
+
+EARLY = 0.01
+"""A wait of the operating system may end so many seconds before its time."""
+
+
+class Moment(float):
+    """An end, by ``time.monotonic``. It knows how many seconds were given for the whole."""
+
+    __slots__ = ("seconds",)
+    seconds: float
+
+    def __new__(cls, at: float, seconds: float) -> Moment:
+        made = super().__new__(cls, at)
+        made.seconds = seconds
+        return made
+
+
+_until: ContextVar[Moment | None] = ContextVar("prompture_until", default=None)
+
+
+def after(seconds: float | None) -> Moment | None:
+    """The moment so many seconds from now; None for no end."""
+    return None if seconds is None else Moment(time.monotonic() + seconds, seconds)
+
+
+def within(seconds: float | None) -> AbstractContextManager[None]:
+    """What is sent inside must be over in ``seconds``; an earlier end that is set stays."""
+    return by(after(seconds))
+
+
+def by(moment: Moment | None) -> AbstractContextManager[None]:
+    """What is sent inside must be over by this moment; an earlier end that is set stays."""
+    return _NO_END if moment is None else _set(moment)
+
+
+_NO_END = nullcontext()
 
 
 @contextmanager
-def within(seconds: float | None) -> Iterator[None]:
-    """What is sent inside must be over in ``seconds``; an earlier end that is set stays."""
-    if seconds is None:
-        yield
-        return
-    moment, before = time.monotonic() + seconds, _until.get()
+def _set(moment: Moment) -> Iterator[None]:
+    before = _until.get()
     # The earlier end holds: a call within a run must not outlast it.
     token = _until.set(moment if before is None else min(moment, before))
     try:
@@ -29,7 +63,7 @@ def within(seconds: float | None) -> Iterator[None]:
 
 
 until = _until.get
-"""The moment, by ``time.monotonic``; None where there is no end."""
+"""The moment; None where there is no end."""
 
 
 def is_over() -> bool:
@@ -50,3 +84,54 @@ def sooner(seconds: float | None, moment: float | None) -> float | None:
         return seconds
     rest = max(moment - time.monotonic(), 0.001)
     return rest if seconds is None else min(seconds, rest)
+
+
+def has_passed(moment: float | None) -> bool:
+    """Whether a wait that has just failed was one for this moment."""
+    return moment is not None and time.monotonic() >= moment - EARLY
+
+
+def exceeded(moment: Moment, during: str, *, unsent: bool = False) -> DeadlineExceeded:
+    """The error of a call that this moment has ended. ``during``: what was under way."""
+    elapsed = max(time.monotonic() - moment + moment.seconds, 0.0)
+    error = DeadlineExceeded(
+        f"the time for the whole call (deadline={moment.seconds:.4g}) was over after"
+        f" {elapsed:.3g} seconds, {during}",
+        deadline=moment.seconds,
+        elapsed=elapsed,
+        during=during,
+    )
+    error.unsent = unsent
+    return error
+
+
+def over(during: str) -> DeadlineExceeded | None:
+    """The error where the end has passed: nothing more may be begun."""
+    moment = _until.get()
+    if moment is None or time.monotonic() < moment:
+        return None
+    return exceeded(moment, during, unsent=True)
+
+
+def check(during: str) -> None:
+    """Raise DeadlineExceeded where the end has passed."""
+    if error := over(during):
+        raise error
+
+
+def too_long(seconds: float) -> DeadlineExceeded | None:
+    """The error where a wait of so many seconds, with nothing sent, would pass the end: it is
+    raised at once, as waiting would only delay it."""
+    moment = _until.get()
+    if moment is None or seconds <= 0 or time.monotonic() + seconds < moment:
+        return None
+    elapsed = max(time.monotonic() - moment + moment.seconds, 0.0)
+    error = DeadlineExceeded(
+        f"{seconds:.3g} seconds must be waited before the call may be sent, and of"
+        f" deadline={moment.seconds:.4g} only {max(moment.seconds - elapsed, 0.0):.3g} are left",
+        deadline=moment.seconds,
+        elapsed=elapsed,
+        during="waiting to be let in",
+    )
+    error.unsent = True
+    return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,14 +54,21 @@ class HTTPRequest:
 
 class TimeLimits:
     """The limits of one request, in seconds: to connect and between bytes; ``until`` is the moment
-    (``time.monotonic``) at which the whole call must be over, None for no limit."""
+    (``time.monotonic``) at which the whole call must be over, None for no limit; ``unsent``: so far
+    nothing has left for the provider, where the transport knows that."""
 
-    __slots__ = ("connect", "read", "until")
+    __slots__ = ("connect", "read", "unsent", "until")
 
     def __init__(self, timeout: float | None) -> None:
         self.until = until = deadline.until()
+        self.unsent = False
         self.read = timeout if until is None else deadline.sooner(timeout, until)
         self.connect = min(self.read, CONNECT_SECONDS) if self.read else CONNECT_SECONDS
+
+    def check(self, url: str) -> None:
+        """Raise DeadlineExceeded where the time is over before anything is sent."""
+        if self.until is not None and time.monotonic() >= self.until:
+            raise deadline.exceeded(self.until, f"before {host_of(url)} was asked", unsent=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from prompture.drivers import connections
+from prompture.drivers import sync_network
 from prompture.errors import ConnectionLost, ProtocolError
 from tests import server as on
 from tests.drivers.colours import COLOURS, Colour, Sync, quick
@@ -69,7 +69,7 @@ def test_a_session_of_ones_own_gives_nobody_anothers_answer(head: bytes) -> None
 
 
 def test_without_end(monkeypatch: Any) -> None:
-    monkeypatch.setattr(connections, "MOST_INTERIM", 3)
+    monkeypatch.setattr(sync_network, "MOST_INTERIM", 3)
     steps = after(*INTERIM * 2, then=on.good())
     with serving(steps) as server, Sync() as colour:
         driver = colour.driver(server.url, retry=quick(1))

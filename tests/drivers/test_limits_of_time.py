@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from prompture.errors import PromptureError, ProtocolError, ReadTimeout, TransportError
+from prompture.errors import (
+    DeadlineExceeded,
+    PromptureError,
+    ProtocolError,
+    ReadTimeout,
+    TransportError,
+)
 from prompture.wire.deadline import within
 from tests import server as on
 from tests.drivers.colours import ASK, COLOURS, Colour, quick
@@ -58,7 +64,7 @@ def test_the_end_of_a_call(streamed: bool, step: on.Step, colour: Colour) -> Non
     with serving(step) as server:
         driver = colour.driver(server.url, timeout=5.0)
         begun = time.monotonic()
-        with within(0.3), pytest.raises(ReadTimeout, match="whole call"):
+        with within(0.3), pytest.raises(DeadlineExceeded, match="whole call"):
             ask(driver)
         assert time.monotonic() - begun < 3
         assert len(server.asked) == 1

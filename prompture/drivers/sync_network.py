@@ -1,0 +1,208 @@
+"""Connections of urllib3 that read past interim responses, and that end when a call must be over.
+
+A socket's own timeout is for each read: a server that sends a byte a second could hold a call as
+long as it likes. Where a deadline is set (``wire.deadline``), looking up a name, connecting, the
+answer of a proxy, TLS, sending and each read have what is left, and no more. Only
+``drivers/sync.py`` uses this.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Callable, Iterator
+from functools import cache
+from http.client import HTTPException, HTTPResponse
+from queue import Empty, Full
+from typing import TYPE_CHECKING, Any
+
+from urllib3.exceptions import ConnectTimeoutError, ProtocolError
+
+from prompture.drivers.worker_threads import in_time
+from prompture.wire import deadline
+from prompture.wire.framing import ChunkedDecoder
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+MOST_INTERIM = 1000
+"""Interim responses before one answer; a server that sends more is taken to be broken."""
+_SENT_AT_ONCE = 16_384
+"""As much as a TLS record holds: each has the time that is left, measured anew."""
+
+
+class _TimedReader(io.RawIOBase):
+    """What a socket sends, until a moment."""
+
+    def __init__(self, raw: Any, sock: socket.socket, until: deadline.Moment) -> None:
+        self._raw, self._sock, self._until = raw, sock, until
+        self._usual = sock.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        _give_what_is_left(self._sock, self._usual, self._until)
+        count: int | None = self._raw.readinto(buffer)
+        return count
+
+    def fileno(self) -> int:
+        number: int = self._raw.fileno()
+        return number
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _give_what_is_left(sock: socket.socket, usual: float | None, until: deadline.Moment) -> None:
+    left = deadline.left(until)
+    if not left:
+        raise TimeoutError
+    sock.settimeout(left if usual is None else min(usual, left))
+
+
+class FinalResponse(HTTPResponse):
+    """The response that follows all interim ones (102 Processing, 103 Early Hints).
+
+    The standard library knows 100 alone. It takes another for the answer, and leaves the answer
+    itself in the connection, where the next request finds it: one caller then gets what another
+    asked for.
+    """
+
+    def __init__(self, sock: Any, *args: Any, **settings: Any) -> None:
+        super().__init__(sock, *args, **settings)
+        if (until := deadline.until()) is not None:
+            fp: Any = self.fp
+            self.fp = io.BufferedReader(_TimedReader(fp.detach(), sock, until))
+
+    def begin(self) -> None:
+        """Read the head of the answer."""
+        super().begin()
+        for _ in range(MOST_INTERIM):
+            if not 101 < self.status < 200:  # 101 ends HTTP itself
+                return
+            vars(self)["headers"] = None  # else ``begin`` takes the head for read
+            super().begin()
+        raise HTTPException(f"more than {MOST_INTERIM} interim responses")
+
+
+class _Timed:
+    """Before a connection of urllib3, which is then made, and sent over, until a moment."""
+
+    sock: Any
+    timeout: Any
+
+    def connect(self) -> None:
+        above: Any = super()
+        try:
+            above.connect()
+        except TimeoutError as exc:  # TLS, or a proxy's answer: nothing was sent to the provider
+            raise ConnectTimeoutError(self, "the connection took too long") from exc
+
+    def _new_conn(self) -> Any:
+        above: Any = super()
+        until = deadline.until()
+        if until is None:
+            return above._new_conn()
+        # In a thread: a look-up of a name cannot be broken off, and each of a host's addresses has
+        # a timeout of its own. ``connect`` gets the TimeoutError.
+        made: Any = in_time(above._new_conn, until, late=lambda sock: sock.close())
+        # TLS comes next, which has this for its whole handshake.
+        made.settimeout(deadline.sooner(self.timeout, until))
+        return made
+
+    def _tunnel(self) -> None:
+        above: Any = super()
+        above._tunnel()
+        if (until := deadline.until()) is not None:
+            self.sock.settimeout(deadline.sooner(self.timeout, until))
+
+    def send(self, data: Any) -> None:
+        above: Any = super()
+        until = deadline.until()
+        if until is None or not isinstance(data, bytes):
+            above.send(data)
+            return
+        # Connects, where that is still to be done.
+        above.send(b"")
+        rest = memoryview(data)
+        while rest:
+            _give_what_is_left(self.sock, None, until)
+            rest = rest[self.sock.send(rest[:_SENT_AT_ONCE]) :]
+
+
+class _Idle:
+    """The idle connections of a pool. A LifoQueue's lock is taken by Python code: an interrupt
+    between its lines leaves it held, and every later call would wait for ever."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free: list[Any] = []  # append and pop are atomic
+        self.qsize = self._free.__len__
+
+    def get(self, block: bool = False, timeout: float | None = None) -> Any:
+        try:
+            return self._free.pop()
+        except IndexError:
+            raise Empty from None
+
+    def put(self, connection: Any, block: bool = False) -> None:
+        if len(self._free) >= self._most:
+            raise Full
+        self._free.append(connection)
+
+
+class _FinalOnly:
+    """Before a ConnectionPool of urllib3, whose connections then read past interim responses,
+    and know of deadlines."""
+
+    QueueCls = _Idle
+
+    def _new_conn(self) -> Any:
+        above: Any = super()
+        made = above._new_conn()
+        # Recorders and mocks may have put connections of their own there.
+        if getattr(made, "response_class", None) is HTTPResponse:
+            made.response_class = FinalResponse
+            if type(made).__module__.startswith("urllib3."):
+                kind: Any = type(made)
+                made.__class__ = _timed(kind)
+        return made
+
+
+@cache
+def _timed(kind: Any) -> type:
+    return type(kind.__name__, (_Timed, kind), {"__module__": kind.__module__})
+
+
+def skip_interim(manager: Any) -> Any:
+    """Let the pools that a PoolManager of urllib3 makes read past interim responses; the same
+    manager."""
+    kinds = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _final_only(kind) for scheme, kind in kinds.items()}
+    return manager
+
+
+@cache
+def _final_only(kind: type) -> type:
+    return kind if issubclass(kind, _FinalOnly) else type(kind.__name__, (_FinalOnly, kind), {})
+
+
+def unchunked(raw: Any, original: Any, reader: Any, tick: Callable[[], None]) -> Iterator[bytes]:
+    """Pieces of a chunked body, many chunks in one where they are there; ``tick`` is called before
+    each wait.
+
+    urllib3 takes three microseconds for each chunk, and providers send an event in each.
+    """
+    decoder = ChunkedDecoder()
+    while not decoder.done:
+        block = reader.read1(65536)
+        if not block:
+            raise ProtocolError("the body ended inside a chunk")
+        if piece := decoder.feed(block):
+            yield piece
+        tick()
+    # At the end of the message the connection goes back to its pool.
+    original.close()
+    raw.release_conn()
