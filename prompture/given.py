@@ -321,6 +321,14 @@ def for_driver(name: str) -> str:
     )
 
 
+def key(value: Any, name: str = "api_key") -> Any:
+    """A key of this call's own, or one for each provider; in no message."""
+    texts = value.values() if isinstance(value, Mapping) else (value,)
+    if not all(text is None or (isinstance(text, str) and text.strip()) for text in texts):
+        raise ConfigurationError(f"{name} of a call must be a text, or a dict by provider")
+    return value
+
+
 def request_options(values: Mapping[str, object]) -> dict[str, Any]:
     """Fields of a Request, checked; those of None are left out."""
     return {name: _CHECKS[name](value, name) for name, value in values.items() if value is not None}
@@ -328,8 +336,7 @@ def request_options(values: Mapping[str, object]) -> dict[str, Any]:
 
 def check_request(request: Request) -> None:
     """Raise ConfigurationError where a field of a Request is none. Absent ones are skipped."""
-    # Most calls leave all but the model and the schema alone; telling that at once is a third of
-    # the time.
+    # Most calls leave all but the model and the schema alone: seen at once, a third of the time.
     if (
         type(request.model) is not str
         or request.extra != {}
@@ -380,6 +387,8 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "schema": lambda value, name: table(value, f"json_schema ({name})"),
     "metadata": table,
     "extra": extra,
+    "priority": lambda value, name: one_of(value, name, ("live", "bulk")),
+    "api_key": key,
 }
 _NO_KEYS: JSON = {}
 _USUAL: JSON = {"json_mode": False, "prompt_cache": False, "strict": True, "schema_name": "answer",

@@ -186,7 +186,8 @@ class Request:
     ``logprobs`` is how many alternatives a token to report. ``timeout`` is seconds to connect and
     between bytes, ``deadline`` seconds for all of the call, its tries and waits included.
     ``extra`` goes into the wire body as it stands, over everything else. ``priority="bulk"`` lets
-    others go before it where calls must wait. ``api_key`` takes the place of the driver's.
+    others go before it where calls must wait. ``api_key`` takes the place of the driver's;
+    a mapping has one for each provider.
     """
 
     model: str
@@ -211,7 +212,7 @@ class Request:
     timeout: float | None = None
     extra: JSON = field(default_factory=dict)
     priority: str | None = None
-    api_key: str | None = field(default=None, repr=False)
+    api_key: str | Mapping[str, str] | None = field(default=None, repr=False)
     deadline: float | None = field(default=None, kw_only=True)
 
 

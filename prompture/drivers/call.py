@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from prompture import observe
@@ -30,9 +29,10 @@ from prompture.drivers.cost import (
     note_charge,
     stated_usage,
 )
+from prompture.drivers.keys import KeyedCall
 from prompture.drivers.ratelimit_headers import rate_limits
 from prompture.drivers.routes import Visit
-from prompture.drivers.settling import Settling, StreamTry, bare
+from prompture.drivers.settling import Settling, StreamTry, bare, put_on
 from prompture.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -53,12 +53,14 @@ _UNASKED = (ConfigurationError, BudgetExceeded, Unavailable)
 log = logging.getLogger("prompture")
 
 
-class Call:
+class Call(KeyedCall):
     """One call of a driver: all of it but the sending. Not shared between threads.
 
     Making one checks the request, asks the meters and encodes it. A failure in there is on the
     bill already; what is done with the call afterwards belongs into a block of ``settling``.
     """
+
+    driver: BaseDriver
 
     def __new__(cls, driver: BaseDriver, request: Request, **_: object) -> Self:
         # A cache and traces are classes of their own: a call without has no more to do than this.
@@ -68,7 +70,7 @@ class Call:
         return object.__new__(cls if observe.current is None else observe.current.traced(cls))
 
     def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
-        self.driver = driver
+        self.driver, self.endpoint = driver, driver.endpoint
         self.tries: list[Charge] = []
         """The charges of failed tries, and the one counter of them, wherever they failed."""
         self.http: HTTPRequest
@@ -84,6 +86,7 @@ class Call:
         self.request = request
         try:
             self.request, self._has_tools = request_checks.prepared(driver, request)
+            self._take_key()
         except PromptureError as exc:
             if isinstance(request, Request):
                 self.failed(exc)
@@ -136,13 +139,13 @@ class Call:
     def _encoded(self, stream: bool) -> HTTPRequest:
         driver = self.driver
         try:
-            http = self.codec.encode(self.request, driver.endpoint, stream=stream)
+            http = self.codec.encode(self.request, self.endpoint, stream=stream)
         except (TypeError, ValueError, RecursionError):
             request_checks.refuse_unwritable(self.request)
             raise
         # A signature covers the moment of sending, which a codec must not look up itself.
         if sign := getattr(self.codec, "sign", None):
-            http = sign(http, driver.endpoint, datetime.now(UTC))
+            http = sign(http, self.endpoint, datetime.now(UTC))
         timeout = self.request.timeout or driver.timeout
         if name := driver.provider.idempotency_header:
             http = replace(http, headers={**http.headers, name: str(uuid4())})
@@ -158,16 +161,18 @@ class Call:
                 yield Work(self.begin)
             else:
                 self.begin()
-        self._visit.request = self.request
-        response = yield from send(
+        self._ready()
+        sending = send(
             self.http,
             self._read_error,
             self.driver.retry,
             on_retry=self._to_note,
-            made=len(self.tries),
+            made=len(self.tries) - len(self._tried),
             within=self._error_within,
             gate=self._visit,
+            instead=self._key and self._instead,
         )
+        response = yield from sending if self._key is None else self._of_all_keys(sending)
         if self._streamed:
             self._visit.first_byte()
         return response
@@ -179,7 +184,7 @@ class Call:
         if not may_hold_error(response):
             return None
         try:
-            self.codec.decode(response, self.driver.endpoint)
+            self.codec.decode(response, self.endpoint)
         except ProviderError as exc:
             error = bare(self._stating(exc, response))
             paid = error.partial is not None and has_come(error.partial)
@@ -189,7 +194,7 @@ class Call:
         return None
 
     def _read_error(self, response: HTTPResponse) -> ProviderError:
-        error = self._stating(self.codec.read_error(response, self.driver.endpoint), response)
+        error = self._stating(self.codec.read_error(response, self.endpoint), response)
         if isinstance(error, ModelNotFound):
             near = self.driver.near(self.request.model)
             error.args = (
@@ -198,11 +203,11 @@ class Call:
         return error
 
     def decoder(self) -> StreamDecoder:
-        return self.codec.stream_decoder(self.driver.endpoint)
+        return self.codec.stream_decoder(self.endpoint)
 
     def decoded(self, response: HTTPResponse) -> Completion:
         try:
-            completion = self.codec.decode(response, self.driver.endpoint)
+            completion = self.codec.decode(response, self.endpoint)
         except (ProviderError, ProtocolError) as exc:
             bare(self._stating(exc, response))
             raise
@@ -227,7 +232,9 @@ class Call:
 
     def delay(self, error: PromptureError) -> float | None:
         """Seconds until a stream that gave nothing is asked for again; None to give up."""
-        made = len(self.tries) + 1  # the one counter, wherever they failed
+        if self._goes_on_with_another(error):
+            return 0.0
+        made = len(self.tries) - len(self._tried) + 1  # the one counter, wherever they failed
         wait = self.driver.retry.delay(made, error)
         if wait is None or not self._visit.may_retry(error, wait):
             tried(error, made)
@@ -288,7 +295,7 @@ class Call:
     def _known_id(self, id: str | None) -> str | None:
         """The request's id, which goes to the ledger, without a key that a server put there."""
         if id:
-            for key in (keys := self.driver.endpoint.secrets()):
+            for key in (keys := self.endpoint.secrets()):
                 if key in id:
                     return scrub(id, keys)
         return id
@@ -326,12 +333,12 @@ class Call:
             # Before it was sent, or between two tries: no request is out that could cost.
             self.withdraw()
             if self.tries:
-                _put_on(cause, Bill(tuple(self.tries)))
+                put_on(cause, Bill(tuple(self.tries)))
             self._end(cause)
             return
         cost = LOCAL if self.driver.provider.local else UNANSWERED
         charge = self._paid() or self._charge(Completion(), status="cancelled", cost=cost)
-        _put_on(cause, Bill((*self.tries, charge)))
+        put_on(cause, Bill((*self.tries, charge)))
         self._settle_quietly(charge)
         self._end(cause)
 
@@ -393,8 +400,3 @@ class Call:
             seconds=time.perf_counter() - self.started,
             note=note,
         )
-
-
-def _put_on(cause: BaseException, bill: Bill) -> None:
-    with suppress(AttributeError):  # a class with slots takes none
-        cast(Any, cause).bill = bill

@@ -60,8 +60,9 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompture.drivers import registry
+from prompture.drivers.environment import keys_of_files, limits_of_files
 from prompture.drivers.limits import Limits
-from prompture.drivers.provider import Features, Provider, keys_of_files, limits_of_files
+from prompture.drivers.provider import Features, Provider
 from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.given import unknown, why, wrong

@@ -13,7 +13,8 @@ from prompture import given
 from prompture.codecs.base import Endpoint
 from prompture.compat import cached_property
 from prompture.drivers import hooks as hooking
-from prompture.drivers.provider import Features, Provider, configured_limits
+from prompture.drivers.environment import configured_limits
+from prompture.drivers.provider import Features, Provider
 from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.money import Cost
@@ -23,6 +24,7 @@ from prompture.wire.retry import Retry, RetryQuota
 if TYPE_CHECKING:
     from prompture.catalog.models import Entry
     from prompture.drivers.hooks import Hooks
+    from prompture.drivers.keys import Keyring
     from prompture.drivers.limits import Limits
     from prompture.drivers.routes import Route
 
@@ -35,13 +37,13 @@ ClassReference: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...]]"
 class _Given:
     """What a driver was made with; its repr tells no key."""
 
-    api_key: str | None = field(repr=False)
+    api_key: str | tuple[str, ...] | None = field(repr=False)
     base_url: str | None = field(repr=False)
     headers: Mapping[str, str] | None = field(repr=False)
     settings: Mapping[str, Any] = field(repr=False)
 
-    def endpoint(self, row: Provider) -> Endpoint:
-        return row.endpoint(
+    def endpoints(self, row: Provider) -> tuple[Endpoint, ...]:
+        return row.endpoints(
             self.api_key, self.base_url, headers=self.headers, options=self.settings
         )
 
@@ -77,6 +79,7 @@ _REMADE = frozenset(
         "_closed",
         "_closed_in",
         "route",
+        "keyring",
         "own_quota",
         "own_breaker",
         "limits",
@@ -100,6 +103,7 @@ class Flag:
 class BaseDriver:
     """A provider's row with a model and an endpoint; subclasses add the sending.
 
+    ``api_key`` may be a list: a call takes the first key that is neither at its limit nor refused.
     ``timeout`` is seconds to connect and between bytes. ``limits`` is what the endpoint is sent at
     most (``Limits``), by all drivers together that call it with this key. ``api`` picks another of the row's
     wire formats (``"responses"``). ``features`` replaces what the row and the catalog say the
@@ -137,7 +141,7 @@ class BaseDriver:
         self,
         model: str | None = None,
         *,
-        api_key: str | None = None,
+        api_key: str | Sequence[str] | None = None,
         base_url: str | None = None,
         api: str | None = None,
         timeout: float | None = None,
@@ -155,8 +159,11 @@ class BaseDriver:
         **settings: Any,
     ) -> None:
         row = type(self).provider
-        self._given = _Given(api_key, base_url, headers, settings)
-        self.endpoint: Endpoint = self._given.endpoint(row)
+        # A copy: the caller may go on with its list.
+        keys = tuple(api_key) if isinstance(api_key, list) else api_key
+        self._given = _Given(cast(Any, keys), base_url, headers, settings)
+        self._endpoints = self._given.endpoints(row)
+        self.endpoint: Endpoint = self._endpoints[0]
         self._api = given.words(api, f"{row.name}: api", empty=True)
         self._wire: dict[str, Any] = {
             "stream_usage": stream_usage, "echo": echo, "reasoning_field": reasoning_field
@@ -212,9 +219,9 @@ class BaseDriver:
     def is_current(self) -> bool:
         """Whether the environment still says what it said when this driver was made."""
         limits = self._own_limits or configured_limits(self.provider.name, self.model)
-        return (limits or self.provider.limits) == self.limits and self._given.endpoint(
+        return (limits or self.provider.limits) == self.limits and self._given.endpoints(
             type(self).provider
-        ) == self.endpoint
+        ) == self._endpoints
 
     def __repr__(self) -> str:
         # One that could not be made is shown in tracebacks, too.
@@ -228,9 +235,22 @@ class BaseDriver:
     @cached_property
     def route(self) -> Route:
         """What this process knows of the endpoint: shared with the drivers that call it, too."""
+        return self._route_of(self.endpoint)
+
+    @cached_property
+    def keyring(self) -> Keyring | None:
+        """The keys, where there are several."""
+        if len(self._endpoints) == 1:
+            return None
+        from prompture.drivers.keys import Key, Keyring
+
+        keys = [Key(n, each, self._route_of(each)) for n, each in enumerate(self._endpoints, 1)]
+        return Keyring(self.provider.name, keys)
+
+    def _route_of(self, endpoint: Endpoint) -> Route:
         from prompture.drivers.routes import route_of
 
-        route = route_of(self.provider.name, self.endpoint)
+        route = route_of(self.provider.name, endpoint)
         if self.limits is not None:
             route.gate(self.model, self.limits, adopt=True)
         return route
@@ -283,6 +303,7 @@ _SHARED = (
     "retry_quota",
     "breaker",
     "endpoint",
+    "_endpoints",
     "_given",
     "_features",
     "cache",

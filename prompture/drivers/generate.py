@@ -48,6 +48,8 @@ _PLAIN = {
     "timeout": "timeout",
     "deadline": "deadline",
     "extra": "extra",
+    "priority": "priority",
+    "api_key": "api_key",
 }
 OPTIONS = (*_PLAIN, "stop", "system")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prompture import given as given_by
 from prompture.codecs.base import Codec, Endpoint
+from prompture.drivers.environment import first_set, keys_given, plural
 from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
@@ -150,7 +150,7 @@ class Provider:
     ) -> Endpoint:
         """Arguments, then environment, then the row; what is given and empty is not looked up
         elsewhere. Raises MissingKey and ConfigurationError."""
-        key, settings = self._key(api_key), self._settings(options or {})
+        key, settings = self.checked_key(api_key), self._settings(options or {})
         url = self._url(base_url, settings)
         return Endpoint(
             self.name,
@@ -160,7 +160,23 @@ class Provider:
             settings,
         )
 
-    def _key(self, given: str | None) -> str:
+    def endpoints(
+        self,
+        api_key: str | Sequence[str] | None,
+        base_url: str | None,
+        *,
+        headers: Mapping[str, str] | None,
+        options: Mapping[str, Any],
+    ) -> tuple[Endpoint, ...]:
+        """One for each key: those given, else those of the environment."""
+        keys = keys_given(self.name, self.key_env, api_key)
+        first = self.endpoint(keys[0], base_url, headers=headers, options=options)
+        rest = [replace(first, api_key=self.checked_key(key)) for key in keys[1:]]
+        # One that is given twice would be tried twice.
+        return tuple({each.api_key: each for each in (first, *rest)}.values())
+
+    def checked_key(self, given: str | None) -> str:
+        """The key as it is sent. Raises MissingKey and ConfigurationError, which do not quote it."""
         if given is not None and not isinstance(given, str):
             raise ConfigurationError(
                 f"{self.name}: api_key must be a text, not {type(given).__name__}"
@@ -236,14 +252,14 @@ class Provider:
 
     def key_is_set(self) -> bool:
         """Whether one of the key variables is set."""
-        return bool(first_set(self.key_env))
+        return bool(first_set((*self.key_env, *map(plural, self.key_env))))
 
     def chosen_by(self) -> str | None:
         """The variable whose key lets this provider be chosen where no model is named."""
         if not self.key_required or not self.default_model:
             return None
         mine = (name for name in self.key_env if name not in self.shared_env)
-        return next((name for name in mine if first_set((name,))), None)
+        return next((n for name in mine for n in (name, plural(name)) if first_set((n,))), None)
 
     def features_of(self, model: str) -> Features:
         """The row's features, narrowed by its own rule for the model."""
@@ -351,25 +367,3 @@ def _turned(codec: Codec, changes: Mapping[str, Any], field: str | None) -> Code
         changes = {**changes, "quirks": replace(made.quirks, reasoning_field=field)}
     turned: Codec = replace(made, **changes)
     return turned
-
-
-limits_of_files: dict[str, Limits] = {}
-"""Those of a configuration file, by ``"provider"`` or ``"provider/model"``."""
-
-
-keys_of_files: dict[str, tuple[str, ...]] = {}
-"""By provider, the variables of which each holds one of its keys; out of a configuration file."""
-
-
-def configured_limits(provider: str, model: str) -> Limits | None:
-    """The limits that a file sets for a model, or for all of a provider's."""
-    if not limits_of_files:
-        return None
-    return limits_of_files.get(f"{provider}/{model}") or limits_of_files.get(provider)
-
-
-def first_set(names: tuple[str, ...]) -> str | None:
-    """The value of the first of these environment variables that is set and not blank."""
-    # A blank one counts as unset: shells and .env files leave them so.
-    found = (os.environ.get(name) for name in names)
-    return next((value for value in found if value and not value.isspace()), None)

@@ -180,6 +180,9 @@ class Route:
         """Of the endpoint and its key, alike in all processes; the key cannot be found from it."""
         self.quota = RetryQuota()
         self.breaker = Breaker()
+        self.aside_until = 0.0
+        """Until when (``time.monotonic``) its key is not used, where there are others."""
+        self.is_refused = False
         self.gates: dict[str, RouteGate] = {}
         """Where calls wait, by model ("" for all models). Empty until a limit is set or learned."""
 

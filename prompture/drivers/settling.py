@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial as bound
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
@@ -11,6 +12,7 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 from prompture.codecs.base import StreamDecoder
 from prompture.drivers.worker_threads import finish_in_thread
 from prompture.errors import PromptureError
+from prompture.money import Bill
 from prompture.types import Completion, Delta
 from prompture.wire.http import HTTPResponse
 
@@ -182,3 +184,9 @@ class StreamTry(Settling):
         if not self.emitted:
             self.delay = self._call.delay(exc)
         return (self._call.failed if self.delay is None else self._call.note_try), exc
+
+
+def put_on(cause: BaseException, bill: Bill) -> None:
+    """Let an exception carry the bill."""
+    with suppress(AttributeError):  # a class with slots takes none
+        cast(Any, cause).bill = bill

@@ -149,12 +149,14 @@ def send(
     made: int = 0,
     within: Callable[[HTTPResponse], ProviderError | None] | None = None,
     gate: Gate | None = None,
+    instead: Callable[[PromptureError], Callable[[], HTTPRequest] | None] | None = None,
 ) -> Exchange[HTTPResponse]:
     """Send ``request`` until it succeeds or ``retry`` gives up; return the good response.
 
     ``on_retry`` is called with each error that another try follows; it may return work to be
     done first. ``made`` tries came before. ``within`` finds an error in a good response, which is
-    tried again like any other. ``gate`` is entered before each try, and asked before each retry.
+    tried again like any other. ``gate`` is entered before each try, and asked before each retry. ``instead`` makes the
+    request that is sent at once in its place after an error (with another key), if there is one.
     """
     attempt = made
     while True:
@@ -175,6 +177,12 @@ def send(
                 error = inner
         except TransportError as exc:
             error = exc
+        if instead and (another := instead(error)) is not None:
+            if on_retry and (work := on_retry(error)):
+                yield work
+            # With another key, and at once: it is no second try of this one.
+            request, attempt = another(), attempt - 1
+            continue
         delay = retry.delay(attempt, error)
         if delay is None or (gate and not gate.may_retry(error, delay)):
             raise tried(error, attempt)
