@@ -305,9 +305,7 @@ def extra(value: object, name: str = "extra") -> JSON | None:
                 f" {for_driver(key)}"
             )
         if key in ("extra_body", "extra_query"):
-            raise ConfigurationError(
-                f"{name} is itself what goes into the body: put what {key!r} holds into it"
-            )
+            raise ConfigurationError(f"{name} is itself what goes into the body, without {key!r}")
     return found and sendable(found, name)
 
 
@@ -323,8 +321,8 @@ def for_driver(name: str) -> str:
 
 def key(value: Any, name: str = "api_key") -> Any:
     """A key of this call's own, or one for each provider; in no message."""
-    texts = value.values() if isinstance(value, Mapping) else (value,)
-    if not all(text is None or (isinstance(text, str) and text.strip()) for text in texts):
+    keys = value.values() if isinstance(value, Mapping) else (value,)
+    if not all(each is None or (isinstance(each, str) and each.strip()) for each in keys):
         raise ConfigurationError(f"{name} of a call must be a text, or a dict by provider")
     return value
 

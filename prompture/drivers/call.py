@@ -46,7 +46,6 @@ from prompture.money import Bill, Charge, Cost
 from prompture.types import Completion, Delta, Request, Usage
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work, may_hold_error
 from prompture.wire.retry import send, tried
-from prompture.wire.secrets import scrub
 
 E = TypeVar("E", bound=PromptureError)
 _UNASKED = (ConfigurationError, BudgetExceeded, Unavailable)
@@ -291,14 +290,6 @@ class Call(KeyedCall):
         if driver._hooks:
             completion = hooking.after(driver._hooks, self.request, completion)
         return completion
-
-    def _known_id(self, id: str | None) -> str | None:
-        """The request's id, which goes to the ledger, without a key that a server put there."""
-        if id:
-            for key in (keys := self.endpoint.secrets()):
-                if key in id:
-                    return scrub(id, keys)
-        return id
 
     def cancelled(self, partial: Completion, cause: BaseException) -> None:
         """The caller left a stream in its middle: what came by then is on the bill."""

@@ -25,6 +25,7 @@ from prompture.errors import (
 from prompture.observe import note
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
 from prompture.wire.retry import Retry
+from prompture.wire.secrets import scrub
 
 if TYPE_CHECKING:
     from prompture.codecs.base import Endpoint
@@ -232,3 +233,11 @@ class KeyedCall:
             # First, for the pause that this one asks for counts, too.
             self._visit.leave(exc)
             raise self.driver.keyring.exhausted(self.request.model, exc) from exc
+
+    def _known_id(self, id: str | None) -> str | None:
+        """The request's id, which goes to the ledger, without a key that a server put there."""
+        if id:
+            for key in (keys := self.endpoint.secrets()):
+                if key in id:
+                    return scrub(id, keys)
+        return id
