@@ -38,7 +38,6 @@ from prompture.extraction.inputs import (
     spelled,
 )
 from prompture.extraction.result import Extraction
-from prompture.given import hide_keys
 
 if TYPE_CHECKING:
     from prompture.extraction.estimate import Estimate
@@ -50,8 +49,14 @@ T = TypeVar("T")
 
 def _extractor(schema: Schema, options: Any) -> Extractor[Any]:
     """An Extractor of a function's options. Raises UnknownOption."""
-    hide_keys(options)  # the very dict of the caller's frame, which a traceback may show
-    return Extractor(schema, **options)
+    return Extractor(schema, **_taken(options))
+
+
+def _taken(options: dict[str, Any]) -> dict[str, Any]:
+    # Out of the caller's frame, too, which a traceback may show: one may be a key.
+    taken = dict(options)
+    options.clear()
+    return taken
 
 
 def _own(options: Any, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from prompture.errors import ProviderError
 from prompture.types import Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest, HTTPResponse
-from prompture.wire.secrets import Secrets, is_secret_name, keys_of_url, words_of
+from prompture.wire.secrets import Secrets, is_secret_name, keys_of_url, scrub, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ class Endpoint:
             self._known.clear()
             self._known[settings] = keys
         return keys
+
+    def without_keys(self, text: str | None) -> str | None:
+        """A text of the server's, a request's id perhaps, without a key that it put there."""
+        if text:
+            for key in (keys := self.secrets()):
+                if key in text:
+                    return scrub(text, keys)
+        return text
 
     def _secrets(self) -> Secrets:
         found = [self.api_key, *keys_of_url(self.base_url)]

@@ -85,7 +85,8 @@ class Call(KeyedCall):
         self.request = request
         try:
             self.request, self._has_tools = request_checks.prepared(driver, request)
-            self._take_key()
+            if self.request.api_key is not None or driver.keyring is not None:
+                self._take_key()
         except PromptureError as exc:
             if isinstance(request, Request):
                 self.failed(exc)
@@ -160,7 +161,9 @@ class Call(KeyedCall):
                 yield Work(self.begin)
             else:
                 self.begin()
-        self._ready()
+        self._visit.request = self.request
+        if self._next_key is not None:
+            self._with(self._next_key)
         sending = send(
             self.http,
             self._read_error,
@@ -169,7 +172,7 @@ class Call(KeyedCall):
             made=len(self.tries) - len(self._tried),
             within=self._error_within,
             gate=self._visit,
-            instead=self._key and self._instead,
+            instead=self._instead if self._key else None,
         )
         response = yield from sending if self._key is None else self._of_all_keys(sending)
         if self._streamed:
@@ -262,7 +265,7 @@ class Call(KeyedCall):
             "usage": usage,
             "cost": driver.price(usage, answered=completion.model, asked=asked, at=self.at),
             "model": completion.model or asked,
-            "request_id": self._known_id(request_id(headers) or completion.request_id),
+            "request_id": self.endpoint.without_keys(request_id(headers) or completion.request_id),
             # One look at all names is less than one at each.
             "rate_limits": rate_limits(headers) if "ratelimit" in " ".join(headers) else None,
             "retries": tuple(self.tries),
@@ -304,7 +307,7 @@ class Call(KeyedCall):
         if self._over:
             return
         if (held := error.partial) is not None and held.request_id:
-            error.partial = replace(held, request_id=self._known_id(held.request_id))
+            error.partial = replace(held, request_id=self.endpoint.without_keys(held.request_id))
         charge = self._paid() or self._charge_of(error)
         is_unasked = isinstance(error, _UNASKED)
         sent = self._answer is not None or not (is_unasked or getattr(error, "unsent", False))
@@ -387,7 +390,7 @@ class Call(KeyedCall):
             usage=usage,
             cost=cost,
             status=status,
-            request_id=self._known_id(completion.request_id),
+            request_id=self.endpoint.without_keys(completion.request_id),
             seconds=time.perf_counter() - self.started,
             note=note,
         )

@@ -25,7 +25,6 @@ from prompture.errors import (
 from prompture.observe import note
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
 from prompture.wire.retry import Retry
-from prompture.wire.secrets import scrub
 
 if TYPE_CHECKING:
     from prompture.codecs.base import Endpoint
@@ -166,8 +165,6 @@ class KeyedCall:
     def _take_key(self) -> None:
         """Take the request's own key, else one of the driver's several. Raises KeysExhausted."""
         driver, own = self.driver, self.request.api_key
-        if own is None and driver.keyring is None:  # as nearly every call
-            return
         if own is not None and not isinstance(own, str):  # of a cascade: a key for each provider
             own = own.get(driver.provider.name)
         if own is not None:
@@ -181,7 +178,7 @@ class KeyedCall:
             self._use(key)
 
     def _use(self, key: Key) -> None:
-        self._key, self.endpoint = key, key.endpoint
+        self._key, self._next_key, self.endpoint = key, None, key.endpoint
         self._visit.move(key.route)
 
     def _other_key(self, error: PromptureError) -> Key | None:
@@ -210,13 +207,6 @@ class KeyedCall:
         self._visit.request = self.request
         return self.http
 
-    def _ready(self) -> None:
-        """Before a try is sent."""
-        self._visit.request = self.request
-        if self._next_key is not None:
-            self._with(self._next_key)
-            self._next_key = None
-
     def _goes_on_with_another(self, error: PromptureError) -> bool:
         """Whether a stream that gave nothing is asked for again with another key."""
         if self._key is not None:
@@ -233,11 +223,3 @@ class KeyedCall:
             # First, for the pause that this one asks for counts, too.
             self._visit.leave(exc)
             raise self.driver.keyring.exhausted(self.request.model, exc) from exc
-
-    def _known_id(self, id: str | None) -> str | None:
-        """The request's id, which goes to the ledger, without a key that a server put there."""
-        if id:
-            for key in (keys := self.endpoint.secrets()):
-                if key in id:
-                    return scrub(id, keys)
-        return id

@@ -32,7 +32,7 @@ from prompture.extraction.inputs import (
     notes_of,
     spelled,
 )
-from prompture.extraction.model_drivers import Cascade, makers
+from prompture.extraction.model_drivers import Cascade, check_key, makers
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan, plan
 from prompture.flows.attempts import AttemptLog
@@ -79,6 +79,9 @@ class Extractor(Generic[T]):
         cache: a ``Cache`` that keeps answers and gives them again, for nothing; None: that of the
             driver, False: none.
         extra: passed to the wire as it stands.
+        priority: ``"bulk"``: where calls must wait, others go before these.
+        api_key: a key (of a tenant) in the place of the driver's, or a dict with one for each
+            provider. A pickle of the Extractor is then a secret.
         context: what Pydantic validators see as ``info.context`` (a JSON Schema has none).
 
     Raises SchemaError, UnknownModel, MissingKey and other ConfigurationErrors. Options are
@@ -98,6 +101,9 @@ class Extractor(Generic[T]):
     @spelled(Options)
     def __init__(self, schema: Schema, **options: Unpack[Options]) -> None:
         given = checked(options)
+        # A traceback may show this frame.
+        options.pop("api_key", None)
+        check_key(given["model"], given["request"].get("api_key"))
         if schema is False:
             raise SchemaError("the schema False takes no value at all: give a type")
         self.source: Source[T] = source(schema)
@@ -325,10 +331,10 @@ class Extractor(Generic[T]):
 
     def _shared_plan(self, driver: BaseDriver) -> Plan:
         """Plans without settings of the call's own are kept with the driver, for ``extract``."""
-        # Both may hold what has no hash.
-        if self.examples or self._base.extra:
-            return self._plan(driver)
         base = self._base
+        # The first two may hold what has no hash; a tenant's key must never be another's.
+        if self.examples or base.extra or base.api_key is not None:
+            return self._plan(driver)
         key = (
             self.source,
             self.strategy,
@@ -339,6 +345,7 @@ class Extractor(Generic[T]):
             base.timeout,
             base.prompt_cache,
             base.cache,
+            base.priority,
         )
         found: Plan | None = driver.plans.get(key)
         if found is None:

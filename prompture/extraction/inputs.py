@@ -57,6 +57,8 @@ class Options(TypedDict, total=False):
     prompt_cache: bool | str
     cache: Cache | Literal[False] | None
     extra: JSON | None
+    priority: Literal["live", "bulk"] | None
+    api_key: str | Mapping[str, str] | None
     context: Any
 
 
@@ -93,6 +95,8 @@ _DEFAULTS: JSON = {
     "prompt_cache": False,
     "cache": None,
     "extra": None,
+    "priority": None,
+    "api_key": None,
     "context": None,
     "min_interval": 0.0,
     "on_error": "raise",
@@ -130,7 +134,17 @@ def _annotations(options: type[Options]) -> dict[str, Any]:
 
 _OPTIONS = tuple(Options.__annotations__)
 _KNOWN = frozenset(_OPTIONS)
-_REQUEST = ("temperature", "max_tokens", "reasoning", "timeout", "prompt_cache", "cache", "extra")
+_REQUEST = (
+    "temperature",
+    "max_tokens",
+    "reasoning",
+    "timeout",
+    "prompt_cache",
+    "cache",
+    "extra",
+    "priority",
+    "api_key",
+)
 _MEANT = {
     "system": "instructions",
     "system_prompt": "instructions",
@@ -183,7 +197,9 @@ def refuse_unknown(options: JSON, own: Sequence[str] = ()) -> None:
     for name in names:
         if name in _MEANT:
             raise UnknownOption(f"unknown option {name!r}; here it is called {_MEANT[name]}")
-    given.refuse_settings(options)
+    if names:  # it will be refused: a key that may well stand here is shown to no traceback
+        given.hide_keys(options)
+    given.refuse_settings(names)
     try:
         given.only_known(names, (*own, *_OPTIONS))
     except UnknownOption as exc:

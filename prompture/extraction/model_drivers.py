@@ -103,6 +103,22 @@ def listed(model: Any) -> Sequence[Any]:
     return model
 
 
+def check_key(models: Any, key: object) -> None:
+    """Raise ConfigurationError where one key would go to several providers."""
+    names: set[str] = set()
+    for model in listed(models) if isinstance(key, str) else ():
+        if isinstance(model, str) and model.startswith("cheapest"):
+            names |= {"any", "other"}
+        elif model is not None:
+            row = resolve(model)[0] if isinstance(model, str) else model.provider
+            names |= set() if row.engine else {row.name}
+    if len(names) > 1:
+        raise ConfigurationError(
+            "api_key: the models are of several providers, each of which would get it: give a"
+            " dict with a key for each, {'openai': ...}"
+        )
+
+
 def check_one(model: object, place: str) -> None:
     """Raise ConfigurationError for what is neither a model's name nor a driver."""
     if isinstance(model, str):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prompture import driver_for
+from prompture import Extractor, aextract, driver_for, extract
 from prompture.drivers import environment
 from prompture.errors import (
     AuthenticationError,
@@ -18,6 +18,7 @@ from prompture.errors import (
     KeysExhausted,
     MissingKey,
     RateLimitError,
+    UnknownOption,
 )
 from prompture.types import Request, user
 from tests import server as on
@@ -211,3 +212,36 @@ def test_drivers_with_several_keys_are_pickled_and_copied() -> None:
     for again in (pickle.loads(pickle.dumps(driver)), copy.deepcopy(driver), copy.copy(driver)):
         assert [key.endpoint.api_key for key in again.keyring.keys] == [ONE, TWO]
         assert ONE not in repr(again) + repr(again.keyring) + repr(again.keyring.keys)
+
+
+def test_extract_takes_a_key_of_a_tenant(colour: Colour) -> None:
+    with serving(by_key()) as server:
+        driver = colour.driver(server.url)
+        seen: list[str] = []
+        for key in (ONE, TWO):
+            with pytest.raises(Exception, match=r"."):  # the server answers no JSON
+                if colour.name == "sync":
+                    extract(int, "7", model=driver, api_key=key, max_retries=0)
+                else:
+                    colour.run(aextract(int, "7", model=driver, api_key=key, max_retries=0))
+            seen.append(keys_of(server)[-1])
+        assert seen == ["one", "two"]
+
+
+def test_a_key_goes_to_one_provider() -> None:
+    for models in (["openai/gpt-5-mini", "groq/x"], "cheapest"):
+        with pytest.raises(ConfigurationError, match="a key for each") as caught:
+            extract(int, "7", model=models, api_key=ONE)
+        assert ONE not in str(caught.value)
+    Extractor(int, model=["local/rules", "openai/gpt-5-mini"], api_key=ONE)
+    Extractor(int, model=["groq/x", "openai/gpt-5-mini"], api_key={"openai": ONE})
+
+
+def test_no_frame_of_a_refused_call_holds_the_key() -> None:
+    with pytest.raises(UnknownOption) as caught:
+        extract(int, "7", api_key=ONE, temprature=1)  # type: ignore[call-overload]
+    frames, trace = [], caught.tb
+    while trace is not None:
+        frames.append(trace.tb_frame.f_locals)
+        trace = trace.tb_next
+    assert not any(ONE in repr(value) for frame in frames[1:] for value in frame.values())

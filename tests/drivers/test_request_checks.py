@@ -126,7 +126,7 @@ UNKNOWN = [
     ("tokens", "did you mean max_tokens"),
     ("maxOutputTokens", "there are model, temperature"),
     ("response_format", "goes into extra"),
-    ("api_key", "driver_for"),
+    ("base_url", "driver_for"),
     ("base_url", "driver_for"),
 ]
 
