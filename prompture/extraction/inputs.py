@@ -197,7 +197,7 @@ def refuse_unknown(options: JSON, own: Sequence[str] = ()) -> None:
     for name in names:
         if name in _MEANT:
             raise UnknownOption(f"unknown option {name!r}; here it is called {_MEANT[name]}")
-    if names:  # it will be refused: a key that may well stand here is shown to no traceback
+    if names and isinstance(options, dict):  # refused: a key that stands here is for no traceback
         given.hide_keys(options)
     given.refuse_settings(names)
     try:
