@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from prompture import forks
 from prompture.drivers.adaptive import Adaptive
 from prompture.drivers.limits import NO_LIMITS, Limits, is_bulk
-from prompture.errors import RateLimitError, ReadTimeout, StoreUnavailable
+from prompture.errors import RateLimitError, StoreUnavailable
 from prompture.observe import note
 from prompture.wire import deadline
 from prompture.wire.http import Exchange, Work
@@ -174,10 +174,9 @@ class RouteGate:
                 if not is_noted:
                     is_noted = True
                     self._note(seconds, why)
-                until = deadline.until()
-                if until is not None and not deadline.left(until):
-                    raise _too_late(self.name)
-                yield Wait(place.signal, deadline.sooner(seconds, until))
+                if seconds is not None and (late := deadline.too_long(seconds)) is not None:
+                    raise late
+                yield Wait(place.signal, seconds)
             seconds, why = self._look(place)
 
     def _note(self, seconds: float | None, why: str) -> None:
@@ -349,9 +348,3 @@ class RouteGate:
                 self._spare.append(slot)
             if pause and now + pause > self._paused_until + 0.05:
                 self._paused_until = self._next_start = now + pause
-
-
-def _too_late(name: str) -> ReadTimeout:
-    error = ReadTimeout(f"{name}: the deadline passed before its turn came; nothing was sent")
-    error.unsent = True
-    return error

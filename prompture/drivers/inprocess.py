@@ -265,8 +265,7 @@ class EngineCall(Call):
             time.sleep(self.wait)
             self.begin()
 
-    def _take_key(self) -> None:
-        """There is nobody to show a key to."""
+    def _take_key(self) -> None: ...
 
     def _codec(self) -> Codec:
         return NO_CODEC

@@ -16,7 +16,7 @@ import pytest
 from prompture import Limits, Request, async_driver_for, driver_for
 from prompture.drivers import routes
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
-from prompture.errors import ConfigurationError, RateLimitError, ReadTimeout
+from prompture.errors import ConfigurationError, DeadlineExceeded, RateLimitError
 from prompture.types import user
 from prompture.wire import deadline
 from tests import server as on
@@ -187,7 +187,8 @@ def test_a_deadline_ends_the_wait(colour: Colour) -> None:
             with deadline.within(0.1):
                 return colour.complete(driver)
 
-        with pytest.raises(ReadTimeout, match="nothing was sent") as caught:
+        # Known at once, and so raised at once: the place is a minute away.
+        with pytest.raises(DeadlineExceeded, match="before the call may be sent") as caught:
             late()
         assert caught.value.bill is None
         assert len(server.asked) == 1
