@@ -265,8 +265,6 @@ class EngineCall(Call):
             time.sleep(self.wait)
             self.begin()
 
-    def _take_key(self) -> None: ...
-
     def _codec(self) -> Codec:
         return NO_CODEC
 

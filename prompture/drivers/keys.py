@@ -165,6 +165,8 @@ class KeyedCall:
     def _take_key(self) -> None:
         """Take the request's own key, else one of the driver's several. Raises KeysExhausted."""
         driver, own = self.driver, self.request.api_key
+        if not driver.endpoint.base_url:  # a model in this process: there is nobody to show it to
+            return
         if own is not None and not isinstance(own, str):  # of a cascade: a key for each provider
             own = own.get(driver.provider.name)
         if own is not None:

@@ -245,3 +245,9 @@ def test_no_frame_of_a_refused_call_holds_the_key() -> None:
         frames.append(trace.tb_frame.f_locals)
         trace = trace.tb_next
     assert not any(ONE in repr(value) for frame in frames[1:] for value in frame.values())
+
+
+def test_a_model_in_this_process_is_shown_no_key() -> None:
+    schema = {"type": "object", "properties": {"email": {"type": "string"}}}
+    found = extract(schema, "Email: ada@example.org", model="local/rules", api_key=ONE)
+    assert found == {"email": "ada@example.org"}
