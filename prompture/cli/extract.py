@@ -23,6 +23,7 @@ from prompture.cli.console import (
 )
 from prompture.cli.output import AnswerWriter, Row
 from prompture.cli.schema import schema_of
+from prompture.drivers.caching import Cache
 from prompture.errors import (
     AuthenticationError,
     BudgetExceeded,
@@ -82,6 +83,7 @@ _FOR_ALL = (
 @click.option("--max-tokens", type=click.IntRange(1))
 @click.option("--timeout", type=float, help="Seconds to connect and between bytes.")
 @click.option("--budget", help="US dollars that all files together may cost.")
+@click.option("--cache", type=click.Path(), help="Keep answers in this file, and give them again.")
 @click.option("--quiet", is_flag=True, help="No bill, no progress.")
 def command(
     files: tuple[str, ...],
@@ -91,6 +93,7 @@ def command(
     output: str | None,
     sources: bool,
     quiet: bool,
+    cache: str | None,
     **options: Any,
 ) -> int:
     """Extract the data that a SCHEMA describes from FILES (stdin without any, or with -).
@@ -99,6 +102,8 @@ def command(
     prompture extract receipt.txt --schema examples/receipt.py:Receipt
     prompture extract *.txt --schema "company, date: date, total: number" --format table
     """
+    if cache is not None:
+        options["cache"] = Cache(cache)
     extractor: Extractor[Any] = Extractor(schema_of(schema), model=_models(model), **options)
     names = list(files) or ["-"]
     # Before the first call: nothing is paid for that has no place to go.

@@ -69,6 +69,9 @@ class Extractor(Generic[T]):
         examples: pairs of text and value, or dicts ``{"text": ..., "value": ...}``.
         strategy: ``"auto"``, ``"json_schema"``, ``"tool"``, ``"json_object"`` or ``"prompt"``.
         max_retries: how often an invalid answer is asked for again.
+        on_truncation: what becomes of an answer that was cut off. ``"resume"``: the rest of a
+            list is asked for, else the answer once more with a higher ``max_tokens`` (four times,
+            as far as the model and the budget go). ``"raise"``: Truncated, with what came.
         budget: a ``Budget`` (or any Meter) that watches the calls, or an amount of US dollars
             that all calls of this Extractor together may cost.
         temperature, max_tokens, reasoning: sent only where given.
@@ -112,6 +115,7 @@ class Extractor(Generic[T]):
         self.examples: Examples = given["examples"]
         self.strategy: Strategy = given["strategy"]
         self.max_retries: int = given["max_retries"]
+        self.on_truncation: str = given["on_truncation"]
         self.budget = _budget(given["budget"])
         self.deadline: float | None = given["deadline"]
         self.context = given["context"]
@@ -221,6 +225,7 @@ class Extractor(Generic[T]):
         read = content(text)
         document = document_turn(read)
         log = running.log if running else AttemptLog()
+        log.resumes = self.on_truncation == "resume"
         if read is not text:
             log.notes = notes_of(text)
         flow = cascade(

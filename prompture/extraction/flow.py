@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +23,7 @@ from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for, rest_patch
 from prompture.extraction.result import Extraction, cause_of, with_rest
 from prompture.extraction.strategy import Plan, json_only
 from prompture.flows.attempts import (
+    CUT_OFF,
     AttemptLog,
     advice,
     complaint,
@@ -161,13 +162,14 @@ def one_model(
     note = partial(_note, log, reader, name)
     rested = partial(with_rest, plan=plan, source=reader.source)
     for left in reversed(range(tries)):
-        is_part = question.patch is not None
+        ask = Ask(driver, question.request, question.patch is not None, question.plan, has_next)
         try:
-            completion = yield Ask(driver, question.request, is_part, question.plan, has_next)
+            completion = yield ask
+            if completion.stop_reason in CUT_OFF and log.resumes:
+                completion = yield from _whole(question, ask, completion, reader, note, rested)
         except PromptureError as exc:
             reader.interrupted(exc)
             log.failed(exc, name=name, strategy=plan.strategy)
-            # The question stays as it is: there is no answer that could be shown.
             if left and isinstance(exc, ToolArgumentsInvalid) and not reader.is_settled():
                 continue
             raise
@@ -180,8 +182,7 @@ def one_model(
             reading = reader.read(question, completion)
         except Rejected as exc:
             note(question, completion, status="invalid", problems=exc.problems)
-            if rest is not None:
-                rest.take(exc)
+            (rest or Rest()).take(exc)
             # A context that the caller did not give is given by no answer.
             if not left or exc.problems[0].kind == NO_CONTEXT or reader.is_settled():
                 failure = failed(name, exc.problems, tries - left, completion)
@@ -196,6 +197,31 @@ def one_model(
         note(question, completion, repairs=reading.repairs)
         return _extraction(reading, question, completion, log)
     raise AssertionError("the last try ends in a value or an error")
+
+
+def _whole(
+    question: Question,
+    ask: Ask[D],
+    completion: Completion,
+    reader: AnswerReader,
+    note: Callable[..., None],
+    rested: Callable[..., PromptureError],
+) -> Flow[D, Completion]:
+    """What can be had of an answer that was cut off."""
+    from prompture.extraction.resuming import whole_answer
+
+    return (
+        yield from whole_answer(
+            ask,
+            ask.plan,
+            completion,
+            partial(note, question),
+            rested,
+            name=f"{ask.driver.provider.name}/{ask.request.model}",
+            # Readers of whole values have no such number.
+            given_out=lambda: getattr(reader, "count", None),
+        )
+    )
 
 
 def _note_reask(name: str, rejected: Rejected, *, attempt: int) -> None:

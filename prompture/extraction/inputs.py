@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     examples: Sequence[tuple[str, JSONValue] | JSON]
     strategy: Strategy
     max_retries: int
+    on_truncation: Literal["resume", "raise"]
     budget: Meter | Decimal | str | float | None
     temperature: float | None
     max_tokens: int | None
@@ -86,6 +87,7 @@ _DEFAULTS: JSON = {
     "examples": (),
     "strategy": "auto",
     "max_retries": 2,
+    "on_truncation": "resume",
     "budget": None,
     "temperature": None,
     "max_tokens": None,
@@ -245,6 +247,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "examples": _examples,
     "strategy": check_strategy,
     "deadline": lambda value: given.seconds(value, "deadline"),
+    "on_truncation": lambda value: given.one_of(value, "on_truncation", ("resume", "raise")),
     "max_retries": lambda value: given.count(value, "max_retries", least=0),
 }
 

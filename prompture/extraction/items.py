@@ -24,6 +24,7 @@ from prompture.extraction.envelope import KEY, ItemReader, item_reader
 from prompture.extraction.flow import Question
 from prompture.extraction.partial import json_pieces
 from prompture.extraction.result import cause_of
+from prompture.extraction.resuming import Overlap
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import stop_error
 from prompture.flows.run import Ask, Flow, Generates, GeneratesAsync, HasModel
@@ -35,7 +36,7 @@ from prompture.schema.exact_json import to_json
 from prompture.schema.key_check import keys_of, validated
 from prompture.schema.partial import ItemScanner, PartialJSONError
 from prompture.schema.problems import PROBLEM_LIMIT, InvalidValue, Problem
-from prompture.schema.repair import NotJSON, choice, search
+from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source
 from prompture.types import JSON, Completion, Delta, JSONValue
 
@@ -64,8 +65,11 @@ class _ItemListener(Generic[T]):
     """Reads the items of one answer as it comes. What the scanner cannot read is repaired at the
     end."""
 
-    def __init__(self, audience: Items[T], plan: Plan) -> None:
+    def __init__(self, audience: Items[T], plan: Plan, known: Sequence[JSONValue] = ()) -> None:
         self._audience = audience
+        self._known = known
+        self._overlap = Overlap(known) if known else None
+        self._raws: list[str] = []
         self._plan = plan
         self._how = item_reader(audience.one, plan.rewrite)
         self._piece = json_pieces(audience.source.name)
@@ -105,7 +109,17 @@ class _ItemListener(Generic[T]):
 
     def _items(self, found: Sequence[tuple[int, str]]) -> Iterable[Item[T]]:
         assert self._how is not None
+        if self._overlap is not None:
+            found = self._fresh(found, self._overlap)
         return self._audience.read_items(found, self._how)
+
+    def _fresh(self, found: Sequence[tuple[int, str]], overlap: Overlap) -> list[tuple[int, str]]:
+        """The items of a list that goes on, without those that are out, counted on from them."""
+        fresh = []
+        for _, raw in found:
+            self._raws.append(raw)
+            fresh += [self._raws[-1 - back] for back in overlap.feed(read_exactly(raw))]
+        return list(enumerate(fresh, self._audience.count))
 
     def end(self, completion: Completion) -> Iterable[Item[T]]:
         """What the scanner did not get, out of the repaired whole."""
@@ -122,6 +136,8 @@ class _ItemListener(Generic[T]):
         try:
             if problem := unlike_calls(audience.source, completion):
                 raise InvalidValue([problem])
+            if self._known:  # where it goes on cannot be seen in what has to be mended
+                raise InvalidValue([Problem("", "must go on as one list", CUT)])
             items = self._repaired(answer_text(audience.source, completion))
         except InvalidValue as exc:
             audience.wrong = exc.problems
@@ -235,7 +251,7 @@ class Items(Generic[T]):
 
     def listen(self, ask: Ask[HasModel]) -> Listener[Item[T]]:
         self.running.open(ask)
-        return _ItemListener(self, ask.plan)
+        return _ItemListener(self, ask.plan, ask.known)
 
     def metered(self) -> AbstractContextManager[None]:
         return self.running.metered()

@@ -18,6 +18,8 @@ from prompture.types import Completion
 
 _COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
 """Stop reasons of a whole answer. Any other is a failure, and so is one that is not known yet."""
+CUT_OFF = frozenset({"length", "context_window"})
+"""Stop reasons of an answer that lacks its end."""
 _STATUS: dict[type[PromptureError], str] = {Refused: "refused", Truncated: "truncated"}
 # A proxy may put anything in the place of the word: so much of it is quoted.
 _WORD_CHARS = 60
@@ -74,7 +76,7 @@ def _error(completion: Completion, name: str, max_tokens: int | None) -> Promptu
         return Refused(f"{name} declined to answer{reply}")
     if reason == "content_filter":
         return Refused(f"{name}: a content filter stopped the answer")
-    if reason in ("length", "context_window"):
+    if reason in CUT_OFF:
         tokens = completion.usage.output_tokens
         return Truncated(
             f"{name}: the answer was cut off after {tokens} tokens"
@@ -141,13 +143,15 @@ def complaint(
 class AttemptLog:
     """What has been tried and charged so far, over all models."""
 
-    __slots__ = ("attempts", "charges", "notes")
+    __slots__ = ("attempts", "charges", "notes", "resumes")
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
         self.charges: list[Charge] = []
         self.notes: tuple[str, ...] = ()
         """What was changed in the text before it was sent."""
+        self.resumes = True
+        """Whether an answer that was cut off is gone on with."""
 
     def bill(self) -> Bill:
         return Bill(tuple(self.charges))

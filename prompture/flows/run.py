@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 from prompture.drivers import hooks
 from prompture.drivers.routes import with_next
 from prompture.errors import PromptureError, ProtocolError
-from prompture.types import LARGE_CHARS, Completion, Delta, Request
+from prompture.types import LARGE_CHARS, Completion, Delta, JSONValue, Request
 from prompture.wire.deadline import check, until
 from prompture.wire.steps import Done, advance, require_asyncio
 
@@ -71,7 +71,8 @@ class Ask(Generic[D_co]):
 
     ``part`` says that only parts of an earlier answer are asked for again. ``plan`` is how the
     answer is to be read, for those who read it while it comes. ``has_next`` says that another
-    model is asked where this one is down.
+    model is asked where this one is down. ``known`` are the items of a list that was cut off: the
+    answer goes on behind them.
     """
 
     driver: D_co
@@ -79,6 +80,7 @@ class Ask(Generic[D_co]):
     part: bool = False
     plan: Any = None
     has_next: bool = False
+    known: tuple[JSONValue, ...] = ()
 
     def calling(self) -> AbstractContextManager[None]:
         """A block for the start of the call, which then knows of the other model."""

@@ -221,7 +221,7 @@ def test_no_answer_is_no_invalid_json(colour: Colour, stop: Any, error: type[Exc
     usage = Usage(input_tokens=10, output_tokens=5, requests=1, reported=True)
     cut = Completion(text='{"company": "AC', stop_reason=stop, usage=usage)
     with pytest.raises(error) as caught:
-        colour.result(Receipt, [cut], prices=RATES)
+        colour.result(Receipt, [cut], prices=RATES, on_truncation="raise")
     assert caught.value.bill.total == Decimal("0.00002")  # type: ignore[attr-defined]
     assert len(caught.value.attempts) == 1  # type: ignore[attr-defined]
 

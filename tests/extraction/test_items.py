@@ -217,7 +217,8 @@ def test_what_was_whole_is_out_before_the_list_is_cut(
     text = json.dumps(GOOD)
     cut = Completion(text=text[: text.index("row 3")], stop_reason=stop, usage=USAGE)
     with pytest.raises(error) as caught:
-        colour.items(Line, colour.script([cut, GOOD], prices=RATES))
+        script = colour.script([cut, GOOD], prices=RATES)
+        colour.items(Line, script, on_truncation="raise")
     assert values(colour.so_far) == VALUES[:3]
     assert caught.value.bill.total == Decimal("0.0012")  # type: ignore[attr-defined]
     assert colour.live.cost.total == Decimal("0.0012")

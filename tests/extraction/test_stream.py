@@ -172,7 +172,7 @@ STOPS = [("refusal", Refused), ("content_filter", Refused), ("length", Truncated
 def test_no_answer_is_no_invalid_json(colour: Colour, stop: Any, error: type[Exception]) -> None:
     cut = Completion(text='{"company": "AC', stop_reason=stop, usage=USAGE)
     with pytest.raises(error):
-        colour.stream(Receipt, colour.script([cut], prices=RATES))
+        colour.stream(Receipt, colour.script([cut], prices=RATES), on_truncation="raise")
     assert [p.value.company for p in colour.so_far][-1] in ("AC", "")
     assert colour.live.cost.total == Decimal("0.0012")
 

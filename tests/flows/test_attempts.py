@@ -43,33 +43,43 @@ ONE, LIST = json.dumps({"name": "Ann"}), json.dumps({"items": [{"name": "Ann"}]}
 
 
 def extracted(driver: Any) -> Any:
-    return prompture.extract(Line, "Ann", model=driver)
+    return prompture.extract(Line, "Ann", model=driver, on_truncation="raise")
 
 
 def aextracted(driver: Any) -> Any:
-    return asyncio.run(prompture.aextract(Line, "Ann", model=driver))
+    return asyncio.run(prompture.aextract(Line, "Ann", model=driver, on_truncation="raise"))
 
 
 def streamed(driver: Any) -> Any:
-    *_, last = prompture.extract_stream(Line, "Ann", model=driver)
+    *_, last = prompture.extract_stream(Line, "Ann", model=driver, on_truncation="raise")
     return last.value
 
 
 def astreamed(driver: Any) -> Any:
     async def run() -> Any:
-        return [p async for p in prompture.aextract_stream(Line, "Ann", model=driver)][-1].value
+        return [
+            p
+            async for p in prompture.aextract_stream(
+                Line, "Ann", model=driver, on_truncation="raise"
+            )
+        ][-1].value
 
     return asyncio.run(run())
 
 
 def items(driver: Any) -> Any:
-    (item,) = prompture.extract_items(Line, "Ann", model=driver)
+    (item,) = prompture.extract_items(Line, "Ann", model=driver, on_truncation="raise")
     return item.value
 
 
 def aitems(driver: Any) -> Any:
     async def run() -> Any:
-        found = [i async for i in prompture.aextract_items(Line, "Ann", model=driver)]
+        found = [
+            i
+            async for i in prompture.aextract_items(
+                Line, "Ann", model=driver, on_truncation="raise"
+            )
+        ]
         return found[0].value
 
     return asyncio.run(run())
