@@ -207,7 +207,7 @@ class Scope:
         self._root = root
         self._draft = draft
         self._resolver = resolver
-        own = root.get("id" if draft == 4 else "$id", "")
+        own = root.get(_id_word(draft), "")
         self._own = own.removesuffix("#") if isinstance(own, str) else ""
 
     @classmethod
@@ -216,7 +216,7 @@ class Scope:
 
     def within(self, node: dict[str, Any]) -> Scope:
         """The scope of a subschema of this one."""
-        own = node.get("id" if self._draft == 4 else "$id")
+        own = node.get(_id_word(self._draft))
         if self._resolver is None or not isinstance(own, str):  # another kind is refused elsewhere
             return self
         inner = self._resolver.in_subresource(_specification(self._draft).create_resource(node))
@@ -342,7 +342,14 @@ def _specification(draft: int) -> Any:
     return specification_with(_SPECIFICATIONS[draft])
 
 
+def _id_word(draft: int) -> str:
+    return "id" if draft == 4 else "$id"
+
+
 def _resolver(root: dict[str, Any], draft: int) -> Any:
+    # The library takes an identifier for text. One that is none is refused with the root itself.
+    if not isinstance(root.get(word := _id_word(draft), ""), str):
+        root = {name: value for name, value in root.items() if name != word}
     return registry().resolver_with_root(_specification(draft).create_resource(root))
 
 

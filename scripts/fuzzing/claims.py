@@ -33,6 +33,7 @@ from prompture import (
 )
 from prompture.catalog import Rates
 from prompture.cli.console import plain
+from prompture.drivers import routes
 from prompture.drivers.base import Driver
 from prompture.drivers.provider import Features
 from prompture.errors import ExtractionError, ProviderError, SchemaError
@@ -79,6 +80,8 @@ class Replies:
 
 
 def driver(dialect: str, *replies: HTTPResponse, **settings: Any) -> Driver:
+    # Each case is a day of its own: retries used up, and pauses, of the case before are forgotten.
+    routes._routes.clear()
     if dialect != "ollama":
         settings["api_key"] = KEY
     if dialect == "bedrock":

@@ -494,6 +494,18 @@ def test_a_reference_beside_a_list_where_a_schema_belongs() -> None:
         source({"items": [-1, [True], {"$ref": "elsewhere"}]})
 
 
+@pytest.mark.parametrize("value", [[], {}, 3, True, None])
+def test_an_identifier_of_the_whole_that_is_no_text(value: object) -> None:
+    named = {"$id": "https://a.example/n", "type": "integer"}
+    schema = {
+        "$id": value,
+        "properties": {"n": {"$ref": "https://a.example/n"}},
+        "$defs": {"n": named},
+    }
+    with pytest.raises(SchemaError, match=r"\$id.*must be a string"):
+        source(schema)
+
+
 @pytest.mark.parametrize("draft", ["draft-04", "draft/2020-12"])
 @pytest.mark.parametrize("word", ["id", "$id"])
 def test_an_identifier_that_is_no_text(draft: str, word: str) -> None:
