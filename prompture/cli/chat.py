@@ -48,6 +48,7 @@ HELP = """\
 @click.option("--load", "path", type=click.Path(dir_okay=False), help="Go on with a saved one.")
 @click.option("--reasoning/--no-reasoning", default=False, help="Show what the model thinks.")
 @click.option("--max-usd", help="Dollars that one turn may cost.")
+@click.option("--deadline", type=float, help="Seconds that one turn may take, tools included.")
 @click.option("--max-steps", default=25, show_default=True, type=click.IntRange(1))
 @click.option("--temperature", type=float)
 @click.option("--max-tokens", type=click.IntRange(1))

@@ -82,6 +82,7 @@ _FOR_ALL = (
 @click.option("--temperature", type=float)
 @click.option("--max-tokens", type=click.IntRange(1))
 @click.option("--timeout", type=float, help="Seconds to connect and between bytes.")
+@click.option("--deadline", type=float, help="Seconds for each file: models, tries, waits, bytes.")
 @click.option("--budget", help="US dollars that all files together may cost.")
 @click.option("--cache", type=click.Path(), help="Keep answers in this file, and give them again.")
 @click.option("--quiet", is_flag=True, help="No bill, no progress.")

@@ -9,6 +9,7 @@ from textwrap import fill
 
 import click
 
+from prompture import given
 from prompture.cli.console import INTERRUPTED, OK, PROVIDER, echo, print_table, write_json
 from prompture.drivers import classes, registry
 from prompture.drivers.probe import Health
@@ -73,8 +74,11 @@ def _cells(record: JSON) -> tuple[str, ...]:
     metavar="[SECONDS]",
     help="Ask again every so many seconds (30), until Ctrl-C.",
 )
+@click.option("--deadline", type=float, help="Seconds that each may take.")
 @click.option("--times", type=click.IntRange(1), help="With --watch: stop after so many rounds.")
-def check(names: tuple[str, ...], watch: str | None, times: int | None) -> int:
+def check(
+    names: tuple[str, ...], watch: str | None, deadline: float | None, times: int | None
+) -> int:
     """Ask each PROVIDER for its list of models; without any, those whose key is set.
 
     Nothing is billed. The exit code is 4 where one does not answer or refuses the key; with --watch,
@@ -82,6 +86,7 @@ def check(names: tuple[str, ...], watch: str | None, times: int | None) -> int:
     """
     if times is not None and watch is None:
         raise click.UsageError("--times is of use only with --watch")
+    given.seconds(deadline, "--deadline")
     seconds, names = _seconds(watch, names)
     chosen = list(names) or [n for n in registry.BUILTIN if _has_key(n)]
     # Not all of them: those without a key would only be refused.
@@ -89,8 +94,8 @@ def check(names: tuple[str, ...], watch: str | None, times: int | None) -> int:
         click.echo("no provider's key is set; name one, or see: prompture providers", err=True)
         return OK
     if watch is not None:
-        return _watch(chosen, seconds, times)
-    found = asyncio.run(_ask_all(chosen))
+        return _watch(chosen, seconds, times, deadline)
+    found = asyncio.run(_ask_all(chosen, deadline))
     print_table(
         ("provider", "reachable", "key", "ms", "models", "requests left", "problem"),
         [_health_cells(n, h) for n, h in zip(chosen, found, strict=True)],
@@ -118,14 +123,14 @@ def _is_well(health: Health) -> bool:
     return bool(health.reachable and health.authorised)
 
 
-def _watch(names: list[str], seconds: float, times: int | None) -> int:
+def _watch(names: list[str], seconds: float, times: int | None, deadline: float | None) -> int:
     """A line for each provider in each round, and a summary at the end."""
     rounds: list[list[Health]] = []
     try:
         while times is None or len(rounds) < times:
             if rounds:
                 pause(seconds)
-            found = asyncio.run(_ask_all(names))
+            found = asyncio.run(_ask_all(names, deadline))
             before = rounds[-1] if rounds else found
             rounds.append(found)
             now = time.strftime("%H:%M:%S")
@@ -163,19 +168,19 @@ def _has_key(name: str) -> bool:
     return row.key_required and row.key_is_set()
 
 
-async def _ask_all(names: list[str]) -> list[Health]:
+async def _ask_all(names: list[str], deadline: float | None = None) -> list[Health]:
     # All at once: one that does not answer takes the whole of its timeout.
-    return list(await asyncio.gather(*(_ask(n) for n in names)))
+    return list(await asyncio.gather(*(_ask(n, deadline) for n in names)))
 
 
-async def _ask(name: str) -> Health:
+async def _ask(name: str, deadline: float | None = None) -> Health:
     provider, _, model = name.partition("/")
     row = registry.find(provider)
     # A driver needs a model's name; the list of models is asked for, which no model changes.
     model = model or row.default_model or "any"
     try:
         async with classes.async_driver_for(f"{row.name}/{model}") as driver:
-            return await driver.health()
+            return await driver.health(deadline=deadline)
     except PromptureError as exc:
         return Health(reachable=False, authorised=None, seconds=0.0, problem=str(exc))
 

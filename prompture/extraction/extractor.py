@@ -76,8 +76,8 @@ class Extractor(Generic[T]):
             that all calls of this Extractor together may cost.
         temperature, max_tokens, reasoning: sent only where given.
         timeout: seconds to connect and between bytes.
-        deadline: seconds for the whole call over HTTP: models, tries, waits, bytes. What is under
-            way then ends with a TransportError, and nothing more is asked.
+        deadline: seconds for the whole call: models, tries, waits, bytes. What is under way then
+            ends with DeadlineExceeded, and nothing more is asked.
         prompt_cache: ask the provider to cache the prompt's stable part (True, ``"5m"``, ``"1h"``).
         cache: a ``Cache`` that keeps answers and gives them again, for nothing; None: that of the
             driver, False: none.

@@ -73,7 +73,7 @@ def test_a_pool_has_no_lock_that_an_interrupt_leaves_held(monkeypatch: pytest.Mo
 
 
 def test_a_pool_keeps_so_many_connections_and_drops_the_rest() -> None:
-    from prompture.drivers.connections import _Idle
+    from prompture.drivers.sync_network import _Idle
 
     idle = _Idle(1)
     idle.put("a")
