@@ -139,7 +139,7 @@ class InProcessBase(Validates, BaseDriver):
 
     def _whole(self, request: Request, stop: Stop) -> Completion:
         work = partial(self._engine_in_time().answer, request)
-        return self._not_stopped(stop.run(self.name, work, late=_drop), stop)
+        return self._not_stopped(stop.run(self.name, work, late=lambda _: None), stop)
 
     def _engine_in_time(self) -> Engine:
         """The engine, loaded before the deadline. Raises DeadlineExceeded; the next call finds it
@@ -149,7 +149,7 @@ class InProcessBase(Validates, BaseDriver):
             return self.engine
         deadline.check(f"before {self.name} was loaded")
         try:
-            return in_time(lambda: self.engine, until, late=_drop)
+            return in_time(lambda: self.engine, until, late=lambda _: None)
         except TimeoutError:
             during = f"{self.name} was being loaded"
             raise deadline.exceeded(until, during, unsent=True) from None
@@ -211,10 +211,6 @@ class InProcessBase(Validates, BaseDriver):
         engine = self.__dict__.pop("engine", None)
         if close := getattr(engine, "close", None):
             close()
-
-
-def _drop(late: object) -> None:
-    """An answer that came after its time: nobody waits for it any more."""
 
 
 def _heard(work: asyncio.Future[Any]) -> None:
