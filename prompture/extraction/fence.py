@@ -67,6 +67,9 @@ def _fenced(text: str) -> str:
     Where it holds anything like such a tag, in whatever spelling, the tags get a number that none
     of those has. The same text has always the same fence, for the sake of prompt caches.
     """
+    # A look for three characters, and nearly every plain text is done with.
+    if "<" not in text and "&" not in text and text.isascii():
+        return f"<document>\n{text}\n</document>"
     numbers = list(_numbers(text))
     name = f"document-{max(1, *numbers) + 1}" if numbers else "document"
     return f"<{name}>\n{text}\n</{name}>"
