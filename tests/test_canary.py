@@ -173,7 +173,7 @@ def places(
     seen.check()
 
 
-def results_of(seen: Seen, colour: Colour, driver: Any, way: str) -> None:
+def results_of(seen: Seen, colour: Colour, driver: Any, way: str, cache: Any = None) -> None:
     """An extraction and a stream; whatever comes of them is shown."""
     extractor = prompture.Extractor(
         dict[str, float], model=driver, extra={"user": way} if way else {}
@@ -215,6 +215,10 @@ def test_a_key_is_found_nowhere(
         seen.add("validate", driver.validate("hi", temprature=1, metadata={"a": "b"}))
         for way in WAYS:
             results_of(seen, colour, driver, way)
+        cache = prompture.Cache(folder / "answers.db")
+        for _ in range(2):
+            results_of(seen, colour, driver, "", cache)
+        seen.add("cache", cache)
         seen.add("health", colour.run(driver.health()))
         listed = colour.run(driver.sync_models())
         seen.add("models", listed)

@@ -479,6 +479,27 @@ def test_dollars_stand_on_the_call_with_all_its_tries(seen: Seen) -> None:
     assert point.value == float(result.cost.total)
 
 
+@colours
+def test_a_call_that_the_cache_answers_has_no_try_and_no_metric(
+    kind: type[Colour], seen: Seen
+) -> None:
+    cache = prompture.Cache()
+    with serving(good(PERSON)) as server, kind() as colour:
+        driver = colour.driver(server.url)
+        for _ in range(2):
+            extracted(colour, driver, cache=cache)
+    first, second = seen.named("chat")
+    assert about(second)["prompture.cache_hit"] is True and "prompture.cache_hit" not in about(
+        first
+    )
+    assert about(second)["prompture.cost.usd"] == 0
+    assert [e.name for e in second.events] == ["prompture.cache_hit"]
+    assert len(seen.named("POST")) == 1
+    (point,) = seen.points("gen_ai.client.operation.duration")
+    assert point.count == 1
+    assert about(seen.named("extract")[1])["prompture.cache_hit"] is True
+
+
 def test_before_instrument_and_after_uninstrument_there_is_nothing(seen: Seen) -> None:
     uninstrument()
     Extractor(Person, model=ScriptedDriver([PERSON])).extract(TEXT)

@@ -295,8 +295,14 @@ class TracedCall(Call):
             about["gen_ai.output.messages"] = answer_json(completion)
         if (id := about.get("gen_ai.response.id")) is not None:
             about["gen_ai.response.id"] = scrub(id, self.driver.endpoint.secrets())
+        cost = completion.cost if completion is not None else None
+        if cost is not None and cost.source == "cache":
+            about["prompture.cache_hit"] = True
+            about["prompture.cost.saving_usd"] = float(cost.saving)
         self._span.end(error, about)
-        self._record(error, about, bill)
+        # No model was asked: a hit would make models look fast and calls free.
+        if "prompture.cache_hit" not in about:
+            self._record(error, about, bill)
 
     def _record(self, error: BaseException | None, about: Mapping[str, Any], bill: Bill) -> None:
         telemetry = self._telemetry
