@@ -176,7 +176,7 @@ def places(
 def results_of(seen: Seen, colour: Colour, driver: Any, way: str, cache: Any = None) -> None:
     """An extraction and a stream; whatever comes of them is shown."""
     extractor = prompture.Extractor(
-        dict[str, float], model=driver, extra={"user": way} if way else {}
+        dict[str, float], model=driver, extra={"user": way} if way else {}, cache=cache
     )
 
     async def stream() -> None:
