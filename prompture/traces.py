@@ -14,7 +14,16 @@ from prompture.types import Completion, JSONValue, Message, Part, ToolCall, Usag
 _POINTER_LENGTH = 200
 """Characters of a pointer that a message shows."""
 Status = Literal[
-    "ok", "invalid", "unknown", "retry", "failed", "timeout", "denied", "cancelled", "not_run"
+    "ok",
+    "invalid",
+    "unknown",
+    "retry",
+    "failed",
+    "timeout",
+    "denied",
+    "waiting",
+    "cancelled",
+    "not_run",
 ]
 
 
@@ -72,7 +81,7 @@ class ToolUse:
             called.
         status: ``"ok"``; ``"invalid"`` (arguments), ``"unknown"`` (no such tool), ``"retry"``
             (the tool raised ToolRetry), ``"failed"``, ``"timeout"``, ``"denied"`` (by
-            ``approve``), ``"cancelled"`` or ``"not_run"``.
+            ``approve``), ``"waiting"`` (for approval), ``"cancelled"`` or ``"not_run"``.
         content: what the model is sent as the call's result.
         result: what the function returned. None where ``cut`` is not 0.
         error: what the function raised.
@@ -114,6 +123,8 @@ class Step:
 
     ``completion`` is None where no answer came (``error`` then says why). ``bill`` holds the
     step's model calls, retried ones too, and what its tools spent. ``number`` counts from 1.
+    ``model`` is the one that was asked last (``provider/model``); ``attempts`` are those before it
+    that failed, after which the run went on with the next.
     """
 
     number: int
@@ -122,6 +133,8 @@ class Step:
     bill: Bill = Bill()
     seconds: float = 0.0
     error: str = ""
+    model: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

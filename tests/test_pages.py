@@ -34,6 +34,13 @@ FILLED_IN = [
 ]
 
 
+ARGUMENTS: dict[str, Any] = {
+    "weather": {"city": "Rome"},
+    "file_claim": {"amount": 12.0, "reason": "The train was late."},
+    "refund": {"order": "A7", "euros": 20},
+}
+
+
 def blocks(page: str, language: str) -> list[str]:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     for printed, filled_in in FILLED_IN:
@@ -49,15 +56,16 @@ def provider(asked: Asked) -> Reply:
     tools, turns = body.get("tools"), body.get("messages", [])
     is_new = len(turns) < 3 and not body.get("stream")
     if tools and is_new and asked.path.endswith("/chat/completions"):
-        return json_reply(_called(tools[0]["function"]["name"]))
+        offered = [each["function"]["name"] for each in tools]
+        return json_reply(_called("refund" if "refund" in offered else offered[0]))
     if tools and "response_format" not in body:
         return handwritten_answers.answer("openai", asked, said="Red.")
     return answer(asked)
 
 
 def _called(name: str) -> dict[str, Any]:
-    arguments = json.dumps({"city": "Rome"} if name == "weather" else {"a": 1, "b": 2})
-    call = {"id": "1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    arguments = json.dumps(ARGUMENTS.get(name, {"a": 1, "b": 2}))
+    call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     return {
         "id": "chatcmpl-1",
@@ -111,12 +119,14 @@ def test_agents(asked: list[Asked]) -> None:
     pytest.importorskip("mcp")
     given = names()
     first, *others = blocks("agents.md", "python")
-    assert len(others) == 3
+    assert len(others) == 6
     run(first, given)
     assert [use.status for use in given["result"].tool_calls] == ["ok"]
+    output = given["result"].output
     for block in others:
         run(block, given)
-    assert isinstance(given["result"].output, given["Report"])
+    assert isinstance(output, given["Report"])
+    assert [use.content for use in given["done"].tool_calls] == ["20 euros are on their way"]
     assert given["talk"].messages
     assert Path("talk.json").is_file()
 

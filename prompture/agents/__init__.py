@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from prompture.agents.agent import Agent as Agent
     from prompture.agents.conversation import Conversation as Conversation
     from prompture.agents.events import AgentEvent as AgentEvent
+    from prompture.agents.events import ApprovalNeeded as ApprovalNeeded
     from prompture.agents.events import Context as Context
     from prompture.agents.events import Final as Final
+    from prompture.agents.events import ModelFallback as ModelFallback
     from prompture.agents.events import ReasoningDelta as ReasoningDelta
     from prompture.agents.events import StepFinished as StepFinished
     from prompture.agents.events import TextDelta as TextDelta
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
     from prompture.agents.events import ToolStarted as ToolStarted
     from prompture.agents.history import close_calls as close_calls
     from prompture.agents.mcp import MCPServer as MCPServer
+    from prompture.agents.run_file import WaitingForApproval as WaitingForApproval
     from prompture.agents.run_record import AgentResult as AgentResult
     from prompture.agents.run_record import Step as Step
     from prompture.agents.run_record import ToolUse as ToolUse
     from prompture.agents.run_record import Trace as Trace
+    from prompture.agents.tools import LATER as LATER
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
@@ -34,8 +38,12 @@ _HOMES = {
     "conversation": "Conversation",
     "history": "close_calls",
     "mcp": "MCPServer",
-    "tools": "FunctionTool ToolRetry tool",
-    "events": "Context AgentEvent Final ReasoningDelta StepFinished TextDelta ToolFinished ToolStarted",
+    "tools": "FunctionTool LATER ToolRetry tool",
+    "events": (
+        "ApprovalNeeded Context AgentEvent Final ModelFallback ReasoningDelta StepFinished TextDelta"
+        " ToolFinished ToolStarted"
+    ),
+    "run_file": "WaitingForApproval",
     "run_record": "AgentResult Step ToolUse Trace",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

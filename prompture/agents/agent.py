@@ -3,112 +3,94 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+)
 from dataclasses import replace
 from decimal import Decimal
 from typing import (
     TYPE_CHECKING,
     Any,
     Generic,
-    Literal,
-    TypeAlias,
-    TypedDict,
     TypeVar,
     Unpack,
     overload,
 )
 
 from prompture import given, observe
+from prompture.agents.agent_options import (
+    AgentOptions,
+    Messages,
+    Models,
+    Prompt,
+    RequestOptions,
+    ResumeOptions,
+    RunArguments,
+    base_request,
+    turns_of,
+    user_turn,
+)
+from prompture.agents.asks import AgentFlow, RunSettings
 from prompture.agents.async_runner import aiterate
 from prompture.agents.events import AgentEvent, Final
-from prompture.agents.loop import AgentFlow, RunSettings, agent_flow
+from prompture.agents.loop import agent_flow
+from prompture.agents.resuming import (
+    Approvals,
+    Saved,
+    check_identity,
+    decided,
+    identity_of,
+    read_saved,
+    taken_up,
+)
 from prompture.agents.run_record import AgentResult, RunLimits, Trace
-from prompture.agents.setup import Setup, set_up
+from prompture.agents.run_state import Models as RunModels
+from prompture.agents.setup import Setup, output_of, set_up
 from prompture.agents.sync_runner import iterate
-from prompture.agents.tools import Approve, FunctionTool, Tools, by_name, tool
+from prompture.agents.tools import (
+    Approve,
+    FunctionTool,
+    Tools,
+    by_name,
+    check_approve,
+    refuse_async,
+    tool,
+)
 from prompture.drivers.core import BaseDriver
-from prompture.drivers.generate import message_of
 from prompture.drivers.meter import Meter
+from prompture.drivers.registry import default_model
 from prompture.errors import ConfigurationError
-from prompture.extraction.inputs import check_strategy, content
-from prompture.extraction.model_drivers import makers
+from prompture.extraction.inputs import check_strategy
+from prompture.extraction.model_drivers import Cascade, listed, makers
 from prompture.given import half_made
-from prompture.schema.source import Source, source
 from prompture.spend.account import dollars_of
 from prompture.spend.budget import budget_of
-from prompture.types import JSON, Message, Part, Request
+from prompture.types import JSON
 
 if TYPE_CHECKING:
-    from prompture.drivers.caching import Cache
+    pass
 
 T = TypeVar("T")
 # With a limit by default: a tool that hangs would hang the run, for ever.
 TOOL_SECONDS = 120.0
 # None is a context like any other, so it cannot stand for "not given".
 _UNSET = object()
-Model: TypeAlias = str | BaseDriver | None
-"""``"provider/model"``, a driver, or None for the default (see ``extract``)."""
-Messages: TypeAlias = Sequence[Message | JSON]
-Prompt = str | Part | Sequence[str | Part] | None
-
-
-class RequestOptions(TypedDict, total=False):
-    """Options that go into each request as they are."""
-
-    temperature: float | None
-    max_tokens: int | None
-    top_p: float | None
-    seed: int | None
-    reasoning: str | int | None
-    timeout: float | None
-    prompt_cache: bool | str | None
-    cache: Cache | Literal[False] | None
-    parallel_tools: bool | None
-    metadata: JSON | None
-    extra: JSON | None
-
-
-class RunOptions(RequestOptions, total=False):
-    """Options of an agent's runs; also those of a Conversation. See Agent."""
-
-    max_steps: int
-    max_tool_calls: int | None
-    max_total_tokens: int | None
-    max_usd: Decimal | str | float | None
-    max_seconds: float | None
-    deadline: float | None
-    budget: Meter | Decimal | str | float | None
-    context: object
-    approve: Approve | None
-    tool_timeout: float | None
-    max_parallel: int
-    max_retries: int
-    strategy: str
-
-
-class AgentOptions(RunOptions, total=False):
-    """The keywords of Agent, except ``output``."""
-
-    tools: Tools
-    instructions: str
-
-
-class RunArguments(TypedDict):
-    """What a run is given besides its prompt."""
-
-    messages: Messages
-    context: object
-    deadline: float | None
 
 
 class Agent(Generic[T]):
     """Runs a model with tools until it gives its final answer. Threads and tasks may share one.
 
     Arguments:
-        model: ``"provider/model"`` or a driver; None as for ``extract``.
+        model: ``"provider/model"`` or a driver; None as for ``extract``. Of several, each run begins
+            with the first, and goes on with the next where one fails before it has shown anything.
         tools: functions (made into tools), FunctionTools, MCP servers.
-        output: what the final answer must be: any schema that ``extract`` takes. Without one it
-            is text.
+        output: what the final answer must be: any schema that ``extract`` takes; a function, which
+            the model calls with its answer and whose value is the output; or a list of functions,
+            with a schema or ``str`` among them. Without one it is text.
         instructions: the system turn.
         max_steps: calls of the model in a run; ``max_tool_calls``, ``max_total_tokens``,
             ``max_usd`` and ``max_seconds`` limit the rest of what a run may use. Reaching a limit
@@ -118,7 +100,8 @@ class Agent(Generic[T]):
         budget: a ``Budget`` (or any Meter) that watches every call, those inside tools included;
             or an amount of US dollars for all runs together.
         context: given to tools that ask for it; the model never sees it.
-        approve: called before each tool call; see ``tool``.
+        approve: called before each tool call; see ``tool``. Where it gives ``LATER``, or is LATER, the
+            run ends with WaitingForApproval, and ``resume`` goes on with it.
         tool_timeout: seconds that one call of a tool without its own ``timeout`` may take.
         max_parallel: tool calls of one answer that run side by side. With 1, and no timeout, sync
             tools run in the caller's thread.
@@ -134,22 +117,38 @@ class Agent(Generic[T]):
     @overload
     def __init__(
         self: Agent[str],
-        model: Model = None,
+        model: Models = None,
         *,
         output: None = None,
         **options: Unpack[AgentOptions],
     ) -> None: ...
     @overload
     def __init__(
-        self: Agent[T], model: Model = None, *, output: type[T], **options: Unpack[AgentOptions]
+        self: Agent[T], model: Models = None, *, output: type[T], **options: Unpack[AgentOptions]
     ) -> None: ...
     @overload
     def __init__(
-        self: Agent[Any], model: Model = None, *, output: object, **options: Unpack[AgentOptions]
+        self: Agent[T],
+        model: Models = None,
+        *,
+        output: Callable[..., Coroutine[Any, Any, T]],
+        **options: Unpack[AgentOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Agent[T],
+        model: Models = None,
+        *,
+        output: Callable[..., T],
+        **options: Unpack[AgentOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Agent[Any], model: Models = None, *, output: object, **options: Unpack[AgentOptions]
     ) -> None: ...
     def __init__(
         self,
-        model: Model = None,
+        model: Models = None,
         *,
         tools: Tools = (),
         output: object = None,
@@ -173,12 +172,12 @@ class Agent(Generic[T]):
         given.count(max_parallel, "max_parallel")
         given.seconds(tool_timeout, "tool_timeout")
         given.words(instructions, "instructions", empty=True)
-        given.function(approve, "approve")
-        if isinstance(model, (list, tuple)):
-            raise ConfigurationError("an agent has one model, not a sequence")
+        check_approve(approve, "approve")
+        if model is not None:
+            listed(model)
         self.model = model
         self.tools: Mapping[str, FunctionTool] = by_name(tools)
-        self.source: Source[Any] | None = None if output is None else source(output)
+        self.output = output_of(output, self.tools)
         self.instructions = instructions
         self.strategy: str = check_strategy(strategy) or "auto"
         self._settings = RunSettings(
@@ -197,77 +196,114 @@ class Agent(Generic[T]):
             tool_timeout=tool_timeout,
             parallel=max_parallel,
             max_retries=max_retries,
+            identity=self._identity,
         )
-        self._base = _base(options)
+        self._base = base_request(options)
         # By driver, not by name: two drivers of one model may have other features.
         self._setups: dict[BaseDriver, Setup[Any, Any]] = {}
 
-    def run(
-        self,
-        prompt: Prompt = None,
-        *,
-        messages: Messages = (),
-        context: object = _UNSET,
-        deadline: float | None = None,
-    ) -> AgentResult[T]:
+    def run(self, prompt: Prompt = None, **options: Unpack[RunArguments]) -> AgentResult[T]:
         """The final answer, with all that led to it.
 
         ``messages`` is the conversation so far (another result's ``messages``, or dicts as
         drivers take them); without a ``prompt`` it must end in a turn that the model is to answer.
+        ``context`` and ``deadline`` are instead of the agent's own.
 
         Raises LimitExceeded, BudgetExceeded, Refused, Truncated, Invalid, ToolFailed,
         ProviderError, TransportError; each carries ``trace`` and ``bill``.
         """
-        own: RunArguments = {"messages": messages, "context": context, "deadline": deadline}
-        flow = self.flow(prompt, **own, asynchronous=False)
+        flow = self.flow(prompt, **options, asynchronous=False)
         *_, last = iterate(flow, stream=False)
         return _result(last)
 
-    async def arun(
-        self,
-        prompt: Prompt = None,
-        *,
-        messages: Messages = (),
-        context: object = _UNSET,
-        deadline: float | None = None,
-    ) -> AgentResult[T]:
+    async def arun(self, prompt: Prompt = None, **options: Unpack[RunArguments]) -> AgentResult[T]:
         """``run``, awaited. When its task is cancelled, so are running async tools, and the
         CancelledError has the ``trace``."""
-        own: RunArguments = {"messages": messages, "context": context, "deadline": deadline}
-        flow = self.flow(prompt, **own, asynchronous=True)
+        flow = self.flow(prompt, **options, asynchronous=True)
         last: AgentEvent | None = None
         async for event in aiterate(flow, stream=False):
             last = event
         return _result(last)
 
     def stream(
-        self,
-        prompt: Prompt = None,
-        *,
-        messages: Messages = (),
-        context: object = _UNSET,
-        deadline: float | None = None,
+        self, prompt: Prompt = None, **options: Unpack[RunArguments]
     ) -> Iterator[AgentEvent]:
         """Events as they happen (see ``prompture.agents.events``); the last is Final.
 
         Closing the iterator ends the run. Arguments, and what is raised: see ``run``.
         """
-        own: RunArguments = {"messages": messages, "context": context, "deadline": deadline}
-        flow = self.flow(prompt, **own, asynchronous=False)
+        flow = self.flow(prompt, **options, asynchronous=False)
         return iterate(flow, stream=True)
 
     def astream(
-        self,
-        prompt: Prompt = None,
-        *,
-        messages: Messages = (),
-        context: object = _UNSET,
-        deadline: float | None = None,
+        self, prompt: Prompt = None, **options: Unpack[RunArguments]
     ) -> AsyncIterator[AgentEvent]:
         """``stream``, awaited."""
-        own: RunArguments = {"messages": messages, "context": context, "deadline": deadline}
-        flow = self.flow(prompt, **own, asynchronous=True)
+        flow = self.flow(prompt, **options, asynchronous=True)
         return aiterate(flow, stream=True)
+
+    def resume(
+        self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
+    ) -> AgentResult[T]:
+        """Go on with a run that ended with WaitingForApproval, perhaps in another process.
+
+        Arguments:
+            saved: the error, its JSON text, or the path of its file. A file is renamed to
+                ``*.resumed`` when the run is taken up.
+            approvals: by the id of a call, True, False, a reason against it as text, or a dict of
+                other arguments to run it with. Calls that are not named go on waiting.
+            options: ``context`` and ``deadline`` as for ``run``; ``key`` that the run was signed
+                with; ``again`` to resume once more; ``allow_changes`` for a run of another agent.
+
+        Tools that ran already are not run again; what the run has cost is on the bill. Raises
+        ConfigurationError for a run that was changed, is of another agent or was resumed already,
+        and what ``run`` raises.
+        """
+        *_, last = iterate(self._resumed(saved, approvals, options, sync=True), stream=False)
+        return _result(last)
+
+    async def aresume(
+        self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
+    ) -> AgentResult[T]:
+        """``resume``, awaited."""
+        flow = self._resumed(saved, approvals, options, sync=False)
+        last: AgentEvent | None = None
+        async for event in aiterate(flow, stream=False):
+            last = event
+        return _result(last)
+
+    def resume_stream(
+        self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
+    ) -> Iterator[AgentEvent]:
+        """``resume``, with events as they happen; the last is Final."""
+        return iterate(self._resumed(saved, approvals, options, sync=True), stream=True)
+
+    def aresume_stream(
+        self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
+    ) -> AsyncIterator[AgentEvent]:
+        """``resume_stream``, awaited."""
+        return aiterate(self._resumed(saved, approvals, options, sync=False), stream=True)
+
+    def _resumed(
+        self, saved: Saved, approvals: Approvals, options: ResumeOptions, *, sync: bool
+    ) -> AgentFlow[Any, AgentResult[Any]]:
+        """The rest of a run as a flow; all is checked before its first step."""
+        given.only_known(options, tuple(ResumeOptions.__annotations__))
+        run, take = read_saved(saved, options.get("key"))
+        if not options.get("allow_changes"):
+            check_identity(run.identity.agent, self._identity())
+        resumed = decided(run, approvals, {**self.tools, **self.output.functions})
+        models = self._models(asynchronous=not sync, at=run.model_at)
+        models.loosen_to(run.strategy)
+        context, deadline = options.get("context", _UNSET), options.get("deadline")
+        settings = self._settings_for(context, deadline, models)
+        flow = taken_up(models, settings, resumed, lambda: take(bool(options.get("again"))))
+        return flow if settings.scope is None else settings.scope.followed(flow)
+
+    def _identity(self) -> JSON:
+        names = [default_model()] if self.model is None else list(listed(self.model))
+        models = [each if isinstance(each, str) else str(each.name) for each in names]
+        return identity_of(models, self.instructions, self.tools, self.output)
 
     def flow(
         self,
@@ -280,26 +316,45 @@ class Agent(Generic[T]):
         on_close: Callable[[Trace], None] | None = None,
     ) -> AgentFlow[Any, AgentResult[Any]]:
         """A run as a flow, with a sync or an async driver. ``on_close``: see RunSettings."""
-        history = _history(messages)
+        history = turns_of(messages)
         turns = history if prompt is None else (*history, user_turn(prompt))
         if not turns or turns[-1].role == "assistant":
             raise ConfigurationError("there is nothing to answer: give a prompt")
-        # At each run: a name's driver is kept per process, and a forked child makes its own.
-        driver = makers(self.model, asynchronous=asynchronous)[0]()
-        settings = self._settings
-        if context is not _UNSET:
-            settings = replace(settings, context=context)
+        models = self._models(asynchronous=asynchronous)
+        settings = self._settings_for(context, deadline, models)
         if on_close is not None:
             settings = replace(settings, on_close=on_close)
+        flow = agent_flow(models, settings, turns, new_from=len(history))
+        return flow if settings.scope is None else settings.scope.followed(flow)
+
+    def _models(self, *, asynchronous: bool, at: int = 0) -> RunModels[BaseDriver]:
+        """The models of a run, beginning with one of them."""
+        self.check_colour(asynchronous=asynchronous)
+        # At each run: a name's driver is kept per process, and a forked child makes its own.
+        found = makers(self.model, asynchronous=asynchronous)
+        policy = self.model.escalate_on if isinstance(self.model, Cascade) else None
+        return RunModels(found, self.setup_for, policy=policy, at=min(at, len(found) - 1))
+
+    def check_colour(self, *, asynchronous: bool) -> None:
+        """Raise ConfigurationError where an approver cannot be asked in a run of this colour."""
+        if asynchronous:
+            return
+        found = (*self.tools.values(), *self.output.functions.values())
+        refuse_async((self._settings.approve, *(each.approve for each in found)))
+
+    def _settings_for(
+        self, context: object, deadline: float | None, models: RunModels[BaseDriver]
+    ) -> RunSettings:
+        settings = self._settings
         if deadline is not None:
             settings = replace(settings, limits=replace(settings.limits, deadline=deadline))
+        if context is not _UNSET:
+            settings = replace(settings, context=context)
         if observe.current is None:
-            return agent_flow(self.setup_for(driver), settings, turns, new_from=len(history))
-        output = "text" if self.source is None else "json"
-        scope = observe.current.agent(driver.model, output)
-        settings = replace(settings, scope=scope)
-        flow = agent_flow(self.setup_for(driver), settings, turns, new_from=len(history))
-        return scope.followed(flow)
+            return settings
+        kind = "text" if self.output.source is None else "json"
+        scope = observe.current.agent(models.setup.driver.model, kind)
+        return replace(settings, scope=scope)
 
     def setup_for(self, driver: BaseDriver) -> Setup[Any, Any]:
         """How this driver will be asked; made once."""
@@ -309,7 +364,7 @@ class Agent(Generic[T]):
             found = self._setups[driver] = set_up(
                 driver,
                 tools=self.tools,
-                source=self.source,
+                output=self.output,
                 strategy=self.strategy,
                 instructions=self.instructions,
                 base=self._base,
@@ -340,24 +395,6 @@ class Agent(Generic[T]):
         return f"Agent({self.model!r}, tools={list(self.tools)})"
 
 
-def user_turn(prompt: Prompt) -> Message:
-    """The user's turn. Raises ConfigurationError for what is empty, binary or no part."""
-    return Message(role="user", content=content(prompt))
-
-
 def _result(last: AgentEvent | None) -> AgentResult[Any]:
     assert isinstance(last, Final)
     return last.result
-
-
-def _history(messages: Messages) -> tuple[Message, ...]:
-    if isinstance(messages, (str, Mapping, Message)) or not isinstance(messages, Iterable):
-        kind = type(messages).__name__
-        raise ConfigurationError(f"messages must be a sequence of turns, not a {kind}")
-    return tuple(map(message_of, messages))
-
-
-def _base(options: JSON) -> Request:
-    given.refuse_settings(options)
-    given.only_known(options, ("model", "output", *AgentOptions.__annotations__))
-    return Request(model="", messages=(), **given.request_options(options))

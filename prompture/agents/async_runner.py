@@ -11,20 +11,21 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+from prompture.agents.asks import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import AgentEvent, Final, ToolStarted
-from prompture.agents.loop import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.run_record import AgentResult, ToolUse
 from prompture.agents.runner_common import (
     EventStream,
     RunningCall,
     ToolQueue,
+    calling,
     is_of_the_tools_time,
     record_charges,
     start_in_thread,
     tool_span,
 )
 from prompture.agents.tool_call import Outcome, PendingToolCall
-from prompture.agents.tools import BackgroundCall, is_async
+from prompture.agents.tools import BackgroundCall, Later, is_async
 from prompture.flows.run import GeneratesAsync
 from prompture.types import Completion
 from prompture.wire.deadline import within
@@ -92,7 +93,7 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
     until = None if step.seconds is None else loop.time() + step.seconds
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
-        with record_charges(step.budget, step.charges, step.scope), within(step.seconds):
+        with calling(step), within(step.seconds):
             completion = await _until(until, step.driver.complete(step.request))
         if stream:
             for event in events.of_whole(completion):
@@ -102,7 +103,7 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
     pieces = step.driver.stream(step.request)
     try:
         # See ``sync_runner._call_model``: the meters are asked at the start.
-        with record_charges(step.budget, step.charges, step.scope), within(step.seconds):
+        with calling(step), within(step.seconds):
             piece = await _until(until, anext(pieces))
         while not isinstance(piece, Completion):
             for event in events.of_delta(piece):
@@ -133,6 +134,8 @@ async def _until(moment: float | None, work: Awaitable[T]) -> T:
 class _Tools(ToolQueue["asyncio.Task[Outcome]"]):
     """The calls of one answer, side by side in tasks. ``running`` are keyed by task."""
 
+    is_interrupted: bool = False
+
     async def run(self) -> Events:
         self.begin_clock()
         try:
@@ -140,6 +143,8 @@ class _Tools(ToolQueue["asyncio.Task[Outcome]"]):
                 use = call.settled or await _approval(call)
                 if use is None:
                     self.waiting.append(position)
+                elif isinstance(use, Later):
+                    yield self.defer(position)
                 else:
                     yield ToolStarted(call.call, self.effect.number)
                     yield self.finish(position, use)
@@ -150,6 +155,8 @@ class _Tools(ToolQueue["asyncio.Task[Outcome]"]):
                     yield event
                 for event in await self._collect():
                     yield event
+                if self.is_interrupted:
+                    raise KeyboardInterrupt
         finally:
             # However the run ends (the caller leaves, its task is cancelled, a tool is interrupted)
             # no tool goes on in the background.
@@ -179,7 +186,10 @@ class _Tools(ToolQueue["asyncio.Task[Outcome]"]):
             position = self.running.pop(task).position
             outcome = task.result()
             if isinstance(outcome.error, KeyboardInterrupt):
-                raise KeyboardInterrupt
+                # Raised in run(), after the events of what has ended by now.
+                self.is_interrupted = True
+                events += self.interrupt(position)
+                return events
             use = self.effect.calls[position].result_of(outcome)
             events.append(self.finish(position, use))
         return events
@@ -207,10 +217,10 @@ async def _stop(tasks: list[asyncio.Task[Outcome]]) -> None:
         await asyncio.wait(tasks, timeout=GRACE_SECONDS)
 
 
-async def _approval(call: PendingToolCall) -> ToolUse | None:
+async def _approval(call: PendingToolCall) -> ToolUse | Later | None:
     """Ask for approval, one call after the other."""
-    if call.approve is None:
-        return None
+    if call.approve is None or isinstance(call.approve, Later):
+        return call.approve
     verdict: object = call.approve(call.call, call.context)
     if inspect.isawaitable(verdict):
         verdict = await verdict

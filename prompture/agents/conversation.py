@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Self, Unpack
 
 from prompture import given
 from prompture.agents import storage
-from prompture.agents.agent import Agent, Model, Prompt, RunOptions, user_turn
+from prompture.agents.agent import Agent
+from prompture.agents.agent_options import Model, Models, Prompt, RunOptions, user_turn
+from prompture.agents.asks import AgentFlow, CallModel
 from prompture.agents.async_runner import aiterate
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.history import drop_oldest, portable, transcript
-from prompture.agents.loop import AgentFlow, CallModel
 from prompture.agents.run_record import AgentResult, Trace
 from prompture.agents.sync_runner import iterate
 from prompture.agents.tools import Tools
 from prompture.drivers.cost import charge_of
 from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
-from prompture.extraction.model_drivers import check_one, makers
+from prompture.extraction.model_drivers import check_one, listed, makers
 from prompture.given import half_made
 from prompture.money import Bill, Charge
 from prompture.spend.budget import budget_of
@@ -40,7 +39,8 @@ class Conversation:
     """A conversation that remembers its turns. Threads and tasks may not share one.
 
     Arguments:
-        model: ``"provider/model"`` or a driver; None as for ``extract``.
+        model: ``"provider/model"`` or a driver; None as for ``extract``; of several, the next where one
+            fails, as for Agent.
         system: the system turn.
         tools: as for Agent.
         max_history_tokens: tokens of the history that are kept (estimated; without the system
@@ -55,7 +55,7 @@ class Conversation:
 
     def __init__(
         self,
-        model: Model = None,
+        model: Models = None,
         *,
         system: str = "",
         tools: Tools = (),
@@ -87,7 +87,7 @@ class Conversation:
         self._tools: Tools = tools
         self._agent = self._made(model)
 
-    def _made(self, model: Model) -> Agent[str]:
+    def _made(self, model: Models) -> Agent[str]:
         return Agent(model, instructions=self.system, tools=self._tools, **self._options)
 
     @property
@@ -101,7 +101,7 @@ class Conversation:
         return self.bill.usage
 
     @property
-    def model(self) -> Model:
+    def model(self) -> Models:
         """The model or driver that answers; ``switch`` changes it."""
         return self._agent.model
 
@@ -129,7 +129,14 @@ class Conversation:
         return aiterate(self._turn(prompt, asynchronous=True), stream=True)
 
     def _turn(self, prompt: Prompt, *, asynchronous: bool) -> AgentFlow[Any, AgentResult[Any]]:
+        # Checked here: a generator would raise at its first step only.
         turn = user_turn(prompt)
+        self._agent.check_colour(asynchronous=asynchronous)
+        return self._answered(prompt, turn, asynchronous=asynchronous)
+
+    def _answered(
+        self, prompt: Prompt, turn: Message, *, asynchronous: bool
+    ) -> AgentFlow[Any, AgentResult[Any]]:
         kept, summary, note = self._messages, self.summary, ""
         if self.max_history_tokens is not None:
             found = drop_oldest((*kept, turn), tokens=self.max_history_tokens, model=self._name())
@@ -193,7 +200,7 @@ class Conversation:
             self.bill += Bill((charge_of(completion, driver.provider.name),))
         return completion.text.strip() or self.summary, f"{turns} summed up by {driver.name}"
 
-    def switch(self, model: Model) -> list[str]:
+    def switch(self, model: Models) -> list[str]:
         """Go on with another model.
 
         Returns, and adds to ``notes``, what the new one cannot get: items, signatures and uploaded
@@ -252,21 +259,7 @@ class Conversation:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``to_json`` to a file. When that fails, an old file stays as it was."""
-        target = Path(path)
-        text = self.to_json()
-        # A temporary file is readable by its owner alone, as a conversation should be; os.replace
-        # puts it in place in one step, so that a crash leaves the old file or the new one.
-        with NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as part:
-            try:
-                part.write(text)
-                part.close()  # Windows moves no file that is open
-                os.replace(part.name, target)
-            except BaseException:  # an interrupt, too, leaves no half of a file behind
-                part.close()
-                os.unlink(part.name)
-                raise
+        storage.write_whole(path, self.to_json())
 
     @classmethod
     def from_json(cls, text: str | bytes, *, model: Model = None, **options: Any) -> Self:
@@ -290,11 +283,7 @@ class Conversation:
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, model: Model = None, **options: Any) -> Self:
         """``from_json`` of a file."""
-        try:
-            text = Path(path).read_bytes()
-        except OSError as exc:
-            raise ConfigurationError(f"cannot read {str(path)!r}: {exc.strerror or exc}") from exc
-        return cls.from_json(text, model=model, **options)
+        return cls.from_json(storage.read_whole(path), model=model, **options)
 
     def _name(self) -> str:
         return _name_of(self.model)
@@ -304,12 +293,11 @@ class Conversation:
         return f"Conversation({self._name()!r}, {len(self._messages)} turns)"
 
 
-def _name_of(model: Model) -> str:
+def _name_of(model: Models) -> str:
     """``"provider/model"`` of a model or a driver."""
     from prompture.drivers.registry import default_model, resolve
 
-    if model is None:
-        model = default_model()
+    model = default_model() if model is None else listed(model)[0]
     if isinstance(model, str):
         row, rest = resolve(model)
         return f"{row.name}/{rest}"

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from prompture.agents.run_record import AgentResult
 from prompture.money import Bill
-from prompture.traces import Step, ToolUse
+from prompture.traces import Attempt, Step, ToolUse
 from prompture.types import Message, ToolCall
 
 T = TypeVar("T")
@@ -34,8 +34,21 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFallback:
+    """A model failed before it showed anything, and the run goes on with another (``to``).
+
+    ``attempt`` is the failed one; ``step.attempts`` has it, too.
+    """
+
+    attempt: Attempt
+    to: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class ToolStarted:
-    """A call is being run."""
+    """A call is being run, or would be: those that are denied, invalid or of no known tool start
+    and finish, too. One that waits for approval starts when the run is resumed."""
 
     call: ToolCall
     step: int
@@ -43,10 +56,21 @@ class ToolStarted:
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
-    """A call has ended, well or not. Those of one step come in the order in which they end."""
+    """A call has ended, well or not: exactly one for each ToolStarted, unless the caller leaves.
+    Those of one step come in the order in which they end."""
 
     use: ToolUse
     step: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalNeeded:
+    """A call waits for approval; when the others of its step have ended, so does the run, with
+    WaitingForApproval. ``id`` is the key of the call in ``approvals=`` of ``Agent.resume``."""
+
+    call: ToolCall
+    step: int
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +88,14 @@ class Final(Generic[T]):
 
 
 AgentEvent: TypeAlias = (
-    TextDelta | ReasoningDelta | ToolStarted | ToolFinished | StepFinished | Final[Any]
+    TextDelta
+    | ReasoningDelta
+    | ModelFallback
+    | ToolStarted
+    | ToolFinished
+    | ApprovalNeeded
+    | StepFinished
+    | Final[Any]
 )
 
 

@@ -113,20 +113,20 @@ class PortableHistory:
     files: int
 
 
-def portable(messages: Sequence[Message]) -> PortableHistory:
+def portable(messages: Sequence[Message], *, files: bool = True) -> PortableHistory:
     """Remove what only the provider that made the turns understands: thinking blocks, signatures
-    and other items of its own, and files that were uploaded to it."""
+    and other items of its own, and ``files`` that were uploaded to it."""
     made: list[Message] = []
-    natives = files = 0
+    natives = uploaded = 0
     for turn in messages:
         if turn.native is not None:
             natives += 1
             turn = replace(turn, native=None)
-        if any(isinstance(part, File) and part.id for part in turn.parts):
-            files += 1
+        if files and any(isinstance(part, File) and part.id for part in turn.parts):
+            uploaded += 1
             turn = replace(turn, content=tuple(map(_portable_part, turn.parts)))
         made.append(turn)
-    return PortableHistory(tuple(made), natives, files)
+    return PortableHistory(tuple(made), natives, uploaded)
 
 
 def _portable_part(part: Part) -> Part:

@@ -1,136 +1,72 @@
 """The loop of an agent, as a flow: ask the model, run the tools that it calls, ask again.
 
-First what it asks of its runner, then the loop. It does no I/O, is neither sync nor async, and is given the clock; its runners are ``sync_runner``
+It does no I/O, is neither sync nor async, and is given the clock; its runners are ``sync_runner``
 and ``async_runner``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, Generic
+from uuid import uuid4
 
-from prompture.agents.events import StepFinished
-from prompture.agents.run_record import (
-    AgentResult,
-    OpenStep,
-    RunLimits,
-    RunRecord,
-    Status,
-    ToolUse,
-    Trace,
-)
-from prompture.agents.setup import B, FinalOutput, Setup
-from prompture.agents.tool_call import PendingToolCall, ToolSelection
-from prompture.agents.tools import Approve
+from prompture import observe
+from prompture.agents.asks import AgentFlow, CallModel, EmitEvent, OutOfTime, RunSettings, RunTools
+from prompture.agents.events import ModelFallback, StepFinished
+from prompture.agents.run_file import WaitingForApproval
+from prompture.agents.run_record import AgentResult, Batch, OpenStep, RunRecord, ToolUse
+from prompture.agents.run_state import Models, RunState
+from prompture.agents.saved_run import ResumedRun, RunIdentity, SavedRun
+from prompture.agents.setup import B, Setup
+from prompture.agents.tool_call import ToolSelection, approval_ids
+from prompture.codecs.histories import has_calls
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.cost import charge_of
-from prompture.drivers.meter import Meter
 from prompture.errors import (
     DeadlineExceeded,
     Invalid,
     InvalidRequest,
+    PromptureError,
     ToolArgumentsInvalid,
     TransportError,
 )
-from prompture.extraction.result import cause_of, with_rest
-from prompture.flows.attempts import complaint, is_about_format, stop_error
-from prompture.flows.run import D, D_co, driver_error
+from prompture.flows.attempts import is_about_format, stop_error
+from prompture.flows.run import driver_error
 from prompture.money import Charge
-from prompture.observe import WorkSpan
-from prompture.schema.problems import InvalidValue
+from prompture.traces import Problem
 from prompture.types import Completion, Message, Native, Request, ToolCall
 from prompture.wire.deadline import EARLY
 
-T = TypeVar("T")
 _IN_TEXT = "calls_in_text"
 """The dialect of prompted calls: its native items must not go to the provider's own codec."""
 
 
-class OutOfTime(Exception):
-    """Thrown into the flow where a step took longer than the run had left."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallModel(Generic[D_co]):
-    """Call the driver, which is of the runner's kind (sync or async). The flow is sent the Completion, or thrown what the call raised.
-
-    The runner appends every charge to ``charges``. ``budget`` watches the call. ``calls_in_text``:
-    the answer's text may hold tool calls, which are not shown as text. ``seconds`` are left of the
-    run. A ``quiet`` call makes no events.
-    """
-
-    driver: D_co
-    request: Request
-    number: int
-    charges: list[Charge]
-    budget: Meter | None = None
-    calls_in_text: bool = False
-    seconds: float | None = None
-    quiet: bool = False
-    scope: WorkSpan | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTools:
-    """Run the calls side by side, at most ``parallel`` at a time. The flow is sent None.
-
-    The runner puts the results into ``uses``, and the charges of the model calls that the tools
-    make into ``charges``: both in the order of ``calls``, and also for calls that are broken off.
-    """
-
-    calls: tuple[PendingToolCall, ...]
-    number: int
-    parallel: int
-    budget: Meter | None = None
-    seconds: float | None = None
-    uses: list[ToolUse | None]
-    charges: tuple[list[Charge], ...]
-    scope: WorkSpan | None = None
-
-
 @dataclass(frozen=True, slots=True)
-class EmitEvent:
-    """Yield an event to the caller. The flow is sent None."""
+class _Ended:
+    """The run's output, which may be None."""
 
-    event: StepFinished
-
-
-AgentFlow: TypeAlias = Generator[CallModel[D] | RunTools | EmitEvent, Completion | None, T]
-"""``AgentFlow[Generates, T]`` for sync drivers, ``AgentFlow[GeneratesAsync, T]`` for async ones."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSettings:
-    """What a run is given besides the driver and the messages.
-
-    ``now`` is the clock, in seconds. ``tool_timeout`` is seconds for one call of a tool.
-    ``on_close`` is given the trace of a run that the caller leaves. ``scope`` is the run's span.
-    """
-
-    limits: RunLimits
-    now: Callable[[], float]
-    context: object = None
-    budget: Meter | None = None
-    approve: Approve | None = None
-    tool_timeout: float | None = None
-    parallel: int = 8
-    max_retries: int = 2
-    on_close: Callable[[Trace], None] | None = None
-    scope: WorkSpan | None = None
+    value: Any
 
 
 def agent_flow(
-    setup: Setup[B, T], settings: RunSettings, messages: tuple[Message, ...], *, new_from: int = 0
+    models: Models[B],
+    settings: RunSettings,
+    messages: tuple[Message, ...] = (),
+    *,
+    new_from: int = 0,
+    resumed: ResumedRun | None = None,
 ) -> AgentFlow[B, AgentResult[Any]]:
-    """A run of an agent over ``messages``, of which those from ``new_from`` on are this run's.
+    """A run of an agent over ``messages``, of which those from ``new_from`` on are this run's; or
+    the rest of a run that waited for approval.
 
     Whatever exception ends it early has ``trace``; an error of ours also the whole bill.
     """
-    record = RunRecord(setup.name, list(messages), new_from)
-    run = _Run(setup, settings, record)
+    if resumed is not None:
+        messages, new_from = resumed.run.messages, resumed.run.new_from
+    record = RunRecord(models.setup.name, list(messages), new_from)
+    run = _Run(models, settings, record)
     try:
-        output = yield from run.steps()
+        output = yield from run.steps() if resumed is None else run.resumed(resumed)
     except GeneratorExit:
         # No exception of a generator gets out of its close(), so the trace goes another way: what
         # was spent by now is on somebody's bill.
@@ -151,31 +87,37 @@ def agent_flow(
         record.attach_to(exc, settings.now())
         raise
     done = record.trace()
-    return AgentResult(
-        output=output,
-        model=done.model,
-        messages=done.messages,
-        steps=done.steps,
-        new_from=new_from,
-    )
+    return AgentResult(output=output, **{f.name: getattr(done, f.name) for f in fields(done)})
 
 
-class _Run(Generic[B, T]):
-    """One run. ``text_so_far`` is the text of answers that paused; ``forced_tool`` is the name of
-    the tool that the next answer must call, ``""`` for none."""
+class _Run(Generic[B]):
+    """One run."""
 
-    def __init__(self, setup: Setup[B, T], settings: RunSettings, record: RunRecord) -> None:
-        self.setup = setup
+    def __init__(self, models: Models[B], settings: RunSettings, record: RunRecord) -> None:
+        self.models = models
         self.settings = settings
         self.record = record
+        self.state = RunState(models, record, settings.max_retries)
         self.selection = ToolSelection(settings.context, settings.approve, settings.tool_timeout)
-        self.forced_tool = ""
-        self.text_so_far = ""
-        # A driver that computes its answer (local/rules) would give the same one again.
-        self.retries_left = settings.max_retries if setup.driver.features.reasks else 0
-        self.has_no_tools = not setup.driver.features.tool_use
-        seconds = settings.limits.time
-        self.deadline = None if seconds is None else settings.now() + seconds
+        self.began = settings.now()
+        self.identity: RunIdentity | None = None
+
+    @property
+    def setup(self) -> Setup[B, Any]:
+        return self.models.setup
+
+    def resumed(self, resumed: ResumedRun) -> AgentFlow[B, Any]:
+        """Go on with the step whose calls waited for approval."""
+        saved, now = resumed.run, self.settings.now()
+        # Days may have passed: only the seconds that the run was at work count.
+        self.began = now - saved.seconds
+        self.identity = saved.identity
+        step = saved.restore(self.state, self.selection, now)
+        self.selection.approvals = resumed.approvals
+        assert step.completion is not None
+        ended = yield from self._after_answer(step, step.completion)
+        self.selection.approvals = {}
+        return (yield from self.steps()) if ended is None else ended.value
 
     def steps(self) -> AgentFlow[B, Any]:
         """Ask until there is a final answer, and return it."""
@@ -183,57 +125,141 @@ class _Run(Generic[B, T]):
             self._check_limits()
             step = self.record.begin_step(self.settings.now())
             completion = yield from self._ask(step)
-            limit = self.setup.template.max_tokens
-            error = stop_error(completion, name=self.setup.name, max_tokens=limit, may_pause=True)
-            if error:
-                raise error
-            output = self.setup.output
-            final, calls = output.calls(completion) if output else (None, completion.tool_calls)
-            if calls:
-                # Before the final value is read: tools that were called beside it have effects, and
-                # one that fails keeps the value from being accepted.
-                yield from self._run_tools(step, calls, ending=final is not None)
+            ended = yield from self._after_answer(step, completion)
+            if ended is not None:
+                return ended.value
+
+    def _after_answer(self, step: OpenStep, completion: Completion) -> AgentFlow[B, _Ended | None]:
+        """Run the tools that an answer calls, and close the step."""
+        try:
+            found, value = yield from self._answered(step, completion)
+        except Invalid as exc:
+            # After its retries, the next model may do better: in a step of its own, for this one
+            # has an answer, and its tools may have run.
+            if not self.models.may_follow(exc):
+                self.models.explain(exc)
+                raise
+            seconds = self.settings.now() - step.started
+            yield from self._fall_back(step, exc, seconds, step.charges, completion)
             found, value = False, None
-            if final is not None or not (calls or completion.stop_reason == "pause"):
-                found, value = self._final(step, completion, final)
-            elif not calls:
-                # A pause (Anthropic's pause_turn): the turn goes back as it is, and goes on.
-                self.text_so_far += completion.text
-                self._add_answer(step, completion)
-            self.record.close_step(self.settings.now())
-            yield EmitEvent(StepFinished(self.record.done[-1]))
-            if found:
-                return value
+        self.record.close_step(self.settings.now())
+        yield EmitEvent(StepFinished(self.record.done[-1]))
+        return _Ended(value) if found else None
+
+    def _answered(self, step: OpenStep, completion: Completion) -> AgentFlow[B, tuple[bool, Any]]:
+        setup = self.setup
+        output = setup.output
+        final, calls = output.calls(completion) if output else (None, completion.tool_calls)
+        enders = tuple(call for call in calls if call.name in setup.enders)
+        calls = tuple(call for call in calls if call.name not in setup.enders)
+        uses: dict[int, ToolUse] = {}
+        if calls:
+            # Before the final value is read: tools that were called beside it have effects, and
+            # one that fails keeps the value from being accepted.
+            ending = final is not None or bool(enders)
+            uses = yield from self._run_tools(step, calls, ending=ending)
+        if enders:
+            may_end = all(use.ok for use in uses.values())
+            return (yield from self._call_enders(step, completion, enders, may_end=may_end))
+        if final is not None or not (calls or completion.stop_reason == "pause"):
+            return self.state.final(step, completion, final)
+        if not calls:
+            self.state.add_pause(step, completion)
+        return False, None
+
+    def _call_enders(
+        self, step: OpenStep, completion: Completion, calls: tuple[ToolCall, ...], *, may_end: bool
+    ) -> AgentFlow[B, tuple[bool, Any]]:
+        """Call output functions, one after the other, until one gives the run's output."""
+        if not may_end:
+            yield from self._run_tools(
+                step, calls, skip="Other calls failed: see their results first."
+            )
+            return False, None
+        failed: ToolUse | None = None
+        problems: tuple[Problem, ...] = ()
+        for at, call in enumerate(calls):
+            uses = yield from self._run_tools(step, (call,), ending=True)
+            (use,) = uses.values()
+            if use.ok:
+                if rest := calls[at + 1 :]:
+                    yield from self._run_tools(step, rest, skip="Not used.")
+                return True, use.result
+            if failed is None:
+                failed, problems = use, self.selection.problems
+        assert failed is not None
+        self.state.use_retry_of(failed, problems, completion)
+        return False, None
 
     def _ask(self, step: OpenStep) -> AgentFlow[B, Completion]:
-        """Get one answer. What the provider itself rejected is asked for again."""
+        """Get one answer. What the provider itself rejected is asked for again; where a model
+        fails before it has shown anything, the next is asked."""
         while True:
+            began, paid = self.settings.now(), len(step.charges)
+            completion: Completion | None = None
+            step.attempts += self.models.take_failed()
             try:
                 completion = yield self._model_call(step)
-            except ToolArgumentsInvalid:
+            except ToolArgumentsInvalid as exc:
                 # Some providers (Groq) check calls themselves and refuse their own model's answer.
-                if not self.retries_left:
-                    raise
-                self.retries_left -= 1
                 # A refused answer may have been billed; the step itself is not a new one.
-                self._check_use()
-                continue
+                if self.state.retries_left:
+                    self.state.retries_left -= 1
+                    self._check_use()
+                    continue
+                error: BaseException = exc
             except InvalidRequest as exc:
-                if self.setup.looser is None or not is_about_format(exc):
-                    raise
-                self.setup = self.setup.looser()
-                self._check_use()
-                continue
+                if self.setup.looser is not None and is_about_format(exc):
+                    self.models.setup = self.setup.looser()
+                    self._check_use()
+                    continue
+                error = exc
             except OutOfTime:
                 raise
             except Exception as exc:  # a driver may raise anything
                 error = driver_error(exc, self.setup.driver)
-                raise error from error.__cause__
-            assert completion is not None
-            step.completion = completion = self._read(completion)
-            if not step.charges:  # a third party's driver, which calls no meters
-                step.charges.append(charge_of(completion, self.setup.driver.provider.name))
-            return completion
+            else:
+                assert completion is not None
+                step.completion = completion = self._read(completion)
+                if len(step.charges) == paid:  # a third party's driver, which calls no meters
+                    step.charges.append(charge_of(completion, self.setup.driver.provider.name))
+                limit = self.setup.template.max_tokens
+                name = self.setup.name
+                stopped = stop_error(completion, name=name, max_tokens=limit, may_pause=True)
+                if stopped is None:
+                    return completion
+                error = stopped
+            seconds = self.settings.now() - began
+            yield from self._fall_back(step, error, seconds, step.charges[paid:], completion)
+
+    def _fall_back(
+        self,
+        step: OpenStep,
+        error: BaseException,
+        seconds: float,
+        charges: list[Charge],
+        completion: Completion | None,
+    ) -> AgentFlow[B, None]:
+        """Go on with the next model. Raises the error where there is none, where the caller has
+        seen some of the failed answer, and where no time is left."""
+        answered = isinstance(error, Invalid)
+        goes_on = answered or not step.shown
+        if (
+            not (goes_on and isinstance(error, PromptureError))
+            or not self.models.may_follow(error)
+            or self.out_of_time(EARLY)
+        ):
+            self.models.explain(error)
+            raise error from error.__cause__
+        attempt = self.state.fall_back(
+            step, error, seconds=seconds, charges=charges, completion=completion
+        )
+        if not answered:
+            # The step goes on, and its answer will be the next model's.
+            step.completion = None
+        yield EmitEvent(ModelFallback(attempt, self.setup.name, step.number))
+        if not answered:
+            self._check_use()
 
     def _model_call(self, step: OpenStep) -> CallModel[B]:
         left = self._seconds_left()
@@ -246,18 +272,21 @@ class _Run(Generic[B, T]):
             calls_in_text=self.setup.calls_in_text,
             seconds=left,
             scope=self.settings.scope,
+            step=step,
+            has_next=self.models.has_next,
         )
 
     def _request(self, left: float | None) -> Request:
-        template = self.setup.template
-        request = replace(template, messages=(*template.messages, *self.record.messages))
-        if self.forced_tool:
-            request = replace(request, tool_choice=self.forced_tool)
+        template, forced = self.setup.template, self.state.forced_tool
+        request = replace(template, messages=(*template.messages, *self.state.history()))
+        if forced:
+            request = replace(request, tool_choice=forced)
         if left is not None:
             # 0 would mean no timeout to some transports, hence the millisecond.
             usual = request.timeout or getattr(self.setup.driver, "timeout", None) or left
             request = replace(request, timeout=max(min(usual, left), 0.001))
-        if self.setup.calls_in_text or (self.has_no_tools and _has_calls(request)):
+        has_no_tools = not self.setup.driver.features.tool_use
+        if self.setup.calls_in_text or (has_no_tools and has_calls(request.messages)):
             request = prompted_request(request, dialect=_IN_TEXT)
         return request
 
@@ -271,100 +300,85 @@ class _Run(Generic[B, T]):
         return completion if completion.tool_calls else read_calls(completion)
 
     def _run_tools(
-        self, step: OpenStep, calls: tuple[ToolCall, ...], *, ending: bool
-    ) -> AgentFlow[B, None]:
-        step.send_to_tools(calls)
+        self,
+        step: OpenStep,
+        calls: tuple[ToolCall, ...],
+        *,
+        ending: bool = False,
+        skip: str = "",
+    ) -> AgentFlow[B, dict[int, ToolUse]]:
+        """Run the calls, except those that have a result from before the run was saved; return all
+        results by position. ``ending``: no answer need follow. ``skip`` is why none is run."""
         self.record.add_answer(step)
-        if not ending:
-            # Where no further answer may follow, nobody would see the results: do not run the
-            # tools for their side effects alone.
-            self._check_limits()
-        self.settings.limits.check_calls(self.selection.calls_made, len(calls))
-        pending = self.selection.select(self.setup, calls, self.record, step)
-        run = RunTools(
-            calls=pending,
+        known = step.uses()
+        positions = step.positions(calls)
+        new = [position for position in positions if position not in known]
+        step.tools += new
+        run = self._batch(step, new, ending=ending, skip=skip)
+        if run is not None:
+            # Shared with the runner: also where it is broken off, the record has what came in.
+            step.batches.append(Batch(new, run.uses, run.charges))
+            yield run
+            uses = [use for use in run.uses if use is not None]
+            self.selection.check_results(self.setup, uses)
+            if run.deferred:
+                raise self._waiting(step, [new[i] for i in run.deferred])
+        known = step.uses()
+        return {position: known[position] for position in positions}
+
+    def _batch(
+        self, step: OpenStep, positions: list[int], *, ending: bool, skip: str
+    ) -> RunTools | None:
+        if not positions:
+            return None
+        calls = [step.calls[position] for position in positions]
+        is_ender = calls[0].name in self.setup.enders
+        if not is_ender and not step.is_restored:
+            if not ending:
+                # Where no further answer may follow, nobody would see the results: do not run the
+                # tools for their side effects alone.
+                self._check_limits()
+            self.settings.limits.check_calls(self.selection.calls_made, len(calls))
+            self.selection.calls_made += len(calls)
+        selected = self.selection.select(self.setup, calls, self.record, step, positions)
+        if skip:
+            selected = tuple(
+                replace(each, settled=each.result("not_run", skip)) for each in selected
+            )
+        return RunTools(
+            calls=selected,
             number=step.number,
             parallel=self.settings.parallel,
             budget=self.settings.budget,
             seconds=self._seconds_left(),
-            uses=[None] * len(pending),
-            charges=tuple([] for _ in pending),
+            uses=[None] * len(selected),
+            charges=tuple([] for _ in selected),
             scope=self.settings.scope,
         )
-        # Shared with the runner: also where it is broken off, the record has what came in by then.
-        step.uses, step.tool_charges = run.uses, run.charges
-        yield run
-        self.selection.check_results(self.setup, [use for use in run.uses if use is not None])
 
-    def _final(
-        self, step: OpenStep, completion: Completion, call: ToolCall | None
-    ) -> tuple[bool, Any]:
-        """Return whether the answer is final, and its value."""
-        output = self.setup.output
-        if output is None:
-            self._add_answer(step, completion)
-            return True, self.text_so_far + completion.text
-        if call is None:
-            return self._final_text(step, completion, output)
-        if not step.all_ok():
-            self._settle_output(
-                step, call, "not_run", "Other calls failed: see their results first."
-            )
-            return False, None
-        try:
-            value = output.read(completion, call).value
-        except InvalidValue as exc:
-            self._use_retry(exc, replace(completion, tool_calls=(call,)), output)
-            self._settle_output(step, call, "invalid", complaint(exc.problems, final=True))
-            return False, None
-        self._settle_output(step, call, "ok", "Accepted.")
-        return True, value
-
-    def _final_text(
-        self, step: OpenStep, completion: Completion, output: FinalOutput[T]
-    ) -> tuple[bool, Any]:
-        whole = replace(completion, text=self.text_so_far + completion.text)
-        try:
-            value = output.read(whole, None).value
-        except InvalidValue as exc:
-            self._use_retry(exc, whole, output)
-            self.text_so_far = ""  # what was refused does not begin the next answer
-            self._add_answer(step, completion)
-            # Some models do not think when a tool is forced, or refuse to be.
-            can_force = self.setup.driver.features.forced_tool and not self.setup.template.reasoning
-            if output.tool and can_force:
-                self.forced_tool = output.tool.name
-            self.record.messages.append(
-                Message(role="user", content=complaint(exc.problems, final=True))
-            )
-            return False, None
-        self._add_answer(step, completion)
-        return True, value
-
-    def _use_retry(self, error: InvalidValue, answer: Completion, output: FinalOutput[T]) -> None:
-        """Use one of the retries. Raise Invalid, with the answer on it, where none is left."""
-        if self.retries_left:
-            self.retries_left -= 1
-            return
-        shown = "; ".join(str(p) for p in error.problems[:5])
-        message = f"{self.setup.name} gave no valid final answer: {shown}"
-        failure = Invalid(message, problems=error.problems)
-        with_rest(failure, answer, plan=output.plan, source=output.source)
-        raise failure from cause_of(error)
-
-    def _add_answer(self, step: OpenStep, completion: Completion) -> None:
-        """Put an answer into the history, except an empty one: most providers refuse such turns."""
-        if completion.text.strip() or completion.native or completion.reasoning:
-            self.record.add_answer(step)
-
-    def _settle_output(self, step: OpenStep, call: ToolCall, status: Status, content: str) -> None:
-        """Set the result of the call that gives the final value, and of others of its tool."""
-        self.record.add_answer(step)
-        for position, each in enumerate(step.calls):
-            if each is call:
-                step.settle(position, status, content)
-            elif position not in step.tools:
-                step.settle(position, "not_run", "Not used.")
+    def _waiting(self, step: OpenStep, positions: list[int]) -> WaitingForApproval:
+        """The error that ends the run until its calls are approved, with the run as it stands."""
+        if self.identity is None:
+            self.identity = RunIdentity(run_id=uuid4().hex, agent=self.settings.identity())
+        else:
+            self.identity = replace(self.identity, part=self.identity.part + 1)
+        ids = approval_ids(step.calls)
+        found = self.selection.pending
+        saved = SavedRun.of(
+            self.state,
+            self.selection,
+            step,
+            identity=self.identity,
+            pending={ids[position]: position for position in positions},
+            now=self.settings.now(),
+            began=self.began,
+        )
+        pending = {ids[position]: found[position] for position in positions}
+        for position in positions:
+            step.settle(position, "waiting", "The call was not run: it waits for approval.")
+            name = step.calls[position].name
+            observe.note("approval", "a call of %(tool)s waits for approval", tool=name)
+        return WaitingForApproval.of(saved, pending)
 
     def _check_limits(self) -> None:
         self._check_use()
@@ -381,8 +395,5 @@ class _Run(Generic[B, T]):
         return left is not None and left <= early
 
     def _seconds_left(self) -> float | None:
-        return None if self.deadline is None else self.deadline - self.settings.now()
-
-
-def _has_calls(request: Request) -> bool:
-    return any(turn.calls or turn.role == "tool" for turn in request.messages)
+        limit = self.settings.limits.time
+        return None if limit is None else self.began + limit - self.settings.now()

@@ -5,7 +5,8 @@ What a caller gets of it are a ``Trace`` (see ``prompture.traces``) or an ``Agen
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Generic, TypeVar
 
@@ -21,6 +22,7 @@ from prompture.errors import (
     TokenLimitExceeded,
 )
 from prompture.money import Bill, Charge, add_usd, format_usd
+from prompture.traces import Attempt
 from prompture.traces import Status as Status
 from prompture.traces import Step as Step
 from prompture.traces import ToolUse as ToolUse
@@ -120,13 +122,33 @@ class RunLimits:
 
 
 @dataclass(slots=True)
+class Batch:
+    """Calls of one answer that were sent to tools together.
+
+    ``positions`` are those of the calls in the answer; in their order the runner puts results into
+    ``uses`` and the charges of the tools' own model calls into ``charges``.
+    """
+
+    positions: list[int]
+    uses: list[ToolUse | None]
+    charges: tuple[list[Charge], ...]
+
+    def late_charges(self) -> list[tuple[list[Charge], int]]:
+        """The lists to which a tool that hangs may still add, and how much of each is billed."""
+        rows = zip(self.uses, self.charges, strict=True)
+        return [
+            (spent, len(use.bill.charges)) for use, spent in rows if use and use.status == "timeout"
+        ]
+
+
+@dataclass(slots=True)
 class OpenStep:
     """The step under way.
 
     ``completion`` is None until the model has answered. ``results`` are those of the answer's
-    calls, by the position of the call in the answer. ``tools`` are the positions of the calls
-    that go to tools; once these run, ``uses`` and ``tool_charges`` (in the order of ``tools``)
-    get their results and the charges of their own model calls.
+    calls that no tool runs, by the position of the call in the answer; ``batches`` have the others.
+    ``shown`` is whether any of the answer was given to the caller (as events). ``is_restored``: it
+    is one of a saved run, whose calls are counted already.
     """
 
     number: int
@@ -136,18 +158,29 @@ class OpenStep:
     is_in_history: bool = False
     results: dict[int, ToolUse] = field(default_factory=dict)
     tools: list[int] = field(default_factory=list)
-    uses: list[ToolUse | None] | None = None
-    tool_charges: tuple[list[Charge], ...] = ()
+    batches: list[Batch] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    shown: bool = False
+    is_restored: bool = False
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
         return self.completion.tool_calls if self.completion else ()
 
-    def send_to_tools(self, calls: tuple[ToolCall, ...]) -> None:
-        """Note which calls of the answer go to tools."""
+    def positions(self, calls: Sequence[ToolCall]) -> list[int]:
+        """Where these calls stand in the answer."""
         # By identity: two calls of one answer may be equal, ids included.
         wanted = set(map(id, calls))
-        self.tools = [i for i, call in enumerate(self.calls) if id(call) in wanted]
+        return [i for i, call in enumerate(self.calls) if id(call) in wanted]
+
+    def uses(self) -> dict[int, ToolUse]:
+        """The results of tools so far, by position."""
+        return {
+            position: use
+            for batch in self.batches
+            for position, use in zip(batch.positions, batch.uses, strict=True)
+            if use is not None
+        }
 
     def settle(self, position: int, status: Status, content: str) -> None:
         """Set the result of a call that no tool runs."""
@@ -155,7 +188,7 @@ class OpenStep:
 
     def all_ok(self) -> bool:
         """Whether every tool that was called did well."""
-        return all(use is not None and use.ok for use in self.uses or ())
+        return all(use.ok for use in self.uses().values())
 
 
 class RunRecord:
@@ -174,11 +207,20 @@ class RunRecord:
         self.done: list[Step] = []
         self._charges: list[Charge] = []
         self._open: OpenStep | None = None
-        self._new_from = new_from
+        self._late: list[tuple[list[Charge], int]] = []
+        self.new_from = new_from
+        self.others_from: int | None = None
+        """From this turn on other models answered than the one that the next run begins with."""
 
     def begin_step(self, now: float) -> OpenStep:
         self._open = OpenStep(len(self.done) + 1, now)
         return self._open
+
+    def restore(self, done: Sequence[Step], step: OpenStep) -> None:
+        """Go on with a run that was saved."""
+        self.done = list(done)
+        self._charges = [charge for each in done for charge in each.bill.charges]
+        self._open = step
 
     @property
     def steps_taken(self) -> int:
@@ -202,7 +244,10 @@ class RunRecord:
             return
         # Results without the turn that holds their calls would be refused by every provider.
         uses = self._add_results(step) if step.is_in_history else ()
-        charges = (*step.charges, *(c for use in uses for c in use.bill.charges))
+        spent = tuple(c for use in uses for c in use.bill.charges)
+        for batch in step.batches:
+            self._late += batch.late_charges()
+        charges = (*step.charges, *spent, *self._spent_late())
         self._charges += charges
         self.done.append(
             Step(
@@ -212,32 +257,54 @@ class RunRecord:
                 bill=Bill(charges),
                 seconds=now - step.started,
                 error=error,
+                model=self.model,
+                attempts=tuple(step.attempts),
             )
         )
 
+    def _spent_late(self) -> list[Charge]:
+        """What tools have spent since their time was up: their threads cannot be stopped."""
+        found: list[Charge] = []
+        for at, (spent, billed) in enumerate(self._late):
+            # Sliced once: the tool's thread may add to the list meanwhile.
+            new = spent[billed:]
+            self._late[at] = (spent, billed + len(new))
+            found += new
+        return found
+
     def _add_results(self, step: OpenStep) -> tuple[ToolUse, ...]:
         """Add a tool turn for each call, also where it has no result. Return the tools' results."""
-        # Not strict: a step whose tools have not run has neither results nor charges for them.
-        charges = zip(step.tools, step.uses or (), step.tool_charges, strict=False)
-        for position, use, spent in charges:
-            step.results[position] = use or ToolUse(
-                call=step.calls[position],
-                status="cancelled",
-                content=_CANCELLED,
-                bill=Bill(tuple(spent)),
-            )
+        for batch in step.batches:
+            for position, use, spent in zip(
+                batch.positions, batch.uses, batch.charges, strict=True
+            ):
+                if use is None and position in step.results:  # it waits for approval
+                    continue
+                step.results[position] = use or ToolUse(
+                    call=step.calls[position],
+                    status="cancelled",
+                    content=_CANCELLED,
+                    bill=Bill(tuple(spent)),
+                )
         for position in range(len(step.calls)):
             if position not in step.results:
                 step.settle(position, "not_run", _NOT_RUN)
             self.messages.append(step.results[position].message())
-        return tuple(step.results[position] for position in step.tools)
+        return tuple(step.results[position] for position in sorted(step.tools))
+
+    def leave_out_natives(self, start: int) -> None:
+        """Drop the items of turns from ``start`` on that only the model that made them takes."""
+        self.messages[start:] = _without_natives(self.messages[start:])
 
     def trace(self) -> Trace:
+        messages, others = self.messages, self.others_from
+        if others is not None:
+            messages = [*messages[:others], *_without_natives(messages[others:])]
         return Trace(
             model=self.model,
-            messages=tuple(self.messages),
+            messages=tuple(messages),
             steps=tuple(self.done),
-            new_from=self._new_from,
+            new_from=self.new_from,
         )
 
     def attach_to(self, error: BaseException, now: float) -> None:
@@ -248,3 +315,7 @@ class RunRecord:
         error.trace = trace  # type: ignore[attr-defined]
         if isinstance(error, PromptureError) and (trace.bill or isinstance(error, LimitExceeded)):
             error.bill = trace.bill
+
+
+def _without_natives(messages: Sequence[Message]) -> list[Message]:
+    return [replace(turn, native=None) if turn.native else turn for turn in messages]

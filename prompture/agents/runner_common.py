@@ -18,16 +18,24 @@ from threading import Lock, Thread
 from typing import Generic, TypeAlias, TypeVar
 
 from prompture import observe
-from prompture.agents.events import AgentEvent, ReasoningDelta, TextDelta, ToolFinished, ToolStarted
-from prompture.agents.loop import CallModel, RunTools
+from prompture.agents.asks import CallModel, RunTools
+from prompture.agents.events import (
+    AgentEvent,
+    ApprovalNeeded,
+    ReasoningDelta,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+)
 from prompture.agents.run_record import ToolUse
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall
 from prompture.codecs.prompted_calls import CallScanner
 from prompture.drivers import meter
+from prompture.drivers.routes import with_next
 from prompture.errors import DeadlineExceeded
 from prompture.flows.run import HasModel
-from prompture.money import Charge
+from prompture.money import Bill, Charge
 from prompture.types import Completion, Delta, ToolCall
 
 K = TypeVar("K")
@@ -53,6 +61,18 @@ def record_charges(
         yield
 
 
+@contextmanager
+def calling(call: CallModel[HasModel]) -> Iterator[None]:
+    """A block for a call of the model, or for the start of a stream."""
+    with record_charges(call.budget, call.charges, call.scope):
+        if not call.has_next:
+            yield
+            return
+        # A route that is down or silent is then not tried again before the next model has been.
+        with with_next():
+            yield
+
+
 def tool_span(call: ToolCall) -> AbstractContextManager[Callable[[object], None]]:
     """The span of a tool call, where traces are on; the block is given what notes the result."""
     tracing = observe.current
@@ -64,14 +84,17 @@ class EventStream:
 
     def __init__(self, call: CallModel[HasModel]) -> None:
         self._number = call.number
+        self._step = call.step
         self._scanner = CallScanner() if call.calls_in_text else None
 
     def of_delta(self, delta: Delta) -> Iterator[AgentEvent]:
         if delta.reasoning:
+            self._note_shown()
             yield ReasoningDelta(delta.reasoning, self._number)
         if not delta.text:
             return
         if self._scanner is None:
+            self._note_shown()
             yield TextDelta(delta.text, self._number)
             return
         yield from self._text_of(self._scanner.feed(delta.text))
@@ -89,7 +112,13 @@ class EventStream:
     def _text_of(self, pieces: Sequence[object]) -> Iterator[AgentEvent]:
         for piece in pieces:
             if isinstance(piece, str):
+                self._note_shown()
                 yield TextDelta(piece, self._number)
+
+    def _note_shown(self) -> None:
+        # From now on no other model may begin the answer anew.
+        if self._step is not None:
+            self._step.shown = True
 
 
 @dataclass(slots=True)
@@ -170,6 +199,19 @@ class ToolQueue(Generic[K]):
             charges=tuple(self.effect.charges[position]),
         )
         return self.finish(position, call.result_of(outcome))
+
+    def defer(self, position: int) -> ApprovalNeeded:
+        """Leave a call until it is approved, and make the event of that."""
+        self.effect.deferred.append(position)
+        call = self.effect.calls[position]
+        return ApprovalNeeded(call.shown(), self.effect.number, call.id)
+
+    def interrupt(self, position: int) -> Iterator[ToolFinished]:
+        """End the calls that run or would, where the tool of one was interrupted (Ctrl-C)."""
+        for each in sorted({position, *(r.position for r in self.running.values())}):
+            call = self.effect.calls[each]
+            bill = Bill(tuple(self.effect.charges[each]))
+            yield self.finish(each, call.result("cancelled", "The call was cancelled.", bill=bill))
 
     def finish(self, position: int, use: ToolUse) -> ToolFinished:
         """Note the result of a call, and make the event of it."""

@@ -7,20 +7,23 @@ the reading of it are those of ``extract``.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
-from prompture.agents.tools import FunctionTool
+from prompture.agents.tools import FunctionTool, by_name
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.provider import Features
-from prompture.errors import SchemaError
+from prompture.errors import ConfigurationError, SchemaError
 from prompture.extraction.answer import ParsedAnswer, Rejected, read
 from prompture.extraction.strategy import Plan, plan, strategies
 from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import Source
+from prompture.schema.source import source as make_source
 from prompture.types import Completion, Message, Request, Tool, ToolCall
 
 T = TypeVar("T")
@@ -34,6 +37,42 @@ _BY_TEXT = (
     " satisfies this JSON Schema, with no words around it:\n{schema}"
 )
 _UNLESS = " and call no tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Generic[T]):
+    """What a run may end with: a value of ``source``, the value of one of ``functions``, or, where
+    there are functions and ``text`` is True, a text. With none of them it is a text."""
+
+    source: Source[T] | None = None
+    functions: Mapping[str, FunctionTool] = field(default_factory=dict)
+    text: bool = False
+
+
+def output_of(given: object, tools: Mapping[str, FunctionTool]) -> Output[Any]:
+    """What ``output=`` means: a schema, a function, or several of both.
+
+    Raises SchemaError and ConfigurationError.
+    """
+    several = isinstance(given, (list, tuple)) and len(given) > 0
+    items: list[object] = list(given) if several else [given]  # type: ignore[call-overload]
+    functions = [each for each in items if _is_function(each)]
+    if not functions:
+        return Output(None if given is None else make_source(given))
+    schemas = [each for each in items if not _is_function(each) and each is not str]
+    if len(schemas) > 1:
+        raise ConfigurationError(
+            "output has several schemas beside its functions: write them as one union, A | B"
+        )
+    found = by_name(functions)
+    if twice := sorted(found.keys() & tools.keys()):
+        raise ConfigurationError(f"{twice[0]!r} is both a tool and an output function")
+    return Output(make_source(schemas[0]) if schemas else None, found, text=str in items)
+
+
+def _is_function(given: object) -> bool:
+    # Not whatever can be called: a type is a schema.
+    return isinstance(given, (FunctionTool, partial)) or inspect.isroutine(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +185,9 @@ class Setup(Generic[B, T]):
 
     ``name`` is ``"provider/model"``. ``template`` is the request without the conversation; its
     messages are the instructions. ``rewrites`` are those of the tools' schemas, by name, that are
-    to be undone in the arguments. ``calls_in_text``: the model has no native tools, so that calls
+    to be undone in the arguments. ``tools`` are all that can be called, also ``enders``: the output
+    functions, whose value is the output. ``text_ends``: beside these, a text may be the output.
+    ``calls_in_text``: the model has no native tools, so that calls
     are asked for and read in the prompted format. ``looser`` makes the setup with a less strict
     way to ask for the output.
     """
@@ -158,59 +199,73 @@ class Setup(Generic[B, T]):
     output: FinalOutput[T] | None
     calls_in_text: bool
     rewrites: Mapping[str, Rewrite] = field(default_factory=dict)
+    enders: Mapping[str, FunctionTool] = field(default_factory=dict)
+    text_ends: bool = False
     looser: Callable[[], Setup[B, T]] | None = None
+
+    def ender_names(self) -> str:
+        """The output functions, for the model."""
+        return " or ".join(self.enders)
 
 
 def set_up(
     driver: B,
     *,
     tools: Mapping[str, FunctionTool],
-    source: Source[T] | None,
+    output: Output[T],
     strategy: str,
     instructions: str,
     base: Request,
 ) -> Setup[B, T]:
-    """Make an agent ready for a driver.
-
-    Raises UnsupportedError, SchemaError and ConfigurationError.
-    """
-    features = driver.features
-    output = None
-    if source is not None:
-        output = final_output(
-            source, driver, strategy=strategy, base=base, tools=bool(tools), taken=tuple(tools)
+    """Make an agent ready for a driver. Raises UnsupportedError, SchemaError, ConfigurationError."""
+    features, enders = driver.features, output.functions
+    every = {**tools, **enders}
+    final = None
+    if output.source is not None:
+        taken = tuple(every)
+        final = final_output(
+            output.source, driver, strategy=strategy, base=base, tools=bool(every), taken=taken
         )
-    rewrites = {name: _rewritten(tool, features) for name, tool in tools.items()}
+    rewrites = {name: _rewritten(tool, features) for name, tool in every.items()}
     request = replace(
         base,
-        messages=_instructions(instructions, output, features),
-        tools=tuple(_wire_tool(tool, rewrites[name]) for name, tool in tools.items()),
+        messages=_instructions(instructions, final, output, features),
+        tools=tuple(_wire_tool(tool, rewrites[name]) for name, tool in every.items()),
     )
-    if output is not None:
-        request = output.ask(request, tools=bool(tools))
-
-    # Made only when a provider has refused this way, so that strictness is not given up for
-    # nothing.
-    def looser() -> Setup[B, T]:
-        assert output is not None
-        return set_up(
+    if final is not None:
+        request = final.ask(request, tools=bool(every))
+    elif (
+        len(every) == len(enders) == 1
+        and not (output.text or base.reasoning)
+        and features.tool_use
+        and features.forced_tool
+    ):
+        # Nothing else can be done: one call, and the run is over.
+        request = replace(request, tool_choice=next(iter(enders)))
+    looser = None
+    if final is not None and final.others:
+        # Made only when a provider has refused this way, so that strictness is not given up for
+        # nothing.
+        looser = partial(
+            set_up,
             driver,
             tools=tools,
-            source=source,
-            strategy=output.others[0],
+            output=output,
+            strategy=final.others[0],
             instructions=instructions,
             base=base,
         )
-
     return Setup(
         driver=driver,
         name=f"{driver.provider.name}/{request.model or driver.model}",
-        tools=tools,
+        tools=every,
         template=request,
-        output=output,
-        calls_in_text=bool(tools) and not features.tool_use,
+        output=final,
+        calls_in_text=bool(every) and not features.tool_use,
         rewrites={name: each for name, each in rewrites.items() if not each.identity},
-        looser=looser if output is not None and output.others else None,
+        enders=enders,
+        text_ends=output.text,
+        looser=looser,
     )
 
 
@@ -236,9 +291,13 @@ def _wire_tool(tool: FunctionTool, rewritten: Rewrite) -> Tool:
 
 
 def _instructions(
-    instructions: str, output: FinalOutput[Any] | None, features: Features
+    instructions: str, final: FinalOutput[Any] | None, output: Output[Any], features: Features
 ) -> tuple[Message, ...]:
-    text = "\n\n".join(w for w in (instructions, output.instructions if output else "") if w)
+    words = [instructions, final.instructions if final else ""]
+    if output.functions and not output.text:
+        either = "Or give" if final else "When you have all that you need, give"
+        words.append(f"{either} the final answer by calling {' or '.join(output.functions)}.")
+    text = "\n\n".join(w for w in words if w)
     # Some models know no system turn: the instructions are then the first user's turn.
     role: Literal["system", "user"] = "system" if features.messages else "user"
     return (Message(role=role, content=text),) if text else ()

@@ -16,11 +16,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Annotated, Any, Required, TypeAlias
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Annotated, Any, Required, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -53,6 +56,7 @@ from prompture.types import (
 )
 from prompture.wire.loading import UnreadableJSON, load_json
 
+T = TypeVar("T")
 FORMAT = "prompture.conversation"
 VERSION = 1
 _TAGS = ("$native", "$bytes", "$object")
@@ -85,9 +89,14 @@ def dump(saved: SavedConversation) -> str:
         "system": saved.system,
         "summary": saved.summary,
         "notes": saved.notes,
-        "messages": [_message_row(m) for m in saved.messages],
+        "messages": [message_row(m) for m in saved.messages],
         "charges": [c.as_dict() for c in saved.bill.charges],
     }
+    return json_text(body)
+
+
+def json_text(body: JSON) -> str:
+    """JSON that is UTF-8 and strict. Raises ConfigurationError for what JSON cannot hold."""
     try:
         text = json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False)
         # Half of a surrogate pair (a file's name in a tool's result may have one) has no UTF-8.
@@ -106,14 +115,14 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _message_row(message: Message) -> JSON:
+def message_row(message: Message) -> JSON:
     row = {
         f.name: value
         for f in fields(message)
         if (value := getattr(message, f.name)) != f.default or f.name in ("role", "content")
     }
     if not isinstance(message.content, str):
-        row["content"] = [_part_row(part) for part in message.content]
+        row["content"] = [part_row(part) for part in message.content]
     if message.calls:
         row["calls"] = [{f.name: getattr(c, f.name) for f in fields(c)} for c in message.calls]
     if message.native is not None:
@@ -121,7 +130,7 @@ def _message_row(message: Message) -> JSON:
     return row
 
 
-def _part_row(part: Part) -> JSON:
+def part_row(part: Part) -> JSON:
     # By isinstance, for a part may be of a subclass.
     kind = next(kind for of, kind in _TYPES.items() if isinstance(part, of))
     row = {f.name: getattr(part, f.name) for f in fields(part)}
@@ -156,27 +165,63 @@ def load(text: str | bytes) -> SavedConversation:
 
     Raises ConfigurationError, with a JSON pointer to what is wrong.
     """
+    body = body_of(text, FORMAT, VERSION, "conversation")
+    return validated(_adapter(), body, "conversation")
+
+
+def body_of(text: str | bytes, format: str, version: int, kind: str) -> dict[str, Any]:
+    """The object of a file of this kind. Raises ConfigurationError for any other text."""
     try:
         body = load_json(text)
     except UnreadableJSON as exc:
-        raise ConfigurationError(f"the saved conversation is not JSON: {exc}") from exc
-    if not isinstance(body, dict) or body.get("format") != FORMAT:
-        raise ConfigurationError("this JSON is no saved conversation")
-    if body.get("version") != VERSION:
+        raise ConfigurationError(f"the saved {kind} is not JSON: {exc}") from exc
+    if not isinstance(body, dict) or body.get("format") != format:
+        raise ConfigurationError(f"this JSON is no saved {kind}")
+    if body.get("version") != version:
         raise ConfigurationError(
-            f"the conversation was saved in version {body.get('version')!r}; this one reads"
-            f" {VERSION}"
+            f"the {kind} was saved in version {body.get('version')!r}; this one reads {version}"
         )
+    return body
+
+
+def validated(adapter: TypeAdapter[T], body: JSON, kind: str) -> T:
+    """The value of a file. Raises ConfigurationError with a JSON pointer to what is wrong."""
     try:
         # As JSON again: Pydantic is strict then, and takes a list for a tuple all the same. The
         # text itself may hold what load_json has bounded or mended.
-        return _adapter().validate_json(json.dumps(body), strict=True)
+        return adapter.validate_json(json.dumps(body), strict=True)
     except ValidationError as exc:
         problem = problems_of(exc, lambda: body).problems[0]
         # Without a cause, for Pydantic's error prints the conversation.
-        raise ConfigurationError(
-            f"saved conversation, {problem.pointer}: {problem.message}"
-        ) from None
+        raise ConfigurationError(f"saved {kind}, {problem.pointer}: {problem.message}") from None
+
+
+def write_whole(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file that its owner alone may read. A crash leaves the old file or the new one."""
+    target = Path(path)
+    # A temporary file is readable by its owner alone, as a conversation should be; os.replace puts
+    # it in place in one step.
+    with NamedTemporaryFile(
+        "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
+    ) as part:
+        try:
+            part.write(text)
+            part.flush()
+            os.fsync(part.fileno())  # a power cut, too, must not leave an empty file
+            part.close()  # Windows moves no file that is open
+            os.replace(part.name, target)
+        except BaseException:  # an interrupt, too, leaves no half of a file behind
+            part.close()
+            os.unlink(part.name)
+            raise
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file. Raises ConfigurationError."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as exc:
+        raise ConfigurationError(f"cannot read {str(path)!r}: {exc.strerror or exc}") from exc
 
 
 @cache
@@ -245,7 +290,7 @@ def _conversation(*, charges: tuple[Charge, ...] = (), **named: Any) -> SavedCon
     return SavedConversation(bill=Bill(charges), **named)
 
 
-def _into(make: Callable[..., Any]) -> AfterValidator:
+def into(make: Callable[..., Any]) -> AfterValidator:
     return AfterValidator(lambda row: make(**row))
 
 
@@ -264,17 +309,17 @@ _Part: TypeAlias = Annotated[
         custom_error_message="must have a type: text, document, image or file",
     ),
 ]
-_Content: TypeAlias = Annotated[
+ContentRow: TypeAlias = Annotated[
     Annotated[str, Tag("text")] | Annotated[tuple[_Part, ...], Tag("parts")],
     Discriminator(lambda content: "text" if isinstance(content, str) else "parts"),
 ]
 _Dollars: TypeAlias = Annotated[Decimal | None, BeforeValidator(_dollars)]
-_Count: TypeAlias = Annotated[int, Field(ge=0)]
+Count: TypeAlias = Annotated[int, Field(ge=0)]
 
 
-class _Message(TypedDict, total=False):
+class MessageRow(TypedDict, total=False):
     role: Required[Role]
-    content: _Content
+    content: ContentRow
     calls: tuple[ToolCall, ...]
     call_id: str | None
     name: str | None
@@ -283,12 +328,12 @@ class _Message(TypedDict, total=False):
     native: Annotated[object, AfterValidator(_native)]
 
 
-class _Usage(TypedDict, total=False):
-    input_tokens: _Count
-    output_tokens: _Count
-    cache_read_tokens: _Count
-    cache_write_tokens: _Count
-    reasoning_tokens: _Count
+class UsageRow(TypedDict, total=False):
+    input_tokens: Count
+    output_tokens: Count
+    cache_read_tokens: Count
+    cache_write_tokens: Count
+    reasoning_tokens: Count
     reported: bool
 
 
@@ -300,11 +345,11 @@ class _Cost(TypedDict, total=False):
     saving_usd: _Dollars
 
 
-class _Charge(TypedDict, total=False):
+class ChargeRow(TypedDict, total=False):
     provider: Required[str]
     model: Required[str]
-    usage: Required[Annotated[_Usage, AfterValidator(lambda row: Usage(**row, requests=1))]]
-    cost: Required[Annotated[_Cost, _into(_cost)]]
+    usage: Required[Annotated[UsageRow, AfterValidator(lambda row: Usage(**row, requests=1))]]
+    cost: Required[Annotated[_Cost, into(_cost)]]
     status: Required[str]
     request_id: str | None
     seconds: Annotated[float, Field(ge=0)]
@@ -317,8 +362,8 @@ class _Conversation(TypedDict, total=False):
     system: str
     summary: str
     notes: list[str]
-    messages: Required[tuple[Annotated[_Message, _into(Message)], ...]]
-    charges: tuple[Annotated[_Charge, _into(Charge)], ...]
+    messages: Required[tuple[Annotated[MessageRow, into(Message)], ...]]
+    charges: tuple[Annotated[ChargeRow, into(Charge)], ...]
 
 
-_Saved: TypeAlias = Annotated[_Conversation, _into(_conversation)]
+_Saved: TypeAlias = Annotated[_Conversation, into(_conversation)]

@@ -11,20 +11,21 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TypeAlias, TypeVar
 
+from prompture.agents.asks import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.events import AgentEvent, Final, ToolStarted
-from prompture.agents.loop import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
 from prompture.agents.run_record import AgentResult, ToolUse
 from prompture.agents.runner_common import (
     EventStream,
     RunningCall,
     ToolQueue,
+    calling,
     is_of_the_tools_time,
     record_charges,
     start_in_thread,
     tool_span,
 )
 from prompture.agents.tool_call import Outcome, PendingToolCall
-from prompture.agents.tools import BackgroundCall, is_async
+from prompture.agents.tools import BackgroundCall, Later, is_async
 from prompture.errors import ConfigurationError
 from prompture.flows.run import Generates
 from prompture.types import Completion
@@ -71,7 +72,7 @@ def _call_model(step: CallModel[Generates], *, stream: bool) -> Events[Completio
     events = EventStream(step)
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
-        with record_charges(step.budget, step.charges, step.scope), within(step.seconds):
+        with calling(step), within(step.seconds):
             completion: Completion = step.driver.complete(step.request)
         if stream:
             yield from events.of_whole(completion)
@@ -82,7 +83,7 @@ def _call_model(step: CallModel[Generates], *, stream: bool) -> Events[Completio
         # A driver asks its meters at the start. Between the pieces the caller's code runs, whose
         # own calls are not this run's: so only the first piece is taken inside the block. The
         # deadline that is set there holds for the whole stream.
-        with record_charges(step.budget, step.charges, step.scope), within(step.seconds):
+        with calling(step), within(step.seconds):
             piece = next(pieces)
         while not isinstance(piece, Completion):
             yield from events.of_delta(piece)
@@ -109,6 +110,8 @@ class _Tools(ToolQueue[int]):
             use = call.settled or _approval(call)
             if use is None:
                 self.waiting.append(position)
+            elif isinstance(use, Later):
+                yield self.defer(position)
             else:
                 yield ToolStarted(call.call, self.effect.number)
                 yield self.finish(position, use)
@@ -149,14 +152,15 @@ class _Tools(ToolQueue[int]):
         del self.running[position]
         # Ctrl-C ends the run; it is no failure that the model should hear of.
         if isinstance(outcome.error, KeyboardInterrupt):
+            yield from self.interrupt(position)
             raise outcome.error
         yield self.finish(position, self.effect.calls[position].result_of(outcome))
 
 
-def _approval(call: PendingToolCall) -> ToolUse | None:
+def _approval(call: PendingToolCall) -> ToolUse | Later | None:
     """Ask for approval, in the caller's thread, one call after the other."""
-    if call.approve is None:
-        return None
+    if call.approve is None or isinstance(call.approve, Later):
+        return call.approve
     verdict: object = call.approve(call.call, call.context)
     if inspect.isawaitable(verdict):
         if inspect.iscoroutine(verdict):

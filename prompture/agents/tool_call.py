@@ -6,21 +6,23 @@ how a function's return value becomes that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from inspect import isasyncgen, isgenerator
 from typing import Any
 
 from prompture.agents.events import Context
 from prompture.agents.run_record import OpenStep, RunRecord, Status, ToolUse
 from prompture.agents.setup import Setup
-from prompture.agents.tools import Approve, FunctionTool, ToolRetry
-from prompture.errors import BudgetExceeded, ToolFailed
-from prompture.media import file, image, media_type_of
+from prompture.agents.tool_content import UnserializableResult, tool_content
+from prompture.agents.tools import Approve, FunctionTool, Later, ToolRetry, Verdict
+from prompture.errors import AgentError, BudgetExceeded, ToolFailed
 from prompture.money import Bill, Charge
 from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import Rewrite
-from prompture.types import Document, File, Image, Part, Text, ToolCall
+from prompture.traces import Problem
+from prompture.types import JSON, Part, Text, ToolCall
 
 MAX_REASON_CHARS = 1000
 """Characters of an exception's message, or of a reason, that the model is sent."""
@@ -28,9 +30,6 @@ MAX_HUNG = 4
 """Calls of one tool that may hang in threads; further ones are not started."""
 MAX_CALLS = 128
 """Tool calls of one answer that are run."""
-MAX_MEDIA_BYTES = 20_000_000
-MAX_MEDIA = 20
-"""Pictures and files of one result."""
 _FAILURES = frozenset({"invalid", "retry", "failed", "timeout"})
 
 
@@ -53,13 +52,20 @@ class Outcome:
 class PendingToolCall:
     """A call to run, or one whose result is known without running it (``settled``).
 
-    ``values`` are the validated arguments. ``timeout`` is seconds, None for no limit.
+    ``values`` are the validated arguments, ``plain`` the same as JSON. ``timeout`` is seconds, None
+    for no limit. ``ends``: the function's value is the run's output. ``id`` is the key of its approval.
+    ``note`` is shown to the model before the result. ``problems`` are those of the arguments.
     """
 
     call: ToolCall
     context: Context[object]
     tool: FunctionTool | None = None
     values: dict[str, Any] = field(default_factory=dict)
+    plain: JSON = field(default_factory=dict)
+    ends: bool = False
+    id: str = ""
+    note: str = ""
+    problems: tuple[Problem, ...] = ()
     approve: Approve | None = None
     timeout: float | None = None
     settled: ToolUse | None = None
@@ -68,6 +74,10 @@ class PendingToolCall:
         """Positional and named arguments for the function."""
         assert self.tool is not None
         return self.tool.signature.bind(self.values, self.context)
+
+    def shown(self) -> ToolCall:
+        """The call with its arguments as the tool's own schema has them, not a provider's."""
+        return replace(self.call, arguments=dict(self.plain)) if self.tool else self.call
 
     def result(self, status: Status, content: str, **more: Any) -> ToolUse:
         """The result of this call; ``content`` is what the model is sent."""
@@ -89,6 +99,9 @@ class PendingToolCall:
             return self.result("timeout", content, **common)
         if outcome.error is not None:
             return self.result(*_failure(self.tool, outcome.error), **common)
+        if self.ends:
+            # The model sees nothing more of the run, so that any value will do.
+            return ToolUse(call=self.call, content="Accepted.", result=outcome.value, **common)
         try:
             shown = tool_content(outcome.value, max_chars=self.tool.max_chars)
         except Exception as exc:  # a user's type may raise anything when made into JSON
@@ -99,16 +112,19 @@ class PendingToolCall:
             return self.result("failed", content, **{**common, "error": exc})
         return ToolUse(
             call=self.call,
-            content=shown.content,
+            content=_noted(self.note, shown.content),
             cut=shown.cut,
             result=None if shown.cut else outcome.value,
             **common,
         )
 
-    def unless_approved(self, verdict: object) -> ToolUse | None:
-        """The result of a call that ``approve`` stopped. None where it may run."""
+    def unless_approved(self, verdict: object) -> ToolUse | Later | None:
+        """The result of a call that ``approve`` stopped, LATER where it waits. None where it may
+        run."""
         if verdict is True:
             return None
+        if isinstance(verdict, Later):
+            return verdict
         why = "."
         if isinstance(verdict, str) and verdict:
             why = f": {verdict[:MAX_REASON_CHARS]}"
@@ -125,6 +141,12 @@ class PendingToolCall:
         if len(self.tool.hung) < MAX_HUNG:
             return None
         return self.result("failed", f"{self.call.name} is still busy with earlier calls.")
+
+
+def _noted(note: str, content: str | tuple[Part, ...]) -> str | tuple[Part, ...]:
+    if not note:
+        return content
+    return f"{note}\n{content}" if isinstance(content, str) else (Text(note), *content)
 
 
 def _failure(tool: FunctionTool, error: BaseException) -> tuple[Status, str]:
@@ -173,7 +195,8 @@ def prepare(
         own = call.arguments if rewritten is None else rewritten.restore(call.arguments)
         values = tool.signature.source.validate(own)
     except InvalidValue as exc:
-        return _invalid(pending, "\n".join(f"- {problem}" for problem in exc.problems))
+        shown = "\n".join(f"- {problem}" for problem in exc.problems)
+        return replace(_invalid(pending, shown), problems=tuple(exc.problems))
     except Exception as exc:  # a user's validator may raise anything
         reason = _message_of(exc)[:MAX_REASON_CHARS]
         return _invalid(pending, f"- {type(exc).__name__}: {reason}", exc)
@@ -181,6 +204,7 @@ def prepare(
         pending,
         tool=tool,
         values=values,
+        plain=own,
         approve=tool.approve or approve,
         timeout=timeout if tool.timeout is None else tool.timeout,
     )
@@ -196,12 +220,48 @@ def _invalid(
     return replace(pending, settled=pending.result("invalid", content, error=error))
 
 
+def approval_ids(calls: Sequence[ToolCall]) -> list[str]:
+    """A key for each call of one answer: its id; where that is empty or stands twice, a new one."""
+    # Providers and models give the same id twice: approving one call must not approve the other.
+    count = Counter(call.id for call in calls)
+    return [
+        call.id if call.id and count[call.id] == 1 else f"{call.id or call.name}#{at + 1}"
+        for at, call in enumerate(calls)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What was decided on a call that waited: the verdict, and other arguments than the model's
+    (None: those)."""
+
+    verdict: Verdict
+    arguments: JSON | None = None
+
+    def applied(self, pending: PendingToolCall) -> PendingToolCall:
+        """The call with this verdict as its approver's."""
+        pending = replace(pending, approve=lambda *_: self.verdict)
+        if self.arguments is None:
+            return pending
+        assert pending.tool is not None
+        # The model would else take the result for that of its own arguments.
+        changed = json.dumps(dict(self.arguments), ensure_ascii=False)
+        return replace(
+            pending,
+            values=pending.tool.validate(self.arguments),
+            plain=self.arguments,
+            note=f"[The call was approved with other arguments: {changed}]",
+        )
+
+
 @dataclass(slots=True)
 class ToolSelection:
     """Decides which calls are run, and from their results whether the run goes on.
 
     ``context``, ``approve`` and ``timeout`` are the agent's. ``calls_made`` counts the tool calls
-    of the run, ``failures`` each tool's failures in a row.
+    of the run, ``failures`` each tool's failures in a row. ``approvals`` are those of the calls of
+    a resumed step, by position. Of the calls that were selected last, ``pending`` are the calls as
+    an approver sees them, by position, and ``problems`` what is wrong with their arguments.
     """
 
     context: object
@@ -209,23 +269,35 @@ class ToolSelection:
     timeout: float | None
     calls_made: int = 0
     failures: dict[str, int] = field(default_factory=dict)
+    approvals: Mapping[int, Approval] = field(default_factory=dict)
+    pending: dict[int, ToolCall] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
 
     def select(
-        self, setup: Setup[Any, Any], calls: tuple[ToolCall, ...], record: RunRecord, step: OpenStep
+        self,
+        setup: Setup[Any, Any],
+        calls: Sequence[ToolCall],
+        record: RunRecord,
+        step: OpenStep,
+        positions: Sequence[int],
     ) -> tuple[PendingToolCall, ...]:
-        """The calls, each checked. Those that must not be run are settled."""
-        self.calls_made += len(calls)
+        """The calls, each checked, which stand at ``positions`` of the answer. Those that must not
+        be run are settled."""
         history, bill = tuple(record.messages), Bill(tuple(record.charges()))
-        return tuple(
-            self._selected(
-                setup,
-                position,
-                Context(
-                    value=self.context, call=call, step=step.number, messages=history, bill=bill
-                ),
+        made = []
+        ids = approval_ids(step.calls)
+        self.pending, self.problems = {}, ()
+        for position, call in zip(positions, calls, strict=True):
+            context: Context[object] = Context(
+                value=self.context, call=call, step=step.number, messages=history, bill=bill
             )
-            for position, call in enumerate(calls)
-        )
+            pending = self._selected(setup, position, context)
+            if pending.settled is None and position in self.approvals:
+                pending = self.approvals[position].applied(pending)
+            made.append(replace(pending, id=ids[position]))
+            self.pending[position] = pending.shown()
+            self.problems = self.problems or pending.problems
+        return tuple(made)
 
     def _selected(
         self, setup: Setup[Any, Any], position: int, context: Context[object]
@@ -247,7 +319,7 @@ class ToolSelection:
         if pending.settled is None and pending.tool is not None and failed > pending.tool.retries:
             content = f"{call.name} failed {failed} times in a row. Go on without it."
             return replace(pending, settled=pending.result("not_run", content))
-        return pending
+        return replace(pending, ends=call.name in setup.enders)
 
     def check_results(self, setup: Setup[Any, Any], uses: list[ToolUse]) -> None:
         """Count the failures. Raise what must end the run: BudgetExceeded from inside a tool, or
@@ -263,104 +335,11 @@ class ToolSelection:
         for use in uses:
             if isinstance(use.error, BudgetExceeded):
                 raise use.error
+            if isinstance(use.error, AgentError) and hasattr(use.error, "saved"):
+                # Shown to the model as a failure, the inner run would be lost.
+                name = use.call.name
+                raise ToolFailed(f"tool {name!r} waits for approval", tool=name) from use.error
             tool = setup.tools.get(use.call.name)
             if use.status == "failed" and use.error and tool and tool.on_error == "raise":
                 kind = type(use.error).__name__
                 raise ToolFailed(f"tool {tool.name!r} raised {kind}", tool=tool.name) from use.error
-
-
-class UnserializableResult(ValueError):
-    """A result that cannot be sent to a model; the message is the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolContent:
-    """``content`` for the turn; ``cut`` is the length in characters before it was cut, else 0."""
-
-    content: str | tuple[Part, ...]
-    cut: int = 0
-
-
-def tool_content(value: object, *, max_chars: int) -> ToolContent:
-    """Text as it is, parts and pictures as parts, anything else as JSON by Pydantic.
-
-    Raises UnserializableResult for what is none of those.
-    """
-    if isinstance(value, str):
-        return _text(value, max_chars)
-    if _is_media(value):
-        return _parts((value,), max_chars)
-    if isinstance(value, (list, tuple)) and any(map(_is_media, value)):
-        return _parts(value, max_chars)
-    return _text(_json(value), max_chars)
-
-
-def _text(text: str, limit: int) -> ToolContent:
-    if len(text) <= limit:
-        return ToolContent(text)
-    note = f"\n[cut: the first {limit:,} of {len(text):,} characters]"
-    return ToolContent(text[:limit] + note, len(text))
-
-
-def _is_media(value: object) -> bool:
-    if isinstance(value, (Text, Document, Image, File, bytes, bytearray, memoryview)):
-        return True
-    return hasattr(value, "save") and hasattr(value, "mode") and hasattr(value, "size")
-
-
-def _parts(values: Iterable[object], limit: int) -> ToolContent:
-    parts: list[Part] = []
-    left, media, cut = limit, 0, 0
-    for value in values:
-        part = _part(value)
-        if isinstance(part, (Image, File)):
-            media += len(part.data or b"")
-            if media > MAX_MEDIA_BYTES or len(parts) >= MAX_MEDIA:
-                raise UnserializableResult(
-                    f"it returned more pictures or files than {MAX_MEDIA} or {MAX_MEDIA_BYTES:,}"
-                    f" bytes"
-                )
-            parts.append(part)
-            continue
-        text = _text(part.text, max(left, 0))
-        left -= len(part.text)
-        cut += text.cut
-        parts.append(Text(str(text.content)))
-    return ToolContent(tuple(parts), cut)
-
-
-def _part(value: object) -> Text | Document | Image | File:
-    if isinstance(value, (Text, Document, Image, File)):
-        return value
-    if isinstance(value, str):
-        return Text(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return _of_bytes(bytes(value))
-    return image(value) if _is_media(value) else Text(_json(value))
-
-
-def _of_bytes(data: bytes) -> Text | Image | File:
-    kind = media_type_of(data)
-    if kind and kind.startswith("image/"):
-        return image(data)
-    if kind:
-        return file(data)
-    try:
-        return Text(data.decode())
-    except UnicodeDecodeError:
-        raise UnserializableResult(
-            f"it returned {len(data):,} bytes that are no text and no picture"
-        ) from None
-
-
-def _json(value: object) -> str:
-    from pydantic_core import PydanticSerializationError, to_json
-
-    if isgenerator(value) or isasyncgen(value):
-        raise UnserializableResult("it returned a generator; return a list")
-    try:
-        return to_json(value, by_alias=True, inf_nan_mode="strings").decode()
-    except (PydanticSerializationError, ValueError, RecursionError) as exc:
-        raise UnserializableResult(
-            f"it returned a {type(value).__name__}, of which no JSON can be made"
-        ) from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from threading import Thread
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, Unpack, get_args, overload
@@ -18,9 +19,24 @@ from prompture.types import JSON, ToolCall
 
 Function: TypeAlias = Callable[..., Any]
 """What a tool is made of; it may be a coroutine function."""
-Verdict: TypeAlias = "bool | str"
-"""True lets a call pass; False stops it, and so does a string: the reason, which the model gets."""
-Approve: TypeAlias = Callable[[ToolCall, Context[Any]], "Verdict | Awaitable[Verdict]"]
+
+
+class Later(Enum):
+    """The type of ``LATER``."""
+
+    LATER = "later"
+
+    def __repr__(self) -> str:
+        return "LATER"
+
+
+LATER = Later.LATER
+"""The verdict that a call must wait for its approval: the run ends with WaitingForApproval."""
+Verdict: TypeAlias = "bool | str | Later"
+"""True lets a call pass; False stops it, and so does a string: the reason, which the model gets.
+LATER ends the run, which goes on with ``Agent.resume``."""
+Approve: TypeAlias = Callable[[ToolCall, Context[Any]], "Verdict | Awaitable[Verdict]"] | Later
+"""A function that gives the Verdict, sync or async; or LATER, for each call."""
 OnError: TypeAlias = Literal["tell", "hide", "raise"]
 MAX_RESULT_CHARS = 40_000
 
@@ -130,7 +146,7 @@ def tool(
         timeout: seconds that a call may take; None for the agent's ``tool_timeout``.
         retries: how often in a run the tool may fail in a row (invalid arguments, ToolRetry, an
             exception, a timeout) and be called again; after that it is not called any more.
-        approve: called before each call; see Verdict.
+        approve: called before each call; see Verdict. LATER: each call waits for its approval.
         strict: ask the provider to hold the arguments to the schema, where it can.
         max_chars: characters of a result that the model is sent; the rest is cut, with a note.
         on_error: what the model is sent when the function raises: the exception's type and
@@ -185,10 +201,16 @@ def _check(name: str, description: object, settings: JSON) -> None:
     of = f"tool {name!r}: "
     given.words(description, f"{of}description", empty=True)
     given.seconds(settings["timeout"], f"{of}timeout")
-    given.function(settings["approve"], f"{of}approve")
+    check_approve(settings["approve"], f"{of}approve")
     for key, check in _NEEDED.items():
         if check(settings[key], f"{of}{key}") is None:
             raise ConfigurationError(f"{of}{key} is None")
+
+
+def check_approve(approve: object, name: str) -> None:
+    """Raise ConfigurationError for what cannot approve."""
+    if approve is not LATER:
+        given.function(approve, name, wanted="a function or LATER")
 
 
 _NEEDED: dict[str, Callable[[object, str], object]] = {
@@ -234,6 +256,12 @@ def is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(type(function), "__call__", None)  # noqa: B004 - the class's own, not whether it has one
     )
+
+
+def refuse_async(approves: Iterable[Approve | None]) -> None:
+    """Raise ConfigurationError for an async approver of a sync run, before anything is paid for."""
+    if any(is_async(approve) for approve in approves):
+        raise ConfigurationError("approve is a coroutine function: use arun or astream")
 
 
 def tool_name(name: str) -> str:

@@ -21,7 +21,7 @@ _REMEDY = "prompture.agents.close_calls(messages) makes a history whole"
 def check_calls(messages: Sequence[Message]) -> None:
     """Raise ConfigurationError where a call has no result, or a result no call before it:
     providers refuse such a history, in every later request too."""
-    if not _has_calls(messages):
+    if not has_calls(messages):
         return
     open_: dict[str, int] = {}
     for position, message in enumerate(messages):
@@ -44,7 +44,8 @@ def check_calls(messages: Sequence[Message]) -> None:
         raise _unanswered(next(iter(open_)), "at the end of the messages")
 
 
-def _has_calls(messages: Sequence[Message]) -> bool:
+def has_calls(messages: Sequence[Message]) -> bool:
+    """Whether a turn calls tools, or answers a call."""
     for message in messages:  # noqa: SIM110 - every call comes here, and a generator costs more
         if message.calls or message.role == "tool":
             return True
@@ -97,7 +98,7 @@ def wire_ids(
     calls never go out under one id, not even calls of different turns; a call and its result
     always do.
     """
-    if not _has_calls(messages):
+    if not has_calls(messages):
         return [_NO_IDS] * len(messages)
     bad = re.compile(f"[^{allowed}]") if allowed else None
     given = {call.id for m in messages for call in m.calls}

@@ -114,10 +114,10 @@ def cascade(
 
 
 def _goes_on(error: PromptureError, policy: Cascade | None) -> bool:
-    return policy is None or _kind(error) in policy.escalate_on
+    return policy is None or kind_of(error) in policy.escalate_on
 
 
-def _kind(error: PromptureError) -> str:
+def kind_of(error: PromptureError) -> str:
     """What a failure is to a policy, "" for what no other model would change."""
     if isinstance(error, (Refused, ContentFiltered)):
         return "refused"

@@ -1310,7 +1310,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_parallel": 0}, ConfigurationError, "max_parallel"),
     ({"tools": [double, double]}, ConfigurationError, "two tools"),
     ({"tools": [5]}, ConfigurationError, "int"),
-    ({"model": ["openai/gpt-5", "x/y"]}, ConfigurationError, "one model"),
+    ({"model": ["openai/gpt-5", "openai/gpt-5"]}, ConfigurationError, "same as"),
     ({"output": 5}, prompture.SchemaError, "int"),
 ]
 

@@ -615,7 +615,7 @@ def test_a_file_is_closed_before_it_is_moved(
         assert made[-1].file.closed  # else Windows would refuse
         Path(source).rename(target)
 
-    monkeypatch.setattr("prompture.agents.conversation.NamedTemporaryFile", temporary)
+    monkeypatch.setattr("prompture.agents.storage.NamedTemporaryFile", temporary)
     monkeypatch.setattr("os.replace", move)
     Conversation(ScriptedDriver([])).save(tmp_path / "talk.json")
     assert [p.name for p in tmp_path.iterdir()] == ["talk.json"]

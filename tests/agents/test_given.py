@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from prompture import Agent, Conversation, tool
-from prompture.agents.agent import AgentOptions, RequestOptions, RunOptions
+from prompture.agents.agent_options import AgentOptions, RequestOptions, RunOptions
 from prompture.agents.events import Final, ToolFinished, ToolStarted
 from prompture.agents.mcp import MCPServer
 from prompture.errors import ConfigurationError, SchemaError

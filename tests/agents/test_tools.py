@@ -17,10 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from prompture.agents import tool_call
 from prompture.agents.events import Context
 from prompture.agents.signatures import describe
-from prompture.agents.tool_call import UnserializableResult, tool_content
+from prompture.agents.tool_content import UnserializableResult, tool_content
 from prompture.agents.tools import FunctionTool, by_name, is_async, tool
 from prompture.errors import ConfigurationError
 from prompture.schema.problems import InvalidValue
@@ -373,7 +372,7 @@ def test_long_results_are_cut_with_a_note() -> None:
 
 
 def test_pictures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tool_call, "MAX_MEDIA_BYTES", 10)
+    monkeypatch.setattr("prompture.agents.tool_content.MAX_MEDIA_BYTES", 10)
     with pytest.raises(UnserializableResult, match="10 bytes"):
         tool_content(Image(data=PNG), max_chars=10)
 

@@ -1,0 +1,349 @@
+"""Runs that wait for approval, as versioned JSON.
+
+Version 1::
+
+    {"format": "prompture.run", "version": 1, "signed": false, "digest": "9f...", "run_id": "c0...",
+     "part": 0, "agent": {...}, "messages": [...], "steps": [...], "step": {...}, "pending": {...}}
+
+``step`` is the one whose calls wait. Rows of turns and charges are those of saved conversations.
+Of a tool's result what the model was sent is kept, not the Python value. No key is in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Annotated, Any, Required, TypeAlias
+
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from prompture.agents import storage
+from prompture.agents.saved_run import RunIdentity, SavedRun, SavedStep
+from prompture.agents.storage import ChargeRow, ContentRow, Count, MessageRow, UsageRow, into
+from prompture.errors import AgentError, ConfigurationError
+from prompture.money import Bill, Charge, Usage
+from prompture.traces import Attempt, Problem, Status, Step, ToolUse
+from prompture.types import JSON, Completion, Message, StopReason, ToolCall
+
+FORMAT = "prompture.run"
+VERSION = 1
+_KIND = "run"
+Seconds: TypeAlias = Annotated[float, Field(ge=0)]
+
+
+class WaitingForApproval(AgentError):
+    """An agent's run ended because tool calls wait for approval; ``Agent.resume`` goes on.
+
+    Attributes:
+        run_id: of the run, the same each time it waits.
+        pending: the calls with their arguments, by the ids that ``approvals=`` takes.
+        saved: the run as JSON text.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        run_id: str = "",
+        pending: Mapping[str, ToolCall] | None = None,
+        saved: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.pending = dict(pending or {})
+        self.saved = saved
+
+    @classmethod
+    def of(cls, run: SavedRun, pending: Mapping[str, ToolCall]) -> WaitingForApproval:
+        """The error of a run that stands as this one."""
+        many, names = len(pending) > 1, ", ".join(call.name for call in pending.values())
+        return cls(
+            f"{len(pending)} tool call{'s wait' if many else ' waits'} for approval: {names};"
+            f" go on with agent.resume(saved, approvals={{...}})",
+            run_id=run.identity.run_id,
+            pending=pending,
+            saved=dump_run(run),
+        )
+
+    def to_json(self, *, key: bytes | None = None) -> str:
+        """The run as JSON text; with a ``key`` it is signed, so that nobody without the key can
+        change it."""
+        return self.saved if key is None else _sealed(_read_body(self.saved, None), key)
+
+    def save(self, path: str | os.PathLike[str], *, key: bytes | None = None) -> None:
+        """Write ``to_json`` to a file that its owner alone may read."""
+        storage.write_whole(path, self.to_json(key=key))
+
+
+# Writing
+
+
+_PLAIN = [
+    "model",
+    "model_at",
+    "strategy",
+    "new_from",
+    "others_from",
+    "foreign",
+    "drops_files",
+    "pending",
+    "calls_made",
+    "failures",
+    "retries_left",
+    "text_so_far",
+    "forced_tool",
+    "seconds",
+]
+
+
+def dump_run(saved: SavedRun) -> str:
+    """The run as JSON text. Raises ConfigurationError for what JSON cannot hold."""
+    body = {
+        **{name: getattr(saved, name) for name in _PLAIN},
+        "run_id": saved.identity.run_id,
+        "part": saved.identity.part,
+        "agent": saved.identity.agent,
+        "messages": [storage.message_row(m) for m in saved.messages],
+        "steps": [_step_row(step) for step in saved.steps],
+        "step": {
+            "number": saved.step.number,
+            "seconds": saved.step.seconds,
+            "charges": [c.as_dict() for c in saved.step.charges],
+            "completion": _completion_row(saved.step.completion),
+            "uses": {at: _use_row(use) for at, use in saved.step.uses.items()},
+            "results": {at: _use_row(use) for at, use in saved.step.results.items()},
+            "attempts": [_attempt_row(a) for a in saved.step.attempts],
+        },
+    }
+    return _sealed(body, None)
+
+
+def _sealed(body: JSON, key: bytes | None) -> str:
+    plain = {k: v for k, v in body.items() if k not in _SEAL}
+    seal = {"format": FORMAT, "version": VERSION, "signed": key is not None}
+    # Read back first: a tuple and a key that is a number are other values then.
+    plain = json.loads(storage.json_text({**plain, **seal}))
+    digest = _digest(plain, key)
+    return storage.json_text({**seal, "digest": digest, **plain})
+
+
+_SEAL = ("format", "version", "signed", "digest")
+
+
+def _digest(body: JSON, key: bytes | None) -> str:
+    """Over all but the digest itself, in an order that does not depend on the file's."""
+    row = {k: v for k, v in body.items() if k != "digest"}
+    data = json.dumps(row, sort_keys=True, separators=(",", ":")).encode()
+    if key is None:
+        return hashlib.sha256(data).hexdigest()
+    return hmac.new(key, data, hashlib.sha256).hexdigest()
+
+
+def _step_row(step: Step) -> JSON:
+    return {
+        "number": step.number,
+        "completion": None if step.completion is None else _completion_row(step.completion),
+        "tools": [_use_row(use) for use in step.tools],
+        "charges": [c.as_dict() for c in step.bill.charges],
+        "seconds": step.seconds,
+        "error": step.error,
+        "model": step.model,
+        "attempts": [_attempt_row(a) for a in step.attempts],
+    }
+
+
+def _completion_row(completion: Completion) -> JSON:
+    row = {name: getattr(completion, name) for name in _COMPLETION}
+    row["usage"] = {name: getattr(completion.usage, name) for name in _USAGE}
+    row["tool_calls"] = [asdict(call) for call in completion.tool_calls]
+    return row
+
+
+_COMPLETION = [
+    "text",
+    "reasoning",
+    "refusal",
+    "stop_reason",
+    "raw_stop",
+    "model",
+    "request_id",
+    "seconds",
+]
+_USAGE = tuple(name for name in UsageRow.__annotations__)
+
+
+def _use_row(use: ToolUse) -> JSON:
+    turn = storage.message_row(Message(role="tool", content=use.content))
+    return {
+        "call": asdict(use.call),
+        "status": use.status,
+        "content": turn["content"],
+        "cut": use.cut,
+        "seconds": use.seconds,
+        "charges": [c.as_dict() for c in use.bill.charges],
+    }
+
+
+def _attempt_row(attempt: Attempt) -> JSON:
+    return {
+        "model": attempt.model,
+        "strategy": attempt.strategy,
+        "request_id": attempt.request_id,
+        "seconds": attempt.seconds,
+        "error": attempt.error,
+        "raw": attempt.raw,
+        "problems": [
+            {"pointer": p.pointer, "message": p.message, "kind": p.kind} for p in attempt.problems
+        ],
+        "charge": attempt.charge and attempt.charge.as_dict(),
+    }
+
+
+# Reading
+
+
+def read_run(text: str | bytes, key: bytes | None) -> SavedRun:
+    """What ``to_json`` wrote. Raises ConfigurationError for text that was changed, too."""
+    body = {k: v for k, v in _read_body(text, key).items() if k not in _SEAL}
+    run = storage.validated(_adapter(), body, _KIND)
+    known = range(len(run.step.completion.tool_calls))
+    places = [*run.pending.values(), *run.step.uses, *run.step.results]
+    if not run.pending or any(at not in known for at in places):
+        raise ConfigurationError("the saved run is damaged: its calls do not match its answer")
+    return run
+
+
+def _read_body(text: str | bytes, key: bytes | None) -> dict[str, Any]:
+    body = storage.body_of(text, FORMAT, VERSION, _KIND)
+    signed = body.get("signed")
+    if key is None and signed:
+        raise ConfigurationError("the saved run is signed: give the key= it was saved with")
+    if key is not None and signed is not True:
+        raise ConfigurationError("the saved run is not signed, and a key= was given")
+    digest = body.get("digest")
+    # In constant time: how long a comparison takes shows how much of a digest is right.
+    if not isinstance(digest, str) or not hmac.compare_digest(
+        digest.encode("utf-8", "replace"), _digest(body, key).encode()
+    ):
+        why = "it was changed or cut" if key is None else "it was changed, or the key is another"
+        raise ConfigurationError(f"the saved run does not match its digest: {why}")
+    return body
+
+
+@cache
+def _adapter() -> TypeAdapter[SavedRun]:
+    # The type checker sees the row, not what its validator makes of it.
+    of: Any = Annotated[_RunRow, into(_run)]
+    return TypeAdapter(of)
+
+
+class _CompletionRow(TypedDict, total=False):
+    text: str
+    reasoning: str
+    refusal: str | None
+    tool_calls: tuple[ToolCall, ...]
+    stop_reason: StopReason
+    raw_stop: str | None
+    model: str
+    request_id: str | None
+    seconds: Seconds
+    usage: Annotated[UsageRow, into(Usage)]
+
+
+_Charges: TypeAlias = tuple[Annotated[ChargeRow, into(Charge)], ...]
+_Completion: TypeAlias = Annotated[_CompletionRow, into(Completion)]
+
+
+class _UseRow(TypedDict, total=False):
+    call: Required[ToolCall]
+    status: Required[Status]
+    content: ContentRow
+    cut: Count
+    seconds: Seconds
+    charges: _Charges
+
+
+def _use(*, charges: tuple[Charge, ...] = (), **named: Any) -> ToolUse:
+    return ToolUse(bill=Bill(charges), **named)
+
+
+_Use: TypeAlias = Annotated[_UseRow, into(_use)]
+
+
+class _ProblemRow(TypedDict):
+    pointer: str
+    message: str
+    kind: str
+
+
+class _AttemptRow(TypedDict, total=False):
+    model: Required[str]
+    strategy: Required[str]
+    request_id: str | None
+    seconds: Seconds
+    error: str
+    raw: str
+    problems: tuple[Annotated[_ProblemRow, into(Problem)], ...]
+    charge: Annotated[ChargeRow, into(Charge)] | None
+
+
+_Attempts: TypeAlias = tuple[Annotated[_AttemptRow, into(Attempt)], ...]
+
+
+class _StepRow(TypedDict, total=False):
+    number: Required[Count]
+    completion: _Completion | None
+    tools: tuple[_Use, ...]
+    charges: _Charges
+    seconds: Seconds
+    error: str
+    model: str
+    attempts: _Attempts
+
+
+def _step(*, charges: tuple[Charge, ...] = (), **named: Any) -> Step:
+    return Step(bill=Bill(charges), **named)
+
+
+class _OpenRow(TypedDict):
+    number: Count
+    seconds: Seconds
+    charges: _Charges
+    completion: _Completion
+    uses: dict[int, _Use]
+    results: dict[int, _Use]
+    attempts: _Attempts
+
+
+@with_config(ConfigDict(val_json_bytes="base64"))
+class _RunRow(TypedDict):
+    run_id: str
+    part: Count
+    agent: dict[str, Any]
+    model: str
+    model_at: Count
+    strategy: str
+    messages: tuple[Annotated[MessageRow, into(Message)], ...]
+    new_from: Count
+    others_from: Count | None
+    foreign: Count
+    drops_files: bool
+    steps: tuple[Annotated[_StepRow, into(_step)], ...]
+    step: Annotated[_OpenRow, into(SavedStep)]
+    pending: dict[str, Count]
+    calls_made: Count
+    failures: dict[str, Count]
+    retries_left: Count
+    text_so_far: str
+    forced_tool: str
+    seconds: Seconds
+
+
+def _run(*, run_id: str, part: int, agent: JSON, **named: Any) -> SavedRun:
+    return SavedRun(identity=RunIdentity(run_id=run_id, part=part, agent=agent), **named)
