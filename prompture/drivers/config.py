@@ -38,6 +38,10 @@
     [keys]                                # the variables that hold a provider's several keys
     openai = ["OPENAI_KEY_OF_SALES", "OPENAI_KEY_OF_SUPPORT"]
 
+    [cache]                               # of all drivers that are given none; see Cache
+    where = "/var/lib/app/answers.db"
+    ttl = "7d"
+
     [pricing."openai/gpt-5-mini"]         # prices of your own for any model
     input = "0.20"
     output = "1.80"
@@ -55,17 +59,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompture.drivers import registry
-from prompture.drivers.environment import keys_of_files, limits_of_files
+from prompture.drivers.environment import caches_of_files, keys_of_files, limits_of_files
 from prompture.drivers.limits import Limits
 from prompture.drivers.provider import Features, Provider
 from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.given import unknown, why, wrong
+from prompture.types import AnswerCache
 from prompture.wire.http import check_url, checked_headers
 from prompture.wire.loading import load_json
 from prompture.wire.retry import RetryQuota
@@ -144,6 +149,7 @@ class _File(_Table):
     limits: dict[str, _Limits] = {}
     keys: dict[str, list[str]] = {}
     pricing: dict[str, Any] = {}
+    cache: dict[Literal["where", "ttl", "max_mb", "namespace"], Any] = {}
 
 
 def configure(path: str | os.PathLike[str]) -> list[str]:
@@ -178,6 +184,8 @@ def configure(path: str | os.PathLike[str]) -> list[str]:
         raise
     limits_of_files.update(done.limits)
     keys_of_files.update(done.keys)
+    caches_of_files.update(file.cache)
+    done.cache = file.cache
     _of_file[key] = done
     return [row.name for row in done.rows]
 
@@ -190,6 +198,7 @@ class _Content:
     limits: dict[str, Limits] = field(default_factory=dict)
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     prices: dict[str, Any] = field(default_factory=dict)
+    cache: dict[str, AnswerCache] = field(default_factory=dict)
 
 
 _of_file: dict[Path, _Content] = {}
@@ -207,6 +216,8 @@ def _taken_back(file: Path) -> _Content:
     for name, keys in known.keys.items():
         if keys_of_files.get(name) is keys:
             found.keys[name] = keys_of_files.pop(name)
+    if known.cache and caches_of_files.get("") is known.cache[""]:
+        found.cache[""] = caches_of_files.pop("")
     return found
 
 
@@ -215,6 +226,7 @@ def _put(content: _Content) -> None:
         registry.register(row)
     limits_of_files.update(content.limits)
     keys_of_files.update(content.keys)
+    caches_of_files.update(content.cache)
 
 
 def _named(table: Mapping[str, T], entry: str) -> dict[str, T]:
@@ -279,7 +291,12 @@ def _checked(data: Any, where: str) -> _Content:
                 prices[f"{name}/{model}"] = facts.pricing
     limits = {name: made.made(f"{where}: limits.{name}") for name, made in file.limits.items()}
     keys = {name: tuple(names) for name, names in file.keys.items()}
-    return _Content(rows, {name: each for name, each in limits.items() if each}, keys, prices)
+    from prompture.drivers.caching import Cache
+
+    cache: dict[str, AnswerCache] = {"": Cache(**cast(Any, file.cache))} if file.cache else {}
+    return _Content(
+        rows, {name: each for name, each in limits.items() if each}, keys, prices, cache
+    )
 
 
 def _first_fault(error: ValidationError) -> str:

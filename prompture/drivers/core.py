@@ -13,7 +13,7 @@ from prompture import given
 from prompture.codecs.base import Endpoint
 from prompture.compat import cached_property
 from prompture.drivers import hooks as hooking
-from prompture.drivers.environment import configured_limits
+from prompture.drivers.environment import caches_of_files, configured_limits
 from prompture.drivers.provider import Features, Provider
 from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, UnsupportedError
@@ -176,7 +176,8 @@ class BaseDriver:
         self._own_limits = None if limits is None else _checked_limits(limits, row.name)
         self._own_hooks = hooking.given_hooks(hooks, f"{row.name}: hooks")
         self._features = _a(Features, features, f"{row.name}: features")
-        self.cache = _cache(cache, row.name)
+        self._own_cache = _cache(cache, row.name)
+        self.cache = self._own_cache or caches_of_files.get("")
         self._remake()
 
     def _remake(self) -> None:
@@ -219,6 +220,8 @@ class BaseDriver:
     def is_current(self) -> bool:
         """Whether the environment still says what it said when this driver was made."""
         limits = self._own_limits or configured_limits(self.provider.name, self.model)
+        if self._own_cache is None and self.cache is not caches_of_files.get(""):
+            return False
         return (limits or self.provider.limits) == self.limits and self._given.endpoints(
             type(self).provider
         ) == self._endpoints
@@ -307,6 +310,7 @@ _SHARED = (
     "_given",
     "_features",
     "cache",
+    "_own_cache",
 )
 _GIVEN_AS = {"_transport": "session or client", "_own_hooks": "hooks", "retry": "retry"}
 

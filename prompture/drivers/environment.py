@@ -11,7 +11,10 @@ from prompture.errors import MissingKey
 
 if TYPE_CHECKING:
     from prompture.drivers.limits import Limits
+    from prompture.types import AnswerCache
 
+caches_of_files: dict[str, AnswerCache] = {}
+"""The cache of drivers that are given none, under ``""``."""
 limits_of_files: dict[str, Limits] = {}
 """Those of a configuration file, by ``"provider"`` or ``"provider/model"``."""
 

@@ -487,3 +487,24 @@ def test_a_waiting_store_is_asked_by_no_event_loop(
     with serving(on.good(), on.fails(400), good) as server:
         loop = asyncio.run(calls())
     assert places and loop not in places
+
+
+def test_a_file_of_settings_names_a_cache(tmp_path: Path) -> None:
+    settings, path = tmp_path / "prompture.toml", tmp_path / "c.db"
+    settings.write_text(f'[cache]\nwhere = "{path.as_posix()}"\nttl = "2h"\nmax_mb = 1.5\n')
+    prompture.configure(settings)
+    try:
+        with serving(on.good()) as server:
+            made = OpenAICompatible("m", base_url=server.url, api_key=KEY)
+            assert not made.complete(ASK).cache_hit
+            assert made.complete(ASK).cache_hit and made.is_current()
+            assert not made.complete(replace(ASK, cache=False)).cache_hit
+            made.close()
+    finally:
+        settings.write_text("")
+        prompture.configure(settings)
+    assert not made.is_current()
+    assert OpenAICompatible("m", base_url=server.url, api_key=KEY).cache is None
+    settings.write_text('[cache]\nwhere = "x.db"\nttl = "soon"\n')
+    with pytest.raises(errors.ConfigurationError, match="ttl"):
+        prompture.configure(settings)
