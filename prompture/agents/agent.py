@@ -38,7 +38,7 @@ from prompture.agents.asks import AgentFlow, RunSettings
 from prompture.agents.async_runner import aiterate
 from prompture.agents.events import AgentEvent, Final
 from prompture.agents.loop import agent_flow
-from prompture.agents.resuming import (
+from prompture.agents.resumption import (
     Approvals,
     Saved,
     check_identity,
