@@ -544,6 +544,22 @@ def test_what_is_noted_becomes_an_event_of_the_span(kind: type[Colour], seen: Se
 
 
 @colours
+def test_a_call_that_its_deadline_ends_is_said(
+    kind: type[Colour], seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="prompture")
+    with serving(on.waits_to_be_left) as server, kind() as colour:
+        driver = colour.driver(server.url)
+        with pytest.raises(prompture.TransportError) as caught:
+            extracted(colour, driver, deadline=0.2)
+    assert type(caught.value).__name__ == "DeadlineExceeded"
+    (record,) = [r for r in caplog.records if getattr(r, "event", "") == "deadline"]
+    assert "openai-compatible/m: ended after 0." in record.getMessage()
+    assert "prompture.deadline" in [e.name for e in seen.one("chat").events]
+    assert about(seen.one("chat"))["error.type"] == "DeadlineExceeded"
+
+
+@colours
 def test_every_call_stands_in_the_log_at_debug(
     kind: type[Colour], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,6 +27,7 @@ from prompture.drivers.cost import (
     cost_of_failure,
     has_come,
     note_charge,
+    note_deadline,
     stated_usage,
 )
 from prompture.drivers.keys import KeyedCall
@@ -36,6 +37,7 @@ from prompture.drivers.settling import Settling, StreamTry, bare, put_on
 from prompture.errors import (
     BudgetExceeded,
     ConfigurationError,
+    DeadlineExceeded,
     ModelNotFound,
     PromptureError,
     ProtocolError,
@@ -306,6 +308,8 @@ class Call(KeyedCall):
         """Put the last try, if it was sent, on the bill, which the error then carries."""
         if self._over:
             return
+        if isinstance(error, DeadlineExceeded):
+            note_deadline(error, self.driver.provider.name, self.request)
         if (held := error.partial) is not None and held.request_id:
             error.partial = replace(held, request_id=self.endpoint.without_keys(held.request_id))
         charge = self._paid() or self._charge_of(error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prompture.errors import (
     ContentFiltered,
     ContextWindowExceeded,
+    DeadlineExceeded,
     PromptureError,
     ProtocolError,
     ProviderError,
@@ -21,7 +22,7 @@ from prompture.errors import (
 )
 from prompture.money import ZERO, Charge, Cost, Price, add_usd, format_usd
 from prompture.observe import note
-from prompture.types import JSON, Completion, Usage
+from prompture.types import JSON, Completion, Request, Usage
 from prompture.wire.loading import UnreadableJSON, load_json
 
 if TYPE_CHECKING:
@@ -228,6 +229,18 @@ it may have answered, and billed."""
 _CHARGES_REFUSALS = frozenset({"azure"})
 """Providers that bill what was read before it was refused, by their own words: Azure's page on
 costs names "a 400 error due to a content filter or input limit, or a 408 error due to a timeout"."""
+
+
+def note_deadline(error: DeadlineExceeded, provider: str, request: Request) -> None:
+    """Report a call that its deadline has ended."""
+    note(
+        "deadline",
+        "%(provider)s/%(model)s: ended after %(seconds).2f s by the deadline of %(limit)g s",
+        provider=provider,
+        model=getattr(request, "model", ""),
+        seconds=error.elapsed,
+        limit=error.deadline,
+    )
 
 
 def note_charge(charge: Charge) -> None:
