@@ -290,3 +290,69 @@ def test_nothing_of_a_file_with_a_fault_is_kept(tmp_path: Path) -> None:
         assert found.rates is not None
         assert found.rates.input != 7
         assert "acme-x" not in registry.names()
+
+
+LIMITED = """
+[providers.acme-limited]
+base_url = "https://llm.acme.example/v1"
+
+[providers.acme-limited.rate_limits]
+requests_per_minute = 60
+concurrency = "adaptive"
+
+[limits.openai]
+requests_per_minute = 500
+
+[limits."anthropic/claude-opus-5"]
+concurrency = 2
+
+[keys]
+openai = ["ACME_KEY_A", "ACME_KEY_B"]
+"""
+
+
+def test_limits_and_keys_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prompture import Limits, driver_for
+    from prompture.drivers.environment import keys_of_files, limits_of_files
+
+    file = tmp_path / "prompture.toml"
+    file.write_text(LIMITED)
+    monkeypatch.setenv("ACME_KEY_A", "a" * 20)
+    monkeypatch.setenv("ACME_KEY_B", "b" * 20)
+    configure(file)
+    try:
+        own = driver_for("acme-limited/x")
+        assert own.limits == Limits(requests_per_minute=60, concurrency="adaptive")
+        driver = driver_for("openai/gpt-5-mini")
+        assert driver.limits == Limits(requests_per_minute=500)
+        assert driver.keyring is not None
+        claude = driver_for("claude/claude-opus-5", api_key="k")
+        assert claude.limits == Limits(concurrency=2)
+        assert driver_for("claude/claude-sonnet-5", api_key="k").limits is None
+        # Read again, it replaces what it set.
+        file.write_text("[limits.groq]\nconcurrency = 1\n")
+        configure(file)
+        assert set(limits_of_files) == {"groq"}
+        assert not keys_of_files
+        assert not driver.is_current()
+    finally:
+        file.write_text("")
+        configure(file)
+    assert not limits_of_files
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("[limits.openai]\nrequests_per_minute = -1", "requests_per_minute"),
+        ('[limits.openai]\nconcurrency = "some"', r"limits\.openai: Limits\.concurrency"),
+        ("[limits.nobody]\nconcurrency = 1", r"limits\.nobody: no provider"),
+        ("[keys]\nopenai = 3", r"keys\.openai"),
+        ("[keys]\nnobody = []", r"keys\.nobody"),
+    ],
+)
+def test_limits_and_keys_of_a_file_are_checked(tmp_path: Path, text: str, match: str) -> None:
+    file = tmp_path / "prompture.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=match):
+        configure(file)
