@@ -56,3 +56,19 @@ def test_every_option_is_on_the_page() -> None:
 
     page = (ROOT / "docs" / "extraction.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in Options.__annotations__)
+
+
+ON_CONNECTIONS = re.findall(
+    r"```python\n(.*?)```",
+    (ROOT / "docs" / "connections.md").read_text(encoding="utf-8"),
+    re.DOTALL,
+)
+
+
+@pytest.mark.parametrize("block", ON_CONNECTIONS, ids=range(len(ON_CONNECTIONS)))
+def test_the_blocks_on_connections_can_be_pasted(
+    block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "docs/connections.md", "exec"), {"__name__": "pasted"})
+    assert "sk-" not in capsys.readouterr().out
