@@ -152,6 +152,11 @@ def share(value: object, name: str = "top_p") -> float | None:
     return number(value, name, least=0, most=1, wanted="a number from 0 to 1")
 
 
+def hedge(value: object, name: str = "hedge") -> float | None:
+    """A share of calls, less than all of them."""
+    return number(value, name, least=0.5, most=0.999, wanted="a share from 0.5 to 0.999")
+
+
 def one_of(value: T, name: str, known: tuple[str, ...]) -> T:
     """One of the words that there are."""
     if value is None or (isinstance(value, str) and value in known):
@@ -374,6 +379,7 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "reasoning": reasoning,
     **dict.fromkeys(("timeout", "deadline"), seconds),
     "prompt_cache": prompt_cache,
+    "hedge": hedge,
     "cache": lambda value, name: value if hasattr(value, "lookup") else prompt_cache(value, name),
     "parallel_tools": flag,
     "logprobs": lambda value, name: count(value, name, least=0),

@@ -188,6 +188,7 @@ class Request:
     ``extra`` goes into the wire body as it stands, over everything else. ``priority="bulk"`` lets
     others go before it where calls must wait. ``api_key`` takes the place of the driver's;
     a mapping has one for each provider.
+    ``hedge`` is the share of recent calls than which a slower one is sent a second time.
     """
 
     model: str
@@ -211,6 +212,7 @@ class Request:
     metadata: JSON = field(default_factory=dict)
     timeout: float | None = None
     extra: JSON = field(default_factory=dict)
+    hedge: float | None = field(default=None, kw_only=True)
     priority: str | None = None
     api_key: str | Mapping[str, str] | None = field(default=None, repr=False)
     deadline: float | None = field(default=None, kw_only=True)

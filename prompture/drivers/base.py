@@ -97,6 +97,13 @@ class Driver(SyncGenerate, SyncProbes, Validates, BaseDriver):
                 return self.complete(bare)
         self._require_open()
         call = Call(self, request)
+        if (share := request.hedge or self.hedge) is not None:
+            from prompture.drivers.hedging import hedged
+
+            return hedged(self, call, share, partial(Call, self, request))
+        return self._answer(call)
+
+    def _answer(self, call: Call) -> Completion:
         try:
             return call.decoded(self._transport.run(call.exchange()))
         except BaseException as exc:  # whatever ended the call, its cost is settled
@@ -193,6 +200,13 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, Validates, BaseDriver):
                 return await self.complete(bare)
         self._require_open()
         call = await _call(self, request)
+        if (share := request.hedge or self.hedge) is not None:
+            from prompture.drivers.hedging import ahedged
+
+            return await ahedged(self, call, share, partial(_call, self, request))
+        return await self._answer(call)
+
+    async def _answer(self, call: Call) -> Completion:
         try:
             response = await self._transport.run(call.exchange())
             # Neither a long body nor a meter that waits for a disk may hold up the event loop.

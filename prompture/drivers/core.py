@@ -113,7 +113,8 @@ class BaseDriver:
     are sent back in the next request (``"reasoning_content"``; ``()`` for none);
     ``reasoning_field`` is where reasoning stands, if in no usual field. These three are of Chat
     Completions. ``retry_quota`` and ``breaker`` take the place of the endpoint's own, which all
-    drivers of an endpoint and key share. Other keywords are the provider's own settings (``api_version``, ...).
+    drivers of an endpoint and key share. ``hedge=0.95`` sends a second request where the first is
+    slower than that share of recent ones (not for streams). Other keywords are the provider's own settings (``api_version``, ...).
     Raises MissingKey, and ConfigurationError for a setting that the row does not know.
     """
 
@@ -156,6 +157,7 @@ class BaseDriver:
         reasoning_field: str | None = None,
         retry_quota: RetryQuota | None = None,
         breaker: Breaker | None = None,
+        hedge: float | None = None,
         **settings: Any,
     ) -> None:
         row = type(self).provider
@@ -172,6 +174,7 @@ class BaseDriver:
         self.timeout = given.seconds(timeout, f"{row.name}: timeout") or DEFAULT_TIMEOUT
         self.retry = _a(Retry, retry, f"{row.name}: retry") or Retry()
         self.retry_quota = _a(RetryQuota, retry_quota, f"{row.name}: retry_quota")
+        self.hedge = given.hedge(hedge, f"{row.name}: hedge")
         self.breaker = _a(Breaker, breaker, f"{row.name}: breaker")
         self._own_limits = None if limits is None else _checked_limits(limits, row.name)
         self._own_hooks = hooking.given_hooks(hooks, f"{row.name}: hooks")

@@ -47,6 +47,7 @@ _PLAIN = {
     "metadata": "metadata",
     "timeout": "timeout",
     "deadline": "deadline",
+    "hedge": "hedge",
     "extra": "extra",
     "priority": "priority",
     "api_key": "api_key",

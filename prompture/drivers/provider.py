@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COMMON = (
     "api_key", "base_url", "api", "timeout", "retry", "limits", "headers", "hooks", "features",
     "cache",
-    "stream_usage", "echo", "reasoning_field", "retry_quota", "breaker",
+    "stream_usage", "echo", "reasoning_field", "retry_quota", "breaker", "hedge",
 )  # fmt: skip
 """Settings of every driver; ``session`` (sync) and ``client`` (async) come on top."""
 

@@ -29,7 +29,7 @@ from prompture.errors import (
 from prompture.observe import note
 from prompture.wire import deadline
 from prompture.wire.http import Exchange
-from prompture.wire.retry import Retry, RetryQuota
+from prompture.wire.retry import Latencies, Retry, RetryQuota
 
 if TYPE_CHECKING:
     from prompture.codecs.base import Endpoint
@@ -183,6 +183,8 @@ class Route:
         self.aside_until = 0.0
         """Until when (``time.monotonic``) its key is not used, where there are others."""
         self.is_refused = False
+        self.latencies: dict[str, Latencies] = {}
+        """By model; of calls that may be hedged."""
         self.gates: dict[str, RouteGate] = {}
         """Where calls wait, by model ("" for all models). Empty until a limit is set or learned."""
 
@@ -260,13 +262,15 @@ class Visit:
 
     __slots__ = (
         "_breaker", "_counted", "_driver", "_has_next", "_is_inside", "_limits", "_quota", "_route",
-        "_turn", "request",
+        "_turn", "is_left", "request", "since",
     )  # fmt: skip
 
     def __init__(self, route: Route, driver: Bounded | None = None) -> None:
         self._driver = driver
         self._has_next = _has_next.get()
-        self._is_inside = self._counted = False
+        self._is_inside = self._counted = self.is_left = False
+        self.since = 0.0
+        """When the present try began, by ``time.monotonic``."""
         self.request: Request | None = None
         """As it is sent: limits go by its model and its tokens."""
         self.move(route)
@@ -293,12 +297,18 @@ class Visit:
             waiting = self._found_turn().enter()
             if waiting is not None:
                 return self._after(waiting)
-        self._is_inside, self._counted = True, False
+        self._begin()
         return None
 
     def _after(self, waiting: Exchange[None]) -> Exchange[None]:
         yield from waiting
+        self._begin()
+
+    def _begin(self) -> None:
+        if self.is_left:  # while it waited: another call has answered (``hedging``)
+            raise Unavailable(f"{self._route.name}: not asked: another call has the answer")
         self._is_inside, self._counted = True, False
+        self.since = time.monotonic()
 
     def _found_turn(self) -> Turn:
         if self._turn is None:
@@ -339,6 +349,8 @@ class Visit:
 
     def may_retry(self, error: PromptureError, delay: float = 0.0) -> bool:
         """Whether the route still bears another try after this error, in ``delay`` seconds."""
+        if self.is_left:
+            return False
         # Before the breaker is asked: this failure may be the one that opens it.
         self._count(error)
         if self._has_next and (is_silence(error) or self._is_kept_away()):

@@ -78,6 +78,8 @@ class Extractor(Generic[T]):
         timeout: seconds to connect and between bytes.
         deadline: seconds for the whole call: models, tries, waits, bytes. What is under way then
             ends with DeadlineExceeded, and nothing more is asked.
+        hedge: a share such as 0.95: a call that is slower than that share of recent ones is sent
+            a second time, and the first good answer taken. Both are on the bill. Not for streams.
         prompt_cache: ask the provider to cache the prompt's stable part (True, ``"5m"``, ``"1h"``).
         cache: a ``Cache`` that keeps answers and gives them again, for nothing; None: that of the
             driver, False: none.
@@ -349,6 +351,7 @@ class Extractor(Generic[T]):
             base.reasoning,
             base.timeout,
             base.prompt_cache,
+            base.hedge,
             base.cache,
             base.priority,
         )

@@ -54,6 +54,7 @@ class Options(TypedDict, total=False):
     max_tokens: int | None
     reasoning: str | int | None
     timeout: float | None
+    hedge: float | None
     deadline: float | None
     prompt_cache: bool | str
     cache: Cache | Literal[False] | None
@@ -93,6 +94,7 @@ _DEFAULTS: JSON = {
     "max_tokens": None,
     "reasoning": None,
     "timeout": None,
+    "hedge": None,
     "deadline": None,
     "prompt_cache": False,
     "cache": None,
@@ -141,6 +143,7 @@ _REQUEST = (
     "max_tokens",
     "reasoning",
     "timeout",
+    "hedge",
     "prompt_cache",
     "cache",
     "extra",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
@@ -131,6 +132,46 @@ class RetryQuota:
         if self._left < self.capacity:
             with self._lock:
                 self._left = min(self.capacity, self._left + self.refund)
+
+
+class Latencies:
+    """How long calls of one model took lately, and whether one more may be hedged: sent a second
+    time, because it takes longer than usual."""
+
+    LEAST, KEPT = 20, 200
+    # A tail that is longer than most is no reason to wait for it.
+    MEDIANS = 3.0
+    # More than the share that is slower by definition, for chance gives runs of slow ones.
+    MARGIN, BURST = 1.5, 3.0
+
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=self.KEPT)
+        self._allowed = self.BURST
+        self._lock = forks.fork_lock()
+
+    def add(self, seconds: float, share: float) -> None:
+        """A call took so long, or was left after so long."""
+        with self._lock:
+            self._seconds.append(seconds)
+            self._allowed = min(self.BURST, self._allowed + self.MARGIN * (1 - share))
+
+    def patience(self, share: float) -> float | None:
+        """Seconds that this share of calls took at most, but no more than three times the median;
+        None where too few calls are known."""
+        with self._lock:
+            found = sorted(self._seconds)
+        if len(found) < self.LEAST:
+            return None
+        at = min(int(share * len(found)), len(found) - 1)
+        return min(found[at], self.MEDIANS * found[len(found) // 2])
+
+    def take(self) -> bool:
+        """Whether a call may be sent a second time: 1.5 times as many as the share leaves."""
+        with self._lock:
+            if self._allowed < 1:
+                return False
+            self._allowed -= 1
+            return True
 
 
 class Gate(Protocol):

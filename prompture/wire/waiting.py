@@ -1,10 +1,15 @@
-"""Waiting for a turn: a signal that wakes whoever waits for it, a thread or a task."""
+"""Waiting for a turn: a signal that wakes whoever waits for it, a thread or a task. And waiting for
+an answer, of which another thread may end it."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Event
+from typing import Any
 
 
 class Signal:
@@ -61,3 +66,36 @@ class Wait:
 
     signal: Signal
     seconds: float | None = None
+
+
+class Cut:
+    """Ends a sync call of another thread: the socket that it waits at is shut down."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._sock: socket.socket | None = None
+
+    def waits_at(self, sock: socket.socket) -> None:
+        self._sock = sock
+        if self.is_cut:  # before the call came here
+            self.cut()
+
+    def cut(self) -> None:
+        self.is_cut = True
+        if (sock := self._sock) is not None:
+            with suppress(OSError):  # it may be closed already
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+cutting: ContextVar[Cut | None] = ContextVar("prompture_cut", default=None)
+"""What may end the calls of this context."""
+
+
+class MayBeCut:
+    """Before the standard library's HTTPResponse: its context's ``Cut`` learns of its socket."""
+
+    def __init__(self, sock: socket.socket, *args: object, **settings: object) -> None:
+        above: Any = super()
+        above.__init__(sock, *args, **settings)
+        if (cut := cutting.get()) is not None:
+            cut.waits_at(sock)
