@@ -158,7 +158,7 @@ def hedged(driver: Hedged, call: Call, share: float, again: Callable[[], Call]) 
         return _learned(driver._answer(call), call, latencies, share)
     ended = Event()
     sides = [_ThreadSide(driver, call, ended)]
-    with _billed(sides, lambda: [side.leave() for side in sides]):
+    with _billed(sides):
         first, wait = sides[0], patience
         while not ended.wait(wait) and (wait := first.late_by(patience)):
             pass
@@ -233,12 +233,13 @@ def _won(sides: Sequence[_Side]) -> _Side | None:
 
 
 @contextmanager
-def _billed(sides: Sequence[_Side], leave: Callable[[], object]) -> Iterator[None]:
+def _billed(sides: Sequence[_ThreadSide]) -> Iterator[None]:
     """What ends the block by an exception (Ctrl-C) leaves no call behind, and has their bill."""
     try:
         yield
     except BaseException as exc:
-        leave()
+        for side in sides:
+            side.leave()
         _put_bill(exc, sides)
         raise
 

@@ -21,6 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, ProtocolError
 from prompture.drivers.worker_threads import in_time
 from prompture.wire import deadline
 from prompture.wire.framing import ChunkedDecoder
+from prompture.wire.waiting import cutting
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -75,6 +76,8 @@ class FinalResponse(HTTPResponse):
         if (until := deadline.until()) is not None:
             fp: Any = self.fp
             self.fp = io.BufferedReader(_TimedReader(fp.detach(), sock, until))
+        if (cut := cutting.get()) is not None:
+            cut.waits_at(sock)
 
     def begin(self) -> None:
         """Read the head of the answer."""

@@ -9,7 +9,6 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
 
 
 class Signal:
@@ -89,13 +88,3 @@ class Cut:
 
 cutting: ContextVar[Cut | None] = ContextVar("prompture_cut", default=None)
 """What may end the calls of this context."""
-
-
-class MayBeCut:
-    """Before the standard library's HTTPResponse: its context's ``Cut`` learns of its socket."""
-
-    def __init__(self, sock: socket.socket, *args: object, **settings: object) -> None:
-        above: Any = super()
-        above.__init__(sock, *args, **settings)
-        if (cut := cutting.get()) is not None:
-            cut.waits_at(sock)
