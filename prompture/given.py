@@ -152,11 +152,6 @@ def share(value: object, name: str = "top_p") -> float | None:
     return number(value, name, least=0, most=1, wanted="a number from 0 to 1")
 
 
-def hedge(value: object, name: str = "hedge") -> float | None:
-    """A share of calls, less than all of them."""
-    return number(value, name, least=0.5, most=0.999, wanted="a share from 0.5 to 0.999")
-
-
 def one_of(value: T, name: str, known: tuple[str, ...]) -> T:
     """One of the words that there are."""
     if value is None or (isinstance(value, str) and value in known):
@@ -270,15 +265,10 @@ _OF_DRIVERS = {
 """What a driver is given, under the names that other libraries have for it."""
 _SECRET = ("api_key", "headers", "base_url")
 MASK = "***"
+hedge = functools.partial(number, least=0.5, most=0.999, wanted="a share from 0.5 to 0.999")
 _NOT_EXTRA = (
-    "api_key",
-    "apikey",
-    "authorization",
-    "base_url",
-    "api_base",
-    "extra_headers",
-    "headers",
-)
+    "api_key", "apikey", "authorization", "base_url", "api_base", "extra_headers", "headers",
+)  # fmt: skip
 
 
 def prompt_cache(value: object, name: str = "prompt_cache") -> bool | str | None:
