@@ -450,3 +450,65 @@ def test_an_error_can_be_kept(colour: Colour) -> None:
         error.during,
     )
     assert again.bill == error.bill and str(again) == str(error)
+
+
+def _ran_out(colour: Colour, agent: Any, **own: float) -> prompture.TimeLimitExceeded:
+    begun = time.monotonic()
+    with pytest.raises(prompture.TimeLimitExceeded) as caught:
+        colour.run((agent.run if colour.name == "sync" else agent.arun)("hi", **own))
+    if time.monotonic() - begun > SECONDS + LATE:
+        raise Late
+    return caught.value
+
+
+@pytest.mark.parametrize("slow", SLOW, ids=lambda step: step.__name__)
+def test_a_run_of_an_agent(slow: on.Step, colour: Colour) -> None:
+    with serving(slow) as server:
+        driver = colour.driver(server.url)
+        error = _ran_out(colour, prompture.Agent(driver, deadline=SECONDS))
+        assert error.limit == SECONDS and "deadline=0.3" in str(error)
+        assert error.bill is not None and error.bill.total is None and error.trace is not None
+        # The sooner of all that are set holds.
+        limited = prompture.Agent(driver, max_seconds=60, deadline=30)
+        assert _ran_out(colour, limited, deadline=SECONDS).limit == SECONDS
+
+
+def test_a_tool_has_no_more_time_than_its_run(colour: Colour) -> None:
+    from prompture.testing import AsyncScriptedDriver, ScriptedDriver
+    from prompture.types import ToolCall
+
+    call = ToolCall(id="1", name="look", arguments={})
+    scripted: Any = ScriptedDriver if colour.name == "sync" else AsyncScriptedDriver
+    with serving(on.hangs) as server, Sync() as other:
+        inner = other.driver(server.url)
+        left: list[PromptureError] = []
+
+        def look() -> str:
+            """Look it up."""
+            try:
+                return prompture.extract(Line, "t", model=inner).name
+            except PromptureError as exc:
+                left.append(exc)
+                raise
+
+        agent = prompture.Agent(scripted([[call], "done"]), tools=[look], deadline=SECONDS)
+        _ran_out(colour, agent)
+        end = time.monotonic() + 5
+        while not left and time.monotonic() < end:
+            threading.Event().wait(0.01)
+    assert isinstance(left[0], DeadlineExceeded)
+
+
+def test_the_command_line(tmp_path: Any) -> None:
+    from click.testing import CliRunner
+
+    from prompture.cli.extract import command
+
+    document = tmp_path / "a.txt"
+    document.write_text("name: Ann")
+    arguments = [str(document), "-s", "name", "-m", "local/rules", "--deadline"]
+    found = CliRunner().invoke(command, [*arguments, "5"], standalone_mode=False)
+    assert '"Ann"' in found.output
+    refused = CliRunner().invoke(command, [*arguments, "0"], standalone_mode=False)
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "deadline must be" in str(refused.exception)
