@@ -508,3 +508,67 @@ def test_a_file_of_settings_names_a_cache(tmp_path: Path) -> None:
     settings.write_text('[cache]\nwhere = "x.db"\nttl = "soon"\n')
     with pytest.raises(errors.ConfigurationError, match="ttl"):
         prompture.configure(settings)
+
+
+class FakeRedis:
+    """As much of redis.Redis as is called, without its times to live."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.counts: dict[bytes, bytes] = {}
+
+    def get(self, key: str | bytes) -> bytes | None:
+        return self.values.get(key.decode() if isinstance(key, bytes) else key)
+
+    def set(self, key: str, value: Any, *, px: int | None, nx: bool = False) -> bool | None:
+        if nx and key in self.values:
+            return None
+        self.values[key] = value if isinstance(value, bytes) else value.encode()
+        return True
+
+    def delete(self, key: str | bytes) -> int:
+        name = key.decode() if isinstance(key, bytes) else key
+        return int(self.values.pop(name, None) is not None)
+
+    def eval(self, script: str, _: int, key: str, owner: str, *_more: Any) -> None:
+        if "del" in script and self.values.get(key) == owner.encode():
+            del self.values[key]
+
+    def hincrby(self, _: str, id: str, by: int) -> None:
+        self.counts[id.encode()] = b"%d" % (int(self.counts.get(id.encode(), 0)) + by)
+
+    def hgetall(self, _: str) -> dict[bytes, bytes]:
+        return self.counts
+
+    def hdel(self, _: str, id: str) -> None:
+        self.counts.pop(id.encode(), None)
+
+    def scan_iter(self, *, match: str, count: int) -> Iterator[bytes]:
+        return iter([k.encode() for k in self.values if k.startswith(match[:-1])])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_redis(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = FakeRedis()
+    module = type(sys)("redis")
+    module.Redis = type("Redis", (), {"from_url": staticmethod(lambda *_, **__: client)})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "redis", module)
+    cache = Cache("redis://user:secret@host/0", ttl=60)
+    assert "secret" not in repr(cache)
+    with serving(on.good()) as server:
+        driver = colour.driver(server.url, cache=cache)
+        assert not colour.complete(driver).cache_hit
+        assert colour.complete(driver).cache_hit
+    assert cache.stats().hits == 1 and cache.stats().answers == 1
+    assert not [key for key in client.values if "lease" in key]
+    assert cache.clear(older_than=60) == 0 and cache.clear() == 1
+    with pytest.raises(errors.ConfigurationError, match="maxmemory"):
+        Cache("redis://host", max_mb=3)
+
+
+def test_redis_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(errors.MissingExtra, match="redis"):
+        Cache("redis://host")
