@@ -208,7 +208,7 @@ def _whole(
     rested: Callable[..., PromptureError],
 ) -> Flow[D, Completion]:
     """What can be had of an answer that was cut off."""
-    from prompture.extraction.resuming import whole_answer
+    from prompture.extraction.cut_off import whole_answer
 
     return (
         yield from whole_answer(

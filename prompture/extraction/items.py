@@ -20,11 +20,11 @@ from prompture.extraction.answer import (
     read_text,
     unlike_calls,
 )
+from prompture.extraction.cut_off import Overlap
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
 from prompture.extraction.flow import Question
 from prompture.extraction.partial import json_pieces
 from prompture.extraction.result import cause_of
-from prompture.extraction.resuming import Overlap
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import stop_error
 from prompture.flows.run import Ask, Flow, Generates, GeneratesAsync, HasModel

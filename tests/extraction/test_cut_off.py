@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 import prompture
 from prompture import Budget, Cache, errors
-from prompture.extraction.resuming import joined, list_path
+from prompture.extraction.cut_off import joined, list_path
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
 from prompture.types import Completion, Request, Usage
 
