@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -109,10 +109,21 @@ class Anthropic:
         return models, body.get("last_id") if body.get("has_more") else None
 
 
+def _plan(request: Request, rules: Claude) -> Thinking:
+    """How it thinks; not on a budget where the results of another model's calls are to be answered."""
+    plan = thinking(request, rules)
+    last = next((m for m in reversed(request.messages) if m.role != "tool"), None)
+    if not plan.budgeted or last is None or not last.calls:
+        return plan
+    own = last.native is not None and last.native.dialect == DIALECT
+    # With a budget, Claude refuses a turn of calls without the thought that it began with.
+    return plan if own else replace(plan, block=None, on=False)
+
+
 def encode_body(request: Request) -> dict[str, Any]:
     """The body of a request, without ``stream``."""
     rules = claude(request.model)
-    plan = thinking(request, rules)
+    plan = _plan(request, rules)
     _refuse(request, rules)
     body: dict[str, Any] = {"model": request.model, "max_tokens": plan.max_tokens}
     if system := _BLOCKS.system(request.messages):

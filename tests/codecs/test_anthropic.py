@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prompture import errors
-from prompture.codecs.anthropic import SAMPLING_VERSION, VERSION, Anthropic
+from prompture.codecs.anthropic import SAMPLING_VERSION, VERSION, Anthropic, encode_body
 from prompture.codecs.anthropic_answer import nested_usage, read_usage
 from prompture.codecs.anthropic_models import claude
 from prompture.codecs.base import Endpoint
@@ -607,3 +607,20 @@ def test_call_without_arguments() -> None:
         {"type": "text", "text": "x"},
         {"type": "tool_use", "id": "t", "name": "f", "input": {}},
     ]
+
+
+def test_thinking_on_a_budget_waits_where_another_models_tool_calls_are_answered() -> None:
+    made = ToolCall(id="c1", name="look", arguments={})
+    result = Message(role="tool", call_id="c1", name="look", content="ok")
+    for native, thinks in (
+        (None, False),
+        (Native("anthropic", [{"type": "text", "text": "x"}]), True),
+    ):
+        turn = Message(role="assistant", calls=(made,), native=native)
+        turns = (Message(role="user", content="hi"), turn, result)
+        body = encode_body(Request(model="claude-sonnet-4-5", messages=turns, reasoning=2000))
+        assert ("thinking" in body) is thinks
+        again = (*turns, Message(role="user", content="and?"))
+        assert "thinking" in encode_body(
+            Request(model="claude-sonnet-4-5", messages=again, reasoning=2000)
+        )
