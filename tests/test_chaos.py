@@ -10,8 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from chaos import fallbacks, interrupts, outages, random_calls
+from chaos import deadlines, fallbacks, interrupts, outages, random_calls
 from chaos.client import Server
+
+BUSY = 5.0
+"""Seconds past a deadline that a machine under load may take; what does not end takes minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +24,18 @@ def server() -> Iterator[Server]:
 
 
 def test_random_extractions(server: Server) -> None:
-    wrong, figures = random_calls.run(server, 120, 7, heavy=False)
+    wrong, figures = random_calls.run(server, 120, 7, heavy=False, most_late=BUSY)
     assert not wrong, figures
 
 
 def test_interrupts(server: Server) -> None:
     wrong, figures = interrupts.run(server, 80, 7)
+    assert not wrong, figures
+
+
+def test_deadlines(server: Server) -> None:
+    servers = ("silent-in-body", "drip-head", "drip-answer", "endless")
+    wrong, figures = deadlines.run(server, 0.5, servers, late=BUSY)
     assert not wrong, figures
 
 

@@ -315,7 +315,7 @@ class Call(KeyedCall):
         charge = self._paid() or self._charge_of(error)
         is_unasked = isinstance(error, _UNASKED)
         sent = self._answer is not None or not (is_unasked or getattr(error, "unsent", False))
-        if is_unasked:
+        if not sent:
             self._meters.withdraw()
         self._settle_quietly(charge)
         if error.bill is None and (self.tries or sent):

@@ -71,17 +71,22 @@ def _async_faces(driver: Any, text: str, seconds: float) -> dict[str, Callable[[
     }
 
 
-def _judge(name: str, found: Any, took: float, seconds: float, wrong: list[str]) -> None:
+def _judge(
+    name: str, found: Any, took: float, seconds: float, late: float, wrong: list[str]
+) -> None:
     if not isinstance(found, PromptureError):
         wrong.append(f"{name}: {found!r} is no typed error")
-    if took > seconds + LATE:
+    if took > seconds + late:
         wrong.append(f"{name}: ended after {took:.2f} s ({type(found).__name__})")
     if took < seconds - 0.5 and name.startswith(("silent", "drip,", "drip-answer")):
         wrong.append(f"{name}: ended after {took:.2f} s already: {found!r}")
 
 
-def run(server: Server, seconds: float, faults: tuple[str, ...] = SERVERS) -> tuple[list[str], str]:
-    """Every server, face and colour at once; ``seconds`` is the deadline."""
+def run(
+    server: Server, seconds: float, faults: tuple[str, ...] = SERVERS, *, late: float = LATE
+) -> tuple[list[str], str]:
+    """Every server, face and colour at once; ``seconds`` is the deadline, and none may end more
+    than ``late`` after it."""
     wrong: list[str] = []
     longest = [0.0]
     name, count, made = new_run(), 0, []
@@ -104,11 +109,13 @@ def run(server: Server, seconds: float, faults: tuple[str, ...] = SERVERS) -> tu
                 found = exc
             took = time.monotonic() - begun
             longest[0] = max(longest[0], took)
-            _judge(job[0], found, took, seconds, wrong)
+            _judge(job[0], found, took, seconds, late, wrong)
 
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(one, jobs))
-        count += asyncio.run(_all_async(server, faults, seconds, settings, name, wrong, longest))
+        count += asyncio.run(
+            _all_async(server, faults, seconds, late, settings, name, wrong, longest)
+        )
         for driver in made:
             driver.close()
     if server.settled()["open"]:
@@ -130,7 +137,7 @@ def _warm(server: Server, name: str) -> None:
 
 
 async def _all_async(
-    server: Server, faults: tuple[str, ...], seconds: float, settings: dict[str, Any], name: str,
+    server: Server, faults: tuple[str, ...], seconds: float, late: float, settings: dict[str, Any], name: str,
     wrong: list[str], longest: list[float],
 ) -> int:  # fmt: skip
     first = server.async_driver("ok")
@@ -152,7 +159,7 @@ async def _all_async(
                 found = exc
             took = time.monotonic() - begun
             longest[0] = max(longest[0], took)
-            _judge(job[0], found, took, seconds, wrong)
+            _judge(job[0], found, took, seconds, late, wrong)
 
     await asyncio.gather(*map(one, jobs))
     return len(jobs)

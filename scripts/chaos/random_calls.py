@@ -56,6 +56,7 @@ class Report:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    most_late: float = LATE
     latest: float = 0.0
     """Seconds past the deadline, at the most."""
     charges: dict[str, list[Any]] = field(default_factory=dict)
@@ -206,11 +207,12 @@ def judge(one: Case, found: Any, seconds: float, charges: list[Any], report: Rep
         report.latest = max(report.latest, late)
         if wrong:
             report.wrong.append(f"{one}: {outcome} {wrong}"[:600])
-        if late > LATE:
+        if late > report.most_late:
             report.wrong.append(f"{one}: {late:.2f} s late ({outcome})")
         if sorted(map(_paid, bill)) != sorted(map(_paid, charges)):
             report.wrong.append(
-                f"{one}: {outcome}: its bill has {len(bill)} charges, track() {len(charges)}"
+                f"{one}: {outcome}: its bill is {[*map(_paid, bill)]},"
+                f" track() has {[*map(_paid, charges)]}"
             )
 
 
@@ -218,12 +220,14 @@ def _paid(charge: Any) -> tuple[int, str]:
     return charge.usage.input_tokens, str(charge.cost)
 
 
-def run(server: Server, count: int, seed: int, *, heavy: bool = True) -> tuple[list[str], str]:
-    """Faults found, and the figures."""
+def run(
+    server: Server, count: int, seed: int, *, heavy: bool = True, most_late: float = LATE
+) -> tuple[list[str], str]:
+    """Faults found, and the figures; ``most_late`` is for machines that do other things, too."""
     rng = random.Random(seed)
     name = new_run()
     cases = [drawn(rng, name, number, heavy=heavy) for number in range(count)]
-    report, drivers = Report(), Drivers(server)
+    report, drivers = Report(most_late=most_late), Drivers(server)
     ended: list[str] = []
     held: list[float] = []
     warm(server)
