@@ -142,7 +142,7 @@ class Latencies:
     # A tail that is longer than most is no reason to wait for it.
     MEDIANS = 3.0
     # More than the share that is slower by definition, for chance gives runs of slow ones.
-    MARGIN, BURST = 1.5, 3.0
+    MARGIN, BURST = 1.4, 8.0
 
     def __init__(self) -> None:
         self._seconds: deque[float] = deque(maxlen=self.KEPT)
@@ -166,7 +166,7 @@ class Latencies:
         return min(found[at], self.MEDIANS * found[len(found) // 2])
 
     def take(self) -> bool:
-        """Whether a call may be sent a second time: 1.5 times as many as the share leaves."""
+        """Whether a call may be sent a second time: 1.4 times as many as the share leaves."""
         with self._lock:
             if self._allowed < 1:
                 return False
