@@ -140,7 +140,7 @@ class Latencies:
 
     LEAST, KEPT = 20, 200
     # A tail that is longer than most is no reason to wait for it.
-    MEDIANS = 3.0
+    MEDIANS = 2.0
     # More than the share that is slower by definition, for chance gives runs of slow ones.
     MARGIN, BURST = 1.4, 8.0
 
@@ -156,7 +156,7 @@ class Latencies:
             self._allowed = min(self.BURST, self._allowed + self.MARGIN * (1 - share))
 
     def patience(self, share: float) -> float | None:
-        """Seconds that this share of calls took at most, but no more than three times the median;
+        """Seconds that this share of calls took at most, but no more than twice the median;
         None where too few calls are known."""
         with self._lock:
             found = sorted(self._seconds)

@@ -184,7 +184,7 @@ def test_how_long_a_call_is_waited_for() -> None:
     assert known.patience(0.95) == pytest.approx(1.95)
     for _ in range(8):
         known.add(60.0, 0.95)
-    assert known.patience(0.95) == pytest.approx(3 * 1.54, abs=0.1)
+    assert known.patience(0.95) == pytest.approx(2 * 1.54, abs=0.1)
 
 
 def test_a_cancelled_task_leaves_neither_call() -> None:
