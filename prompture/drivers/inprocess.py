@@ -365,7 +365,7 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
         """The one model that it is."""
         return self._models()
 
-    async def sync_models(self, *, keep: bool = True) -> ModelSync:
+    async def sync_models(self, *, keep: bool = True, deadline: float | None = None) -> ModelSync:
         """The one model that it is, held against the catalog."""
         require_asyncio()
         work = partial(held_against_catalog, self.provider, self._models(), keep=keep)

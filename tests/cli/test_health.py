@@ -28,7 +28,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Any:
     def given(*rounds: list[Health]) -> list[float]:
         left, pauses = list(rounds), list[float]()
 
-        async def ask_all(names: list[str]) -> list[Health]:
+        async def ask_all(names: list[str], deadline: float | None) -> list[Health]:
             if not left:
                 raise KeyboardInterrupt
             return left.pop(0)

@@ -88,8 +88,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"model": object()}, "model must be 'provider/model', a driver"),
 ]
 UNKNOWN: list[tuple[str, str]] = [
-    ("api_key", r"driver's.*driver_for\('provider/model', api_key=\.\.\.\)"),
-    ("base_url", "driver's.*base_url="),
+    ("base_url", r"driver's.*driver_for\('provider/model', base_url=\.\.\.\)"),
     ("headers", "driver's.*headers="),
     ("retry", "driver's.*retry="),
     ("hooks", "driver's.*hooks="),
