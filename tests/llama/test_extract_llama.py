@@ -116,14 +116,20 @@ def test_without_a_grammar_of_the_schema_letter_soup_is_found_out(ask: Ask, stra
         assert {p.pointer.split("/")[1] for p in said.error.problems} <= {*Order.model_fields, ""}
 
 
+@pytest.mark.parametrize(("on_truncation", "tokens"), [("raise", [8]), ("resume", [8, 32])])
 @pytest.mark.parametrize("strategy", ["json_schema", "tool"])
-def test_an_answer_cut_off_is_truncated_and_not_invalid(ask: Ask, strategy: str) -> None:
-    said = ask(Order, strategy=strategy, max_tokens=8)
+def test_an_answer_cut_off_is_truncated_and_not_invalid(
+    ask: Ask, strategy: str, on_truncation: str, tokens: list[int]
+) -> None:
+    """It is asked for once more with four times as many tokens, which are too few as well."""
+    said = ask(Order, strategy=strategy, max_tokens=8, on_truncation=on_truncation)
     assert type(said.error) is errors.Truncated
     assert "max_tokens" in str(said.error)
     assert said.error.bill is not None
-    assert [c.status for c in said.error.bill.charges] == ["truncated"]
-    assert said.error.bill.usage.output_tokens == 8
+    charges = said.error.bill.charges
+    assert [(c.status, c.usage.output_tokens) for c in charges] == [
+        ("truncated", most) for most in tokens
+    ]
 
 
 def test_a_wrong_key(ask: Ask, llama_server_with_key: Llama) -> None:
