@@ -304,8 +304,9 @@ PROGRAM = """
 import sys, prompture
 driver = prompture.driver_for(sys.argv[1], context_tokens=4096, threads=1)
 driver.generate("hi", max_tokens=1)
-print("ready", flush=True)
 try:
+    # Inside: the interrupt may come as soon as this is read, before the next line is run.
+    print("ready", flush=True)
     while True:
         driver.generate("hi", max_tokens=3900, extra={"ignore_eos": True})
 except KeyboardInterrupt:
