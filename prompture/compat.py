@@ -45,6 +45,8 @@ __all__ = [
     "client_functions",
     "free_queues",
     "has_model_slots",
+    "has_unread",
+    "holds_bytes",
     "is_own",
     "keeps_pool",
     "plugged_validator",
@@ -106,6 +108,21 @@ def keeps_pool(transport: type) -> bool:
     may take their place; else it has to make its own."""
     code = getattr(vars(transport).get("__init__"), "__code__", None)
     return "_pool" in getattr(code, "co_names", ())
+
+
+def has_unread(connection: Any) -> bool:
+    """Whether bytes lie behind the last response on a connection of httpcore2, in h11's buffer."""
+    inner = connection
+    while inner is not None:
+        if (state := getattr(inner, "_h11_state", None)) is not None:
+            return bool(state.trailing_data[0])
+        inner = getattr(inner, "_connection", None)
+    return False
+
+
+def holds_bytes(reader: Any) -> bool:
+    """Whether an asyncio.StreamReader holds bytes that nobody has read."""
+    return bool(getattr(reader, "_buffer", b""))
 
 
 def chunked_reader(raw: Any) -> tuple[Any, Any] | None:

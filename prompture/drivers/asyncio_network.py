@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpcore2
 
+from prompture.compat import has_unread, holds_bytes
 from prompture.drivers.connections import Proxy, tls_context
 from prompture.wire import deadline
 from prompture.wire.http import TimeLimits
@@ -84,7 +85,7 @@ class LoopStream(httpcore2.AsyncNetworkStream):
 
     def _is_readable(self) -> bool:
         """Whether an idle connection has something to say: that it is closed, most likely."""
-        if self._reader.at_eof() or self._writer.is_closing():
+        if self._reader.at_eof() or self._writer.is_closing() or holds_bytes(self._reader):
             return True
         descriptor = self._writer.get_extra_info("socket").fileno()
         if not hasattr(select, "poll"):  # Windows
@@ -207,17 +208,34 @@ def connection_pool(
         "network_backend": LoopBackend(),
     }
     if proxy is None:
-        return httpcore2.AsyncConnectionPool(**limits)
+        return _without_leftovers(httpcore2.AsyncConnectionPool(**limits))
     parts, where = urlsplit(proxy.url), httpcore2.URL(proxy.url)
     who = (unquote(parts.username or ""), unquote(parts.password or ""))
     login = who if "@" in parts.netloc else None
     if proxy.is_socks:
         proxy.require("socksio", "socksio")
-        return httpcore2.AsyncSOCKSProxy(proxy_url=where, proxy_auth=login, **limits)
+        return _without_leftovers(
+            httpcore2.AsyncSOCKSProxy(proxy_url=where, proxy_auth=login, **limits)
+        )
     if parts.scheme == "https":
         # TLS within TLS, which asyncio's streams do not carry everywhere.
         limits = {**limits, "network_backend": None, "proxy_ssl_context": tls_context()}
-    return httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=login, **limits)
+    return _without_leftovers(httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=login, **limits))
+
+
+def _without_leftovers(pool: httpcore2.AsyncConnectionPool) -> httpcore2.AsyncConnectionPool:
+    """The pool, which does not use a connection again where bytes lie behind its last response:
+    httpcore2 keeps them, and would take them for the answer to the next request."""
+    make = pool.create_connection
+
+    def create_connection(origin: Any) -> Any:
+        made: Any = make(origin)
+        has_expired = made.has_expired
+        made.has_expired = lambda: has_expired() or has_unread(made)
+        return made
+
+    setattr(pool, "create_connection", create_connection)  # noqa: B010 - mypy: a method
+    return pool
 
 
 def extensions(limits: TimeLimits) -> dict[str, Any]:

@@ -75,3 +75,22 @@ def test_without_end(monkeypatch: Any) -> None:
         driver = colour.driver(server.url, retry=quick(1))
         with pytest.raises(ConnectionLost, match="more than 3 interim responses"):
             colour.complete(driver)
+
+
+def framed(text: str) -> bytes:
+    body = on.answer(text)
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    return f"{head}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize("make", COLOURS)
+def test_what_lies_behind_an_answer_is_no_answer_to_the_next_request(make: type[Colour]) -> None:
+    def twice(x: Exchange) -> None:
+        x.wfile.write(framed("first") + framed("nobody's"))
+        x.wfile.flush()
+
+    with serving(twice, on.good("second"), on.good("third")) as server, make() as colour:
+        driver = colour.driver(server.url)
+        assert colour.complete(driver).text == "first"
+        assert colour.complete(driver).text == "second"
+        assert colour.complete(driver).text == "third"
