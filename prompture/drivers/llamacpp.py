@@ -6,11 +6,13 @@ a file, runs that file with the ``llamacpp`` extra.
 
 from __future__ import annotations
 
+import atexit
 import json
 import secrets
 import shutil
 import socket
 import tempfile
+import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -60,6 +62,8 @@ _LOOK_SECONDS = 0.05
 """How often a call that waits for the model looks whether it shall stop."""
 _LEAVE_SECONDS = 0.1
 """How long a call that is left waits for the model to stop."""
+_EXIT_SECONDS = 5.0
+"""How long the end of the process waits for it."""
 
 
 class LlamaCpp:
@@ -151,7 +155,7 @@ class LlamaCpp:
         """The chunks of a streamed answer. The wheel calls back for each, so another thread
         waits there; a callback that returns True stops the model."""
         found: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-        stopped = Event()
+        stopped, ended = Event(), Event()
 
         def take(chunk: dict[str, Any]) -> bool:
             found.put(chunk)
@@ -164,11 +168,14 @@ class LlamaCpp:
                 found.put(_refusal(exc))
             finally:
                 found.put(None)
+                ended.set()
 
         # A daemon: a model that never stops must not keep the process from ending.
         thread = Thread(target=run, daemon=True)
-        thread.start()
+        _running[stopped] = ended
         try:
+            # In here: an interrupt while it starts must stop the model, too.
+            thread.start()
             while not stop():
                 try:
                     chunk = found.get(timeout=_LOOK_SECONDS)
@@ -178,12 +185,13 @@ class LlamaCpp:
                     break
                 yield chunk
         finally:
-            stopped.set()
             # It comes out at the next token, or piece of the prompt; a large model may take longer.
-            thread.join(_LEAVE_SECONDS)
+            _leave([stopped], _LEAVE_SECONDS)
 
     def forked(self) -> None:
-        """In a forked child: the folder of the socket is the parent's to take away."""
+        """In a forked child: the folder of the socket is the parent's to take away, and its
+        threads are not here."""
+        _running.clear()
         if self._tidy:
             self._tidy.detach()
 
@@ -192,6 +200,29 @@ class LlamaCpp:
         self._server = None
         if self._tidy:
             self._tidy()
+
+
+_running: dict[Event, Event] = {}
+"""Of each thread inside the wheel: what asks it to stop, and what it sets when it is out. (To join
+it would not do: one whose start was interrupted looks as if it had never been started.)"""
+
+
+def _leave(running: list[Event], seconds: float) -> None:
+    """Ask threads to stop, and wait so long for them."""
+    until = time.monotonic() + seconds
+    for stopped in running:
+        stopped.set()
+    for stopped in running:
+        ended = _running.get(stopped)
+        if ended is None or ended.wait(max(0.0, until - time.monotonic())):
+            _running.pop(stopped, None)
+
+
+@atexit.register
+def _leave_all() -> None:
+    # A thread that comes back from the wheel once Python has ended is unwound through C++, which
+    # aborts the process.
+    _leave(list(_running), _EXIT_SECONDS)
 
 
 def _refusal(exc: Exception) -> dict[str, Any]:
