@@ -304,7 +304,7 @@ def test_llamacpp_stops_while_it_reads_the_prompt(gguf: str) -> None:
 LEFT_RUNNING = """
 import sys, prompture
 driver = prompture.driver_for(sys.argv[1], context_tokens=4096, threads=1)
-stream = driver.generate_stream("hi", max_tokens=3900, extra={"ignore_eos": True})
+stream = driver.generate_messages_stream([{"role": "user", "content": "hi"}], max_tokens=3900, extra={"ignore_eos": True})
 next(stream)
 print("ends")
 """
