@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from threading import RLock
 from typing import Any, TypeVar
 
-from prompture import forks
 from prompture.drivers.cache_stores import StoredAnswer, Tally, tallied
 from prompture.errors import ConfigurationError
 from prompture.observe import log
+from prompture.sqlite_file import SharedFile, writing
 
 T = TypeVar("T")
 PATIENCE = 5.0
@@ -31,26 +29,16 @@ CREATE TABLE IF NOT EXISTS leases (id TEXT PRIMARY KEY, owner TEXT NOT NULL, unt
 """
 
 
-class SQLiteStore:
+class SQLiteStore(SharedFile):
     """Answers in a file of this user's alone. Threads share a connection; a forked child opens its
     own. A file that is damaged is set aside, with a warning."""
 
     blocks = True
 
     def __init__(self, path: Path, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
-        self.path = path
+        super().__init__(path, PATIENCE)
         self._max = max_bytes
         self._clock = clock
-        self._connection: sqlite3.Connection | None = None
-        self._inherited: list[sqlite3.Connection] = []
-        self._lock = RLock()
-        forks.renewed_at_fork(self, "_renew")
-
-    def _renew(self) -> None:
-        # SQLite forbids a child to use the parent's connection, or to close it: so it is kept.
-        if self._connection is not None:
-            self._inherited.append(self._connection)
-        self._connection, self._lock = None, RLock()
 
     def get(self, id: str, *, after: float) -> StoredAnswer | None:
         def work(sql: sqlite3.Connection) -> StoredAnswer | None:
@@ -141,44 +129,17 @@ class SQLiteStore:
 
         return self._do(work)
 
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def __del__(self) -> None:
-        if connection := getattr(self, "_connection", None):
-            connection.close()
-
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work in the file. A damaged one is set aside, and the work is done in a new one.
         Raises sqlite3.Error and OSError where it cannot be done now."""
         with self._lock:
             try:
-                return work(self._open())
+                return work(self._opened())
             except sqlite3.OperationalError:
                 raise  # locked, full, read only: the file itself may be whole
             except sqlite3.DatabaseError as exc:
                 self._set_aside(exc)
-                return work(self._open())
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # It holds what models answered: for the owner alone. SQLite gives its other files
-            # this mode, too.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            made = sqlite3.connect(
-                self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
-            )
-            try:
-                self._prepare(made)
-            except BaseException:  # no connection is left open
-                made.close()
-                raise
-            self._connection = made
-        return self._connection
+                return work(self._opened())
 
     def _prepare(self, sql: sqlite3.Connection) -> None:
         (mark,) = sql.execute("PRAGMA application_id").fetchone()
@@ -188,10 +149,10 @@ class SQLiteStore:
                 f"{str(self.path)!r} is a database of something else; give the cache a file of its"
                 " own"
             )
-        _to_wal(sql)
+        self._log_ahead(sql)
         # An answer that a power cut takes is asked for again.
         sql.execute("PRAGMA synchronous=OFF")
-        with _writing(sql):
+        with writing(sql):
             for statement in filter(str.strip, _TABLES.split(";")):
                 sql.execute(statement)
             sql.execute(f"PRAGMA application_id={_APPLICATION}")
@@ -214,36 +175,11 @@ class SQLiteStore:
         )
 
 
-def _to_wal(sql: sqlite3.Connection) -> None:
-    """SQLite waits for every lock but that of a process which does the same: it is asked again."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            sql.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as exc:
-            if "locked" not in str(exc) or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-
-
 def _used_bytes(sql: sqlite3.Connection) -> int:
     (pages,) = sql.execute("PRAGMA page_count").fetchone()
     (free,) = sql.execute("PRAGMA freelist_count").fetchone()
     (size,) = sql.execute("PRAGMA page_size").fetchone()
     return int((pages - free) * size)
-
-
-@contextmanager
-def _writing(sql: sqlite3.Connection) -> Iterator[None]:
-    # Locked from the start: one that reads first may find that another process was faster.
-    sql.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        sql.execute("ROLLBACK")
-        raise
-    sql.execute("COMMIT")
 
 
 def _is_whole(path: Path) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeAlias
 from prompture import forks
 from prompture.errors import ConfigurationError, MissingExtra, StoreUnavailable
 from prompture.given import why
+from prompture.sqlite_file import SharedFile, writing
 from prompture.wire.retry import due, used_up
 
 Rates: TypeAlias = "tuple[float | None, float | None]"
@@ -60,22 +61,13 @@ def store_at(where: str | os.PathLike[str]) -> SharedStore:
         return found
 
 
-class SQLiteFile:
+class SQLiteFile(SharedFile):
     """A file on this machine's disk (not on a network's). Each change is one short transaction."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self.path = path
+        super().__init__(path, PATIENCE)
         self._clock = clock
         """The time of day: of all clocks the one that processes have in common."""
-        self._lock = forks.fork_lock()
-        self._connection: sqlite3.Connection | None = None
-        self._inherited: list[sqlite3.Connection | None] = []
-        forks.renewed_at_fork(self, "_renew")
-
-    def _renew(self) -> None:
-        # SQLite forbids a child to use the parent's connection, or to close it.
-        self._inherited.append(self._connection)
-        self._connection = None
 
     def reserve(
         self, scope: str, tokens: int, owed: int, rates: Rates, burst_seconds: float
@@ -112,45 +104,19 @@ class SQLiteFile:
     def _changed(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
         try:
             with self._lock:
-                db = self._connection = self._connection or self._opened()
-                # Locked from the start: what is read must still hold when it is written.
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    found = change(db)
-                except BaseException:  # an interrupt must not leave the file locked
-                    db.execute("ROLLBACK")
-                    raise
-                db.execute("COMMIT")
-                return found
+                db = self._opened()
+                with writing(db):
+                    return change(db)
         except (sqlite3.Error, OSError) as exc:
             raise StoreUnavailable(f"the shared limits in {self.path}: {why(exc)}") from exc
 
-    def _opened(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(
-            self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+    def _prepare(self, sql: sqlite3.Connection) -> None:
+        # A limit that a power cut loses is no loss: the disk need not be waited for.
+        sql.execute("PRAGMA synchronous=OFF")
+        sql.execute(
+            "CREATE TABLE IF NOT EXISTS limits (scope TEXT PRIMARY KEY, requests REAL,"
+            " tokens REAL, paused REAL) WITHOUT ROWID"
         )
-        try:
-            # A limit that a power cut loses is no loss: the disk need not be waited for.
-            db.execute("PRAGMA synchronous=OFF")
-            db.execute(
-                "CREATE TABLE IF NOT EXISTS limits (scope TEXT PRIMARY KEY, requests REAL,"
-                " tokens REAL, paused REAL) WITHOUT ROWID"
-            )
-        except BaseException:  # no connection is left open
-            db.close()
-            raise
-        return db
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def __del__(self) -> None:
-        if connection := getattr(self, "_connection", None):
-            connection.close()
 
 
 _READ = "SELECT requests, tokens, paused FROM limits WHERE scope = ?"

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 from typing import Any, Protocol, TypeAlias
 
 from prompture.errors import ConfigurationError, MissingExtra, PromptureError
 from prompture.forks import renewed_at_fork
 from prompture.given import why
+from prompture.sqlite_file import SharedFile, writing
 
 Params: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Sequence[Sequence[Any]]
@@ -85,7 +84,7 @@ def shown(where: object) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
-class SQLite:
+class SQLite(SharedFile):
     """A file.
 
     Write-ahead logging lets readers read while one process writes. A commit outlives a killed
@@ -94,40 +93,22 @@ class SQLite:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._connection: sqlite3.Connection | None = None
-        self._renew()
-        renewed_at_fork(self, "_renew")
-
-    def _renew(self) -> None:
-        # In a forked child. SQLite forbids it to use the parent's connection, or to close it: it
-        # is kept, so that nothing closes it.
-        self._inherited = self._connection
-        self._connection = None
-        self._lock = RLock()
+        super().__init__(path, PATIENCE)
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            try:
-                self._connection = self._made()
-            except (sqlite3.Error, OSError) as exc:
-                raise ConfigurationError(f"cannot open the ledger {self.path}: {why(exc)}") from exc
-        return self._connection
+        try:
+            return self._opened()
+        except (sqlite3.Error, OSError) as exc:
+            raise ConfigurationError(f"cannot open the ledger {self.path}: {why(exc)}") from exc
 
     def _made(self) -> sqlite3.Connection:
         if self.path.exists() and not os.access(self.path, os.W_OK):
             return self._to_read()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Labels may name customers: for the owner alone. SQLite gives its other files this mode.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        made = self._connected(str(self.path))
-        try:
-            _to_wal(made)
-            made.execute("PRAGMA synchronous=NORMAL")
-        except BaseException:  # no connection is left open
-            made.close()
-            raise
-        return made
+        return super()._made()
+
+    def _prepare(self, sql: sqlite3.Connection) -> None:
+        self._log_ahead(sql)
+        sql.execute("PRAGMA synchronous=NORMAL")
 
     def _to_read(self) -> sqlite3.Connection:
         """A file that may only be read. In a folder that may only be read too there is no place
@@ -142,24 +123,12 @@ class SQLite:
                 failed = exc
         raise failed
 
-    def _connected(self, name: str, *, uri: bool = False) -> sqlite3.Connection:
-        return sqlite3.connect(
-            name, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=uri
-        )
-
     @contextmanager
     def transaction(self) -> Iterator[Execute]:
         with self._lock:
             connection = self._open()
-            # Locked from the start: a transaction that only reads first may find at its first
-            # write that another process was faster, and cannot wait then.
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with writing(connection):
                 yield lambda sql, params=(): connection.execute(sql, params).fetchall()
-            except BaseException:  # an interrupt must not leave half a change
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
 
     def read(self, sql: str, params: Params | None = None) -> Rows:
         with self._lock:
@@ -180,17 +149,6 @@ class SQLite:
         sql = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our names
         with self._lock, self.transaction():
             self._open().executemany(sql, rows)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def __del__(self) -> None:
-        # A program that only read a ledger need not close it.
-        if connection := getattr(self, "_connection", None):
-            connection.close()
 
 
 class SQLAlchemy:
@@ -261,20 +219,3 @@ class SQLAlchemy:
 
     def close(self) -> None:
         self._engine.dispose()
-
-
-def _to_wal(connection: sqlite3.Connection) -> None:
-    """Turn on the write-ahead log.
-
-    SQLite waits for every lock but that of another process which does the same at this moment: so
-    it is asked again.
-    """
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as exc:
-            if "locked" not in str(exc) or time.monotonic() > until:
-                raise
-            time.sleep(0.01)

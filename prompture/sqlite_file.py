@@ -1,0 +1,106 @@
+"""A SQLite file that threads, processes and forked children share: the ledger's, a cache's, limits'."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+
+from prompture.forks import renewed_at_fork
+
+
+class SharedFile:
+    """A file of this user's alone, and this process's one connection to it.
+
+    Threads share the connection: whoever uses it holds ``_lock`` (it is re-entrant). A forked child
+    opens its own. ``patience`` is how many seconds to wait for another process that writes.
+    Subclasses set up a new connection in ``_prepare``.
+    """
+
+    def __init__(self, path: Path, patience: float) -> None:
+        self.path = path
+        self._patience = patience
+        self._inherited: list[sqlite3.Connection] = []
+        self._connection: sqlite3.Connection | None = None
+        self._lock = RLock()
+        renewed_at_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        # In a forked child. SQLite forbids it to use the parent's connection, or to close it: it
+        # is kept, so that nothing closes it.
+        if self._connection is not None:
+            self._inherited.append(self._connection)
+        self._connection, self._lock = None, RLock()
+
+    def _opened(self) -> sqlite3.Connection:
+        """The connection, made where there is none. Raises sqlite3.Error and OSError."""
+        if self._connection is None:
+            self._connection = self._made()
+        return self._connection
+
+    def _made(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Documents, answers, labels with names of customers: for the owner alone. SQLite gives its
+        # other files this mode, too.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        made = self._connected(str(self.path))
+        try:
+            self._prepare(made)
+        except BaseException:  # no connection is left open
+            made.close()
+            raise
+        return made
+
+    def _connected(self, name: str, *, uri: bool = False) -> sqlite3.Connection:
+        return sqlite3.connect(
+            name, timeout=self._patience, isolation_level=None, check_same_thread=False, uri=uri
+        )
+
+    def _prepare(self, sql: sqlite3.Connection) -> None:
+        """Set up a connection that was just made."""
+
+    def _log_ahead(self, sql: sqlite3.Connection) -> None:
+        """Turn on the write-ahead log, which lets readers read while one process writes.
+
+        SQLite waits for every lock but that of another process which does the same at this moment:
+        so it is asked again.
+        """
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                sql.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as exc:
+                if "locked" not in str(exc) or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def __del__(self) -> None:
+        # A program that only read a file need not close it.
+        if connection := getattr(self, "_connection", None):
+            connection.close()
+
+
+@contextmanager
+def writing(sql: sqlite3.Connection) -> Iterator[None]:
+    """A transaction, which an exception undoes."""
+    # Locked from the start: a transaction that only reads first may find at its first write that
+    # another process was faster, and cannot wait then.
+    sql.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:  # an interrupt must not leave half a change, or the file locked
+        sql.execute("ROLLBACK")
+        raise
+    sql.execute("COMMIT")
