@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from itertools import chain
 from pathlib import Path
@@ -37,6 +38,11 @@ for name in [n for n in os.environ if n.lower().endswith(("_api_key", "_api_toke
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     os.environ["PYTHONPYCACHEPREFIX"] = bytecode = tempfile.mkdtemp(prefix="prompture-tests-")
     atexit.register(shutil.rmtree, bytecode, ignore_errors=True)
+
+# A shell starts what runs in its background with interrupts ignored, and the programs that the tests
+# interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `PROMPTURE_TEST_LOOP=uvloop pytest ...` runs every async test on uvloop's loop.
 if (loop := os.environ.get("PROMPTURE_TEST_LOOP", "")) == "uvloop":

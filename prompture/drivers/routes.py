@@ -335,8 +335,10 @@ class Visit:
             self._quota.succeeded()
             if self._breaker.answered():
                 self._closed()
-            if answer is not None and answer.rate_limits is not None:
-                self._found_turn().learn(answer.rate_limits)
+            # Most providers state limits with each answer; only a zero teaches anything.
+            stated = answer.rate_limits if answer is not None else None
+            if stated and 0 in (stated.requests_remaining, stated.tokens_remaining):
+                self._found_turn().learn(stated)
         elif isinstance(error, PromptureError):
             self._count(error)
             if isinstance(error, ProviderError) and error.retryable and error.retry_after:

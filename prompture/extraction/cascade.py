@@ -73,7 +73,8 @@ def cascade(
     """
     last: PromptureError | None = None
     # A route that was silent is tried once more when all the others have been.
-    waiting, silent = deque(drivers), deque[Callable[[], D]]()
+    waiting = deque(drivers)
+    silent: deque[Callable[[], D]] = deque()
     rest = Rest() if policy and policy.keep == KEEP[0] and type(reader) is ValueReader else None
     while waiting or silent:
         driver, tried = None, len(log.attempts)
