@@ -73,8 +73,7 @@ def cascade(
     """
     last: PromptureError | None = None
     # A route that was silent is tried once more when all the others have been.
-    waiting = deque(drivers)
-    silent: deque[Callable[[], D]] = deque()
+    waiting, silent = deque(drivers), deque(drivers[:0])  # none has been yet
     rest = Rest() if policy and policy.keep == KEEP[0] and type(reader) is ValueReader else None
     while waiting or silent:
         driver, tried = None, len(log.attempts)

@@ -7,7 +7,8 @@ import re
 
 from prompture.json_values import NAN_BECAME_NULL
 
-SPACE = re.compile(r"(?:[\s\ufeff\u200b]+|//[^\n]*|/\*.*?\*/|#[^\n]*)*", re.DOTALL)
+# A comment without an end would else be looked for through all of the text, at each of its starts.
+SPACE = re.compile(r"(?:[\s\ufeff\u200b]+|//[^\n]*|/\*.{0,2000}?\*/|#[^\n]*)*", re.DOTALL)
 STRING = {q: re.compile(rf"{q}[^{q}\\]*(?:\\.[^{q}\\]*)*{q}", re.DOTALL) for q in "\"'"}
 PLAIN_STRING = re.compile(r'"[^"\\\x00-\x1f]*"')
 # A fourth quote is the text's own: """She said "no"""".
