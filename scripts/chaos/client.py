@@ -237,6 +237,11 @@ def leaving_nothing() -> Iterator[Left]:
     hook, shown = sys.unraisablehook, warnings.showwarning
 
     def unraisable(what: Any) -> None:
+        # Python itself drops an interrupt that falls into a callback of its own weak dictionaries
+        # (asyncio's loop has one); the next Ctrl-C is heard.
+        where = getattr(what.object, "__module__", "")
+        if isinstance(what.exc_value, KeyboardInterrupt) and where in ("weakref", "_weakrefset"):
+            return
         found.complaints[f"unraisable {what.exc_value!r} in {what.object!r}"[:300]] += 1
 
     def warned(message: Any, category: Any, *rest: Any, **more: Any) -> None:
