@@ -143,12 +143,6 @@ class _TaskSide(_Side):
             self.error = exc
         self.seconds = time.monotonic() - self.visit.since
 
-    async def leave(self) -> None:
-        if not self.task.done():
-            self.visit.is_left = True
-            self.task.cancel()
-            await asyncio.wait((self.task,), timeout=GRACE)
-
 
 def hedged(driver: Hedged, call: Call, share: float, again: Callable[[], Call]) -> Completion:
     """The answer of a call, or of a second one. ``again`` makes that."""
@@ -196,13 +190,21 @@ async def ahedged(
             running = [side.task for side in sides if not side.task.done()]
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     except BaseException as exc:  # whatever ends it, neither call is left behind
-        for side in sides:
-            await side.leave()
+        await _left(sides)
         _put_bill(exc, sides)
         raise
-    for side in sides:
-        await side.leave()
+    await _left(sides)
     return _result(sides, won, latencies, share)
+
+
+async def _left(sides: Sequence[_TaskSide]) -> None:
+    """End the calls that are under way, and wait a moment until they have ended."""
+    running = [side for side in sides if not side.task.done()]
+    for side in running:  # all of them before the wait, which may be cancelled itself
+        side.visit.is_left = True
+        side.task.cancel()
+    if running:
+        await asyncio.wait([side.task for side in running], timeout=GRACE)
 
 
 def _latencies(driver: Hedged, call: Call) -> Latencies:
@@ -237,7 +239,7 @@ def _billed(sides: Sequence[_ThreadSide]) -> Iterator[None]:
     """What ends the block by an exception (Ctrl-C) leaves no call behind, and has their bill."""
     try:
         yield
-    except BaseException as exc:
+    except BaseException as exc:  # an interrupt above all; it is raised again
         for side in sides:
             side.leave()
         _put_bill(exc, sides)

@@ -194,7 +194,10 @@ class InProcessBase(Validates, BaseDriver):
                 raise ProtocolError(f"{self.name}: the engine's stream ended without a completion")
         yield end
 
-    def _models(self) -> list[ModelInfo]:
+    def _models(self, deadline: float | None) -> list[ModelInfo]:
+        given.seconds(
+            deadline, "deadline"
+        )  # nothing here takes time, and a wrong one is still wrong
         return [ModelInfo(id=self.model, owner=self.provider.name)]
 
     def _health(self) -> Health:
@@ -287,15 +290,15 @@ class InProcessDriver(SyncGenerate, InProcessBase):
 
     def list_models(self, *, deadline: float | None = None) -> list[ModelInfo]:
         """The one model that it is."""
-        return self._models()
+        return self._models(deadline)
 
     def sync_models(self, *, keep: bool = True, deadline: float | None = None) -> ModelSync:
         """The one model that it is, held against the catalog."""
-        return held_against_catalog(self.provider, self._models(), keep=keep)
+        return held_against_catalog(self.provider, self._models(deadline), keep=keep)
 
     def check_credentials(self, *, deadline: float | None = None) -> bool:
         """There is no key to refuse."""
-        return True
+        return bool(self._models(deadline))
 
     def health(self, *, deadline: float | None = None) -> Health:
         """Whether the model can be loaded, and how long that took. What is not loaded within
@@ -363,17 +366,17 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
 
     async def list_models(self, *, deadline: float | None = None) -> list[ModelInfo]:
         """The one model that it is."""
-        return self._models()
+        return self._models(deadline)
 
     async def sync_models(self, *, keep: bool = True, deadline: float | None = None) -> ModelSync:
         """The one model that it is, held against the catalog."""
         require_asyncio()
-        work = partial(held_against_catalog, self.provider, self._models(), keep=keep)
+        work = partial(held_against_catalog, self.provider, self._models(deadline), keep=keep)
         return await asyncio.to_thread(work)
 
     async def check_credentials(self, *, deadline: float | None = None) -> bool:
         """There is no key to refuse."""
-        return True
+        return bool(self._models(deadline))
 
     async def health(self, *, deadline: float | None = None) -> Health:
         """Whether the model can be loaded, and how long that took. What is not loaded within

@@ -125,7 +125,7 @@ class OperationSpan:
         try:
             with self._begun().active():
                 yield
-        except BaseException as exc:
+        except BaseException as exc:  # whatever ends it, its span ends; it is raised again
             self.end(exc)
             raise
         self.end(None)
@@ -149,7 +149,7 @@ class OperationSpan:
                     raise
                 except BaseException as exc:  # thrown on into the steps, whatever it is
                     reply = exc
-        except BaseException as exc:
+        except BaseException as exc:  # whatever ends it, its span ends; it is raised again
             self.end(exc)
             raise
         finally:

@@ -188,7 +188,7 @@ class TracedCall(Call):
         try:
             with self._span.active():
                 super().__init__(driver, request, stream=stream)
-        except BaseException as exc:
+        except BaseException as exc:  # whatever ends it, its span ends; it is raised again
             self._end(exc)
             raise
         self._span.span.set_attributes(options(self.request))

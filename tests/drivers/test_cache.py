@@ -339,6 +339,16 @@ def test_a_file_is_for_its_owner_alone_and_holds_no_key(tmp_path: Path) -> None:
     cache.close()
 
 
+def test_an_answer_that_repeats_a_calls_own_key_is_not_kept(colour: Colour, cache: Cache) -> None:
+    own = "a-tenant-s-own-key-0123456789"
+    request = replace(ASK, api_key=own)
+    with serving(on.good(f"your key is {own}"), on.good("two")) as server:
+        driver = colour.driver(server.url, cache=cache)
+        colour.complete(driver, request)
+        assert colour.complete(driver, request).text == "two"
+    assert len(server.asked) == 2
+
+
 @pytest.mark.parametrize("damage", [b"no database at all" * 100, None])
 def test_a_damaged_file_is_set_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes | None

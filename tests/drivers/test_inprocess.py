@@ -139,6 +139,9 @@ def test_the_faces_are_those_of_every_driver(colour: Colour) -> None:
     assert [m.id for m in colour.run(driver.list_models())] == ["small"]
     assert colour.run(driver.check_credentials()) is True
     assert colour.run(driver.health()).reachable
+    for ask in (driver.list_models, driver.sync_models, driver.check_credentials, driver.health):
+        with pytest.raises(errors.ConfigurationError, match="deadline"):
+            colour.run(ask(deadline=-1))
 
 
 def test_the_engine_is_made_at_first_use_and_once(colour: Colour) -> None:
