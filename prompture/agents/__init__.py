@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from prompture.agents.events import TextDelta as TextDelta
     from prompture.agents.events import ToolFinished as ToolFinished
     from prompture.agents.events import ToolStarted as ToolStarted
-    from prompture.agents.history import close_calls as close_calls
     from prompture.agents.mcp import MCPServer as MCPServer
     from prompture.agents.run_file import WaitingForApproval as WaitingForApproval
     from prompture.agents.run_record import AgentResult as AgentResult
@@ -32,19 +31,20 @@ if TYPE_CHECKING:
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
+    from prompture.codecs.histories import close_calls as close_calls
 
 _HOMES = {
-    "agent": "Agent",
-    "conversation": "Conversation",
-    "history": "close_calls",
-    "mcp": "MCPServer",
-    "tools": "FunctionTool LATER ToolRetry tool",
-    "events": (
+    "prompture.agents.agent": "Agent",
+    "prompture.agents.conversation": "Conversation",
+    "prompture.agents.events": (
         "ApprovalNeeded Context AgentEvent Final ModelFallback ReasoningDelta StepFinished TextDelta"
         " ToolFinished ToolStarted"
     ),
-    "run_file": "WaitingForApproval",
-    "run_record": "AgentResult Step ToolUse Trace",
+    "prompture.agents.mcp": "MCPServer",
+    "prompture.agents.run_file": "WaitingForApproval",
+    "prompture.agents.run_record": "AgentResult Step ToolUse Trace",
+    "prompture.agents.tools": "FunctionTool LATER ToolRetry tool",
+    "prompture.codecs.histories": "close_calls",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -55,7 +55,7 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{home}"), name)
+    found = getattr(import_module(home), name)
     globals()[name] = found
     return found
 

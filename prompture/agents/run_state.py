@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from prompture import observe
-from prompture.agents.history import portable
 from prompture.agents.run_record import OpenStep, RunRecord, Status, ToolUse
 from prompture.agents.setup import B, FinalOutput, Setup
+from prompture.codecs.histories import portable
 from prompture.errors import (
     AgentError,
     BudgetExceeded,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prompture.agents.history import portable
 from prompture.agents.run_record import Batch, OpenStep
 from prompture.agents.run_state import RunState
 from prompture.agents.tool_call import Approval, ToolSelection
+from prompture.codecs.histories import portable
 from prompture.money import Charge
 from prompture.traces import Attempt, Step, ToolUse
 from prompture.types import JSON, Completion, Message

@@ -1,18 +1,30 @@
-"""Calls of tools in a request, as the next provider takes them: each with its result, under an id
-and a name that it does not refuse. Names are read back in the answer."""
+"""A history as the next provider takes it: without items that only another one understands; each
+call of a tool with its result, under an id and a name that it does not refuse. Names are read back
+in the answer."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder
 from prompture.errors import ConfigurationError, PromptureError
-from prompture.types import Completion, Delta, Message, Request, ToolCall
+from prompture.types import (
+    Completion,
+    Delta,
+    Document,
+    File,
+    Image,
+    Message,
+    Part,
+    Request,
+    Text,
+    ToolCall,
+)
 from prompture.wire.http import HTTPRequest, HTTPResponse
 
 _REMEDY = "prompture.agents.close_calls(messages) makes a history whole"
@@ -84,6 +96,43 @@ def _unanswered(id: str, place: str) -> ConfigurationError:
         f"the tool call {id!r} has no result {place}: add a turn with role 'tool' and"
         f" call_id={id!r}; {_REMEDY}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PortableHistory:
+    """Turns that any provider understands.
+
+    ``natives`` and ``files`` count the turns that were changed for that: those that had items of
+    one provider (reasoning, signatures), and those with files uploaded to it.
+    """
+
+    messages: tuple[Message, ...]
+    natives: int
+    files: int
+
+
+def portable(messages: Sequence[Message], *, files: bool = True) -> PortableHistory:
+    """Remove what only the provider that made the turns understands: thinking blocks, signatures
+    and other items of its own, and ``files`` that were uploaded to it."""
+    made: list[Message] = []
+    natives = uploaded = 0
+    for turn in messages:
+        if turn.native is not None:
+            natives += 1
+            turn = replace(turn, native=None)
+        if files and any(isinstance(part, File) and part.id for part in turn.parts):
+            uploaded += 1
+            turn = replace(turn, content=tuple(map(_portable_part, turn.parts)))
+        made.append(turn)
+    return PortableHistory(tuple(made), natives, uploaded)
+
+
+def _portable_part(part: Part) -> Part:
+    if isinstance(part, File) and part.id:
+        return Text(f"[the file {part.name!r} was uploaded to another provider]")
+    if isinstance(part, (Text, Document, Image, File)):
+        return part
+    raise TypeError(f"no part: {type(part).__name__}")
 
 
 _NO_IDS: Mapping[str, str] = MappingProxyType({})

@@ -15,18 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompture.agents import storage
-from prompture.agents.conversation import Conversation
-from prompture.agents.events import Final, TextDelta, ToolStarted
-from prompture.agents.history import (
+from prompture.agents.conversation import (
     TRANSCRIPT_CHARS,
+    Conversation,
     drop_oldest,
     exchanges,
-    portable,
     size,
     transcript,
 )
+from prompture.agents.events import Final, TextDelta, ToolStarted
 from prompture.agents.storage import SavedConversation
 from prompture.catalog import Rates
+from prompture.codecs.histories import portable
 from prompture.drivers.meter import Meter
 from prompture.errors import BudgetExceeded, ConfigurationError, RateLimitError, StepLimitExceeded
 from prompture.money import Bill, Charge, Cost
