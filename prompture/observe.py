@@ -105,10 +105,13 @@ class Tracing(Notes, Protocol):
 
     def extraction(self, schema: str) -> WorkSpan: ...
 
-    def agent(self, model: str, output: str) -> WorkSpan: ...
+    def agent(self, provider: str, model: str, output: str) -> WorkSpan: ...
 
-    def tool(self, call: ToolCall) -> AbstractContextManager[Callable[[object], None]]:
-        """The span of one tool call; what the block is given notes its result."""
+    def tool(
+        self, call: ToolCall, arguments: Callable[[], str], shown: Callable[[object], str]
+    ) -> AbstractContextManager[Callable[[object], None]]:
+        """The span of one tool call; what the block is given notes its result. ``arguments`` and
+        ``shown`` make texts of what the tool is given and what it returns, where they are wanted."""
         ...
 
 

@@ -25,7 +25,7 @@ pytest.importorskip("opentelemetry.sdk")
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -33,6 +33,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 import prompture
 from prompture import observe
 from prompture.agents.agent import Agent
+from prompture.agents.run_file import WaitingForApproval
+from prompture.agents.tools import LATER, tool
 from prompture.drivers.telemetry import instrument, uninstrument
 from prompture.errors import AuthenticationError, Invalid, MissingExtra, ServerError
 from prompture.extraction.extractor import Extractor
@@ -424,6 +426,88 @@ def test_a_tool_that_raises(seen: Seen) -> None:
     assert about(seen.one("execute_tool"))["error.type"] == "ValueError"
     assert "error.type" not in about(seen.one("invoke_agent"))
     assert SECRET not in seen.text()
+
+
+@tool(approve=LATER)
+def pay(amount: object) -> str:
+    """Pay."""
+    return f"paid {amount}"
+
+
+def test_a_run_that_waits_is_no_failure(seen: Seen) -> None:
+    instrument(tracer_provider=seen.provider, content=True)
+    asked = asks("pay", '{"amount": 5}')
+    with pytest.raises(WaitingForApproval) as caught:
+        Agent(ScriptedDriver([asked]), tools=[pay]).run("hi")
+    span = seen.one("invoke_agent")
+    assert span.status.status_code is StatusCode.UNSET
+    assert about(span)["prompture.waiting"] is True
+    assert not {"error.type", "prompture.left"} & about(span).keys()
+    assert about(span)["gen_ai.provider.name"] == "scripted"
+    approved = {"c1": {"amount": [3, "\u00e9"]}}
+    Agent(ScriptedDriver(["done"]), tools=[pay]).resume(caught.value, approved)
+    found = about(seen.one("execute_tool"))
+    # What the tool was given, not what the model had asked for.
+    assert json.loads(found["gen_ai.tool.call.arguments"]) == {"amount": [3, "\u00e9"]}
+    assert found["gen_ai.tool.call.result"].startswith("paid [3, ")
+
+
+class Unshown(str):
+    """A text that cannot be made into one."""
+
+    def __str__(self) -> str:
+        raise ValueError("no")
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [(Unshown("fine"), "fine"), (b"\x89PNG\r\n\x1a\n" + b"0" * 40, "[image/png]")],
+)
+def test_results_are_shown_as_the_model_is_shown_them(
+    result: object, shown: str, seen: Seen
+) -> None:
+    instrument(tracer_provider=seen.provider, content=True)
+
+    def look() -> object:
+        return result
+
+    run = Agent(ScriptedDriver([asks("look", "{}"), "done"]), tools=[look]).run("hi")
+    assert run.steps[0].tools[0].status == "ok"
+    found = about(seen.one("execute_tool"))
+    assert found["gen_ai.tool.call.arguments"] == "{}"
+    assert str.__str__(found["gen_ai.tool.call.result"]) == shown
+
+
+def test_an_answer_on_a_span_has_its_reason(seen: Seen) -> None:
+    instrument(tracer_provider=seen.provider, content=True)
+    call = ToolCall(id="c1", name="pay", arguments=None, raw_arguments="{")
+    broken = Completion(tool_calls=(call,), stop_reason="tool_calls")
+    Agent(ScriptedDriver([broken, "half \ud800"]), tools=[pay]).run("hi")
+    first, second = (json.loads(about(s)["gen_ai.output.messages"])[0] for s in seen.named("chat"))
+    assert (first["finish_reason"], second["finish_reason"]) == ("tool_call", "stop")
+    assert first["parts"][0]["arguments"] == "{"  # what is no JSON stands as it came
+    # Half of a surrogate pair has no UTF-8: an exporter would drop the whole batch.
+    assert second["parts"][0]["content"] == "half ?"
+
+
+class Broken(SpanProcessor):
+    """A user's processor with a fault."""
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        raise RuntimeError("start")
+
+    def on_end(self, span: ReadableSpan) -> None:
+        raise RuntimeError("end")
+
+
+@colours
+def test_a_processor_that_fails_ends_no_call(kind: type[Colour]) -> None:
+    provider = TracerProvider()
+    provider.add_span_processor(Broken())
+    instrument(tracer_provider=provider)
+    with serving(good(PERSON)) as server, kind() as colour:
+        result = extracted(colour, colour.driver(server.url))
+    assert result.value == Person(name=SECRET, age=36)
 
 
 def test_a_tools_own_extraction_is_its_child(seen: Seen) -> None:

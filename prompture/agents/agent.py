@@ -13,7 +13,6 @@ from collections.abc import (
 from dataclasses import replace
 from decimal import Decimal
 from typing import (
-    TYPE_CHECKING,
     Any,
     Generic,
     TypeVar,
@@ -70,9 +69,6 @@ from prompture.given import half_made
 from prompture.spend.account import dollars_of
 from prompture.spend.budget import budget_of
 from prompture.types import JSON
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 # With a limit by default: a tool that hangs would hang the run, for ever.
@@ -297,6 +293,9 @@ class Agent(Generic[T]):
         models.loosen_to(run.strategy)
         context, deadline = options.get("context", _UNSET), options.get("deadline")
         settings = self._settings_for(context, deadline, models)
+        if deadline is not None:
+            limits = replace(settings.limits, before=run.seconds)
+            settings = replace(settings, limits=limits)
         flow = taken_up(models, settings, resumed, lambda: take(bool(options.get("again"))))
         return flow if settings.scope is None else settings.scope.followed(flow)
 
@@ -353,7 +352,8 @@ class Agent(Generic[T]):
         if observe.current is None:
             return settings
         kind = "text" if self.output.source is None else "json"
-        scope = observe.current.agent(models.setup.driver.model, kind)
+        driver = models.setup.driver
+        scope = observe.current.agent(driver.provider.name, driver.model, kind)
         return replace(settings, scope=scope)
 
     def setup_for(self, driver: BaseDriver) -> Setup[Any, Any]:

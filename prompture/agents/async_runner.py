@@ -248,7 +248,7 @@ async def _call_tool(
             record_charges(effect.budget, charges, effect.scope),
             # The models that it asks have no more time than it has.
             within(timeout),
-            tool_span(call.call) as note,
+            tool_span(call) as note,
         ):
             if is_async(function):
                 value = await function(*args, **named)

@@ -31,6 +31,8 @@ Approvals: TypeAlias = Mapping[str, "bool | str | Later | JSON"]
 """By the id of a call: True, False, the reason against it, other arguments to run it with, LATER."""
 MAX_TAKEN = 10_000
 """Runs that this process remembers to have taken up."""
+_TAKEN = ".resumed"
+"""What is added to the name of a file whose run was taken up."""
 
 _taken: OrderedDict[tuple[str, int], None] = OrderedDict()
 _lock = fork_lock()
@@ -103,6 +105,9 @@ def read_saved(saved: Saved, key: bytes | None) -> tuple[SavedRun, Callable[[boo
         kind = type(saved).__name__
         raise ConfigurationError(f"a saved run is JSON text, a path or the error, not a {kind}")
     path = Path(saved)
+    if path.is_symlink():
+        # The link would be renamed, and the file under its own name be taken up once more.
+        path = path.resolve()
     try:
         data = storage.read_whole(path)
     except ConfigurationError:
@@ -125,6 +130,8 @@ def _take(run: SavedRun, again: bool) -> None:
 
 def _take_file(path: Path, data: bytes, run: SavedRun, again: bool) -> None:
     """Rename the file: of several processes only one can, and after a crash the run is not lost."""
+    if path.name.endswith(_TAKEN) and not again:
+        raise _twice(f"as the name of its file says: {str(path)!r}")
     name = _taken_name(path)
     try:
         os.replace(path, name)
@@ -143,7 +150,7 @@ def _take_file(path: Path, data: bytes, run: SavedRun, again: bool) -> None:
 
 
 def _taken_name(path: Path) -> Path:
-    return path.with_name(f"{path.name}.resumed")
+    return path.with_name(f"{path.name}{_TAKEN}")
 
 
 def _twice(how: str) -> ConfigurationError:

@@ -46,6 +46,9 @@ class WaitingForApproval(AgentError):
         saved: the run as JSON text.
     """
 
+    is_pause = True
+    """For traces: that a run waits is no failure of it."""
+
     def __init__(
         self,
         message: str,
@@ -74,7 +77,7 @@ class WaitingForApproval(AgentError):
     def to_json(self, *, key: bytes | None = None) -> str:
         """The run as JSON text; with a ``key`` it is signed, so that nobody without the key can
         change it."""
-        return self.saved if key is None else _sealed(_read_body(self.saved, None), key)
+        return self.saved if key is None else _sealed(_read_body(self.saved, None), _checked(key))
 
     def save(self, path: str | os.PathLike[str], *, key: bytes | None = None) -> None:
         """Write ``to_json`` to a file that its owner alone may read."""
@@ -134,6 +137,15 @@ def _sealed(body: JSON, key: bytes | None) -> str:
 
 
 _SEAL = ("format", "version", "signed", "digest")
+
+
+def _checked(key: bytes) -> bytes:
+    """A key that signs. Raises ConfigurationError; an empty one (of a variable that is not set)
+    would be everybody's."""
+    if not isinstance(key, (bytes, bytearray)) or not key:
+        kind = "empty" if isinstance(key, (bytes, bytearray)) else f"a {type(key).__name__}"
+        raise ConfigurationError(f"key must be bytes, one at least; it is {kind}")
+    return key
 
 
 def _digest(body: JSON, key: bytes | None) -> str:
@@ -210,6 +222,7 @@ def _attempt_row(attempt: Attempt) -> JSON:
 
 def read_run(text: str | bytes, key: bytes | None) -> SavedRun:
     """What ``to_json`` wrote. Raises ConfigurationError for text that was changed, too."""
+    key = key if key is None else _checked(key)
     body = {k: v for k, v in _read_body(text, key).items() if k not in _SEAL}
     run = storage.validated(_adapter(), body, _KIND)
     known = range(len(run.step.completion.tool_calls))

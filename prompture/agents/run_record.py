@@ -47,7 +47,8 @@ class RunLimits:
 
     Tokens and dollars are those of all calls, also inside tools. They are checked before each
     call of the model, so that the last call may pass the limit; a ``Budget`` reserves beforehand.
-    ``deadline`` is seconds, too: of one run, where ``seconds`` are the agent's.
+    ``deadline`` is seconds, too: of one run, where ``seconds`` are the agent's. A run that is
+    resumed with a deadline has it from then on: ``before`` are the seconds that it had taken.
     """
 
     steps: int = 25
@@ -56,6 +57,7 @@ class RunLimits:
     usd: Decimal | None = None
     seconds: float | None = None
     deadline: float | None = None
+    before: float = 0.0
 
     def __post_init__(self) -> None:
         if given.count(self.steps, "max_steps") is None:
@@ -69,7 +71,8 @@ class RunLimits:
     @property
     def time(self) -> float | None:
         """The seconds of the whole run: the sooner of both limits."""
-        return min((s for s in (self.seconds, self.deadline) if s is not None), default=None)
+        deadline = None if self.deadline is None else self.before + self.deadline
+        return min((s for s in (self.seconds, deadline) if s is not None), default=None)
 
     def check_steps(self, taken: int) -> None:
         """Raise StepLimitExceeded where no step is left."""
@@ -117,8 +120,9 @@ class RunLimits:
 
     def out_of_time(self) -> TimeLimitExceeded:
         """The error of a run whose time is up."""
-        name = "max_seconds" if self.time == self.seconds else "deadline"
-        return TimeLimitExceeded(f"no final answer within {name}={self.time:g}", limit=self.time)
+        by_agent = self.time == self.seconds
+        name, limit = ("max_seconds", self.seconds) if by_agent else ("deadline", self.deadline)
+        return TimeLimitExceeded(f"no final answer within {name}={limit:g}", limit=limit)
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ from prompture.drivers.routes import with_next
 from prompture.errors import DeadlineExceeded
 from prompture.flows.run import HasModel
 from prompture.money import Bill, Charge
-from prompture.types import Completion, Delta, ToolCall
+from prompture.types import Completion, Delta
 
 K = TypeVar("K")
 
@@ -73,10 +73,12 @@ def calling(call: CallModel[HasModel]) -> Iterator[None]:
             yield
 
 
-def tool_span(call: ToolCall) -> AbstractContextManager[Callable[[object], None]]:
+def tool_span(call: PendingToolCall) -> AbstractContextManager[Callable[[object], None]]:
     """The span of a tool call, where traces are on; the block is given what notes the result."""
     tracing = observe.current
-    return nullcontext(lambda _: None) if tracing is None else tracing.tool(call)
+    if tracing is None:
+        return nullcontext(lambda _: None)
+    return tracing.tool(call.call, call.arguments_text, call.result_text)
 
 
 class EventStream:

@@ -185,7 +185,7 @@ def _call_tool(
             record_charges(effect.budget, charges, effect.scope),
             # The models that it asks have no more time than it has.
             within(timeout),
-            tool_span(call.call) as note,
+            tool_span(call) as note,
         ):
             value = call.tool.function(*args, **named)
             if inspect.isawaitable(value):

@@ -22,7 +22,7 @@ from prompture.money import Bill, Charge
 from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import Rewrite
 from prompture.traces import Problem
-from prompture.types import JSON, Part, Text, ToolCall
+from prompture.types import JSON, Document, Part, Text, ToolCall
 
 MAX_REASON_CHARS = 1000
 """Characters of an exception's message, or of a reason, that the model is sent."""
@@ -78,6 +78,16 @@ class PendingToolCall:
     def shown(self) -> ToolCall:
         """The call with its arguments as the tool's own schema has them, not a provider's."""
         return replace(self.call, arguments=dict(self.plain)) if self.tool else self.call
+
+    def arguments_text(self) -> str:
+        """What the tool is given, as JSON: with what an approver has changed."""
+        return json.dumps(dict(self.plain), ensure_ascii=False, default=str)
+
+    def result_text(self, value: object) -> str:
+        """What the model is shown of a result, without the bytes of pictures and files."""
+        assert self.tool is not None
+        content = tool_content(value, max_chars=self.tool.max_chars).content
+        return content if isinstance(content, str) else "\n".join(map(_part_text, content))
 
     def result(self, status: Status, content: str, **more: Any) -> ToolUse:
         """The result of this call; ``content`` is what the model is sent."""
@@ -141,6 +151,12 @@ class PendingToolCall:
         if len(self.tool.hung) < MAX_HUNG:
             return None
         return self.result("failed", f"{self.call.name} is still busy with earlier calls.")
+
+
+def _part_text(part: Part) -> str:
+    if isinstance(part, (Text, Document)):
+        return part.text
+    return f"[{part.media_type or 'a file'}]"
 
 
 def _noted(note: str, content: str | tuple[Part, ...]) -> str | tuple[Part, ...]:

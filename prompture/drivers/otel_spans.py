@@ -8,9 +8,10 @@ current before is made current again, where ours still is.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from prompture.drivers.core import BaseDriver
 from prompture.money import Bill
 from prompture.types import Completion, Document, Message, Request, Text
+from prompture.wire.secrets import scrub
 from prompture.wire.steps import Done, advance
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 Y = TypeVar("Y")
 S = TypeVar("S")
 R = TypeVar("R")
+log = logging.getLogger("prompture.telemetry")
 Attributes: TypeAlias = dict[str, Any]
 NAMES = {
     "azure": "azure.ai.openai",
@@ -40,6 +43,11 @@ NAMES = {
 }
 """Providers that the conventions call otherwise than we do."""
 _USUAL_PORTS = {"http": 80, "https": 443}
+
+
+def provider_name(name: str) -> str:
+    """A provider's name in the words of the conventions."""
+    return NAMES.get(name, name)
 
 
 def version() -> str:
@@ -60,15 +68,27 @@ class Tracer:
         """The histogram of each operation that has one."""
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """A block that reports. What fails in it (a user's processor, a text that is none) ends no
+    work: an answer that was paid for must not be lost over its trace."""
+    try:
+        yield
+    except Exception as exc:  # a processor may raise anything
+        log.warning("a span or a metric could not be reported (%s)", type(exc).__name__)
+
+
 class TimedSpan:
     """A span with a beginning, an end that comes once, and what is current inside of it."""
 
     def __init__(self, telemetry: Tracer, kind: str, name: str, about: Mapping[str, Any]) -> None:
         self.telemetry = telemetry
         self.started = time.perf_counter()
-        self.span: Span = telemetry.tracer.start_span(
-            name, kind=getattr(telemetry.trace.SpanKind, kind), attributes=about
-        )
+        self.span: Span = telemetry.trace.INVALID_SPAN
+        with quietly():
+            self.span = telemetry.tracer.start_span(
+                name, kind=getattr(telemetry.trace.SpanKind, kind), attributes=about
+            )
         self.within: Context = telemetry.trace.set_span_in_context(self.span)
         self.is_over = False
 
@@ -89,20 +109,23 @@ class TimedSpan:
         if self.is_over:
             return False
         self.is_over = True
-        if about:
-            self.span.set_attributes(about)
-        if is_failure(error):
-            self.span.set_attribute("error.type", type(error).__name__)
-            self.span.set_status(self.telemetry.trace.StatusCode.ERROR)
-        elif error is not None:
-            self.span.set_attribute("prompture.left", True)
-        self.span.end()
+        with quietly():
+            if about:
+                self.span.set_attributes(about)
+            if is_failure(error):
+                self.span.set_attribute("error.type", type(error).__name__)
+                self.span.set_status(self.telemetry.trace.StatusCode.ERROR)
+            elif error is not None:
+                how = "waiting" if isinstance(error, Exception) else "left"
+                self.span.set_attribute(f"prompture.{how}", True)
+            self.span.end()
         return True
 
 
 def is_failure(error: BaseException | None) -> bool:
-    """Whether something went wrong: a caller who leaves, cancels or interrupts is none."""
-    return isinstance(error, Exception)
+    """Whether something went wrong: a caller who leaves, cancels or interrupts is none, nor is a
+    run that waits for approval."""
+    return isinstance(error, Exception) and not getattr(error, "is_pause", False)
 
 
 class OperationSpan:
@@ -166,7 +189,8 @@ class OperationSpan:
             about = {key: self.about[key] for key in named if key in self.about}
             if is_failure(error):
                 about["error.type"] = type(error).__name__
-            duration.record(time.perf_counter() - lasting.started, about)
+            with quietly():
+                duration.record(time.perf_counter() - lasting.started, about)
 
     def _begun(self) -> TimedSpan:
         if self._lasting is None:
@@ -189,7 +213,7 @@ def asked(driver: BaseDriver, request: Request, *, stream: bool) -> Attributes:
     """What is known before a call begins, and by what samplers decide."""
     about: Attributes = {
         "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": NAMES.get(driver.provider.name, driver.provider.name),
+        "gen_ai.provider.name": provider_name(driver.provider.name),
         "gen_ai.request.model": getattr(request, "model", "") or driver.model or "",
     }
     if stream:
@@ -265,7 +289,13 @@ def messages_json(request: Request) -> str:
 
 def answer_json(completion: Completion) -> str:
     """The answer in the conventions' own JSON."""
-    return _json([{"role": "assistant", "parts": _parts(completion.message())}])
+    reason = completion.stop_reason
+    answer = {
+        "role": "assistant",
+        "parts": _parts(completion.message()),
+        "finish_reason": "tool_call" if reason == "tool_calls" else reason,
+    }
+    return _json([answer])
 
 
 def _parts(turn: Message) -> list[Attributes]:
@@ -280,7 +310,12 @@ def _parts(turn: Message) -> list[Attributes]:
         else:
             parts.append({"type": "file", "mime_type": part.media_type})
     parts += [
-        {"type": "tool_call", "id": c.id, "name": c.name, "arguments": c.arguments or {}}
+        {
+            "type": "tool_call",
+            "id": c.id,
+            "name": c.name,
+            "arguments": c.raw_arguments if c.arguments is None else c.arguments,
+        }
         for c in turn.calls
     ]
     return parts
@@ -288,3 +323,9 @@ def _parts(turn: Message) -> list[Attributes]:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def clean(text: str, secrets: Iterable[str]) -> str:
+    """A text for a span: without keys, and without half a surrogate pair, for which an exporter
+    would drop the whole batch."""
+    return scrub(text, secrets).encode("utf-8", "replace").decode()

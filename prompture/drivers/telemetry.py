@@ -24,10 +24,13 @@ from prompture.drivers.otel_spans import (
     answer_json,
     answered,
     asked,
+    clean,
     dollars,
     is_failure,
     messages_json,
     options,
+    provider_name,
+    quietly,
     server,
     version,
 )
@@ -126,11 +129,11 @@ class Telemetry(Tracer):
     def event(self, name: str, fields: dict[str, Any]) -> None:
         """Put an event on the span that is current."""
         span = self.trace.get_current_span()
-        if span.is_recording():
-            span.add_event(
-                f"prompture.{name}",
-                {("error.type" if key == "error" else key): value for key, value in fields.items()},
-            )
+        if not span.is_recording():
+            return
+        about = {("error.type" if key == "error" else key): value for key, value in fields.items()}
+        with quietly():
+            span.add_event(f"prompture.{name}", about)
 
     def traced(self, kind: type[K]) -> type[K]:
         """The class of calls that have spans, made of ``kind``."""
@@ -145,13 +148,19 @@ class Telemetry(Tracer):
         about = {"gen_ai.workflow.name": schema}
         return OperationSpan(self, "invoke_workflow", f"extract {schema}", about)
 
-    def agent(self, model: str, output: str) -> OperationSpan:
-        """The span of a run of an agent."""
-        about = {"gen_ai.request.model": model, "gen_ai.output.type": output}
+    def agent(self, provider: str, model: str, output: str) -> OperationSpan:
+        """The span of a run of an agent, with the model that it begins with."""
+        about = {
+            "gen_ai.provider.name": provider_name(provider),
+            "gen_ai.request.model": model,
+            "gen_ai.output.type": output,
+        }
         return OperationSpan(self, "invoke_agent", "invoke_agent", about)
 
     @contextmanager
-    def tool(self, call: ToolCall) -> Iterator[Callable[[object], None]]:
+    def tool(
+        self, call: ToolCall, arguments: Callable[[], str], shown: Callable[[object], str]
+    ) -> Iterator[Callable[[object], None]]:
         """The span of one tool call. What it is given is noted as the result, with ``content``."""
         about = {
             "gen_ai.tool.name": call.name,
@@ -159,13 +168,16 @@ class Telemetry(Tracer):
             **({"gen_ai.tool.call.id": call.id} if call.id else {}),
         }
         work = OperationSpan(self, "execute_tool", f"execute_tool {call.name}", about)
-        if self.content:
-            work.about["gen_ai.tool.call.arguments"] = call.raw_arguments
 
         def note(result: object) -> None:
             if self.content:
-                work.about["gen_ai.tool.call.result"] = str(result)
+                # The tool has run: that its result cannot be shown is no failure of it.
+                with quietly():
+                    work.about["gen_ai.tool.call.result"] = clean(shown(result), ())
 
+        if self.content:
+            with quietly():
+                work.about["gen_ai.tool.call.arguments"] = clean(arguments(), ())
         with work.whole():
             yield note
 
@@ -191,9 +203,11 @@ class TracedCall(Call):
         except BaseException as exc:  # whatever ends it, its span ends; it is raised again
             self._end(exc)
             raise
-        self._span.span.set_attributes(options(self.request))
-        if telemetry.content:
-            self._span.span.set_attribute("gen_ai.input.messages", messages_json(self.request))
+        with quietly():
+            self._span.span.set_attributes(options(self.request))
+            if telemetry.content:
+                asked_with = clean(messages_json(self.request), driver.endpoint.secrets())
+                self._span.span.set_attribute("gen_ai.input.messages", asked_with)
 
     def exchange(self) -> Exchange[HTTPResponse]:
         """The steps of the call, each request of which is a try."""
@@ -292,7 +306,9 @@ class TracedCall(Call):
         if self._first_chunk is not None:
             about["gen_ai.response.time_to_first_chunk"] = self._first_chunk
         if self._telemetry.content and completion is not None:
-            about["gen_ai.output.messages"] = answer_json(completion)
+            with quietly():
+                secrets = self.driver.endpoint.secrets()
+                about["gen_ai.output.messages"] = clean(answer_json(completion), secrets)
         if (id := about.get("gen_ai.response.id")) is not None:
             about["gen_ai.response.id"] = scrub(id, self.driver.endpoint.secrets())
         cost = completion.cost if completion is not None else None
@@ -302,7 +318,8 @@ class TracedCall(Call):
         self._span.end(error, about)
         # No model was asked: a hit would make models look fast and calls free.
         if "prompture.cache_hit" not in about:
-            self._record(error, about, bill)
+            with quietly():
+                self._record(error, about, bill)
 
     def _record(self, error: BaseException | None, about: Mapping[str, Any], bill: Bill) -> None:
         telemetry = self._telemetry

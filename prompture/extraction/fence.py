@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import count
 
 from prompture.types import Document, Message, Part, Text
 
@@ -67,45 +69,106 @@ def _fenced(text: str) -> str:
     Where it holds anything like such a tag, in whatever spelling, the tags get a number that none
     of those has. The same text has always the same fence, for the sake of prompt caches.
     """
-    # A look for three characters, and nearly every plain text is done with.
-    if "<" not in text and "&" not in text and text.isascii():
+    # A look for a few characters, and nearly every plain text is done with.
+    if text.isascii() and "<" not in text and "&" not in text and not _may_escape(text):
         return f"<document>\n{text}\n</document>"
-    numbers = list(_numbers(text))
-    name = f"document-{max(1, *numbers) + 1}" if numbers else "document"
-    return f"<{name}>\n{text}\n</{name}>"
+    numbers = set(_numbers(text))
+    if not numbers:
+        return f"<document>\n{text}\n</document>"
+    # The first that is free: one more than the greatest might be a tag with a longer number.
+    free = next(n for n in count(2) if n not in numbers)
+    return f"<document-{free}>\n{text}\n</document-{free}>"
 
 
 def _numbers(text: str) -> Iterator[int]:
     """The number of each thing in the text that a model might take for a tag of ours; 1 for one
     that has none."""
-    if "&" in text and _ENTITY(text):
+    for _ in range(3):  # an entity may stand for the first character of another
+        if "&" not in text or not _ENTITY(text):
+            break
         from html import unescape
 
         text = unescape(text)
-    if not text.isascii():
-        # Nearly no text has a bracket of a tag, and folding a long one takes long.
-        if not _BRACKET(text):
-            return
-        text = _folded(text)
-    for found in _TAG(text):
-        yield int(found[1] or 1)
+    if _may_escape(text):
+        text = _ESCAPED("<", text)
+    if text.isascii():
+        digits = (found[1] for found in _TAG(text))
+    else:
+        digits = (n for found in _BRACKET(text) if (n := _digits_at(text, found.end())) is not None)
+    for each in digits:
+        short = each.lstrip("0")
+        yield int(short) if 0 < len(short) < 10 else 1
 
 
-def _folded(text: str) -> str:
-    """The text with its letters in their plainest spelling, and without what cannot be seen."""
-    from unicodedata import category, normalize
-
-    kept = (c for c in text if c.isascii() or category(c) not in ("Cf", "Mn", "Me"))
-    return normalize("NFKC", "".join(kept)).translate(_LOOKALIKES)
+def _may_escape(text: str) -> bool:
+    return "\\" in text or ("%" in text and ("%3" in text or "%25" in text)) or "=3" in text
 
 
-_ENTITY = re.compile(r"&(?:lt\b|#0*60\b|#x0*3c\b)", re.IGNORECASE).search
-_BRACKET = re.compile("[<\uff1c\ufe64\u2039\u2329\u3008\u276e\u27e8\u02c2\u276c\u1438]").search
+def _digits_at(text: str, at: int) -> str | None:
+    """The digits of the tag whose bracket ends here, "" where it has none; None where no name like
+    ours follows the bracket. No character is looked at for two brackets."""
+    name, digits = iter(_NAME), ""
+    wanted = next(name)
+    while at < len(text) and text[at] != (">" if not wanted else ""):
+        char = _plain(text[at])
+        at += 1
+        if char == "<":
+            break
+        if not char:
+            continue
+        if wanted:
+            if char != wanted:
+                return None
+            wanted = next(name, "")
+        elif char.isdigit():
+            digits += char
+        else:
+            break
+    return None if wanted else digits
+
+
+@lru_cache(4096)
+def _plain(char: str) -> str:
+    """A letter or a digit in its plainest spelling; ``<`` for what looks like that bracket, ""
+    for what a reader passes over: blanks, marks, what cannot be seen."""
+    from unicodedata import name, normalize
+
+    if char in _BRACKETS:
+        return "<"
+    if 0xE0020 <= ord(char) <= 0xE007E:  # tag characters: ASCII that only models see
+        return _plain(chr(ord(char) - 0xE0000))
+    plain = _LOOKALIKES.get(char.lower()) or normalize("NFKD", char)[0]
+    if plain.isdecimal():
+        return str(int(plain))
+    if not plain.isascii() and (latin := _LATIN(name(plain, ""))):
+        plain = latin[1]
+    return plain[0].lower() if plain.isalnum() and plain not in _FILLERS else ""
+
+
+_NAME = "document"
+_BRACKETS = (
+    "<\u00ab\u02c2\u1438\u2039\u226e\u227a\u22d6\u2329\u276c\u276e\u27e8\u27ea\u29fc\u3008\u300a"
+    "\ufe64\uff1c\U000e003c"
+)
+_FILLERS = "\u115f\u1160\u3164\uffa0"
+"""Letters, as Unicode has it, that are blank."""
+_ENTITY = re.compile(
+    r"&(?:#|lt|amp;(?:#|lt|[a-z]+;)|(?!amp;|nbsp;|quot;|apos;|gt;)[a-z]+;)", re.IGNORECASE
+).search
+_ESCAPED = re.compile(r"\\+(?:u0*3c|u\{0*3c\}|x3c|0?74)|[%=](?:25)*3c", re.IGNORECASE).sub
+"""The bracket as strings of programs, URLs and mails write it."""
+_BRACKET = re.compile(f"[{_BRACKETS}](?![\\s/]{{0,3}}[abce-zABCE-Z])").finditer
 _TAG = re.compile(
-    r"[<\u2039\u3008\u276e\u27e8\u02c2\u276c\u1438][\W_]{0,16}document[\W_]{0,8}([0-9]{0,9})",
+    f"<{'d o c u m e n t'.replace(' ', '[^0-9a-z<]*+').replace('d', '[^0-9a-z<]*+d', 1)}"
+    f"[^0-9a-z<>]*+([0-9]*+)",
     re.IGNORECASE,
 ).finditer
-_LOOKALIKES = str.maketrans(
-    "\u043e\u03bf\u0441\u03f2\u0435\u0501\u03c5\u057d\u043c\u0578\u0442\u03c4", "oocceduumntt"
+_LATIN = re.compile(r"LATIN (?:SMALL |CAPITAL )?LETTER (?:SMALL CAPITAL )?([A-Z])\b").search
+_LOOKALIKES = dict(
+    zip(
+        "\u043e\u03bf\u0441\u03f2\u0435\u0501\u03c5\u057d\u043c\u0578\u0442\u03c4",
+        "oocceduumntt",
+        strict=True,
+    )
 )
 """Cyrillic, Greek and Armenian letters that look like those of "document"."""

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from prompture.agents import resumption, run_file
 from prompture.agents.agent import Agent
 from prompture.agents.events import ApprovalNeeded, Final, ToolFinished, ToolStarted
 from prompture.agents.run_file import WaitingForApproval
 from prompture.agents.tools import LATER, tool
 from prompture.catalog import Rates
-from prompture.errors import ConfigurationError, StepLimitExceeded, ToolFailed
+from prompture.errors import ConfigurationError, StepLimitExceeded, TimeLimitExceeded, ToolFailed
 from prompture.testing import ScriptedDriver
 from prompture.types import Completion, Message, Native, ToolCall, Usage
 from tests.agents.both import Colour, call, colours
@@ -74,6 +75,8 @@ def resume(
     """Resume with an agent and tools of their own, as another process would."""
     kept = ("context", "key", "again", "allow_changes")
     options = {k: given.pop(k) for k in kept if k in given}
+    if "own_deadline" in given:  # the resumption's, not the agent's
+        options["deadline"] = given.pop("own_deadline")
     given = {"tools": shop.tools(), "prices": RATES, **given}
     agent = colour.agent([paid(text="done")] if answers is None else answers, **given)
     if colour.is_async:
@@ -340,6 +343,49 @@ def test_a_signed_run_needs_its_key() -> None:
     assert resume(colour, shop, signed, {"c2": True}, key=b"secret").output == "done"
 
 
+@pytest.mark.parametrize("key", ["secret", b"", "", 5])
+def test_what_is_no_key_signs_nothing(key: Any, tmp_path: Path) -> None:
+    colour, shop = Colour("sync"), Shop()
+    error = waiting(colour, Shop())
+    for use in (
+        lambda: error.to_json(key=key),
+        lambda: error.save(tmp_path / "run.json", key=key),
+        lambda: resume(colour, shop, error.to_json(key=b"k"), {"c2": True}, key=key),
+    ):
+        with pytest.raises(ConfigurationError, match="key must be bytes"):
+            use()
+    assert shop.ran == [] and not list(tmp_path.iterdir())
+
+
+def test_a_link_to_a_run_is_the_run(tmp_path: Path) -> None:
+    colour, shop = Colour("sync"), Shop()
+    file, link = tmp_path / "run.json", tmp_path / "latest.json"
+    waiting(colour, Shop()).save(file)
+    link.symlink_to(file)
+    resume(colour, shop, link, {"c2": True})
+    resumption._taken.clear()  # as in another process
+    for path in (file, link, tmp_path / "run.json.resumed"):
+        with pytest.raises(ConfigurationError, match="resumed already"):
+            resume(colour, shop, path, {"c2": True})
+    assert shop.ran == ["pay 5"]
+
+
+@colours
+def test_a_deadline_of_a_resumption_begins_with_it(colour: Colour) -> None:
+    body = json.loads(waiting(colour, Shop()).saved)
+    body["seconds"] = 100.0
+    body["digest"] = run_file._digest(body, None)
+    saved = json.dumps(body)
+    shop = Shop()
+    with pytest.raises(TimeLimitExceeded, match="max_seconds=90"):
+        resume(colour, shop, saved, {"c2": True}, max_seconds=90)
+    with pytest.raises(TimeLimitExceeded, match="deadline=90"):
+        resume(colour, shop, saved, {"c2": True}, deadline=90, again=True)
+    assert resume(colour, shop, saved, {"c2": True}, own_deadline=90, again=True).output == "done"
+    with pytest.raises(TimeLimitExceeded, match="deadline=1e-09"):
+        resume(colour, shop, saved, {"c2": True}, own_deadline=1e-9, again=True)
+
+
 BAD: list[tuple[Any, str]] = [
     ({}, "decide on no call"),
     ({"c2": LATER}, "decide on no call"),
@@ -472,6 +518,8 @@ def test_in_another_process_and_after_a_kill(tmp_path: Path) -> None:
     assert run("begin", file)[0] == -9
     assert run("resume", file, "killed")[:2] == (-9, "pay 5\n")
     code, out, err = run("resume", file)
+    assert code == 1 and out == "" and "resumed already" in err
+    code, out, err = run("resume", f"{file}.resumed")
     assert code == 1 and out == "" and "resumed already" in err
     assert run("resume", f"{file}.resumed", "again") == (0, "pay 5\ndone\n", "")
 
