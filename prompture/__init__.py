@@ -76,13 +76,13 @@ if TYPE_CHECKING:
     from prompture.drivers.openai_compatible import AsyncOpenAICompatible as AsyncOpenAICompatible
     from prompture.drivers.openai_compatible import OpenAICompatible as OpenAICompatible
     from prompture.drivers.probe import Health as Health
+    from prompture.drivers.probe import RequestProblems as RequestProblems
     from prompture.drivers.provider import Features as Features
     from prompture.drivers.provider import Provider as Provider
     from prompture.drivers.registry import register as register
     from prompture.drivers.routes import Breaker as Breaker
     from prompture.drivers.telemetry import instrument as instrument
     from prompture.drivers.telemetry import uninstrument as uninstrument
-    from prompture.drivers.validation import RequestProblems as RequestProblems
     from prompture.errors import *  # noqa: F403
     from prompture.extraction.estimate import Estimate as Estimate
     from prompture.extraction.extractor import Extractor as Extractor
@@ -167,12 +167,11 @@ _HOMES = {
     "prompture.drivers.cost": "CostMixin",
     "prompture.drivers.hooks": "Hooks",
     "prompture.drivers.limits": "Limits priority",
-    "prompture.drivers.probe": "Health",
+    "prompture.drivers.probe": "Health RequestProblems",
     "prompture.drivers.provider": "Features Provider",
     "prompture.drivers.registry": "register",
     "prompture.drivers.routes": "Breaker",
     "prompture.drivers.telemetry": "instrument uninstrument",
-    "prompture.drivers.validation": "RequestProblems",
     "prompture.errors": (
         "AgentError AuthenticationError BudgetExceeded CallLimitExceeded ConfigurationError"
         " ConnectTimeout ConnectionLost ContentFiltered ContextWindowExceeded CostLimitExceeded"

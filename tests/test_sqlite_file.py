@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prompture.drivers.cache_sqlite import SQLiteStore
+from prompture.drivers.shared_cache import SQLiteStore
 from prompture.drivers.shared_limits import SQLiteFile
 from prompture.spend.database import SQLite
 from prompture.sqlite_file import SharedFile

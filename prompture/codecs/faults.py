@@ -1,4 +1,5 @@
-"""Errors of providers: read out of any body, and put into one class each.
+"""Errors of providers: read out of any body, and put into one class each. And rate limits, out of
+headers.
 
 A dialect with rules of its own looks at those first and falls back on ``provider_error``.
 """
@@ -9,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -17,7 +19,7 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.fault_classes import Fault, error_class, is_wrong_address
 from prompture.codecs.values import request_id
 from prompture.errors import ProviderError
-from prompture.types import JSON
+from prompture.types import JSON, RateLimits
 from prompture.wire.http import PAGE_BYTES, HTTPResponse, shown
 from prompture.wire.loading import UnreadableJSON, load_json, shape
 from prompture.wire.secrets import excerpt, scrub, scrub_value
@@ -278,3 +280,53 @@ def duration(text: str) -> float | None:
         return plain
     parts = _DURATION.findall(text)
     return sum(float(n) * _UNIT[unit] for n, unit in parts) if parts else None
+
+
+# Rate limits.
+
+_LIMIT_HEADERS = {
+    name.format(what=what, field=field): (rank, f"{what}_{field}")
+    for rank, name in enumerate(
+        (
+            "x-ratelimit-{field}-{what}",
+            "anthropic-ratelimit-{what}-{field}",
+            "modelscope-ratelimit-{what}-{field}",
+        )
+    )
+    for what in ("requests", "tokens")
+    for field in ("limit", "remaining", "reset")
+}
+"""A header's name to its place among the spellings of a field, of which the first wins."""
+
+
+def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
+    """What the headers say, their names in lower case; None where they say nothing."""
+    ranks: dict[str, int] = {}
+    found: dict[str, Any] = {}
+    for name, text in headers.items():
+        if (known := _LIMIT_HEADERS.get(name)) is not None:
+            rank, key = known
+            if rank <= ranks.get(key, rank):
+                ranks[key] = rank
+                found[key] = _until_reset(text, headers) if key.endswith("reset") else _whole(text)
+    return RateLimits(**found) if found else None
+
+
+def _whole(text: str) -> int | None:
+    if text.isdecimal() and len(text) < 18:
+        return int(text)
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _until_reset(text: str, headers: Mapping[str, str]) -> float | None:
+    if (wait := duration(text)) is not None and "T" not in text:
+        return wait
+    # Anthropic gives a time; the response's own Date header says what time it was.
+    try:
+        then = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return max(0.0, (then - parsedate_to_datetime(headers["date"])).total_seconds())
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -14,6 +14,7 @@ import httpx2
 from prompture import forks
 from prompture.compat import Untouched, client_functions, keeps_pool
 from prompture.drivers.asyncio_network import connection_pool, extensions, in_time_left
+from prompture.drivers.bounded import finish_in_thread
 from prompture.drivers.connections import (
     Proxy,
     cause_of,
@@ -22,7 +23,6 @@ from prompture.drivers.connections import (
     tls_context,
     transport_error,
 )
-from prompture.drivers.worker_threads import finish_in_thread
 from prompture.errors import (
     ConfigurationError,
     ConnectionLost,

@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 from prompture.drivers import meter
-from prompture.drivers.bounded import abounded_stream, bounded, bounded_stream
+from prompture.drivers.bounded import (
+    abounded_stream,
+    bounded,
+    bounded_stream,
+    finish_in_thread,
+    start_in_thread,
+)
 from prompture.drivers.call import Call
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.generate import AsyncGenerate, SyncGenerate
-from prompture.drivers.probe import AsyncProbes, SyncProbes
+from prompture.drivers.probe import AsyncProbes, SyncProbes, Validates
 from prompture.drivers.provider import Features, Provider
 from prompture.drivers.request_checks import is_long
-from prompture.drivers.validation import Validates
-from prompture.drivers.worker_threads import finish_in_thread, start_in_thread
 from prompture.errors import ConfigurationError
 from prompture.given import wrong
 from prompture.types import LARGE_CHARS, Completion, Delta, Request

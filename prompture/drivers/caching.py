@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from prompture import given
-from prompture.drivers.cache_sqlite import SQLiteStore
 from prompture.drivers.cache_stores import AnswerStore, Lease, Leases, MemoryStore, StoredAnswer
+from prompture.drivers.shared_cache import RedisStore, SQLiteStore
 from prompture.errors import ConfigurationError
 from prompture.money import ZERO, add_usd
 
@@ -204,8 +204,6 @@ def _store(
             raise ConfigurationError("Cache: a URL begins with redis://, rediss:// or unix://")
         if max_mb is not None:
             raise ConfigurationError("Cache: Redis has its own limit (maxmemory); leave max_mb out")
-        from prompture.drivers.cache_redis import RedisStore
-
         return RedisStore(where, ttl, clock)
     path = Path(where).expanduser().absolute()
     if path.is_dir():

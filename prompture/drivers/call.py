@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from prompture import observe
 from prompture.codecs.base import Codec, StreamDecoder
+from prompture.codecs.faults import rate_limits
 from prompture.codecs.histories import renaming
 from prompture.codecs.values import request_id
 from prompture.drivers import hooks as hooking
@@ -31,7 +32,6 @@ from prompture.drivers.cost import (
     stated_usage,
 )
 from prompture.drivers.keys import KeyedCall
-from prompture.drivers.ratelimit_headers import rate_limits
 from prompture.drivers.routes import Visit
 from prompture.drivers.settling import Settling, StreamTry, bare, put_on
 from prompture.errors import (

@@ -16,8 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Literal, cast
 
 from prompture import forks
-from prompture.drivers.adaptive import Adaptive
-from prompture.drivers.limits import NO_LIMITS, Limits, is_bulk
+from prompture.drivers.limits import NO_LIMITS, Adaptive, Limits, is_bulk
 from prompture.errors import RateLimitError, StoreUnavailable
 from prompture.observe import note
 from prompture.wire import deadline

@@ -24,16 +24,17 @@ from prompture.drivers.bounded import (
     abounded_stream,
     bounded,
     bounded_stream,
+    finish_in_thread,
+    in_time,
     pieces_of,
+    start_in_thread,
 )
 from prompture.drivers.call import Call
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.generate import AsyncGenerate, SyncGenerate
 from prompture.drivers.hooks import Hooks
-from prompture.drivers.probe import Health, held_against_catalog
+from prompture.drivers.probe import Health, Validates, held_against_catalog
 from prompture.drivers.provider import COMMON, Engine, Features, Provider
-from prompture.drivers.validation import Validates
-from prompture.drivers.worker_threads import finish_in_thread, in_time, start_in_thread
 from prompture.errors import ConfigurationError, PromptureError, ProtocolError
 from prompture.given import unknown
 from prompture.types import AnswerCache, Completion, Delta, ModelInfo, Request

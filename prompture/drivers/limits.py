@@ -1,4 +1,5 @@
-"""What an endpoint is sent at most: ``Limits``, which the caller sets. ``gate`` holds to them."""
+"""What an endpoint is sent at most: ``Limits``, which the caller sets, and ``Adaptive``, which is found
+out. ``gate`` holds to both."""
 
 from __future__ import annotations
 
@@ -81,3 +82,91 @@ def priority(which: Priority) -> Iterator[None]:
 def is_bulk(stated: str | None) -> bool:
     """Whether a call gives way to live ones: by its own option, else by where it is made."""
     return (stated or _priority.get()) == "bulk"
+
+
+START = 4.0
+MOST = 512.0
+BACK = 0.9
+"""What is left of the limit after a refusal. A refusal costs nothing but its try, and comes at once:
+TCP's half would leave a quarter of the throughput unused."""
+PROBE = 60
+"""Answers at the last good limit before one more call is tried at once; twice as many after each
+such try that fails, up to ``PROBE_MOST``. So refusals stay below 2 or 3 in 100 calls."""
+PROBE_MOST = 480
+PROBE_LEAST = 8
+"""Where one more was borne, the next is tried after half as many answers."""
+SLOW = 2.0
+"""A first byte that takes so many times the usual is a queue at the other end."""
+_SMOOTH = 0.1
+_FORGET = 1.002
+"""The usual first byte grows so much with each answer: one lucky answer is not held for ever."""
+
+
+class Adaptive:
+    """How many calls at once an endpoint bears, found out by trying: ``concurrency="adaptive"``.
+
+    Additive increase, multiplicative decrease (AIMD), as TCP does it. What counts is what an
+    endpoint refuses (429, overloaded) and how long a stream's first byte takes. The time of a whole
+    answer does not: it goes by the answer's length, which the load has no part in, so that a
+    gradient over it (Vegas, Gradient2) would shrink the limit for a batch of long answers.
+
+    The gate of the endpoint calls it, under the gate's lock.
+    """
+
+    def __init__(self) -> None:
+        self._limit = START
+        self._good = MOST
+        """What was borne before the last refusal."""
+        self._probe = PROBE
+        self._answers = 0
+        """Since the limit reached what was good."""
+        self._shrunk_at = float("-inf")
+        self._usual: float | None = None
+        self._recent: float | None = None
+
+    @property
+    def limit(self) -> int:
+        return int(self._limit)
+
+    def answered(self, inside: int) -> None:
+        """An answer came; so many calls were inside with it."""
+        # A limit that nobody reaches says nothing about the endpoint.
+        if inside * 1.5 < self._limit:
+            return
+        if self._good >= MOST:
+            # Never refused yet: half as many again with each round of answers.
+            self._limit = min(self._limit + 0.5, MOST)
+        elif self._limit < self._good:
+            self._limit = min(self._limit + 1 / self._limit, self._good)
+        elif (answers := self._answers + 1) < self._probe:
+            self._answers = answers
+        else:
+            # One more than was good. Where it is borne, that is good; the next is tried sooner.
+            self._answers, self._probe = 0, max(PROBE_LEAST, self._probe // 2)
+            self._good = self._limit = self._limit + 1
+
+    def refused(self, began: float, now: float) -> None:
+        """A call that began at that moment was refused for the load."""
+        # Those that were sent before the limit shrank say nothing about the new one.
+        if began <= self._shrunk_at:
+            return
+        first = self._good >= MOST
+        self._probe = PROBE if first else min(max(PROBE, self._probe * 2), PROBE_MOST)
+        self._good = max(1.0, float(self.limit - 1))
+        self._shrink(now)
+
+    def first_byte(self, seconds: float, began: float, now: float) -> None:
+        """A stream's first byte came after so many seconds."""
+        usual = self._usual
+        self._usual = seconds if usual is None else min(usual * _FORGET, seconds)
+        recent = self._recent
+        self._recent = seconds if recent is None else recent + _SMOOTH * (seconds - recent)
+        if self._recent > SLOW * self._usual and began > self._shrunk_at:
+            self._good = max(1.0, self._limit * BACK)
+            self._shrink(now)
+            # The slow ones of now must not shrink the limit again.
+            self._recent = None
+
+    def _shrink(self, now: float) -> None:
+        self._limit = max(1.0, min(self._limit * BACK, self._good))
+        self._answers, self._shrunk_at = 0, now

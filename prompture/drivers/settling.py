@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from prompture.codecs.base import StreamDecoder
-from prompture.drivers.worker_threads import finish_in_thread
+from prompture.drivers.bounded import finish_in_thread
 from prompture.errors import PromptureError
 from prompture.money import Bill
 from prompture.types import Completion, Delta

@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from prompture import forks
 from prompture.compat import Untouched, chunked_reader, free_queues
+from prompture.drivers.bounded import in_time
 from prompture.drivers.connections import (
     Proxy,
     cause_of,
@@ -24,7 +25,6 @@ from prompture.drivers.connections import (
     transport_error,
 )
 from prompture.drivers.sync_network import skip_interim, unchunked
-from prompture.drivers.worker_threads import in_time
 from prompture.errors import ConfigurationError, ConnectionLost, ProtocolError, TransportError
 from prompture.wire import deadline
 from prompture.wire.http import (

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3.exceptions import ConnectTimeoutError, ProtocolError
 
-from prompture.drivers.worker_threads import in_time
+from prompture.drivers.bounded import in_time
 from prompture.wire import deadline
 from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.waiting import cutting

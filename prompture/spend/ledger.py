@@ -35,8 +35,17 @@ from prompture.errors import ConfigurationError
 from prompture.forks import fork_lock, renewed_at_fork
 from prompture.given import half_made
 from prompture.spend.database import Database, database, database_errors, is_url, shown
-from prompture.spend.journal import Journal, left_over
-from prompture.spend.ledger_rows import LOSSES, TABLE, WRITTEN, clean, labels_of, line_of, row_of
+from prompture.spend.journal import (
+    LOSSES,
+    TABLE,
+    WRITTEN,
+    Journal,
+    clean,
+    labels_of,
+    left_over,
+    line_of,
+    row_of,
+)
 from prompture.spend.scope import labels_now
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from prompture.drivers.cost import price_of
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.money import ZERO, Cost, add_usd, format_usd
 from prompture.spend.database import Database, is_url
+from prompture.spend.journal import COLUMNS, clean, usage_of
 from prompture.spend.ledger import (
     default_place,
     flush_open,
@@ -27,7 +28,6 @@ from prompture.spend.ledger import (
     opened,
     take_over,
 )
-from prompture.spend.ledger_rows import COLUMNS, clean, usage_of
 from prompture.wire.loading import load_json
 
 BY = ("provider", "model", "day", "status")
@@ -110,7 +110,7 @@ class LedgerReader:
     def rows(
         self, *, since: datetime | None = None, columns: Iterable[str] = COLUMNS
     ) -> Iterator[dict[str, Any]]:
-        """The calls as dicts of columns (see ``ledger_rows.COLUMNS``), oldest first."""
+        """The calls as dicts of columns (see ``journal.COLUMNS``), oldest first."""
         flush_open(self._place)
         wanted = list(dict.fromkeys(("at", "id", *columns)))
         sql = (

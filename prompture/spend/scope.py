@@ -15,7 +15,7 @@ from prompture import given
 from prompture.drivers.meter import ChargeRecorder, Meter, inherited, metering
 from prompture.errors import ConfigurationError
 from prompture.money import Bill
-from prompture.spend.ledger_rows import clean
+from prompture.spend.journal import clean
 
 if TYPE_CHECKING:
     from prompture.types import Usage

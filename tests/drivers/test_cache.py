@@ -25,10 +25,10 @@ import pytest
 
 import prompture
 from prompture import Budget, Cache, Completion, errors, track
-from prompture.drivers.cache_sqlite import SQLiteStore
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.drivers.request_checks import prepared
+from prompture.drivers.shared_cache import SQLiteStore
 from prompture.money import Cost
 from prompture.types import Delta, Tool, user
 from tests import server as on

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prompture.drivers.classes import async_driver_for, driver_for
-from prompture.drivers.validation import RequestProblems
+from prompture.drivers.probe import RequestProblems
 from prompture.errors import UnsupportedError
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import File, Image, Message, Request, Text, Tool, ToolCall, user
@@ -135,3 +135,8 @@ def test_streams() -> None:
     driver = driver_for("openai/gpt-4o-mini", api_key="k", features=Features(streaming=False))
     assert places(driver.validate(ask(), stream=True)) == [("/stream", "feature")]
     assert driver.validate(ask()) == ()
+
+
+def test_a_time_to_live_of_the_prompt_that_the_provider_has_not() -> None:
+    found = problems("claude/claude-sonnet-4-5", ask(max_tokens=100, prompt_cache="2h"))
+    assert places(found) == [("/prompt_cache", "refused")]

@@ -29,9 +29,8 @@ from prompture.money import Charge, Cost
 from prompture.spend import journal as journals
 from prompture.spend.account import Account
 from prompture.spend.database import SQLite
-from prompture.spend.journal import Journal, left_over
+from prompture.spend.journal import WRITTEN, Journal, left_over, line_of, row_of
 from prompture.spend.ledger import Ledger, opened, save, take_over
-from prompture.spend.ledger_rows import WRITTEN, line_of, row_of
 from prompture.spend.scope import labels
 from prompture.testing import FunctionDriver
 from prompture.types import Completion, Request, Usage, user

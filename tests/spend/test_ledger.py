@@ -26,9 +26,9 @@ from prompture.drivers import meter
 from prompture.errors import ConfigurationError, ServerError
 from prompture.money import Charge, Cost
 from prompture.spend import journal
+from prompture.spend.journal import COLUMNS, WRITTEN, buckets_of, line_of, row_of, usage_of
 from prompture.spend.ledger import Ledger
 from prompture.spend.ledger_query import since_of
-from prompture.spend.ledger_rows import COLUMNS, WRITTEN, buckets_of, line_of, row_of, usage_of
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
 from prompture.types import Request, user
 
