@@ -287,7 +287,7 @@ class Validates:
         try:
             if isinstance(request, str):
                 request = [Message(role="user", content=content_of(request, "prompt"))]
-            asked = request_of(driver.model, request, known, tools)
+            asked = request_of(driver.model, cast(Any, request), known, tools)
         except ConfigurationError as exc:
             return RequestProblems((*found, Problem("", str(exc), "request")))
         return RequestProblems((*found, *_problems(driver, asked, stream=stream)))
