@@ -17,7 +17,7 @@ import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -134,6 +134,7 @@ class Module:
         return found
 
 
+@cache
 def modules(package: str = "") -> list[Module]:
     below = ROOT / PACKAGE / package.removeprefix(f"{PACKAGE}/").replace(".", "/")
     paths = [below] if below.suffix == ".py" else sorted(below.rglob("*.py"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -95,12 +96,13 @@ def test_a_client_of_ones_own(module: Any) -> None:
 def test_the_errors_of_either(module: Any, step: on.Step, kind: type[Exception]) -> None:
     async def run(url: str) -> None:
         async with module.AsyncClient() as client:
-            driver = driver_of(url, client=client, timeout=0.2)
+            driver = driver_of(url, client=client)
             driver.retry = quick(1)
+            await driver.complete(ASK)  # connected: the limit holds for the answer alone
             with pytest.raises(kind):
-                await driver.complete(ASK)
+                await driver.complete(replace(ASK, timeout=0.2))
 
-    with serving(step) as server:
+    with serving(on.good(), step) as server:
         asyncio.run(run(server.url))
 
 

@@ -371,10 +371,14 @@ def test_a_server_that_asks_to_wait_longer_than_there_is_time(colour: Colour) ->
 
 def test_what_is_left_goes_on_to_the_next_try_and_the_next_model(colour: Colour) -> None:
     failing, silent = on.fails(500), on.hangs
+    face = "extract" if colour.name == "sync" else "aextract"
     with serving(failing, failing, silent) as first, serving(silent) as second:
-        one = colour.driver(first.url, retry=quick(3), timeout=0.1)
-        other = colour.driver(second.url)
-        error = ended(lambda: extracted(colour, [one, other]))
+        one = colour.driver(first.url, retry=quick(3), timeout=0.4)
+        models = [one, colour.driver(second.url)]
+        with pytest.raises(DeadlineExceeded) as caught:
+            colour.run(getattr(prompture, face)(Line, "t", model=models, deadline=1.5))
+        error = caught.value
+        assert error.elapsed and error.elapsed >= 1.48
         assert (len(first.asked), len(second.asked)) == (3, 1)
         assert [charge.note for charge in error.bill.charges] == [  # type: ignore[union-attr]
             "ServerError",

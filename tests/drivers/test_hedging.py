@@ -117,15 +117,17 @@ def test_where_both_fail_the_first_error_has_both_on_its_bill(colour: Colour) ->
 def test_one_that_fails_leaves_it_to_the_other(colour: Colour) -> None:
     failed = threading.Event()
 
+    class Recorder(meter.ChargeRecorder):
+        def after(self, token: object, charge: Any) -> None:
+            super().after(token, charge)
+            failed.set()  # its caller knows of it; the first answers only now
+
     def first(x: on.Exchange) -> None:
         failed.wait(on.WAIT)
         x.reply(on.answer("first"), **on.JSON)
 
-    def second(x: on.Exchange) -> None:
-        x.reply(b'{"error": {"message": "no"}}', 400, **on.JSON)
-        failed.set()
-
-    with on.serving(first, second) as server:
+    second = on.fails(400)
+    with on.serving(first, second) as server, meter.metering(Recorder()):
         found = colour.complete(hedging(colour, server.url))
     assert found.text == "first"
     assert [c.status for c in found.retries] == ["error"]

@@ -84,12 +84,12 @@ def test_an_end_that_is_not_reached_changes_nothing(streamed: bool, colour: Colo
 
 def test_a_read_timeout_says_the_seconds_the_setting_and_the_tries(colour: Colour) -> None:
     with serving(on.hangs) as server:
-        driver = colour.driver(server.url, timeout=0.05)
+        driver = colour.driver(server.url, timeout=0.3)
         with pytest.raises(ReadTimeout) as caught:
             colour.complete(driver)
         host = server.url.removeprefix("http://").removesuffix("/v1")
         assert str(caught.value) == (
-            f"{host} sent nothing for 0.05 seconds (timeout=0.05) (tried 3 times)"
+            f"{host} sent nothing for 0.3 seconds (timeout=0.3) (tried 3 times)"
         )
 
 
