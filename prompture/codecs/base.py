@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from prompture.errors import ProviderError
+from prompture.errors import ConfigurationError, ProviderError
 from prompture.types import Completion, Delta, ModelInfo, Request
 from prompture.wire.http import HTTPRequest, HTTPResponse
 from prompture.wire.secrets import Secrets, is_secret_name, keys_of_url, scrub, words_of
@@ -142,3 +142,18 @@ def join_url(base_url: str, path: str, *, root: str = "") -> str:
         if base.endswith("/".join(segments[:taken])):
             return base + "".join(f"/{s}" for s in segments[taken:]) + mark + query
     return base + wanted + mark + query
+
+
+class _NoCodec:
+    """Stands where a row that is all engine has no wire."""
+
+    dialect = "none"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what copy and pickle look for
+            raise AttributeError(name)
+        raise ConfigurationError("this model runs in this process; it has no wire format")
+
+
+NO_CODEC = cast(Codec, _NoCodec())
+"""The codec of rows whose models all run in this process."""

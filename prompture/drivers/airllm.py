@@ -18,13 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from prompture.codecs.base import NO_CODEC
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
 from prompture.codecs.turn_parts import text_of
 from prompture.drivers import airllm_grammar as grammars
 from prompture.drivers.bounded import stop_signal, usual_threads, usual_tokens
-from prompture.drivers.inprocess import NO_CODEC
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import (
     ConfigurationError,

@@ -16,6 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from prompture import forks, given
+from prompture.codecs.base import NO_CODEC as NO_CODEC
 from prompture.codecs.base import Codec
 from prompture.compat import cached_property
 from prompture.drivers.bounded import (
@@ -227,21 +228,6 @@ def _end(pieces: Generator[Any, None, None], step: asyncio.Future[Any]) -> None:
         return  # the loop is ending, and the thread is still inside
     step.exception()  # nobody is left to hear of it
     start_in_thread(pieces.close)
-
-
-class _NoCodec:
-    """Stands where a row that is all engine has no wire."""
-
-    dialect = "none"
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what copy and pickle look for
-            raise AttributeError(name)
-        raise ConfigurationError("this model runs in this process; it has no wire format")
-
-
-NO_CODEC = cast(Codec, _NoCodec())
-"""The codec of rows whose models all run in this process."""
 
 
 class EngineCall(Call):

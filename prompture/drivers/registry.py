@@ -24,15 +24,15 @@ DEFAULT_MODEL = "local/rules"
 
 BUILTIN: Mapping[str, tuple[str, str, str]] = {
     "openai": ("rows", "OPENAI", "OpenAI"),
-    "claude": ("anthropic", "ROW", "Claude"),
-    "google": ("google", "ROW", "Google"),
+    "claude": ("own_rows", "claude", "Claude"),
+    "google": ("own_rows", "google", "Google"),
     "groq": ("rows", "GROQ", "Groq"),
     "grok": ("rows", "GROK", "Grok"),
     "moonshot": ("rows", "MOONSHOT", "Moonshot"),
     "zai": ("rows", "ZAI", "Zai"),
     "modelscope": ("rows", "MODELSCOPE", "ModelScope"),
     "openrouter": ("rows", "OPENROUTER", "OpenRouter"),
-    "cohere": ("cohere", "ROW", "Cohere"),
+    "cohere": ("own_rows", "cohere", "Cohere"),
     "mistral": ("rows", "MISTRAL", "Mistral"),
     "deepseek": ("rows", "DEEPSEEK", "DeepSeek"),
     "together": ("rows", "TOGETHER", "Together"),
@@ -44,18 +44,18 @@ BUILTIN: Mapping[str, tuple[str, str, str]] = {
     "minimax": ("rows", "MINIMAX", "MiniMax"),
     "volcengine": ("rows", "VOLCENGINE", "Volcengine"),
     "cloudflare": ("rows", "CLOUDFLARE", "Cloudflare"),
-    "azure": ("azure", "ROW", "Azure"),
-    "vertex": ("google", "VERTEX", "Vertex"),
-    "bedrock": ("bedrock", "ROW", "Bedrock"),
+    "azure": ("own_rows", "azure", "Azure"),
+    "vertex": ("own_rows", "vertex", "Vertex"),
+    "bedrock": ("own_rows", "bedrock", "Bedrock"),
     "ollama": ("ollama", "ROW", "Ollama"),
     "lmstudio": ("rows", "LMSTUDIO", "LMStudio"),
     "llamacpp": ("llamacpp", "ROW", "LlamaCpp"),
     "airllm": ("airllm", "ROW", ""),
     "openai-compatible": ("openai_compatible", "ROW", "OpenAICompatible"),
-    "local": ("local", "ROW", ""),
+    "local": ("own_rows", "local", ""),
 }
-"""Each built-in row by its name: the module of prompture.drivers that holds it, its name there, and
-what the names of its driver classes begin with ("" where it has none over HTTP). The order is that
+"""Each built-in row by its name: the module of prompture.drivers that holds it, its name (or that of
+the function that makes it) there, and what the names of its driver classes begin with ("" where it has none over HTTP). The order is that
 in which keys are looked for when no model is named."""
 
 _registered: dict[str, Provider] = {}
@@ -183,7 +183,8 @@ def _lookup(name: str) -> Provider | None:
 def builtin_row(name: str) -> Provider:
     """The row of a built-in provider; only the module that holds it is imported."""
     module, constant, _ = BUILTIN[name]
-    row: Provider = getattr(import_module(f"prompture.drivers.{module}"), constant)
+    found = getattr(import_module(f"prompture.drivers.{module}"), constant)
+    row: Provider = found if isinstance(found, Provider) else found()
     return row
 
 

@@ -1,7 +1,7 @@
 """Providers whose wire is OpenAI's Chat Completions: one row each, with its peculiarities.
 
-Providers that speak a wire of their own, or need code, have a module each. ``registry.BUILTIN``
-names every row; its driver classes are made when they are first asked for.
+Providers that speak a format of their own are in ``own_rows``; those that need code have a module each.
+``registry.BUILTIN`` names every row; its driver classes are made when they are first asked for.
 """
 
 from __future__ import annotations

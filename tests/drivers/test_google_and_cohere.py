@@ -9,7 +9,7 @@ import pytest
 
 from prompture import CohereDriver
 from prompture.codecs.base import Endpoint
-from prompture.drivers import cohere, google
+from prompture.drivers.own_rows import cohere, google, vertex
 from prompture.drivers.provider import Provider
 from prompture.errors import MissingKey
 from prompture.types import Request, Usage, user
@@ -23,12 +23,12 @@ def url(row: Provider, endpoint: Endpoint) -> str:
 
 def test_google(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingKey, match="GEMINI_API_KEY"):
-        google.ROW.endpoint()
+        google().endpoint()
     monkeypatch.setenv("GEMINI_API_KEY", "AIza-gemini")
-    assert google.ROW.endpoint().api_key == "AIza-gemini"
+    assert google().endpoint().api_key == "AIza-gemini"
     monkeypatch.setenv("GOOGLE_API_KEY", "AIza-google")
-    assert google.ROW.endpoint().api_key == "AIza-google"
-    assert url(google.ROW, google.ROW.endpoint()).startswith(
+    assert google().endpoint().api_key == "AIza-google"
+    assert url(google(), google().endpoint()).startswith(
         "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-flash:"
     )
 
@@ -36,13 +36,13 @@ def test_google(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_vertex(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
     monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "europe-west4")
-    endpoint = google.VERTEX.endpoint("token")
-    assert url(google.VERTEX, endpoint) == (
+    endpoint = vertex().endpoint("token")
+    assert url(vertex(), endpoint) == (
         "https://europe-west4-aiplatform.googleapis.com/v1beta1/projects/p/locations/europe-west4"
         "/publishers/google/models/gemini-3-flash:generateContent"
     )
     own = "https://aiplatform.googleapis.com/v1/projects/q/locations/global/publishers/google"
-    for row in (google.ROW, google.VERTEX):
+    for row in (google(), vertex()):
         endpoint = row.endpoint("token", own)
         assert url(row, endpoint) == own + "/models/gemini-3-flash:generateContent"
         sent = row.codec.encode(ASK, endpoint)
@@ -52,12 +52,12 @@ def test_vertex(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("row", "model", "expected"),
     [
-        (google.ROW, "gemini-2.5-flash", {"schema_with_tools": False, "files": True}),
-        (google.VERTEX, "gemini-3.5-flash", {"schema_with_tools": True, "vision": True}),
-        (google.ROW, "gemini-flash-latest", {"schema_with_tools": True}),
-        (cohere.ROW, "command-r", {"vision": False, "forced_tool": False}),
-        (cohere.ROW, "command-a-03-2025", {"vision": False, "forced_tool": True}),
-        (cohere.ROW, "command-a-vision-07-2025", {"vision": True, "schema_with_tools": False}),
+        (google(), "gemini-2.5-flash", {"schema_with_tools": False, "files": True}),
+        (vertex(), "gemini-3.5-flash", {"schema_with_tools": True, "vision": True}),
+        (google(), "gemini-flash-latest", {"schema_with_tools": True}),
+        (cohere(), "command-r", {"vision": False, "forced_tool": False}),
+        (cohere(), "command-a-03-2025", {"vision": False, "forced_tool": True}),
+        (cohere(), "command-a-vision-07-2025", {"vision": True, "schema_with_tools": False}),
     ],
 )
 def test_narrow(row: Provider, model: str, expected: dict[str, Any]) -> None:
