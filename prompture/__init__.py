@@ -80,7 +80,6 @@ if TYPE_CHECKING:
     from prompture.drivers.provider import Features as Features
     from prompture.drivers.provider import Provider as Provider
     from prompture.drivers.registry import register as register
-    from prompture.drivers.routes import Breaker as Breaker
     from prompture.drivers.telemetry import instrument as instrument
     from prompture.drivers.telemetry import uninstrument as uninstrument
     from prompture.errors import *  # noqa: F403
@@ -128,6 +127,7 @@ if TYPE_CHECKING:
     from prompture.types import Tool as Tool
     from prompture.types import ToolCall as ToolCall
     from prompture.types import Usage as Usage
+    from prompture.wire.retry import Breaker as Breaker
     from prompture.wire.retry import Retry as Retry
     from prompture.wire.retry import RetryQuota as RetryQuota
 
@@ -170,7 +170,6 @@ _HOMES = {
     "prompture.drivers.probe": "Health RequestProblems",
     "prompture.drivers.provider": "Features Provider",
     "prompture.drivers.registry": "register",
-    "prompture.drivers.routes": "Breaker",
     "prompture.drivers.telemetry": "instrument uninstrument",
     "prompture.errors": (
         "AgentError AuthenticationError BudgetExceeded CallLimitExceeded ConfigurationError"
@@ -204,7 +203,7 @@ _HOMES = {
         "Completion Delta Document File Image Message ModelInfo RateLimits Request Span Text Tool"
         " ToolCall Usage"
     ),
-    "prompture.wire.retry": "Retry RetryQuota",
+    "prompture.wire.retry": "Breaker Retry RetryQuota",
 }
 _DRIVERS = (
     "OpenAI Claude Google Groq Grok Moonshot Zai ModelScope"

@@ -62,6 +62,7 @@ ABSENT = "needs the folder ../shared (or PROMPTURE_SHARED), which is not here"
 def new_routes() -> None:
     """No test waits for a pause that another's provider has asked for."""
     routes._routes.clear()
+    routes._held.clear()
 
 
 @pytest.fixture(scope="session")

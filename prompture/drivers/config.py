@@ -67,13 +67,12 @@ from prompture.drivers import registry
 from prompture.drivers.environment import caches_of_files, keys_of_files, limits_of_files
 from prompture.drivers.limits import Limits
 from prompture.drivers.provider import Features, Provider
-from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.given import unknown, why, wrong
 from prompture.types import AnswerCache
 from prompture.wire.http import check_url, checked_headers
 from prompture.wire.loading import load_json
-from prompture.wire.retry import RetryQuota
+from prompture.wire.retry import Breaker, RetryQuota
 
 T = TypeVar("T")
 _FLAGS = tuple(f.name for f in fields(Features))

@@ -15,11 +15,10 @@ from prompture.compat import cached_property
 from prompture.drivers import hooks as hooking
 from prompture.drivers.environment import caches_of_files, configured_limits
 from prompture.drivers.provider import Features, Provider
-from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.money import Cost
 from prompture.types import AnswerCache, Request, Usage
-from prompture.wire.retry import Retry, RetryQuota
+from prompture.wire.retry import Breaker, Retry, RetryQuota
 
 if TYPE_CHECKING:
     from prompture.catalog.models import Entry

@@ -16,12 +16,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Literal, cast
 
 from prompture import forks
-from prompture.drivers.limits import NO_LIMITS, Adaptive, Limits, is_bulk
+from prompture.drivers.limits import NO_LIMITS, Adaptive, Limits, Throttle, is_bulk
 from prompture.errors import RateLimitError, StoreUnavailable
 from prompture.observe import note
 from prompture.wire import deadline
 from prompture.wire.http import Exchange, Work
-from prompture.wire.retry import Throttle
 from prompture.wire.waiting import Signal, Wait
 
 if TYPE_CHECKING:
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 BULK_TURN = 8
 """After so many live calls in a row, a waiting bulk call goes first: it never starves."""
-LONGEST_LEARNED = 120.0
-"""Seconds of a ``reset`` header that are waited for. A longer one is a day's allowance, of which a
-part may be free before: the provider's own refusal tells."""
 RAMP_SECONDS = 5.0
 RAMP_START = 4.0
 """After a pause calls start at 4 a second, four times as many with each second, for 5 seconds."""
@@ -330,9 +326,10 @@ class RouteGate:
                 (limits.requests_per_minute, limits.tokens_per_minute),
                 throttle.burst_seconds,
             )
-        except StoreUnavailable as exc:
-            self._owed += owed
-            if limits.when_unreachable == "refuse":
+        except BaseException as exc:  # an interrupt as well: what is owed is not forgotten
+            with self._lock:
+                self._owed += owed
+            if not isinstance(exc, StoreUnavailable) or limits.when_unreachable == "refuse":
                 raise
             # Each process alone holds to the whole limit: less than nothing, more than agreed.
             text = "%(provider)s: the limits hold in this process alone: %(why)s"

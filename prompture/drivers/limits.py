@@ -4,13 +4,15 @@ out. ``gate`` holds to both."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Literal, TypeAlias, cast
 
-from prompture import given
+from prompture import forks, given
 from prompture.errors import ConfigurationError
 
 Priority: TypeAlias = Literal["live", "bulk"]
@@ -82,6 +84,72 @@ def priority(which: Priority) -> Iterator[None]:
 def is_bulk(stated: str | None) -> bool:
     """Whether a call gives way to live ones: by its own option, else by where it is made."""
     return (stated or _priority.get()) == "bulk"
+
+
+def due(free_at: float, now: float, burst_seconds: float) -> float:
+    """Seconds until the next may be sent, where the allowance is used up to ``free_at``."""
+    return max(0.0, free_at - now - burst_seconds)
+
+
+def used_up(free_at: float, now: float, amount: float, per_minute: float) -> float:
+    """Until when the allowance is used up, once this amount more is taken of it."""
+    return max(free_at, now) + amount * 60.0 / per_minute
+
+
+@dataclass(slots=True)
+class Throttle:
+    """Spreads requests, and tokens, evenly over the minute; shared by threads and tasks.
+
+    Short bursts pass: up to ``burst_seconds`` worth of the allowance at once. ``clock`` gives
+    seconds that only grow.
+    """
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    burst_seconds: float = 1.0
+    clock: Callable[[], float] = time.monotonic
+    _free_at: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    _lock: Lock = field(default_factory=forks.fork_lock)
+
+    def __post_init__(self) -> None:
+        for name in ("requests_per_minute", "tokens_per_minute"):
+            given.number(
+                getattr(self, name), f"Throttle.{name}", above=0, wanted="a number above 0"
+            )
+
+    def reserve(self, tokens: int = 0) -> float:
+        """Take a place for one request of so many tokens; the seconds to wait before sending."""
+        now = self.clock()
+        with self._lock:
+            wait = self._wait(tokens, now)
+            # Taken at once, before the wait: those who come later line up behind it.
+            self._take(0, 1, now)
+            self._take(1, tokens, now)
+        return wait
+
+    def wait(self, tokens: int = 0) -> float:
+        """Seconds until a request of so many tokens may be sent; nothing is taken."""
+        with self._lock:
+            return self._wait(tokens, self.clock())
+
+    def settle(self, tokens: int) -> None:
+        """A request took so many tokens more than were reserved for it (below 0: fewer)."""
+        if self.tokens_per_minute is not None:
+            with self._lock:
+                self._free_at[1] += tokens * 60.0 / self.tokens_per_minute
+
+    def _wait(self, tokens: int, now: float) -> float:
+        wait = 0.0
+        if self.requests_per_minute is not None:
+            wait = due(self._free_at[0], now, self.burst_seconds)
+        if self.tokens_per_minute is not None and tokens > 0:
+            wait = max(wait, due(self._free_at[1], now, self.burst_seconds))
+        return wait
+
+    def _take(self, which: int, amount: int, now: float) -> None:
+        rate = self.tokens_per_minute if which else self.requests_per_minute
+        if rate is not None and amount > 0:
+            self._free_at[which] = used_up(self._free_at[which], now, amount, rate)
 
 
 START = 4.0

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from prompture import given as given_by
 from prompture.codecs.base import Codec, Endpoint
 from prompture.drivers.environment import first_set, keys_given, plural
-from prompture.drivers.routes import Breaker
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
 from prompture.wire.http import bad_header, check_url, checked_headers, filled, is_url
-from prompture.wire.retry import RetryQuota
+from prompture.wire.retry import Breaker, RetryQuota
 
 if TYPE_CHECKING:
     from prompture.drivers.limits import Limits

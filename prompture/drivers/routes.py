@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+from weakref import WeakValueDictionary
 
-from prompture import forks, given
+from prompture import forks
 from prompture.errors import (
     ConnectTimeout,
+    Overloaded,
     PromptureError,
     ProtocolError,
     ProviderError,
+    RateLimitError,
     ReadTimeout,
     ServerError,
     TransportError,
@@ -29,21 +31,22 @@ from prompture.errors import (
 from prompture.observe import note
 from prompture.wire import deadline
 from prompture.wire.http import Exchange
-from prompture.wire.retry import Latencies, Retry, RetryQuota
+from prompture.wire.retry import Breaker, Latencies, Retry, RetryQuota
 
 if TYPE_CHECKING:
     from prompture.codecs.base import Endpoint
-    from prompture.drivers.gate import RouteGate
+    from prompture.drivers.gate import Place, RouteGate
     from prompture.drivers.limits import Limits
-    from prompture.drivers.turns import Turn
-    from prompture.types import Completion, Request
+    from prompture.types import Completion, RateLimits, Request
 
 RouteKey: TypeAlias = tuple[str, str, int]
 _routes: dict[RouteKey, Route] = {}
 _lock = forks.fork_lock()
+# A route that some driver holds is found all the same: a second one beside it would be limits twice.
+_held: WeakValueDictionary[RouteKey, Route] = WeakValueDictionary()
 KEPT = 4096
-"""Routes that are remembered. Of more keys than that (of tenants) the one used least lately goes."""
-REFUSE = ("cascade", "always", "never")
+"""Routes that are remembered, besides those that drivers hold. Of more keys than that (of tenants) the
+one used least lately goes."""
 _has_next: ContextVar[bool] = ContextVar("prompture_has_next", default=False)
 _TIMEOUTS = (ReadTimeout, ConnectTimeout)
 # Statuses of a server, or of a gateway before it, that did not wait any longer.
@@ -59,115 +62,6 @@ def with_next() -> Iterator[None]:
         yield
     finally:
         _has_next.reset(token)
-
-
-class Breaker:
-    """Keeps calls away from an endpoint that is down, until a probe finds it up again.
-
-    It opens after ``failures`` tries in a row that failed for want of a service (5xx, overloaded,
-    timeouts, lost connections, streams that broke off, pages in the place of JSON), or where
-    ``share`` of the last ``of`` tries did. While it is open, one call in ``probe_seconds`` is let
-    through as a probe; the first answer closes it. What the caller did wrong (4xx) and limits
-    (429) are answers. ``refuse`` says which calls are kept away: those of a ``"cascade"`` that
-    have another model behind them (the default), ``"always"`` those of one model too, or
-    ``"never"`` any.
-
-    Whoever is given the same object shares it, in one process. A forked child's is closed.
-    """
-
-    def __init__(
-        self,
-        failures: int = 5,
-        *,
-        share: float = 0.5,
-        of: int = 20,
-        probe_seconds: float = 2.0,
-        refuse: str = "cascade",
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        given.count(failures, "Breaker.failures")
-        given.share(share, "Breaker.share")
-        given.count(of, "Breaker.of")
-        given.number(probe_seconds, "Breaker.probe_seconds", above=0, wanted="seconds above 0")
-        given.one_of(refuse, "Breaker.refuse", REFUSE)
-        self.failures, self.share, self.of = failures, share, of
-        self.probe_seconds, self.refuse = probe_seconds, refuse
-        self._clock = clock
-        self._lock = forks.fork_lock()
-        self._renew()
-        forks.renewed_at_fork(self, "_renew")
-
-    def _renew(self) -> None:
-        # Appending to a full deque drops the oldest, and needs no lock.
-        self._recent: deque[bool] = deque(maxlen=self.of)
-        self._in_a_row = 0
-        self._next_probe: float | None = None
-
-    def __reduce__(self) -> tuple[object, ...]:
-        settings = (self.failures, self.share, self.of, self.probe_seconds, self.refuse)
-        return _breaker, settings
-
-    def __repr__(self) -> str:
-        return f"Breaker({self.state})"
-
-    @property
-    def state(self) -> str:
-        """``"closed"`` (calls pass), ``"open"``, or ``"half-open"``: the next call is a probe."""
-        if (probe := self._next_probe) is None:
-            return "closed"
-        return "open" if self._clock() < probe else "half-open"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the endpoint is taken to be down."""
-        return self._next_probe is not None
-
-    def refuses(self, has_next: bool) -> bool:
-        """Whether a call must not be sent now. Where it may be, as a probe, that one is taken."""
-        if self._next_probe is None or self.refuse == "never":
-            return False
-        if not has_next and self.refuse != "always":
-            return False
-        with self._lock:
-            now, probe = self._clock(), self._next_probe
-            # Another thread's answer may have closed it meanwhile.
-            if probe is not None and now < probe:
-                return True
-            if probe is not None:
-                self._next_probe = now + self.probe_seconds
-            return False
-
-    def answered(self) -> bool:
-        """The endpoint answered; whether that closed the breaker."""
-        self._recent.append(True)
-        # Without the lock where nothing is amiss: that is nearly every call.
-        if not self._in_a_row and self._next_probe is None:
-            return False
-        with self._lock:
-            was_open = self._next_probe is not None
-            self._in_a_row, self._next_probe = 0, None
-            if was_open:  # the failures of the outage say nothing about what follows it
-                self._recent.clear()
-            return was_open
-
-    def failed(self) -> bool:
-        """A try failed for want of a service; whether that opened the breaker."""
-        with self._lock:
-            self._recent.append(False)
-            self._in_a_row += 1
-            if self._next_probe is not None:
-                return False
-            bad = self._recent.count(False)
-            is_down = self._in_a_row >= self.failures or (
-                len(self._recent) == self.of and bad >= self.share * self.of
-            )
-            if is_down:
-                self._next_probe = self._clock() + self.probe_seconds
-            return is_down
-
-
-def _breaker(failures: int, share: float, of: int, probe_seconds: float, refuse: str) -> Breaker:
-    return Breaker(failures, share=share, of=of, probe_seconds=probe_seconds, refuse=refuse)
 
 
 class Route:
@@ -216,12 +110,12 @@ def route_of(provider: str, endpoint: Endpoint) -> Route:
     key = (provider, endpoint.base_url, hash(tuple(endpoint.secrets())))
     with _lock:
         # Taken out and put in again: the first is the one that was used least lately.
-        found = _routes.pop(key, None)
+        found = _routes.pop(key, None) or _held.get(key)
         if found is None:
-            if len(_routes) >= KEPT:
-                del _routes[next(iter(_routes))]
-            found = Route(provider, _id(key[:2], endpoint.secrets()))
+            found = _held[key] = Route(provider, _id(key[:2], endpoint.secrets()))
         _routes[key] = found
+        if len(_routes) > KEPT:
+            del _routes[next(iter(_routes))]
         return found
 
 
@@ -312,8 +206,6 @@ class Visit:
 
     def _found_turn(self) -> Turn:
         if self._turn is None:
-            from prompture.drivers.turns import Turn
-
             patience = self._driver.retry.patience if self._driver else float("inf")
             self._turn = Turn(self._route, self._limits, self.request, patience)
         return self._turn
@@ -393,3 +285,105 @@ class Visit:
 
     def _closed(self) -> None:
         note("breaker_closed", "%(provider)s answers again", provider=self._route.name)
+
+
+# A call's turns at the gate of its route, and what its answers teach the gate.
+
+ANSWER_TOKENS = 1000
+"""What is reserved for an answer without ``max_tokens``, until it has come."""
+LONGEST_LEARNED = 120.0
+"""Seconds of a ``reset`` header that are waited for. A longer one is a day's allowance, of which a
+part may be free before: the provider's own refusal tells."""
+
+
+class Turn:
+    """Made for a call where its driver has limits, its route has a gate, or one is to be made."""
+
+    __slots__ = (
+        "_gate",
+        "_is_again",
+        "_limits",
+        "_model",
+        "_patience",
+        "_place",
+        "_request",
+        "_route",
+    )
+
+    def __init__(
+        self, route: Route, limits: Limits | None, request: Request | None, patience: float
+    ) -> None:
+        self._route, self._limits, self._patience = route, limits, patience
+        self._request, self._model = request, request.model if request else ""
+        self._gate: RouteGate | None = None
+        self._place: Place | None = None
+        self._is_again = False
+
+    def enter(self) -> Exchange[None] | None:
+        """What must be waited for. Raises RateLimitError where that would be too long."""
+        gate, request = self._gate or self._route.found_gate(self._model), self._request
+        if gate is None and self._limits is not None:
+            gate = self._route.gate(self._model, self._limits)
+        self._gate = gate
+        if gate is None:
+            return None
+        tokens = _tokens(request) if request and gate.limits.tokens_per_minute else 0
+        from prompture.drivers.gate import Place
+
+        # First of all: whatever interrupts this call, ``leave`` finds the place and gives it back.
+        self._place = Place(tokens, request.priority if request else None, is_again=self._is_again)
+        self._is_again = True
+        return gate.enter(self._place, self._patience)
+
+    def first_byte(self) -> None:
+        if self._gate is not None and self._place is not None:
+            self._gate.first_byte(self._place)
+
+    def leave(self, error: BaseException | None, answer: Completion | None) -> None:
+        """The try has ended, or its caller waits no longer. Later calls do nothing."""
+        gate, place = self._gate, self._place
+        if gate is None or place is None:
+            return
+        used: int | None = None
+        if answer is None and isinstance(error, ProviderError):
+            answer = error.partial
+            # Refused before the model began: what was reserved is given back.
+            used = 0
+        if answer is not None and answer.usage.total_tokens:
+            used = answer.usage.total_tokens
+        refused = isinstance(error, (RateLimitError, Overloaded))
+        gate.leave(place, used=used, outcome="refused" if refused else "" if error else "ok")
+        # Last: an interrupt before it finds the place still here.
+        self._place = None
+
+    def pause(self, seconds: float) -> None:
+        """The provider asks for a pause: the whole route keeps it."""
+        if (gate := self._learning()) is not None:
+            gate.pause(seconds)
+
+    def learn(self, stated: RateLimits) -> None:
+        """Pause until the reset, where headers state that nothing is left."""
+        wait = 0.0
+        if stated.requests_remaining == 0:
+            wait = stated.requests_reset or 0.0
+        if stated.tokens_remaining == 0:
+            wait = max(wait, stated.tokens_reset or 0.0)
+        # A limit that the caller has set is kept by that.
+        gate = self._learning() if 0 < wait <= LONGEST_LEARNED else None
+        if gate is not None and not gate.limits.is_rated:
+            gate.pause(wait)
+
+    def _learning(self) -> RouteGate | None:
+        """The gate, made where there is none yet; None where nothing is to be learned."""
+        if self._gate is None:
+            if self._limits is not None and not self._limits.learn:
+                return None
+            self._gate = self._route.gate(self._model, self._limits)
+        return self._gate if self._gate.limits.learn else None
+
+
+def _tokens(request: Request) -> int:
+    """What a request will take of a limit on tokens, as far as that is known before."""
+    from prompture.catalog.tokens import count_request
+
+    return count_request(request, exact=False).tokens + (request.max_tokens or ANSWER_TOKENS)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from prompture import forks
+from prompture.drivers.limits import due, used_up
 from prompture.errors import ConfigurationError, MissingExtra, StoreUnavailable
 from prompture.given import why
 from prompture.sqlite_file import SharedFile, writing
-from prompture.wire.retry import due, used_up
 
 Rates: TypeAlias = "tuple[float | None, float | None]"
 """Requests and tokens a minute."""

@@ -1,4 +1,5 @@
-"""When to send a request: how long to wait before it is tried again, and client-side rate limits."""
+"""When to send a request: how long to wait before it is tried again, how many retries an endpoint is
+given, and what keeps calls away from one that is down."""
 
 from __future__ import annotations
 
@@ -6,9 +7,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from email.utils import formatdate
-from threading import Lock
 from typing import Protocol
 
 from prompture import forks, given
@@ -20,7 +20,6 @@ from prompture.errors import (
     ReadTimeout,
     TransportError,
 )
-from prompture.given import number
 from prompture.wire import deadline
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work
 
@@ -174,6 +173,119 @@ class Latencies:
             return True
 
 
+REFUSE = ("cascade", "always", "never")
+"""Which calls a Breaker keeps away."""
+
+
+class Breaker:
+    """Keeps calls away from an endpoint that is down, until a probe finds it up again.
+
+    It opens after ``failures`` tries in a row that failed for want of a service (5xx, overloaded,
+    timeouts, lost connections, streams that broke off, pages in the place of JSON), or where
+    ``share`` of the last ``of`` tries did. While it is open, one call in ``probe_seconds`` is let
+    through as a probe; the first answer closes it. What the caller did wrong (4xx) and limits
+    (429) are answers. ``refuse`` says which calls are kept away: those of a ``"cascade"`` that
+    have another model behind them (the default), ``"always"`` those of one model too, or
+    ``"never"`` any.
+
+    Whoever is given the same object shares it, in one process. A forked child's is closed.
+    """
+
+    def __init__(
+        self,
+        failures: int = 5,
+        *,
+        share: float = 0.5,
+        of: int = 20,
+        probe_seconds: float = 2.0,
+        refuse: str = "cascade",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        given.count(failures, "Breaker.failures")
+        given.share(share, "Breaker.share")
+        given.count(of, "Breaker.of")
+        given.number(probe_seconds, "Breaker.probe_seconds", above=0, wanted="seconds above 0")
+        given.one_of(refuse, "Breaker.refuse", REFUSE)
+        self.failures, self.share, self.of = failures, share, of
+        self.probe_seconds, self.refuse = probe_seconds, refuse
+        self._clock = clock
+        self._lock = forks.fork_lock()
+        self._renew()
+        forks.renewed_at_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        # Appending to a full deque drops the oldest, and needs no lock.
+        self._recent: deque[bool] = deque(maxlen=self.of)
+        self._in_a_row = 0
+        self._next_probe: float | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        settings = (self.failures, self.share, self.of, self.probe_seconds, self.refuse)
+        return _breaker, settings
+
+    def __repr__(self) -> str:
+        return f"Breaker({self.state})"
+
+    @property
+    def state(self) -> str:
+        """``"closed"`` (calls pass), ``"open"``, or ``"half-open"``: the next call is a probe."""
+        if (probe := self._next_probe) is None:
+            return "closed"
+        return "open" if self._clock() < probe else "half-open"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the endpoint is taken to be down."""
+        return self._next_probe is not None
+
+    def refuses(self, has_next: bool) -> bool:
+        """Whether a call must not be sent now. Where it may be, as a probe, that one is taken."""
+        if self._next_probe is None or self.refuse == "never":
+            return False
+        if not has_next and self.refuse != "always":
+            return False
+        with self._lock:
+            now, probe = self._clock(), self._next_probe
+            # Another thread's answer may have closed it meanwhile.
+            if probe is not None and now < probe:
+                return True
+            if probe is not None:
+                self._next_probe = now + self.probe_seconds
+            return False
+
+    def answered(self) -> bool:
+        """The endpoint answered; whether that closed the breaker."""
+        self._recent.append(True)
+        # Without the lock where nothing is amiss: that is nearly every call.
+        if not self._in_a_row and self._next_probe is None:
+            return False
+        with self._lock:
+            was_open = self._next_probe is not None
+            self._in_a_row, self._next_probe = 0, None
+            if was_open:  # the failures of the outage say nothing about what follows it
+                self._recent.clear()
+            return was_open
+
+    def failed(self) -> bool:
+        """A try failed for want of a service; whether that opened the breaker."""
+        with self._lock:
+            self._recent.append(False)
+            self._in_a_row += 1
+            if self._next_probe is not None:
+                return False
+            bad = self._recent.count(False)
+            is_down = self._in_a_row >= self.failures or (
+                len(self._recent) == self.of and bad >= self.share * self.of
+            )
+            if is_down:
+                self._next_probe = self._clock() + self.probe_seconds
+            return is_down
+
+
+def _breaker(failures: int, share: float, of: int, probe_seconds: float, refuse: str) -> Breaker:
+    return Breaker(failures, share=share, of=of, probe_seconds=probe_seconds, refuse=refuse)
+
+
 class Gate(Protocol):
     """What stands between a call and its endpoint. See ``drivers.routes.Visit``."""
 
@@ -238,67 +350,3 @@ def _dated(response: HTTPResponse) -> HTTPResponse:
     if "retry-after" not in response.headers or "date" in response.headers:
         return response
     return replace(response, headers={**response.headers, "date": formatdate(usegmt=True)})
-
-
-def due(free_at: float, now: float, burst_seconds: float) -> float:
-    """Seconds until the next may be sent, where the allowance is used up to ``free_at``."""
-    return max(0.0, free_at - now - burst_seconds)
-
-
-def used_up(free_at: float, now: float, amount: float, per_minute: float) -> float:
-    """Until when the allowance is used up, once this amount more is taken of it."""
-    return max(free_at, now) + amount * 60.0 / per_minute
-
-
-@dataclass(slots=True)
-class Throttle:
-    """Spreads requests, and tokens, evenly over the minute; shared by threads and tasks.
-
-    Short bursts pass: up to ``burst_seconds`` worth of the allowance at once. ``clock`` gives
-    seconds that only grow.
-    """
-
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    burst_seconds: float = 1.0
-    clock: Callable[[], float] = time.monotonic
-    _free_at: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    _lock: Lock = field(default_factory=forks.fork_lock)
-
-    def __post_init__(self) -> None:
-        for name in ("requests_per_minute", "tokens_per_minute"):
-            number(getattr(self, name), f"Throttle.{name}", above=0, wanted="a number above 0")
-
-    def reserve(self, tokens: int = 0) -> float:
-        """Take a place for one request of so many tokens; the seconds to wait before sending."""
-        now = self.clock()
-        with self._lock:
-            wait = self._wait(tokens, now)
-            # Taken at once, before the wait: those who come later line up behind it.
-            self._take(0, 1, now)
-            self._take(1, tokens, now)
-        return wait
-
-    def wait(self, tokens: int = 0) -> float:
-        """Seconds until a request of so many tokens may be sent; nothing is taken."""
-        with self._lock:
-            return self._wait(tokens, self.clock())
-
-    def settle(self, tokens: int) -> None:
-        """A request took so many tokens more than were reserved for it (below 0: fewer)."""
-        if self.tokens_per_minute is not None:
-            with self._lock:
-                self._free_at[1] += tokens * 60.0 / self.tokens_per_minute
-
-    def _wait(self, tokens: int, now: float) -> float:
-        wait = 0.0
-        if self.requests_per_minute is not None:
-            wait = due(self._free_at[0], now, self.burst_seconds)
-        if self.tokens_per_minute is not None and tokens > 0:
-            wait = max(wait, due(self._free_at[1], now, self.burst_seconds))
-        return wait
-
-    def _take(self, which: int, amount: int, now: float) -> None:
-        rate = self.tokens_per_minute if which else self.requests_per_minute
-        if rate is not None and amount > 0:
-            self._free_at[which] = used_up(self._free_at[which], now, amount, rate)

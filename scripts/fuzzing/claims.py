@@ -82,6 +82,7 @@ class Replies:
 def driver(dialect: str, *replies: HTTPResponse, **settings: Any) -> Driver:
     # Each case is a day of its own: retries used up, and pauses, of the case before are forgotten.
     routes._routes.clear()
+    routes._held.clear()
     if dialect != "ollama":
         settings["api_key"] = KEY
     if dialect == "bedrock":

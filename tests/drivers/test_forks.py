@@ -17,12 +17,12 @@ from prompture import forks
 from prompture.drivers import registry
 from prompture.drivers.classes import engines_of
 from prompture.drivers.inprocess import NO_CODEC
+from prompture.drivers.limits import Throttle
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.drivers.provider import Provider
 from prompture.errors import ConfigurationError, ConnectionLost
 from prompture.extraction.model_drivers import kept_driver
 from prompture.types import Completion
-from prompture.wire.retry import Throttle
 from tests import server as served
 from tests.drivers.colours import ASK, COLOURS, Colour
 

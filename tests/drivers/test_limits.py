@@ -264,3 +264,11 @@ def test_routes_of_many_keys_are_forgotten() -> None:
         driver.endpoint.headers["x"] = f"tenant-{n:020}"  # type: ignore[index]
         routes.route_of("openai-compatible", driver.endpoint)
     assert len(routes._routes) == routes.KEPT
+
+
+def test_a_route_that_a_driver_holds_is_never_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "KEPT", 2)
+    held = sync_driver("http://127.0.0.1:9").route
+    others = [sync_driver(f"http://127.0.0.1:{port}").route for port in (1, 2, 3)]
+    assert len(routes._routes) == 2 and len(others) == 3
+    assert sync_driver("http://127.0.0.1:9").route is held

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from prompture.drivers.limits import Throttle
 from prompture.errors import ConfigurationError
-from prompture.wire.retry import Throttle
 
 
 def test_requests_are_spread_over_the_minute() -> None:
