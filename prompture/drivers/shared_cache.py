@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS leases (id TEXT PRIMARY KEY, owner TEXT NOT NULL, unt
 
 class SQLiteStore(SharedFile):
     """Answers in a file of this user's alone. Threads share a connection; a forked child opens its
-    own. A file that is damaged is set aside, with a warning."""
+    own. A cache that is damaged is set aside, with a warning; a file of another kind is left alone.
+    """
 
     blocks = True
 
@@ -40,6 +41,7 @@ class SQLiteStore(SharedFile):
         super().__init__(path, PATIENCE)
         self._max = max_bytes
         self._clock = clock
+        self._was_ours = False
 
     def get(self, id: str, *, after: float) -> StoredAnswer | None:
         def work(sql: sqlite3.Connection) -> StoredAnswer | None:
@@ -143,8 +145,9 @@ class SQLiteStore(SharedFile):
                 return work(self._opened())
 
     def _prepare(self, sql: sqlite3.Connection) -> None:
-        (mark,) = sql.execute("PRAGMA application_id").fetchone()
+        # The mark last: another process may make both between these two, in one transaction.
         (tables,) = sql.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (mark,) = sql.execute("PRAGMA application_id").fetchone()
         if mark != _APPLICATION and tables:
             raise ConfigurationError(
                 f"{str(self.path)!r} is a database of something else; give the cache a file of its"
@@ -159,9 +162,15 @@ class SQLiteStore(SharedFile):
             sql.execute(f"PRAGMA application_id={_APPLICATION}")
             # Of processes that are gone; a file that is used for years must not fill with them.
             sql.execute("DELETE FROM leases WHERE until < ?", (self._clock() - 3600,))
+        self._was_ours = True
 
     def _set_aside(self, error: Exception) -> None:
         self.close()
+        if not self._was_ours and not _bears_our_mark(self.path):
+            raise ConfigurationError(
+                f"{str(self.path)!r} is a file of something else, no cache; give the cache a file of"
+                " its own"
+            ) from error
         if _is_whole(self.path):  # another process was faster
             return
         aside = self.path.with_name(f"{self.path.name}.damaged-{int(self._clock())}-{os.getpid()}")
@@ -181,6 +190,17 @@ def _used_bytes(sql: sqlite3.Connection) -> int:
     (free,) = sql.execute("PRAGMA freelist_count").fetchone()
     (size,) = sql.execute("PRAGMA page_size").fetchone()
     return int((pages - free) * size)
+
+
+def _bears_our_mark(path: Path) -> bool:
+    """Whether what stands there was a cache once. A user's own file, named by mistake, is not moved."""
+    with path.open("rb") as file:
+        head = file.read(72)
+    # https://sqlite.org/fileformat.html: the application's number is the 4 bytes from 68 on. Zeros
+    # are what a power cut may leave, as nothing waits for the disk here.
+    return not head.strip(b"\0") or (
+        head.startswith(b"SQLite format 3\0") and head[68:72] == _APPLICATION.to_bytes(4, "big")
+    )
 
 
 def _is_whole(path: Path) -> bool:

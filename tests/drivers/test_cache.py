@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -380,6 +381,56 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(errors.ConfigurationError, match="of something else"):
             driver.complete(ASK)
         driver.close()
+
+
+@pytest.mark.parametrize("content", [b"a user's notes", b"SQLite format 3\0" + b"\5" * 200])
+def test_a_file_that_was_never_a_cache_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    cache = Cache(path)
+    with pytest.raises(errors.ConfigurationError, match="of something else"):
+        cache.clear()
+    with serving(on.good()) as server:
+        driver = OpenAICompatible("m", base_url=server.url, api_key=KEY, cache=cache)
+        with pytest.raises(errors.ConfigurationError, match="of something else"):
+            driver.complete(ASK)
+        driver.close()
+    assert not server.asked and path.read_bytes() == content
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_cache_that_another_process_makes_at_this_moment(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+
+    class Racing:
+        """A connection that another process overtakes once this one has looked at the file."""
+
+        def __init__(self, sql: sqlite3.Connection) -> None:
+            self.sql, self.first = sql, True
+
+        def execute(self, statement: str, *values: Any) -> Any:
+            rows = self.sql.execute(statement, *values)
+            if self.first:
+                self.first, found = False, rows.fetchall()
+                Cache(path).clear()
+                return SimpleNamespace(fetchone=lambda: found[0])
+            return rows
+
+    store = SQLiteStore(path, 10**6)
+    sql = sqlite3.connect(path, isolation_level=None)
+    store._prepare(Racing(sql))  # type: ignore[arg-type]
+    sql.close()
+
+
+def test_what_a_power_cut_left_of_a_cache_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    Cache(path).clear()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\x5a" * 8192)
+    assert Cache(path).clear() == 0
+    path.write_bytes(bytes(8192))
+    assert Cache(path).clear() == 0
+    assert len(list(tmp_path.glob("c.db.damaged-*"))) >= 1
 
 
 def test_a_cache_that_does_not_work_keeps_no_answer_back(
