@@ -13,9 +13,8 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import stream_error
 from prompture.errors import ConnectionLost, PromptureError, ProtocolError
 from prompture.types import Completion, Delta, Native
-from prompture.wire.framing import parse_line, parse_object
+from prompture.wire.framing import ServerEvent, SSEDecoder, parse_line, parse_object
 from prompture.wire.http import HTTPResponse
-from prompture.wire.sse import ServerEvent, SSEDecoder
 
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 """What a line of an event stream begins with."""

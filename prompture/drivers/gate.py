@@ -21,7 +21,7 @@ from prompture.errors import RateLimitError, StoreUnavailable
 from prompture.observe import note
 from prompture.wire import deadline
 from prompture.wire.http import Exchange, Work
-from prompture.wire.waiting import Signal, Wait
+from prompture.wire.steps import Signal, Wait
 
 if TYPE_CHECKING:
     from prompture.drivers.shared_limits import SharedStore

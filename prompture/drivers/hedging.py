@@ -25,7 +25,7 @@ from prompture.money import Bill, Charge, Cost
 from prompture.observe import note
 from prompture.types import Completion
 from prompture.wire.retry import Latencies
-from prompture.wire.waiting import Cut, cutting
+from prompture.wire.steps import Cut, cutting
 
 GRACE = 0.25
 """Seconds in which a call that was cut off ends, as a rule in one of a thousand."""

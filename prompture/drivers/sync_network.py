@@ -21,7 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, ProtocolError
 from prompture.drivers.bounded import in_time
 from prompture.wire import deadline
 from prompture.wire.framing import ChunkedDecoder
-from prompture.wire.waiting import cutting
+from prompture.wire.steps import cutting
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -18,7 +18,7 @@ from prompture.types import JSON, LARGE_CHARS
 from prompture.wire import deadline
 from prompture.wire.loading import UnreadableJSON, load_json
 from prompture.wire.secrets import excerpt, scrub
-from prompture.wire.waiting import Wait
+from prompture.wire.steps import Wait
 
 T = TypeVar("T")
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024

@@ -1,10 +1,16 @@
-"""Generators that ask for work to be done: how to run one step, and where the awaited runner runs."""
+"""Generators that ask for work to be done: how to run one step, where the awaited runner runs, and
+how it waits for a turn (a signal that wakes a thread or a task) or for an answer, which another
+thread may end."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Generator
+from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
+from threading import Event
 from typing import Generic, TypeVar
 
 from prompture.errors import ConfigurationError
@@ -49,3 +55,82 @@ def require_asyncio() -> None:
             "the awaited calls run on asyncio only (its own loop, uvloop, anyio's asyncio backend); "
             "elsewhere use the sync call in a worker thread, as trio.to_thread.run_sync does"
         )
+
+
+class Signal:
+    """Wakes one waiter: a thread, or a task of whichever event loop. Any thread may ``set`` it.
+
+    One that is set before somebody waits is not lost: the wait then ends at once.
+    """
+
+    __slots__ = ("_event", "_future")
+
+    def __init__(self) -> None:
+        self._event = Event()
+        self._future: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        self._event.set()
+        # After the event: a task that has not yet shown its future will look at that.
+        if (future := self._future) is not None:
+            try:
+                future.get_loop().call_soon_threadsafe(_resolve, future)
+            except RuntimeError:  # the loop was closed: its tasks are gone
+                self._future = None
+
+    def clear(self) -> None:
+        self._event.clear()
+
+    def wait(self, seconds: float | None) -> None:
+        """In a thread: until it is set, or the seconds are over (None: however long)."""
+        self._event.wait(seconds)
+
+    async def awaited(self, seconds: float | None) -> None:
+        """The same in a task, which may be cancelled meanwhile."""
+        loop = asyncio.get_running_loop()
+        self._future = future = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, _resolve, future)
+        try:
+            if not self._event.is_set():
+                await future
+        finally:
+            self._future = None
+            if timer is not None:
+                timer.cancel()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    # It may have been cancelled, or its timer was faster.
+    if not future.done():
+        future.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait until the signal is set, at most so many seconds (None: however long)."""
+
+    signal: Signal
+    seconds: float | None = None
+
+
+class Cut:
+    """Ends a sync call of another thread: the socket that it waits at is shut down."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._sock: socket.socket | None = None
+
+    def waits_at(self, sock: socket.socket) -> None:
+        self._sock = sock
+        if self.is_cut:  # before the call came here
+            self.cut()
+
+    def cut(self) -> None:
+        self.is_cut = True
+        if (sock := self._sock) is not None:
+            with suppress(OSError):  # it may be closed already
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+cutting: ContextVar[Cut | None] = ContextVar("prompture_cut", default=None)
+"""What may end the calls of this context."""

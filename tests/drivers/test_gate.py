@@ -14,7 +14,7 @@ from prompture.drivers.gate import BULK_TURN, Place, RouteGate
 from prompture.drivers.limits import Limits, priority
 from prompture.errors import ConfigurationError, RateLimitError
 from prompture.wire.http import Exchange, Work
-from prompture.wire.waiting import Wait
+from prompture.wire.steps import Wait
 
 
 @dataclass

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from prompture.errors import ProtocolError
 from prompture.wire import framing
-from prompture.wire.framing import LineDecoder, parse_line
-from prompture.wire.sse import ServerEvent, SSEDecoder
+from prompture.wire.framing import LineDecoder, ServerEvent, SSEDecoder, parse_line
 
 
 def _cut(data: bytes, places: list[int]) -> list[bytes]:

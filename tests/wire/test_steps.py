@@ -10,7 +10,7 @@ import pytest
 from prompture.drivers.aio import HttpxTransport
 from prompture.drivers.sync import RequestsTransport
 from prompture.wire.http import Exchange
-from prompture.wire.waiting import Signal, Wait
+from prompture.wire.steps import Signal, Wait
 
 
 def waiting(signal: Signal, seconds: float | None = None) -> Exchange[str]:
