@@ -17,11 +17,11 @@ from prompture.given import unknown
 
 COMMANDS = {
     "extract": ("extract", "Extract data from files to a schema."),
-    "models": ("models", "List models: price, context, capabilities."),
+    "models": ("providers:models", "List models: price, context, capabilities."),
     "providers": ("providers", "List providers: key variables, capabilities."),
     "check": ("providers:check", "Ask providers whether they answer and take the key."),
     "chat": ("chat", "Talk with a model in the terminal; it may call your tools."),
-    "cache": ("cache", "What a cache of answers holds; forget it."),
+    "cache": ("costs:cache", "What a cache of answers holds; forget it."),
     "costs": ("costs", "What the calls in the ledger cost, by model, day, label, ..."),
     "estimate": ("extract:estimate", "What extracting files would cost, by model; sends nothing."),
     "schema": ("schema", "Show what a provider would be sent for a schema."),

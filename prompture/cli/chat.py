@@ -111,14 +111,13 @@ def _function(text: str) -> Callable[..., Any]:
 
 def _approve(call: ToolCall, context: Context[Any]) -> bool | str:
     # All of it: an attack would stand in what is cut off.
-    arguments = call.raw_arguments or json.dumps(call.arguments, ensure_ascii=False)
-    echo(f"  {call.name}({arguments})", err=True, fg="yellow")
+    echo(f"  {_written(call)}", err=True, fg="yellow")
     return click.confirm("  run it?", default=False, err=True) or "the user said no"
 
 
-def _shown(call: ToolCall) -> str:
+def _written(call: ToolCall) -> str:
     arguments = call.raw_arguments or json.dumps(call.arguments, ensure_ascii=False)
-    return _one_line(f"{call.name}({arguments})")
+    return f"{call.name}({arguments})"
 
 
 def _one_line(text: str) -> str:
@@ -200,7 +199,7 @@ class _Chat:
         if isinstance(event, ReasoningDelta) and self._reasoning:
             echo(event.text, nl=False, err=True, dim=True)
         elif isinstance(event, ToolStarted):
-            echo(f"  → {_shown(event.call)}", err=True, fg="cyan")
+            echo(f"  → {_one_line(_written(event.call))}", err=True, fg="cyan")
         elif isinstance(event, ToolFinished):
             use = event.use
             mark, colour = ("←", "cyan") if use.ok else ("✗", "red")

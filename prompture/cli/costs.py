@@ -1,4 +1,5 @@
-"""``prompture costs``: what the calls in the ledger cost, as a table, CSV or chart."""
+"""``prompture costs``: what the calls in the ledger cost, as a table, CSV or chart; and ``prompture
+cache``: what a cache of answers has saved, and forgetting it."""
 
 from __future__ import annotations
 
@@ -7,17 +8,22 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from prompture.cli.console import print_table
+from prompture.cli.console import OK, echo, print_table, write_json
 from prompture.errors import ConfigurationError, MissingExtra
+from prompture.given import why
 from prompture.money import ZERO, format_usd, short_usd
 from prompture.spend.ledger_query import LedgerReader, Sum, since_of
+
+if TYPE_CHECKING:
+    from prompture.drivers.caching import Cache
 
 _COLUMNS = ("calls", "failed", "input", "output", "cached", "seconds", "usd", "unknown")
 
@@ -159,7 +165,7 @@ def draw(
         else:
             _picture(kept, title, path, upright=upright)
     except OSError as exc:
-        raise ConfigurationError(f"cannot write {str(path)!r}: {exc.strerror or exc}") from exc
+        raise ConfigurationError(f"cannot write {str(path)!r}: {why(exc)}") from exc
     click.echo(f"wrote {path}", err=True)
 
 
@@ -212,3 +218,59 @@ def _picture(bars: Sequence[tuple[str, Decimal]], title: str, path: Path, *, upr
         click.echo(
             "the font lacks some of the names' characters; an .html chart shows them", err=True
         )
+
+
+# ``prompture cache``
+
+
+@click.group("cache")
+def cache() -> None:
+    """Look after a cache of answers: FILE is what --cache or Cache(...) was given."""
+
+
+@cache.command("stats")
+@click.argument("where", metavar="FILE")
+@click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
+def stats(where: str, style: str) -> int:
+    """How many answers FILE holds, of which models, and what they have saved."""
+    found = _opened(where).stats()
+    oldest = None if found.oldest is None else datetime.fromtimestamp(found.oldest, UTC)
+    since = "" if oldest is None else oldest.isoformat(timespec="seconds")
+    if style == "json":
+        record = {
+            "answers": found.answers,
+            "bytes": found.size,
+            "hits": found.hits,
+            "saved_usd": format_usd(found.saved),
+            "oldest": since or None,
+            "models": dict(found.models),
+        }
+        write_json(sys.stdout, [record], indent=2)
+        return OK
+    rows = [(name, str(count)) for name, count in sorted(found.models.items())]
+    print_table(("model", "answers"), [*rows, ("all", str(found.answers))])
+    old = f", the oldest of {since}" if since else ""
+    echo(
+        f"{found.size:,} bytes{old}; {found.hits} hits, which saved ${format_usd(found.saved)}",
+        err=True,
+    )
+    return OK
+
+
+@cache.command("clear")
+@click.argument("where", metavar="FILE")
+@click.option("--older-than", help="Only answers of before: 30m, 12h, 7d.")
+def clear(where: str, older_than: str | None) -> int:
+    """Forget the answers in FILE."""
+    count = _opened(where).clear(older_than=older_than)
+    echo(f"{count} answer{'s' * (count != 1)} forgotten", err=True)
+    return OK
+
+
+def _opened(where: str) -> Cache:
+    from prompture.drivers.caching import Cache
+
+    # A name that was mistyped must make no new file.
+    if "://" not in where and not Path(where).expanduser().is_file():
+        raise ConfigurationError(f"there is no file {where!r}")
+    return Cache(where)

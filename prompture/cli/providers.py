@@ -1,20 +1,23 @@
-"""``prompture providers``, the rows, and ``prompture check``: do they answer?"""
+"""What there is to call: ``prompture providers``, ``prompture models`` out of the catalog, and
+``prompture check``: do they answer?"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import time
+from decimal import Decimal
 from textwrap import fill
 
 import click
 
-from prompture import given
+from prompture import catalog, given
 from prompture.cli.console import INTERRUPTED, OK, PROVIDER, echo, print_table, write_json
 from prompture.drivers import classes, registry
 from prompture.drivers.probe import Health
 from prompture.drivers.provider import Provider
 from prompture.errors import PromptureError
+from prompture.money import format_usd
 from prompture.types import JSON
 
 WATCH_SECONDS = 30.0
@@ -26,18 +29,18 @@ pause = time.sleep
 @click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
 def command(style: str) -> None:
     """List providers: their key variables, what they can do, the default model."""
-    records = [_record(row) for row in registry.rows()]
+    records = [_provider_record(row) for row in registry.rows()]
     if style == "json":
         write_json(sys.stdout, records, indent=2)
         return
     columns = ("provider", "key", "variable", "default model", "can", "docs")
-    print_table(columns, [_cells(r) for r in records], folded=(4,), least=(5, 4, 2))
+    print_table(columns, [_provider_cells(r) for r in records], folded=(4,), least=(5, 4, 2))
     if sys.stdout.isatty():  # a note for people; programs have default_model in the JSON
         model, why, _ = registry.default_choice()
         echo(fill(f"Where no model is named, {model} is used, {why}.", 80), err=True)
 
 
-def _record(row: Provider) -> JSON:
+def _provider_record(row: Provider) -> JSON:
     can = ("json_schema", "tool_use", "json_mode", "vision", "files", "streaming")
     return {
         "provider": row.name,
@@ -50,7 +53,7 @@ def _record(row: Provider) -> JSON:
     }
 
 
-def _cells(record: JSON) -> tuple[str, ...]:
+def _provider_cells(record: JSON) -> tuple[str, ...]:
     key = {True: "set", False: "not set", None: "not needed"}[record["key"]]
     return (
         record["provider"],
@@ -59,6 +62,141 @@ def _cells(record: JSON) -> tuple[str, ...]:
         record["default_model"],
         " ".join(record["can"]),
         record["docs"],
+    )
+
+
+def _asked(name: str) -> tuple[Provider, str]:
+    """The row of a provider that is named, and a model of it to make a driver for."""
+    provider, _, model = name.partition("/")
+    row = registry.find(provider)
+    # A driver needs a model's name; the list of models is asked for, which no model changes.
+    return row, f"{row.name}/{model or row.default_model or 'any'}"
+
+
+# ``prompture models``: what the catalog knows.
+
+
+@click.command("models")
+@click.argument("query", default="")
+@click.option("--provider", help="Only this provider's.")
+@click.option("--all", "everything", is_flag=True, help="Providers without a driver here, too.")
+@click.option("--cheapest", is_flag=True, help="Cheapest first, for a page in and a form out.")
+@click.option("--needs", default="", help="With --cheapest: json_schema&context>=200k, ...")
+@click.option("--ready", is_flag=True, help="Only of providers whose key is set.")
+@click.option("--refresh", is_flag=True, help="Fetch the catalog from models.dev first.")
+@click.option("--sync", metavar="PROVIDER", help="Fetch this provider's own list, and keep it.")
+@click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
+def models(
+    query: str,
+    provider: str | None,
+    everything: bool,
+    cheapest: bool,
+    needs: str,
+    ready: bool,
+    refresh: bool,
+    sync: str | None,
+    style: str,
+) -> None:
+    """List models whose name holds QUERY: dollars per million tokens, context, capabilities.
+
+    With --sync, ask PROVIDER for its own list instead, and hold it against the catalog: models that
+    are new, gone or without a price. Its models are known from then on (PROMPTURE_MODELS names the
+    file).
+    """
+    if refresh:
+        catalog.refresh()
+    if sync is not None:
+        _sync(sync, style)
+        return
+    rows = {r.catalog or r.name: r for r in registry.rows()}
+    wanted = None
+    if provider is not None:
+        row = registry.find(provider)
+        wanted = row.catalog or row.name
+    if needs and not cheapest:
+        raise click.UsageError("--needs is of use only with --cheapest")
+    listed = catalog.search(query)
+    # Among the models that were found: the query holds for the cheapest, too.
+    if cheapest:
+        listed = catalog.cheapest(f"cheapest?{needs}", among=listed)
+    found = [
+        e
+        for e in listed
+        if (everything or e.provider in rows)
+        and wanted in (None, e.provider)
+        and (not ready or _is_ready(rows.get(e.provider)))
+    ]
+    records = [_model_record(e, rows.get(e.provider)) for e in found]
+    if style == "json":
+        write_json(sys.stdout, records, indent=2)
+        return
+    columns = ("model", "in $/M", "out $/M", "context", "can", "key", "price from")
+    cells = [_model_cells(r) for r in records]
+    print_table(columns, cells, right=(1, 2, 3), folded=(4,), least=(6, 5, 4, 3))
+    if not records:
+        wished = [repr(query) if query else "", needs or "", "a key that is set" if ready else ""]
+        echo(f"no model matches {', '.join(filter(None, wished))}", err=True)
+
+
+def _sync(name: str, style: str) -> None:
+    row, model = _asked(name)
+    with classes.driver_for(model) as driver:
+        found = driver.sync_models()
+    states = {"new": found.new, "gone": found.gone, "no price": found.unpriced}
+    if style == "json":
+        about = {key.replace(" ", "_"): list(ids) for key, ids in states.items()}
+        kept = {"provider": row.name, "listed": [m.id for m in found.models], **about}
+        write_json(sys.stdout, {**kept, "file": str(found.path or "")}, indent=2)
+        return
+    changed = sorted({model for ids in states.values() for model in ids})
+    cells = [
+        (f"{row.name}/{id}", ", ".join(key for key, ids in states.items() if id in ids))
+        for id in changed
+    ]
+    if cells:
+        print_table(("model", "is"), cells)
+    echo(str(found) + (f"; kept in {found.path}" if found.path else "; not kept"), err=True)
+
+
+def _is_ready(row: Provider | None) -> bool:
+    return row is not None and row.key_is_set()
+
+
+def _model_record(entry: catalog.Entry, row: Provider | None) -> JSON:
+    rates, features = entry.rates, entry.features
+    can = {
+        "tools": features.tools,
+        "schema": features.json_schema,
+        "vision": features.vision,
+        "pdf": features.pdf,
+        "reasoning": features.reasoning,
+    }
+    return {
+        "model": f"{row.name if row else entry.provider}/{entry.id}",
+        "input": _dollars(rates.input if rates else None),
+        "output": _dollars(rates.output if rates else None),
+        "context": entry.limits.context,
+        "can": [name for name, has in can.items() if has],
+        "key": None if row is None or not row.key_required else row.key_is_set(),
+        "source": f"{entry.source} {entry.as_of}".strip(),
+    }
+
+
+def _dollars(rate: Decimal | None) -> str | None:
+    return None if rate is None else format_usd(rate)
+
+
+def _model_cells(record: JSON) -> tuple[str, ...]:
+    context = record["context"]
+    key = {True: "set", False: "not set", None: ""}[record["key"]]
+    return (
+        record["model"],
+        record["input"] or "?",
+        record["output"] or "?",
+        f"{context:,}" if context else "?",
+        " ".join(record["can"]),
+        key,
+        record["source"],
     )
 
 
@@ -174,12 +312,9 @@ async def _ask_all(names: list[str], deadline: float | None = None) -> list[Heal
 
 
 async def _ask(name: str, deadline: float | None = None) -> Health:
-    provider, _, model = name.partition("/")
-    row = registry.find(provider)
-    # A driver needs a model's name; the list of models is asked for, which no model changes.
-    model = model or row.default_model or "any"
+    _, model = _asked(name)
     try:
-        async with classes.async_driver_for(f"{row.name}/{model}") as driver:
+        async with classes.async_driver_for(model) as driver:
             return await driver.health(deadline=deadline)
     except PromptureError as exc:
         return Health(reachable=False, authorised=None, seconds=0.0, problem=str(exc))
