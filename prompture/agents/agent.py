@@ -34,8 +34,8 @@ from prompture.agents.agent_options import (
     user_turn,
 )
 from prompture.agents.asks import AgentFlow, RunSettings
-from prompture.agents.async_runner import aiterate
-from prompture.agents.events import AgentEvent, Final
+from prompture.agents.async_runner import aiterate, arun_flow
+from prompture.agents.events import AgentEvent
 from prompture.agents.loop import agent_flow
 from prompture.agents.resumption import (
     Approvals,
@@ -49,7 +49,7 @@ from prompture.agents.resumption import (
 from prompture.agents.run_record import AgentResult, RunLimits, Trace
 from prompture.agents.run_state import Models as RunModels
 from prompture.agents.setup import Setup, output_of, set_up
-from prompture.agents.sync_runner import iterate
+from prompture.agents.sync_runner import iterate, run_flow
 from prompture.agents.tools import (
     Approve,
     FunctionTool,
@@ -73,6 +73,8 @@ from prompture.types import JSON
 T = TypeVar("T")
 # With a limit by default: a tool that hangs would hang the run, for ever.
 TOOL_SECONDS = 120.0
+MAX_PARALLEL = 8
+MAX_RETRIES = 2
 # None is a context like any other, so it cannot stand for "not given".
 _UNSET = object()
 
@@ -159,13 +161,14 @@ class Agent(Generic[T]):
         context: object = None,
         approve: Approve | None = None,
         tool_timeout: float | None = TOOL_SECONDS,
-        max_parallel: int = 8,
-        max_retries: int = 2,
+        max_parallel: int = MAX_PARALLEL,
+        max_retries: int = MAX_RETRIES,
         strategy: str = "auto",
         **options: Unpack[RequestOptions],
     ) -> None:
-        given.count(max_retries, "max_retries", least=0)
-        given.count(max_parallel, "max_parallel")
+        # None is "not given", as for extract.
+        retries = given.count(max_retries, "max_retries", least=0)
+        parallel = given.count(max_parallel, "max_parallel")
         given.seconds(tool_timeout, "tool_timeout")
         given.words(instructions, "instructions", empty=True)
         check_approve(approve, "approve")
@@ -174,7 +177,7 @@ class Agent(Generic[T]):
         self.model = model
         self.tools: Mapping[str, FunctionTool] = by_name(tools)
         self.output = output_of(output, self.tools)
-        self.instructions = instructions
+        self.instructions = instructions or ""
         self.strategy: str = check_strategy(strategy) or "auto"
         self._settings = RunSettings(
             limits=RunLimits(
@@ -190,8 +193,8 @@ class Agent(Generic[T]):
             budget=None if budget is None else budget_of(budget),
             approve=approve,
             tool_timeout=tool_timeout,
-            parallel=max_parallel,
-            max_retries=max_retries,
+            parallel=MAX_PARALLEL if parallel is None else parallel,
+            max_retries=MAX_RETRIES if retries is None else retries,
             identity=self._identity,
         )
         self._base = base_request(options)
@@ -208,18 +211,12 @@ class Agent(Generic[T]):
         Raises LimitExceeded, BudgetExceeded, Refused, Truncated, Invalid, ToolFailed,
         ProviderError, TransportError; each carries ``trace`` and ``bill``.
         """
-        flow = self.flow(prompt, **options, asynchronous=False)
-        *_, last = iterate(flow, stream=False)
-        return _result(last)
+        return run_flow(self.flow(prompt, **options, asynchronous=False))
 
     async def arun(self, prompt: Prompt = None, **options: Unpack[RunArguments]) -> AgentResult[T]:
         """``run``, awaited. When its task is cancelled, so are running async tools, and the
         CancelledError has the ``trace``."""
-        flow = self.flow(prompt, **options, asynchronous=True)
-        last: AgentEvent | None = None
-        async for event in aiterate(flow, stream=False):
-            last = event
-        return _result(last)
+        return await arun_flow(self.flow(prompt, **options, asynchronous=True))
 
     def stream(
         self, prompt: Prompt = None, **options: Unpack[RunArguments]
@@ -255,18 +252,13 @@ class Agent(Generic[T]):
         ConfigurationError for a run that was changed, is of another agent or was resumed already,
         and what ``run`` raises.
         """
-        *_, last = iterate(self._resumed(saved, approvals, options, sync=True), stream=False)
-        return _result(last)
+        return run_flow(self._resumed(saved, approvals, options, sync=True))
 
     async def aresume(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> AgentResult[T]:
         """``resume``, awaited."""
-        flow = self._resumed(saved, approvals, options, sync=False)
-        last: AgentEvent | None = None
-        async for event in aiterate(flow, stream=False):
-            last = event
-        return _result(last)
+        return await arun_flow(self._resumed(saved, approvals, options, sync=False))
 
     def resume_stream(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
@@ -313,8 +305,10 @@ class Agent(Generic[T]):
         deadline: float | None = None,
         asynchronous: bool,
         on_close: Callable[[Trace], None] | None = None,
+        spent: float = 0.0,
     ) -> AgentFlow[Any, AgentResult[Any]]:
-        """A run as a flow, with a sync or an async driver. ``on_close``: see RunSettings."""
+        """A run as a flow, with a sync or an async driver. ``on_close``, ``spent``: see
+        RunSettings."""
         history = turns_of(messages)
         turns = history if prompt is None else (*history, user_turn(prompt))
         if not turns or turns[-1].role == "assistant":
@@ -322,7 +316,7 @@ class Agent(Generic[T]):
         models = self._models(asynchronous=asynchronous)
         settings = self._settings_for(context, deadline, models)
         if on_close is not None:
-            settings = replace(settings, on_close=on_close)
+            settings = replace(settings, on_close=on_close, spent=spent)
         flow = agent_flow(models, settings, turns, new_from=len(history))
         return flow if settings.scope is None else settings.scope.followed(flow)
 
@@ -340,6 +334,11 @@ class Agent(Generic[T]):
             return
         found = (*self.tools.values(), *self.output.functions.values())
         refuse_async((self._settings.approve, *(each.approve for each in found)))
+
+    @property
+    def seconds(self) -> float | None:
+        """What a run may take; None for no limit."""
+        return self._settings.limits.time
 
     def _settings_for(
         self, context: object, deadline: float | None, models: RunModels[BaseDriver]
@@ -393,8 +392,3 @@ class Agent(Generic[T]):
     @half_made
     def __repr__(self) -> str:
         return f"Agent({self.model!r}, tools={list(self.tools)})"
-
-
-def _result(last: AgentEvent | None) -> AgentResult[Any]:
-    assert isinstance(last, Final)
-    return last.result

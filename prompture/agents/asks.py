@@ -82,7 +82,8 @@ class RunSettings:
     """What a run is given besides the driver and the messages.
 
     ``now`` is the clock, in seconds. ``tool_timeout`` is seconds for one call of a tool.
-    ``on_close`` is given the trace of a run that the caller leaves. ``scope`` is the run's span.
+    ``spent`` are those of the run's seconds that are used up
+    before it begins. ``on_close`` is given the trace of a run that the caller leaves. ``scope`` is the run's span.
     ``identity`` gives what a saved run is recognised by.
     """
 
@@ -92,6 +93,7 @@ class RunSettings:
     budget: Meter | None = None
     approve: Approve | None = None
     tool_timeout: float | None = None
+    spent: float = 0.0
     parallel: int = 8
     max_retries: int = 2
     on_close: Callable[[Trace], None] | None = None

@@ -44,6 +44,15 @@ class _Reply:
     value: Completion | BaseException | None = None
 
 
+async def arun_flow(flow: AgentFlow[GeneratesAsync, AgentResult[T]]) -> AgentResult[T]:
+    """Run a flow whose events nobody reads."""
+    last: AgentEvent | None = None
+    async for event in aiterate(flow, stream=False):
+        last = event
+    assert isinstance(last, Final)
+    return last.result
+
+
 async def aiterate(flow: AgentFlow[GeneratesAsync, AgentResult[T]], *, stream: bool) -> Events:
     """Run a flow to its end with an async driver; the last event is Final.
 

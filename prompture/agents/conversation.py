@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, Unpack
@@ -11,20 +12,33 @@ from prompture import given
 from prompture.agents import storage
 from prompture.agents.agent import Agent
 from prompture.agents.agent_options import Model, Models, Prompt, RunOptions, user_turn
-from prompture.agents.asks import AgentFlow, CallModel
-from prompture.agents.async_runner import aiterate
-from prompture.agents.events import AgentEvent, Final
+from prompture.agents.asks import AgentFlow, CallModel, OutOfTime
+from prompture.agents.async_runner import aiterate, arun_flow
+from prompture.agents.events import AgentEvent
 from prompture.agents.run_record import AgentResult, Trace
-from prompture.agents.sync_runner import iterate
+from prompture.agents.sync_runner import iterate, run_flow
 from prompture.agents.tools import Tools
 from prompture.codecs.histories import portable
 from prompture.drivers.cost import charge_of
-from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError
-from prompture.extraction.model_drivers import check_one, listed, makers
+from prompture.errors import BudgetExceeded, ConfigurationError, PromptureError, Truncated
+from prompture.extraction.model_drivers import check_one, makers, name_of
+from prompture.flows.attempts import stop_error
+from prompture.flows.run import driver_error
 from prompture.given import half_made
 from prompture.money import Bill, Charge
 from prompture.spend.budget import budget_of
-from prompture.types import Document, File, Image, Message, Request, Text, Usage, system, user
+from prompture.types import (
+    Completion,
+    Document,
+    File,
+    Image,
+    Message,
+    Request,
+    Text,
+    Usage,
+    system,
+    user,
+)
 
 _SUM_UP = (
     "Sum up this conversation for the assistant that is to go on with it. Keep what was asked"
@@ -75,7 +89,8 @@ class Conversation:
         given.words(system, "system", empty=True)
         if summary_model is not None:
             check_one(summary_model, "summary_model")
-        self.system = system
+        # None is "not given", as for extract.
+        self.system = system or ""
         self.max_history_tokens = max_history_tokens
         self.summary_model = summary_model
         self.summary = ""
@@ -116,15 +131,11 @@ class Conversation:
 
         Raises what ``Agent.run`` raises.
         """
-        *_, last = iterate(self._turn(prompt, asynchronous=False), stream=False)
-        return _text(last)
+        return str(run_flow(self._turn(prompt, asynchronous=False)).output)
 
     async def asay(self, prompt: Prompt) -> str:
         """``say``, awaited."""
-        last: AgentEvent | None = None
-        async for event in aiterate(self._turn(prompt, asynchronous=True), stream=False):
-            last = event
-        return _text(last)
+        return str((await arun_flow(self._turn(prompt, asynchronous=True))).output)
 
     def stream(self, prompt: Prompt) -> Iterator[AgentEvent]:
         """``say``, with events as they happen; the last is Final."""
@@ -143,7 +154,7 @@ class Conversation:
     def _answered(
         self, prompt: Prompt, turn: Message, *, asynchronous: bool
     ) -> AgentFlow[Any, AgentResult[Any]]:
-        kept, summary, note = self._messages, self.summary, ""
+        kept, summary, note, began = self._messages, self.summary, "", time.monotonic()
         if self.max_history_tokens is not None:
             found = drop_oldest((*kept, turn), tokens=self.max_history_tokens, model=self._name())
             kept = found.kept[:-1]
@@ -154,7 +165,12 @@ class Conversation:
         before = (user([Text(_SUMMARY), Document(summary)]), *kept) if summary else kept
         try:
             result = yield from self._agent.flow(
-                prompt, messages=before, asynchronous=asynchronous, on_close=self._pay
+                prompt,
+                messages=before,
+                asynchronous=asynchronous,
+                on_close=self._pay,
+                # The summary, too, is made in the time of the turn.
+                spent=time.monotonic() - began,
             )
         except BaseException as exc:  # a failed turn was paid for, too
             trace = getattr(exc, "trace", None)
@@ -191,20 +207,33 @@ class Conversation:
             charges=charges,
             quiet=True,
             budget=self._budget,
+            seconds=self._agent.seconds,
         )
+        completion: Completion | None = None
+        error: BaseException | None
         try:
             completion = yield ask
+            assert completion is not None
+            if not charges:  # a third party's driver, which calls no meters
+                charges.append(charge_of(completion, driver.provider.name))
+            error = stop_error(completion, name=driver.name, max_tokens=None)
         except BudgetExceeded:
             raise  # the turn itself would exceed it, too
-        except PromptureError as exc:
-            # The turn goes on: without a summary the model knows less, but the user has an answer.
-            return self.summary, f"{turns} dropped without a summary ({type(exc).__name__})"
+        except Exception as exc:  # a driver may raise anything
+            error = exc if isinstance(exc, OutOfTime) else driver_error(exc, driver)
+            if not isinstance(error, (OutOfTime, PromptureError)):
+                raise
         finally:
             self.bill += Bill(tuple(charges))
-        assert completion is not None
-        if not charges:
-            self.bill += Bill((charge_of(completion, driver.provider.name),))
-        return completion.text.strip() or self.summary, f"{turns} summed up by {driver.name}"
+        # Words of refusal are no summary; one that lacks its end is better than none.
+        if error is None or isinstance(error, Truncated):
+            if completion is not None and (text := completion.text.strip()):
+                return text, f"{turns} summed up by {driver.name}"
+            why = "an empty answer"
+        else:
+            why = type(error).__name__
+        # The turn goes on: without a summary the model knows less, but the user has an answer.
+        return self.summary, f"{turns} dropped without a summary ({why})"
 
     def switch(self, model: Models) -> list[str]:
         """Go on with another model.
@@ -212,14 +241,15 @@ class Conversation:
         Returns, and adds to ``notes``, what the new one cannot get: items, signatures and uploaded
         files that only the old provider understands.
         """
-        old, new = self._name(), _name_of(model)
+        old, new = self._name(), name_of(model)
         self._agent = self._made(model)
-        if new == old:
-            return []
+        return [] if new == old else self._left_behind(old)
+
+    def _left_behind(self, old: str) -> list[str]:
+        """Drop what only the model before understands; return, and note, what that was."""
         plain = portable(self._messages)
         self._messages = plain.messages
-        found = []
-        where = f"{old} -> {self._name()}"
+        where, found = f"{old} -> {self._name()}", []
         if plain.natives:
             found.append(
                 f"{where}: {plain.natives} turns go on without the items that only their provider"
@@ -277,13 +307,7 @@ class Conversation:
         made._messages, made.summary = saved.messages, saved.summary
         made.bill, made.notes = saved.bill, saved.notes
         if model is not None and made._name() != saved.model:
-            plain = portable(saved.messages)
-            made._messages = plain.messages
-            if plain.natives or plain.files:
-                made.notes.append(
-                    f"{saved.model} -> {made._name()}: what only the old provider understands"
-                    f" is left out of {max(plain.natives, plain.files)} turns"
-                )
+            made._left_behind(saved.model)
         return made
 
     @classmethod
@@ -292,27 +316,11 @@ class Conversation:
         return cls.from_json(storage.read_whole(path), model=model, **options)
 
     def _name(self) -> str:
-        return _name_of(self.model)
+        return name_of(self.model)
 
     @half_made
     def __repr__(self) -> str:
         return f"Conversation({self._name()!r}, {len(self._messages)} turns)"
-
-
-def _name_of(model: Models) -> str:
-    """``"provider/model"`` of a model or a driver."""
-    from prompture.drivers.registry import default_model, resolve
-
-    model = default_model() if model is None else listed(model)[0]
-    if isinstance(model, str):
-        row, rest = resolve(model)
-        return f"{row.name}/{rest}"
-    return str(getattr(model, "name", type(model).__name__))
-
-
-def _text(last: AgentEvent | None) -> str:
-    assert isinstance(last, Final)
-    return str(last.result.output)
 
 
 # What of a history is kept, and what a model is shown of the rest to sum it up.

@@ -99,7 +99,7 @@ class _Run(Generic[B]):
         self.record = record
         self.state = RunState(models, record, settings.max_retries)
         self.selection = ToolSelection(settings.context, settings.approve, settings.tool_timeout)
-        self.began = settings.now()
+        self.began = settings.now() - settings.spent
         self.identity: RunIdentity | None = None
 
     @property

@@ -6,6 +6,7 @@ What a caller gets of it are a ``Trace`` (see ``prompture.traces``) or an ``Agen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Generic, TypeVar
@@ -316,7 +317,8 @@ class RunRecord:
         self.close_step(now, error=type(error).__name__)
         trace = self.trace()
         # Onto any exception: a cancelled run or a bug in a tool was paid for, too.
-        error.trace = trace  # type: ignore[attr-defined]
+        with suppress(AttributeError):  # one that refuses new attributes stays as it is
+            error.trace = trace  # type: ignore[attr-defined]
         if isinstance(error, PromptureError) and (trace.bill or isinstance(error, LimitExceeded)):
             error.bill = trace.bill
 

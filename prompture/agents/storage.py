@@ -39,6 +39,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from prompture.errors import ConfigurationError
+from prompture.given import why
 from prompture.money import Bill, Charge, Cost
 from prompture.schema.pydantic_errors import problems_of
 from prompture.types import (
@@ -221,7 +222,7 @@ def read_whole(path: str | os.PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as exc:
-        raise ConfigurationError(f"cannot read {str(path)!r}: {exc.strerror or exc}") from exc
+        raise ConfigurationError(f"cannot read {str(path)!r}: {why(exc)}") from exc
 
 
 @cache

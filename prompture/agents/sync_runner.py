@@ -36,6 +36,13 @@ T = TypeVar("T")
 Events: TypeAlias = Generator[AgentEvent, None, T]
 
 
+def run_flow(flow: AgentFlow[Generates, AgentResult[T]]) -> AgentResult[T]:
+    """Run a flow whose events nobody reads."""
+    *_, last = iterate(flow, stream=False)
+    assert isinstance(last, Final)
+    return last.result
+
+
 def iterate(flow: AgentFlow[Generates, AgentResult[T]], *, stream: bool) -> Iterator[AgentEvent]:
     """Run a flow to its end with a sync driver; the last event is Final.
 

@@ -103,6 +103,15 @@ def listed(model: Any) -> Sequence[Any]:
     return model
 
 
+def name_of(model: Any) -> str:
+    """``"provider/model"`` of a model or a driver; of several, of the first."""
+    first = default_model() if model is None else listed(model)[0]
+    if isinstance(first, str):
+        row, rest = resolve(first)
+        return f"{row.name}/{rest}"
+    return str(getattr(first, "name", type(first).__name__))
+
+
 def check_key(models: Any, key: object) -> None:
     """Raise ConfigurationError where one key would go to several providers."""
     names: set[str] = set()

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from prompture.drivers.cost import charge_of
-from prompture.drivers.meter import ChargeRecorder as ChargeRecorder
 from prompture.errors import InvalidRequest, PromptureError, ProtocolError, Refused, Truncated
 from prompture.money import Bill, Charge
 from prompture.traces import Attempt, Problem

@@ -13,9 +13,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from prompture.drivers.meter import Meter, metering
+from prompture.drivers.meter import ChargeRecorder, Meter, metering
 from prompture.errors import ProtocolError
-from prompture.flows.attempts import AttemptLog, ChargeRecorder
+from prompture.flows.attempts import AttemptLog
 from prompture.flows.run import (
     Ask,
     Flow,

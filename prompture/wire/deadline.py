@@ -93,13 +93,21 @@ def has_passed(moment: float | None) -> bool:
 
 def exceeded(moment: Moment, during: str, *, unsent: bool = False) -> DeadlineExceeded:
     """The error of a call that this moment has ended. ``during``: what was under way."""
-    elapsed = max(time.monotonic() - moment + moment.seconds, 0.0)
-    error = DeadlineExceeded(
+    after = _elapsed(moment)
+    message = (
         f"the time for the whole call (deadline={moment.seconds:.4g}) was over after"
-        f" {elapsed:.3g} seconds, {during}",
-        deadline=moment.seconds,
-        elapsed=elapsed,
-        during=during,
+        f" {after:.3g} seconds, {during}"
+    )
+    return _error(moment, message, during, unsent=unsent)
+
+
+def _elapsed(moment: Moment) -> float:
+    return max(time.monotonic() - moment + moment.seconds, 0.0)
+
+
+def _error(moment: Moment, message: str, during: str, *, unsent: bool) -> DeadlineExceeded:
+    error = DeadlineExceeded(
+        message, deadline=moment.seconds, elapsed=_elapsed(moment), during=during
     )
     error.unsent = unsent
     return error
@@ -125,13 +133,9 @@ def too_long(seconds: float) -> DeadlineExceeded | None:
     moment = _until.get()
     if moment is None or seconds <= 0 or time.monotonic() + seconds < moment:
         return None
-    elapsed = max(time.monotonic() - moment + moment.seconds, 0.0)
-    error = DeadlineExceeded(
+    rest = max(moment.seconds - _elapsed(moment), 0.0)
+    message = (
         f"{seconds:.3g} seconds must be waited before the call may be sent, and of"
-        f" deadline={moment.seconds:.4g} only {max(moment.seconds - elapsed, 0.0):.3g} are left",
-        deadline=moment.seconds,
-        elapsed=elapsed,
-        during="waiting to be let in",
+        f" deadline={moment.seconds:.4g} only {rest:.3g} are left"
     )
-    error.unsent = True
-    return error
+    return _error(moment, message, "waiting to be let in", unsent=True)

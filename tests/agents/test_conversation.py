@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,13 @@ from prompture.agents.storage import SavedConversation
 from prompture.catalog import Rates
 from prompture.codecs.histories import portable
 from prompture.drivers.meter import Meter
-from prompture.errors import BudgetExceeded, ConfigurationError, RateLimitError, StepLimitExceeded
+from prompture.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    RateLimitError,
+    StepLimitExceeded,
+    TimeLimitExceeded,
+)
 from prompture.money import Bill, Charge, Cost
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import (
@@ -50,8 +57,8 @@ RATES = Rates(input=Decimal(1), output=Decimal(2))
 PAID = Usage(input_tokens=1000, output_tokens=500, requests=1, reported=True)
 
 
-def paid(text: str) -> Completion:
-    return Completion(text=text, usage=PAID)
+def paid(text: str, stop: Any = "stop") -> Completion:
+    return Completion(text=text, usage=PAID, stop_reason=stop)
 
 
 def note(text: str) -> str:
@@ -619,3 +626,56 @@ def test_a_file_is_closed_before_it_is_moved(
     monkeypatch.setattr("os.replace", move)
     Conversation(ScriptedDriver([])).save(tmp_path / "talk.json")
     assert [p.name for p in tmp_path.iterdir()] == ["talk.json"]
+
+
+@colours
+def test_a_summary_model_that_raises_or_declines_leaves_the_earlier_summary(colour: Colour) -> None:
+    bad = [
+        RuntimeError("a driver of somebody else's"),
+        paid("I cannot help with that.", "content_filter"),
+        Completion(text="", refusal="No."),
+        paid("  "),
+    ]
+    helper = Colour(colour.name).drive(["They spoke of cats.", *bad, paid("cut", "length")])
+    conversation = talk(colour, ["word " * 90] * 7, max_history_tokens=50, summary_model=helper)
+    for n in range(6):
+        colour.say(conversation, f"question {n}")
+        assert conversation.summary == ("They spoke of cats." if n else "")
+    reasons = ("ProtocolError", "Refused", "Refused", "an empty answer")
+    assert [note.partition("(")[2] for note in conversation.notes[1:]] == [f"{r})" for r in reasons]
+    colour.say(conversation, "question 6")
+    assert conversation.summary == "cut"
+
+
+@colours
+def test_a_summary_is_made_in_the_time_of_the_turn(
+    colour: Colour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    fake = SimpleNamespace(monotonic=lambda: clock[0])
+    for module in ("agent", "conversation"):
+        monkeypatch.setattr(f"prompture.agents.{module}.time", fake)
+    takes = [6.0]
+
+    def sum_up(request: Request) -> str:
+        clock[0] += takes[0]
+        return "Of cats."
+
+    helper = Colour(colour.name).drive(sum_up)
+    conversation = talk(
+        colour, ["word " * 90] * 3, max_history_tokens=50, summary_model=helper, deadline=10
+    )
+    colour.say(conversation, "one")
+    colour.say(conversation, "two")
+    assert [r.timeout for r in colour.driver.requests] == [10, 4]
+    takes[0] = 11.0
+    with pytest.raises(TimeLimitExceeded, match="deadline=10"):
+        colour.say(conversation, "three")
+    assert conversation.summary == "Of cats." and len(conversation.messages) == 2
+
+
+def test_a_system_turn_of_none_is_none_at_all() -> None:
+    conversation = Conversation(ScriptedDriver(["yes"]), system=None)  # type: ignore[arg-type]
+    conversation.say("hi")
+    again = Conversation.from_json(conversation.to_json(), model=ScriptedDriver([]))
+    assert again.system == "" and again.messages == conversation.messages

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from prompture import Agent, Conversation, tool
+from prompture import Agent, Conversation, Hooks, tool
 from prompture.agents.agent_options import AgentOptions, RequestOptions, RunOptions
 from prompture.agents.events import Final, ToolFinished, ToolStarted
 from prompture.agents.mcp import MCPServer
@@ -175,3 +175,27 @@ def test_a_server_without_tools_has_an_empty_list(tmp_path: Path) -> None:
     (tmp_path / "server.py").write_text(SERVER, encoding="utf-8")
     with MCPServer([sys.executable, str(tmp_path / "server.py")], timeout=30) as server:
         assert server.tools() == ()
+
+
+def test_none_is_not_given_as_for_extract() -> None:
+    calls = [ToolCall(id="a", name="double", arguments={"n": 1}, raw_arguments="{}")]
+    given: Any = {"max_parallel": None, "max_retries": None, "instructions": None, "strategy": None}
+    model = ScriptedDriver([calls, "no number", "7"])
+    agent = Agent(model, tools=[double], output=int, **given)
+    assert agent.run("hi").output == 7
+    assert agent.instructions == "" and len(model.requests) == 3
+
+
+class Sealed(Exception):
+    """Takes no trace."""
+
+    trace = property(lambda self: None)
+
+
+def test_an_exception_that_takes_no_trace_stays_what_it_is() -> None:
+    def stop(request: Any) -> Any:
+        raise Sealed("mine")
+
+    model = ScriptedDriver(["yes"], hooks=Hooks(before_request=stop))
+    with pytest.raises(Sealed, match="mine"):
+        Agent(model).run("hi")
