@@ -94,7 +94,7 @@ def read_text(source: Source[Any], plan: Plan, text: str) -> ParsedAnswer:
     for pool in _pools(found):
         fits = [reading for one in pool if (reading := judge.tried(one))]
         if fits:
-            _refuse_what_is_broken(found, pool)
+            refuse_what_is_broken(found, pool)
             return _with(found, judge.one_of(fits))
     raise judge.refusal(found)
 
@@ -112,7 +112,7 @@ def _pools(found: FoundValues) -> list[list[Candidate]]:
     return [[c for c in whole if not c.example], [c for c in whole if c.example]]
 
 
-def _refuse_what_is_broken(found: FoundValues, pool: Sequence[Candidate]) -> None:
+def refuse_what_is_broken(found: FoundValues, pool: Sequence[Candidate]) -> None:
     """Refuse a value beside which stands a longer one, cut off or not to be read: the answer."""
     if any(one.cut and not (one.example or one.stray) for one in found.candidates):
         raise _cut()

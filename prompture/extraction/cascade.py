@@ -7,7 +7,7 @@ takes whatever is valid.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -33,11 +33,12 @@ from prompture.extraction.answer import ParsedAnswer, Rejected
 from prompture.extraction.flow import AnswerReader, Question, Rest, ValueReader, one_model
 from prompture.extraction.inputs import path_hint
 from prompture.extraction.model_drivers import KEEP, Cascade
-from prompture.extraction.patch import schema_at
+from prompture.extraction.patch import member_of, resolved, schema_at
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import AttemptLog, is_about_format
 from prompture.flows.run import D, Flow
+from prompture.given import unknown
 from prompture.json_values import pointer, segments_of
 from prompture.schema.exact_json import to_plain
 from prompture.schema.problems import Problem
@@ -244,6 +245,24 @@ def _unproven(plain: JSONValue, name: str, found: Any) -> list[Problem]:
     leaves = [pointer(at) for at, _ in _leaves(value, path)]
     missing = [at for at in leaves if at not in found]
     return [_problem(at) for at in (missing if leaves else [where])]
+
+
+def check_evidence(policy: object, schema: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for a part that no answer can have: every model would be asked for
+    nothing."""
+    wanted = policy.evidence if isinstance(policy, Cascade) else None
+    for name in wanted if isinstance(wanted, tuple) else ():
+        at: JSONValue = schema
+        for step in segments_of(name if name.startswith("/") else pointer((name,))):
+            at = resolved(at, schema)
+            if not isinstance(at, dict):
+                break
+            known = at.get("properties")
+            if known and step not in known and not at.get("additionalProperties"):
+                raise ConfigurationError(
+                    f"Cascade.evidence: {unknown('field', step, tuple(known))}"
+                )
+            at = member_of(at, int(step) if step.isdecimal() and "items" in at else step)
 
 
 def _problem(where: str) -> Problem:

@@ -12,16 +12,20 @@ from typing import Any
 
 from prompture import observe
 from prompture.errors import BudgetExceeded, PromptureError
+from prompture.extraction.answer import Rejected, refuse_what_is_broken
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import CUT_OFF, raw_text, stop_error
 from prompture.flows.run import Ask, D, Flow
 from prompture.json_values import referenced, same
-from prompture.schema.exact_json import to_json
+from prompture.schema.exact_json import Doubtful, exact_float, to_json
 from prompture.schema.partial import PartialJSONError, PartialParser
+from prompture.schema.repair import NotJSON, search
 from prompture.types import JSON, Completion, JSONValue, Message, Request
 
 MOST_RESTS = 20
 """How often the rest of one list is asked for, at most."""
+MOST_REPEATED = 5
+"""With so many of the known items, at most, a rest shall begin."""
 RAISE = 4
 """``max_tokens`` is raised by so much, as far as the model goes."""
 
@@ -29,43 +33,85 @@ RAISE = 4
 class Overlap:
     """Leaves out what a continued list repeats of the items that are known.
 
-    The model is asked to begin with the last known item. Where it does, that one is left out.
-    Where it repeats more (the last few, or all), these are; where it repeats nothing, nothing is.
+    The model is asked to begin with the last known items (``repeated``). Where it does, these are
+    left out. Where it repeats others (the last few, or all), those are; where it repeats nothing,
+    nothing is. ``is_open``: all that came so far may be a repetition that has not come to its end.
     """
 
     def __init__(self, known: Sequence[JSONValue]) -> None:
         self._known = known
+        self._asked = len(known) - repeated(known)
+        # Where in the known list the new one may have begun.
         self._starts: list[int] | None = None if known else []
-        """Where in the known list the new one may have begun."""
         self._held: list[JSONValue] = []
+        self._may_be_last = False
+        """Whether the first item, if nothing longer fits, is the last known one again."""
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._held and self._starts)
 
     def feed(self, item: JSONValue) -> list[int]:
         """Take the next item; how many places back each new one stands (0: this item)."""
         known, held = self._known, self._held
         if self._starts is None:
-            if same(item, known[-1]):
-                self._starts = []
-                return []
-            self._starts = [at for at, each in enumerate(known) if same(item, each)]
+            self._starts = self._possible(item)
         elif not self._starts:
             return [0]
         else:
             place = len(held)
-            self._starts = [at for at in self._starts if same(item, known[at + place])]
+            self._starts = [at for at in self._starts if alike(item, known[at + place])]
         held.append(item)
         if any(at + len(held) == len(known) for at in self._starts):
             self._starts = []
             return []
         # None fits: what was held back is new after all.
-        return list(range(len(held) - 1, -1, -1)) if not self._starts else []
+        return list(range(len(held) - 1 - self._may_be_last, -1, -1)) if not self._starts else []
+
+    def _possible(self, item: JSONValue) -> list[int]:
+        found = [at for at, each in enumerate(self._known) if alike(item, each)]
+        # As it was asked to: and not some place before, which is like that one.
+        if self._asked in found:
+            return [self._asked]
+        last = len(self._known) - 1
+        # The list begins anew, perhaps, with an item that is like the last.
+        if self._asked < last and found[:1] == [0] and found[-1] == last:
+            self._may_be_last = True
+            return found[:-1]
+        return found
 
 
-def joined(known: Sequence[JSONValue], more: Sequence[JSONValue]) -> list[JSONValue]:
-    """Two parts of one list, without what the second repeats of the first."""
+def repeated(known: Sequence[JSONValue]) -> int:
+    """How many of the last known items the rest shall begin with: the last, and more where a list
+    that is given anew from its start would begin with the same."""
+    for count, item in enumerate(reversed(known[-MOST_REPEATED:]), 1):
+        if not alike(item, known[0]):
+            return count
+    return min(1, len(known))
+
+
+def alike(one: JSONValue, other: JSONValue) -> bool:
+    """Whether a model means the same by both: it leaves out a null, or a blank, when it repeats."""
+    return same(one, other) or same(_bare(one), _bare(other))
+
+
+def _bare(value: JSONValue) -> JSONValue:
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, list):
+        return [_bare(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _bare(each) for key, each in value.items() if each is not None}
+    return value
+
+
+def joined(known: Sequence[JSONValue], more: Sequence[JSONValue]) -> list[JSONValue] | None:
+    """Two parts of one list, without what the second repeats of the first; None where it repeats
+    some other part of the first and ends: nobody knows what was meant."""
     overlap, whole = Overlap(known), list(known)
     for at, item in enumerate(more):
         whole += [more[at - back] for back in overlap.feed(item)]
-    return whole
+    return None if overlap.is_open else whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +123,13 @@ class Begun:
     items: list[JSONValue]
     fields: dict[str, JSONValue]
 
-    def with_rest(self, rest: Begun) -> Begun:
-        """Both parts as one. A field that both have is the first's: the second was asked for the
-        list alone."""
-        fields = {**rest.fields, **self.fields}
-        return Begun(self.path, joined(self.items, rest.items), fields)
+    def with_rest(self, rest: Begun) -> Begun | None:
+        """Both parts as one, None where they do not fit together. A field that both have is the
+        first's: the second was asked for the list alone."""
+        items = joined(self.items, rest.items)
+        if items is None:
+            return None
+        return Begun(self.path, items, {**rest.fields, **self.fields})
 
     def text(self, *, order: Sequence[str] = ()) -> str:
         """It as JSON."""
@@ -125,12 +173,23 @@ def _resolved(at: JSONValue, root: JSON) -> JSON:
     return {}
 
 
+def whole_list(value: JSONValue, path: tuple[str, ...]) -> Begun | None:
+    """A list that came whole: in its place, or by itself."""
+    if isinstance(value, list):
+        return Begun(path, value, {})
+    if path and isinstance(value, dict) and isinstance(value.get(path[0]), list):
+        fields = {key: each for key, each in value.items() if key not in path}
+        return Begun(path, value[path[0]], fields)
+    return None
+
+
 def begun(text: str, path: tuple[str, ...], *, is_object: bool) -> Begun | None:
     """What is complete of a list whose JSON may end anywhere; None where nothing of it can be read."""
-    parser = PartialParser(expect="object" if is_object else None)
+    # With every digit: what is joined of them is the answer.
+    parser = PartialParser(expect="object" if is_object else None, real=exact_float)
     try:
         parser.feed(text)
-    except PartialJSONError:
+    except (PartialJSONError, Doubtful):
         return None
     if not parser.started:
         return None
@@ -170,15 +229,37 @@ class Resuming:
         """An answer, as the whole that it makes with those before it."""
         if self._known is None or self._path is None:
             return completion
-        rest = self._begun(completion)
-        if rest is None:  # no list, and by itself only a part: it counts as cut off, too
-            text = self._known.text()
-            return replace(completion, text=text, tool_calls=(), native=None, stop_reason="length")
-        self._known = self._known.with_rest(rest)
+        is_cut, rest = self._rest(completion)
+        found = rest and self._known.with_rest(rest)
+        self._known = found or self._known
         schema: Any = self._plan.rewrite.schema
         order = _resolved(schema, schema).get("properties", ())
         text = self._known.text(order=tuple(order))
-        return replace(completion, text=text, tool_calls=(), native=None)
+        whole = replace(completion, text=text, tool_calls=(), native=None)
+        # What cannot be read to its end, or not be joined, is by itself only a part.
+        return replace(whole, stop_reason="length") if is_cut or not found else whole
+
+    def _rest(self, completion: Completion) -> tuple[bool, Begun | None]:
+        """Whether the rest ends in its middle, whatever the provider states; and what there is of it."""
+        if completion.stop_reason in CUT_OFF:
+            return True, self._begun(completion)
+        if self._path is None or len(completion.tool_calls) > 1:
+            return False, None
+        try:
+            found = search(raw_text(completion))
+            candidates = [one for one in found.candidates if not one.cut]
+            if any(one.cut and not one.stray for one in found.candidates):
+                return True, self._begun(completion)
+            if candidates:
+                refuse_what_is_broken(found, candidates)
+        except NotJSON as exc:
+            return True, self._begun(completion) if exc.truncated else None
+        except Rejected:
+            return False, None
+        lists = [each for one in candidates if (each := whole_list(one.value, self._path))]
+        first = lists[0] if lists else None
+        differ = any(not same(first.items, other.items) for other in lists[1:]) if first else False
+        return False, None if differ else first
 
     def _begun(self, completion: Completion) -> Begun | None:
         if self._path is None or len(completion.tool_calls) > 1:
@@ -211,7 +292,7 @@ class Resuming:
         known = self._known
         turns = (
             Message(role="assistant", content=known.text()),
-            Message(role="user", content=_words(len(known.items), known.items[-1])),
+            Message(role="user", content=_words(known.items)),
         )
         return replace(self._request, messages=(*self._request.messages, *turns))
 
@@ -230,12 +311,16 @@ class Resuming:
         return self._request
 
 
-def _words(count: int, last: JSONValue) -> str:
-    number = f"{count} complete item{'s' * (count != 1)}"
+def _words(items: Sequence[JSONValue]) -> str:
+    number = f"{len(items)} complete item{'s' * (len(items) != 1)}"
+    last, them = f"the last of them was:\n{to_json(items[-1])}", "that item"
+    if (count := repeated(items)) > 1:
+        last = f"the last {count} of them were:\n{to_json(items[-count:])}"
+        them = f"these {count} items"
     return (
-        f"Your answer was cut off. It had {number}, and the last of them was:\n{to_json(last)}\n"
-        "Go on, in the same form: a list that begins with that item again, and then holds all that"
-        " follow it in the document, and none of those before it."
+        f"Your answer was cut off. It had {number}, and {last}\n"
+        f"Go on, in the same form: a list that begins with {them} again, then holds all that"
+        " follows in the document, and nothing that stands before."
     )
 
 

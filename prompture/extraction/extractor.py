@@ -17,7 +17,7 @@ from prompture.compat import cached_property
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ConfigurationError, SchemaError
-from prompture.extraction.cascade import cascade
+from prompture.extraction.cascade import cascade, check_evidence
 from prompture.extraction.fence import document_turn
 from prompture.extraction.flow import AnswerReader, ValueReader
 from prompture.extraction.inputs import (
@@ -113,6 +113,7 @@ class Extractor(Generic[T]):
             raise SchemaError("the schema False takes no value at all: give a type")
         self.source: Source[T] = source(schema)
         self.model: Models = given["model"]
+        check_evidence(self.model, self.source.json_schema)
         self.instructions: str = given["instructions"]
         self.examples: Examples = given["examples"]
         self.strategy: Strategy = given["strategy"]

@@ -32,7 +32,7 @@ from prompture.flows.attempts import (
     stop_error,
 )
 from prompture.flows.run import Ask, D, Flow
-from prompture.schema.exact_json import with_floats
+from prompture.schema.exact_json import read_exactly, with_floats
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.pydantic_errors import NO_CONTEXT
 from prompture.schema.source import Source
@@ -117,18 +117,30 @@ class ValueReader(Generic[T]):
         patch, parts = question.patch, question.parts
         if patch is None or parts is None:
             return read(self.source, question.plan, completion)
+        part: ParsedAnswer | None = None
         try:
             part = read(parts, question.plan, completion)
         except Rejected as exc:
-            # Some give the whole value anew, which is as good.
             with suppress(Rejected):
-                return read(self.source, question.whole, completion)
-            raise Rejected(exc.problems, UNREAD, exc.shown) from exc
+                whole = read(self.source, question.whole, completion)
+                # Some give the whole value anew, which is as good; another model's is not.
+                if question.shows_whole:
+                    return whole
+                if (found := patch.taken_from(self._plain(whole, completion))) is not None:
+                    part = replace(whole, value=found)
+            if part is None:
+                raise Rejected(exc.problems, UNREAD, exc.shown) from exc
         plain = patch.merged(part.value)
         try:
             return ParsedAnswer(self.source.validate(plain), plain, part.repairs)
         except InvalidValue as exc:
             raise Rejected(exc.problems, plain) from exc
+
+    def _plain(self, answer: ParsedAnswer, completion: Completion) -> JSONValue:
+        """The JSON of an answer; one that was validated as it stood is read again."""
+        if answer.plain is not None:
+            return answer.plain
+        return read_exactly(answer_text(self.source, completion) or "null")
 
     def is_settled(self) -> bool:
         return False

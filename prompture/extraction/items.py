@@ -129,7 +129,8 @@ class _ItemListener(Generic[T]):
         if stop_error(completion, name="", max_tokens=None):
             return ()
         scanner = self._scanner
-        whole = not self._over and scanner.complete and scanner.found
+        is_open = self._overlap is not None and self._overlap.is_open
+        whole = not self._over and scanner.complete and scanner.found and not is_open
         if whole and len(completion.tool_calls) < 2:
             audience.wrong = self._others(completion)
             return ()

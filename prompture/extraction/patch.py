@@ -11,7 +11,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prompture.json_values import referenced, segments_of
+from prompture.json_values import referenced, segments_of, value_at
 from prompture.schema.problems import PROBLEM_LIMIT, Problem
 from prompture.types import JSON, JSONValue
 
@@ -27,6 +27,9 @@ _KEPT = ("$defs", "definitions", "$schema")
 
 
 Target = tuple[tuple[str | int, ...], JSONValue]
+
+
+_NOTHING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,18 @@ class Patch:
             if isinstance(parts, Mapping) and name in parts:
                 whole = _put(whole, path, parts[name])
         return whole
+
+    def taken_from(self, other: JSONValue) -> dict[str, JSONValue] | None:
+        """The parts out of a whole value that was given in their place; None where it lacks one,
+        or a list that one stands in has another length: then the items may be others."""
+        found: dict[str, JSONValue] = {}
+        for name, path in self.paths.items():
+            if not _has_lists_alike(self.plain, other, path):
+                return None
+            if (part := value_at(other, path, _NOTHING)) is _NOTHING:
+                return None
+            found[name] = part
+        return found
 
 
 def patch_for(
@@ -99,9 +114,9 @@ def _target(problem: Problem, plain: JSONValue, schema: JSON) -> Target | None:
     value = plain
     best: Target | None = None
     for key in segments_of(problem.pointer):
-        at = _resolved(at, schema)
+        at = resolved(at, schema)
         step: str | int = int(key) if isinstance(value, list) and key.isdigit() else key
-        at = _inner(at, step)
+        at = member_of(at, step)
         if at is None:
             break
         path = (*path, step)
@@ -110,7 +125,7 @@ def _target(problem: Problem, plain: JSONValue, schema: JSON) -> Target | None:
     return best
 
 
-def _resolved(at: JSONValue, root: JSON) -> JSONValue:
+def resolved(at: JSONValue, root: JSON) -> JSONValue:
     """The schema behind references, and the one branch of "this or null"."""
     # References may go round in a circle.
     for _ in range(20):
@@ -127,7 +142,7 @@ def _resolved(at: JSONValue, root: JSON) -> JSONValue:
     return None
 
 
-def _inner(at: JSONValue, step: str | int) -> JSONValue:
+def member_of(at: JSONValue, step: str | int) -> JSONValue:
     """The schema of a property or an item, None where it has none of its own."""
     if not isinstance(at, Mapping):
         return None
@@ -145,8 +160,8 @@ def schema_at(path: tuple[str | int, ...], root: JSON) -> JSONValue:
     """The schema of the value at a path, None where it has none of its own."""
     at: JSONValue = root
     for step in path:
-        at = _inner(_resolved(at, root), step)
-    return _resolved(at, root)
+        at = member_of(resolved(at, root), step)
+    return resolved(at, root)
 
 
 def _outermost(targets: Sequence[Target]) -> list[Target]:
@@ -213,6 +228,15 @@ def _get(value: JSONValue, step: str | int) -> JSONValue:
     if isinstance(value, list) and isinstance(step, int) and step < len(value):
         return value[step]
     return None
+
+
+def _has_lists_alike(one: JSONValue, other: JSONValue, path: tuple[str | int, ...]) -> bool:
+    for step in path:
+        lists = [each for each in (one, other) if isinstance(each, list)]
+        if isinstance(step, int) and (len(lists) < 2 or len(lists[0]) != len(lists[1])):
+            return False
+        one, other = _get(one, step), _get(other, step)
+    return True
 
 
 def _put(whole: JSONValue, path: tuple[str | int, ...], part: JSONValue) -> JSONValue:

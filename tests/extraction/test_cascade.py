@@ -160,11 +160,13 @@ def test_an_item_of_a_list_is_shown_with_what_is_known(ask: Any) -> None:
 
 def test_the_next_model_may_give_the_whole_and_is_asked_again(ask: Any) -> None:
     first = {"company": "ACME Ltd", "total": "a lot"}
-    assert ask([[first], [GOOD]], max_retries=0).value == Receipt(**GOOD)
+    # Of the whole, what was asked for is taken.
+    found = ask([[first], [GOOD]], max_retries=0)
+    assert found.value == Receipt(company="ACME Ltd", total=12.5)
     result = ask([[first] * 2, [{"total": "much"}, {"total": 12.5}]], max_retries=1)
     assert result.value.total == 12.5
     again = ask([[first] * 2, ["no JSON", GOOD]], max_retries=1)
-    assert again.value == Receipt(**GOOD)
+    assert again.value == Receipt(company="ACME Ltd", total=12.5)
     assert list(ask.drivers[1].requests[-1].schema["properties"]) == ["total"]
 
 
@@ -284,6 +286,45 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_a_wrong_cascade_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         Cascade(**given)
+
+
+class Bill(BaseModel):
+    lines: list[Receipt]
+    first: Receipt | None = None
+    more: dict[str, int] = {}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("line", "did you mean lines"),
+        ("/lines/0/totl", "did you mean total"),
+        ("/first/company", ""),
+        ("/first/firm", "firm"),
+        ("/more/any", ""),
+    ],
+)
+def test_evidence_that_no_answer_can_have_is_refused(name: str, words: str) -> None:
+    policy = Cascade([ScriptedDriver([]), ScriptedDriver([])], evidence=name)
+    if not words:
+        Extractor(Bill, model=policy)
+        return
+    with pytest.raises(ConfigurationError, match=words):
+        Extractor(Bill, model=policy)
+
+
+def test_what_was_valid_stays_whatever_the_next_model_gives(ask: Any) -> None:
+    wrong = {"company": "ACME Ltd", "total": "much"}
+    whole = {"company": "Evil Corp", "total": 12.5, "paid_by": "cash"}
+    found = ask([[wrong], [whole]], max_retries=0)
+    assert found.value == Receipt(company="ACME Ltd", total=12.5)
+    assert found.attempts[1].asked_for == ("total",)
+    lines = [GOOD, {**GOOD, "total": "much"}]
+    found = ask([[{"lines": lines}], [{"lines": [whole, whole]}]], schema=Bill, max_retries=0)
+    assert found.value.lines == [Receipt(**GOOD), Receipt(**GOOD)]
+    # Of a list with other items nobody knows which is which.
+    with pytest.raises(Invalid):
+        ask([[{"lines": lines}], [{"lines": [whole]}]], schema=Bill, max_retries=0)
 
 
 def test_a_cascade_is_a_value() -> None:

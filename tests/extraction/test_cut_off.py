@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -43,7 +46,8 @@ def _writer(
         asked = request.messages[-1].text
         start, limit = 0, cut
         if asked.startswith("Your answer was cut off. It had "):
-            start, limit = int(asked.split()[7]) - 1, after
+            again = re.search(r"the last (\d+) of them", asked)
+            start, limit = int(asked.split()[7]) - int(again[1] if again else 1), after
         rest = items[start:]
         text = json.dumps(rest if key is None else {**value, key: rest})  # type: ignore[dict-item]
         reason: Any = "stop" if len(text) <= limit else "length"
@@ -210,10 +214,89 @@ def test_where_the_list_stands(schema: Any, path: Any) -> None:
         ("abc", "abx", "abcabx"),  # something else that begins like it
         ("aa", "aab", "aaab"),
         ("abc", "", "abc"),
+        ("aba", "bacd", "abacd"),  # two are asked for, as the last is like the first
+        ("aba", "abacd", "abacd"),
+        ("aba", "acd", "abacd"),
+        ("aba", "cd", "abacd"),
+        ("abba", "abbx", "abbabbx"),
     ],
 )
 def test_lists_are_joined(known: str, more: str, whole: str) -> None:
     assert joined(list(known), list(more)) == list(whole)
+
+
+@pytest.mark.parametrize(("known", "more"), [("abc", "ab"), ("abac", "b"), ("aba", "ab")])
+def test_a_rest_that_may_be_either_is_not_joined(known: str, more: str) -> None:
+    assert joined(list(known), list(more)) is None
+    cut = Completion(text=json.dumps(list(known))[:-1] + ', "', stop_reason="length")
+    for extract in (_whole_list, _each_item):
+        answers = iter([_in_items(cut), _in_items(Completion(text=json.dumps(list(more))))])
+        with pytest.raises(errors.Truncated) as caught:
+            extract(FunctionDriver(lambda _, given=answers: next(given)))
+        assert caught.value.bill is not None and len(caught.value.attempts) == 2
+
+
+def _in_items(completion: Completion) -> Completion:
+    end = "" if completion.stop_reason == "length" else "}"
+    return replace(completion, text=f'{{"items": {completion.text}{end}')
+
+
+def _whole_list(driver: Any) -> list[str]:
+    return prompture.extract(list[str], "a document", model=driver, max_retries=0)
+
+
+def _each_item(driver: Any) -> list[str]:
+    found = prompture.extract_items(str, "a document", model=driver, max_retries=0)
+    return [item.value for item in found]
+
+
+@pytest.mark.parametrize(
+    ("rest", "whole"),
+    [
+        ("[2, 3, 4]", [1, 2, 3, 4]),  # not in the envelope that was asked for
+        ('Here it is:\n```json\n{"items": [2, 3]}\n```', [1, 2, 3]),
+        ("{'items': [2, 3,]}", [1, 2, 3]),
+        ('{"items": [2, 3]}\n{"items": [2, 3]}', [1, 2, 3]),
+        ('{"items": [2, 3]}\n{"items": [5, 6]}', None),
+        ('{"items": [2, 3], "items": [2, 4]}', None),
+        ('{"items": [2, 3, "x}', None),  # it broke off, whatever the provider states
+        ("3, 4]}", None),
+    ],
+)
+def test_a_rest_is_read_as_any_answer(rest: str, whole: list[int] | None) -> None:
+    first = Completion(text='{"items": [1, 2, 3', stop_reason="length")
+    answers = iter([first, rest, rest])
+    driver = FunctionDriver(lambda _: next(answers))
+    if whole is not None:
+        assert prompture.extract(list[int], "a document", model=driver) == whole
+        return
+    with pytest.raises((errors.Truncated, errors.Invalid)):
+        prompture.extract(list[int | str], "a document", model=driver, max_retries=0)
+
+
+def test_every_digit_is_kept() -> None:
+    first = '{"items": [0.12345678901234567890, 2.50, 3'
+    for extract in (_decimals, _each_decimal):
+        answers = iter([Completion(text=first, stop_reason="length"), '{"items": [2.50, 7]}'])
+        found = extract(FunctionDriver(lambda _, given=answers: next(given)))
+        assert found == [Decimal("0.12345678901234567890"), Decimal("2.50"), 7]
+
+
+def _decimals(driver: Any) -> list[Decimal]:
+    return prompture.extract(list[Decimal], "a document", model=driver)
+
+
+def _each_decimal(driver: Any) -> list[Decimal]:
+    return [i.value for i in prompture.extract_items(Decimal, "a document", model=driver)]
+
+
+def test_what_a_model_repeats_may_lack_a_null_or_a_blank() -> None:
+    first = '{"items": [{"name": "a", "of": null}, {"name": "b  c", "of": null}, {"na'
+    answers = iter([Completion(text=first, stop_reason="length"), '{"items": [{"name": "b c"}]}'])
+    found = prompture.extract(
+        list[dict[str, str | None]], "t", model=FunctionDriver(lambda _: next(answers))
+    )
+    assert [each["name"] for each in found] == ["a", "b  c"]
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias, cast
 
+from prompture.types import JSONValue
+
 from .machine import Expect, Machine, PartialJSONError, State
 
 # The tokens, as expressions matched at a position of a buffer. Repeated groups stay greedy rather
@@ -81,7 +83,7 @@ def value(m: Machine, text: str, at: int) -> int:
     if first in NUMBER_START:
         whole = whole_number(text, at)
         if whole and whole.end() - at < _CONVERTED:
-            m.settle(float(whole[0]) if whole[1] else int(whole[0]))
+            m.settle(m.real(whole[0]) if whole[1] else int(whole[0]))
             return whole.end()
         m.token = []
         m.state = in_number
@@ -245,10 +247,10 @@ def in_number(m: Machine, text: str, at: int) -> int:
     return end
 
 
-def read_number(m: Machine, text: str, end: int, raw: str) -> int | float:
+def read_number(m: Machine, text: str, end: int, raw: str) -> JSONValue:
     """The number that ends at `end`; it may have begun in an earlier feed."""
     try:
-        found = number(raw)
+        found = number(raw, m.real)
     except ValueError:
         raise m.fault(text, end - len(raw), "a number with too many digits") from None
     if found is None:
@@ -306,15 +308,16 @@ def unescape(raw: str) -> str:
     return str(json.loads(f'"{raw}"')) if "\\" in raw else raw
 
 
-def number(raw: str) -> int | float | None:
-    """The number `raw` spells, as `json.loads` reads it; None when it spells none.
+def number(raw: str, real: Callable[[str], JSONValue] = float) -> JSONValue:
+    """The number `raw` spells, as `json.loads` reads it; None when it spells none. `real` makes
+    those that are no integers.
 
     Raises ValueError when it has more digits than Python converts (`sys.set_int_max_str_digits`).
     """
     match = _number(raw)
     if match is None:
         return None
-    return float(raw) if match[1] else int(raw)
+    return real(raw) if match[1] else int(raw)
 
 
 def number_fault(raw: str) -> int:

@@ -94,6 +94,7 @@ class Machine:
         "max_depth",
         "on_array",
         "parts",
+        "real",
         "replaced",
         "stack",
         "start",
@@ -112,8 +113,10 @@ class Machine:
         max_chars: int,
         tolerate: bool,
         expect: Expect | None,
+        real: Callable[[str], JSONValue] = float,
     ) -> None:
         self.state = state
+        self.real = real
         self.after = after
         self.tolerate = tolerate
         self.max_depth = max_depth

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from prompture.json_values import DEPTH_LIMIT
@@ -222,6 +222,7 @@ class BaseParser:
         max_chars: int,
         tolerate: bool,
         expect: Expect | None,
+        real: Callable[[str], JSONValue] = float,
     ) -> None:
         self._machine = Machine(
             grammar.before if tolerate else grammar.root,
@@ -230,6 +231,7 @@ class BaseParser:
             max_chars=max_chars,
             tolerate=tolerate,
             expect=expect,
+            real=real,
         )
 
     @property
@@ -300,7 +302,8 @@ class PartialParser(BaseParser):
     `tolerate` skips prose, fences and `<think>` blocks before the JSON, which must then be an
     object or an array, and anything behind it; without it the text must be JSON alone. `expect`
     is which of the two is wanted, so that "[1]" in prose is not taken for an object's place.
-    `max_depth` counts containers; `max_chars` all characters fed.
+    `max_depth` counts containers; `max_chars` all characters fed. `real` makes the numbers that are
+    no integers.
     """
 
     __slots__ = ()
@@ -312,12 +315,14 @@ class PartialParser(BaseParser):
         max_chars: int = MAX_CHARS,
         tolerate: bool = True,
         expect: Expect | None = None,
+        real: Callable[[str], JSONValue] = float,
     ) -> None:
         super().__init__(
             max_depth=max_depth,
             max_chars=max_chars,
             tolerate=tolerate,
             expect=expect,
+            real=real,
         )
 
     def feed(self, text: str) -> None:
