@@ -19,8 +19,6 @@ from prompture.agents.run_state import Models, RunState
 from prompture.agents.saved_run import ResumedRun, RunIdentity, SavedRun
 from prompture.agents.setup import B, Setup
 from prompture.agents.tool_call import ToolSelection, approval_ids
-from prompture.codecs.histories import has_calls
-from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.cost import charge_of
 from prompture.errors import (
     DeadlineExceeded,
@@ -34,11 +32,8 @@ from prompture.flows.attempts import is_about_format, stop_error
 from prompture.flows.run import driver_error
 from prompture.money import Charge
 from prompture.traces import Problem
-from prompture.types import Completion, Message, Native, Request, ToolCall
+from prompture.types import Completion, Message, ToolCall
 from prompture.wire.deadline import EARLY
-
-_IN_TEXT = "calls_in_text"
-"""The dialect of prompted calls: its native items must not go to the provider's own codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +215,7 @@ class _Run(Generic[B]):
                 error = driver_error(exc, self.setup.driver)
             else:
                 assert completion is not None
-                step.completion = completion = self._read(completion)
+                step.completion = completion = self.setup.read(completion)
                 if len(step.charges) == paid:  # a third party's driver, which calls no meters
                     step.charges.append(charge_of(completion, self.setup.driver.provider.name))
                 limit = self.setup.template.max_tokens
@@ -265,7 +260,7 @@ class _Run(Generic[B]):
         left = self._seconds_left()
         return CallModel(
             driver=self.setup.driver,
-            request=self._request(left),
+            request=self.state.request(left),
             number=step.number,
             charges=step.charges,
             budget=self.settings.budget,
@@ -275,29 +270,6 @@ class _Run(Generic[B]):
             step=step,
             has_next=self.models.has_next,
         )
-
-    def _request(self, left: float | None) -> Request:
-        template, forced = self.setup.template, self.state.forced_tool
-        request = replace(template, messages=(*template.messages, *self.state.history()))
-        if forced:
-            request = replace(request, tool_choice=forced)
-        if left is not None:
-            # 0 would mean no timeout to some transports, hence the millisecond.
-            usual = request.timeout or getattr(self.setup.driver, "timeout", None) or left
-            request = replace(request, timeout=max(min(usual, left), 0.001))
-        has_no_tools = not self.setup.driver.features.tool_use
-        if self.setup.calls_in_text or (has_no_tools and has_calls(request.messages)):
-            request = prompted_request(request, dialect=_IN_TEXT)
-        return request
-
-    def _read(self, completion: Completion) -> Completion:
-        if not self.setup.calls_in_text:
-            return completion
-        if completion.native is not None:
-            # The provider's item holds the calls as text; beside the calls that are read from it
-            # they would be there twice. Wrapped, no codec echoes it.
-            completion = replace(completion, native=Native(_IN_TEXT, completion.native))
-        return completion if completion.tool_calls else read_calls(completion)
 
     def _run_tools(
         self,

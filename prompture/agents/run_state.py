@@ -28,7 +28,7 @@ from prompture.flows.attempts import complaint, raw_text
 from prompture.money import Charge
 from prompture.schema.problems import InvalidValue
 from prompture.traces import Attempt, Problem
-from prompture.types import Completion, Message, ToolCall
+from prompture.types import Completion, Message, Request, ToolCall
 
 T = TypeVar("T")
 _GO_ON = "Go on where you stopped."
@@ -168,6 +168,18 @@ class RunState(Generic[B]):
         sent = (*self.plain, *turns[self.foreign :])
         # Another model's turn that paused: few providers go on in the middle of an answer.
         return sent if sent[-1].role != "assistant" else (*sent, _go_on())
+
+    def request(self, seconds: float | None) -> Request:
+        """The next request; ``seconds`` are left of the run, None for no limit."""
+        setup = self.setup
+        request = replace(setup.template, messages=(*setup.template.messages, *self.history()))
+        if self.forced_tool:
+            request = replace(request, tool_choice=self.forced_tool)
+        if seconds is not None:
+            usual = request.timeout or getattr(setup.driver, "timeout", None) or seconds
+            # 0 would mean no timeout to some transports, hence the millisecond.
+            request = replace(request, timeout=max(min(usual, seconds), 0.001))
+        return setup.wired(request)
 
     def fall_back(
         self,

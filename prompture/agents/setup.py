@@ -15,6 +15,8 @@ from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
 from prompture.agents.tools import FunctionTool, by_name
+from prompture.codecs.histories import has_calls
+from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.provider import Features
 from prompture.errors import ConfigurationError, SchemaError
@@ -24,11 +26,13 @@ from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import Rewrite, rewrite
 from prompture.schema.source import Source
 from prompture.schema.source import source as make_source
-from prompture.types import Completion, Message, Request, Tool, ToolCall
+from prompture.types import Completion, Message, Native, Request, Tool, ToolCall
 
 T = TypeVar("T")
 B = TypeVar("B", bound=BaseDriver)
 _LOOSE = "openai-compatible"
+_IN_TEXT = "calls_in_text"
+"""The dialect of prompted calls: its native items must not go to the provider's own codec."""
 _ALWAYS = frozenset({"gemini", "gemini-openapi", "moonshot", "ollama", "llamacpp", "xai"})
 """Dialects whose rules the parameters of a tool must obey even where the tool is not strict."""
 _BY_TOOL = "When you have all that you need, give the final answer by calling {name}."
@@ -202,6 +206,23 @@ class Setup(Generic[B, T]):
     enders: Mapping[str, FunctionTool] = field(default_factory=dict)
     text_ends: bool = False
     looser: Callable[[], Setup[B, T]] | None = None
+
+    def wired(self, request: Request) -> Request:
+        """The request with its calls as text, where the model has no tools of its own."""
+        has_tools = self.driver.features.tool_use
+        if self.calls_in_text or (not has_tools and has_calls(request.messages)):
+            return prompted_request(request, dialect=_IN_TEXT)
+        return request
+
+    def read(self, completion: Completion) -> Completion:
+        """The answer with the calls that its text holds."""
+        if not self.calls_in_text:
+            return completion
+        if completion.native is not None:
+            # The provider's item holds the calls as text; beside the calls that are read from it
+            # they would be there twice. Wrapped, no codec echoes it.
+            completion = replace(completion, native=Native(_IN_TEXT, completion.native))
+        return completion if completion.tool_calls else read_calls(completion)
 
     def ender_names(self) -> str:
         """The output functions, for the model."""
