@@ -18,14 +18,16 @@ from prompture.agents.run_record import AgentResult, Batch, OpenStep, RunRecord,
 from prompture.agents.run_state import Models, RunState
 from prompture.agents.saved_run import ResumedRun, RunIdentity, SavedRun
 from prompture.agents.setup import B, Setup
-from prompture.agents.tool_call import ToolSelection, approval_ids
+from prompture.agents.tool_call import ToolSelection
 from prompture.drivers.cost import charge_of
 from prompture.errors import (
+    BudgetExceeded,
     DeadlineExceeded,
     Invalid,
     InvalidRequest,
     PromptureError,
     ToolArgumentsInvalid,
+    ToolFailed,
     TransportError,
 )
 from prompture.flows.attempts import is_about_format, stop_error
@@ -292,11 +294,26 @@ class _Run(Generic[B]):
             step.batches.append(Batch(new, run.uses, run.charges))
             yield run
             uses = [use for use in run.uses if use is not None]
-            self.selection.check_results(self.setup, uses)
+            self.selection.count_failures(uses)
+            for use in uses:
+                self._check_result(use)
             if run.deferred:
                 raise self._waiting(step, [new[i] for i in run.deferred])
         known = step.uses()
         return {position: known[position] for position in positions}
+
+    def _check_result(self, use: ToolUse) -> None:
+        """Raise what ends the run, and is not for the model: BudgetExceeded from inside a tool, and
+        ToolFailed where a run inside of it waits, or it has ``on_error="raise"``."""
+        name, error, tool = use.call.name, use.error, self.setup.tools.get(use.call.name)
+        if isinstance(error, BudgetExceeded):
+            raise error
+        if isinstance(error, WaitingForApproval):
+            # Shown to the model as a failure, the inner run would be lost.
+            raise ToolFailed(f"tool {name!r} waits for approval", tool=name) from error
+        if use.status == "failed" and error and tool and tool.on_error == "raise":
+            kind = type(error).__name__
+            raise ToolFailed(f"tool {name!r} raised {kind}", tool=name) from error
 
     def _batch(
         self, step: OpenStep, positions: list[int], *, ending: bool, skip: str
@@ -334,7 +351,7 @@ class _Run(Generic[B]):
             self.identity = RunIdentity(run_id=uuid4().hex, agent=self.settings.identity())
         else:
             self.identity = replace(self.identity, part=self.identity.part + 1)
-        ids = approval_ids(step.calls)
+        ids = step.approval_ids()
         found = self.selection.pending
         saved = SavedRun.of(
             self.state,

@@ -18,8 +18,7 @@ from prompture.agents.run_record import AgentResult
 from prompture.agents.run_state import Models
 from prompture.agents.saved_run import ResumedRun, SavedRun
 from prompture.agents.setup import Output
-from prompture.agents.tool_call import Approval
-from prompture.agents.tools import LATER, FunctionTool, Later
+from prompture.agents.tools import LATER, Approval, FunctionTool, Later
 from prompture.errors import ConfigurationError
 from prompture.forks import fork_lock
 from prompture.schema.problems import InvalidValue

@@ -5,6 +5,7 @@ What a caller gets of it are a ``Trace`` (see ``prompture.traces``) or an ``Agen
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -177,6 +178,16 @@ class OpenStep:
         # By identity: two calls of one answer may be equal, ids included.
         wanted = set(map(id, calls))
         return [i for i, call in enumerate(self.calls) if id(call) in wanted]
+
+    def approval_ids(self) -> list[str]:
+        """A key for each call: its id; where that is empty or stands twice, a new one."""
+        # Providers and models give the same id twice: approving one call must not approve the
+        # other.
+        count = Counter(call.id for call in self.calls)
+        return [
+            call.id if call.id and count[call.id] == 1 else f"{call.id or call.name}#{at + 1}"
+            for at, call in enumerate(self.calls)
+        ]
 
     def uses(self) -> dict[int, ToolUse]:
         """The results of tools so far, by position."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from prompture.agents.run_record import Batch, OpenStep
 from prompture.agents.run_state import RunState
-from prompture.agents.tool_call import Approval, ToolSelection
+from prompture.agents.tool_call import ToolSelection
+from prompture.agents.tools import Approval
 from prompture.codecs.histories import portable
 from prompture.money import Charge
 from prompture.traces import Attempt, Step, ToolUse

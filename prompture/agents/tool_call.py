@@ -7,22 +7,20 @@ how a function's return value becomes that.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import isasyncgen, isgenerator
 from typing import Any
 
 from prompture.agents.events import Context
 from prompture.agents.run_record import OpenStep, RunRecord, Status, ToolUse
 from prompture.agents.setup import Setup
-from prompture.agents.tool_content import UnserializableResult, tool_content
-from prompture.agents.tools import Approve, FunctionTool, Later, ToolRetry, Verdict
-from prompture.errors import AgentError, BudgetExceeded, ToolFailed
+from prompture.agents.tools import Approval, Approve, FunctionTool, Later, ToolRetry
+from prompture.media import file, image, media_type_of
 from prompture.money import Bill, Charge
 from prompture.schema.problems import InvalidValue
-from prompture.schema.rewriting import Rewrite
 from prompture.traces import Problem
-from prompture.types import JSON, Document, Part, Text, ToolCall
+from prompture.types import JSON, Document, File, Image, Part, Text, ToolCall
 
 MAX_REASON_CHARS = 1000
 """Characters of an exception's message, or of a reason, that the model is sent."""
@@ -30,6 +28,9 @@ MAX_HUNG = 4
 """Calls of one tool that may hang in threads; further ones are not started."""
 MAX_CALLS = 128
 """Tool calls of one answer that are run."""
+MAX_MEDIA_BYTES = 20_000_000
+MAX_MEDIA = 20
+"""Pictures and files of one result."""
 _FAILURES = frozenset({"invalid", "retry", "failed", "timeout"})
 
 
@@ -75,6 +76,18 @@ class PendingToolCall:
         assert self.tool is not None
         return self.tool.signature.bind(self.values, self.context)
 
+    def decided(self, approval: Approval) -> PendingToolCall:
+        """The call with what was decided on it, in its approver's place."""
+        pending = replace(self, approve=lambda *_: approval.verdict)
+        if approval.arguments is None:
+            return pending
+        assert self.tool is not None
+        values, plain = self.tool.validate(approval.arguments), approval.arguments
+        pending = replace(pending, values=values, plain=plain)
+        # The model would else take the result for that of its own arguments.
+        note = f"[The call was approved with other arguments: {pending.arguments_text()}]"
+        return replace(pending, note=note)
+
     def shown(self) -> ToolCall:
         """The call with its arguments as the tool's own schema has them, not a provider's."""
         return replace(self.call, arguments=dict(self.plain)) if self.tool else self.call
@@ -103,9 +116,8 @@ class PendingToolCall:
             "error": outcome.error,
         }
         if outcome.timed_out_after is not None:
-            content = (
-                f"{self.call.name} gave no result within {outcome.timed_out_after:.3g} seconds."
-            )
+            limit = f"{outcome.timed_out_after:.3g} seconds"
+            content = f"{self.call.name} gave no result within {limit}."
             return self.result("timeout", content, **common)
         if outcome.error is not None:
             return self.result(*_failure(self.tool, outcome.error), **common)
@@ -115,9 +127,8 @@ class PendingToolCall:
         try:
             shown = tool_content(outcome.value, max_chars=self.tool.max_chars)
         except Exception as exc:  # a user's type may raise anything when made into JSON
-            reason = (
-                str(exc) if isinstance(exc, UnserializableResult) else "its result cannot be read"
-            )
+            is_ours = isinstance(exc, UnserializableResult)
+            reason = str(exc) if is_ours else "its result cannot be read"
             content = f"{self.call.name}: {reason}."
             return self.result("failed", content, **{**common, "error": exc})
         return ToolUse(
@@ -135,9 +146,8 @@ class PendingToolCall:
             return None
         if isinstance(verdict, Later):
             return verdict
-        why = "."
-        if isinstance(verdict, str) and verdict:
-            why = f": {verdict[:MAX_REASON_CHARS]}"
+        reason = verdict[:MAX_REASON_CHARS] if isinstance(verdict, str) else ""
+        why = f": {reason}" if reason else "."
         return self.result("denied", f"The call was not approved{why}")
 
     def unless_startable(self, seconds_left: float | None) -> ToolUse | None:
@@ -184,90 +194,12 @@ def _message_of(error: BaseException) -> str:
         return f"(its message cannot be read: {type(exc).__name__})"
 
 
-def prepare(
-    call: ToolCall,
-    tools: Mapping[str, FunctionTool],
-    *,
-    rewrites: Mapping[str, Rewrite],
-    context: Context[object],
-    approve: Approve | None,
-    timeout: float | None,
-) -> PendingToolCall:
-    """Check a call. Unknown names and invalid arguments are settled at once.
-
-    ``rewrites`` are those of the tools' schemas that are undone in the arguments. ``approve`` and
-    ``timeout`` are the agent's, for a tool that has none of its own.
-    """
-    pending = PendingToolCall(call=call, context=context)
-    tool = tools.get(call.name)
-    if tool is None:
-        known = ", ".join(sorted(tools)) or "none"
-        content = f"There is no tool {call.name[:100]!r}. There are: {known}."
-        return replace(pending, settled=pending.result("unknown", content))
-    if call.arguments is None:
-        return _invalid(pending, f"- {call.problem or 'not a JSON object'}")
-    try:
-        rewritten = rewrites.get(tool.name)
-        own = call.arguments if rewritten is None else rewritten.restore(call.arguments)
-        values = tool.signature.source.validate(own)
-    except InvalidValue as exc:
-        shown = "\n".join(f"- {problem}" for problem in exc.problems)
-        return replace(_invalid(pending, shown), problems=tuple(exc.problems))
-    except Exception as exc:  # a user's validator may raise anything
-        reason = _message_of(exc)[:MAX_REASON_CHARS]
-        return _invalid(pending, f"- {type(exc).__name__}: {reason}", exc)
-    return replace(
-        pending,
-        tool=tool,
-        values=values,
-        plain=own,
-        approve=tool.approve or approve,
-        timeout=timeout if tool.timeout is None else tool.timeout,
-    )
-
-
 def _invalid(
     pending: PendingToolCall, problems: str, error: BaseException | None = None
 ) -> PendingToolCall:
-    content = (
-        f"The arguments are not valid:\n{problems}\nCall {pending.call.name} again with all of its"
-        f" arguments, corrected."
-    )
+    again = f"Call {pending.call.name} again with all of its arguments, corrected."
+    content = f"The arguments are not valid:\n{problems}\n{again}"
     return replace(pending, settled=pending.result("invalid", content, error=error))
-
-
-def approval_ids(calls: Sequence[ToolCall]) -> list[str]:
-    """A key for each call of one answer: its id; where that is empty or stands twice, a new one."""
-    # Providers and models give the same id twice: approving one call must not approve the other.
-    count = Counter(call.id for call in calls)
-    return [
-        call.id if call.id and count[call.id] == 1 else f"{call.id or call.name}#{at + 1}"
-        for at, call in enumerate(calls)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """What was decided on a call that waited: the verdict, and other arguments than the model's
-    (None: those)."""
-
-    verdict: Verdict
-    arguments: JSON | None = None
-
-    def applied(self, pending: PendingToolCall) -> PendingToolCall:
-        """The call with this verdict as its approver's."""
-        pending = replace(pending, approve=lambda *_: self.verdict)
-        if self.arguments is None:
-            return pending
-        assert pending.tool is not None
-        # The model would else take the result for that of its own arguments.
-        changed = json.dumps(dict(self.arguments), ensure_ascii=False)
-        return replace(
-            pending,
-            values=pending.tool.validate(self.arguments),
-            plain=self.arguments,
-            note=f"[The call was approved with other arguments: {changed}]",
-        )
 
 
 @dataclass(slots=True)
@@ -301,7 +233,7 @@ class ToolSelection:
         be run are settled."""
         history, bill = tuple(record.messages), Bill(tuple(record.charges()))
         made = []
-        ids = approval_ids(step.calls)
+        ids = step.approval_ids()
         self.pending, self.problems = {}, ()
         for position, call in zip(positions, calls, strict=True):
             context: Context[object] = Context(
@@ -309,7 +241,7 @@ class ToolSelection:
             )
             pending = self._selected(setup, position, context)
             if pending.settled is None and position in self.approvals:
-                pending = self.approvals[position].applied(pending)
+                pending = pending.decided(self.approvals[position])
             made.append(replace(pending, id=ids[position]))
             self.pending[position] = pending.shown()
             self.problems = self.problems or pending.problems
@@ -319,14 +251,7 @@ class ToolSelection:
         self, setup: Setup[Any, Any], position: int, context: Context[object]
     ) -> PendingToolCall:
         call = context.call
-        pending = prepare(
-            call,
-            setup.tools,
-            rewrites=setup.rewrites,
-            context=context,
-            approve=self.approve,
-            timeout=self.timeout,
-        )
+        pending = self._checked(setup, context)
         # Settled like any other, so that each call has its result.
         if position >= MAX_CALLS:
             content = f"Only {MAX_CALLS} calls of one answer are run."
@@ -337,9 +262,38 @@ class ToolSelection:
             return replace(pending, settled=pending.result("not_run", content))
         return replace(pending, ends=call.name in setup.enders)
 
-    def check_results(self, setup: Setup[Any, Any], uses: list[ToolUse]) -> None:
-        """Count the failures. Raise what must end the run: BudgetExceeded from inside a tool, or
-        ToolFailed for a tool with ``on_error="raise"``."""
+    def _checked(self, setup: Setup[Any, Any], context: Context[object]) -> PendingToolCall:
+        """A call with its arguments checked. Unknown names and invalid arguments are settled."""
+        call = context.call
+        pending = PendingToolCall(call=call, context=context)
+        tool = setup.tools.get(call.name)
+        if tool is None:
+            known = ", ".join(sorted(setup.tools)) or "none"
+            content = f"There is no tool {call.name[:100]!r}. There are: {known}."
+            return replace(pending, settled=pending.result("unknown", content))
+        if call.arguments is None:
+            return _invalid(pending, f"- {call.problem or 'not a JSON object'}")
+        try:
+            rewritten = setup.rewrites.get(tool.name)
+            own = call.arguments if rewritten is None else rewritten.restore(call.arguments)
+            values = tool.validate(own)
+        except InvalidValue as exc:
+            shown = "\n".join(f"- {problem}" for problem in exc.problems)
+            return replace(_invalid(pending, shown), problems=tuple(exc.problems))
+        except Exception as exc:  # a user's validator may raise anything
+            reason = _message_of(exc)[:MAX_REASON_CHARS]
+            return _invalid(pending, f"- {type(exc).__name__}: {reason}", exc)
+        return replace(
+            pending,
+            tool=tool,
+            values=values,
+            plain=own,
+            approve=tool.approve or self.approve,
+            timeout=self.timeout if tool.timeout is None else tool.timeout,
+        )
+
+    def count_failures(self, uses: list[ToolUse]) -> None:
+        """Count how often in a row each tool has failed."""
         # The same tool called several times by one answer often fails for one reason: counted
         # once, so that the model sees the failure before the tool is out of use.
         for name in {use.call.name for use in uses}:
@@ -348,14 +302,99 @@ class ToolSelection:
                 self.failures[name] = 0
             elif any(use.status in _FAILURES for use in mine):
                 self.failures[name] = self.failures.get(name, 0) + 1
-        for use in uses:
-            if isinstance(use.error, BudgetExceeded):
-                raise use.error
-            if isinstance(use.error, AgentError) and hasattr(use.error, "saved"):
-                # Shown to the model as a failure, the inner run would be lost.
-                name = use.call.name
-                raise ToolFailed(f"tool {name!r} waits for approval", tool=name) from use.error
-            tool = setup.tools.get(use.call.name)
-            if use.status == "failed" and use.error and tool and tool.on_error == "raise":
-                kind = type(use.error).__name__
-                raise ToolFailed(f"tool {tool.name!r} raised {kind}", tool=tool.name) from use.error
+
+
+# What the model is sent of the value that a function returned.
+
+
+class UnserializableResult(ValueError):
+    """A result that cannot be sent to a model; the message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContent:
+    """``content`` for the turn; ``cut`` is the length in characters before it was cut, else 0."""
+
+    content: str | tuple[Part, ...]
+    cut: int = 0
+
+
+def tool_content(value: object, *, max_chars: int) -> ToolContent:
+    """Text as it is, parts and pictures as parts, anything else as JSON by Pydantic.
+
+    Raises UnserializableResult for what is none of those.
+    """
+    if isinstance(value, str):
+        return _text(value, max_chars)
+    if _is_media(value):
+        return _parts((value,), max_chars)
+    if isinstance(value, (list, tuple)) and any(map(_is_media, value)):
+        return _parts(value, max_chars)
+    return _text(_json(value), max_chars)
+
+
+def _text(text: str, limit: int) -> ToolContent:
+    if len(text) <= limit:
+        return ToolContent(text)
+    note = f"\n[cut: the first {limit:,} of {len(text):,} characters]"
+    return ToolContent(text[:limit] + note, len(text))
+
+
+def _is_media(value: object) -> bool:
+    if isinstance(value, (Text, Document, Image, File, bytes, bytearray, memoryview)):
+        return True
+    return hasattr(value, "save") and hasattr(value, "mode") and hasattr(value, "size")
+
+
+def _parts(values: Iterable[object], limit: int) -> ToolContent:
+    parts: list[Part] = []
+    left, cut, media, size = limit, 0, 0, 0
+    for value in values:
+        part = _part(value)
+        if isinstance(part, (Image, File)):
+            media, size = media + 1, size + len(part.data or b"")
+            if media > MAX_MEDIA or size > MAX_MEDIA_BYTES:
+                most = f"{MAX_MEDIA} or {MAX_MEDIA_BYTES:,} bytes"
+                raise UnserializableResult(f"it returned more pictures or files than {most}")
+            parts.append(part)
+            continue
+        text = _text(part.text, max(left, 0))
+        left -= len(part.text)
+        cut += text.cut
+        parts.append(Text(str(text.content)))
+    return ToolContent(tuple(parts), cut)
+
+
+def _part(value: object) -> Text | Document | Image | File:
+    if isinstance(value, (Text, Document, Image, File)):
+        return value
+    if isinstance(value, str):
+        return Text(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _of_bytes(bytes(value))
+    return image(value) if _is_media(value) else Text(_json(value))
+
+
+def _of_bytes(data: bytes) -> Text | Image | File:
+    kind = media_type_of(data)
+    if kind and kind.startswith("image/"):
+        return image(data)
+    if kind:
+        return file(data)
+    try:
+        return Text(data.decode())
+    except UnicodeDecodeError:
+        reason = f"it returned {len(data):,} bytes that are no text and no picture"
+        raise UnserializableResult(reason) from None
+
+
+def _json(value: object) -> str:
+    from pydantic_core import PydanticSerializationError, to_json
+
+    if isgenerator(value) or isasyncgen(value):
+        raise UnserializableResult("it returned a generator; return a list")
+    try:
+        return to_json(value, by_alias=True, inf_nan_mode="strings").decode()
+    except (PydanticSerializationError, ValueError, RecursionError) as exc:
+        reason = f"it returned a {type(value).__name__}, of which no JSON can be made"
+        raise UnserializableResult(reason) from exc

@@ -37,6 +37,17 @@ Verdict: TypeAlias = "bool | str | Later"
 LATER ends the run, which goes on with ``Agent.resume``."""
 Approve: TypeAlias = Callable[[ToolCall, Context[Any]], "Verdict | Awaitable[Verdict]"] | Later
 """A function that gives the Verdict, sync or async; or LATER, for each call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What was decided on a call that waited: the verdict, and other arguments than the model's
+    (None: those)."""
+
+    verdict: Verdict
+    arguments: JSON | None = None
+
+
 OnError: TypeAlias = Literal["tell", "hide", "raise"]
 MAX_RESULT_CHARS = 40_000
 

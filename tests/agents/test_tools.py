@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 
 from prompture.agents.events import Context
 from prompture.agents.signatures import describe
-from prompture.agents.tool_content import UnserializableResult, tool_content
+from prompture.agents.tool_call import UnserializableResult, tool_content
 from prompture.agents.tools import FunctionTool, by_name, is_async, tool
 from prompture.errors import ConfigurationError
 from prompture.schema.problems import InvalidValue
@@ -372,9 +372,16 @@ def test_long_results_are_cut_with_a_note() -> None:
 
 
 def test_pictures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prompture.agents.tool_content.MAX_MEDIA_BYTES", 10)
+    monkeypatch.setattr("prompture.agents.tool_call.MAX_MEDIA_BYTES", 10)
     with pytest.raises(UnserializableResult, match="10 bytes"):
         tool_content(Image(data=PNG), max_chars=10)
+
+
+def test_texts_between_pictures_are_no_pictures() -> None:
+    pages = [part for n in range(20) for part in (Text(f"page {n}"), Image(url="u"))]
+    assert len(tool_content(pages, max_chars=1000).content) == 40
+    with pytest.raises(UnserializableResult, match="more pictures or files than 20"):
+        tool_content([*pages, Image(url="u")], max_chars=1000)
 
 
 json_values = st.recursive(
