@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Iterator,
-    Mapping,
-)
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import (
-    Any,
-    Generic,
-    TypeVar,
-    Unpack,
-    overload,
-)
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 from prompture import given, observe
 from prompture.agents.agent_options import (
@@ -39,6 +27,7 @@ from prompture.agents.events import AgentEvent
 from prompture.agents.loop import agent_flow
 from prompture.agents.resumption import (
     Approvals,
+    ReadRun,
     Saved,
     check_identity,
     decided,
@@ -252,42 +241,45 @@ class Agent(Generic[T]):
         ConfigurationError for a run that was changed, is of another agent or was resumed already,
         and what ``run`` raises.
         """
-        return run_flow(self._resumed(saved, approvals, options, sync=True))
+        return run_flow(self.resumed_flow(saved, approvals, options, sync=True))
 
     async def aresume(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> AgentResult[T]:
         """``resume``, awaited."""
-        return await arun_flow(self._resumed(saved, approvals, options, sync=False))
+        return await arun_flow(self.resumed_flow(saved, approvals, options, sync=False))
 
     def resume_stream(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> Iterator[AgentEvent]:
         """``resume``, with events as they happen; the last is Final."""
-        return iterate(self._resumed(saved, approvals, options, sync=True), stream=True)
+        return iterate(self.resumed_flow(saved, approvals, options, sync=True), stream=True)
 
     def aresume_stream(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> AsyncIterator[AgentEvent]:
         """``resume_stream``, awaited."""
-        return aiterate(self._resumed(saved, approvals, options, sync=False), stream=True)
+        return aiterate(self.resumed_flow(saved, approvals, options, sync=False), stream=True)
 
-    def _resumed(
-        self, saved: Saved, approvals: Approvals, options: ResumeOptions, *, sync: bool
+    def resumed_flow(
+        self,
+        saved: Saved | ReadRun,
+        approvals: Approvals,
+        options: ResumeOptions,
+        *,
+        sync: bool,
+        on_close: Callable[[Trace], None] | None = None,
     ) -> AgentFlow[Any, AgentResult[Any]]:
         """The rest of a run as a flow; all is checked before its first step."""
         given.only_known(options, tuple(ResumeOptions.__annotations__))
-        run, take = read_saved(saved, options.get("key"))
+        run, take = saved if isinstance(saved, tuple) else read_saved(saved, options.get("key"))
         if not options.get("allow_changes"):
             check_identity(run.identity.agent, self._identity())
         resumed = decided(run, approvals, {**self.tools, **self.output.functions})
         models = self._models(asynchronous=not sync, at=run.model_at)
         models.loosen_to(run.strategy)
         context, deadline = options.get("context", _UNSET), options.get("deadline")
-        settings = self._settings_for(context, deadline, models)
-        if deadline is not None:
-            limits = replace(settings.limits, before=run.seconds)
-            settings = replace(settings, limits=limits)
+        settings = self._settings_for(context, deadline, models, on_close, before=run.seconds)
         flow = taken_up(models, settings, resumed, lambda: take(bool(options.get("again"))))
         return flow if settings.scope is None else settings.scope.followed(flow)
 
@@ -314,9 +306,9 @@ class Agent(Generic[T]):
         if not turns or turns[-1].role == "assistant":
             raise ConfigurationError("there is nothing to answer: give a prompt")
         models = self._models(asynchronous=asynchronous)
-        settings = self._settings_for(context, deadline, models)
-        if on_close is not None:
-            settings = replace(settings, on_close=on_close, spent=spent)
+        settings = self._settings_for(context, deadline, models, on_close)
+        if spent:
+            settings = replace(settings, spent=spent)
         flow = agent_flow(models, settings, turns, new_from=len(history))
         return flow if settings.scope is None else settings.scope.followed(flow)
 
@@ -341,11 +333,17 @@ class Agent(Generic[T]):
         return self._settings.limits.time
 
     def _settings_for(
-        self, context: object, deadline: float | None, models: RunModels[BaseDriver]
+        self,
+        context: object,
+        deadline: float | None,
+        models: RunModels[BaseDriver],
+        on_close: Callable[[Trace], None] | None,
+        before: float = 0.0,
     ) -> RunSettings:
-        settings = self._settings
+        settings = replace(self._settings, on_close=on_close) if on_close else self._settings
         if deadline is not None:
-            settings = replace(settings, limits=replace(settings.limits, deadline=deadline))
+            limits = replace(settings.limits, deadline=deadline, before=before)
+            settings = replace(settings, limits=limits)
         if context is not _UNSET:
             settings = replace(settings, context=context)
         if observe.current is None:

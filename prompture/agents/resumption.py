@@ -28,6 +28,8 @@ Saved: TypeAlias = "WaitingForApproval | str | bytes | os.PathLike[str]"
 """A run that waits: the error it ended with, its JSON text, or the path of its file."""
 Approvals: TypeAlias = Mapping[str, "bool | str | Later | JSON"]
 """By the id of a call: True, False, the reason against it, other arguments to run it with, LATER."""
+ReadRun: TypeAlias = tuple[SavedRun, Callable[[bool], None]]
+"""A run, and what takes it up: called with whether it may be one that was taken up before."""
 MAX_TAKEN = 10_000
 """Runs that this process remembers to have taken up."""
 _TAKEN = ".resumed"
@@ -88,11 +90,8 @@ def _names(models: object) -> str:
     return ", ".join(map(str, models)) if isinstance(models, list) else "none"
 
 
-def read_saved(saved: Saved, key: bytes | None) -> tuple[SavedRun, Callable[[bool], None]]:
-    """The run, and what takes it up: called with whether it may be one that was taken up before.
-
-    Raises ConfigurationError, and so does what takes it up.
-    """
+def read_saved(saved: Saved, key: bytes | None) -> ReadRun:
+    """The run, and what takes it up. Raises ConfigurationError, and so does the latter."""
     if isinstance(saved, WaitingForApproval):
         saved = saved.to_json(key=key)
     is_text = isinstance(saved, bytes) or (isinstance(saved, str) and saved.lstrip()[:1] == "{")

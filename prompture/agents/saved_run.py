@@ -107,6 +107,12 @@ class SavedRun:
             seconds=now - began,
         )
 
+    def charges(self) -> list[Charge]:
+        """What the run has cost so far."""
+        made = [charge for step in self.steps for charge in step.bill.charges]
+        uses = (*self.step.uses.values(), *self.step.results.values())
+        return [*made, *self.step.charges, *(c for use in uses for c in use.bill.charges)]
+
     def restore(self, state: RunState[Any], selection: ToolSelection, now: float) -> OpenStep:
         """Bring a new run to where this one stood; return the step whose calls waited."""
         saved, record = self.step, state.record

@@ -68,7 +68,8 @@ _MAX_EXPONENT = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedConversation:
-    """What a file holds. ``model`` is ``"provider/model"``, ``system`` the system turn."""
+    """What a file holds. ``model`` is ``"provider/model"``, ``system`` the system turn, ``waits`` are
+    the runs of turns that wait for approval."""
 
     model: str = ""
     system: str = ""
@@ -76,6 +77,7 @@ class SavedConversation:
     notes: list[str] = field(default_factory=list)
     messages: tuple[Message, ...] = ()
     bill: Bill = field(default_factory=Bill)
+    waits: list[str] = field(default_factory=list)
 
 
 # Writing
@@ -92,6 +94,7 @@ def dump(saved: SavedConversation) -> str:
         "notes": saved.notes,
         "messages": [message_row(m) for m in saved.messages],
         "charges": [c.as_dict() for c in saved.bill.charges],
+        **({"waits": saved.waits} if saved.waits else {}),
     }
     return json_text(body)
 
@@ -363,6 +366,7 @@ class _Conversation(TypedDict, total=False):
     system: str
     summary: str
     notes: list[str]
+    waits: list[str]
     messages: Required[tuple[Annotated[MessageRow, into(Message)], ...]]
     charges: tuple[Annotated[ChargeRow, into(Charge)], ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -21,6 +21,7 @@ from prompture.agents.events import (
     ToolStarted,
 )
 from prompture.agents.mcp import MCPServer
+from prompture.agents.run_file import WaitingForApproval
 from prompture.cli.console import OK, code_of, echo
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import why
@@ -109,7 +110,7 @@ def _function(text: str) -> Callable[..., Any]:
     return function
 
 
-def _approve(call: ToolCall, context: Context[Any]) -> bool | str:
+def _approve(call: ToolCall, context: Context[Any] | None = None) -> bool | str:
     # All of it: an attack would stand in what is cut off.
     echo(f"  {_written(call)}", err=True, fg="yellow")
     return click.confirm("  run it?", default=False, err=True) or "the user said no"
@@ -174,7 +175,7 @@ class _Chat:
             echo(f"prompture: {exc}", err=True, fg="red")
             # A script ends with the code of its last turn that failed.
             self._failed = code_of(exc)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):  # Abort: at the question whether a call may run
             if not self._terminal:  # a script is ended by Ctrl-C, a person only stops the answer
                 raise
             click.echo("\n(broken off)", err=True)
@@ -183,8 +184,19 @@ class _Chat:
             echo(f"  {spent}", err=True, dim=True)
 
     def _answer(self, text: str) -> None:
+        events = self._talk.stream(text)
+        while True:
+            try:
+                return self._show(events)
+            except WaitingForApproval as exc:  # the tool's own approve=LATER: it is later now
+                if not self._terminal:
+                    raise
+                verdicts = {id: _approve(call) for id, call in exc.pending.items()}
+                events = self._talk.resume_stream(exc, verdicts)
+
+    def _show(self, events: Iterator[AgentEvent]) -> None:
         printed = False
-        for event in self._talk.stream(text):
+        for event in events:
             if isinstance(event, TextDelta):
                 echo(event.text, nl=False)
                 printed = True

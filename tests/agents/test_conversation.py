@@ -16,16 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompture.agents import storage
-from prompture.agents.conversation import (
+from prompture.agents.agent_options import (
     TRANSCRIPT_CHARS,
-    Conversation,
     drop_oldest,
     exchanges,
     size,
     transcript,
 )
+from prompture.agents.conversation import Conversation
 from prompture.agents.events import Final, TextDelta, ToolStarted
+from prompture.agents.run_file import WaitingForApproval
 from prompture.agents.storage import SavedConversation
+from prompture.agents.tools import LATER, tool
 from prompture.catalog import Rates
 from prompture.codecs.histories import portable
 from prompture.drivers.meter import Meter
@@ -679,3 +681,150 @@ def test_a_system_turn_of_none_is_none_at_all() -> None:
     conversation.say("hi")
     again = Conversation.from_json(conversation.to_json(), model=ScriptedDriver([]))
     assert again.system == "" and again.messages == conversation.messages
+
+
+# Turns whose calls wait for approval
+
+
+ONE = Decimal("0.002")
+"""What an answer costs."""
+ran: list[str] = []
+
+
+@tool(approve=LATER)
+def pay(amount: int) -> str:
+    """Pay."""
+    ran.append(f"pay {amount}")
+    return f"paid {amount}"
+
+
+def asks_to_pay(*amounts: int) -> Completion:
+    calls = tuple(call("pay", f"c{n}", amount=n) for n in amounts)
+    return Completion(tool_calls=calls, stop_reason="tool_calls", usage=PAID)
+
+
+def resumed(colour: Colour, talk: Conversation, saved: Any, approvals: Any, **given: Any) -> str:
+    if colour.is_async:
+        return asyncio.run(talk.aresume(saved, approvals, **given))
+    return talk.resume(saved, approvals, **given)
+
+
+@pytest.fixture
+def buying(colour: Colour) -> Conversation:
+    ran.clear()
+    script = [paid("hello"), asks_to_pay(5, 6), asks_to_pay(7), paid("done"), paid("bye")]
+    talk = Conversation(colour.drive(script, prices=RATES), tools=[pay], system="Be brief.")
+    assert colour.say(talk, "hi") == "hello"
+    return talk
+
+
+def wait(colour: Colour, work: Any) -> WaitingForApproval:
+    with pytest.raises(WaitingForApproval) as caught:
+        work()
+    return caught.value
+
+
+@colours
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_turn_that_waits_goes_on(
+    loaded: bool, colour: Colour, buying: Conversation, tmp_path: Path
+) -> None:
+    """In parts, here or where both files are read, with each call once on the bill."""
+    talk, before = buying, buying.messages
+
+    def moved() -> Conversation:
+        if not loaded:
+            return talk
+        talk.save(tmp_path / "talk.json")
+        return Conversation.load(tmp_path / "talk.json", model=colour.driver, tools=[pay])
+
+    error = wait(colour, lambda: colour.say(talk, "buy"))
+    assert talk.messages == before and talk.bill.total == 2 * ONE and ran == []
+    error.save(tmp_path / "run.json")
+    talk = moved()
+    error = wait(
+        colour, lambda: resumed(colour, talk, tmp_path / "run.json", {"c5": True, "c6": "no"})
+    )
+    assert talk.messages == before and talk.bill.total == 3 * ONE and ran == ["pay 5"]
+    error.save(tmp_path / "run.json")
+    talk = moved()
+    assert resumed(colour, talk, tmp_path / "run.json", {"c7": {"amount": 8}}) == "done"
+    assert ran == ["pay 5", "pay 8"] and talk.bill.total == 4 * ONE
+    assert [m.role for m in talk.messages] == [
+        *("user", "assistant"),
+        *("user", "assistant", "tool", "tool", "assistant", "tool", "assistant"),
+    ]
+    assert colour.say(talk, "bye") == "bye" and talk.bill.total == 5 * ONE
+    with pytest.raises(ConfigurationError, match="resumed already"):
+        resumed(colour, talk, tmp_path / "run.json", {"c7": True})
+
+
+@colours
+def test_a_turn_that_waits_is_of_its_conversation(colour: Colour, buying: Conversation) -> None:
+    talk = buying
+    error = wait(colour, lambda: colour.say(talk, "buy"))
+    other = talk.fork()
+    again = wait(colour, lambda: colour.say(talk, "buy more"))
+    assert talk.bill.total == 3 * ONE
+    assert resumed(colour, talk, again, {"c7": True}) == "done"
+    with pytest.raises(ConfigurationError, match="other turns followed"):
+        resumed(colour, talk, error, {"c5": True, "c6": False})
+    assert ran == ["pay 7"]
+    stranger = Conversation(colour.driver, tools=[pay], system="Be brief.")
+    with pytest.raises(ConfigurationError, match="another conversation"):
+        resumed(colour, stranger, error, {"c5": True, "c6": False})
+    assert resumed(colour, other, error, {"c5": True, "c6": False}) == "bye"
+    assert other.bill.total == ONE and len(other.messages) == 7  # the fork pays what is new
+
+
+@colours
+def test_a_turn_that_waits_can_be_put_behind_others(colour: Colour, buying: Conversation) -> None:
+    talk = buying
+    error = wait(colour, lambda: colour.say(talk, "buy"))
+    wait(colour, lambda: colour.say(talk, "buy more"))
+    assert colour.say(talk, "how are you?") == "done"
+    verdicts = {"c5": False, "c6": False}
+    assert resumed(colour, talk, error, verdicts, allow_changes=True) == "bye"
+    assert talk.bill.total == 5 * ONE and ran == []
+    assert [m.text for m in talk.messages if m.role == "user"] == ["hi", "how are you?", "buy"]
+
+
+@colours
+def test_a_turn_that_waits_keeps_the_summary_it_was_sent(colour: Colour) -> None:
+    ran.clear()
+    script = [paid("hello " * 200), asks_to_pay(5), paid("done")]
+    summary = colour.drive([paid("They met.")], prices=RATES)
+    talk = Conversation(
+        colour.drive(script, prices=RATES),
+        tools=[pay],
+        max_history_tokens=100,
+        summary_model=summary,
+    )
+    colour.say(talk, "hi")
+    error = wait(colour, lambda: colour.say(talk, "buy"))
+    assert talk.summary == "" and len(talk.messages) == 2
+    assert resumed(colour, talk, error.to_json(), {"c5": True}) == "done"
+    assert talk.summary == "They met." and len(talk.messages) == 4
+    assert "2 old turns were left out" in talk.notes[-1] and talk.bill.total == 4 * ONE
+
+
+@colours
+def test_events_of_a_turn_that_waited(colour: Colour, buying: Conversation) -> None:
+    error = wait(colour, lambda: colour.look(buying, "buy"))
+    verdicts = {"c5": True, "c6": True}
+    seen: list[Any] = []
+
+    async def collect() -> None:
+        async for event in buying.aresume_stream(error, verdicts):
+            seen.append(event)
+
+    def look() -> None:
+        if colour.is_async:
+            asyncio.run(collect())
+        else:
+            for event in buying.resume_stream(error, verdicts):
+                seen.append(event)
+
+    wait(colour, look)
+    assert sorted(ran) == ["pay 5", "pay 6"]
+    assert sum(isinstance(event, ToolStarted) for event in seen) == 2

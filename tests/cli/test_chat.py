@@ -8,7 +8,9 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
 from prompture.cli import app
@@ -135,6 +137,39 @@ def test_nobody_is_asked_who_is_not_there(chat: Chat, tmp_path: Path) -> None:
     code, out, err = chat(["4", "y"], "--tools", f"{path}:double", "--ask")
     assert (code, out) == (exits.CONFIGURATION, "")
     assert "--ask needs a terminal" in err
+
+
+LATER_TOOLS = """
+from prompture import tool
+from prompture.agents import LATER
+
+@tool(approve=LATER)
+def double(n: int) -> int:
+    return 2 * n
+"""
+
+
+@pytest.mark.parametrize(("verdict", "shown"), [(True, "grey: 8"), (False, "the user said no")])
+def test_a_tool_that_waits_is_asked_about(
+    verdict: bool, shown: str, chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(LATER_TOOLS)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: verdict)
+    _, out, err = chat(["4", "hello"], "--tools", f"{path}:double", terminal=True)
+    assert shown in out and "grey: hello" in out and 'double({"n": 4})' in err
+    assert "in all: $0.00 (3 calls" in err
+
+    def interrupt(*_: Any, **__: Any) -> bool:
+        raise click.Abort
+
+    monkeypatch.setattr("click.confirm", interrupt)
+    _, out, err = chat(["4", "hello"], "--tools", f"{path}:double", terminal=True)
+    assert out == "grey: hello\n" and "(broken off)" in err
+    _, out, err = chat(["4", "hello"], "--tools", f"{path}:double", "--ask", terminal=True)
+    assert out == "grey: hello\n" and "(broken off)" in err
+    code, out, err = chat(["4"], "--tools", f"{path}:double")  # nobody is there to ask
+    assert code != exits.OK and out == "" and "waits for approval" in err
 
 
 def test_commands(chat: Chat, tmp_path: Path) -> None:
