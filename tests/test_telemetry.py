@@ -177,6 +177,15 @@ def test_content_where_it_is_asked_for(kind: type[Colour], seen: Seen) -> None:
     assert json.loads(answered[0]["parts"][0]["content"]) == json.loads(PERSON)
 
 
+@colours
+def test_the_key_of_a_call_is_in_no_content(kind: type[Colour], seen: Seen) -> None:
+    instrument(tracer_provider=seen.provider, content=True)
+    own = "tenant-" + "7" * 20
+    with serving(good(json.dumps({"name": own, "age": 3}))) as server, kind() as colour:
+        extracted(colour, colour.driver(server.url), api_key=own)
+    assert own not in seen.text() and "gen_ai.output.messages" in about(seen.one("chat"))
+
+
 def test_content_by_the_usual_variable(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> None:
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
     instrument(tracer_provider=seen.provider)

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
@@ -104,7 +105,7 @@ class Driver(SyncGenerate, SyncProbes, Validates, BaseDriver):
         if (share := request.hedge or self.hedge) is not None:
             from prompture.drivers.hedging import hedged
 
-            return hedged(self, call, share, partial(Call, self, request))
+            return hedged(self, call, share, partial(Call, self, replace(request, cache=False)))
         return self._answer(call)
 
     def _answer(self, call: Call) -> Completion:
@@ -207,7 +208,9 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, Validates, BaseDriver):
         if (share := request.hedge or self.hedge) is not None:
             from prompture.drivers.hedging import ahedged
 
-            return await ahedged(self, call, share, partial(_call, self, request))
+            return await ahedged(
+                self, call, share, partial(_call, self, replace(request, cache=False))
+            )
         return await self._answer(call)
 
     async def _answer(self, call: Call) -> Completion:

@@ -236,19 +236,26 @@ _made: ThreadPoolExecutor | None = None
 async def finish_in_thread(work: Callable[..., T], *args: Any) -> T:
     """``work(*args)`` in a thread, with this context. Where the task is cancelled meanwhile the
     work goes on to its end: money that was spent is noted all the same."""
+    try:
+        running = begun_in_thread(work, *args, pool=_pool())
+    except RuntimeError:  # no loop runs (a generator is being collected), or threads are over
+        return copy_context().run(work, *args)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        running.add_done_callback(heard)
+        raise
+
+
+def begun_in_thread(
+    work: Callable[..., T], *args: Any, pool: ThreadPoolExecutor | None = None
+) -> asyncio.Future[T]:
+    """``work(*args)``, begun with this context in a thread of a pool, or in one of the loop's."""
     context = copy_context()
     # Budgets tell their callers apart by thread and task, which are others in there.
     context.run(asking.set, who())
     done = partial(context.run, work, *args)
-    try:
-        running = asyncio.get_running_loop().run_in_executor(_pool(), done)
-    except RuntimeError:  # no loop runs (a generator is being collected), or threads are over
-        return done()
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        running.add_done_callback(_heard)
-        raise
+    return asyncio.get_running_loop().run_in_executor(pool, done)
 
 
 def in_time(work: Callable[[], T], until: float, *, late: Callable[[T], object]) -> T:
@@ -299,9 +306,10 @@ def start_in_thread(work: Callable[[], object]) -> None:
         work()
 
 
-def _heard(running: asyncio.Future[Any]) -> None:
+def heard(running: asyncio.Future[Any]) -> None:
+    """Take note of an error that nobody waits for any more: asyncio would report it."""
     if not running.cancelled():
-        running.exception()  # nobody is left to hear of it
+        running.exception()
 
 
 def _pool() -> ThreadPoolExecutor:

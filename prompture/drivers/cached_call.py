@@ -53,6 +53,8 @@ class CachedCall(Call):
     """Who is asking for the same, while this call waits."""
     _is_settled = False
     """Whether the cache was asked, and has given an answer or leave to ask."""
+    _is_unreadable = False
+    """Whether what was kept could not be read, and was dropped."""
     _id = ""
     _body = b""
     _tape: _Tape | None = None
@@ -82,7 +84,8 @@ class CachedCall(Call):
         found = self.cache.lookup(self._id) if self._id else "nobody"
         if isinstance(found, StoredAnswer):
             self._found, self.wait = self._read(found.value), 0.0
-            if self._found is None:  # forgotten by now
+            if self._found is None and not self._is_unreadable:
+                self._is_unreadable = True  # once: a store may not be able to forget it
                 return self._looked_up()
         elif isinstance(found, Lease):
             self._lease = found
@@ -149,7 +152,7 @@ class CachedCall(Call):
         return super().decoded(response)
 
     def kept(self) -> Completion | None:
-        """The answer of an engine that is there already."""
+        """The answer, where it is there already."""
         return self._found
 
     def _read(self, value: bytes) -> Completion | None:
@@ -312,7 +315,8 @@ async def _aone() -> AsyncIterator[bytes]:
 
 def _request_bytes(request: Request) -> bytes:
     """What an engine sees of a request. The repr of a value hides texts, so each is written out."""
-    skipped = ("cache", "timeout")
+    # How it is asked, not what: an equal answer is as good.
+    skipped = ("cache", "timeout", "deadline", "hedge", "priority", "api_key")
     values = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in skipped}
     return json.dumps(values, sort_keys=True, default=_plain).encode("utf-8", "surrogatepass")
 

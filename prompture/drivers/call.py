@@ -45,13 +45,13 @@ from prompture.errors import (
     Unavailable,
 )
 from prompture.money import Bill, Charge, Cost
+from prompture.observe import log
 from prompture.types import Completion, Delta, Request, Usage
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, Sleep, Work, may_hold_error
 from prompture.wire.retry import send, tried
 
 E = TypeVar("E", bound=PromptureError)
 _UNASKED = (ConfigurationError, BudgetExceeded, Unavailable)
-log = logging.getLogger("prompture")
 
 
 class Call(KeyedCall):
@@ -126,6 +126,10 @@ class Call(KeyedCall):
         """Whether calling its meters may wait: an event loop must not do that itself."""
         return self._meters.blocks
 
+    def kept(self) -> Completion | None:
+        """An answer that is there already; see ``cached_call``."""
+        return None
+
     def settling(self, partial: Callable[[], Completion] | None = None) -> Settling:
         """A ``with`` block, or an ``async with`` one, that settles the bill if it fails."""
         return Settling(self, partial)
@@ -199,11 +203,8 @@ class Call(KeyedCall):
 
     def _read_error(self, response: HTTPResponse) -> ProviderError:
         error = self._stating(self.codec.read_error(response, self.endpoint), response)
-        if isinstance(error, ModelNotFound):
-            near = self.driver.near(self.request.model)
-            error.args = (
-                (f"{error.args[0]}; listed there: {', '.join(near)}",) if near else error.args
-            )
+        if isinstance(error, ModelNotFound) and (near := self.driver.near(self.request.model)):
+            error.args = (f"{error.args[0]}; listed there: {', '.join(near)}",)
         return error
 
     def decoder(self) -> StreamDecoder:
@@ -369,15 +370,12 @@ class Call(KeyedCall):
     def _charge_of(self, error: PromptureError) -> Charge:
         """What a failed try costs: what it states or had given; nothing where the provider
         refused it before the model began; else nobody knows."""
+        kind, provider = type(error).__name__, self.driver.provider
         if error.partial is not None and has_come(error.partial):
-            return self._charge(error.partial, status="error", note=type(error).__name__)
-        cost = cost_of_failure(error, self.driver.provider)
-        return self._charge(
-            Completion(request_id=getattr(error, "request_id", None)),
-            status="error",
-            note=type(error).__name__,
-            cost=self.driver.price(Usage()) if self.driver.provider.local else cost,
-        )
+            return self._charge(error.partial, status="error", note=kind)
+        cost = self.driver.price(Usage()) if provider.local else cost_of_failure(error, provider)
+        nothing = Completion(request_id=getattr(error, "request_id", None))
+        return self._charge(nothing, status="error", note=kind, cost=cost)
 
     def _charge(
         self, completion: Completion, *, status: str, note: str = "", cost: Cost | None = None

@@ -1,6 +1,6 @@
 """Hedging: a call that is slower than most is sent a second time; the first good answer is taken.
 
-The other one is cut off. Both are calls of their own, to budgets and to the ledger, and both are on
+The second asks no cache: there it would wait for the first one. The other one is cut off. Both are calls of their own, to budgets and to the ledger, and both are on
 the bill. What the one that was cut off cost is unknown, unless it ended by itself.
 
 A sync call and its second run in threads of their own, so that their caller can leave either.
@@ -213,7 +213,8 @@ def _latencies(driver: Hedged, call: Call) -> Latencies:
 
 
 def _learned(answer: Completion, call: Call, latencies: Latencies, share: float) -> Completion:
-    latencies.add(time.monotonic() - call._visit.since, share)
+    if call.kept() is None:  # an answer out of a cache says nothing about the provider
+        latencies.add(time.monotonic() - call._visit.since, share)
     return answer
 
 
@@ -255,7 +256,7 @@ def _put_bill(exc: BaseException, sides: Sequence[_Side]) -> None:
 
 def _result(sides: Sequence[_Side], won: _Side, latencies: Latencies, share: float) -> Completion:
     first = sides[0]
-    if first.error is None or first.visit.is_left:
+    if (first.error is None or first.visit.is_left) and first.call.kept() is None:
         # One that was left counts as long as it was waited for: it would have taken longer still.
         latencies.add(first.seconds or time.monotonic() - first.visit.since, share)
     if won.answer is None:

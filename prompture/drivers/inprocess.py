@@ -23,9 +23,11 @@ from prompture.drivers.bounded import (
     Stop,
     Written,
     abounded_stream,
+    begun_in_thread,
     bounded,
     bounded_stream,
     finish_in_thread,
+    heard,
     in_time,
     pieces_of,
     start_in_thread,
@@ -218,16 +220,10 @@ class InProcessBase(Validates, BaseDriver):
             close()
 
 
-def _heard(work: asyncio.Future[Any]) -> None:
-    if not work.cancelled():
-        work.exception()  # nobody is left to hear of it
-
-
 def _end(pieces: Generator[Any, None, None], step: asyncio.Future[Any]) -> None:
-    if step.cancelled():
-        return  # the loop is ending, and the thread is still inside
-    step.exception()  # nobody is left to hear of it
-    start_in_thread(pieces.close)
+    heard(step)
+    if not step.cancelled():  # else the loop is ending, and the thread is still inside
+        start_in_thread(pieces.close)
 
 
 class EngineCall(Call):
@@ -237,10 +233,6 @@ class EngineCall(Call):
     def in_flight(self) -> bool:
         """What an engine does is known only to itself: it counts as sent once it may begin."""
         return not self.wait
-
-    def kept(self) -> Completion | None:
-        """An answer that is there already; see ``cached_call``."""
-        return None
 
     def wait_for_meters(self) -> None:
         """Wait as long as the meters want, in a thread that may be held up. Raises
@@ -315,12 +307,12 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
                 return await self.complete(bare)
         stop = Stop()
         # Shielded: a thread cannot be stopped, but the model in it can be asked to.
-        work = asyncio.ensure_future(asyncio.to_thread(self._answer, request, stop))
+        work = begun_in_thread(self._answer, request, stop)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             stop.set()
-            work.add_done_callback(_heard)
+            work.add_done_callback(heard)
             raise
 
     async def stream(self, request: Request) -> AsyncIterator[Delta | Completion]:
@@ -337,7 +329,7 @@ class AsyncInProcessDriver(AsyncGenerate, InProcessBase):
         try:
             while True:
                 # Shielded: a thread cannot be stopped, and a generator that runs cannot be closed.
-                step = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+                step = begun_in_thread(next, pieces, None)
                 piece = await asyncio.shield(step)
                 if piece is None:
                     return

@@ -257,6 +257,8 @@ class RedisStore:
         about = {"model": answer.model, "usd": answer.usd, "made": answer.made}
         kept = json.dumps(about).encode() + b"\n" + answer.value
         self._client.set(_ANSWERS + id, kept, px=self._ttl)
+        # Those of an answer before it, which Redis forgot by itself.
+        self._client.hdel(_HITS, id)
 
     def drop(self, id: str) -> None:
         self._client.delete(_ANSWERS + id)

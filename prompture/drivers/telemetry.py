@@ -206,7 +206,7 @@ class TracedCall(Call):
         with quietly():
             self._span.span.set_attributes(options(self.request))
             if telemetry.content:
-                asked_with = clean(messages_json(self.request), driver.endpoint.secrets())
+                asked_with = clean(messages_json(self.request), self._secrets())
                 self._span.span.set_attribute("gen_ai.input.messages", asked_with)
 
     def exchange(self) -> Exchange[HTTPResponse]:
@@ -238,12 +238,16 @@ class TracedCall(Call):
     def _begin_try(self, request: HTTPRequest) -> None:
         self._end_try(None)
         self._sent += 1
-        url = scrub(shown(request.url), self.driver.endpoint.secrets())
+        url = scrub(shown(request.url), self._secrets())
         about = {"http.request.method": request.method, "url.full": url, **server(request.url)}
         if self._sent > 1:
             about["http.request.resend_count"] = self._sent - 1
         with self._span.active():
             self._attempt = TimedSpan(self._telemetry, "CLIENT", request.method, about)
+
+    def _secrets(self) -> tuple[str, ...]:
+        """The driver's key, and the call's own or the one of several that it is sent with."""
+        return (*self.driver.endpoint.secrets(), *self.endpoint.secrets())
 
     def _end_try(self, error: BaseException | None) -> None:
         if self._attempt is not None:
@@ -307,10 +311,10 @@ class TracedCall(Call):
             about["gen_ai.response.time_to_first_chunk"] = self._first_chunk
         if self._telemetry.content and completion is not None:
             with quietly():
-                secrets = self.driver.endpoint.secrets()
-                about["gen_ai.output.messages"] = clean(answer_json(completion), secrets)
+                shown_answer = clean(answer_json(completion), self._secrets())
+                about["gen_ai.output.messages"] = shown_answer
         if (id := about.get("gen_ai.response.id")) is not None:
-            about["gen_ai.response.id"] = scrub(id, self.driver.endpoint.secrets())
+            about["gen_ai.response.id"] = scrub(id, self._secrets())
         cost = completion.cost if completion is not None else None
         if cost is not None and cost.source == "cache":
             about["prompture.cache_hit"] = True

@@ -285,6 +285,18 @@ def test_a_cancelled_leader_lets_the_others_go_on(cache: Cache) -> None:
         assert asyncio.run(both()).text == "second"
 
 
+def test_what_can_be_neither_read_nor_forgotten_is_asked_for(colour: Colour) -> None:
+    cache = Cache()
+    with serving(on.good("one"), on.good("two")) as server:
+        driver = colour.driver(server.url, cache=cache)
+        colour.complete(driver)
+        store = cache.leases.store
+        ((id, kept),) = store._answers.items()  # type: ignore[attr-defined]
+        store.put(id, replace(kept, value=b"wrong"))
+        store.drop = lambda id: None  # type: ignore[method-assign]
+        assert colour.complete(driver).text == "two"
+
+
 def test_a_killed_process_holds_nobody_for_long(tmp_path: Path) -> None:
     ready, go = threading.Event(), threading.Event()
     path = tmp_path / "c.db"
@@ -624,6 +636,11 @@ def test_redis(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
         assert colour.complete(driver).cache_hit
     assert cache.stats().hits == 1 and cache.stats().answers == 1
     assert not [key for key in client.values if "lease" in key]
+    (key,) = client.values
+    kept = client.values.pop(key)  # Redis has forgotten it, and it is asked for again
+    id = key.rpartition(":")[2]
+    cache.put(id, kept.partition(b"\n")[2], model="m", usd=Decimal(1))
+    assert (cache.stats().hits, cache.stats().saved) == (0, 0)
     assert cache.clear(older_than=60) == 0 and cache.clear() == 1
     with pytest.raises(errors.ConfigurationError, match="maxmemory"):
         Cache("redis://host", max_mb=3)

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 import prompture
-from prompture import Extractor
+from prompture import Cache, Extractor
 from prompture.drivers import meter
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.errors import BudgetExceeded, ConfigurationError, ServerError
@@ -74,6 +74,25 @@ def test_the_first_answers_after_all(colour: Colour) -> None:
         found = colour.complete(hedging(colour, server.url))
     assert found.text == "first"
     assert [c.note for c in found.retries] == ["hedge"]
+
+
+def test_a_second_does_not_wait_for_the_first_in_a_cache(colour: Colour) -> None:
+    with on.serving(on.waits_to_be_left, on.good("second")) as server:
+        driver = hedging(colour, server.url, cache=Cache())
+        assert colour.complete(driver).text == "second"
+
+
+def test_answers_of_a_cache_say_nothing_about_the_provider(colour: Colour) -> None:
+    with on.serving(on.good()) as server:
+        driver = colour.driver(server.url, hedge=0.95, cache=Cache())
+        for _ in range(25):
+            colour.complete(driver)
+        assert len(server.asked) == 1
+        assert driver.route.latencies["m"].patience(0.95) is None
+        known = learned(driver)
+        for _ in range(25):
+            colour.complete(driver)
+        assert known.patience(0.95) == 0.02
 
 
 def test_a_quick_call_is_sent_once(colour: Colour) -> None:

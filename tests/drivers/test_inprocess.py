@@ -293,3 +293,26 @@ def test_a_stream_of_an_engine_that_ends_without_its_completion(name: str) -> No
     finally:
         registry.unregister("unfinished")
     assert [charge.status for charge in book.charges] == ["error"]
+
+
+def test_a_call_does_not_wait_for_a_stream_of_its_own_task_in_another_thread() -> None:
+    """The budget tells callers apart by the task, not by the thread that the model runs in."""
+    asked, go = Request(model="", messages=(user("hi"),), max_tokens=550), threading.Event()
+
+    async def calls() -> None:
+        driver = prompture.async_driver_for("streamer/small")
+        stream = driver.stream(asked)
+        await anext(stream)
+        busy = asyncio.ensure_future(asyncio.to_thread(go.wait))
+        await asyncio.sleep(0)  # the thread of the stream waits: the call is given another
+        try:
+            async with asyncio.timeout(60):
+                with pytest.raises(errors.BudgetExceeded):
+                    await driver.complete(asked)
+        finally:
+            go.set()
+        await busy
+        await stream.aclose()
+
+    with prompture.Budget(tokens=600):
+        asyncio.run(calls())
