@@ -10,7 +10,7 @@ demo: $(VENV)/.local
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 # The same tests in other ways: see scripts/suites.py.
 test-alone test-random test-uvloop test-floor test-newest test-pythons: $(VENV)/.dev
@@ -28,7 +28,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
