@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import TypeVar
 
 from prompture.errors import MissingExtra
 from prompture.rules import data
@@ -25,10 +26,14 @@ _SPACED = re.compile(r"\b(?:[^\W\d_] ){3,}[^\W\d_]\b")
 _NUMBER_SIGN = re.compile(r"\b([nN])\s?[°º]")
 
 _SAME = data.by_word("labels", "same")
+T = TypeVar("T")
 _CURRENCY_WORDS = frozenset(data.words("labels", "currencies"))
 _FILLERS = frozenset(data.words("labels", "fillers"))
 QUALIFIERS = frozenset(data.words("labels", "qualifiers"))
 """Words that change what a label means: an "order date" is no "date due"."""
+
+DENIALS = frozenset(data.words("labels", "denials"))
+"""Words that deny what follows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +243,37 @@ def _ratio() -> Callable[..., float]:
         raise MissingExtra(extra="local", package="rapidfuzz") from missing
     ratio: Callable[..., float] = fuzz.ratio
     return ratio
+
+
+def best_choice(printed: str, allowed: list[T]) -> T | None:
+    """The one allowed value that a printed text names; None when none or several do."""
+    words = normalise(printed)
+    if not words:
+        return None
+    equal = [value for value in allowed if normalise(str(value)) == words]
+    if len(equal) == 1:
+        return equal[0]
+    padded = f" {words} "
+    inside = [
+        value
+        for value in allowed
+        if normalise(str(value)) and f" {normalise(str(value))} " in padded
+    ]
+    # "not approved" names "approved" and means another.
+    denied = DENIALS & set(words.split()) - {w for v in inside for w in normalise(str(v)).split()}
+    if len(inside) == 1 and not denied:
+        return inside[0]
+    if equal or inside or denied:
+        return None
+    return _closest(words, allowed)
+
+
+def _closest(words: str, allowed: list[T]) -> T | None:
+    ratio = _ratio()
+    scored = sorted(
+        ((ratio(words, normalise(str(value))), index) for index, value in enumerate(allowed)),
+        reverse=True,
+    )
+    if not scored or scored[0][0] < 88 or (len(scored) > 1 and scored[1][0] > scored[0][0] - 5):
+        return None
+    return allowed[scored[0][1]]

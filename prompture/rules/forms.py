@@ -7,7 +7,10 @@ from prompture.rules import data
 IBAN_LENGTHS = {
     country: int(length) for country, length in data.by_word("forms", "iban_lengths").items()
 }
-IDENTIFIER = re.compile(r"[\s:#.№*\[(-]*(?P<id>(?:[A-Z]{1,4} (?=\d))?[^\W_](?:[\w./#&*–-]*[\w*])?)")
+IDENTIFIER = re.compile(
+    r"[\s:#.№*\[(-]*(?P<id>[A-Z]{1,4}(?: \d{2,6}){2,4}(?=\s*\Z)"  # INV 2024 001, where nothing follows
+    r"|(?:[A-Z]{1,4} (?=\d))?[^\W_](?:[\w./#&*–-]*[\w*])?)"
+)
 EMAIL = re.compile(r"(?<![\w.+-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}(?<![.-])")
 URI = re.compile(r"(?:https?://|www\.)[^\s<>\"'|)\]]{3,500}", re.IGNORECASE)
 _TOP_DOMAINS = "|".join(data.words("forms", "top_domains"))

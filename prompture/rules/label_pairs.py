@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prompture.rules.concepts import normalise
 from prompture.rules.numbers import CURRENCY
@@ -27,6 +27,8 @@ _SEPARATOR = re.compile(
 )
 _COLON = re.compile(r"[:=]")
 _MARK_FIRST = re.compile(r"[:=]-?\s*")
+_MORE_WORDS = re.compile(r"\s+([^\W\d_][^:=\d\n]{0,40}?)\s?[:=]")
+_NEXT_PAIR = re.compile(r"[;&]\s?[A-Za-z_][\w.-]{0,30}\s?=")
 _TRAIL = re.compile(r"[^\s:=]+(?:\s[^\s:=]+){0,4}\s*$")
 _WORD = re.compile(r"\S+")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -60,11 +62,23 @@ def find_pairs(layout: Layout, wanted: Iterable[str]) -> list[Pair]:
     found: list[Pair] = []
     for index, line in enumerate(layout.lines):
         for place in range(len(line.cells)):
-            found.extend(_of_cell(layout, index, line, place))
-            found.extend(_of_start(line, index, place, known, first_words))
-            found.extend(_of_middle(line, index, place, known))
+            inner = list(_of_middle(line, index, place, known))
+            found.extend(
+                _ended(pair, inner)
+                for pair in (
+                    *_of_cell(layout, index, line, place),
+                    *_of_start(line, index, place, known, first_words),
+                    *inner,
+                )
+            )
     found.extend(_of_markup(layout))
     return found
+
+
+def _ended(pair: Pair, inner: list[Pair]) -> Pair:
+    """A pair whose window ends where the next known label of its cell begins: "Name: Ann, Age: 36"."""
+    ends = [one.label_start for one in inner if pair.start < one.label_start < pair.end]
+    return replace(pair, end=min(ends)) if ends else pair
 
 
 def _pair(
@@ -94,9 +108,11 @@ def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pai
         return
     relation = "colon" if match["mark"][0] in ":=" else "leader"
     if value:
-        yield from _pair(
-            label, cell.start, (cell.start + match.start("value"), cell.end), relation, index
-        )
+        begin, end = match.start("value"), len(cell.text)
+        # name=Ann; age=36
+        if match["mark"] == "=" and (following := _NEXT_PAIR.search(cell.text, begin)):
+            end = following.start()
+        yield from _pair(label, cell.start, (cell.start + begin, cell.start + end), relation, index)
         return
     if follower is not None and not _is_label(line, place + 1):
         yield from _pair(
@@ -207,8 +223,17 @@ def _of_start(
         if key in known and word.end() < len(cell.text):
             window = (cell.start + word.end(), cell.end)
             longest = Pair(key, cell.start, cell.start + len(label), *window, "prefix", index)
-    if longest is not None:
+    # "Total hours: 12" is by a label of its own.
+    if longest is not None and not _goes_on(cell.text[longest.start - cell.start :]):
         yield longest
+
+
+def _goes_on(rest: str) -> bool:
+    """Whether a label has further words before its colon, other than a currency's."""
+    found = _MORE_WORDS.match(rest)
+    return found is not None and any(
+        not CURRENCY.fullmatch(word) for word in re.findall(r"[^\W\d_]+", found[1])
+    )
 
 
 def _of_middle(line: Line, index: int, place: int, known: frozenset[str]) -> Iterator[Pair]:

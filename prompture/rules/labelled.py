@@ -27,11 +27,20 @@ _FIGURES = frozenset({"money", "number", "integer", "percent"})
 _MARKED = frozenset({"colon", "markup", "leader", "under", "cell", "below", "loose", "above"})
 # What makes a number a part of something else: a range, a code, a version, a share of a whole.
 _GOES_ON = re.compile(
-    r"[-–—]\s?[^\W_]|/\s?(?:[^\W\d_]|\d+\s?/)| [-–—] ?\d|\.\d|:\d|[^\W\d_]{0,3}\d|\s(?:to|bis|à|au|until|through|or|oder|ou)\s\d",
+    r"[-–—]\s?[^\W_]|\s?/\s?(?:[^\W\d_]|\d+\s?/|(?:[2348]|16)\b)| [-–—] ?\d|[.,:]\d|[^\W\d_]{0,3}\d| ?[¼-¾⅐-⅞]| \d"
+    r"|\s?[x×*^]\s?\d|e[-+]\d|\s?°\s?[SW]\b"  # 5 x 10 cm, 10^3, 33.86° S
+    r"|\s(?:to|bis|à|au|until|through|or|oder|ou)\s\d",
     re.IGNORECASE,
 )
+# The same with a currency mark before the second amount: "$10.00 - $20.00".
+_RANGE = re.compile(
+    r"\s?(?:[-–—]|(?<=\s)(?:to|bis|à|au|or|oder|ou)\b)\s?(?P<mark>[^\w\s]{1,2}|[^\W\d_]{1,3})?\s?\d",
+    re.IGNORECASE,
+)
+_NEXT_AMOUNT = re.compile(r" ?[-–—]? ?\d")
 _CAME_ON = re.compile(r"(?P<letters>[^\W\d_]+)[-–/]?$|\d\s?[-–—/:.]\s?$")
 _ELSEWHERE = frozenset(data.words("labels", "elsewhere"))  # "see page 4"
+_FORMERLY = frozenset(data.words("labels", "formerly"))  # "was 20.00, now 15.00"
 _LABEL_BEHIND = re.compile(r"[(\[;|,]|[^\W\d_][^\s:=]{0,30}\s?[:=]")
 _LABEL_END = re.compile(r"[:=]\s*$")
 
@@ -134,7 +143,11 @@ def _of_pair(field: SchemaField, pair: Pair, page: Page, fit: float) -> FieldCan
         and not any(c.isalpha() for c in str(reading.value))
     ):
         return None  # a page number of a table of contents
-    if field.kind in _FIGURES and not stands_alone(field.kind, reading, pair, page):
+    if field.kind in _FIGURES and not (
+        stands_alone(field.kind, reading, pair, page)
+        # "Total pages: 12": by a label with further words an amount must look like one.
+        and (field.kind != "money" or fit >= 0.87 or _is_amount(reading, pair, page.text))
+    ):
         return None
     # A value further into its window has other words before it, which may be the real label.
     distance = reading.start - pair.start
@@ -191,19 +204,28 @@ def stands_alone(kind: str, reading: ParsedValue, pair: Pair, page: Page) -> boo
     printed = text[reading.start : reading.end]
     decimals = re.search(r"[.,]\d{2}\D?$", printed) is not None
     going = _GOES_ON.match(tail)
-    if going is not None and not (decimals and going.group()[:1] in " 0123456789"):
+    if going is not None and not (decimals and _NEXT_AMOUNT.fullmatch(going.group())):
+        return False
+    mark = CURRENCY.match(tail.lstrip())
+    ranged = _RANGE.match(tail.lstrip()[mark.end() :] if mark else tail)
+    if ranged is not None and (mark or _is_currency(ranged["mark"])):
+        return False
+    # A year of two: 2023/24. (4/5 is a rating, 3/4 a part of one.)
+    if re.fullmatch(r"(?:19|20)\d\d", printed) and re.match(r"\s?/\s?\d", tail):
         return False
     coming = _CAME_ON.search(head)
     if coming is not None and not _is_currency(coming["letters"]):
         return False
+    words = [word for word in re.findall(r"[^\W_]+", head) if not _is_currency(word)]
+    if any(word.lower() in _FORMERLY for word in words):
+        return False
     # Cents or a currency mark beside it: an amount, whatever words are around.
     if kind == "money" and (decimals or _is_priced(head, tail)):
         return True
-    words = [word for word in re.findall(r"[^\W_]+", head) if not _is_currency(word)]
     if any(word.lower() in _ELSEWHERE for word in words):
         return False
     if pair.relation not in _MARKED:
-        return True
+        return decimals or not words
     # Words before the number make it a part of what they say; a unit or "no" is short.
     if sum(map(len, words)) > 3:
         return False
@@ -213,6 +235,13 @@ def stands_alone(kind: str, reading: ParsedValue, pair: Pair, page: Page) -> boo
 
 def _is_currency(word: str | None) -> bool:
     return word is not None and CURRENCY.fullmatch(word) is not None
+
+
+def _is_amount(reading: ParsedValue, pair: Pair, text: str) -> bool:
+    printed = text[reading.start : reading.end]
+    return bool(re.search(r"[.,'’]\d", printed)) or _is_priced(
+        text[pair.label_start : reading.start], text[reading.end : pair.end]
+    )
 
 
 def _is_priced(head: str, tail: str) -> bool:

@@ -36,6 +36,21 @@ _PLAIN = {
     **{ord(mark): ":" for mark in "："},
 }
 
+_SCALES = {
+    3: "thousand tsd tausend mille mila mil k тыс тысяч 千",
+    4: "万 萬 만",
+    5: "lakh lakhs lac",
+    6: "million millions mio millionen milioni millones milhões m mm mn mln млн",
+    7: "crore crores cr",
+    8: "億 亿 억",
+    9: "billion billions bn b mrd milliarden milliard milliards miliardi млрд",
+    12: "trillion trillions tn bio billionen 兆 조",
+}
+POWERS = {word: power for power, words in _SCALES.items() for word in words.split()}
+SCALE = re.compile(r"[ \u00a0]?([^\W\d_]{1,11})")
+# Of these one cannot know without a currency mark: metres, millimetres, kelvin, bytes, organic, credit.
+_SHORT = frozenset(["k", "m", "mm", "mn", "b", "bn", "cr", "tn", "bio"])
+
 
 class _Digits(dict[int, str]):
     """For str.translate: digits of every script as 0 to 9, and their separators; one for one."""
@@ -95,6 +110,36 @@ def find_numbers(
         if text[begin - 1 : begin] == "(" and text[finish : finish + 1] == ")":
             begin, finish, negative = begin - 1, finish + 1, True
         yield Numeral(-value if negative else value, begin, finish, _decimals(value))
+
+
+_MARK_ALONE = re.compile(r"(?<!\d)(?<!\d )(?:" + CURRENCY.pattern + r") ?\Z")
+
+
+def is_priced(text: str, number: Numeral) -> bool:
+    """Whether a currency mark of its own stands before a number or behind it."""
+    before = text[max(0, number.start - 6) : number.start]
+    return (
+        _MARK_ALONE.search(before) is not None
+        or CURRENCY.match(text[number.end : number.end + 5].lstrip()) is not None
+    )
+
+
+def scaled(text: str, number: Numeral, end: int) -> Numeral | None:
+    """The number with the word behind it that multiplies it: "2.5 million", "$5k"; None where the
+    word may do so or not: "5k", "3 M"."""
+    found = SCALE.match(text, number.end, end)
+    word = found[1].casefold() if found else ""
+    # Other characters may follow the sign of a script without spaces at once: 5万円.
+    name = word if word in POWERS or word[:1].isascii() else word[:1]
+    if found is None or name not in POWERS:
+        return number
+    if name in _SHORT and not _MARK_ALONE.search(text[max(0, number.start - 6) : number.start]):
+        # "5 m" and "3 mm" are lengths, "12.00 CR" is a credit.
+        return None if name in ("k", "bn", "mn") or found[1] in ("M", "B") else number
+    if name == "cr":
+        return number
+    value = number.value * 10 ** POWERS[name]
+    return Numeral(value, number.start, found.start(1) + len(name), number.decimals)
 
 
 def _joined(text: str, at: int) -> bool:

@@ -9,15 +9,26 @@ from typing import Any
 
 from prompture.errors import MissingExtra
 from prompture.rules import forms
-from prompture.rules.concepts import normalise
+from prompture.rules.concepts import best_choice
 from prompture.rules.dates import find_dates, find_times, parse_rest, settle
 from prompture.rules.fields import SchemaField
-from prompture.rules.numbers import CURRENCY, Numeral, currency_code, find_numbers, read_decimal
+from prompture.rules.numbers import (
+    CURRENCY,
+    Numeral,
+    currency_code,
+    find_numbers,
+    is_priced,
+    read_decimal,
+    scaled,
+)
 from prompture.rules.page import Page
 
 LONGEST_TEXT = 300
 _GROUPS = re.compile(
     r"\s*(?P<before>[^\s\d+,.-]{1,4})?\s?(?P<sign>[-−–]?)(?P<body>\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?)\s?(?P<after>[^\s\d,.]{1,4})?\s*"
+)
+_EMPHASIS = re.compile(
+    r"\*{1,3}\s+(?P<rest>[^*].*)|(?P<marks>\*{1,3}|__)(?P<inner>[^*_]+)(?P=marks)"
 )
 
 
@@ -69,9 +80,12 @@ def _first(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[re
 
 def _text(page: Page, start: int, end: int) -> ParsedValue | None:
     piece = page.text[start:end]
-    trimmed = piece.strip().rstrip(";|").strip(" \t:")
+    trimmed = piece.strip().rstrip(";|,").strip(" \t:")
     if not trimmed or len(trimmed) > LONGEST_TEXT or not any(c.isalnum() for c in trimmed):
         return None
+    # **Name:** Ann and **Name**: **Ann**
+    if emphasis := _EMPHASIS.fullmatch(trimmed):
+        trimmed = emphasis["inner"] or emphasis["rest"]
     begin = start + piece.index(trimmed)
     return ParsedValue(trimmed, begin, begin + len(trimmed))
 
@@ -142,9 +156,9 @@ def _number(page: Page, start: int, end: int) -> ParsedValue | None:
     if grouped := _in_groups(page, start, end):
         return grouped
     found = list(find_numbers(page.text, start, min(end, start + 200), mark=page.mark))
-    if not found:
+    first = scaled(page.text, found[0], end) if found else None
+    if first is None:
         return None
-    first = found[0]
     return ParsedValue(first.value, first.start, first.end, len({n.value for n in found}) - 1)
 
 
@@ -162,11 +176,17 @@ def _money(page: Page, start: int, end: int) -> ParsedValue | None:
         and not any(s <= number.start < e for s, e in days)
         and not _coded(text, number, start)
     ]
-    # Beside an amount with cents a whole number is a count or a code.
-    amounts = [number for number in found if number.decimals >= 2] or found
+    # Beside an amount with cents, or with a currency mark, a whole number is a count or a code.
+    amounts = (
+        [number for number in found if number.decimals >= 2]
+        or [number for number in found if is_priced(text, number)]
+        or found
+    )
     if not amounts:
         return _price(page, start, end)
-    first = amounts[0]
+    first = scaled(text, amounts[0], end)
+    if first is None:
+        return None
     return ParsedValue(first.value, first.start, first.end, len({n.value for n in amounts}) - 1)
 
 
@@ -243,7 +263,9 @@ def _boolean(page: Page, start: int, end: int) -> ParsedValue | None:
     if match is None:
         return None
     word = match[1].casefold().replace(" ", "")
-    if word not in forms.TRUE and word not in forms.FALSE:
+    # "n/a" and "non-stop" are neither.
+    is_part = re.match(r"[/-][^\W_]", page.text[match.end(1) : end]) is not None
+    if is_part or (word not in forms.TRUE and word not in forms.FALSE):
         return None
     return ParsedValue(word in forms.TRUE, match.start(1), match.end(1))
 
@@ -342,38 +364,3 @@ _READERS: dict[str, Callable[[Page, int, int], ParsedValue | None]] = {
     "duration": _duration,
     "court_id": _court,
 }
-
-
-def best_choice(printed: str, allowed: list[Any]) -> Any | None:
-    """The one allowed value that a printed text names; None when none or several do."""
-    words = normalise(printed)
-    if not words:
-        return None
-    equal = [value for value in allowed if normalise(str(value)) == words]
-    if len(equal) == 1:
-        return equal[0]
-    padded = f" {words} "
-    inside = [
-        value
-        for value in allowed
-        if normalise(str(value)) and f" {normalise(str(value))} " in padded
-    ]
-    if len(inside) == 1:
-        return inside[0]
-    if equal or inside:
-        return None
-    return _closest(words, allowed)
-
-
-def _closest(words: str, allowed: list[Any]) -> Any | None:
-    try:
-        from rapidfuzz import fuzz
-    except ImportError as missing:
-        raise MissingExtra(extra="local", package="rapidfuzz") from missing
-    scored = sorted(
-        ((fuzz.ratio(words, normalise(str(value))), index) for index, value in enumerate(allowed)),
-        reverse=True,
-    )
-    if not scored or scored[0][0] < 88 or (len(scored) > 1 and scored[1][0] > scored[0][0] - 5):
-        return None
-    return allowed[scored[0][1]]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prompture.rules import data
-from prompture.rules.concepts import normalise
+from prompture.rules.concepts import DENIALS, QUALIFIERS, normalise
 from prompture.rules.dates import PrintedDate
 from prompture.rules.fields import SchemaField
 from prompture.rules.numbers import CURRENCY, currency_code
@@ -84,11 +84,19 @@ def _spoken(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandi
         for count in range(min(4, len(words)), 0, -1):
             fit = field.phrases.get(normalise(" ".join(words[-count:])), 0.0)
             if fit and (count > 1 or fit >= 0.9):
+                # A "delivery date" is another day than the date.
+                if _is_turned(words[:-count]):
+                    break
                 out += candidates_of(
                     field, ParsedValue(day, day.start, day.end), page, round(fit * 0.9, 4)
                 )
                 break
     return out
+
+
+def _is_turned(words: list[str]) -> bool:
+    """Whether the word before a label makes another label of it."""
+    return bool(words) and words[-1][-1:].isalpha() and normalise(words[-1]) in QUALIFIERS
 
 
 def _own_line(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
@@ -191,8 +199,9 @@ def _only_choice(field: SchemaField, page: Page, scope: TextRange) -> list[Field
     for value in field.choices:
         if isinstance(value, str) and value:
             words = re.escape(value.replace("_", " "))
+            # Not as a label: "Smoker: ...".
             match = re.search(
-                rf"(?<!\w){words}(?!\w)", page.text[scope.start : scope.end], re.IGNORECASE
+                rf"(?<!\w){words}(?!\w|\s?[:=])", page.text[scope.start : scope.end], re.IGNORECASE
             )
             if match is not None:
                 named.append((value, match))
@@ -200,6 +209,11 @@ def _only_choice(field: SchemaField, page: Page, scope: TextRange) -> list[Field
     if len(named) != 1 or len(str(named[0][0])) < 3:
         return []
     value, match = named[0]
+    before = page.text[
+        max(scope.start, scope.start + match.start() - 24) : scope.start + match.start()
+    ]
+    if DENIALS & set(normalise(before).split()[-3:]):  # "not yet approved"
+        return []
     return candidates_of(
         field, ParsedValue(value, scope.start + match.start(), scope.start + match.end()), page, 0.7
     )

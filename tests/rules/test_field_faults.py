@@ -104,3 +104,118 @@ def test_the_town_below_an_institution_is_no_author() -> None:
         "required": ["authors"],
     }
     assert extract(schema, text).value == {"authors": ["Anna Schmidt", "Pierre Dupont"]}
+
+
+def figure(name: str, kind: str = "number", **words: Any) -> dict[str, Any]:
+    field = {"type": [kind, "null"], **words}
+    return {"type": "object", "properties": {name: field}, "required": [name]}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        # What is cut out of other text is no number.
+        ("Cups: 2½", None),
+        ("Cups: 3/4", None),
+        ("Cups: 5 x 10 cm", None),
+        ("Cups: 1.5 x 10^3", None),
+        ("Cups: 1.5e-3", None),
+        ("Cups: 1,1,1,1", None),
+        ("Cups: 12 3456", None),
+        ("Cups: 2023/24", None),
+        ("Cups: under 18", None),
+        ("Cups: 33.86° S", None),
+        ("Cups: 5k", None),
+        ("Cups: 3.5M", None),
+        ("Cups: 4/5", 4),
+        ("Cups: 5 m", 5),
+        ("Cups: 3.5 million", 3_500_000),
+        ("Cups: 2,5 Mio. Euro", 2_500_000),
+    ],
+)
+def test_a_number_is_all_that_its_label_says(text: str, value: float | None) -> None:
+    assert extract(figure("cups"), text).value == {"cups": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Price: 2 pairs from $349", 349),
+        ("Price: was $20.00 now $15.00", None),
+        ("Price: $10 - $20", None),
+        ("Price: $10.00 - $20.00", None),
+        ("Price: $10 to $20", None),
+        ("Price: 10 € - 20 €", None),
+        ("Price: $5k", 5000),
+        ("Price: €3.5M", 3_500_000),
+        ("Price: ₹5 lakh", 500_000),
+        ("Price: 3万円", 30_000),
+        ("Price: 12.00 CR", 12),
+        ("Price: $10.00 - paid", 10),
+        ("Price: ca. 10.00 EUR", 10),
+    ],
+)
+def test_a_price_is_the_amount_that_has_the_mark(text: str, value: float | None) -> None:
+    assert extract(figure("price"), text).value == {"price": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Total pages: 12", None),
+        ("Total hours: 12", None),
+        ("Total for 3 nights: 300", None),
+        ("Total items: 3\nTotal: 9.99", 9.99),
+        ("Grand total of 3 items: $30.00", 30),
+        ("Total (3 items): $30.00", 30),
+    ],
+)
+def test_a_total_of_something_else(text: str, value: float | None) -> None:
+    assert extract(figure("total"), text).value == {"total": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Status: not approved", None),
+        ("The request was not yet approved.", None),
+        ("Status: approved", "approved"),
+        ("The request was approved.", "approved"),
+        ("Approved: see below", None),  # a label is no value
+    ],
+)
+def test_what_is_denied_is_not_chosen(text: str, value: str | None) -> None:
+    choice = {"enum": ["approved", "rejected", None]}
+    schema = {"type": "object", "properties": {"status": choice}, "required": ["status"]}
+    assert extract(schema, text).value == {"status": value}
+
+
+@pytest.mark.parametrize("text", ["Direct: non-stop", "Direct: n/a"])
+def test_a_part_of_a_word_is_no_answer(text: str) -> None:
+    assert extract(figure("direct", "boolean"), text).value == {"direct": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("**Name:** Ann Lee", "Ann Lee"),
+        ("**Name**: **Ann Lee**", "Ann Lee"),
+        ("Name: Ann Lee, Age: 36", "Ann Lee"),
+        ("name=Ann Lee; age=36; city=Rome", "Ann Lee"),
+    ],
+)
+def test_a_text_ends_where_the_next_label_begins(text: str, name: str) -> None:
+    schema = figure("age", "integer")
+    schema["properties"]["name"] = {"type": ["string", "null"]}
+    assert extract(schema, text).value == {"age": 36 if "36" in text else None, "name": name}
+
+
+@pytest.mark.parametrize("text", ["Delivery date: 2024-03-01", "Date of birth: 2001-03-01"])
+def test_another_day_is_not_the_date(text: str) -> None:
+    assert extract(figure("date", "string", format="date"), text).value == {"date": None}
+
+
+def test_a_number_of_an_invoice_in_groups() -> None:
+    schema = figure("invoice_number", "string")
+    found = extract(schema, "Invoice No.: INV 2024 001\nDate: 5 March 2024")
+    assert found.value == {"invoice_number": "INV 2024 001"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompture.rules.concepts import normalise, similarity
+from prompture.rules.concepts import best_choice, normalise, similarity
 from prompture.rules.dates import day_first, find_dates, find_times, parse_rest, settle
 from prompture.rules.families.people import is_author_list, is_name, names_in, split_authors
 from prompture.rules.forms import valid_iban
@@ -18,7 +18,6 @@ from prompture.rules.numbers import (
     find_numbers,
     read_decimal,
 )
-from prompture.rules.parsers import best_choice
 
 NUMBERS = [
     ("1.234,56", None, "1234.56"),

@@ -13,6 +13,8 @@ from decimal import Decimal
 from prompture.compat import cached_property
 from prompture.rules.dates import day_first, find_dates, find_months, find_times
 from prompture.rules.numbers import (
+    POWERS,
+    SCALE,
     currency_code,
     decimal_mark,
     plain_digits,
@@ -22,18 +24,6 @@ from prompture.types import Span
 
 _FIGURE = re.compile(r"(?<!\d)(?<!\d[.,])(?:[.,](?=\d\d))?\d+(?:[.,'\u00a0\u202f\u2009]\d+)*")
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)(?! \d)")
-_SCALES = {
-    3: "thousand tsd tausend mille mila mil k тыс тысяч 千",
-    4: "万 萬 만",
-    5: "lakh lakhs lac",
-    6: "million millions mio millionen milioni millones milhões m mm mn mln млн",
-    7: "crore crores cr",
-    8: "億 亿 억",
-    9: "billion billions bn b mrd milliarden milliard milliards miliardi млрд",
-    12: "trillion trillions tn bio billionen 兆 조",
-}
-_POWERS = {word: power for power, words in _SCALES.items() for word in words.split()}
-_SCALE = re.compile(r"[ \u00a0]?([^\W\d_]{1,11})")
 _CODE_BEFORE = re.compile(r"[^\W\d_]+\Z")
 _MOST = 4000
 """So many places of one number are kept."""
@@ -117,15 +107,15 @@ class Figures:
                 yield value.scaleb(power[0]) * sign, at, power[1], 0.9
 
     def _power(self, end: int) -> tuple[int, int] | None:
-        found = _SCALE.match(self._text, end)
+        found = SCALE.match(self._text, end)
         if found is None:
             return None
         word = found[1].casefold()
-        if word in _POWERS:
-            return _POWERS[word], found.end()
+        if word in POWERS:
+            return POWERS[word], found.end()
         # 約2.5万円: other characters may follow the unit at once.
-        if word[:1] in _POWERS and not word[:1].isascii():
-            return _POWERS[word[:1]], found.start(1) + 1
+        if word[:1] in POWERS and not word[:1].isascii():
+            return POWERS[word[:1]], found.start(1) + 1
         return None
 
     def _standing(self, start: int, end: int) -> float:
