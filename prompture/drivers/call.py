@@ -82,7 +82,7 @@ class Call(KeyedCall):
         self._lowered: int | None = None
         self._streamed = stream
         self._meters = meter.Watching()
-        self._visit = Visit(driver.route, driver)
+        self._visit = Visit(driver.route, driver, is_stream=stream)
         self.started, self.at = time.perf_counter(), time.time()
         self.request = request
         try:

@@ -7,6 +7,7 @@ model where the provider counts so.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections import OrderedDict, deque
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from prompture import forks
 from prompture.drivers.limits import NO_LIMITS, Adaptive, Limits, Throttle, is_bulk
+from prompture.drivers.meter import who
 from prompture.errors import RateLimitError, StoreUnavailable
 from prompture.observe import note
 from prompture.wire import deadline
@@ -32,6 +34,10 @@ RAMP_SECONDS = 5.0
 RAMP_START = 4.0
 """After a pause calls start at 4 a second, four times as many with each second, for 5 seconds."""
 BURST_SECONDS = 0.5
+LONGEST_PAUSE = 300.0
+"""A provider may ask for a longer pause, by a slip perhaps: after so long one call asks again."""
+WATCH = 5.0
+"""Seconds after which one who waits for others looks whether the event loop of these was closed."""
 _ASK = -1.0
 """Instead of seconds: the store that processes share must be asked first."""
 
@@ -39,17 +45,42 @@ _ASK = -1.0
 class Place:
     """One try's place: in the queue, then inside until the try has ended."""
 
-    __slots__ = ("began", "bulk", "is_again", "signal", "slot", "tokens")
+    __slots__ = (
+        "began", "bulk", "is_again", "is_stream", "is_sync", "loop", "signal", "slot", "tokens", "who"
+    )  # fmt: skip
 
-    def __init__(self, tokens: int, priority: str | None, *, is_again: bool) -> None:
+    def __init__(
+        self,
+        tokens: int,
+        priority: str | None,
+        *,
+        is_again: bool,
+        is_stream: bool = False,
+        is_sync: bool = True,
+    ) -> None:
         self.tokens = tokens
         self.bulk = is_bulk(priority)
         self.is_again = is_again
         """A call that was sent before and is sent again keeps its turn: it goes to the front."""
+        self.is_stream, self.is_sync = is_stream, is_sync
+        self.who = who()
+        self.loop = None if is_sync else asyncio.get_running_loop()
         self.signal = Signal()
         self.slot: tuple[float, int] | None = None
         """When it may start, and its tokens, where processes share the limits."""
         self.began = 0.0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its event loop was closed with the call in it, which nobody ends any more."""
+        return self.loop is not None and self.loop.is_closed()
+
+    def waits_for(self, other: Place) -> bool:
+        """Whether this call, which is inside, cannot end before another that wants to be: a stream
+        that the other's own thread or task has open, or a call of the event loop that it blocks."""
+        if self.who == other.who:
+            return self.is_stream
+        return self.loop is not None and other.is_sync and self.who[0] == other.who[0]
 
 
 class RouteGate:
@@ -67,9 +98,6 @@ class RouteGate:
         self._clock = clock
         self._lock = forks.fork_lock()
         self._paused_until = self._next_start = float("-inf")
-        self._owed = 0
-        """Tokens more than were reserved of the shared store, which it does not know yet."""
-        self._spare: deque[tuple[float, int]] = deque()
         self._throttle: Throttle | None = None
         self._adaptive: Adaptive | None = None
         self._store: SharedStore | None = None
@@ -85,6 +113,10 @@ class RouteGate:
         # A set, not a count: an interrupt between two steps leaves it right.
         self._inside: set[Place] = set()
         self._live_in_a_row = 0
+        # The parent sends and settles these.
+        self._spare: deque[tuple[float, int]] = deque()
+        self._owed = 0
+        """Tokens more than were reserved of the shared store, which it does not know yet."""
 
     def adopt(self, limits: Limits) -> None:
         """Hold to these limits from now on. What has been used stays used."""
@@ -138,26 +170,29 @@ class RouteGate:
     def is_free(self) -> bool:
         """Whether a call need not wait here."""
         with self._lock:
-            return not self.waiting and self._hindrance(None, self._clock())[0] == 0.0
+            return self._head() is None and self._hindrance(None, self._clock())[0] == 0.0
 
     def enter(self, place: Place, patience: float) -> Exchange[None] | None:
         """Let a try in, or the exchange that waits until it may. Raises RateLimitError where the
         provider has asked for a pause of more than ``patience`` seconds."""
+        seconds: float | None
         with self._lock:
             now = self._clock()
             if (left := self._paused_until - now) > patience:
                 raise self._refusal(left)
-            if not self.waiting:
-                seconds, why = self._hindrance(place, now)
-                if seconds == 0.0:
-                    self._admit(place, now)
-                    return None
-            else:
-                seconds, why = None, "others came first"
+            # Those before it may wait for one inside that waits for this one.
+            is_first = place.is_again or (place.is_sync and place.who[1]) or self._holds_up(place)
+            place.bulk = place.bulk and (place.is_again or not is_first)
             queue = self._bulk if place.bulk else self._live
             queue[place] = None
-            if place.is_again:
+            if is_first:
                 queue.move_to_end(place, last=False)
+            seconds, why = None, "others came first"
+            if self._head() is place:
+                seconds, why = self._hindrance(place, now)
+            if seconds == 0.0:
+                self._admit(place, now)
+                return None
         return self._waiting(place, seconds, why)
 
     def _waiting(self, place: Place, seconds: float | None, why: str) -> Exchange[None]:
@@ -171,7 +206,7 @@ class RouteGate:
                     self._note(seconds, why)
                 if seconds is not None and (late := deadline.too_long(seconds)) is not None:
                     raise late
-                yield Wait(place.signal, seconds)
+                yield Wait(place.signal, WATCH if seconds is None else seconds)
             seconds, why = self._look(place)
 
     def _note(self, seconds: float | None, why: str) -> None:
@@ -196,6 +231,16 @@ class RouteGate:
             return seconds, why
 
     def _head(self) -> Place | None:
+        while (head := self._first()) is not None and head.is_gone:
+            self._drop(head)
+            if (after := self._first()) is not None:
+                after.signal.set()
+        return head
+
+    def _holds_up(self, place: Place) -> bool:
+        return any(inside.waits_for(place) for inside in self._inside)
+
+    def _first(self) -> Place | None:
         if self._bulk and (not self._live or self._live_in_a_row >= BULK_TURN):
             return next(iter(self._bulk))
         return next(iter(self._live)) if self._live else None
@@ -208,7 +253,10 @@ class RouteGate:
             return left, "a slow start after a pause"
         most = self.most
         if most is not None and len(self._inside) >= most:
-            return None, f"{most} calls at once"
+            self._inside = {each for each in self._inside if not each.is_gone}
+            is_full = len(self._inside) >= most
+            if is_full and not (place and all(each.waits_for(place) for each in self._inside)):
+                return None, f"{most} calls at once"
         if self._throttle is None:
             return 0.0, ""
         if self._store is None or place is None:
@@ -282,6 +330,7 @@ class RouteGate:
     def pause(self, seconds: float) -> None:
         """Nobody is let in for so long, and few at first after it. All processes that share the
         limits pause."""
+        seconds = min(seconds, LONGEST_PAUSE)
         with self._lock:
             # Not all copies of this program at the same moment.
             until = self._clock() + seconds * (1 + random.uniform(0, 0.02))

@@ -156,11 +156,13 @@ class Visit:
 
     __slots__ = (
         "_breaker", "_counted", "_driver", "_has_next", "_is_inside", "_limits", "_quota", "_route",
-        "_turn", "is_left", "request", "since",
+        "_turn", "is_left", "is_stream", "request", "since",
     )  # fmt: skip
 
-    def __init__(self, route: Route, driver: Bounded | None = None) -> None:
-        self._driver = driver
+    def __init__(
+        self, route: Route, driver: Bounded | None = None, *, is_stream: bool = False
+    ) -> None:
+        self._driver, self.is_stream = driver, is_stream
         self._has_next = _has_next.get()
         self._is_inside = self._counted = self.is_left = False
         self.since = 0.0
@@ -206,8 +208,7 @@ class Visit:
 
     def _found_turn(self) -> Turn:
         if self._turn is None:
-            patience = self._driver.retry.patience if self._driver else float("inf")
-            self._turn = Turn(self._route, self._limits, self.request, patience)
+            self._turn = Turn(self)
         return self._turn
 
     def first_byte(self) -> None:
@@ -300,21 +301,16 @@ class Turn:
     """Made for a call where its driver has limits, its route has a gate, or one is to be made."""
 
     __slots__ = (
-        "_gate",
-        "_is_again",
-        "_limits",
-        "_model",
-        "_patience",
-        "_place",
-        "_request",
-        "_route",
-    )
+        "_gate", "_is_again", "_is_stream", "_is_sync", "_limits", "_model", "_patience", "_place",
+        "_request", "_route",
+    )  # fmt: skip
 
-    def __init__(
-        self, route: Route, limits: Limits | None, request: Request | None, patience: float
-    ) -> None:
-        self._route, self._limits, self._patience = route, limits, patience
-        self._request, self._model = request, request.model if request else ""
+    def __init__(self, visit: Visit) -> None:
+        self._route, self._limits, self._request = visit._route, visit._limits, visit.request
+        self._model = self._request.model if self._request else ""
+        driver = visit._driver
+        self._patience = driver.retry.patience if driver else float("inf")
+        self._is_stream, self._is_sync = visit.is_stream, not hasattr(driver, "__aenter__")
         self._gate: RouteGate | None = None
         self._place: Place | None = None
         self._is_again = False
@@ -331,7 +327,13 @@ class Turn:
         from prompture.drivers.gate import Place
 
         # First of all: whatever interrupts this call, ``leave`` finds the place and gives it back.
-        self._place = Place(tokens, request.priority if request else None, is_again=self._is_again)
+        self._place = Place(
+            tokens,
+            request.priority if request else None,
+            is_again=self._is_again,
+            is_stream=self._is_stream,
+            is_sync=self._is_sync,
+        )
         self._is_again = True
         return gate.enter(self._place, self._patience)
 

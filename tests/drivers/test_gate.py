@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from prompture.drivers.gate import BULK_TURN, Place, RouteGate
+from prompture.drivers.gate import BULK_TURN, LONGEST_PAUSE, WATCH, Place, RouteGate
 from prompture.drivers.limits import Limits, priority
 from prompture.errors import ConfigurationError, RateLimitError
 from prompture.wire.http import Exchange, Work
@@ -46,7 +49,10 @@ class World:
         self.gate = RouteGate("acme", self.limits, scope="s", clock=lambda: self.now)
 
     def come(self, name: str, *, seconds: float = 0.0, tokens: int = 0, **more: Any) -> Caller:
-        place = Place(tokens, more.pop("priority", None), is_again=more.pop("is_again", False))
+        kind = {name: more.pop(name) for name in ("is_stream", "is_sync") if name in more}
+        place = Place(
+            tokens, more.pop("priority", None), is_again=more.pop("is_again", False), **kind
+        )
         one = Caller(name, place, seconds, **more)
         self.callers.append(one)
         one.exchange = self.gate.enter(place, 120.0)
@@ -229,12 +235,76 @@ def test_a_pause_holds_for_all_and_ends_with_a_slow_start() -> None:
 
 def test_a_pause_beyond_the_patience_is_an_error_that_says_how_long() -> None:
     world = World(Limits())
-    world.gate.pause(1000.0)
+    world.gate.pause(200.0)
     with pytest.raises(RateLimitError, match="not sent") as caught:
         world.come("a")
-    assert 1000 <= (caught.value.retry_after or 0) <= 1020
+    assert 200 <= (caught.value.retry_after or 0) <= 204
     assert caught.value.unsent is True  # type: ignore[attr-defined]
     assert not caught.value.retryable
+
+
+def test_a_pause_of_years_ends_all_the_same() -> None:
+    world = World(Limits())
+    world.gate.pause(3e9)
+    world.now += 1.02 * LONGEST_PAUSE
+    assert world.come("a").exchange is None
+
+
+def test_one_that_is_sent_again_is_woken_though_another_had_the_timer() -> None:
+    world = World(Limits(requests_per_minute=60))
+    world.come("a")
+    world.run(0)  # nobody is inside, who would wake anybody by leaving
+    world.come("b")
+    world.come("c", is_again=True)
+    assert [name for _, name in world.run()] == ["a", "c", "b"]
+
+
+def test_calls_of_a_closed_loop_hold_up_nobody() -> None:
+    loop = asyncio.new_event_loop()
+
+    async def come(name: str) -> None:
+        world.come(name, seconds=1e9, is_sync=False)
+
+    world = World(Limits(concurrency=1))
+    with ThreadPoolExecutor(1) as other:
+        for name in "abc":
+            other.submit(loop.run_until_complete, come(name)).result()
+    late = world.come("d")
+    loop.close()
+    assert late.asleep and world.gate.waiting == 3
+    world.now += WATCH  # it looks by itself: nobody is left to wake it
+    world._timer(late)
+    assert [name for _, name in world.started] == ["a", "d"]
+
+
+@pytest.mark.parametrize("shared", ["stream", "loop"])
+def test_a_call_does_not_wait_for_those_who_wait_for_it(shared: str) -> None:
+    # What its own thread has open, or a loop that it blocks.
+    world = World(Limits(concurrency=1))
+
+    async def both() -> None:
+        if shared == "loop":
+            await asyncio.ensure_future(come("a", is_sync=False))
+        else:
+            await come("a", is_stream=True)
+        Thread(target=world.come, args=("b",)).start()
+        while not world.gate.waiting:
+            await asyncio.sleep(0)
+        world.come("c", priority="bulk")
+
+    async def come(name: str, **more: Any) -> None:
+        world.come(name, seconds=5.0, **more)
+
+    asyncio.run(both())
+    assert [name for _, name in world.started] == ["a", "c"]
+
+
+def test_a_forked_child_has_no_moments_that_its_parent_reserved() -> None:
+    gate = RouteGate("acme", Limits(), scope="s")
+    gate._spare.append((1.0, 0))
+    gate._owed = 5
+    gate._renew()
+    assert not gate._spare and not gate._owed
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
