@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from prompture import testing as testing
     from prompture.agents.agent import Agent as Agent
     from prompture.agents.conversation import Conversation as Conversation
-    from prompture.agents.events import Context as Context
     from prompture.agents.mcp import MCPServer as MCPServer
-    from prompture.agents.run_record import AgentResult as AgentResult
+    from prompture.agents.signatures import Context as Context
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
@@ -113,6 +112,7 @@ if TYPE_CHECKING:
     from prompture.spend.scope import bind as bind
     from prompture.spend.scope import labels as labels
     from prompture.spend.scope import track as track
+    from prompture.traces import AgentResult as AgentResult
     from prompture.types import Completion as Completion
     from prompture.types import Delta as Delta
     from prompture.types import Document as Document
@@ -157,8 +157,8 @@ _HOMES = {
     "prompture.agents.conversation": "Conversation",
     "prompture.agents.mcp": "MCPServer",
     "prompture.agents.tools": "FunctionTool ToolRetry tool",
-    "prompture.agents.run_record": "AgentResult",
-    "prompture.agents.events": "Context",
+    "prompture.traces": "AgentResult",
+    "prompture.agents.signatures": "Context",
     "prompture.drivers.base": "AsyncDriver Driver",
     "prompture.drivers.openai_compatible": "AsyncOpenAICompatible OpenAICompatible",
     "prompture.drivers.classes": "async_driver_for driver_for",

@@ -6,11 +6,12 @@ Plain values that every floor may hold: an error has them, and lies below the co
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from prompture.money import Bill, Charge
 from prompture.types import Completion, JSONValue, Message, Part, ToolCall, Usage
 
+T = TypeVar("T")
 _POINTER_LENGTH = 200
 """Characters of a pointer that a message shows."""
 Status = Literal[
@@ -170,3 +171,10 @@ class Trace:
     def tool_calls(self) -> tuple[ToolUse, ...]:
         """The tool calls of all steps, in order."""
         return tuple(use for step in self.steps for use in step.tools)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentResult(Trace, Generic[T]):
+    """A finished run. ``output`` is the final text, or the validated value."""
+
+    output: T

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from prompture.agents.conversation import Conversation as Conversation
     from prompture.agents.events import AgentEvent as AgentEvent
     from prompture.agents.events import ApprovalNeeded as ApprovalNeeded
-    from prompture.agents.events import Context as Context
     from prompture.agents.events import Final as Final
     from prompture.agents.events import ModelFallback as ModelFallback
     from prompture.agents.events import ReasoningDelta as ReasoningDelta
@@ -23,28 +22,30 @@ if TYPE_CHECKING:
     from prompture.agents.events import ToolStarted as ToolStarted
     from prompture.agents.mcp import MCPServer as MCPServer
     from prompture.agents.run_file import WaitingForApproval as WaitingForApproval
-    from prompture.agents.run_record import AgentResult as AgentResult
-    from prompture.agents.run_record import Step as Step
-    from prompture.agents.run_record import ToolUse as ToolUse
-    from prompture.agents.run_record import Trace as Trace
+    from prompture.agents.signatures import Context as Context
     from prompture.agents.tools import LATER as LATER
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
     from prompture.codecs.histories import close_calls as close_calls
+    from prompture.traces import AgentResult as AgentResult
+    from prompture.traces import Step as Step
+    from prompture.traces import ToolUse as ToolUse
+    from prompture.traces import Trace as Trace
 
 _HOMES = {
     "prompture.agents.agent": "Agent",
     "prompture.agents.conversation": "Conversation",
     "prompture.agents.events": (
-        "ApprovalNeeded Context AgentEvent Final ModelFallback ReasoningDelta StepFinished TextDelta"
+        "ApprovalNeeded AgentEvent Final ModelFallback ReasoningDelta StepFinished TextDelta"
         " ToolFinished ToolStarted"
     ),
     "prompture.agents.mcp": "MCPServer",
     "prompture.agents.run_file": "WaitingForApproval",
-    "prompture.agents.run_record": "AgentResult Step ToolUse Trace",
+    "prompture.agents.signatures": "Context",
     "prompture.agents.tools": "FunctionTool LATER ToolRetry tool",
     "prompture.codecs.histories": "close_calls",
+    "prompture.traces": "AgentResult Step ToolUse Trace",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -21,9 +21,8 @@ from prompture.agents.agent_options import (
     turns_of,
     user_turn,
 )
-from prompture.agents.asks import AgentFlow, RunSettings
 from prompture.agents.async_runner import aiterate, arun_flow
-from prompture.agents.events import AgentEvent
+from prompture.agents.events import AgentEvent, AgentFlow
 from prompture.agents.loop import agent_flow
 from prompture.agents.resumption import (
     Approvals,
@@ -35,7 +34,7 @@ from prompture.agents.resumption import (
     read_saved,
     taken_up,
 )
-from prompture.agents.run_record import AgentResult, RunLimits, Trace
+from prompture.agents.run_record import RunLimits, RunSettings
 from prompture.agents.run_state import Models as RunModels
 from prompture.agents.setup import Setup, output_of, set_up
 from prompture.agents.sync_runner import iterate, run_flow
@@ -45,7 +44,7 @@ from prompture.agents.tools import (
     Tools,
     by_name,
     check_approve,
-    refuse_async,
+    is_async,
     tool,
 )
 from prompture.drivers.core import BaseDriver
@@ -57,6 +56,7 @@ from prompture.extraction.model_drivers import Cascade, listed, makers
 from prompture.given import half_made
 from prompture.spend.account import dollars_of
 from prompture.spend.budget import budget_of
+from prompture.traces import AgentResult, Trace
 from prompture.types import JSON
 
 T = TypeVar("T")
@@ -186,6 +186,9 @@ class Agent(Generic[T]):
             max_retries=MAX_RETRIES if retries is None else retries,
             identity=self._identity,
         )
+        every = (*self.tools.values(), *self.output.functions.values())
+        approvers = (approve, *(each.approve for each in every))
+        self._approves_async = any(map(is_async, approvers))
         self._base = base_request(options)
         # By driver, not by name: two drivers of one model may have other features.
         self._setups: dict[BaseDriver, Setup[Any, Any]] = {}
@@ -322,10 +325,9 @@ class Agent(Generic[T]):
 
     def check_colour(self, *, asynchronous: bool) -> None:
         """Raise ConfigurationError where an approver cannot be asked in a run of this colour."""
-        if asynchronous:
-            return
-        found = (*self.tools.values(), *self.output.functions.values())
-        refuse_async((self._settings.approve, *(each.approve for each in found)))
+        # Before anything is paid for.
+        if self._approves_async and not asynchronous:
+            raise ConfigurationError("approve is a coroutine function: use arun or astream")
 
     @property
     def seconds(self) -> float | None:

@@ -11,22 +11,28 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from prompture.agents.asks import AgentFlow, CallModel, EmitEvent, OutOfTime, RunTools
-from prompture.agents.events import AgentEvent, Final, ToolStarted
-from prompture.agents.run_record import AgentResult, ToolUse
-from prompture.agents.runner_common import (
+from prompture.agents.events import (
+    AgentEvent,
+    AgentFlow,
+    CallModel,
+    EmitEvent,
     EventStream,
+    Final,
+    OutOfTime,
+    RunTools,
+    ToolStarted,
+    tool_span,
+)
+from prompture.agents.sync_runner import (
     RunningCall,
     ToolQueue,
-    calling,
-    is_of_the_tools_time,
-    record_charges,
+    outcome_of,
     start_in_thread,
-    tool_span,
 )
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, Later, is_async
 from prompture.flows.run import GeneratesAsync
+from prompture.traces import AgentResult, ToolUse
 from prompture.types import Completion
 from prompture.wire.deadline import within
 from prompture.wire.steps import Done, advance, require_asyncio
@@ -102,7 +108,7 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
     until = None if step.seconds is None else loop.time() + step.seconds
     stream = stream and not step.quiet
     if not stream or not step.driver.features.streaming:
-        with calling(step), within(step.seconds):
+        with step.calling(), within(step.seconds):
             completion = await _until(until, step.driver.complete(step.request))
         if stream:
             for event in events.of_whole(completion):
@@ -112,7 +118,7 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
     pieces = step.driver.stream(step.request)
     try:
         # See ``sync_runner._call_model``: the meters are asked at the start.
-        with calling(step), within(step.seconds):
+        with step.calling(), within(step.seconds):
             piece = await _until(until, anext(pieces))
         while not isinstance(piece, Completion):
             for event in events.of_delta(piece):
@@ -252,9 +258,8 @@ async def _call_tool(
         assert call.tool is not None
         args, named = call.bind()
         function = call.tool.afunction or call.tool.function
-        charges = effect.charges[position]
         with (
-            record_charges(effect.budget, charges, effect.scope),
+            effect.calling(position),
             # The models that it asks have no more time than it has.
             within(timeout),
             tool_span(call) as note,
@@ -283,14 +288,7 @@ async def _call_tool(
     finally:
         if background.thread is None:
             background.is_over = True
-    timed_out = error is not None and is_of_the_tools_time(error, timeout)
-    return Outcome(
-        value=value,
-        error=None if timed_out else error,
-        timed_out_after=timeout if timed_out else None,
-        seconds=time.perf_counter() - started,
-        charges=tuple(effect.charges[position]),
-    )
+    return outcome_of(effect, position, value, error, started=started, timeout=timeout)
 
 
 async def _in_thread(function: Callable[[], object], background: BackgroundCall) -> object:

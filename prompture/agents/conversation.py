@@ -22,12 +22,10 @@ from prompture.agents.agent_options import (
     user_turn,
     without_summary,
 )
-from prompture.agents.asks import AgentFlow, CallModel, OutOfTime
 from prompture.agents.async_runner import aiterate, arun_flow
-from prompture.agents.events import AgentEvent
+from prompture.agents.events import AgentEvent, AgentFlow, CallModel, OutOfTime
 from prompture.agents.resumption import Approvals, Saved, read_saved
 from prompture.agents.run_file import WaitingForApproval
-from prompture.agents.run_record import AgentResult, Trace
 from prompture.agents.sync_runner import iterate, run_flow
 from prompture.agents.tools import Tools
 from prompture.codecs.histories import portable
@@ -39,6 +37,7 @@ from prompture.flows.run import driver_error
 from prompture.given import half_made
 from prompture.money import Bill, Charge
 from prompture.spend.budget import budget_of
+from prompture.traces import AgentResult, Trace
 from prompture.types import Completion, Message, Usage
 
 

@@ -11,10 +11,17 @@ from typing import Any, Generic
 from uuid import uuid4
 
 from prompture import observe
-from prompture.agents.asks import AgentFlow, CallModel, EmitEvent, OutOfTime, RunSettings, RunTools
-from prompture.agents.events import ModelFallback, StepFinished
+from prompture.agents.events import (
+    AgentFlow,
+    CallModel,
+    EmitEvent,
+    ModelFallback,
+    OutOfTime,
+    RunTools,
+    StepFinished,
+)
 from prompture.agents.run_file import WaitingForApproval
-from prompture.agents.run_record import AgentResult, Batch, OpenStep, RunRecord, ToolUse
+from prompture.agents.run_record import Batch, OpenStep, RunRecord, RunSettings
 from prompture.agents.run_state import Models, RunState
 from prompture.agents.saved_run import ResumedRun, RunIdentity, SavedRun
 from prompture.agents.setup import B, Setup
@@ -33,7 +40,7 @@ from prompture.errors import (
 from prompture.flows.attempts import is_about_format, stop_error
 from prompture.flows.run import driver_error
 from prompture.money import Charge
-from prompture.traces import Problem
+from prompture.traces import AgentResult, Problem, ToolUse
 from prompture.types import Completion, Message, ToolCall
 from prompture.wire.deadline import EARLY
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from prompture.agents import storage
-from prompture.agents.asks import AgentFlow, RunSettings
+from prompture.agents.events import AgentFlow
 from prompture.agents.loop import agent_flow
 from prompture.agents.run_file import WaitingForApproval, read_run
-from prompture.agents.run_record import AgentResult
+from prompture.agents.run_record import RunSettings
 from prompture.agents.run_state import Models
 from prompture.agents.saved_run import ResumedRun, SavedRun
 from prompture.agents.setup import Output
@@ -22,6 +22,7 @@ from prompture.agents.tools import LATER, Approval, FunctionTool, Later
 from prompture.errors import ConfigurationError
 from prompture.forks import fork_lock
 from prompture.schema.problems import InvalidValue
+from prompture.traces import AgentResult
 from prompture.types import JSON
 
 Saved: TypeAlias = "WaitingForApproval | str | bytes | os.PathLike[str]"

@@ -1,18 +1,20 @@
-"""The record of a run while it goes on (its turns, steps, tool calls and charges), and its limits.
+"""The record of a run while it goes on (its turns, steps, tool calls and charges), its limits and
+settings.
 
-What a caller gets of it are a ``Trace`` (see ``prompture.traces``) or an ``AgentResult``.
+What a caller gets of it are a ``Trace`` or an ``AgentResult`` (see ``prompture.traces``).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Generic, TypeVar
 
 from prompture import given
+from prompture.agents.tools import Approve
+from prompture.drivers.meter import Meter
 from prompture.errors import (
     CallLimitExceeded,
     ConfigurationError,
@@ -24,23 +26,12 @@ from prompture.errors import (
     TokenLimitExceeded,
 )
 from prompture.money import Bill, Charge, add_usd, format_usd
-from prompture.traces import Attempt
-from prompture.traces import Status as Status
-from prompture.traces import Step as Step
-from prompture.traces import ToolUse as ToolUse
-from prompture.traces import Trace as Trace
-from prompture.types import Completion, Message, ToolCall
+from prompture.observe import WorkSpan
+from prompture.traces import Attempt, Status, Step, ToolUse, Trace
+from prompture.types import JSON, Completion, Message, ToolCall
 
-T = TypeVar("T")
 _NOT_RUN = "The call was not run: the run ended."
 _CANCELLED = "The call was cancelled."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentResult(Trace, Generic[T]):
-    """A finished run. ``output`` is the final text, or the validated value."""
-
-    output: T
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +116,30 @@ class RunLimits:
         by_agent = self.time == self.seconds
         name, limit = ("max_seconds", self.seconds) if by_agent else ("deadline", self.deadline)
         return TimeLimitExceeded(f"no final answer within {name}={limit:g}", limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """What a run is given besides the driver and the messages.
+
+    ``now`` is the clock, in seconds. ``tool_timeout`` is seconds for one call of a tool.
+    ``spent`` are those of the run's seconds that are used up
+    before it begins. ``on_close`` is given the trace of a run that the caller leaves. ``scope`` is the run's span.
+    ``identity`` gives what a saved run is recognised by.
+    """
+
+    limits: RunLimits
+    now: Callable[[], float]
+    context: object = None
+    budget: Meter | None = None
+    approve: Approve | None = None
+    tool_timeout: float | None = None
+    spent: float = 0.0
+    parallel: int = 8
+    max_retries: int = 2
+    on_close: Callable[[Trace], None] | None = None
+    scope: WorkSpan | None = None
+    identity: Callable[[], JSON] = dict
 
 
 @dataclass(slots=True)

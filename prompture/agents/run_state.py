@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from prompture import observe
-from prompture.agents.run_record import OpenStep, RunRecord, Status, ToolUse
+from prompture.agents.run_record import OpenStep, RunRecord
 from prompture.agents.setup import B, FinalOutput, Setup
 from prompture.codecs.histories import portable
 from prompture.errors import (
@@ -27,7 +27,7 @@ from prompture.extraction.result import cause_of, with_rest
 from prompture.flows.attempts import complaint, raw_text
 from prompture.money import Charge
 from prompture.schema.problems import InvalidValue
-from prompture.traces import Attempt, Problem
+from prompture.traces import Attempt, Problem, Status, ToolUse
 from prompture.types import Completion, Message, Request, ToolCall
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """From a function's signature and docstring to the schema of its arguments.
 
-And back: from the arguments that a model gave to those of the call.
+And back: from the arguments that a model gave, and the context of the run, to those of the call.
 """
 
 from __future__ import annotations
@@ -12,19 +12,36 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from operator import getitem
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import typing_extensions
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
-from prompture.agents.events import Context
 from prompture.errors import ConfigurationError, SchemaError
+from prompture.money import Bill
 from prompture.schema.source import Source, source
 from prompture.schema.type_adapter import caller_names, pydantic_form
+from prompture.types import Message, ToolCall
 
+C = TypeVar("C")
 _FORBIDDEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context(Generic[C]):
+    """Given to a tool's parameter that is annotated ``Context`` or ``Context[YourType]``.
+
+    ``value`` is the ``context=`` of the agent or of the run. ``messages`` are the turns up to and
+    with the one that holds ``call``, ``bill`` what the run has cost by then.
+    """
+
+    value: C
+    call: ToolCall
+    step: int = 0
+    messages: tuple[Message, ...] = field(default=(), repr=False)
+    bill: Bill = field(default=Bill(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

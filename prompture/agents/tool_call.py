@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from inspect import isasyncgen, isgenerator
 from typing import Any
 
-from prompture.agents.events import Context
-from prompture.agents.run_record import OpenStep, RunRecord, Status, ToolUse
+from prompture.agents.run_record import OpenStep, RunRecord
 from prompture.agents.setup import Setup
+from prompture.agents.signatures import Context
 from prompture.agents.tools import Approval, Approve, FunctionTool, Later, ToolRetry
 from prompture.media import file, image, media_type_of
 from prompture.money import Bill, Charge
 from prompture.schema.problems import InvalidValue
-from prompture.traces import Problem
+from prompture.traces import Problem, Status, ToolUse
 from prompture.types import JSON, Document, File, Image, Part, Text, ToolCall
 
 MAX_REASON_CHARS = 1000

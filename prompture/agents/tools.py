@@ -11,8 +11,7 @@ from threading import Thread
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, Unpack, get_args, overload
 
 from prompture import given
-from prompture.agents.events import Context
-from prompture.agents.signatures import Signature, schema_of_function
+from prompture.agents.signatures import Context, Signature, schema_of_function
 from prompture.errors import ConfigurationError
 from prompture.schema.source import safe_name
 from prompture.types import JSON, ToolCall
@@ -267,12 +266,6 @@ def is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(type(function), "__call__", None)  # noqa: B004 - the class's own, not whether it has one
     )
-
-
-def refuse_async(approves: Iterable[Approve | None]) -> None:
-    """Raise ConfigurationError for an async approver of a sync run, before anything is paid for."""
-    if any(is_async(approve) for approve in approves):
-        raise ConfigurationError("approve is a coroutine function: use arun or astream")
 
 
 def tool_name(name: str) -> str:

@@ -12,7 +12,6 @@ import click
 from prompture.agents.conversation import Conversation
 from prompture.agents.events import (
     AgentEvent,
-    Context,
     Final,
     ReasoningDelta,
     StepFinished,
@@ -22,6 +21,7 @@ from prompture.agents.events import (
 )
 from prompture.agents.mcp import MCPServer
 from prompture.agents.run_file import WaitingForApproval
+from prompture.agents.signatures import Context
 from prompture.cli.console import OK, code_of, echo
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import why

@@ -19,7 +19,6 @@ import prompture
 from prompture.agents import tool_call
 from prompture.agents.agent import Agent
 from prompture.agents.events import (
-    Context,
     Final,
     ReasoningDelta,
     StepFinished,
@@ -27,6 +26,7 @@ from prompture.agents.events import (
     ToolFinished,
     ToolStarted,
 )
+from prompture.agents.signatures import Context
 from prompture.agents.tools import ToolRetry, tool
 from prompture.catalog import Rates
 from prompture.drivers.meter import Meter, active, metering

@@ -15,13 +15,13 @@ from prompture.agents.agent import Agent
 from prompture.agents.conversation import Conversation
 from prompture.agents.events import (
     ApprovalNeeded,
-    Context,
     Final,
     ModelFallback,
     TextDelta,
     ToolFinished,
     ToolStarted,
 )
+from prompture.agents.signatures import Context
 from prompture.agents.tools import ToolRetry, tool
 from prompture.catalog import Rates
 from prompture.drivers.provider import Features

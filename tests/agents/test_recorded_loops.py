@@ -22,12 +22,12 @@ from requests.adapters import BaseAdapter
 
 from prompture.agents import storage
 from prompture.agents.agent import Agent
-from prompture.agents.run_record import Trace
 from prompture.agents.signatures import Signature
 from prompture.agents.tools import FunctionTool
 from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.errors import ExtractionError, PromptureError
 from prompture.schema.source import source
+from prompture.traces import Trace
 from tests.playback import Speech, said_by, settings_for, speech_of
 from tests.readers import events
 from tests.recordings import Case, Got, cases

@@ -17,8 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from prompture.agents.events import Context
-from prompture.agents.signatures import describe
+from prompture.agents.signatures import Context, describe
 from prompture.agents.tool_call import UnserializableResult, tool_content
 from prompture.agents.tools import FunctionTool, by_name, is_async, tool
 from prompture.errors import ConfigurationError
