@@ -14,6 +14,7 @@ from typing import Any
 # Weak, so that being listed here keeps nothing alive.
 _kept: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
+_of_parents: list[object] = []
 _count = 0
 
 
@@ -27,6 +28,12 @@ def fork_lock() -> Lock:
     made = Lock()
     _locks.add(made)
     return made
+
+
+def left_to_parent(thing: object) -> None:
+    """In a forked child: keep a thing of the parent's for good. To let go of it could close what the
+    parent uses (a socket, a database), or wait for threads that are not here."""
+    _of_parents.append(thing)
 
 
 def count() -> int:

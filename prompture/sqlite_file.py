@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from prompture.forks import renewed_at_fork
+from prompture.forks import left_to_parent, renewed_at_fork
 
 
 class SharedFile:
@@ -24,16 +24,14 @@ class SharedFile:
     def __init__(self, path: Path, patience: float) -> None:
         self.path = path
         self._patience = patience
-        self._inherited: list[sqlite3.Connection] = []
         self._connection: sqlite3.Connection | None = None
         self._lock = RLock()
         renewed_at_fork(self, "_renew")
 
     def _renew(self) -> None:
-        # In a forked child. SQLite forbids it to use the parent's connection, or to close it: it
-        # is kept, so that nothing closes it.
+        # In a forked child. SQLite forbids it to use the parent's connection, or to close it.
         if self._connection is not None:
-            self._inherited.append(self._connection)
+            left_to_parent(self._connection)
         self._connection, self._lock = None, RLock()
 
     def _opened(self) -> sqlite3.Connection:

@@ -212,10 +212,10 @@ class Request:
     metadata: JSON = field(default_factory=dict)
     timeout: float | None = None
     extra: JSON = field(default_factory=dict)
-    hedge: float | None = field(default=None, kw_only=True)
+    hedge: float | None = None
     priority: str | None = None
     api_key: str | Mapping[str, str] | None = field(default=None, repr=False)
-    deadline: float | None = field(default=None, kw_only=True)
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from prompture import forks
 from prompture.drivers.shared_cache import SQLiteStore
 from prompture.drivers.shared_limits import SQLiteFile
 from prompture.spend.database import SQLite
@@ -40,7 +41,7 @@ def test_a_forked_child_opens_its_own_connection(kind: str, tmp_path: Path) -> N
         found = 1
         try:
             # The parent's is neither used nor closed: SQLite forbids both.
-            found = int(held._opened() is before or before not in held._inherited)
+            found = int(held._opened() is before or before not in forks._of_parents)
         finally:
             os._exit(found)
     assert os.waitpid(child, 0)[1] == 0

@@ -46,8 +46,6 @@ CLOSE_SECONDS = 10.0
 CONNECT_SECONDS = 30.0
 READ_SECONDS = 300.0
 """As the ``mcp`` package's own HTTP client: a server may hold a response open for long."""
-_of_parents: list[_Connection] = []
-"""In a forked child, the connections of its parent: kept, so that they are never closed there."""
 
 
 class MCPServer:
@@ -107,7 +105,7 @@ class MCPServer:
         It is kept as it is, for closing it would reach into the parent's loop."""
         self._lock = threading.Lock()
         if self._connection is not None:
-            _of_parents.append(self._connection)
+            forks.left_to_parent(self._connection)
         self._connection = self._tools = None
 
     def tools(self) -> tuple[FunctionTool, ...]:

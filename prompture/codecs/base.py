@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
@@ -157,3 +157,15 @@ class _NoCodec:
 
 NO_CODEC = cast(Codec, _NoCodec())
 """The codec of rows whose models all run in this process."""
+
+
+def with_knobs(codec: Codec, changes: Mapping[str, Any], field: str | None) -> Codec:
+    """The codec with these of its fields changed; itself where it has not all of them."""
+    made: Any = codec
+    known = {f.name for f in fields(made)} if is_dataclass(made) else set()
+    if not {*changes, *(("quirks",) if field else ())} <= known:
+        return codec
+    if field:  # together with ``echo``, which may name it
+        changes = {**changes, "quirks": replace(made.quirks, reasoning_field=field)}
+    turned: Codec = replace(made, **changes)
+    return turned

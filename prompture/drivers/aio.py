@@ -106,7 +106,7 @@ class HttpxTransport:
     def _renew(self) -> None:
         """In a forked child: forget the parent's connections. They are not closed, for that
         would go by the parent's loop, nor let go of, which would close them."""
-        _of_parents.append(self._loops)
+        forks.left_to_parent(self._loops)
         self._loops = WeakKeyDictionary()
         self._stale = self._client is not None and self._used
 
@@ -284,7 +284,7 @@ class HttpxTransport:
                 if forks.count() == born:
                     await response.aclose()
                 else:  # that would take the connection out of the parent's loop
-                    _of_parents.append((response, pieces))
+                    forks.left_to_parent((response, pieces))
             finally:
                 if pool:
                     pool.in_flight -= 1
@@ -320,8 +320,6 @@ def _pool(origins: dict[str, list[_Pool]], url: str) -> _Pool:
     return pools[-1]
 
 
-_of_parents: list[Any] = []
-"""In a forked child, the connections of the process that it comes from."""
 _untouched = Untouched("httpx2")
 
 

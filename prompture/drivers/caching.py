@@ -162,7 +162,7 @@ class Cache:
     def clear(self, *, older_than: float | str | timedelta | None = None) -> int:
         """Forget all answers, or those that are older; how many. Raises ConfigurationError where it
         cannot be written."""
-        age = _seconds(older_than)
+        age = _seconds(older_than, "older_than")
         before = None if age is None else self._clock() - age
         return self.leases.doing(lambda store: store.clear(before=before), "clear")
 
@@ -211,13 +211,15 @@ def _store(
     return SQLiteStore(path, size or 1000 * _MEGABYTE, clock)
 
 
-def _seconds(ttl: object) -> float | None:
+def _seconds(ttl: object, name: str = "ttl") -> float | None:
     if isinstance(ttl, timedelta):
         ttl = ttl.total_seconds()
     if isinstance(ttl, str):
         found = _TTL.fullmatch(ttl.strip())
         if found is None:
-            raise given.wrong("Cache: ttl", "seconds, or a time such as '30m', '12h' or '7d'", ttl)
+            raise given.wrong(
+                f"Cache: {name}", "seconds, or a time such as '30m', '12h' or '7d'", ttl
+            )
         ttl = float(found[1]) * _UNITS[found[2]]
     wanted = "seconds above 0, a timedelta, or a time such as '30m' or '7d'"
-    return given.number(ttl, "Cache: ttl", above=0, wanted=wanted)
+    return given.number(ttl, f"Cache: {name}", above=0, wanted=wanted)

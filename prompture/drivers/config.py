@@ -18,7 +18,6 @@
     [providers.acme.rate_limits]
     requests_per_minute = 60
     tokens_per_minute = 100_000
-
     concurrency = 8                       # all that Limits takes
 
     [providers.acme.retry_quota]          # of all its calls in a process; see RetryQuota
@@ -55,18 +54,19 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompture.drivers import registry
-from prompture.drivers.environment import caches_of_files, keys_of_files, limits_of_files
-from prompture.drivers.limits import Limits
-from prompture.drivers.provider import Features, Provider
+from prompture.drivers.core import caches_of_files
+from prompture.drivers.limits import Limits, limits_of_files
+from prompture.drivers.provider import Features, Provider, keys_of_files
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.given import unknown, why, wrong
 from prompture.types import AnswerCache
@@ -76,6 +76,15 @@ from prompture.wire.retry import Breaker, RetryQuota
 
 T = TypeVar("T")
 _FLAGS = tuple(f.name for f in fields(Features))
+
+
+@contextmanager
+def _in_entry(entry: str) -> Iterator[None]:
+    """Errors of the block name the entry of the file that is at fault."""
+    try:
+        yield
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{entry}: {exc}") from exc
 
 
 class _Table(BaseModel):
@@ -96,11 +105,8 @@ class _Limits(_Table):
         """The limits that the table sets, None for an empty one."""
         if not self.model_fields_set:
             return None
-        try:
-            given: dict[str, Any] = self.model_dump()
-            return Limits(**given)
-        except ConfigurationError as exc:
-            raise ConfigurationError(f"{entry}: {exc}") from exc
+        with _in_entry(entry):
+            return Limits(**self.model_dump())
 
 
 class _Quota(_Table):
@@ -169,7 +175,8 @@ def configure(path: str | os.PathLike[str]) -> list[str]:
     done = _Content()
     try:
         for row in file.rows:
-            _register(row, where.name)
+            with _in_entry(f"{where.name}: providers.{row.name}"):
+                registry.register(row)
             done.rows.append(row)
         # By now the names of the file's own providers are known.
         done.limits = _named(file.limits, f"{where.name}: limits")
@@ -179,12 +186,12 @@ def configure(path: str | os.PathLike[str]) -> list[str]:
     except ConfigurationError:
         for row in done.rows:
             registry.unregister(row.name)
-        _put(before)
+        for row in before.rows:
+            registry.register(row)
+        _set(before)
         raise
-    limits_of_files.update(done.limits)
-    keys_of_files.update(done.keys)
-    caches_of_files.update(file.cache)
     done.cache = file.cache
+    _set(done)
     _of_file[key] = done
     return [row.name for row in done.rows]
 
@@ -220,9 +227,8 @@ def _taken_back(file: Path) -> _Content:
     return found
 
 
-def _put(content: _Content) -> None:
-    for row in content.rows:
-        registry.register(row)
+def _set(content: _Content) -> None:
+    """All but the rows."""
     limits_of_files.update(content.limits)
     keys_of_files.update(content.keys)
     caches_of_files.update(content.cache)
@@ -233,18 +239,9 @@ def _named(table: Mapping[str, T], entry: str) -> dict[str, T]:
     found: dict[str, T] = {}
     for name, value in table.items():
         provider, slash, model = name.partition("/")
-        try:
+        with _in_entry(f"{entry}.{name}"):
             found[registry.find(provider).name + slash + model] = value
-        except ConfigurationError as exc:
-            raise ConfigurationError(f"{entry}.{name}: {exc}") from exc
     return found
-
-
-def _register(row: Provider, where: str) -> None:
-    try:
-        registry.register(row)
-    except ConfigurationError as exc:
-        raise ConfigurationError(f"{where}: providers.{row.name}: {exc}") from exc
 
 
 def _read(path: Path) -> Any:
@@ -290,12 +287,17 @@ def _checked(data: Any, where: str) -> _Content:
                 prices[f"{name}/{model}"] = facts.pricing
     limits = {name: made.made(f"{where}: limits.{name}") for name, made in file.limits.items()}
     keys = {name: tuple(names) for name, names in file.keys.items()}
-    from prompture.drivers.caching import Cache
-
-    cache: dict[str, AnswerCache] = {"": Cache(**cast(Any, file.cache))} if file.cache else {}
+    cache = {"": _cache(file.cache, where)} if file.cache else {}
     return _Content(
         rows, {name: each for name, each in limits.items() if each}, keys, prices, cache
     )
+
+
+def _cache(settings: Mapping[Any, Any], where: str) -> AnswerCache:
+    from prompture.drivers.caching import Cache
+
+    with _in_entry(f"{where}: cache"):
+        return Cache(**settings)
 
 
 def _first_fault(error: ValidationError) -> str:
@@ -336,13 +338,11 @@ def _row(name: str, made: _Provider, where: str) -> Provider:
     checked_headers(made.headers, f"{entry}.headers")
     if header := made.idempotency_header:
         checked_headers({header: ""}, f"{entry}.idempotency_header")
-    try:
+    with _in_entry(entry):
         wired = like.wired(
             stream_usage=made.stream_usage, echo=made.echo, reasoning_field=made.reasoning_field
         )
         return _changed(wired, name, made, features=features, per_model=per_model, where=where)
-    except ConfigurationError as exc:
-        raise ConfigurationError(f"{entry}: {exc}") from exc
 
 
 def _changed(

@@ -13,7 +13,7 @@ from prompture import given
 from prompture.codecs.base import Endpoint
 from prompture.compat import cached_property
 from prompture.drivers import hooks as hooking
-from prompture.drivers.environment import caches_of_files, configured_limits
+from prompture.drivers.limits import Limits, configured_limits
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.money import Cost
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from prompture.catalog.models import Entry
     from prompture.drivers.hooks import Hooks
     from prompture.drivers.keys import Keyring
-    from prompture.drivers.limits import Limits
     from prompture.drivers.routes import Route
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 600.0
+caches_of_files: dict[str, AnswerCache] = {}
+"""Out of a configuration file, under ``""``: the cache of drivers that are given none."""
 ClassReference: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...]]"
 
 
@@ -51,13 +52,6 @@ def _a(kind: type[T], value: T | None, name: str) -> T | None:
     if value is not None and not isinstance(value, kind):
         raise given.wrong(name, f"a prompture.{kind.__name__}(...)", value)
     return value
-
-
-def _checked_limits(limits: Any, name: str) -> Limits | None:
-    # Most programs set none, and need not load what holds to them.
-    from prompture.drivers.limits import Limits
-
-    return _a(Limits, limits, f"{name}: limits")
 
 
 def _cache(value: Any, provider: str) -> AnswerCache | None:
@@ -175,7 +169,7 @@ class BaseDriver:
         self.retry_quota = _a(RetryQuota, retry_quota, f"{row.name}: retry_quota")
         self.hedge = given.hedge(hedge, f"{row.name}: hedge")
         self.breaker = _a(Breaker, breaker, f"{row.name}: breaker")
-        self._own_limits = None if limits is None else _checked_limits(limits, row.name)
+        self._own_limits = _a(Limits, limits, f"{row.name}: limits")
         self._own_hooks = hooking.given_hooks(hooks, f"{row.name}: hooks")
         self._features = _a(Features, features, f"{row.name}: features")
         self._own_cache = _cache(cache, row.name)

@@ -62,10 +62,6 @@ def _settings_of(row: Provider) -> list[str]:
     return [*(p.name for p in parameters), *_HERE]
 
 
-_of_parents: list[Any] = []
-"""In a forked child, the models of the process that it comes from."""
-
-
 class InProcessBase(Validates, BaseDriver):
     """A driver whose row has an ``engine``. Settings go to the engine as keywords."""
 
@@ -126,7 +122,7 @@ class InProcessBase(Validates, BaseDriver):
         self._lock = Lock()
         if self._loaded and (engine := self.__dict__.pop("engine", None)) is not None:
             self._loaded = False
-            _of_parents.append(engine)
+            forks.left_to_parent(engine)
             if forked := getattr(engine, "forked", None):
                 forked()
 

@@ -69,6 +69,15 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+limits_of_files: dict[str, Limits] = {}
+"""Those of a configuration file, by ``"provider"`` or ``"provider/model"``."""
+
+
+def configured_limits(provider: str, model: str) -> Limits | None:
+    """The limits that a file sets for a model, or for all of a provider's."""
+    if not limits_of_files:
+        return None
+    return limits_of_files.get(f"{provider}/{model}") or limits_of_files.get(provider)
 
 
 @contextmanager

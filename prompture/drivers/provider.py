@@ -1,14 +1,15 @@
-"""A provider as data: the row from which both of its drivers are made."""
+"""A provider as data: the row from which both of its drivers are made, and its keys out of the environment."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from prompture import given as given_by
-from prompture.codecs.base import Codec, Endpoint
-from prompture.drivers.environment import first_set, keys_given, plural
+from prompture.codecs.base import Codec, Endpoint, with_knobs
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
 from prompture.wire.http import bad_header, check_url, checked_headers, filled, is_url
@@ -286,8 +287,10 @@ class Provider:
         if not changes and field is None:
             return self
         try:
-            codecs = {name: _turned(codec, changes, field) for name, codec in self.codecs.items()}
-            codec = _turned(self.codec, changes, field)
+            codecs = {
+                name: with_knobs(codec, changes, field) for name, codec in self.codecs.items()
+            }
+            codec = with_knobs(self.codec, changes, field)
         except ConfigurationError as exc:
             raise ConfigurationError(f"{self.name}: {exc}") from exc
         if codec is self.codec:
@@ -325,13 +328,10 @@ _ENDINGS = {
 
 
 _KINDS: Mapping[str, tuple[str, ...]] = {
-    "a text": ("name", "base_url", "default_model", "docs", "title", "catalog", "key_check",
-                "idempotency_header"),
+    "a text": ("name", "base_url", "default_model", "docs", "title", "catalog", "key_check", "idempotency_header"),
     "a tuple of texts": ("aliases", "key_env", "url_env", "shared_env"),
     "a mapping": ("codecs", "endings", "headers", "options", "option_env"),
-    "True or False": (
-        "bare_hosts", "key_required", "max_tokens_required", "json_word", "local",
-    ),
+    "True or False": ("bare_hosts", "key_required", "max_tokens_required", "json_word", "local"),
     "Features": ("features",),
     "a function": ("narrow", "route", "billed", "engine", "in_process"),
 }  # fmt: skip
@@ -356,13 +356,43 @@ def _listed(value: object) -> Iterable[Any]:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
-def _turned(codec: Codec, changes: Mapping[str, Any], field: str | None) -> Codec:
-    """The codec with these of its fields changed; itself where it has not all of them."""
-    made: Any = codec
-    known = {f.name for f in fields(made)} if is_dataclass(made) else set()
-    if not {*changes, *(("quirks",) if field else ())} <= known:
-        return codec
-    if field:  # together with ``echo``, which may name it
-        changes = {**changes, "quirks": replace(made.quirks, reasoning_field=field)}
-    turned: Codec = replace(made, **changes)
-    return turned
+# Out of the environment.
+
+keys_of_files: dict[str, tuple[str, ...]] = {}
+"""By provider, the variables of which each holds one of its keys; out of a configuration file."""
+
+
+def keys_given(
+    name: str, key_env: tuple[str, ...], given: str | Sequence[str] | None
+) -> Sequence[str | None]:
+    """The keys of a provider: those given, else a file's, else those of the first variable that is
+    set; (None,) where that is one key, which is looked up later. Raises MissingKey."""
+    if isinstance(given, (list, tuple)):
+        if not given:
+            raise MissingKey(f"{name}: api_key is an empty list")
+        return given
+    if given is not None:
+        return (cast(str, given),)
+    if variables := keys_of_files.get(name):
+        found = [value for variable in variables if (value := first_set((variable,)))]
+        if not found:
+            raise MissingKey(f"{name}: no API key; set {' or '.join(variables)}")
+        return found
+    for variable in key_env:
+        if several := first_set((plural(variable),)):
+            return [key for key in re.split(r"[,\s]+", several) if key] or (None,)
+        if first_set((variable,)):
+            break
+    return (None,)
+
+
+def plural(variable: str) -> str:
+    """The variable that holds several keys, separated by commas or blanks."""
+    return f"{variable}S"
+
+
+def first_set(names: tuple[str, ...]) -> str | None:
+    """The value of the first of these environment variables that is set and not blank."""
+    # A blank one counts as unset: shells and .env files leave them so.
+    found = (os.environ.get(name) for name in names)
+    return next((value for value in found if value and not value.isspace()), None)

@@ -11,9 +11,8 @@ from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
 
 from prompture import given, startup
-from prompture.drivers.environment import first_set
 from prompture.drivers.hooks import loaded
-from prompture.drivers.provider import Provider
+from prompture.drivers.provider import Provider, first_set
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.observe import note
 from prompture.provider_names import ALIASES

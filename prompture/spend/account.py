@@ -87,12 +87,15 @@ class Account:
         Without a charge the reservation is given back. Returns the reservation; None where
         another process took this one for dead and has counted it already.
         """
-        hold = self.holds.pop(key, None) if over else self.holds.get(key)
-        if hold is None or charge is None:
-            return hold
-        usd = charge.cost.usd
-        self.spend(hold.usd if usd is None else usd, tokens_of(charge, hold))
-        self.unknown += usd is None
+        hold = self.holds.get(key)
+        if hold is not None and charge is not None:
+            usd = charge.cost.usd
+            self.spend(hold.usd if usd is None else usd, tokens_of(charge, hold))
+            self.unknown += usd is None
+        # Last: an interrupt before it leaves the hold, and the call is settled again. What is counted
+        # twice then is on the safe side; what is not counted at all would be lost.
+        if over:
+            self.holds.pop(key, None)
         return hold
 
     def adopt_orphans(self) -> bool:
@@ -341,13 +344,6 @@ def dollars_of(amount: Amount, name: str = "usd") -> Decimal:
     ):
         raise ConfigurationError(f"{name}: {given.shown(amount)} is not an amount of dollars")
     return usd
-
-
-def count_of(limit: int | None, name: str) -> int | None:
-    """A limit in tokens or calls. Raises ConfigurationError."""
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise ConfigurationError(f"{name} must be a whole number, 0 or more, not {limit!r}")
-    return limit
 
 
 def refusal(

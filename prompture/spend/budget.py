@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from prompture.drivers.meter import Busy, Meter, who
 from prompture.errors import BudgetExceeded, ConfigurationError
-from prompture.given import half_made
+from prompture.given import count, half_made
 from prompture.money import EXACT, ZERO, Charge
 from prompture.spend.account import (
     Account,
@@ -22,7 +22,6 @@ from prompture.spend.account import (
     Hold,
     InDatabase,
     InMemory,
-    count_of,
     dollars_of,
     process_key,
     refusal,
@@ -108,8 +107,8 @@ class Budget(ScopedMeter):
             )
         self._given = (ledger, name)
         self.usd = None if usd is None else dollars_of(usd)
-        self.tokens = count_of(tokens, "tokens")
-        self.calls = count_of(calls, "calls")
+        self.tokens = count(tokens, "tokens", least=0)
+        self.calls = count(calls, "calls", least=0)
         self.on_unknown = on_unknown
         self.name = name
         self._accounts: AccountStore = InMemory() if ledger is None else _shared(ledger, name)

@@ -579,8 +579,10 @@ def test_a_file_of_settings_names_a_cache(tmp_path: Path) -> None:
     assert not made.is_current()
     assert OpenAICompatible("m", base_url=server.url, api_key=KEY).cache is None
     settings.write_text('[cache]\nwhere = "x.db"\nttl = "soon"\n')
-    with pytest.raises(errors.ConfigurationError, match="ttl"):
+    with pytest.raises(errors.ConfigurationError, match="toml: cache: Cache: ttl"):
         prompture.configure(settings)
+    with pytest.raises(errors.ConfigurationError, match="older_than"):
+        Cache().clear(older_than="soon")
 
 
 class FakeRedis:

@@ -313,7 +313,8 @@ openai = ["ACME_KEY_A", "ACME_KEY_B"]
 
 def test_limits_and_keys_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from prompture import Limits, driver_for
-    from prompture.drivers.environment import keys_of_files, limits_of_files
+    from prompture.drivers.limits import limits_of_files
+    from prompture.drivers.provider import keys_of_files
 
     file = tmp_path / "prompture.toml"
     file.write_text(LIMITED)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from prompture import Extractor, aextract, driver_for, extract
-from prompture.drivers import environment
+from prompture.drivers import provider as rows_of
 from prompture.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -187,7 +187,7 @@ def test_keys_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_keys_come_from_variables_that_a_file_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(environment.keys_of_files, "openai", ("KEY_A", "KEY_B"))
+    monkeypatch.setitem(rows_of.keys_of_files, "openai", ("KEY_A", "KEY_B"))
     with pytest.raises(MissingKey, match="KEY_A or KEY_B"):
         driver_for("openai/gpt-5-mini")
     monkeypatch.setenv("KEY_A", ONE)

@@ -31,7 +31,7 @@ from prompture.money import Charge, Cost
 from prompture.spend.account import Account, Hold, dollars_of
 from prompture.spend.budget import budget_of
 from prompture.spend.reservation import worst_case_of
-from prompture.testing import AsyncFunctionDriver, FunctionDriver
+from prompture.testing import AsyncFunctionDriver, FunctionDriver, ScriptedDriver
 from prompture.types import Message, Request, ToolCall, user
 from tests.spend.till import MODEL, OUTPUT, SCHEMA, Till, till
 
@@ -366,6 +366,21 @@ def _fields(request: Request) -> dict[str, Any]:
 def test_limits_that_are_none(wrong: Any) -> None:
     with pytest.raises(ConfigurationError):
         Budget(**wrong)
+
+
+def test_an_interrupt_while_a_call_is_counted_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    budget = Budget(calls=5, on_unknown="allow")
+    request, driver = Request(model="m", messages=(user("hi"),)), ScriptedDriver([])
+    _, token = budget.before(request, driver)
+    charge = Charge(provider="p", model="m", usage=Usage(), cost=Cost(usd=Decimal("0.5")))
+    with monkeypatch.context() as patch:
+        patch.setattr(Account, "spend", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            budget.after(token, charge)
+    budget.after(token, charge)  # as a call does that is settled again
+    assert (budget.spent, budget.calls_made, budget.reserved) == (Decimal("0.5"), 1, 0)
 
 
 def test_amounts() -> None:
