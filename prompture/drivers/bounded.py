@@ -25,9 +25,9 @@ from threading import Event
 from typing import Any, Self, TypeVar, cast
 
 from prompture import given
-from prompture.drivers.meter import asking, who
 from prompture.types import Completion, Delta, Request
 from prompture.wire import deadline
+from prompture.wire.steps import asking, who
 
 T = TypeVar("T")
 WORKERS = 8

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from prompture import forks
 from prompture.drivers.limits import NO_LIMITS, Adaptive, Limits, Throttle, is_bulk
-from prompture.drivers.meter import who
 from prompture.errors import RateLimitError, StoreUnavailable
 from prompture.observe import note
 from prompture.wire import deadline
 from prompture.wire.http import Exchange, Work
-from prompture.wire.steps import Signal, Wait
+from prompture.wire.steps import Signal, Wait, who
 
 if TYPE_CHECKING:
     from prompture.drivers.shared_limits import SharedStore

@@ -19,13 +19,12 @@ from typing import Any, Protocol, cast
 
 from prompture.drivers.call import Call
 from prompture.drivers.cost import charge_of
-from prompture.drivers.meter import asking, who
 from prompture.errors import PromptureError
 from prompture.money import Bill, Charge, Cost
 from prompture.observe import note
 from prompture.types import Completion
 from prompture.wire.retry import Latencies
-from prompture.wire.steps import Cut, cutting
+from prompture.wire.steps import Cut, asking, cutting, who
 
 GRACE = 0.25
 """Seconds in which a call that was cut off ends, as a rule in one of a thousand."""

@@ -5,13 +5,11 @@ The drivers call every active meter before a call and after it. Nothing is recor
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import get_ident
 from typing import TYPE_CHECKING, Protocol
 
 from prompture import startup
@@ -180,8 +178,6 @@ def _log_failure(each: Meter, error: Exception) -> None:
     )
 
 
-asking: ContextVar[tuple[int, int] | None] = ContextVar("prompture_asking", default=None)
-"""The thread and the task that a call was made in, where a meter is asked in another thread."""
 _active: ContextVar[tuple[Meter, ...]] = ContextVar("prompture_meters", default=())
 _everywhere: list[Meter] = []
 _started = False
@@ -206,18 +202,6 @@ def blocks() -> bool:
         return True  # the ledger will be opened
     meters = active()
     return bool(meters) and any(getattr(each, "blocks", False) for each in meters)
-
-
-def who() -> tuple[int, int]:
-    """The thread, and the task where there is one, that a call is made in."""
-    # A worker thread asks for somebody else.
-    if (asker := asking.get()) is not None:
-        return asker
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    return get_ident(), id(task) if task else 0
 
 
 @contextmanager

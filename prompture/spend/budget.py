@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import uuid4
 
-from prompture.drivers.meter import Busy, Meter, who
+from prompture.drivers.meter import Busy, Meter
 from prompture.errors import BudgetExceeded, ConfigurationError
 from prompture.given import count, half_made
 from prompture.money import EXACT, ZERO, Charge
@@ -34,6 +34,7 @@ from prompture.spend.reservation import (
     worst_case_of,
 )
 from prompture.spend.scope import ScopedMeter
+from prompture.wire.steps import who
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver

@@ -1,6 +1,6 @@
 """Generators that ask for work to be done: how to run one step, where the awaited runner runs, and
 how it waits for a turn (a signal that wakes a thread or a task) or for an answer, which another
-thread may end."""
+thread may end. And who asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, get_ident
 from typing import Generic, TypeVar
 
 from prompture.errors import ConfigurationError
@@ -134,3 +134,19 @@ class Cut:
 
 cutting: ContextVar[Cut | None] = ContextVar("prompture_cut", default=None)
 """What may end the calls of this context."""
+
+
+asking: ContextVar[tuple[int, int] | None] = ContextVar("prompture_asking", default=None)
+"""The thread and the task that a call was made in, where another thread asks for it."""
+
+
+def who() -> tuple[int, int]:
+    """The thread, and the task where there is one, that a call is made in."""
+    # A worker thread asks for somebody else.
+    if (asker := asking.get()) is not None:
+        return asker
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return get_ident(), id(task) if task else 0
