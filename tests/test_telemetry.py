@@ -33,7 +33,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 import prompture
 from prompture import observe
 from prompture.agents.agent import Agent
-from prompture.agents.run_file import WaitingForApproval
+from prompture.agents.resumption import WaitingForApproval
 from prompture.agents.tools import LATER, tool
 from prompture.drivers.telemetry import instrument, uninstrument
 from prompture.errors import AuthenticationError, Invalid, MissingExtra, ServerError

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prompture.agents.events import ToolFinished as ToolFinished
     from prompture.agents.events import ToolStarted as ToolStarted
     from prompture.agents.mcp import MCPServer as MCPServer
-    from prompture.agents.run_file import WaitingForApproval as WaitingForApproval
+    from prompture.agents.resumption import WaitingForApproval as WaitingForApproval
     from prompture.agents.signatures import Context as Context
     from prompture.agents.tools import LATER as LATER
     from prompture.agents.tools import FunctionTool as FunctionTool
@@ -41,7 +41,7 @@ _HOMES = {
         " ToolFinished ToolStarted"
     ),
     "prompture.agents.mcp": "MCPServer",
-    "prompture.agents.run_file": "WaitingForApproval",
+    "prompture.agents.resumption": "WaitingForApproval",
     "prompture.agents.signatures": "Context",
     "prompture.agents.tools": "FunctionTool LATER ToolRetry tool",
     "prompture.codecs.histories": "close_calls",

@@ -32,7 +32,6 @@ from prompture.agents.resumption import (
     decided,
     identity_of,
     read_saved,
-    taken_up,
 )
 from prompture.agents.run_record import RunLimits, RunSettings
 from prompture.agents.run_state import Models as RunModels
@@ -275,15 +274,17 @@ class Agent(Generic[T]):
     ) -> AgentFlow[Any, AgentResult[Any]]:
         """The rest of a run as a flow; all is checked before its first step."""
         given.only_known(options, tuple(ResumeOptions.__annotations__))
-        run, take = saved if isinstance(saved, tuple) else read_saved(saved, options.get("key"))
+        found = saved if isinstance(saved, ReadRun) else read_saved(saved, options.get("key"))
+        run = found.run
         if not options.get("allow_changes"):
             check_identity(run.identity.agent, self._identity())
-        resumed = decided(run, approvals, {**self.tools, **self.output.functions})
+        every = {**self.tools, **self.output.functions}
+        resumed = decided(found, approvals, every, again=bool(options.get("again")))
         models = self._models(asynchronous=not sync, at=run.model_at)
         models.loosen_to(run.strategy)
         context, deadline = options.get("context", _UNSET), options.get("deadline")
         settings = self._settings_for(context, deadline, models, on_close, before=run.seconds)
-        flow = taken_up(models, settings, resumed, lambda: take(bool(options.get("again"))))
+        flow = agent_flow(models, settings, resumed=resumed)
         return flow if settings.scope is None else settings.scope.followed(flow)
 
     def _identity(self) -> JSON:

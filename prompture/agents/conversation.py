@@ -24,8 +24,7 @@ from prompture.agents.agent_options import (
 )
 from prompture.agents.async_runner import aiterate, arun_flow
 from prompture.agents.events import AgentEvent, AgentFlow, CallModel, OutOfTime
-from prompture.agents.resumption import Approvals, Saved, read_saved
-from prompture.agents.run_file import WaitingForApproval
+from prompture.agents.resumption import Approvals, Saved, WaitingForApproval, read_saved
 from prompture.agents.sync_runner import iterate, run_flow
 from prompture.agents.tools import Tools
 from prompture.codecs.histories import portable
@@ -173,7 +172,7 @@ class Conversation:
         self, saved: Saved, approvals: Approvals, options: ResumeOptions, *, sync: bool
     ) -> AgentFlow[Any, AgentResult[Any]]:
         found = read_saved(saved, options.get("key"))
-        run, run_id = found[0], found[0].identity.run_id
+        run, run_id = found.run, found.run.identity.run_id
         kept, summary = without_summary(run.messages[: run.new_from], self.summary)
         if self._waits[-1:] != [run_id] and kept != self._messages:
             if not options.get("allow_changes"):

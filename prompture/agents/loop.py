@@ -20,10 +20,10 @@ from prompture.agents.events import (
     RunTools,
     StepFinished,
 )
-from prompture.agents.run_file import WaitingForApproval
+from prompture.agents.resumption import ResumedRun, WaitingForApproval, restore, saved_run
+from prompture.agents.run_file import RunIdentity
 from prompture.agents.run_record import Batch, OpenStep, RunRecord, RunSettings
 from prompture.agents.run_state import Models, RunState
-from prompture.agents.saved_run import ResumedRun, RunIdentity, SavedRun
 from prompture.agents.setup import B, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.drivers.cost import charge_of
@@ -66,6 +66,8 @@ def agent_flow(
     Whatever exception ends it early has ``trace``; an error of ours also the whole bill.
     """
     if resumed is not None:
+        # At the first step: a stream that nobody reads has not taken the run up.
+        resumed.take()
         messages, new_from = resumed.run.messages, resumed.run.new_from
     record = RunRecord(models.setup.name, list(messages), new_from)
     run = _Run(models, settings, record)
@@ -116,7 +118,7 @@ class _Run(Generic[B]):
         # Days may have passed: only the seconds that the run was at work count.
         self.began = now - saved.seconds
         self.identity = saved.identity
-        step = saved.restore(self.state, self.selection, now)
+        step = restore(saved, self.state, self.selection, now)
         self.selection.approvals = resumed.approvals
         assert step.completion is not None
         ended = yield from self._after_answer(step, step.completion)
@@ -360,7 +362,7 @@ class _Run(Generic[B]):
             self.identity = replace(self.identity, part=self.identity.part + 1)
         ids = step.approval_ids()
         found = self.selection.pending
-        saved = SavedRun.of(
+        saved = saved_run(
             self.state,
             self.selection,
             step,

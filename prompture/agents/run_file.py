@@ -1,4 +1,4 @@
-"""Runs that wait for approval, as versioned JSON.
+"""Runs that wait for approval, as values and as versioned JSON.
 
 Version 1::
 
@@ -14,9 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Annotated, Any, Required, TypeAlias
 
@@ -24,9 +22,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from prompture.agents import storage
-from prompture.agents.saved_run import RunIdentity, SavedRun, SavedStep
 from prompture.agents.storage import ChargeRow, ContentRow, Count, MessageRow, UsageRow, into
-from prompture.errors import AgentError, ConfigurationError
+from prompture.errors import ConfigurationError
 from prompture.money import Bill, Charge, Usage
 from prompture.traces import Attempt, Problem, Status, Step, ToolUse
 from prompture.types import JSON, Completion, Message, StopReason, ToolCall
@@ -37,51 +34,58 @@ _KIND = "run"
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
 
 
-class WaitingForApproval(AgentError):
-    """An agent's run ended because tool calls wait for approval; ``Agent.resume`` goes on.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunIdentity:
+    """``agent`` is what the agent is recognised by, ``part`` counts how often the run was resumed."""
 
-    Attributes:
-        run_id: of the run, the same each time it waits.
-        pending: the calls with their arguments, by the ids that ``approvals=`` takes.
-        saved: the run as JSON text.
-    """
+    run_id: str
+    agent: JSON
+    part: int = 0
 
-    is_pause = True
-    """For traces: that a run waits is no failure of it."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        run_id: str = "",
-        pending: Mapping[str, ToolCall] | None = None,
-        saved: str = "",
-    ) -> None:
-        super().__init__(message)
-        self.run_id = run_id
-        self.pending = dict(pending or {})
-        self.saved = saved
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedStep:
+    """The step whose calls wait. ``uses`` are the results of its tools, ``results`` those of calls
+    that no tool runs, both by position."""
 
-    @classmethod
-    def of(cls, run: SavedRun, pending: Mapping[str, ToolCall]) -> WaitingForApproval:
-        """The error of a run that stands as this one."""
-        many, names = len(pending) > 1, ", ".join(call.name for call in pending.values())
-        return cls(
-            f"{len(pending)} tool call{'s wait' if many else ' waits'} for approval: {names};"
-            f" go on with agent.resume(saved, approvals={{...}})",
-            run_id=run.identity.run_id,
-            pending=pending,
-            saved=dump_run(run),
-        )
+    number: int
+    seconds: float
+    charges: tuple[Charge, ...]
+    completion: Completion
+    uses: dict[int, ToolUse]
+    results: dict[int, ToolUse]
+    attempts: tuple[Attempt, ...] = ()
 
-    def to_json(self, *, key: bytes | None = None) -> str:
-        """The run as JSON text; with a ``key`` it is signed, so that nobody without the key can
-        change it."""
-        return self.saved if key is None else _sealed(_read_body(self.saved, None), _checked(key))
 
-    def save(self, path: str | os.PathLike[str], *, key: bytes | None = None) -> None:
-        """Write ``to_json`` to a file that its owner alone may read."""
-        storage.write_whole(path, self.to_json(key=key))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedRun:
+    """A run as far as it came. ``model_at`` is the index of the model that answers, and
+    ``strategy`` how it is asked for the output; ``pending`` are positions of calls by their ids."""
+
+    identity: RunIdentity
+    model: str
+    model_at: int
+    strategy: str
+    messages: tuple[Message, ...]
+    new_from: int
+    others_from: int | None
+    foreign: int
+    drops_files: bool
+    steps: tuple[Step, ...]
+    step: SavedStep
+    pending: dict[str, int]
+    calls_made: int
+    failures: dict[str, int]
+    retries_left: int
+    text_so_far: str
+    forced_tool: str
+    seconds: float
+
+    def charges(self) -> list[Charge]:
+        """What the run has cost so far."""
+        made = [charge for step in self.steps for charge in step.bill.charges]
+        uses = (*self.step.uses.values(), *self.step.results.values())
+        return [*made, *self.step.charges, *(c for use in uses for c in use.bill.charges)]
 
 
 # Writing
@@ -125,6 +129,11 @@ def dump_run(saved: SavedRun) -> str:
         },
     }
     return _sealed(body, None)
+
+
+def signed(text: str, key: bytes) -> str:
+    """The text of a run that is not signed, signed."""
+    return _sealed(_read_body(text, None), _checked(key))
 
 
 def _sealed(body: JSON, key: bytes | None) -> str:

@@ -20,7 +20,7 @@ from prompture.agents.events import (
     ToolStarted,
 )
 from prompture.agents.mcp import MCPServer
-from prompture.agents.run_file import WaitingForApproval
+from prompture.agents.resumption import WaitingForApproval
 from prompture.agents.signatures import Context
 from prompture.cli.console import OK, code_of, echo
 from prompture.errors import ConfigurationError, PromptureError

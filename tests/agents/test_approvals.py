@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from prompture.agents import resumption, run_file
 from prompture.agents.agent import Agent
 from prompture.agents.events import ApprovalNeeded, Final, ToolFinished, ToolStarted
-from prompture.agents.run_file import WaitingForApproval
+from prompture.agents.resumption import WaitingForApproval
 from prompture.agents.tools import LATER, tool
 from prompture.catalog import Rates
 from prompture.errors import ConfigurationError, StepLimitExceeded, TimeLimitExceeded, ToolFailed

@@ -25,7 +25,7 @@ from prompture.agents.agent_options import (
 )
 from prompture.agents.conversation import Conversation
 from prompture.agents.events import Final, TextDelta, ToolStarted
-from prompture.agents.run_file import WaitingForApproval
+from prompture.agents.resumption import WaitingForApproval
 from prompture.agents.storage import SavedConversation
 from prompture.agents.tools import LATER, tool
 from prompture.catalog import Rates
