@@ -263,6 +263,7 @@ _COLUMNS = ("model", "files", "input", "output", "low $", "likely $", "high $", 
     show_default=True,
     help="provider: let it count, which sends it the files (free, needs the key).",
 )
+@click.option("--deadline", type=float, help="Seconds that a provider may take to count a file.")
 @click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
 def estimate(
     files: tuple[str, ...],

@@ -85,6 +85,7 @@ def _asked(name: str) -> tuple[Provider, str]:
 @click.option("--ready", is_flag=True, help="Only of providers whose key is set.")
 @click.option("--refresh", is_flag=True, help="Fetch the catalog from models.dev first.")
 @click.option("--sync", metavar="PROVIDER", help="Fetch this provider's own list, and keep it.")
+@click.option("--deadline", type=float, help="With --sync: seconds that it may take.")
 @click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
 def models(
     query: str,
@@ -95,6 +96,7 @@ def models(
     ready: bool,
     refresh: bool,
     sync: str | None,
+    deadline: float | None,
     style: str,
 ) -> None:
     """List models whose name holds QUERY: dollars per million tokens, context, capabilities.
@@ -106,13 +108,15 @@ def models(
     if refresh:
         catalog.refresh()
     if sync is not None:
-        _sync(sync, style)
+        _sync(sync, style, deadline)
         return
     rows = {r.catalog or r.name: r for r in registry.rows()}
     wanted = None
     if provider is not None:
         row = registry.find(provider)
         wanted = row.catalog or row.name
+    if deadline is not None:
+        raise click.UsageError("--deadline is of use only with --sync")
     if needs and not cheapest:
         raise click.UsageError("--needs is of use only with --cheapest")
     listed = catalog.search(query)
@@ -138,10 +142,10 @@ def models(
         echo(f"no model matches {', '.join(filter(None, wished))}", err=True)
 
 
-def _sync(name: str, style: str) -> None:
+def _sync(name: str, style: str, deadline: float | None) -> None:
     row, model = _asked(name)
     with classes.driver_for(model) as driver:
-        found = driver.sync_models()
+        found = driver.sync_models(deadline=deadline)
     states = {"new": found.new, "gone": found.gone, "no price": found.unpriced}
     if style == "json":
         about = {key.replace(" ", "_"): list(ids) for key, ids in states.items()}

@@ -255,7 +255,8 @@ def _number(text: str | None) -> float | None:
         value = float(text) if text is not None else None
     except ValueError:
         return None
-    return value if value is not None and 0 <= value < 1e9 else None
+    # One that is too long to be waited for is no word to try again at once.
+    return min(value, 1e9) if value is not None and value >= 0 else None
 
 
 def _seconds_or_date(text: str, now: str | None) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +23,7 @@ from prompture.errors import (
     RateLimitError,
 )
 from prompture.observe import note
+from prompture.provider_names import own_name
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
 from prompture.wire.retry import Retry
 
@@ -36,6 +37,8 @@ REFUSED_SECONDS = 600.0
 not end a service for good."""
 SPENT_SECONDS = 300.0
 """How long a key without credit is, where the provider does not state it."""
+LONGEST_SPENT = 3600.0
+"""And at most, for what the provider states may be a slip."""
 _OF_KEYS = (RateLimitError, QuotaExhausted, AuthenticationError)
 
 
@@ -81,7 +84,8 @@ class Keyring:
         if isinstance(error, AuthenticationError):
             seconds, why = REFUSED_SECONDS, "the provider refuses it"
         elif isinstance(error, QuotaExhausted):
-            seconds, why = error.retry_after or SPENT_SECONDS, "its credit is used up"
+            seconds = min(error.retry_after or SPENT_SECONDS, LONGEST_SPENT)
+            why = "its credit is used up"
         else:
             return
         now, route = self._clock(), key.route
@@ -145,6 +149,15 @@ class KeyedDriver(Protocol):
     def keyring(self) -> Keyring | None: ...
 
 
+def endpoint_for(driver: KeyedDriver, own: str | Mapping[str, str] | None) -> Endpoint | None:
+    """The driver's endpoint with a call's own key; None where the call has none for its provider."""
+    if own is not None and not isinstance(own, str):  # of a cascade: a key for each provider
+        own = {own_name(name): key for name, key in own.items()}.get(driver.provider.name)
+    if own is None:
+        return None
+    return replace(driver.endpoint, api_key=driver.provider.checked_key(own))
+
+
 class KeyedCall:
     """The part of a call that knows which key it is sent with."""
 
@@ -164,13 +177,11 @@ class KeyedCall:
 
     def _take_key(self) -> None:
         """Take the request's own key, else one of the driver's several. Raises KeysExhausted."""
-        driver, own = self.driver, self.request.api_key
+        driver = self.driver
         if not driver.endpoint.base_url:  # a model in this process: there is nobody to show it to
             return
-        if own is not None and not isinstance(own, str):  # of a cascade: a key for each provider
-            own = own.get(driver.provider.name)
-        if own is not None:
-            self.endpoint = replace(driver.endpoint, api_key=driver.provider.checked_key(own))
+        if (found := endpoint_for(driver, self.request.api_key)) is not None:
+            self.endpoint = found
             # A tenant's key has limits of its own, and another's pause is not for it.
             self._visit.move(route_of(driver.provider.name, self.endpoint))
         elif (ring := driver.keyring) is not None:

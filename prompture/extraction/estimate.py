@@ -25,6 +25,7 @@ from prompture.codecs.counting import count_request as count_at_provider
 from prompture.codecs.counting import counter_of, read_count
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.cost import CostMixin
+from prompture.drivers.keys import endpoint_for
 from prompture.drivers.registry import default_model, resolve
 from prompture.errors import ConfigurationError, UnsupportedError
 from prompture.extraction.fence import document_turn
@@ -36,6 +37,7 @@ from prompture.money import short_usd
 from prompture.schema.source import Source
 from prompture.spend.reservation import foreseen_price
 from prompture.types import JSON, JSONValue, Request
+from prompture.wire.deadline import within
 from prompture.wire.http import Exchange
 from prompture.wire.retry import send
 
@@ -226,6 +228,9 @@ class Planned(Protocol):
     @property
     def model(self) -> Models: ...
 
+    @property
+    def deadline(self) -> float | None: ...
+
     def plan_for(self, driver: BaseDriver) -> Plan: ...
 
 
@@ -242,22 +247,22 @@ class _Question:
 def foresee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
     """The Estimate of an Extractor; the provider is asked where ``count`` is "provider"."""
     found = []
-    for question in _questions(extractor, text, asynchronous=False, count=count):
-        tokens = None
-        if count == "provider":
-            tokens = question.driver._run(_count_exchange(question.driver, question.request))
-        found.append(_estimate(extractor, question, tokens))
+    with within(extractor.deadline):
+        for question in _questions(extractor, text, asynchronous=False, count=count):
+            counting = _count_exchange(question.driver, question.request)
+            tokens = question.driver._run(counting) if count == "provider" else None
+            found.append(_estimate(extractor, question, tokens))
     return replace(found[0], others=tuple(found[1:]))
 
 
 async def aforesee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
     """``foresee``, awaited."""
     found = []
-    for question in _questions(extractor, text, asynchronous=True, count=count):
-        tokens = None
-        if count == "provider":
-            tokens = await question.driver._run(_count_exchange(question.driver, question.request))
-        found.append(_estimate(extractor, question, tokens))
+    with within(extractor.deadline):
+        for question in _questions(extractor, text, asynchronous=True, count=count):
+            counting = _count_exchange(question.driver, question.request)
+            tokens = await question.driver._run(counting) if count == "provider" else None
+            found.append(_estimate(extractor, question, tokens))
     return replace(found[0], others=tuple(found[1:]))
 
 
@@ -370,7 +375,7 @@ def _output(source: Source[Any], question: _Question) -> Count:
 
 def _count_exchange(driver: Any, request: Request) -> Exchange[int]:
     """Ask the provider how many tokens the request is. Raises UnsupportedError."""
-    row, endpoint = driver.provider, driver.endpoint
+    row, endpoint = driver.provider, endpoint_for(driver, request.api_key) or driver.endpoint
     counter = counter_of(row.name)
     if counter is None:
         raise UnsupportedError(f"{row.name} has no endpoint that counts tokens; count='local' does")

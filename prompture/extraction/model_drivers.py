@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prompture import given
 from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.core import BaseDriver
-from prompture.drivers.registry import default_model, is_replaced, resolve, rows
+from prompture.drivers.registry import default_model, find, is_replaced, resolve, rows
 from prompture.errors import ConfigurationError, UnknownModel
 from prompture.forks import fork_lock
+from prompture.provider_names import own_name
 from prompture.types import File, Image, Message, Request
 
 if TYPE_CHECKING:
@@ -113,15 +114,22 @@ def name_of(model: Any) -> str:
 
 
 def check_key(models: Any, key: object) -> None:
-    """Raise ConfigurationError where one key would go to several providers."""
+    """Raise ConfigurationError where one key would go to several providers, or to none."""
+    if key is None:
+        return
     names: set[str] = set()
-    for model in listed(models) if isinstance(key, str) else ():
+    for model in listed(models):
         if isinstance(model, str) and model.startswith("cheapest"):
             names |= {"any", "other"}
         elif model is not None:
             row = resolve(model)[0] if isinstance(model, str) else model.provider
             names |= set() if row.engine else {row.name}
-    if len(names) > 1:
+    if isinstance(key, Mapping):
+        # A slip would let the call go to the provider with the house's own key.
+        for name in key:
+            if own_name(str(name)) not in names:
+                find(str(name))
+    elif len(names) > 1:
         raise ConfigurationError(
             "api_key: the models are of several providers, each of which would get it: give a"
             " dict with a key for each, {'openai': ...}"

@@ -57,7 +57,8 @@ class Retry:
         if attempt >= self.attempts or not error.retryable:
             return None
         wait = error.retry_after if isinstance(error, ProviderError) else None
-        if wait is None:
+        # A wait of nothing (a date that has passed) would send everybody again at one moment.
+        if not wait:
             # An overloaded server is given twice the time from the first.
             steps = attempt if isinstance(error, Overloaded) else attempt - 1
             wait = self.jitter(0, min(self.cap, self.base * 2.0**steps))

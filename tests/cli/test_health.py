@@ -13,6 +13,7 @@ from prompture.catalog.synced import VARIABLE
 from prompture.cli import console as exits
 from prompture.cli import providers
 from prompture.drivers.probe import Health
+from tests import server as on
 from tests.cli.test_cli import run  # noqa: F401 - the fixture
 from tests.loopback import json_reply, serving
 
@@ -103,3 +104,12 @@ def test_sync_with_a_key_that_is_refused(run: Any, monkeypatch: pytest.MonkeyPat
     with serving([refused]) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
         assert run("models", "--sync", "openai").code == exits.PROVIDER
+
+
+def test_the_deadline_of_a_sync(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("OPENAI_API_KEY", "k" * 20)
+    with on.serving(on.hangs) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        done = run("models", "--sync", "openai", "--deadline", "0.1")
+        assert done.code == exits.PROVIDER and "deadline=0.1" in done.err
+    assert run("models", "--deadline", "1").code == exits.USAGE

@@ -18,6 +18,7 @@ from prompture.errors import (
     KeysExhausted,
     MissingKey,
     RateLimitError,
+    UnknownModel,
     UnknownOption,
 )
 from prompture.types import Request, user
@@ -235,6 +236,16 @@ def test_a_key_goes_to_one_provider() -> None:
         assert ONE not in str(caught.value)
     Extractor(int, model=["local/rules", "openai/gpt-5-mini"], api_key=ONE)
     Extractor(int, model=["groq/x", "openai/gpt-5-mini"], api_key={"openai": ONE})
+    with pytest.raises(UnknownModel, match="openai") as caught:
+        Extractor(int, model="openai/gpt-5-mini", api_key={"opnai": ONE})
+    assert ONE not in str(caught.value)
+
+
+def test_a_key_of_a_dict_may_have_another_name_of_the_provider(colour: Colour) -> None:
+    with serving(by_key()) as server:
+        driver = colour.driver(server.url, api_key=ONE)
+        done = colour.run(driver.generate("hi", api_key={"OpenAI_Compatible": TWO}))
+        assert done.text == "two"
 
 
 def test_no_frame_of_a_refused_call_holds_the_key() -> None:

@@ -14,11 +14,18 @@ import prompture
 from prompture import Estimate, Image, estimate
 from prompture.catalog import Rates
 from prompture.drivers import classes, registry
-from prompture.errors import ConfigurationError, MissingKey, UnknownModel, UnsupportedError
+from prompture.errors import (
+    ConfigurationError,
+    DeadlineExceeded,
+    MissingKey,
+    UnknownModel,
+    UnsupportedError,
+)
 from prompture.extraction.estimate import answer_size
 from prompture.extraction.fence import document_turn
 from prompture.extraction.model_drivers import named
 from prompture.testing import FunctionDriver
+from tests import server as on
 from tests.loopback import json_reply, serving
 
 TEXT = "ACME Ltd\nTotal: 12.50\n" * 20
@@ -124,6 +131,25 @@ def test_counts_of_the_provider(
     assert (found.input.low, found.input.tokens, found.input.high) == (321, 321, 321)
     assert found.input.exact
     assert found.likely is not None
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_a_count_has_the_call_s_key_and_deadline(colour: str) -> None:
+    options: dict[str, Any] = {"count": "provider", "api_key": "sk-of-the-tenant", "deadline": 0.2}
+
+    async def later(url: str) -> Estimate:
+        async with classes.async_driver_for(
+            "openai/gpt-5", api_key="house", base_url=url
+        ) as driver:
+            return await prompture.aestimate(Receipt, TEXT, model=driver, **options)
+
+    with on.serving(on.hangs) as server, pytest.raises(DeadlineExceeded):
+        if colour == "sync":
+            driver = classes.driver_for("openai/gpt-5", api_key="house", base_url=server.url)
+            estimate(Receipt, TEXT, model=driver, **options)
+        else:
+            asyncio.run(later(server.url))
+    assert server.asked[0][1]["authorization"] == "Bearer sk-of-the-tenant"
 
 
 def test_wrong_counting() -> None:

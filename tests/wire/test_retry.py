@@ -38,6 +38,7 @@ DELAYS: list[tuple[PromptureError, int, float | None]] = [
     (_error(Overloaded), 1, 1.0),
     (_error(RateLimitError, retry_after=7.0), 1, 7.0),
     (_error(RateLimitError, retry_after=500.0), 1, None),
+    (_error(RateLimitError, retry_after=0.0), 2, 1.0),  # of a date that has passed
     (_error(AuthenticationError), 1, None),
     (_error(QuotaExhausted), 1, None),
     (_error(AuthenticationError, retryable=True), 1, 0.5),
