@@ -66,7 +66,7 @@ def held_against(
 ) -> ModelSync:
     """Compare a provider's own list with the catalogue's. ``find`` and ``ids`` are the catalogue's
     of this provider, without what was synced before; ``free`` providers have no prices."""
-    listed = {model.id: model for model in models}
+    listed = {model.id: model for model in models if model.id}
     known = {model: find(model) for model in listed}
     here = {bare_id(provider, model).lower() for model in listed}
     unpriced = [m for m, entry in known.items() if entry is None or entry.rates is None]

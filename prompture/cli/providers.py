@@ -12,7 +12,15 @@ from textwrap import fill
 import click
 
 from prompture import catalog, given
-from prompture.cli.console import INTERRUPTED, OK, PROVIDER, echo, print_table, write_json
+from prompture.cli.console import (
+    INTERRUPTED,
+    OK,
+    PROVIDER,
+    echo,
+    for_a_shell,
+    print_table,
+    write_json,
+)
 from prompture.drivers import classes, registry
 from prompture.drivers.probe import Health
 from prompture.drivers.provider import Provider
@@ -290,7 +298,9 @@ def _watch(names: list[str], seconds: float, times: int | None, deadline: float 
 def _line(name: str, health: Health) -> str:
     if _is_well(health):
         return f"{name}  ok  {health.seconds * 1000:.0f} ms"
-    return f"{name}  {'refused' if health.reachable else 'down'}  {health.problem}"
+    # An answer that is an error says nothing of the key.
+    answered = "refused" if health.authorised is False else "failing"
+    return f"{name}  {answered if health.reachable else 'down'}  {health.problem}"
 
 
 def _print_summary(names: list[str], rounds: list[list[Health]]) -> None:
@@ -321,7 +331,7 @@ async def _ask(name: str, deadline: float | None = None) -> Health:
         async with classes.async_driver_for(model) as driver:
             return await driver.health(deadline=deadline)
     except PromptureError as exc:
-        return Health(reachable=False, authorised=None, seconds=0.0, problem=str(exc))
+        return Health(reachable=False, authorised=None, seconds=0.0, problem=for_a_shell(exc))
 
 
 def _health_cells(name: str, health: Health) -> tuple[str, ...]:

@@ -137,7 +137,7 @@ class Driver(SyncGenerate, SyncProbes, Validates, BaseDriver):
                         for delta in attempt.ready(decoder.feed(chunk)):
                             yield call.delta(delta)
                     whole = decoder.close()
-                    for delta in attempt.rest():
+                    for delta in attempt.rest(whole):
                         yield call.delta(delta)
                     done = call.finished(whole, response)
                 if attempt.delay is None:
@@ -249,7 +249,7 @@ class AsyncDriver(AsyncGenerate, AsyncProbes, Validates, BaseDriver):
                         for delta in attempt.ready(decoder.feed(chunk)):
                             yield call.delta(delta)
                     whole = decoder.close()
-                    for delta in attempt.rest():
+                    for delta in attempt.rest(whole):
                         yield call.delta(delta)
                     if call.blocks:
                         done = await attempt.finish_in_thread(call.finished, whole, response)

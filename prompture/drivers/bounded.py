@@ -148,6 +148,12 @@ class Written:
 
 def pieces_of(completion: Completion) -> Iterator[Delta | Completion]:
     """An answer that came whole, as a stream of it."""
+    yield from deltas_of(completion)
+    yield completion
+
+
+def deltas_of(completion: Completion) -> Iterator[Delta]:
+    """What a stream of this answer gives before it."""
     if completion.reasoning:
         yield Delta(reasoning=completion.reasoning)
     if completion.text:
@@ -159,7 +165,6 @@ def pieces_of(completion: Completion) -> Iterator[Delta | Completion]:
             tool_name=call.name,
             tool_arguments=call.raw_arguments,
         )
-    yield completion
 
 
 _stop: ContextVar[Stop | None] = ContextVar("prompture_stop", default=None)

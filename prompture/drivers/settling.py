@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from prompture.codecs.base import StreamDecoder
-from prompture.drivers.bounded import finish_in_thread
+from prompture.drivers.bounded import deltas_of, finish_in_thread
 from prompture.errors import PromptureError
 from prompture.money import Bill
 from prompture.types import Completion, Delta
@@ -143,12 +143,15 @@ class StreamTry(Settling):
         self.emitted = True
         return self._held
 
-    def rest(self) -> list[Delta]:
-        """What is left for the caller of a stream that ended without content."""
+    def rest(self, whole: Completion) -> list[Delta]:
+        """What is left for the caller of a stream that ended without content. That of a server
+        which cannot stream is all in ``whole``."""
         if self.emitted:
             return []
         self.emitted = True
-        return self._held
+        has_calls = any(delta.tool_index is not None for delta in self._held)
+        new = (d for d in deltas_of(whole) if not (has_calls and d.tool_index is not None))
+        return [*self._held, *new]
 
     def __exit__(self, kind: Kind, exc: BaseException | None, traceback: Trace) -> bool:
         try:

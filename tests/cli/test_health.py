@@ -51,6 +51,24 @@ def test_watching_ends_on_ctrl_c_with_a_summary(run: Any, watched: Any) -> None:
     assert lines[-2:] == ["openai\t2\t2\t250\t250\t250", "groq\t2\t1\t250\t250\t250"]
 
 
+def test_only_a_key_is_refused(run: Any, watched: Any) -> None:  # noqa: F811
+    """An answer of 500 or 429 says nothing of the key."""
+    failing = Health(reachable=True, authorised=None, seconds=0.1, problem="HTTP 500")
+    watched([failing, REFUSED])
+    lines = run("check", "--watch", "5", "openai", "groq").out.splitlines()
+    assert "openai  failing  HTTP 500" in lines[0] and "groq  refused" in lines[1]
+
+
+def test_a_missing_key_is_named_in_the_words_of_a_shell(
+    run: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    done = run("check", "openai")
+    assert done.code == exits.PROVIDER
+    assert "set OPENAI_API_KEY" in done.out and "api_key=" not in done.out
+
+
 @pytest.mark.parametrize(("last", "code"), [(WELL, 0), (DOWN, 4), (REFUSED, 4)])
 def test_the_last_round_decides(run: Any, watched: Any, last: Health, code: int) -> None:  # noqa: F811
     watched([DOWN], [last])

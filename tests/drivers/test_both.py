@@ -217,6 +217,25 @@ def test_stream_that_fails_before_it_says_anything_is_sent_again(colour: Colour)
     assert [c.note for c in pieces[-1].retries] == ["ServerError", "ConnectionLost"]
 
 
+def test_a_server_that_cannot_stream_is_shown_all_the_same(colour: Colour) -> None:
+    """Who prints the pieces must see its answer, too."""
+    calls = [
+        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        {"id": "c2", "type": "function", "function": {"name": "g", "arguments": '{"a": 1}'}},
+    ]
+    body = json.loads(on.answer("hello"))
+    body["choices"][0]["message"]["tool_calls"] = calls
+    with serving(on.raw(json.dumps(body).encode(), **on.JSON), on.good("hello")) as server:
+        driver = colour.driver(server.url)
+        *deltas, whole = colour.stream(driver)
+        assert [d.text for d in deltas if d.text] == ["hello"] and whole.text == "hello"
+        assert [(d.tool_index, d.tool_id, d.tool_arguments) for d in deltas if not d.text] == [
+            (0, "c1", "{}"),
+            (1, "c2", '{"a": 1}'),
+        ]
+        assert [p.text for p in colour.stream(driver)] == ["hello", "hello"]
+
+
 def test_an_error_inside_a_stream(colour: Colour) -> None:
     failed = b'data: {"error": {"message": "too busy", "code": 503}}\n\n'
     raised = pytest.raises(errors.Overloaded, match="too busy")
