@@ -7,7 +7,7 @@ is read. So an object that has keys, none of which is known where it stands, is 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -23,6 +23,8 @@ from prompture.types import JSON
 
 Path: TypeAlias = tuple[Segment, ...]
 _ABSENT: Any = object()
+_FEW = 200
+"""Of more fields each unknown key is not compared with each."""
 
 FOREIGN = "foreign_keys"
 """Kind of the problem of an object that has no key of the schema's."""
@@ -36,7 +38,7 @@ LISTED = 5
 class KeyReport:
     """What an answer's keys say: ``foreign`` is the path to the first object that has only
     unknown ones, ``misnamed`` that to the first key which is a missing field's in another
-    spelling, and that field, ``doubled`` that to the first key that gives a field anew with another
+    spelling, or holds missing fields, and what to say of it, ``doubled`` that to the first key that gives a field anew with another
     value, and the key that gave it, ``ignored`` are the paths of the others that are unknown."""
 
     foreign: Path | None = None
@@ -89,8 +91,8 @@ class SchemaKeys:
             message = "must have keys of the schema; all of its keys are others"
             raise InvalidValue([Problem(pointer(foreign), message, FOREIGN)])
         if found.misnamed is not None:
-            path, meant = found.misnamed
-            message = f"is no key of the schema; the field is called {meant!r}"
+            path, fault = found.misnamed
+            message = f"is no key of the schema; {fault}"
             raise InvalidValue([Problem(pointer(path), message, FOREIGN)])
         if found.doubled is not None:
             second, first = map(pointer, found.doubled)
@@ -213,10 +215,43 @@ def _misnamed(
     missing = {_letters(key): key for key in fields if key not in value}
     present = {_letters(key) for key in fields if key in value}
     for key in others:
-        meant = missing.get(_letters(key))
-        if meant is not None and _letters(key) not in present and value[key] is not None:
-            return (*path, key), meant
+        name, inside = _letters(key), value[key]
+        if inside is None or name in present:
+            continue
+        if isinstance(inside, dict) and inside and inside.keys() <= set(missing.values()):
+            return (*path, key), f"{_listed(inside)} must stand beside it, not in it"
+        meant = [missing[name]] if name in missing else []
+        if not meant and len(fields) <= _FEW and not any(_slipped(name, one) for one in present):
+            meant = [field for other, field in missing.items() if _slipped(name, other)]
+        if len(meant) == 1:
+            return (*path, key), f"the field is called {meant[0]!r}"
     return None
+
+
+def _listed(keys: Iterable[str]) -> str:
+    return ", ".join(repr(key[:80]) for key in islice(keys, LISTED))
+
+
+def _slipped(name: str, field: str) -> bool:
+    """Whether a name is a field's with one slip: ``item`` for ``items``, ``adress`` for ``address``.
+
+    A digit makes another field (``line2``), and of short names one letter does (``page``, ``age``).
+    """
+    short, long = sorted((name, field), key=len)
+    if len(short) < 3 or len(long) - len(short) > 1:
+        return False
+    at = next((i for i, c in enumerate(short) if c != long[i]), len(short))
+    if len(short) < len(long):
+        # An s at the end; a letter that is doubled; any letter within a longer name.
+        is_letter = long[at].isalpha() and short[at:] == long[at + 1 :]
+        ends = at == len(short) and long[at] == "s"
+        return is_letter and (
+            ends or (at > 0 and (long[at] == long[at - 1] or 5 <= len(short) > at))
+        )
+    if len(short) < 6 or at == 0 or at >= len(short) - 1 or not (short[at] + long[at]).isalpha():
+        return False
+    swapped = long[at + 1] + long[at] + long[at + 2 :]
+    return short[at + 1 :] == long[at + 1 :] or short[at:] == swapped
 
 
 def _letters(key: str) -> str:

@@ -146,6 +146,45 @@ def test_a_field_by_another_spelling_is_not_lost(schema: Any, strategy: str, key
     assert as_dict(doubled) == as_dict(empty) == right
 
 
+class Shipment(BaseModel):
+    items: list[str] = []
+    address: str | None = None
+    age: int | None = None
+    line1: str | None = None
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        {"item": ["a"]},
+        {"adress": "x"},
+        {"addres": "x"},
+        {"adrdess": "x"},
+        {"addrass": "x"},
+        {"agee": 3},
+        {"data": {"address": "x", "age": 3}},
+    ],
+)
+def test_a_field_whose_name_is_misspelt_or_that_stands_deeper_is_not_lost(
+    slip: dict[str, Any],
+) -> None:
+    right = {"line1": "1 High St", "items": ["a"], "address": "x", "age": 3}
+    given = {"line1": "1 High St", **slip}
+    assert read(Shipment, json.dumps(given), json.dumps(right)).model_dump() == right
+    with pytest.raises(Invalid) as caught:
+        read(Shipment, json.dumps(given))
+    assert [p.pointer for p in caught.value.problems] == [f"/{next(iter(slip))}"]
+
+
+@pytest.mark.parametrize(
+    "more", [{"page": 3}, {"line2": "x"}, {"x": {"y": 1}}, {"x": {}}, {"item": None}, {"lin1": {}}]
+)
+def test_another_field_is_no_misspelt_one(more: dict[str, Any]) -> None:
+    given = {"line1": "1 High St", "items": ["a"], "address": "x", **more}
+    given.pop("items") if "item" in more else None
+    assert read(Shipment, json.dumps(given)).line1 == "1 High St"
+
+
 class Open(BaseModel):
     model_config = ConfigDict(extra="allow")
     name: str | None = None
