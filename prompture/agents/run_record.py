@@ -20,7 +20,6 @@ from prompture.errors import (
     ConfigurationError,
     CostLimitExceeded,
     LimitExceeded,
-    PromptureError,
     StepLimitExceeded,
     TimeLimitExceeded,
     TokenLimitExceeded,
@@ -345,8 +344,9 @@ class RunRecord:
         # Onto any exception: a cancelled run or a bug in a tool was paid for, too.
         with suppress(AttributeError):  # one that refuses new attributes stays as it is
             error.trace = trace  # type: ignore[attr-defined]
-        if isinstance(error, PromptureError) and (trace.bill or isinstance(error, LimitExceeded)):
-            error.bill = trace.bill
+            # Of ours only where something was paid: what another call put there stays.
+            if trace.bill or isinstance(error, LimitExceeded):
+                error.bill = trace.bill  # type: ignore[attr-defined]
 
 
 def _without_natives(messages: Sequence[Message]) -> list[Message]:

@@ -18,7 +18,7 @@ from prompture.agents.signatures import Context
 from prompture.agents.tools import Approval, Approve, FunctionTool, Later, ToolRetry
 from prompture.media import file, image, media_type_of
 from prompture.money import Bill, Charge
-from prompture.schema.problems import InvalidValue
+from prompture.schema.problems import InvalidValue, words_of
 from prompture.traces import Problem, Status, ToolUse
 from prompture.types import JSON, Document, File, Image, Part, Text, ToolCall
 
@@ -178,20 +178,12 @@ def _noted(note: str, content: str | tuple[Part, ...]) -> str | tuple[Part, ...]
 def _failure(tool: FunctionTool, error: BaseException) -> tuple[Status, str]:
     """Status and content of a call whose function raised."""
     if isinstance(error, ToolRetry):
-        return "retry", _message_of(error)[: tool.max_chars] or "Try again."
+        return "retry", words_of(error)[: tool.max_chars] or "Try again."
     kind = type(error).__name__
     if tool.on_error != "tell":
         return "failed", f"{tool.name} failed ({kind})."
-    reason = _message_of(error)[:MAX_REASON_CHARS]
+    reason = words_of(error)[:MAX_REASON_CHARS]
     return "failed", f"{tool.name} failed: {kind}: {reason}".rstrip(": ")
-
-
-def _message_of(error: BaseException) -> str:
-    """An exception's message; one of a user's own may fail to give any."""
-    try:
-        return str(error)
-    except Exception as exc:  # a user's __str__ may raise anything
-        return f"(its message cannot be read: {type(exc).__name__})"
 
 
 def _invalid(
@@ -281,7 +273,7 @@ class ToolSelection:
             shown = "\n".join(f"- {problem}" for problem in exc.problems)
             return replace(_invalid(pending, shown), problems=tuple(exc.problems))
         except Exception as exc:  # a user's validator may raise anything
-            reason = _message_of(exc)[:MAX_REASON_CHARS]
+            reason = words_of(exc)[:MAX_REASON_CHARS]
             return _invalid(pending, f"- {type(exc).__name__}: {reason}", exc)
         return replace(
             pending,

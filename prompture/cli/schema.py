@@ -18,6 +18,7 @@ import click
 from prompture.cli.console import echo, write_json
 from prompture.errors import ConfigurationError, SchemaError
 from prompture.given import unknown, why
+from prompture.schema.problems import words_of
 from prompture.wire.loading import UnreadableJSON, load_json
 
 
@@ -112,8 +113,8 @@ def imported(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as exc:
         raise ConfigurationError(f"cannot import {module!r}: {exc}") from exc
-    except Exception as exc:  # the user's module may raise anything
-        raise ConfigurationError(f"{module} raised {type(exc).__name__}: {exc}") from exc
+    except (Exception, SystemExit) as exc:  # the user's module may raise anything, or end
+        raise ConfigurationError(f"{module} raised {type(exc).__name__}: {words_of(exc)}") from exc
 
 
 def _read(path: str) -> str:
@@ -142,8 +143,8 @@ def file_module(path: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as exc:  # the user's file may raise anything
-        raise ConfigurationError(f"{path} raised {type(exc).__name__}: {exc}") from exc
+    except (Exception, SystemExit) as exc:  # the user's file may raise anything, or end
+        raise ConfigurationError(f"{path} raised {type(exc).__name__}: {words_of(exc)}") from exc
     return module
 
 

@@ -73,3 +73,11 @@ def _excerpts() -> reprlib.Repr:
 
 
 _EXCERPTS = _excerpts()
+
+
+def words_of(error: BaseException) -> str:
+    """An exception's message; one of a user's own may fail to give any."""
+    try:
+        return str(error)
+    except Exception as exc:  # a user's __str__ may raise anything
+        return f"(its message cannot be read: {type(exc).__name__})"

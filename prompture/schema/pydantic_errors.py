@@ -23,6 +23,7 @@ from prompture.schema.problems import (
     Problem,
     excerpt,
     kind_in_words,
+    words_of,
 )
 from prompture.types import JSON
 
@@ -230,7 +231,7 @@ def validator_problem(error: Exception, *, withhold: bool = False) -> InvalidVal
         advice = "it reads info.context, which is None; give context=..."
         return InvalidValue([Problem("", f"{where} raised {kind}: {advice}", NO_CONTEXT)])
     meant = type(error) is Exception or type(error).__module__.partition(".")[0] == home
-    words = " ".join(str(error).split())[:_MESSAGE_LENGTH] if meant and not withhold else ""
+    words = " ".join(words_of(error).split())[:_MESSAGE_LENGTH] if meant and not withhold else ""
     quoted = f": {words}" if words else ""
     return InvalidValue([Problem("", f"{where} raised {kind}{quoted}", KIND)])
 
@@ -243,7 +244,7 @@ def _raiser(error: Exception) -> tuple[str, str, bool]:
         frame = tb.tb_frame
         home = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if home not in _OWN:
-            lacks = isinstance(error, (TypeError, AttributeError)) and "NoneType" in str(error)
+            lacks = isinstance(error, (TypeError, AttributeError)) and "NoneType" in words_of(error)
             return frame.f_code.co_name, home, lacks and _has_no_context(frame.f_locals)
         tb = tb.tb_next
     return "", "", False

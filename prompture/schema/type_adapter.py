@@ -26,6 +26,7 @@ from pydantic_core import SchemaError as CoreSchemaError
 
 from prompture.compat import rebuild
 from prompture.errors import SchemaError
+from prompture.given import shown
 from prompture.json_values import pointer
 
 
@@ -123,7 +124,7 @@ def _fields_without_schema(schema: object) -> Iterator[str]:
 
 
 def _named(schema: object) -> str:
-    return getattr(schema, "__name__", None) or repr(schema)[:80]
+    return getattr(schema, "__name__", None) or shown(schema)
 
 
 def _first_line(error: Exception) -> str:

@@ -939,6 +939,7 @@ def test_an_interrupt_carries_the_trace() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         Agent(FunctionDriver(interrupt)).run("hi")
     assert caught.value.trace.steps[0].error == "KeyboardInterrupt"  # type: ignore[attr-defined]
+    assert caught.value.bill == caught.value.trace.bill  # type: ignore[attr-defined]
 
 
 # Events

@@ -179,6 +179,16 @@ def test_check_says_who_does_not_answer(run: Any) -> None:
     assert "ollama" in done.out
 
 
+@pytest.mark.parametrize("body", ["import sys; sys.exit(3)", "raise RuntimeError('no')"])
+def test_a_file_that_raises_or_ends_the_program_is_named(body: str, tmp_path: Path) -> None:
+    path = tmp_path / "shapes.py"
+    path.write_text(body)
+    with pytest.raises(
+        ConfigurationError, match=r"shapes\.py raised (SystemExit: 3|RuntimeError: no)"
+    ):
+        schema_of(f"{path}:Shape")
+
+
 def test_schema_shows_what_is_sent_and_changed(run: Any) -> None:
     done = run("schema", '{"type": "object", "additionalProperties": {"type": "integer"}}')
     assert json.loads(done.out)["additionalProperties"] is False

@@ -27,6 +27,19 @@ class OwnError(Exception):
     pass
 
 
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("secret-B2")
+
+    __repr__ = __str__
+
+
+def mute(code: str) -> str:
+    if code != "A1":
+        raise MuteError
+    return code
+
+
 def divide(code: str) -> str:
     return str(1 // (code == "A1"))
 
@@ -63,6 +76,7 @@ FAULTS: list[tuple[Any, type[Exception], str]] = [
     (own, OwnError, "validator own() raised OwnError: only A1 will do"),
     (bare, Exception, "validator bare() raised Exception: only A1 will do"),
     (stop, StopIteration, "validator stop() raised StopIteration"),
+    (mute, MuteError, "MuteError: (its message cannot be read: ValueError)"),
     (attribute, AttributeError, "validator attribute() raised AttributeError"),
 ]
 BAD, GOOD = '{"code": "secret-B2"}', '{"code": "A1"}'
@@ -293,8 +307,13 @@ def test_a_schema_that_raises_when_it_is_looked_at() -> None:
         def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
             raise KeyError("no")
 
-    with pytest.raises(prompture.SchemaError):
-        prompture.extract(Broken, "t", model=ScriptedDriver([]))
+    class Mute:
+        def __repr__(self) -> str:
+            raise KeyError("no")
+
+    for schema in (Broken, Mute()):
+        with pytest.raises(prompture.SchemaError):
+            prompture.extract(schema, "t", model=ScriptedDriver([]))
 
 
 def test_a_value_of_an_example_that_cannot_be_written() -> None:
