@@ -11,10 +11,17 @@ from typing import Any
 from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import is_error, raise_if_error, stream_error
 from prompture.codecs.folding import EventFolding
-from prompture.codecs.stops import stop_reason
 from prompture.codecs.tool_calls import CallAssembler, answered, arguments_of, named
-from prompture.codecs.usage_reader import Counts, merged
-from prompture.codecs.values import objects, read_arguments, request_id, section, tool_call
+from prompture.codecs.values import (
+    Counts,
+    merged,
+    objects,
+    read_arguments,
+    request_id,
+    section,
+    stop_reason,
+    tool_call,
+)
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse

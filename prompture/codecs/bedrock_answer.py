@@ -12,10 +12,17 @@ from prompture.codecs.base import Endpoint
 from prompture.codecs.fault_classes import Fault, is_too_long
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.folding import Folding
-from prompture.codecs.stops import stop_reason
 from prompture.codecs.tool_calls import CallAssembler, answered, arguments_of, named
-from prompture.codecs.usage_reader import Counts, merged
-from prompture.codecs.values import objects, read_arguments, request_id, section, tool_call
+from prompture.codecs.values import (
+    Counts,
+    merged,
+    objects,
+    read_arguments,
+    request_id,
+    section,
+    stop_reason,
+    tool_call,
+)
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.aws import EventMessage, EventStreamDecoder

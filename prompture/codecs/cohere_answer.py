@@ -11,10 +11,8 @@ from typing import Any
 from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
 from prompture.codecs.folding import EventFolding
-from prompture.codecs.stops import stop_reason
 from prompture.codecs.tool_calls import CallAssembler, answered, distinct
-from prompture.codecs.usage_reader import Counts, merged
-from prompture.codecs.values import objects, section, string, tool_call
+from prompture.codecs.values import Counts, merged, objects, section, stop_reason, string, tool_call
 from prompture.errors import (
     ContentFiltered,
     ContextWindowExceeded,

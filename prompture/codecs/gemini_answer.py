@@ -10,9 +10,7 @@ from typing import Any
 from prompture.codecs.base import Endpoint
 from prompture.codecs.fault_classes import Fault
 from prompture.codecs.faults import fault_of, fault_of_response, provider_error
-from prompture.codecs.stops import stop_reason
-from prompture.codecs.usage_reader import Counts
-from prompture.codecs.values import objects, section, tool_call
+from prompture.codecs.values import Counts, objects, section, stop_reason, tool_call
 from prompture.errors import (
     ContentFiltered,
     InvalidRequest,

@@ -18,10 +18,8 @@ from prompture.codecs.gemini_answer import (
     read_answer,
     words_of,
 )
-from prompture.codecs.stops import last_stop
 from prompture.codecs.tool_calls import named
-from prompture.codecs.usage_reader import merged
-from prompture.codecs.values import objects
+from prompture.codecs.values import last_stop, merged, objects
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.framing import LineDecoder, parse_line

@@ -12,9 +12,7 @@ from prompture import errors
 from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import raise_if_error, stream_error
 from prompture.codecs.folding import Folding
-from prompture.codecs.stops import stop_reason
-from prompture.codecs.usage_reader import Counts, merged
-from prompture.codecs.values import request_id, tool_call
+from prompture.codecs.values import Counts, merged, request_id, stop_reason, tool_call
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.framing import LineDecoder, parse_line

@@ -10,11 +10,9 @@ from typing import Any
 
 from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import raise_if_error
-from prompture.codecs.stops import stop_reason
 from prompture.codecs.think import split_thinking
 from prompture.codecs.tool_calls import distinct, free_arguments, function_of
-from prompture.codecs.usage_reader import Counts
-from prompture.codecs.values import request_id, section, tool_call
+from prompture.codecs.values import Counts, request_id, section, stop_reason, tool_call
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse

@@ -23,10 +23,9 @@ from prompture.codecs.openai_chat_answer import (
     split_content,
     usage_of,
 )
-from prompture.codecs.stops import last_stop
 from prompture.codecs.think import ThinkSplitter, split_thinking
 from prompture.codecs.tool_calls import CallAssembler, answered, function_of
-from prompture.codecs.usage_reader import merged
+from prompture.codecs.values import last_stop, merged
 from prompture.compat import scan_string
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, Native

@@ -9,10 +9,8 @@ from typing import Any
 from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import fault_of, provider_error, raise_if_error
 from prompture.codecs.openai_models import DIALECT
-from prompture.codecs.stops import stop_reason
 from prompture.codecs.tool_calls import free_arguments, named
-from prompture.codecs.usage_reader import Counts
-from prompture.codecs.values import request_id, section, tool_call
+from prompture.codecs.values import Counts, request_id, section, stop_reason, tool_call
 from prompture.errors import InvalidRequest, ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse

@@ -19,8 +19,7 @@ from prompture.codecs.openai_responses_answer import (
     thoughts,
 )
 from prompture.codecs.tool_calls import answered, arguments_of
-from prompture.codecs.usage_reader import merged
-from prompture.codecs.values import section
+from prompture.codecs.values import merged, section
 from prompture.types import JSON, Completion, Delta
 from prompture.wire.http import HTTPResponse
 

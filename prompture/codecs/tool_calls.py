@@ -13,8 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from prompture.codecs.usage_reader import whole
-from prompture.codecs.values import tool_call
+from prompture.codecs.values import tool_call, whole
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, ToolCall
 from prompture.wire.loading import UnreadableJSON, load_json

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prompture import errors
 from prompture.codecs.base import Endpoint
 from prompture.codecs.faults import duration, provider_error, retry_after, stream_error
-from prompture.codecs.stops import stop_reason
+from prompture.codecs.values import stop_reason
 from prompture.errors import ProviderError
 from prompture.wire.http import HTTPResponse
 

@@ -22,7 +22,7 @@ from prompture.codecs.openai_chat import OpenAIChat
 from prompture.codecs.openai_chat_answer import Quirks
 from prompture.codecs.openai_chat_answer import usage_of as chat
 from prompture.codecs.openai_responses_answer import read_usage as responses
-from prompture.codecs.usage_reader import MOST, Counts, amount, merged, whole
+from prompture.codecs.values import MOST, Counts, amount, merged, whole
 from prompture.types import Usage
 
 RATES = Rates(input=Decimal(1), output=Decimal(2))

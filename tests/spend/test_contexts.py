@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from prompture import Budget, LedgerReader, catalog, estimate, extract_result, ledger, track
 from prompture.catalog import Rates, cost_of
-from prompture.codecs.usage_reader import amount
+from prompture.codecs.values import amount
 from prompture.drivers import registry
 from prompture.drivers.cost import price_of
 from prompture.money import add_usd, format_usd, short_usd
