@@ -226,7 +226,9 @@ class _Run(Generic[B]):
                 error = driver_error(exc, self.setup.driver)
             else:
                 assert completion is not None
-                step.completion = completion = self.setup.read(completion)
+                if self.setup.calls_in_text:
+                    completion = self.setup.read_prompted(completion)
+                step.completion = completion
                 if len(step.charges) == paid:  # a third party's driver, which calls no meters
                     step.charges.append(charge_of(completion, self.setup.driver.provider.name))
                 limit = self.setup.template.max_tokens

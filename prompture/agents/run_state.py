@@ -109,16 +109,16 @@ class Models(Generic[B]):
         error: PromptureError | None = None
         while self.at + 1 < len(self._makers):
             self.at += 1
-            name = ""
+            driver = None
             try:
                 driver = self._makers[self.at]()
-                name = driver.name
                 return self._set_up(driver), None
             except ConfigurationError as exc:  # no key, no such model, not with this schema
                 error = exc
                 if len(self._makers) == 1:
                     break  # there is no order to explain
                 shown = f"{type(exc).__name__}: {exc}"
+                name = driver.name if driver else ""
                 self.failed.append(Attempt(model=name, strategy="", error=shown))
         return None, error
 
@@ -179,7 +179,7 @@ class RunState(Generic[B]):
             usual = request.timeout or getattr(setup.driver, "timeout", None) or seconds
             # 0 would mean no timeout to some transports, hence the millisecond.
             request = replace(request, timeout=max(min(usual, seconds), 0.001))
-        return setup.wired(request)
+        return request if setup.driver.features.tool_use else setup.prompted(request)
 
     def fall_back(
         self,

@@ -207,17 +207,14 @@ class Setup(Generic[B, T]):
     text_ends: bool = False
     looser: Callable[[], Setup[B, T]] | None = None
 
-    def wired(self, request: Request) -> Request:
-        """The request with its calls as text, where the model has no tools of its own."""
-        has_tools = self.driver.features.tool_use
-        if self.calls_in_text or (not has_tools and has_calls(request.messages)):
+    def prompted(self, request: Request) -> Request:
+        """The request to a model that has no tools of its own: with its calls as text."""
+        if self.calls_in_text or has_calls(request.messages):
             return prompted_request(request, dialect=_IN_TEXT)
         return request
 
-    def read(self, completion: Completion) -> Completion:
-        """The answer with the calls that its text holds."""
-        if not self.calls_in_text:
-            return completion
+    def read_prompted(self, completion: Completion) -> Completion:
+        """The answer, where ``calls_in_text``, with the calls that its text holds."""
         if completion.native is not None:
             # The provider's item holds the calls as text; beside the calls that are read from it
             # they would be there twice. Wrapped, no codec echoes it.

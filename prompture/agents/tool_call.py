@@ -268,7 +268,7 @@ class ToolSelection:
         try:
             rewritten = setup.rewrites.get(tool.name)
             own = call.arguments if rewritten is None else rewritten.restore(call.arguments)
-            values = tool.validate(own)
+            values = tool.signature.source.validate(own)
         except InvalidValue as exc:
             shown = "\n".join(f"- {problem}" for problem in exc.problems)
             return replace(_invalid(pending, shown), problems=tuple(exc.problems))
