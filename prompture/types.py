@@ -238,7 +238,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """What the provider's headers say is left. Counts, and seconds until the count is reset."""
+    """What is left by the provider's headers: counts, and seconds until a count is reset."""
 
     requests_limit: int | None = None
     requests_remaining: int | None = None

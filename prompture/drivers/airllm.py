@@ -268,7 +268,7 @@ def _refuse_code(path: Path) -> None:
 
 
 def _imported() -> tuple[Any, Any]:
-    """airllm and torch, told to keep quiet: airllm prints as it goes, which belongs in a log."""
+    """airllm and torch, made quiet: airllm prints as it goes, which belongs in a log."""
     try:
         # What it prints while it is imported must not reach the program's output either.
         with contextlib.redirect_stdout(sys.stderr):

@@ -119,7 +119,7 @@ class Stop:
             _stop.reset(token)
 
 
-class Written:
+class StoppableStream:
     """What an engine writes, until it is asked to stop, or left behind because it does not."""
 
     def __init__(self, name: str, pieces: Generator[Any, None, None], stop: Stop) -> None:
@@ -193,7 +193,7 @@ async def awaited_in_time(work: Awaitable[T], during: str) -> T:
         raise
 
 
-# What a model in this process may use where the caller does not say: nobody else stops it.
+# Limits of a model in this process where the caller sets none: nobody else stops it.
 
 
 def usual_tokens(request: Request) -> int:
@@ -257,7 +257,7 @@ def begun_in_thread(
 ) -> asyncio.Future[T]:
     """``work(*args)``, begun with this context in a thread of a pool, or in one of the loop's."""
     context = copy_context()
-    # Budgets tell their callers apart by thread and task, which are others in there.
+    # Budgets know their callers by thread and task, which are others in there.
     context.run(asking.set, who())
     done = partial(context.run, work, *args)
     return asyncio.get_running_loop().run_in_executor(pool, done)

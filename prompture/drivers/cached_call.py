@@ -57,7 +57,7 @@ class CachedCall(Call):
     """Whether what was kept could not be read, and was dropped."""
     _id = ""
     _body = b""
-    _tape: _Tape | None = None
+    _recorder: _RecordingDecoder | None = None
 
     def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
         found = driver.cache_for(request)
@@ -142,8 +142,8 @@ class CachedCall(Call):
         return HTTPResponse(200, {}, chunks=_one(), achunks=_aone())
 
     def decoder(self) -> StreamDecoder:
-        self._tape = _Tape(self, super().decoder())
-        return self._tape
+        self._recorder = _RecordingDecoder(self, super().decoder())
+        return self._recorder
 
     def decoded(self, response: HTTPResponse) -> Completion:
         if self._found is not None:
@@ -181,8 +181,8 @@ class CachedCall(Call):
     def _offer(self, done: Completion, kind: bytes) -> None:
         """Keep an answer, at once or when its reader has found it valid."""
         body = self._body
-        if self._tape is not None:
-            kind, body = _STREAM, self._tape.recorded()
+        if self._recorder is not None:
+            kind, body = _STREAM, self._recorder.recorded()
         elif kind == _ENGINE:
             body = _engine_bytes(done)
         # Of the key that it was sent with, which may be the call's own.
@@ -278,7 +278,7 @@ class CachedCall(Call):
         super().withdraw()
 
 
-class _Tape:
+class _RecordingDecoder:
     """A stream's decoder that records it, or that is given what was recorded."""
 
     def __init__(self, call: CachedCall, inner: StreamDecoder) -> None:
@@ -306,7 +306,7 @@ class _Tape:
 
 
 def _one() -> Iterator[bytes]:
-    yield b""  # the tape knows what was kept
+    yield b""  # the decoder knows what was kept
 
 
 async def _aone() -> AsyncIterator[bytes]:

@@ -26,14 +26,14 @@ from prompture.drivers.cost import (
     believed,
     charge_of,
     cost_of_failure,
-    has_come,
+    costs_something,
     note_charge,
     note_deadline,
     stated_usage,
 )
 from prompture.drivers.keys import KeyedCall
 from prompture.drivers.routes import Visit
-from prompture.drivers.settling import Settling, StreamTry, bare, put_on
+from prompture.drivers.settling import Settling, StreamTry, put_on, without_frames
 from prompture.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -81,7 +81,7 @@ class Call(KeyedCall):
         self._has_tools = False
         self._lowered: int | None = None
         self._streamed = stream
-        self._meters = meter.Watching()
+        self._meters = meter.CallMeters()
         self._visit = Visit(driver.route, driver, is_stream=stream)
         self.started, self.at = time.perf_counter(), time.time()
         self.request = request
@@ -102,7 +102,7 @@ class Call(KeyedCall):
         self.started, self.at = time.perf_counter(), time.time()
         try:
             wanted, self.wait = self.request.max_tokens, 0.0
-            # A meter may lower max_tokens: the answer tells by how much (``lowered_to``).
+            # A meter may lower max_tokens: ``lowered_to`` of the answer is what is left of it.
             self.request = self._meters.ask(self.request, self.driver)
             left = self.request.max_tokens
             self._lowered = None if left == wanted else left
@@ -155,14 +155,14 @@ class Call(KeyedCall):
         timeout = self.request.timeout or driver.timeout
         if name := driver.provider.idempotency_header:
             http = replace(http, headers={**http.headers, name: str(uuid4())})
-        # Whether it streams and how long it may take are the driver's to say, not the codec's.
+        # The driver decides whether it streams and how long it may take, not the codec.
         return HTTPRequest(http.method, http.url, http.headers, http.body, stream, timeout)
 
     def exchange(self) -> Exchange[HTTPResponse]:
         """Send, and send again where that may help; the good response."""
         while self.wait:
             yield Sleep(self.wait)
-            # By now the tokens were given back, so that nothing tells whose meters they were.
+            # Not ``self.blocks``: the tokens were given back, and with them the meters.
             if meter.blocks():
                 yield Work(self.begin)
             else:
@@ -194,8 +194,8 @@ class Call(KeyedCall):
         try:
             self.codec.decode(response, self.endpoint)
         except ProviderError as exc:
-            error = bare(self._stating(exc, response))
-            paid = error.partial is not None and has_come(error.partial)
+            error = without_frames(self._stating(exc, response))
+            paid = error.partial is not None and costs_something(error.partial)
             return error if error.retryable and error.code and not paid else None
         except ProtocolError:
             return None
@@ -214,7 +214,7 @@ class Call(KeyedCall):
         try:
             completion = self.codec.decode(response, self.endpoint)
         except (ProviderError, ProtocolError) as exc:
-            bare(self._stating(exc, response))
+            without_frames(self._stating(exc, response))
             raise
         return self.finished(completion, response)
 
@@ -259,7 +259,7 @@ class Call(KeyedCall):
         self._visit.leave(error)  # last: an interrupt before it settles what was sent
 
     def finished(self, completion: Completion, response: HTTPResponse | None) -> Completion:
-        """Price the completion, tell hooks and meters, and hand it over."""
+        """Price the completion, call meters and hooks, and return it."""
         driver = self.driver
         # A model in this process is its own master: what it counts is so.
         usage = completion.usage if response is None else believed(completion)
@@ -306,7 +306,7 @@ class Call(KeyedCall):
             self._end(cause)
 
     def failed(self, error: PromptureError) -> None:
-        """Put the last try, if it was sent, on the bill, which the error then carries."""
+        """Put the last try, if it was sent, on the bill, and the bill on the error."""
         if self._over:
             return
         if isinstance(error, DeadlineExceeded):
@@ -325,7 +325,7 @@ class Call(KeyedCall):
         hooking.failed(self.driver._hooks, self.request, error)
 
     def abandoned(self, cause: BaseException) -> None:
-        """No error of ours ended the call (a cancelled task, a bug). It carries the bill."""
+        """The call ended without an error of ours (a cancelled task, a bug): that gets the bill."""
         if self._over:
             return
         if not self.in_flight:
@@ -355,7 +355,7 @@ class Call(KeyedCall):
         return hooking.delta(hooks, piece) if hooks else piece
 
     def _settle_quietly(self, charge: Charge) -> None:
-        """``_settle`` where an exception is on its way already, which tells more."""
+        """Settle where an exception is on its way already: what a meter raises is logged."""
         if log.isEnabledFor(logging.DEBUG) and self._answer is None:
             note_charge(charge)
         try:
@@ -371,7 +371,7 @@ class Call(KeyedCall):
         """What a failed try costs: what it states or had given; nothing where the provider
         refused it before the model began; else nobody knows."""
         kind, provider = type(error).__name__, self.driver.provider
-        if error.partial is not None and has_come(error.partial):
+        if error.partial is not None and costs_something(error.partial):
             return self._charge(error.partial, status="error", note=kind)
         cost = self.driver.price(Usage()) if provider.local else cost_of_failure(error, provider)
         nothing = Completion(request_id=getattr(error, "request_id", None))

@@ -35,7 +35,7 @@ ClassReference: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...]]"
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What a driver was made with; its repr tells no key."""
+    """What a driver was made with; its repr shows no key."""
 
     api_key: str | tuple[str, ...] | None = field(repr=False)
     base_url: str | None = field(repr=False)
@@ -99,8 +99,8 @@ class BaseDriver:
     ``api_key`` may be a list: a call takes the first key that is neither at its limit nor refused.
     ``timeout`` is seconds to connect and between bytes. ``limits`` is what the endpoint is sent at
     most (``Limits``), by all drivers together that call it with this key. ``api`` picks another of the row's
-    wire formats (``"responses"``). ``features`` replaces what the row and the catalog say the
-    model can do. ``cache`` keeps answers and gives them again (``prompture.Cache``).
+    wire formats (``"responses"``). ``features`` replaces what the row and the catalog state
+    of the model. ``cache`` keeps answers and gives them again (``prompture.Cache``).
     ``stream_usage=False`` leaves ``stream_options`` out of streams, for servers
     that refuse it (their tokens are then unknown); ``echo`` names the fields of an answer that
     are sent back in the next request (``"reasoning_content"``; ``()`` for none);
@@ -214,7 +214,7 @@ class BaseDriver:
         return cast(AnswerCache, own) if hasattr(own, "lookup") else None
 
     def is_current(self) -> bool:
-        """Whether the environment still says what it said when this driver was made."""
+        """Whether the environment is still what it was when this driver was made."""
         limits = self._own_limits or configured_limits(self.provider.name, self.model)
         if self._own_cache is None and self.cache is not caches_of_files.get(""):
             return False

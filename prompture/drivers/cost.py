@@ -336,8 +336,8 @@ def _sources(body: Any) -> Iterator[JSON]:
     yield from (one for one in inner if isinstance(one, Mapping))
 
 
-def has_come(partial: Completion) -> bool:
-    """Whether it holds anything that costs: an answer's beginning, or its usage."""
+def costs_something(partial: Completion) -> bool:
+    """Whether what has come of an answer is billed: words of it, or a usage."""
     usage = partial.usage
     counted = usage.reported or usage.problem or usage.stated_cost is not None
     return bool(counted or partial.text or partial.reasoning or partial.tool_calls)

@@ -15,10 +15,11 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import replace
 from threading import Event, Thread
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from prompture.drivers.call import Call
 from prompture.drivers.cost import charge_of
+from prompture.drivers.settling import put_on
 from prompture.errors import PromptureError
 from prompture.money import Bill, Charge, Cost
 from prompture.observe import note
@@ -31,7 +32,7 @@ GRACE = 0.25
 _IN_DOUBT = Cost(usd=None, reason="left for another answer; the provider may have billed it")
 
 
-class Hedged(Protocol):
+class HedgedDriver(Protocol):
     """What is asked of a driver."""
 
     @property
@@ -94,7 +95,7 @@ class _Side:
 class _ThreadSide(_Side):
     """A call in a thread."""
 
-    def __init__(self, driver: Hedged, call: Call, ended: Event) -> None:
+    def __init__(self, driver: HedgedDriver, call: Call, ended: Event) -> None:
         super().__init__(call)
         self._driver, self._one_ended = driver, ended
         self._ended, self._cut = Event(), Cut()
@@ -130,7 +131,7 @@ class _ThreadSide(_Side):
 class _TaskSide(_Side):
     """A call in a task."""
 
-    def __init__(self, driver: Hedged, call: Call) -> None:
+    def __init__(self, driver: HedgedDriver, call: Call) -> None:
         super().__init__(call)
         self._driver = driver
         self.task = asyncio.ensure_future(self._work())
@@ -143,7 +144,7 @@ class _TaskSide(_Side):
         self.seconds = time.monotonic() - self.visit.since
 
 
-def hedged(driver: Hedged, call: Call, share: float, again: Callable[[], Call]) -> Completion:
+def hedged(driver: HedgedDriver, call: Call, share: float, again: Callable[[], Call]) -> Completion:
     """The answer of a call, or of a second one. ``again`` makes that."""
     latencies = _latencies(driver, call)
     patience = latencies.patience(share)
@@ -168,7 +169,7 @@ def hedged(driver: Hedged, call: Call, share: float, again: Callable[[], Call]) 
 
 
 async def ahedged(
-    driver: Hedged, call: Call, share: float, again: Callable[[], Awaitable[Call]]
+    driver: HedgedDriver, call: Call, share: float, again: Callable[[], Awaitable[Call]]
 ) -> Completion:
     """``hedged``, awaited."""
     latencies = _latencies(driver, call)
@@ -206,7 +207,7 @@ async def _left(sides: Sequence[_TaskSide]) -> None:
         await asyncio.wait([side.task for side in running], timeout=GRACE)
 
 
-def _latencies(driver: Hedged, call: Call) -> Latencies:
+def _latencies(driver: HedgedDriver, call: Call) -> Latencies:
     found: dict[str, Latencies] = driver.route.latencies
     return found.get(call.request.model) or found.setdefault(call.request.model, Latencies())
 
@@ -217,7 +218,7 @@ def _learned(answer: Completion, call: Call, latencies: Latencies, share: float)
     return answer
 
 
-def _note(driver: Hedged, patience: float) -> None:
+def _note(driver: HedgedDriver, patience: float) -> None:
     note(
         "hedge",
         "%(model)s takes longer than %(seconds).2f s: a second request is sent",
@@ -249,8 +250,7 @@ def _billed(sides: Sequence[_ThreadSide]) -> Iterator[None]:
 def _put_bill(exc: BaseException, sides: Sequence[_Side]) -> None:
     charges = tuple(charge for side in sides for charge in side.charges())
     if charges:
-        with suppress(AttributeError):  # a class with slots takes none
-            cast(Any, exc).bill = Bill(charges)
+        put_on(exc, Bill(charges))
 
 
 def _result(sides: Sequence[_Side], won: _Side, latencies: Latencies, share: float) -> Completion:

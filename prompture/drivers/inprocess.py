@@ -21,7 +21,7 @@ from prompture.codecs.base import Codec
 from prompture.compat import cached_property
 from prompture.drivers.bounded import (
     Stop,
-    Written,
+    StoppableStream,
     abounded_stream,
     begun_in_thread,
     bounded,
@@ -181,7 +181,7 @@ class InProcessBase(Validates, BaseDriver):
         texts: list[str] = []
         with call.settling(lambda: Completion(text="".join(texts))):
             end: Completion | None = None
-            with Written(self.name, stream(call.request), stop) as pieces:
+            with StoppableStream(self.name, stream(call.request), stop) as pieces:
                 for piece in pieces:
                     if isinstance(piece, Completion):
                         end = call.finished(self._not_stopped(piece, stop), None)

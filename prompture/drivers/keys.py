@@ -1,7 +1,7 @@
 """Which key a call is sent with: one of several of the driver's, or one of its own.
 
 A call takes the first key that is free now. One that is refused, or out of credit, is set aside for
-a while; one at its limit gives way to the next. No message tells a key, only its place in the list.
+a while; one at its limit gives way to the next. No message shows a key, only its place in the list.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Limits:
 
     @property
     def is_rated(self) -> bool:
-        """Whether a limit per minute is set: what headers say of theirs is then not needed."""
+        """Whether a limit per minute is set: those that headers state are then not needed."""
         return self.requests_per_minute is not None or self.tokens_per_minute is not None
 
 
@@ -224,7 +224,7 @@ class Adaptive:
 
     def refused(self, began: float, now: float) -> None:
         """A call that began at that moment was refused for the load."""
-        # Those that were sent before the limit shrank say nothing about the new one.
+        # Those that were sent before the limit shrank do not count against the new one.
         if began <= self._shrunk_at:
             return
         first = self._good >= MOST

@@ -93,7 +93,7 @@ class ChargeRecorder(Meter):
         self.charges.append(charge)
 
 
-class Watching:
+class CallMeters:
     """The meters that watch one call, each with the token that it gave."""
 
     __slots__ = ("_tokens",)

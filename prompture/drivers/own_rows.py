@@ -239,7 +239,7 @@ def local() -> Provider:
 class Rules:
     """The engine of ``local/rules``: reads labelled lines and tables. See ``prompture.rules``.
 
-    It answers requests that carry a schema; the text it reads is the last user turn.
+    It answers requests that have a schema; the text it reads is the last user turn.
     """
 
     def __init__(self, model: str) -> None:

@@ -128,7 +128,7 @@ class Provider:
     limits: Limits | None = None
 
     def __post_init__(self) -> None:
-        """Raises ConfigurationError where a field is of the wrong kind (in a plugin, say)."""
+        """Raises ConfigurationError where a field is of the wrong kind (of a plugin, for one)."""
         for kind, names in _KINDS.items():
             for name in names:
                 if not _is(getattr(self, name), kind):

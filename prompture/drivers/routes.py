@@ -106,7 +106,7 @@ class Route:
 
 def route_of(provider: str, endpoint: Endpoint) -> Route:
     """The route of an endpoint. One with another key is another route: limits go by key."""
-    # The hash is of this process alone: nothing here tells the key.
+    # The hash is of this process alone: the key cannot be read from it.
     key = (provider, endpoint.base_url, hash(tuple(endpoint.secrets())))
     with _lock:
         # Taken out and put in again: the first is the one that was used least lately.
@@ -142,7 +142,7 @@ def _is_down(error: PromptureError) -> bool | None:
     return True if isinstance(error, ProtocolError) else None
 
 
-class Bounded(Protocol):
+class RoutedDriver(Protocol):
     """What a visit asks of a driver."""
 
     own_quota: RetryQuota | None
@@ -160,7 +160,7 @@ class Visit:
     )  # fmt: skip
 
     def __init__(
-        self, route: Route, driver: Bounded | None = None, *, is_stream: bool = False
+        self, route: Route, driver: RoutedDriver | None = None, *, is_stream: bool = False
     ) -> None:
         self._driver, self.is_stream = driver, is_stream
         self._has_next = _has_next.get()
@@ -294,7 +294,7 @@ ANSWER_TOKENS = 1000
 """What is reserved for an answer without ``max_tokens``, until it has come."""
 LONGEST_LEARNED = 120.0
 """Seconds of a ``reset`` header that are waited for. A longer one is a day's allowance, of which a
-part may be free before: the provider's own refusal tells."""
+part may be free before: the provider refuses by itself."""
 
 
 class Turn:

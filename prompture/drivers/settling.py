@@ -25,14 +25,14 @@ _LEFT = (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError)
 E = TypeVar("E", bound=BaseException)
 
 
-def bare(error: E) -> E:
+def without_frames(error: E) -> E:
     """The error without the codec's frames, which hold what the server sent as it came: the answer,
     or a key that it repeats. Viewers of tracebacks show them."""
     error.__traceback__ = None
     return error
 
 
-class Settled(Protocol):
+class SettledCall(Protocol):
     """What is asked of a call: see ``Call``."""
 
     @property
@@ -47,14 +47,14 @@ class Settled(Protocol):
 class Settling:
     """Settles the bill of a call whose block is left by an exception.
 
-    An error of ours is put on the bill and carries it. A stream that its caller leaves, or that
+    An error of ours is put on the bill, and has the bill. A stream that its caller leaves, or that
     is interrupted or cancelled, costs what had come by then (``partial``). Anything else is no
     error of ours (a bug, a cancelled task): what the call cost is unknown.
     """
 
     __slots__ = ("_call", "_in_thread", "_partial")
 
-    def __init__(self, call: Settled, partial: Callable[[], Completion] | None = None) -> None:
+    def __init__(self, call: SettledCall, partial: Callable[[], Completion] | None = None) -> None:
         self._call = call
         self._partial = partial
         self._in_thread = False
@@ -123,7 +123,7 @@ class StreamTry(Settling):
 
     __slots__ = ("_decoder", "_held", "delay", "emitted", "response")
 
-    def __init__(self, call: Settled, decoder: StreamDecoder) -> None:
+    def __init__(self, call: SettledCall, decoder: StreamDecoder) -> None:
         super().__init__(call, decoder.partial)
         self._decoder = decoder
         self.response: HTTPResponse | None = None
@@ -182,7 +182,7 @@ class StreamTry(Settling):
             return super()._settlement(exc)
         if exc.partial is None:
             exc.partial = self._decoder.partial()
-        bare(exc)
+        without_frames(exc)
         # What a caller has read cannot be taken back.
         if not self.emitted:
             self.delay = self._call.delay(exc)
@@ -190,6 +190,6 @@ class StreamTry(Settling):
 
 
 def put_on(cause: BaseException, bill: Bill) -> None:
-    """Let an exception carry the bill."""
+    """Give an exception the bill."""
     with suppress(AttributeError):  # a class with slots takes none
         cast(Any, cause).bill = bill

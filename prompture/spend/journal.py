@@ -5,7 +5,7 @@ written to a file outlives a killed process, so no call that has returned is los
 microseconds, whatever the database is doing.
 
 Two locks. ``Journal._lock`` guards the file and the counts of its bytes among the threads of this
-process; it is held for one write. ``flock`` on the file tells other processes that its own is
+process; it is held for one write. ``flock`` on the file shows other processes that its own is
 alive: held from before the file has its name until the process ends, however that happens.
 """
 
