@@ -119,7 +119,7 @@ def test_agents(asked: list[Asked]) -> None:
     pytest.importorskip("mcp")
     given = names()
     first, *others = blocks("agents.md", "python")
-    assert len(others) == 6
+    assert len(others) == 7
     run(first, given)
     assert [use.status for use in given["result"].tool_calls] == ["ok"]
     output = given["result"].output
