@@ -6,11 +6,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 
 from prompture.forks import left_to_parent, renewed_at_fork
+from prompture.observe import log
 
 
 class SharedFile:
@@ -25,6 +26,8 @@ class SharedFile:
         self.path = path
         self._patience = patience
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        """Of the connection: its name may come to be that of another file."""
         self._lock = RLock()
         renewed_at_fork(self, "_renew")
 
@@ -36,9 +39,22 @@ class SharedFile:
 
     def _opened(self) -> sqlite3.Connection:
         """The connection, made where there is none. Raises sqlite3.Error and OSError."""
+        made = self._connection
+        if made is not None and not made.in_transaction and _identity(self.path) != self._file:
+            self._leave(made)
         if self._connection is None:
             self._connection = self._made()
+            self._file = _identity(self.path)
         return self._connection
+
+    def _leave(self, made: sqlite3.Connection) -> None:
+        """Let go of a file that was moved or removed: other processes no longer see it."""
+        log.warning("%s was moved or removed; a new file begins there", self.path)
+        self._connection = None
+        # What stands in the log alone would be lost: SQLite finds that by the file's name.
+        with suppress(sqlite3.Error):
+            made.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        made.close()
 
     def _made(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +104,14 @@ class SharedFile:
         # A program that only read a file need not close it.
         if connection := getattr(self, "_connection", None):
             connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextmanager

@@ -13,9 +13,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -118,8 +119,12 @@ class Cache:
         return lease
 
     def _get(self, store: AnswerStore, id: str) -> StoredAnswer | None:
-        after = 0.0 if self.ttl is None else self._clock() - self.ttl
-        return store.get(id, after=after)
+        if self.ttl is None:
+            return store.get(id, after=0.0)
+        now = self._clock()
+        found = store.get(id, after=now - self.ttl)
+        # One of a day to come was made before the clock was set right: nobody knows how old it is.
+        return None if found is not None and found.made > now + self.ttl else found
 
     def put(self, id: str, value: bytes, *, model: str, usd: Decimal | None) -> None:
         """Keep an answer."""
@@ -149,7 +154,8 @@ class Cache:
         for model, usd, hits in tally.rows:
             models[model] = models.get(model, 0) + 1
             if usd and hits:
-                saved = add_usd([saved, Decimal(usd) * hits])
+                with suppress(InvalidOperation):  # damaged, on a disk
+                    saved = add_usd([saved, Decimal(usd) * hits])
         return CacheStats(
             answers=tally.answers,
             size=tally.size,

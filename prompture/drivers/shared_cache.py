@@ -7,6 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,7 +62,8 @@ class SQLiteStore(SharedFile):
     def put(self, id: str, answer: StoredAnswer) -> None:
         def work(sql: sqlite3.Connection) -> None:
             sql.execute(
-                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, 0)",
+                "INSERT OR REPLACE INTO answers (id, value, model, usd, made, used, hits)"
+                " VALUES (?, ?, ?, ?, ?, ?, 0)",
                 (id, answer.value, answer.model, answer.usd, answer.made, self._clock()),
             )
             self._evict(sql)
@@ -88,8 +90,10 @@ class SQLiteStore(SharedFile):
             # One statement, so that of two processes one gets it.
             taken = sql.execute(
                 "INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
-                " SET owner = excluded.owner, until = excluded.until WHERE until <= ?",
-                (id, owner, now + seconds, now),
+                " SET owner = excluded.owner, until = excluded.until"
+                # One that ends so late was taken before the clock was set back.
+                " WHERE until <= ? OR until > ?",
+                (id, owner, now + seconds, now, now + 10 * seconds),
             ).rowcount
             if taken:
                 return None
@@ -140,7 +144,8 @@ class SQLiteStore(SharedFile):
                 return work(self._opened())
             except sqlite3.OperationalError:
                 raise  # locked, full, read only: the file itself may be whole
-            except sqlite3.DatabaseError as exc:
+            # SQLite quotes what it cannot read in its words, which are then no text.
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
                 self._set_aside(exc)
                 return work(self._opened())
 
@@ -154,6 +159,8 @@ class SQLiteStore(SharedFile):
                 " own"
             )
         self._log_ahead(sql)
+        # A damaged name of a model is no reason to give up its answer.
+        sql.text_factory = partial(str, encoding="utf-8", errors="replace")
         # An answer that a power cut takes is asked for again.
         sql.execute("PRAGMA synchronous=OFF")
         with writing(sql):
@@ -211,7 +218,7 @@ def _is_whole(path: Path) -> bool:
     try:
         (word,) = made.execute("PRAGMA quick_check(1)").fetchone()
         return word == "ok" and path.stat().st_size > 0
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return False
     finally:
         made.close()

@@ -24,8 +24,8 @@ Rates: TypeAlias = "tuple[float | None, float | None]"
 """Requests and tokens a minute."""
 PATIENCE = 5.0
 """Seconds to wait for another process, or for the server."""
-FORGOTTEN = 3600.0
-"""Seconds ahead that nothing is reserved for: the clock was set back since, and it begins anew."""
+TICK = 1.0
+"""Seconds: a clock that was set back by less makes nobody wait for long."""
 
 
 class SharedStore(Protocol):
@@ -73,12 +73,9 @@ class SQLiteFile(SharedFile):
         self, scope: str, tokens: int, owed: int, rates: Rates, burst_seconds: float
     ) -> tuple[float, float]:
         def change(db: sqlite3.Connection) -> tuple[float, float]:
-            now = self._clock()
+            now = self._now(db)
             rows = db.execute(_READ, (scope,)).fetchall()
             requests, used, paused = rows[0] if rows else (0.0, 0.0, 0.0)
-            requests, used, paused = (
-                0.0 if moment > now + FORGOTTEN else moment for moment in (requests, used, paused)
-            )
             wait = 0.0
             if rates[0] is not None:
                 wait = due(requests, now, burst_seconds)
@@ -95,11 +92,22 @@ class SQLiteFile(SharedFile):
 
     def pause(self, scope: str, seconds: float) -> None:
         def change(db: sqlite3.Connection) -> None:
-            until = self._clock() + seconds
+            until = self._now(db) + seconds
             db.execute("INSERT OR IGNORE INTO limits VALUES (?, 0, 0, 0)", (scope,))
             db.execute("UPDATE limits SET paused = max(paused, ?) WHERE scope = ?", (until, scope))
 
         self._changed(change)
+
+    def _now(self, db: sqlite3.Connection) -> float:
+        """The time. Where the clock was set back since the last change, all moments are, too."""
+        now = self._clock()
+        rows = db.execute(_READ, (_CLOCK,)).fetchall()
+        seen = rows[0][0] if rows else 0.0
+        if (back := seen - now) > TICK and rows:
+            db.execute(_SHIFT, (back, back, back))
+        if abs(seen - now) > TICK:
+            db.execute(_WRITE, (_CLOCK, now, 0.0, 0.0))
+        return now
 
     def _changed(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
         try:
@@ -121,6 +129,9 @@ class SQLiteFile(SharedFile):
 
 _READ = "SELECT requests, tokens, paused FROM limits WHERE scope = ?"
 _WRITE = "INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)"
+_SHIFT = "UPDATE limits SET requests = requests - ?, tokens = tokens - ?, paused = paused - ?"
+_CLOCK = ""
+"""The scope of the row that has the time of the last change (to within ``TICK``)."""
 
 
 class Redis:

@@ -94,6 +94,8 @@ class SQLite(SharedFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, PATIENCE)
+        self._tables: dict[str, None] = {}
+        """What made them: a file that is moved away leaves its name to a new one, without any."""
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -109,6 +111,8 @@ class SQLite(SharedFile):
     def _prepare(self, sql: sqlite3.Connection) -> None:
         self._log_ahead(sql)
         sql.execute("PRAGMA synchronous=NORMAL")
+        for table in self._tables:
+            sql.execute(table)
 
     def _to_read(self) -> sqlite3.Connection:
         """A file that may only be read. In a folder that may only be read too there is no place
@@ -138,6 +142,8 @@ class SQLite(SharedFile):
         with self._lock:
             try:
                 self._open().execute(sql, params or {})
+                if sql.startswith("CREATE TABLE"):
+                    self._tables[sql] = None
             except sqlite3.IntegrityError:
                 if not taken_is_fine:
                     raise

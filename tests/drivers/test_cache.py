@@ -474,6 +474,47 @@ def test_answers_grow_old(tmp_path: Path, where: str) -> None:
         clock.now += 60
         assert cache.clear(older_than="2m") == 0
         assert cache.clear(older_than=30) == 1
+        # Made while the clock was years ahead.
+        clock.now += 1e8
+        driver.complete(ASK)
+        clock.now -= 1e8
+        assert not driver.complete(ASK).cache_hit
+        driver.close()
+    cache.close()
+
+
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_a_clock_that_was_set_back_ends_the_lease_of_a_dead_process(
+    tmp_path: Path, where: str
+) -> None:
+    clock = Clock()
+    cache = Cache(tmp_path / "c.db" if where == "file" else None, clock=clock)
+    store = cache.leases.store
+    assert store.take("id", "dead", 4.0) is None
+    assert store.take("id", "b", 4.0) == "dead"
+    clock.now -= 3600
+    assert store.take("id", "b", 4.0) is None
+    cache.close()
+
+
+def test_a_file_of_which_bytes_were_changed_is_still_a_cache(tmp_path: Path) -> None:
+    cache = Cache(path := tmp_path / "c.db")
+    with serving(on.good()) as server:
+        driver = OpenAICompatible("m", base_url=server.url, api_key=KEY, cache=cache)
+        driver.complete(ASK)
+        driver.complete(ASK)
+        cache.close()
+        whole = path.read_bytes()
+        name, price = b"openai-compatible/m", whole.find(b"openai-compatible/m")
+        assert price > 0
+        path.write_bytes(whole.replace(name, b"\xff" + name[1:]))
+        assert driver.complete(ASK).cache_hit
+        assert next(iter(cache.stats().models)).endswith("/m")
+        cache.close()
+        # The names of its tables: what SQLite says of that is no text.
+        path.write_bytes(whole.replace(b"CREATE TABLE answers", b"CREATE TABLE ans\xff\xffrs"))
+        assert not driver.complete(ASK).cache_hit
+        assert driver.complete(ASK).cache_hit
         driver.close()
     cache.close()
 

@@ -108,8 +108,20 @@ def test_what_a_killed_process_had_reserved_passes(pair: list[SQLiteFile], clock
 
 def test_a_clock_that_was_set_back_stops_nobody(pair: list[SQLiteFile], clock: Clock) -> None:
     pair[0].reserve("s", 0, 0, (60, None), 0.0)
+    pair[0].pause("s", 30.0)
     clock.now -= 86_400
-    assert pair[1].reserve("s", 0, 0, (60, None), 0.0)[0] == 0
+    # As if no time had passed.
+    assert pair[1].reserve("s", 0, 0, (60, None), 0.0) == (1.0, 30.0)
+    clock.now += 86_400
+    assert pair[1].reserve("s", 0, 0, (60, None), 0.0) == (0.0, 0.0)
+
+
+def test_tokens_of_more_than_an_hour_are_not_forgotten(
+    pair: list[SQLiteFile], clock: Clock
+) -> None:
+    pair[0].reserve("s", 100_000, 0, (None, 1000), 0.0)
+    clock.now += 1.5
+    assert pair[1].reserve("s", 10, 0, (None, 1000), 0.0)[0] == pytest.approx(6000 - 1.5)
 
 
 def test_a_forked_child_opens_the_file_anew(pair: list[SQLiteFile]) -> None:
@@ -135,7 +147,7 @@ def test_a_gate_reserves_of_the_store(tmp_path: Path) -> None:
     with sqlite3.connect(path) as db:
         rows = db.execute("SELECT scope FROM limits").fetchall()
     db.close()
-    assert rows == [("s",)]
+    assert rows == [("",), ("s",)]
     assert gates[0].waiting == gates[1].waiting == 0
 
 
