@@ -112,6 +112,9 @@ class Extractor(Generic[T]):
         if schema is False:
             raise SchemaError("the schema False takes no value at all: give a type")
         self.source: Source[T] = source(schema)
+        # Not of tools, whose schemas are others' (MCP): who wrote it is here to mend it.
+        if slip := getattr(self.source._checker, "misspelt", ""):
+            raise SchemaError(slip)
         self.model: Models = given["model"]
         check_evidence(self.model, self.source.json_schema)
         self.instructions: str = given["instructions"]

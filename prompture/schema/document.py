@@ -86,7 +86,8 @@ _DRAFTS = (
     ("draft-07", 7),
     ("2019-09", 2019),
 )
-_OWN_NAMES = frozenset({"id", "$id", "$anchor", "$dynamicAnchor"})
+_ANCHORS = ("$anchor", "$dynamicAnchor")
+_OWN_NAMES = frozenset({"id", "$id", *_ANCHORS})
 _NOWHERE: JSONValue = object()
 _Place = tuple[Any, ...]
 """``(place around, key)``, or ``()`` for the root: a path that costs nothing until an error needs it."""
@@ -165,8 +166,10 @@ def survey(root: JSONValue) -> Survey:
                 if isinstance(item, dict | list)
             )
             continue
-        if depth and not found.has_inner_names and not _OWN_NAMES.isdisjoint(node):
-            found.has_inner_names = any(isinstance(node.get(word), str) for word in _OWN_NAMES)
+        if not found.has_inner_names and not _OWN_NAMES.isdisjoint(node):
+            # The root's identifier is no inner name; its anchors are.
+            names = _OWN_NAMES if depth else _ANCHORS
+            found.has_inner_names = any(isinstance(node.get(word), str) for word in names)
         if role == "schema":
             base = _enter(node, base, found, is_root=depth == 0)
             _refuse_large(node, place)
@@ -199,7 +202,7 @@ def _enter(node: JSONObject, base: str, found: Survey, *, is_root: bool) -> str:
         found.resources[base] = node
     elif own is not None:
         found.anchors[base + own] = node
-    for word in ("$anchor", "$dynamicAnchor"):
+    for word in _ANCHORS:
         if isinstance(anchor := node.get(word), str):
             found.anchors[f"{base}#{anchor}"] = node
     for word in REFERENCES:

@@ -56,11 +56,12 @@ def _as_dict(found: object) -> dict[str, JSONValue]:
 class JSONSchemaChecker:
     """Checks plain JSON against one JSON Schema. Raises SchemaError where that is none."""
 
-    __slots__ = ("_draft", "_schema", "_validator")
+    __slots__ = ("_draft", "_schema", "_validator", "misspelt")
 
     def __init__(self, schema: dict[str, JSONValue]) -> None:
         understood = understand(schema)
         self._draft = understood.draft
+        self.misspelt = understood.misspelt
         # jsonschema would go over to its own, unmetered class where it meets a $schema.
         self._schema = _undeclared(schema, understood.declaring)
         self._validator: Any = None  # made when first needed, for the sake of the import

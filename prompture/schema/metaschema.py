@@ -8,6 +8,8 @@ empty ``required``, a boolean for a schema), where the meaning is clear.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import SequenceMatcher
+from functools import lru_cache
 
 from prompture.errors import SchemaError
 from prompture.schema.formats import FORMATS
@@ -286,3 +288,29 @@ def _advice(schema: JSON, foreign: list[JSONValue]) -> str:
 
 
 _STRUCTURED = ("array", "boolean", "integer", "number", "object", "string")
+
+
+# Keywords that a slip of the pen, or another language's spelling, makes meaningless
+
+_FOLDED = {word.lower(): word for word in sorted(_RESTRICTING)}
+
+
+@lru_cache(maxsize=1024)
+def misspelt(key: str) -> str:
+    """The keyword that an unknown one most likely is (``propertys``, ``min_length``, ``anyof``);
+    empty where it is a word of its own."""
+    if key in _RESTRICTING or key in _ANNOTATIONS or key.startswith(("x-", "$")):
+        return ""
+    plain = key.replace("_", "").replace("-", "").lower()
+    if plain in _FOLDED:
+        return _FOLDED[plain]
+    return next((word for folded, word in _FOLDED.items() if _is_slip(plain, folded)), "")
+
+
+def _is_slip(word: str, known: str) -> bool:
+    """One letter too many, missing, other or swapped; of a long word, two."""
+    if len(known) < 4 or abs(len(word) - len(known)) > 1:
+        return False
+    if sorted(word) == sorted(known) or word in (f"{known}s", known[:-1]):
+        return True
+    return len(known) >= 8 and SequenceMatcher(None, word, known).ratio() >= 0.84

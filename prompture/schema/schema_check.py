@@ -9,7 +9,7 @@ from typing import Any
 from prompture.errors import SchemaError
 from prompture.json_values import Segment, referenced, segments_of
 from prompture.schema.document import survey, wrong
-from prompture.schema.metaschema import LISTS, MAPS, ONE, REFERENCES, SINCE, rules_of
+from prompture.schema.metaschema import LISTS, MAPS, ONE, REFERENCES, SINCE, misspelt, rules_of
 from prompture.schema.patterns import WEIGHT_LIMIT, BadPattern, backtracks, matcher, weight
 from prompture.schema.problems import kind_in_words
 
@@ -36,11 +36,13 @@ class Understood:
     """A JSON Schema that is one.
 
     ``draft`` is the one it is read as: 4, 6, 7, 2019 or 2020. ``declaring`` are its subschemas
-    with a ``$schema``, by their ``id()``.
+    with a ``$schema``, by their ``id()``. ``misspelt`` says which unknown keyword is most likely
+    a known one, for those who wrote the schema themselves.
     """
 
     draft: int
     declaring: frozenset[int]
+    misspelt: str = ""
 
 
 def understand(schema: dict[str, Any]) -> Understood:
@@ -88,6 +90,7 @@ class _Reading:
         self._patterns: list[Path] = []
         self._declaring: list[int] = []
         self._unevaluated = False
+        self._slip = ""
         self.ignores = False
         """Whether a keyword means nothing in this draft."""
         self._root = schema
@@ -108,7 +111,7 @@ class _Reading:
             pending += self._referred(here)
         self._refuse_backtracking()
         refuse_loops(self._root, self._draft, self._targets)
-        return Understood(self._draft, frozenset(self._declaring))
+        return Understood(self._draft, frozenset(self._declaring), self._slip)
 
     def _check(self, here: Subschema) -> None:
         for keyword, value in here.node.items():
@@ -117,6 +120,9 @@ class _Reading:
             fault = rule(value) if rule else ""
             if fault:
                 raise wrong((*here.path, keyword), fault)
+            if rule is None and not self._slip and (meant := misspelt(keyword)):
+                fault = f"is no keyword and says nothing; {meant!r} is meant"
+                self._slip = str(wrong((*here.path, keyword), fault))
         self._check_patterns(here)
         if "$schema" in here.node:
             self._declaring.append(id(here.node))

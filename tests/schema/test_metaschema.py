@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from prompture.errors import SchemaError
+from prompture.extraction.extractor import Extractor
 from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import rewrite
 from prompture.schema.source import source
@@ -85,6 +86,65 @@ def test_what_takes_anything_is_a_schema(schema: Any) -> None:
 )
 def test_words_of_others_beside_those_of_json_schema(schema: Any) -> None:
     assert dict(source(schema).json_schema) == schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "pointer", "meant"),
+    [
+        ({"type": "object", "propertys": {"a": {"type": "string"}}}, "/propertys", "properties"),
+        (
+            {"type": "object", "properties": {"a": {"min_length": 2}}},
+            "/properties/a/min_length",
+            "",
+        ),
+        ({"type": "array", "itmes": {"type": "string"}}, "/itmes", "items"),
+        ({"type": "array", "items": {"any_of": [{"type": "string"}]}}, "/items/any_of", "anyOf"),
+        ({"type": "object", "requierd": ["a"]}, "/requierd", "required"),
+        ({"type": "object", "additional_properties": False}, "/additional_properties", ""),
+        ({"type": "string", "enums": ["a"]}, "/enums", "enum"),
+    ],
+)
+def test_a_misspelt_keyword_is_refused_where_a_user_gives_it(
+    schema: Any, pointer: str, meant: str
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        Extractor(schema, model="local/rules")
+    assert pointer in str(caught.value) and meant in str(caught.value)
+    source(schema)  # the schema of an MCP server's tool may hold anything
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["enumNames", "propertyOrdering", "formatMinimum", "optional", "example", "x-items", "note",
+     "unit", "minDate", "errorMessage", "order", "kind", "nullable", "$comment", "typeof"],
+)  # fmt: skip
+def test_words_of_others_are_no_misspelt_keywords(word: str) -> None:
+    Extractor({"type": "string", word: "x"}, model="local/rules")
+
+
+@pytest.mark.parametrize(
+    ("anchor", "reference"),
+    [("$anchor", "$ref"), ("$dynamicAnchor", "$dynamicRef"), ("$dynamicAnchor", "$ref")],
+)
+def test_an_anchor_of_the_root(anchor: str, reference: str) -> None:
+    schema = {
+        "$id": "http://example.org/tree",
+        anchor: "node",
+        "type": "object",
+        "properties": {
+            "v": {"type": "integer"},
+            "k": {"type": "array", "items": {reference: "#node"}},
+        },
+        "required": ["v"],
+    }
+    tree = source(schema)
+    assert tree.validate({"v": 1, "k": [{"v": 2}]})
+    with pytest.raises(InvalidValue, match="/k/0/v"):
+        tree.validate({"v": 1, "k": [{"v": "x"}]})
+    # What a $dynamicRef means depends on the caller's schema: its value becomes text.
+    inner = {"v": 2, "k": None} if reference == "$ref" else '{"v": 2}'
+    value = {"v": 1, "k": [inner]}
+    assert rewrite(schema, "openai").restore(value) == {"v": 1, "k": [{"v": 2}]}
 
 
 def test_false_takes_nothing() -> None:
