@@ -31,9 +31,9 @@ from prompture.agents.sync_runner import (
 )
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, Later, is_async
-from prompture.flows.run import GeneratesAsync
+from prompture.flows.run import GeneratesAsync, unfinished
 from prompture.traces import AgentResult, ToolUse
-from prompture.types import Completion
+from prompture.types import Completion, Delta
 from prompture.wire.deadline import within
 from prompture.wire.steps import Done, advance, require_asyncio
 
@@ -119,13 +119,15 @@ async def _call_model(step: CallModel[GeneratesAsync], reply: _Reply, *, stream:
     try:
         # See ``sync_runner._call_model``: the meters are asked at the start.
         with step.calling(), within(step.seconds):
-            piece = await _until(until, anext(pieces))
-        while not isinstance(piece, Completion):
+            piece = await _until(until, anext(pieces, None))
+        while isinstance(piece, Delta):
             for event in events.of_delta(piece):
                 yield event
-            piece = await _until(until, anext(pieces))
+            piece = await _until(until, anext(pieces, None))
     finally:
         await pieces.aclose()
+    if not isinstance(piece, Completion):
+        raise unfinished(step.driver)
     for event in events.end():
         yield event
     reply.value = piece

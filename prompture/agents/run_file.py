@@ -27,6 +27,7 @@ from prompture.errors import ConfigurationError
 from prompture.money import Bill, Charge, Usage
 from prompture.traces import Attempt, Problem, Status, Step, ToolUse
 from prompture.types import JSON, Completion, Message, StopReason, ToolCall
+from prompture.wire.loading import UnreadableJSON, load_json
 
 FORMAT = "prompture.run"
 VERSION = 1
@@ -139,8 +140,12 @@ def signed(text: str, key: bytes) -> str:
 def _sealed(body: JSON, key: bytes | None) -> str:
     plain = {k: v for k, v in body.items() if k not in _SEAL}
     seal = {"format": FORMAT, "version": VERSION, "signed": key is not None}
-    # Read back first: a tuple and a key that is a number are other values then.
-    plain = json.loads(storage.json_text({**plain, **seal}))
+    try:
+        # Read back first, as the file will be: a tuple, a key that is a number and half a surrogate
+        # pair are other values then, and the digest is over those.
+        plain = load_json(storage.json_text({**plain, **seal}))
+    except UnreadableJSON as exc:
+        raise ConfigurationError(f"the run cannot be saved: {exc}") from None
     digest = _digest(plain, key)
     return storage.json_text({**seal, "digest": digest, **plain})
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
 from typing import Generic, TypeAlias, TypeVar
 
 from prompture.agents.events import (
@@ -32,10 +32,11 @@ from prompture.agents.events import (
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, Later, is_async
 from prompture.errors import ConfigurationError, DeadlineExceeded
-from prompture.flows.run import Generates
+from prompture.flows.run import Generates, unfinished
+from prompture.forks import fork_lock
 from prompture.money import Bill
 from prompture.traces import AgentResult, ToolUse
-from prompture.types import Completion
+from prompture.types import Completion, Delta
 from prompture.wire.deadline import after, left, within
 from prompture.wire.steps import Done, advance
 
@@ -99,14 +100,16 @@ def _call_model(step: CallModel[Generates], *, stream: bool) -> Events[Completio
         # own calls are not this run's: so only the first piece is taken inside the block. The
         # deadline that is set there holds for the whole stream.
         with step.calling(), within(step.seconds):
-            piece = next(pieces)
-        while not isinstance(piece, Completion):
+            piece = next(pieces, None)
+        while isinstance(piece, Delta):
             yield from events.of_delta(piece)
             if step.seconds is not None and time.monotonic() - started > step.seconds:
                 raise OutOfTime
-            piece = next(pieces)
+            piece = next(pieces, None)
     finally:
         pieces.close()
+    if not isinstance(piece, Completion):
+        raise unfinished(step.driver)
     yield from events.end()
     return piece
 
@@ -228,7 +231,8 @@ class _Tools(ToolQueue[int]):
                 yield self.finish(position, use)
         while self.waiting or self.running:
             yield from self.start_waiting()
-            yield from self._collect()
+            if self.running:
+                yield from self._collect()
 
     def start(self, position: int, call: PendingToolCall) -> None:
         now, timeout, until = self.call_limits(call)
@@ -249,8 +253,6 @@ class _Tools(ToolQueue[int]):
 
     def _collect(self) -> Iterator[AgentEvent]:
         """Wait for one result, or until the first call is overdue."""
-        if not self.running:
-            return
         try:
             position, outcome = self.done.get(timeout=self.seconds_to_wait())
         except Empty:
@@ -345,7 +347,7 @@ MAX_IDLE = 16
 """Idle threads that wait for the next call; further ones end when their work is done."""
 
 _idle: list[_Worker] = []
-_lock = Lock()  # held while _idle is read or changed, never while work is done
+_lock = fork_lock()  # held while _idle is read or changed, never while work is done
 
 
 class _Worker:
@@ -390,9 +392,7 @@ def start_in_thread(work: Work) -> BackgroundCall:
 
 
 def _forget_threads() -> None:
-    """A forked child has none of these threads, and may have inherited a taken lock."""
-    global _lock
-    _lock = Lock()
+    """A forked child has none of these threads."""
     _idle.clear()
 
 

@@ -130,6 +130,11 @@ def driver_error(exc: BaseException, driver: HasModel) -> BaseException:
     return error
 
 
+def unfinished(driver: HasModel) -> ProtocolError:
+    """The error of a stream without its end."""
+    return ProtocolError(f"{driver.name}: its stream ended without a Completion")
+
+
 def _is_of_a_hook(tb: TracebackType | None) -> bool:
     while tb is not None:
         # A frame below one of the module of hooks is that of a hook which it called.

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from prompture.drivers.meter import ChargeRecorder, Meter, metering
-from prompture.errors import ProtocolError
 from prompture.flows.attempts import AttemptLog
 from prompture.flows.run import (
     Ask,
@@ -24,6 +23,7 @@ from prompture.flows.run import (
     HasModel,
     answered,
     driver_error,
+    unfinished,
 )
 from prompture.money import Bill
 from prompture.observe import WorkSpan
@@ -103,7 +103,7 @@ def _heard(ask: Ask[Generates], audience: Audience[Y, Any]) -> Generator[Y, None
             yield from hear(piece)
             piece = next(pieces, None)
     if not isinstance(piece, Completion):
-        raise _unfinished(ask)
+        raise unfinished(ask.driver)
     yield from listener.end(piece)
     return piece
 
@@ -141,7 +141,7 @@ async def astream(
                 reply = None
             except Exception as exc:  # a driver may raise anything
                 reply = driver_error(exc, step.driver)
-            step = await answered(flow, reply or _unfinished(step))
+            step = await answered(flow, reply or unfinished(step.driver))
         for out in audience.result(step.value):
             yield out
 
@@ -166,10 +166,6 @@ def _cut(delta: Delta) -> Iterator[Delta]:
     for at in range(0, max(len(text), len(arguments)), PIECE_CHARS):
         part = slice(at, at + PIECE_CHARS)
         yield replace(delta, text=text[part], tool_arguments=arguments[part])
-
-
-def _unfinished(ask: Ask[HasModel]) -> ProtocolError:
-    return ProtocolError(f"{ask.driver.name}: its stream ended without a Completion")
 
 
 class RunningBill:

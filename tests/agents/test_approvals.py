@@ -536,3 +536,19 @@ def test_a_run_of_two_waits_bills_all(tmp_path: Path) -> None:
     assert shop.ran == ["look tea", "pay 5", "pay 9"]
     assert result.bill.total == 3 * ONE and [s.number for s in result.steps] == [1, 2, 3]
     assert result.new_messages[0] == Message(role="user", content="hi")
+
+
+def test_half_a_surrogate_pair_in_a_result_does_not_lose_the_run() -> None:
+    """Names of files have them; no file of JSON in UTF-8 can."""
+
+    @tool
+    def look(item: str) -> str:
+        return "name\ud800.txt"
+
+    colour, shop = Colour("sync"), Shop()
+    tools = [look, shop.pay]
+    agent = colour.agent([asked()], tools=tools)
+    with pytest.raises(WaitingForApproval) as caught:
+        agent.run("hi")
+    result = colour.agent(["done"], tools=tools).resume(caught.value, {"c2": True})
+    assert result.tool_calls[0].content == "name\ufffd.txt" and shop.ran == ["pay 5"]

@@ -12,7 +12,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel
 
 import prompture
-from prompture import Agent, Completion, Hooks, Request, Usage
+from prompture import Agent, Completion, Delta, Hooks, Request, Usage
 from prompture.catalog import Rates
 from prompture.errors import (
     ConfigurationError,
@@ -242,3 +242,30 @@ def test_an_agent_tells_it_in_the_same_way() -> None:
             Agent(driver, output=Known, strategy=strategy, max_retries=0).run("t")
         assert isinstance(invalid.value.__cause__, KeyError)
         assert invalid.value.value == {"name": "Bob"} and invalid.value.raw == '{"name": "Bob"}'
+
+
+class Endless(ScriptedDriver):
+    """Its streams lack their end."""
+
+    def stream(self, request: Request) -> Any:
+        yield Delta(text="hello")
+
+
+class AsyncEndless(AsyncScriptedDriver):
+    async def stream(self, request: Request) -> Any:
+        yield Delta(text="hello")
+
+
+def test_a_stream_without_its_end_is_called_so_in_extractions_and_agents() -> None:
+    async def awaited() -> None:
+        async for _ in Agent(AsyncEndless([])).astream("hi"):
+            pass
+
+    works: list[Any] = [
+        lambda: list(prompture.extract_stream(Line, "Ann", model=Endless([]))),
+        lambda: list(Agent(Endless([])).stream("hi")),
+        lambda: asyncio.run(awaited()),
+    ]
+    for work in works:
+        with pytest.raises(ProtocolError, match="ended without a Completion"):
+            work()
