@@ -228,20 +228,27 @@ def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+MODES = ("", "live", "offline", "snapshot")
+_EXPECTED = "expected live, offline or snapshot; the network is not used"
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogSettings:
     """What the environment sets: whether to use the network, from where, and where to cache.
 
     ``PROMPTURE_OFFLINE=1`` or ``PROMPTURE_CATALOG=offline`` keep off the network (what lies in
     the cache is still used); ``PROMPTURE_CATALOG=snapshot`` also leaves the cache alone, which
-    makes prices reproducible. ``PROMPTURE_CATALOG_URL`` and ``PROMPTURE_CACHE_DIR`` replace the
-    address and the folder.
+    makes prices reproducible; ``live`` is the default. Another word counts as ``offline``: who sets
+    it wants to keep something off. ``PROMPTURE_CATALOG_URL`` and ``PROMPTURE_CACHE_DIR`` replace
+    the address and the folder.
     """
 
     online: bool
     cached: bool
     url: str
     folder: Path
+    problem: str | None = None
+    """What is wrong with the environment."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> CatalogSettings:
@@ -254,10 +261,11 @@ class CatalogSettings:
             "no",
         )
         return cls(
-            online=not offline and mode not in ("offline", "snapshot"),
+            online=not offline and mode in ("", "live"),
             cached=mode != "snapshot",
             url=environ.get("PROMPTURE_CATALOG_URL", "") or URL,
             folder=_folder(environ),
+            problem=None if mode in MODES else f"PROMPTURE_CATALOG={mode!r:.50}: {_EXPECTED}",
         )
 
 

@@ -157,7 +157,9 @@ class Catalog:
         """
         self._state or self._ensure_loaded(start=False)
         if not self.settings.online:
-            self._error = "offline (PROMPTURE_OFFLINE or PROMPTURE_CATALOG)"
+            self._error = (
+                self.settings.problem or "offline (PROMPTURE_OFFLINE or PROMPTURE_CATALOG)"
+            )
             return False
         with self._refreshing:
             return self._refresh()
@@ -221,6 +223,8 @@ class Catalog:
         settings = self.settings
         with self._lock:
             if self._state is None:
+                if settings.problem:
+                    log.warning("%s", settings.problem)
                 own = synced.read(synced.path_of(self._env))
                 self._state = _State(self._open(settings), due=0.0, synced=own)
             wait = self._until_wanted(settings)

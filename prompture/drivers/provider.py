@@ -393,6 +393,7 @@ def plural(variable: str) -> str:
 
 def first_set(names: tuple[str, ...]) -> str | None:
     """The value of the first of these environment variables that is set and not blank."""
-    # A blank one counts as unset: shells and .env files leave them so.
-    found = (os.environ.get(name) for name in names)
+    # A blank one counts as unset: shells and .env files leave them so. Quotes are those of a .env
+    # file: ``docker run --env-file`` and the like keep them, and no key has any.
+    found = (re.sub(r"""^(["'])(.*)\1$""", r"\2", os.environ.get(n, "").strip()) for n in names)
     return next((value for value in found if value and not value.isspace()), None)

@@ -240,6 +240,7 @@ def test_nobody_listens() -> None:
         {"PROMPTURE_OFFLINE": "1"},
         {"PROMPTURE_CATALOG": "offline"},
         {"PROMPTURE_CATALOG": "snapshot"},
+        {"PROMPTURE_CATALOG": "ofline"},
     ],
 )
 def test_offline(site: Site, tmp_path: Path, clock: Clock, environ: dict[str, str]) -> None:
@@ -253,6 +254,19 @@ def test_offline(site: Site, tmp_path: Path, clock: Clock, environ: dict[str, st
     assert not catalog.refresh()
     assert "offline" in catalog.status().error
     assert len(site.asked) == 1
+
+
+def test_a_mode_that_nobody_knows_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    catalog = Catalog(environ={"PROMPTURE_CATALOG": "snapshots"})
+    for _ in range(2):
+        catalog.find("openai", "gpt-5")
+    assert [r.getMessage() for r in caplog.records] == [
+        "PROMPTURE_CATALOG='snapshots': expected live, offline or snapshot; the network is not used"
+    ]
+
+
+def test_live_is_a_mode(tmp_path: Path) -> None:
+    assert live.CatalogSettings.read({"PROMPTURE_CATALOG": "Live"}).online
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_copy(

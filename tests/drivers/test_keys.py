@@ -12,6 +12,7 @@ import pytest
 
 from prompture import Extractor, aextract, driver_for, extract
 from prompture.drivers import provider as rows_of
+from prompture.drivers import registry
 from prompture.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -262,3 +263,14 @@ def test_a_model_in_this_process_is_shown_no_key() -> None:
     schema = {"type": "object", "properties": {"email": {"type": "string"}}}
     found = extract(schema, "Email: ada@example.org", model="local/rules", api_key=ONE)
     assert found == {"email": "ada@example.org"}
+
+
+@pytest.mark.parametrize("written", ['"sk-1"', "'sk-1'", ' "sk-1"\n', "sk-1"])
+def test_quotes_of_a_file_of_variables_are_no_part_of_a_key(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", written)
+    assert registry.find("openai").checked_key(None) == "sk-1"
+    monkeypatch.setenv("OPENAI_API_KEY", '""')
+    with pytest.raises(MissingKey):
+        registry.find("openai").checked_key(None)
