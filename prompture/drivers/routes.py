@@ -47,6 +47,8 @@ _held: WeakValueDictionary[RouteKey, Route] = WeakValueDictionary()
 KEPT = 4096
 """Routes that are remembered, besides those that drivers hold. Of more keys than that (of tenants) the
 one used least lately goes."""
+NEXT_PATIENCE = 5.0
+"""Seconds that a provider may ask to wait for, where another model stands behind it."""
 _has_next: ContextVar[bool] = ContextVar("prompture_has_next", default=False)
 _TIMEOUTS = (ReadTimeout, ConnectTimeout)
 # Statuses of a server, or of a gateway before it, that did not wait any longer.
@@ -248,7 +250,9 @@ class Visit:
             return False
         # Before the breaker is asked: this failure may be the one that opens it.
         self._count(error)
-        if self._has_next and (is_silence(error) or self._is_kept_away()):
+        stated = error.retry_after if isinstance(error, ProviderError) else None
+        is_long = (stated or 0.0) > NEXT_PATIENCE
+        if self._has_next and (is_long or is_silence(error) or self._is_kept_away()):
             return False
         if self._quota.take(error):
             again = "%(provider)s: again in %(seconds).1f s (%(error)s)"
@@ -310,6 +314,8 @@ class Turn:
         self._model = self._request.model if self._request else ""
         driver = visit._driver
         self._patience = driver.retry.patience if driver else float("inf")
+        if visit._has_next:
+            self._patience = min(self._patience, NEXT_PATIENCE)
         self._is_stream, self._is_sync = visit.is_stream, not hasattr(driver, "__aenter__")
         self._gate: RouteGate | None = None
         self._place: Place | None = None

@@ -368,6 +368,17 @@ HEALTHY = on.good(json.dumps(GOOD))
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
+def test_a_long_wait_is_not_made_where_another_model_can_be_asked(colour: str) -> None:
+    with on.serving(on.fails(429, retry_after="60")) as first, on.serving(HEALTHY) as second:
+        with Pair(colour, [first.url, second.url]) as pair:
+            for _ in range(2):  # the route pauses for the second
+                found = pair()
+                assert found.value == Receipt(**GOOD)
+                assert [a.model.partition("/")[2] for a in found.attempts] == ["m", "m"]
+        assert len(first.asked) == 1 and len(second.asked) == 2
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
 def test_a_route_that_was_silent_is_left_for_the_next(colour: str) -> None:
     with on.serving(on.hangs) as dead, on.serving(HEALTHY) as well:
         with Pair(colour, [dead.url, well.url]) as pair:
