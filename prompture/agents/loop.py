@@ -302,7 +302,7 @@ class _Run(Generic[B]):
         run = self._batch(step, new, ending=ending, skip=skip)
         if run is not None:
             # Shared with the runner: also where it is broken off, the record has what came in.
-            step.batches.append(Batch(new, run.uses, run.charges))
+            step.batches.append(Batch(new, run.uses, run.charges, run.deferred))
             yield run
             uses = [use for use in run.uses if use is not None]
             self.selection.count_failures(uses)

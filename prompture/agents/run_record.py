@@ -146,12 +146,14 @@ class Batch:
     """Calls of one answer that were sent to tools together.
 
     ``positions`` are those of the calls in the answer; in their order the runner puts results into
-    ``uses`` and the charges of the tools' own model calls into ``charges``.
+    ``uses`` and the charges of the tools' own model calls into ``charges``. ``deferred`` are indices
+    of calls that were to wait, and have not begun.
     """
 
     positions: list[int]
     uses: list[ToolUse | None]
     charges: tuple[list[Charge], ...]
+    deferred: Sequence[int] = ()
 
     def late_charges(self) -> list[tuple[list[Charge], int]]:
         """The lists to which a tool that hangs may still add, and how much of each is billed."""
@@ -305,10 +307,9 @@ class RunRecord:
     def _add_results(self, step: OpenStep) -> tuple[ToolUse, ...]:
         """Add a tool turn for each call, also where it has no result. Return the tools' results."""
         for batch in step.batches:
-            for position, use, spent in zip(
-                batch.positions, batch.uses, batch.charges, strict=True
-            ):
-                if use is None and position in step.results:  # it waits for approval
+            rows = zip(batch.positions, batch.uses, batch.charges, strict=True)
+            for index, (position, use, spent) in enumerate(rows):
+                if use is None and index in batch.deferred:
                     continue
                 step.results[position] = use or ToolUse(
                     call=step.calls[position],

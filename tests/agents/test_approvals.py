@@ -22,7 +22,13 @@ from prompture.agents.events import ApprovalNeeded, Final, ToolFinished, ToolSta
 from prompture.agents.resumption import WaitingForApproval
 from prompture.agents.tools import LATER, tool
 from prompture.catalog import Rates
-from prompture.errors import ConfigurationError, StepLimitExceeded, TimeLimitExceeded, ToolFailed
+from prompture.errors import (
+    ConfigurationError,
+    ServerError,
+    StepLimitExceeded,
+    TimeLimitExceeded,
+    ToolFailed,
+)
 from prompture.testing import ScriptedDriver
 from prompture.types import Completion, Message, Native, ToolCall, Usage
 from tests.agents.both import Colour, call, colours
@@ -384,6 +390,39 @@ def test_a_deadline_of_a_resumption_begins_with_it(colour: Colour) -> None:
     assert resume(colour, shop, saved, {"c2": True}, own_deadline=90, again=True).output == "done"
     with pytest.raises(TimeLimitExceeded, match="deadline=1e-09"):
         resume(colour, shop, saved, {"c2": True}, own_deadline=1e-9, again=True)
+
+
+@colours
+def test_a_run_that_fails_beside_a_call_that_waits(colour: Colour) -> None:
+    """What waits has not begun: no result says that it was broken off."""
+    boom = tool(lambda n: 1 // n, name="boom", approve=LATER, on_error="raise")
+    calls = paid(call("boom", "a", n=0), call("boom", "b", n=1))
+    error = waiting(colour, Shop(), [calls], tools=[boom])
+    with pytest.raises(ToolFailed) as caught:
+        resume(colour, Shop(), error, {"a": True}, [], tools=[boom])
+    assert caught.value.trace is not None and caught.value.bill is not None
+    assert caught.value.bill.total == ONE
+    assert [m.text for m in caught.value.trace.messages if m.role == "tool"] == [
+        "boom failed (ZeroDivisionError).",
+        "The call was not run: the run ended.",
+    ]
+
+
+@colours
+def test_a_provider_that_fails_after_the_tools_ran(colour: Colour) -> None:
+    """The approval is used up, and so is the call: what happened is in the trace."""
+    error, shop = waiting(colour, Shop()), Shop()
+    down = ServerError("down", provider="scripted", status=500)
+    with pytest.raises(ServerError) as caught:
+        resume(colour, shop, error.saved, {"c2": True}, [down])
+    with pytest.raises(ConfigurationError, match="resumed already"):
+        resume(colour, shop, error.saved, {"c2": True})
+    trace = caught.value.trace  # type: ignore[attr-defined]
+    agent = colour.agent([paid(text="done")], tools=shop.tools(), prices=RATES)
+    result = colour.go(agent, None, messages=trace.messages)
+    assert result.output == "done" and shop.ran == ["pay 5"]
+    (request,) = colour.driver.requests
+    assert [m.text for m in request.messages if m.role == "tool"] == ["tea: 5", "paid 5"]
 
 
 BAD: list[tuple[Any, str]] = [
