@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from inspect import iscoroutinefunction
 from typing import TypeVar
 
+from prompture.drivers.settling import put_on
 from prompture.errors import ConfigurationError, PromptureError
 from prompture.given import wrong
 from prompture.types import Completion, Delta, Request
@@ -29,8 +31,9 @@ class Hooks:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if value is not None and not callable(value):
-                raise wrong(f"Hooks.{each.name}", "a function", value)
+            if value is not None and (not callable(value) or iscoroutinefunction(value)):
+                # Nobody would await one.
+                raise wrong(f"Hooks.{each.name}", "a plain function", value)
 
 
 @cache
@@ -76,25 +79,45 @@ def given_hooks(hooks: object, name: str) -> tuple[Hooks, ...]:
 def before(hooks: Iterable[Hooks], request: Request) -> Request:
     for hook in hooks:
         if hook.before_request:
-            request = hook.before_request(request) or request
+            request = _or(request, hook.before_request(request), "before_request", Request)
     return request
 
 
 def after(hooks: Iterable[Hooks], request: Request, completion: Completion) -> Completion:
     for hook in hooks:
         if hook.after_response:
-            completion = hook.after_response(request, completion) or completion
+            found = hook.after_response(request, completion)
+            completion = _or(completion, found, "after_response", Completion)
     return completion
 
 
 def failed(hooks: Iterable[Hooks], request: Request, error: PromptureError) -> None:
+    """Call the hooks of an error. What they raise instead carries its bill."""
     for hook in hooks:
         if hook.on_error:
-            hook.on_error(request, error)
+            try:
+                hook.on_error(request, error)
+            except Exception as exc:  # a user's function may raise anything
+                if error.bill is not None:
+                    put_on(exc, error.bill)
+                raise
 
 
 def delta(hooks: Iterable[Hooks], piece: Delta) -> Delta:
     for hook in hooks:
         if hook.on_delta:
-            piece = hook.on_delta(piece) or piece
+            piece = _or(piece, hook.on_delta(piece), "on_delta", Delta)
     return piece
+
+
+def _or(value: T, found: object, name: str, kind: type[T]) -> T:
+    """What a hook returned, or the value that it left as it is. Raises ConfigurationError."""
+    if found is None:
+        return value
+    # Else it would be the caller's answer, without a word.
+    if not isinstance(found, kind):
+        raise ConfigurationError(
+            f"Hooks.{name} returned a {type(found).__name__}; it may return a {kind.__name__}, or"
+            f" None to leave all as it is"
+        )
+    return found

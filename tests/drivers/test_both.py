@@ -417,6 +417,39 @@ def test_features_are_required(colour: Colour) -> None:
         colour.stream(driver)
 
 
+@pytest.mark.parametrize("name", ["before_request", "after_response", "on_delta"])
+def test_what_a_hook_returns_is_no_answer(colour: Colour, name: str) -> None:
+    """It would else come out of the call as the answer."""
+    hooks = Hooks(**{name: lambda *_: "Total: 999"})
+    with serving(on.streams(*EVENTS)) as server:
+        driver = colour.driver(server.url, hooks=hooks)
+        with pytest.raises(
+            errors.ConfigurationError, match=f"Hooks.{name} returned a str"
+        ) as caught:
+            colour.stream(driver)
+    assert "999" not in str(caught.value)
+    assert (caught.value.bill is None) is (name == "before_request")
+
+
+def test_a_hook_of_an_error_that_raises_carries_the_bill(colour: Colour) -> None:
+    def raises(request: Request, error: errors.PromptureError) -> None:
+        raise ValueError("of a user's own")
+
+    with serving(on.streams(EVENTS[0], ended=False)) as server:
+        driver = colour.driver(server.url, hooks=Hooks(on_error=raises))
+        with pytest.raises(ValueError, match="own") as caught:
+            colour.stream(driver)
+    assert len(caught.value.bill.charges) == 1  # type: ignore[attr-defined]
+
+
+def test_a_hook_that_nobody_would_await_is_refused() -> None:
+    async def look(*_: Any) -> None: ...
+
+    for name in ("before_request", "after_response", "on_error", "on_delta"):
+        with pytest.raises(errors.ConfigurationError, match=f"Hooks.{name} must be a plain"):
+            Hooks(**{name: look})
+
+
 FAILS = on.fails(503, "full")
 FAILS_WITHIN = on.streams(b'data: {"error": {"code": 503, "message": "full"}}\n\n')
 
