@@ -315,7 +315,7 @@ class Call(KeyedCall):
             error.partial = replace(held, request_id=self.endpoint.without_keys(held.request_id))
         charge = self._paid() or self._charge_of(error)
         # A hook of a piece may raise what else is raised before anything is sent.
-        has_some = error.partial is not None and has_come(error.partial)
+        has_some = error.partial is not None and costs_something(error.partial)
         is_unasked = isinstance(error, _UNASKED) and not has_some
         sent = self._answer is not None or not (is_unasked or getattr(error, "unsent", False))
         if not sent:
