@@ -27,6 +27,7 @@ T = TypeVar("T")
 LEASE = 4.0
 """Seconds after which others no longer wait for one whose process is gone."""
 _BEAT = 1.0
+"""Seconds between two renewals: one that comes late ends no lease."""
 _COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
 
 
@@ -237,7 +238,7 @@ class Leases:
         """The lease of a key, or who else has it. Where the store does not work, a lease that
         only this process sees."""
         with self._lock:
-            # Of two threads that come here at once, one gets it.
+            # Of two threads that come here at once, one gets it, and no store is asked for the other.
             if here := self.asking(id):
                 return here
             owner = next(self._names)

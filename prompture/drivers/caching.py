@@ -141,6 +141,7 @@ class Cache:
         """The digest by which an answer is found."""
         found = hashlib.sha256()
         text = json.dumps([VERSION, self.namespace, parts], sort_keys=True, default=str)
+        # A prompt may hold half a surrogate pair. JSON holds no zero byte: the body begins behind it.
         found.update(text.encode("utf-8", "surrogatepass"))
         found.update(b"\0")
         found.update(body)
@@ -180,6 +181,7 @@ class Cache:
         settings = {"ttl": self.ttl, "max_mb": self.max_mb, "namespace": self.namespace}
         return _made, (self.where, settings, self.checks)
 
+    # A copy of a driver keeps its answers in the same place.
     def __copy__(self) -> Cache:
         return self
 

@@ -67,6 +67,7 @@ class Keyring:
         """The first key that is free now, else the one that is free first; None where all were
         tried or are set aside."""
         now = self._clock()
+        # The one whose pause ends first, for where none is free: its gate lets the call wait.
         found: Key | None = None
         least = float("inf")
         for key in self.keys:
@@ -192,6 +193,7 @@ class KeyedCall:
 
     def _use(self, key: Key) -> None:
         self._key, self._next_key, self.endpoint = key, None, key.endpoint
+        # Limits, breaker and quota are of the endpoint with this key.
         self._visit.move(key.route)
 
     def _other_key(self, error: PromptureError) -> Key | None:
@@ -216,6 +218,7 @@ class KeyedCall:
 
     def _with(self, key: Key) -> HTTPRequest:
         self._use(key)
+        # Anew: the key may be in the URL, in a header or in a signature.
         self.http = self._encoded(self._streamed)
         self._visit.request = self.request
         return self.http

@@ -215,6 +215,7 @@ class TracedCall(Call):
         around: TimedSpan = self._span
         try:
             while True:
+                # Only while a step is made: in between, the transport and the caller's code run.
                 with around.active():
                     step = advance(steps, reply)
                 if isinstance(step, Done):

@@ -77,6 +77,7 @@ def worst_case_of(request: Request, driver: BaseDriver) -> WorstCase | None:
     def usd(output: int, **parts: Any) -> Decimal | None:
         return foreseen_price(request, driver, tokens, output, search_context="high", **parts).usd
 
+    # Asked of the same function that prices the answer, so that no rule is known here alone.
     inputs = [usd(0, **kind) for kind in _kinds(request, tokens)]
     outputs = [usd(_MANY, reasoning_tokens=part) for part in (0, _MANY)]
     if None in inputs or None in outputs:
@@ -85,6 +86,7 @@ def worst_case_of(request: Request, driver: BaseDriver) -> WorstCase | None:
     dearest = max(amount for amount in outputs if amount is not None)
     fixed = _fixed_limit(request.extra)
     answers = _answers(request.extra)
+    # Of two prices, since the price of no output holds the input and the fees.
     rate = EXACT.divide(EXACT.subtract(dearest, known[0]), Decimal(_MANY))
     return WorstCase(
         tokens,

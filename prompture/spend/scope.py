@@ -36,6 +36,7 @@ def labels(**values: object) -> Iterator[None]:
     with labels(customer="acme", job="invoices"):
         ...
     """
+    # A new dict: tasks that copied this context keep the one they have.
     merged = {**_labels.get(), **{clean(n): clean(str(v)) for n, v in values.items()}}
     token = _labels.set(merged)
     try:
@@ -59,6 +60,7 @@ class ScopedMeter(Meter):
     def __enter__(self) -> Self:
         block = metering(self)
         block.__enter__()
+        # In the context, not on the meter: the block of another thread or task is another one.
         _entered.set((*_entered.get(), block))
         return self
 
@@ -146,6 +148,7 @@ def bound(
             f"a generator runs where it is iterated; bind a function that iterates over"
             f" {getattr(function, '__name__', 'it')} instead"
         )
+    # Awaited later, when a ``with`` around the call alone would have ended.
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -166,6 +169,7 @@ def bound(
 @contextmanager
 def _under(meters: tuple[Meter, ...], named: Mapping[str, str]) -> Iterator[None]:
     with ExitStack() as stack:
+        # Besides those of the place of the call, which may have a budget of its own.
         for meter in meters:
             stack.enter_context(metering(meter))
         stack.enter_context(labels(**named))
