@@ -147,7 +147,7 @@ class Budget(ScopedMeter):
 
     @property
     def calls_made(self) -> int:
-        """Calls that are over, failed tries included."""
+        """Calls that are over, with the failed tries that may have been billed."""
         return self._accounts.look().calls
 
     @property
