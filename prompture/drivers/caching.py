@@ -25,6 +25,7 @@ from prompture.drivers.cache_stores import AnswerStore, Lease, Leases, MemorySto
 from prompture.drivers.shared_cache import RedisStore, SQLiteStore
 from prompture.errors import ConfigurationError
 from prompture.money import ZERO, add_usd
+from prompture.wire.secrets import shown_place
 
 K = TypeVar("K")
 VERSION = 1
@@ -189,7 +190,7 @@ class Cache:
         return self
 
     def __repr__(self) -> str:
-        where = "" if self.where is None else repr(str(self.where).rpartition("@")[2])
+        where = "" if self.where is None else repr(shown_place(self.where))
         return f"Cache({where})"
 
 

@@ -75,15 +75,6 @@ def database_errors(failed: str, callers: Callable[[], bool] = lambda: False) ->
         raise ConfigurationError(f"{failed}: {type(exc).__name__}{words}") from exc
 
 
-def shown(where: object) -> str:
-    """A path or URL for a message, without what may be a password."""
-    text = str(where)
-    if not is_url(text):
-        return text
-    scheme, _, rest = text.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
 class SQLite(SharedFile):
     """A file.
 

@@ -34,7 +34,7 @@ from prompture.drivers.meter import Meter, install, uninstall
 from prompture.errors import ConfigurationError
 from prompture.forks import fork_lock, renewed_at_fork
 from prompture.given import half_made
-from prompture.spend.database import Database, database, database_errors, is_url, shown
+from prompture.spend.database import Database, database, database_errors, is_url
 from prompture.spend.journal import (
     LOSSES,
     TABLE,
@@ -47,6 +47,7 @@ from prompture.spend.journal import (
     row_of,
 )
 from prompture.spend.scope import labels_now
+from prompture.wire.secrets import shown_place
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
@@ -170,7 +171,7 @@ class Ledger(Meter):
 
     @half_made
     def __repr__(self) -> str:
-        return f"Ledger({shown(self.where)!r})"
+        return f"Ledger({shown_place(self.where)!r})"
 
     def _begin(self) -> Journal:
         with self._lock:
@@ -282,7 +283,7 @@ def ledger_errors(
     where: str | os.PathLike[str], what: str = "write"
 ) -> AbstractContextManager[None]:
     """Raise errors of the ledger's database as ConfigurationError."""
-    return database_errors(f"cannot {what} the ledger {shown(where)}")
+    return database_errors(f"cannot {what} the ledger {shown_place(where)}")
 
 
 def journals_of(where: str | os.PathLike[str]) -> tuple[Path, str]:

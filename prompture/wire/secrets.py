@@ -35,6 +35,18 @@ class Secrets(tuple[str, ...]):
         return f"Secrets({len(self)})"
 
 
+def shown_place(where: object) -> str:
+    """A path, or the URL of a database, for a message: without user, password and query, any of which
+    may be a secret."""
+    text = str(where)
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return text
+    # A password may hold what would end it, a query an @: which of the two it is, nobody knows.
+    place, _, query = rest.partition("?")
+    return f"{scheme}://..." if "@" in query else f"{scheme}://{place.rpartition('@')[2]}"
+
+
 def is_secret_name(name: str) -> bool:
     """Whether a header, an option or a query's parameter of this name holds a key."""
     return bool(_NAMED.search(name))

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompture.wire.secrets import excerpt, keys_of_url, scrub, scrub_value, words_of
+from prompture.wire.secrets import (
+    excerpt,
+    keys_of_url,
+    scrub,
+    scrub_value,
+    shown_place,
+    words_of,
+)
 
 KEY = "sk-test-Zq7xv9PL2mN4+/abcdef=wxyz"
 
@@ -79,3 +86,22 @@ def test_where_keys_stand() -> None:
     url = "https://me:p%40ss@host/v1?key=abc&model=m&api-version=2"
     assert list(keys_of_url(url)) == ["p%40ss", "p@ss", "abc"]
     assert list(keys_of_url("http://[")) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("data/ledger.db", "data/ledger.db"),
+        ("postgresql://host/db", "postgresql://host/db"),
+        ("postgresql://u:PW@host:1/db", "postgresql://host:1/db"),
+        ("postgresql://u:P/W@host/db", "postgresql://host/db"),
+        ("postgresql://u:P@W@host/db", "postgresql://host/db"),
+        ("postgresql://host/db?user=u&password=PW", "postgresql://host/db"),
+        ("postgresql://host/db?user=u@x&password=PW", "postgresql://..."),
+        ("postgresql://u:P?W@host/db", "postgresql://..."),
+        ("redis://:PW@host/0?db=1", "redis://host/0"),
+        ("redis://host?password=PW", "redis://host"),
+    ],
+)
+def test_the_place_of_a_database_is_shown_without_what_is_secret(place: str, expected: str) -> None:
+    assert shown_place(place) == expected
