@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from prompture import given
 from prompture.agents.tools import Approve
+from prompture.codecs.histories import portable
 from prompture.drivers.meter import Meter
 from prompture.errors import (
     CallLimitExceeded,
@@ -88,6 +89,11 @@ class RunLimits:
         """Raise where tokens or dollars are used up (TokenLimitExceeded, CostLimitExceeded), or
         where a price is unknown and dollars are limited."""
         if self.tokens is not None:
+            # An answer whose tokens nobody counted is no answer of 0 tokens.
+            if any(c.status == "ok" and not c.usage.reported for c in charges):
+                raise TokenLimitExceeded(
+                    "max_total_tokens is set, but the provider states no usage", limit=self.tokens
+                )
             used = sum(c.usage.total_tokens for c in charges)
             # What is reached is used up: the next call needs at least one token more.
             if used >= self.tokens:
@@ -325,12 +331,12 @@ class RunRecord:
 
     def leave_out_natives(self, start: int) -> None:
         """Drop the items of turns from ``start`` on that only the model that made them takes."""
-        self.messages[start:] = _without_natives(self.messages[start:])
+        self.messages[start:] = portable(self.messages[start:], files=False).messages
 
     def trace(self) -> Trace:
         messages, others = self.messages, self.others_from
         if others is not None:
-            messages = [*messages[:others], *_without_natives(messages[others:])]
+            messages = [*messages[:others], *portable(messages[others:], files=False).messages]
         return Trace(
             model=self.model,
             messages=tuple(messages),
@@ -348,7 +354,3 @@ class RunRecord:
             # Of ours only where something was paid: what another call put there stays.
             if trace.bill or isinstance(error, LimitExceeded):
                 error.bill = trace.bill  # type: ignore[attr-defined]
-
-
-def _without_natives(messages: Sequence[Message]) -> list[Message]:
-    return [replace(turn, native=None) if turn.native else turn for turn in messages]

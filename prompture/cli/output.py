@@ -126,11 +126,12 @@ class AnswerWriter:
                 raise PermissionError(13, "Permission denied")
             self._path = target
             self._part = target.with_name(f"{target.name}.part")
-            if self._part.exists():
-                raise ConfigurationError(
-                    f"{str(self._part)!r} holds the rows of a run that was killed, or that is "
-                    f"under way; rename or delete it first"
-                )
+            for other in (self._part, _fresh(target)):
+                if other.exists():
+                    raise ConfigurationError(
+                        f"{str(other)!r} holds the rows of a run that was killed, or that is "
+                        f"under way; rename or delete it first"
+                    )
             target = self._part
         stream = open(target, "w", encoding="utf-8")  # noqa: SIM115 - closed by the exit stack
         return self._closing.enter_context(stream)
@@ -138,7 +139,7 @@ class AnswerWriter:
     def _replace(self, path: Path, part: Path) -> None:
         """Put the document in the file's place; until then the rows stay in ``part``."""
         # In one step, so that a killed program leaves the old file or the new one, never a part.
-        fresh = path.with_name(f"{path.name}.new")
+        fresh = _fresh(path)
         with open(fresh, "w", encoding="utf-8") as stream:
             self._whole(stream)
         if path.exists():
@@ -163,6 +164,11 @@ class AnswerWriter:
             return
         records = [_record(row, self._sources) for row in self._rows]
         write_json(stream, records[0] if self._alone and records else records, indent=2)
+
+
+def _fresh(path: Path) -> Path:
+    """Where a whole document is written, before it takes its place."""
+    return path.with_name(f"{path.name}.new")
 
 
 def _record(row: Row, sources: bool) -> JSON:

@@ -597,6 +597,16 @@ def test_a_final_answer_at_the_last_step_is_an_answer(colour: Colour) -> None:
 
 
 @colours
+def test_an_unknown_usage_ends_a_run_with_a_limit_in_tokens(colour: Colour) -> None:
+    script = [Completion(tool_calls=(call("double", n=1),), stop_reason="tool_calls"), "2"]
+    assert colour.run(script, tools=[double]).output == "2"
+    with pytest.raises(TokenLimitExceeded, match="states no usage"):
+        colour.run(script, tools=[double], max_total_tokens=1000)
+    # The last answer is paid for: nothing is left to be limited.
+    assert colour.run([Completion(text="2")], max_total_tokens=1000).output == "2"
+
+
+@colours
 def test_an_unknown_price_ends_a_run_with_a_limit_in_dollars(colour: Colour) -> None:
     usage = Usage(requests=1)  # the provider reported none
     script = [

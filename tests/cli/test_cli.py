@@ -114,6 +114,14 @@ def test_stdin_is_read(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(run("extract", "-s", "total: number").out) == {"total": 12.5}
 
 
+def test_a_file_of_the_users_is_not_written_over(run: Any, tmp_path: Path) -> None:
+    mine = tmp_path / "out.json.new"
+    mine.write_text("mine", encoding="utf-8")
+    done = run("extract", RECEIPT, "-s", "total: number", "-o", str(tmp_path / "out.json"))
+    assert done.code == exits.CONFIGURATION and "out.json.new" in done.err
+    assert mine.read_text("utf-8") == "mine" and list(tmp_path.iterdir()) == [mine]
+
+
 def test_the_output_file_is_whole_or_not_there(run: Any, tmp_path: Path) -> None:
     pytest.importorskip("rapidfuzz")
     target = tmp_path / "out.json"
