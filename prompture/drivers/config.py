@@ -88,7 +88,7 @@ def _in_entry(entry: str) -> Iterator[None]:
 
 
 class _Table(BaseModel):
-    # A key that somebody wrote into the file is in no error.
+    # A key that somebody wrote into the file is in no error; what may hold one is in no repr.
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
@@ -96,7 +96,7 @@ class _Limits(_Table):
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     concurrency: int | str | None = None
-    shared: str | None = None
+    shared: str | None = Field(default=None, repr=False)
     per: str | None = None
     learn: bool = True
     when_unreachable: str = "refuse"
@@ -136,7 +136,7 @@ class _Provider(_Table):
     title: str = ""
     default_model: str = ""
     aliases: list[str] = []
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default={}, repr=False)
     capabilities: dict[str, bool | str] = {}
     rate_limits: _Limits = _Limits()
     retry_quota: _Quota | None = None
@@ -154,7 +154,7 @@ class _File(_Table):
     limits: dict[str, _Limits] = {}
     keys: dict[str, list[str]] = {}
     pricing: dict[str, Any] = {}
-    cache: dict[Literal["where", "ttl", "max_mb", "namespace"], Any] = {}
+    cache: dict[Literal["where", "ttl", "max_mb", "namespace"], Any] = Field(default={}, repr=False)
 
 
 def configure(path: str | os.PathLike[str]) -> list[str]:

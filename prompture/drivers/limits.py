@@ -40,7 +40,8 @@ class Limits:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     concurrency: int | Literal["adaptive"] | None = None
-    shared: str | os.PathLike[str] | None = None
+    # In no repr: a URL may hold a password.
+    shared: str | os.PathLike[str] | None = field(default=None, repr=False)
     per: Literal["model", "key"] | None = None
     learn: bool = True
     when_unreachable: Literal["refuse", "allow"] = "refuse"

@@ -112,7 +112,8 @@ class Provider:
     codecs: Mapping[str, Codec] = field(default_factory=dict)
     endings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     route: Callable[[Request], str | None] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    # In no repr: a header may be a key.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     options: Mapping[str, str | None] = field(default_factory=dict)
     option_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     key_check: str = ""

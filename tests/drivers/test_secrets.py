@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import requests
 
-from prompture import Agent, Extractor, async_driver_for, driver_for, errors, extract
+from prompture import Agent, Extractor, Limits, async_driver_for, driver_for, errors, extract
 from prompture.codecs.base import Endpoint
 from prompture.drivers import registry
 from prompture.errors import (
@@ -114,6 +115,12 @@ def test_reprs() -> None:
     for value in (endpoint, sent, got, ASK, ASK.messages[0]):
         assert KEY not in repr(value) and DOCUMENT not in repr(value)
     assert repr(HTTPRequest("GET", "http://h/x", {})) == "HTTPRequest(GET http://h/x, 0 bytes)"
+
+
+def test_reprs_of_what_may_hold_a_password() -> None:
+    limits = Limits(requests_per_minute=60, shared=f"redis://user:{KEY}@host/0")
+    row = replace(registry.find("openai"), headers={"x-auth": KEY}, limits=limits)
+    assert KEY not in repr(limits) and KEY not in repr(row)
 
 
 def test_half_an_answer_is_not_quoted() -> None:
