@@ -273,7 +273,7 @@ def test_what_is_registered_is_a_row(row: Any) -> None:
 
 
 def test_a_hook_that_is_no_function() -> None:
-    with pytest.raises(ConfigurationError, match=r"Hooks\.on_delta must be a function"):
+    with pytest.raises(ConfigurationError, match=r"Hooks\.on_delta must be a plain function"):
         Hooks(on_delta=3)  # type: ignore[arg-type]
 
 
