@@ -65,7 +65,7 @@ _BY_CODE: Mapping[type[ProviderError], str] = {
     errors.AuthenticationError: (
         "invalid_api_key authentication_error invalid_authentication_error"
         " incorrect_api_key_error unauthenticated expiredtokenexception invalidapikey"
-        " unrecognizedclientexception 1000 1001 1002 1003 1004"
+        " unrecognizedclientexception 1000 1001 1002 1003 1004 minimax:1004 minimax:2049"
     ),
     errors.PermissionDenied: (
         "permission_error permission_denied permission_denied_error accessdeniedexception 1220 434"
@@ -76,7 +76,7 @@ _BY_CODE: Mapping[type[ProviderError], str] = {
     ),
     errors.QuotaExhausted: (
         "insufficient_quota credit_balance_exhausted exceeded_current_quota_error billing_error"
-        " billing_hard_limit_reached arrearage 1113 1112 1308 1309"
+        " billing_hard_limit_reached arrearage 1113 1112 1308 1309 minimax:1008 minimax:2056"
     ),
     errors.Overloaded: (
         "overloaded_error overloaded slow_down server_is_overloaded engine_overloaded_error"
@@ -86,17 +86,20 @@ _BY_CODE: Mapping[type[ProviderError], str] = {
     errors.ContentFiltered: (
         "content_filter content_policy_violation invalid_prompt bio_policy"
         " misalignment_policy_violation responsibleaipolicyviolation 1301 sensitive"
-        " datainspectionfailed data_inspection_failed"
+        " datainspectionfailed data_inspection_failed minimax:1026 minimax:1027"
     ),
     errors.ToolArgumentsInvalid: "tool_use_failed json_validate_failed",
     errors.RateLimitError: (
         "rate_limit_exceeded rate_limit_error rate_limit_reached_error throttlingexception"
-        " resource_exhausted throttling throttling.ratequota 1302 1303 1305"
+        " resource_exhausted throttling throttling.ratequota 1302 1303 1305 minimax:1002"
+        " minimax:1039 minimax:1041"
     ),
     errors.ServerError: (
         "server_error internal_error internal_server_error api_error internalservererror 1230 1234"
     ),
-    errors.InvalidRequest: "invalid_request_error invalid_request invalid_parameter_error",
+    errors.InvalidRequest: (
+        "invalid_request_error invalid_request invalid_parameter_error minimax:2013"
+    ),
 }
 _CLASS_OF: Mapping[str, type[ProviderError]] = {
     code: cls for cls, codes in _BY_CODE.items() for code in codes.split()
@@ -202,6 +205,9 @@ def _class_of(code: str, fault: Fault) -> type[ProviderError] | None:
     are; those name a ``type`` beside them."""
     if code.isdecimal() and fault.error.get("type"):
         return None
+    # MiniMax's numbers mean other things than Z.ai's (its page "Error codes").
+    if "status_msg" in fault.error:
+        return _CLASS_OF.get(f"minimax:{code}")
     # Anthropic's codes of limits that an account has set for itself.
     if code.endswith("_spend_limit_reached"):
         return errors.QuotaExhausted

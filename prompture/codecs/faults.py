@@ -64,6 +64,7 @@ def _fault_of(body: Any) -> Fault:
     outer = inner if isinstance(inner, Mapping) else {}
     if isinstance(inner, Mapping):
         inner = next((inner[k] for k in ("error", "errors", "detail") if inner.get(k)), inner)
+        inner = _base(inner) or inner
     if isinstance(inner, list) and inner:
         # Lists of validation errors (FastAPI, Mistral's 422): each names its place in ``loc``.
         if all(isinstance(each, Mapping) for each in inner) and (
@@ -79,9 +80,20 @@ def _fault_of(body: Any) -> Fault:
     return Fault(str(inner), tuple(_codes({}, outer)), {})
 
 
+_MESSAGES = (
+    "message", "msg", "detail", "Message", "title", "reason", "description", "status_msg",
+)  # fmt: skip
+
+
+def _base(body: JSON) -> JSON | None:
+    """MiniMax's error, which is in an answer of HTTP 200: a status other than 0."""
+    base = body.get("base_resp") if isinstance(body, Mapping) else None
+    return base if isinstance(base, Mapping) and base.get("status_code") else None
+
+
 def _message(inner: JSON, outer: JSON) -> str | None:
     for source in (inner, outer):
-        for key in ("message", "msg", "detail", "Message", "title", "reason", "description"):
+        for key in _MESSAGES:
             if value := source.get(key):
                 return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return None
@@ -97,7 +109,7 @@ def _one_of_many(each: JSON) -> str:
 
 def _codes(inner: JSON, outer: JSON) -> Iterator[str]:
     for source in (inner, outer):
-        for key in ("code", "type", "status", "__type"):
+        for key in ("code", "type", "status", "__type", "status_code"):
             value = source.get(key)
             if isinstance(value, str) and value:
                 yield value[:CODE_CHARS]
@@ -200,17 +212,26 @@ def _stated_status(fault: Fault) -> int | None:
     return None
 
 
+_WELL = frozenset({"0", "200", "ok", "success"})
+
+
 def is_error(body: JSON) -> bool:
     """Whether an object is an error: it has an ``error`` (object or text), is marked as one
     (vLLM, Mistral), or is nothing but a message with a code."""
     if body.get("error") or body.get("object") == "error":
         return True
+    if body.get("choices"):
+        return False
+    if _base(body):
+        return True
     # An answer may have a message too: Cohere's and Ollama's is an object.
-    if "choices" in body or not isinstance(body.get("message"), str):
+    if "choices" in body or not isinstance(body.get("message") or body.get("msg"), str):
         return False
     status, kind = body.get("status"), str(body.get("type") or "").lower()
     failed = isinstance(status, int) and status >= 400
-    return bool(body.get("code") or failed or "error" in kind or "exception" in kind)
+    # Gateways say that all is well in the same fields: {"code": 200, "msg": "ok", "data": {...}}.
+    coded = str(body.get("code") or 0).lower() not in _WELL
+    return coded or failed or "error" in kind or "exception" in kind
 
 
 def raise_if_error(body: Any, response: HTTPResponse, endpoint: Endpoint) -> None:

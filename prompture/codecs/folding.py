@@ -212,7 +212,8 @@ class EventFolding(Folding):
             # Groq names the event so, and sends no [DONE] after it (recorded).
             elif event.name == "error":
                 raise self._failure(data)
-            else:
+            # LiteLLM's sign of life.
+            elif data != "null":
                 self._fold(_alone(data) if data[0] == "[" else data, deltas)
 
     def _fold(self, data: str, deltas: list[Delta]) -> None:

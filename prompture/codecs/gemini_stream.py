@@ -66,7 +66,7 @@ class Frames:
         elif not line and self._data:
             data, self._data, self._held = "\n".join(self._data), [], 0
             # A frame with nothing in it only keeps the connection alive.
-            if data.strip() and not data.startswith("[DONE]"):
+            if data.strip() not in ("", "null") and not data.startswith("[DONE]"):
                 yield parse_line(data)
 
     def _objects(self, line: str) -> Iterator[Any]:

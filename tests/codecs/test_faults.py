@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prompture import errors
 from prompture.codecs.base import Endpoint
-from prompture.codecs.faults import duration, provider_error, retry_after, stream_error
+from prompture.codecs.faults import duration, is_error, provider_error, retry_after, stream_error
 from prompture.codecs.values import stop_reason
 from prompture.errors import ProviderError
 from prompture.wire.http import HTTPResponse
@@ -220,6 +220,21 @@ def test_shapes(body: Any, message: str, code: str | None) -> None:
         assert stream_error(body, HERE).args[0] == message
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"base_resp": {"status_code": 0, "status_msg": ""}, "choices": []},
+        {"choices": [{}], "base_resp": {"status_code": 1008}},
+        {"code": 200, "msg": "ok", "data": {"choices": []}},
+        {"code": "0", "message": "success"},
+        {"choices": None, "message": "hello", "code": 5},
+        {"type": "response.created", "code": None},
+    ],
+)
+def test_what_is_no_error(body: Any) -> None:
+    assert not is_error(body)
+
+
 def test_no_key_is_left_in_any_field() -> None:
     key = "CANARY-sk-Zq7xv9PL2mN4-abcdef"
     here = Endpoint("zai", "https://example.com", key, {"x-team": "team-secret-0123456789"})
@@ -252,9 +267,15 @@ def test_no_key_is_left_in_any_field() -> None:
         (coded("x", type="invalid_request_error"), errors.InvalidRequest),
         (coded("tool_use_failed", status_code=400), errors.ToolArgumentsInvalid),
         ({"error": "nobody knows"}, errors.ServerError),
+        ({"base_resp": {"status_code": 1008, "status_msg": "no money"}}, errors.QuotaExhausted),
+        ({"base_resp": {"status_code": 1002, "status_msg": "slow"}}, errors.RateLimitError),
+        ({"base_resp": {"status_code": 1004, "status_msg": "key"}}, errors.AuthenticationError),
+        ({"base_resp": {"status_code": 1027, "status_msg": "x"}}, errors.ContentFiltered),
+        ({"code": 1302, "msg": "slow", "success": False}, errors.RateLimitError),
     ],
 )
 def test_classes_inside_a_stream(body: Any, expected: type[Exception]) -> None:
+    assert is_error(body)
     error = stream_error(body, HERE)
     assert type(error) is expected
     assert error.status == 200

@@ -224,7 +224,15 @@ def test_words_for_a_stream_are_said(name: str) -> None:
 @pytest.mark.parametrize("name", ["chat", "anthropic", "responses", "gemini", "cohere"])
 @pytest.mark.parametrize(
     "odd",
-    [b"data:\n\n", b"data: \n\n", b": keep-alive\n\n", b"event: ping\n\n", b"id: 1\n\n", b"\n\n\n"],
+    [
+        b"data:\n\n",
+        b"data: \n\n",
+        b": keep-alive\n\n",
+        b"event: ping\n\n",
+        b"id: 1\n\n",
+        b"\n\n\n",
+        b"data: null\n\n",
+    ],
 )
 def test_frames_with_nothing_in_them(name: str, odd: bytes) -> None:
     case = DIALECTS[name]
