@@ -13,6 +13,7 @@ _BODY = r"(?:\d{1,2}(?:,\d{2}){1,4},\d{3}(?!\d)(?:\.\d{1,6})?|\d{1,3}(?:[.,'’\
 _NUMBER = re.compile(rf"(?<![\d.,])(?P<sign>[-−–+]\s?)?(?P<body>{_BODY})(?P<trail>-(?![\w-]))?")
 _POINT = re.compile(r"\d\.\d{2}(?![\d.,])")
 _COMMA = re.compile(r"\d,\d{2}(?![\d.,])")
+FRACTIONS = frozenset("¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞")
 _MINUS = frozenset("-−–")
 
 CURRENCY_SYMBOLS = {

@@ -407,6 +407,27 @@ def test_digits_of_a_code_are_no_figure(value: str, text: str, found: bool) -> N
     assert bool(ground(value, text)) is found
 
 
+@pytest.mark.parametrize(
+    ("value", "text", "words"),
+    [
+        (2, "add 2½ cups", None),
+        ("2", "add 2½ cups", None),
+        (2, "add 2 ½ cups", None),
+        (45, "area 45m² in all", "45"),
+        (0.5, "a dose of .5 mg", ".5"),
+        (5, "a dose of .5 mg", None),
+        (5, "the end.5 more", "5"),
+        (Decimal("1E+3"), "1000 units", "1000"),
+        (Decimal("-1.5E+3"), "-1,500 units", "-1,500"),
+        ("\U0001f44d", "ok \U0001f44d\U0001f3fd", None),
+        ("\U0001f44d\U0001f3fd", "ok \U0001f44d\U0001f3fd", "\U0001f44d\U0001f3fd"),
+    ],
+)
+def test_parts_of_figures_and_of_signs(value: Any, text: str, words: str | None) -> None:
+    found = first(value, text)
+    assert (found and found[0]) == words
+
+
 @pytest.mark.parametrize("value", ["12", 12])
 def test_digits_behind_letters_are_not_exact(value: str | int) -> None:
     (there,) = ground(value, "Size S12 only")[""]

@@ -34,6 +34,7 @@ _TEXT_NUMBER = re.compile(
     r"(?P<open>\()?\s?(?P<before>[^\s\d.,+(-]{1,4})?\s?(?P<sign>[+-])?\s?"
     r"(?P<body>\d[\d.,' ]{0,40})\s?(?P<after>[^\s\d.,+()-]{1,4})?(?P<close>\))?\Z"
 )
+_POWER_OF_TEN = re.compile(r"-?\d(?:\.\d{1,30})?E\+\d{1,2}")
 _CODE = re.compile(r"[^\W_](?:[ ./()-]{0,3}[^\W_]){6,63}\Z")
 
 
@@ -270,6 +271,8 @@ def _number_of(value: int | float) -> Decimal | None:
 def _number_in(words: str) -> tuple[Decimal, str, int] | None:
     """The number that a string is, its currency code or unit ("" for none), and its decimal
     places; None for any other string, codes with leading zeros among them."""
+    if "E+" in words and _POWER_OF_TEN.fullmatch(words):
+        return Decimal(words), "", 0  # as Decimal writes 1000
     found = _TEXT_NUMBER.match(plain_digits(words))
     if found is None:
         return None

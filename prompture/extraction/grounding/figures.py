@@ -13,6 +13,7 @@ from decimal import Decimal
 from prompture.compat import cached_property
 from prompture.rules.dates import day_first, find_dates, find_months, find_times
 from prompture.rules.numbers import (
+    FRACTIONS,
     POWERS,
     SCALE,
     currency_code,
@@ -22,7 +23,9 @@ from prompture.rules.numbers import (
 )
 from prompture.types import Span
 
-_FIGURE = re.compile(r"(?<!\d)(?<!\d[.,])(?:[.,](?=\d\d))?\d+(?:[.,'\u00a0\u202f\u2009]\d+)*")
+_FIGURE = re.compile(
+    r"(?<!\d)(?<!\d[.,])(?:(?<![\w.,])\.|[.,](?=\d\d))?\d+(?:[.,'\u00a0\u202f\u2009]\d+)*"
+)
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)(?! \d)")
 _CODE_BEFORE = re.compile(r"[^\W\d_]+\Z")
 _MOST = 4000
@@ -127,8 +130,10 @@ class Figures:
         )
         if tied:
             return 0.7 if tied == 1 and self._is_pair(start, end) else self._within(start, end)
-        # The 12 of 12A4 is a part of a code.
-        if text[end : end + 1].isalpha() and text[end + 1 : end + 2].isdigit():
+        # The 12 of 12A4 is a part of a code (m² is a unit), and 2½ is not 2.
+        if text[end : end + 1].isalpha() and text[end + 1 : end + 2].isdecimal():
+            return 0.0
+        if text[end : end + 2].strip()[:1] in FRACTIONS:
             return 0.0
         if is_glued(text, start):
             return 0.7

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from prompture.compat import cached_property
+from prompture.rules.numbers import FRACTIONS
 
 _DASHES = "‐‑‒–—―−﹘﹣－"
 _SINGLE = "‘’‚‛`´ʼ＇"
@@ -44,6 +45,7 @@ UNSPACED = (
 )
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _JAMO_WITHIN = ("\u1160", "\u11ff")
+_SKIN = ("\U0001f3fb", "\U0001f3ff")
 _RUN_BEFORE = re.compile(r"[^\W_]*\Z")
 _RUN = re.compile(r"[^\W_]*")
 _CODE_BEFORE = re.compile(r"[^\W_]+(?:[-/][^\W_]+)*\Z")
@@ -219,9 +221,11 @@ def is_joined(text: str, at: int) -> bool:
 
 def _continues(character: str) -> bool:
     """Whether a character adds to the one before: an accent, a vowel sign, the rest of a
-    syllable."""
-    return unicodedata.category(character)[0] == "M" or (
-        _JAMO_WITHIN[0] <= character <= _JAMO_WITHIN[1]
+    syllable, the colour of an emoji's skin."""
+    return (
+        unicodedata.category(character)[0] == "M"
+        or _JAMO_WITHIN[0] <= character <= _JAMO_WITHIN[1]
+        or _SKIN[0] <= character <= _SKIN[1]
     )
 
 
@@ -252,6 +256,8 @@ def ends_whole(text: str, start: int, end: int) -> bool:
         if tail.startswith("'t") and not tail[2:3].isalpha():
             return False  # can't
         return not (beyond.isdigit() and (len(run) == 1 or _has_digit(run)))
+    if beyond in FRACTIONS:
+        return False  # the 2 of 2½
     if beyond in ".," and tail[1:2].isdigit():
         # 12 is cut out of 12.5 and 12,500; 2024 is whole in "2024,25 pages".
         return beyond == "," and len(run) >= 4 and "." not in text[start:end]
