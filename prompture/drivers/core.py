@@ -96,19 +96,27 @@ class Flag:
 class BaseDriver:
     """A provider's row with a model and an endpoint; subclasses add the sending.
 
-    ``api_key`` may be a list: a call takes the first key that is neither at its limit nor refused.
-    ``timeout`` is seconds to connect and between bytes. ``limits`` is what the endpoint is sent at
-    most (``Limits``), by all drivers together that call it with this key. ``api`` picks another of the row's
-    wire formats (``"responses"``). ``features`` replaces what the row and the catalog state
-    of the model. ``cache`` keeps answers and gives them again (``prompture.Cache``).
-    ``stream_usage=False`` leaves ``stream_options`` out of streams, for servers
-    that refuse it (their tokens are then unknown); ``echo`` names the fields of an answer that
-    are sent back in the next request (``"reasoning_content"``; ``()`` for none);
-    ``reasoning_field`` is where reasoning stands, if in no usual field. These three are of Chat
-    Completions. ``retry_quota`` and ``breaker`` take the place of the endpoint's own, which all
-    drivers of an endpoint and key share. ``hedge=0.95`` sends a second request where the first is
-    slower than that share of recent ones (not for streams). Other keywords are the provider's own settings (``api_version``, ...).
-    Raises MissingKey, and ConfigurationError for a setting that the row does not know.
+    Arguments:
+        api_key: a key, or a list of them: a call takes the first that is neither at its limit nor
+            refused.
+        api: another of the row's wire formats (``"responses"``).
+        timeout: seconds to connect, and between bytes.
+        limits: what the endpoint is sent at most (``Limits``), by all drivers together that call it
+            with this key.
+        features: what the model can do, in the place of what the row and the catalog state.
+        cache: keeps answers and gives them again (``prompture.Cache``).
+        stream_usage: False leaves ``stream_options`` out of streams, for servers of Chat
+            Completions that refuse it; their tokens are then unknown.
+        echo: fields of such an answer that are sent back in the next request
+            (``"reasoning_content"``; ``()`` for none).
+        reasoning_field: where its reasoning stands, if in no usual field.
+        retry_quota: in the place of the endpoint's own, which all drivers of an endpoint and key
+            share; ``breaker`` likewise.
+        hedge: 0.95 sends a second request where the first is slower than that share of recent ones
+            (not for streams).
+
+    Other keywords are the provider's own settings (``api_version``, ...). Raises MissingKey, and
+    ConfigurationError for a setting that the row does not know.
     """
 
     provider: Provider

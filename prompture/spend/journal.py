@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
-from prompture.money import COUNTS, TOKEN_COUNTS, Charge, Price, Usage, format_usd
+from prompture.money import COUNTS, TOKEN_COUNTS, Charge, Usage
 
 try:
     import fcntl as _fcntl
@@ -63,9 +63,9 @@ COLUMNS: Mapping[str, str] = {
     "repriced_as_of": "VARCHAR(40)",
     "repriced_at": "VARCHAR(32)",
 }
-"""``at`` is the UTC time at which the call ended; amounts are decimal text; ``buckets``
-(see ``buckets_of``), ``more_usage`` (what the columns lack) and ``labels`` are JSON. No name is a
-reserved word of the databases that SQLAlchemy reaches."""
+"""``at`` is the UTC time at which the call ended; amounts are decimal text; ``buckets`` (lists of name,
+quantity, rate for so many units, these units, rule), ``more_usage`` (what the columns lack) and
+``labels`` are JSON. No name is a reserved word of the databases that SQLAlchemy reaches."""
 TABLE = f"CREATE TABLE IF NOT EXISTS calls ({', '.join(f'{n} {t}' for n, t in COLUMNS.items())})"
 LOSSES = "CREATE TABLE IF NOT EXISTS losses (id VARCHAR(64) PRIMARY KEY, calls BIGINT NOT NULL)"
 WRITTEN = tuple(name for name in COLUMNS if not name.startswith("repriced"))
@@ -173,21 +173,6 @@ _READERS = tuple(_reader(name, COLUMNS[name]) for name in WRITTEN)
 def labels_of(values: Mapping[str, str]) -> str:
     """Labels as the JSON of a row."""
     return json.dumps(values, sort_keys=True)
-
-
-def buckets_of(text: str) -> list[dict[str, Any]]:
-    """The buckets of a row: name, quantity, rate for so many (``per``), dollars and rule."""
-    return [
-        {
-            "bucket": name,
-            "quantity": quantity,
-            "rate": rate,
-            "per": per,
-            "usd": format_usd(Price(Decimal(rate), rule, per).of(quantity)),
-            "rule": rule,
-        }
-        for name, quantity, rate, per, rule in json.loads(text)
-    ]
 
 
 def usage_of(row: Mapping[str, Any]) -> Usage:
