@@ -34,7 +34,7 @@ from prompture.agents.resumption import (
     read_saved,
 )
 from prompture.agents.run_record import RunLimits, RunSettings
-from prompture.agents.run_state import Models as RunModels
+from prompture.agents.run_state import RunModels
 from prompture.agents.setup import Setup, output_of, set_up
 from prompture.agents.sync_runner import iterate, run_flow
 from prompture.agents.tools import (
@@ -48,7 +48,6 @@ from prompture.agents.tools import (
 )
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter
-from prompture.drivers.registry import default_model
 from prompture.errors import ConfigurationError
 from prompture.extraction.inputs import check_strategy
 from prompture.extraction.model_drivers import Cascade, listed, makers
@@ -243,25 +242,29 @@ class Agent(Generic[T]):
         ConfigurationError for a run that was changed, is of another agent or was resumed already,
         and what ``run`` raises.
         """
-        return run_flow(self.resumed_flow(saved, approvals, options, sync=True))
+        return run_flow(self.resumed_flow(saved, approvals, options, asynchronous=False))
 
     async def aresume(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> AgentResult[T]:
         """``resume``, awaited."""
-        return await arun_flow(self.resumed_flow(saved, approvals, options, sync=False))
+        return await arun_flow(self.resumed_flow(saved, approvals, options, asynchronous=True))
 
     def resume_stream(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> Iterator[AgentEvent]:
         """``resume``, with events as they happen; the last is Final."""
-        return iterate(self.resumed_flow(saved, approvals, options, sync=True), stream=True)
+        return iterate(
+            self.resumed_flow(saved, approvals, options, asynchronous=False), stream=True
+        )
 
     def aresume_stream(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> AsyncIterator[AgentEvent]:
         """``resume_stream``, awaited."""
-        return aiterate(self.resumed_flow(saved, approvals, options, sync=False), stream=True)
+        return aiterate(
+            self.resumed_flow(saved, approvals, options, asynchronous=True), stream=True
+        )
 
     def resumed_flow(
         self,
@@ -269,7 +272,7 @@ class Agent(Generic[T]):
         approvals: Approvals,
         options: ResumeOptions,
         *,
-        sync: bool,
+        asynchronous: bool,
         on_close: Callable[[Trace], None] | None = None,
     ) -> AgentFlow[Any, AgentResult[Any]]:
         """The rest of a run as a flow; all is checked before its first step."""
@@ -280,7 +283,7 @@ class Agent(Generic[T]):
             check_identity(run.identity.agent, self._identity())
         every = {**self.tools, **self.output.functions}
         resumed = decided(found, approvals, every, again=bool(options.get("again")))
-        models = self._models(asynchronous=not sync, at=run.model_at)
+        models = self._models(asynchronous=asynchronous, at=run.model_at)
         models.loosen_to(run.strategy)
         context, deadline = options.get("context", _UNSET), options.get("deadline")
         settings = self._settings_for(context, deadline, models, on_close, before=run.seconds)
@@ -288,9 +291,7 @@ class Agent(Generic[T]):
         return flow if settings.scope is None else settings.scope.followed(flow)
 
     def _identity(self) -> JSON:
-        names = [default_model()] if self.model is None else list(listed(self.model))
-        models = [each if isinstance(each, str) else str(each.name) for each in names]
-        return identity_of(models, self.instructions, self.tools, self.output)
+        return identity_of(self.model, self.instructions, self.tools, self.output)
 
     def flow(
         self,

@@ -147,29 +147,29 @@ class Conversation:
         Raises ConfigurationError where other turns followed (``allow_changes`` puts this one behind
         them), and what ``Agent.resume`` raises.
         """
-        return str(run_flow(self._resumed(saved, approvals, options, sync=True)).output)
+        return str(run_flow(self._resumed(saved, approvals, options, asynchronous=False)).output)
 
     async def aresume(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> str:
         """``resume``, awaited."""
-        flow = self._resumed(saved, approvals, options, sync=False)
+        flow = self._resumed(saved, approvals, options, asynchronous=True)
         return str((await arun_flow(flow)).output)
 
     def resume_stream(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> Iterator[AgentEvent]:
         """``resume``, with events as they happen; the last is Final."""
-        return iterate(self._resumed(saved, approvals, options, sync=True), stream=True)
+        return iterate(self._resumed(saved, approvals, options, asynchronous=False), stream=True)
 
     def aresume_stream(
         self, saved: Saved, approvals: Approvals, **options: Unpack[ResumeOptions]
     ) -> AsyncIterator[AgentEvent]:
         """``resume_stream``, awaited."""
-        return aiterate(self._resumed(saved, approvals, options, sync=False), stream=True)
+        return aiterate(self._resumed(saved, approvals, options, asynchronous=True), stream=True)
 
     def _resumed(
-        self, saved: Saved, approvals: Approvals, options: ResumeOptions, *, sync: bool
+        self, saved: Saved, approvals: Approvals, options: ResumeOptions, *, asynchronous: bool
     ) -> AgentFlow[Any, AgentResult[Any]]:
         found = read_saved(saved, options.get("key"))
         run, run_id = found.run, found.run.identity.run_id
@@ -186,7 +186,11 @@ class Conversation:
         many = len(self._messages) - len(kept)
         note = f"{many} old turns were left out of the turn that waited" if many else ""
         flow = self._agent.resumed_flow(
-            found, approvals, options, sync=sync, on_close=lambda trace: self._pay(trace, paid)
+            found,
+            approvals,
+            options,
+            asynchronous=asynchronous,
+            on_close=lambda trace: self._pay(trace, paid),
         )
         return self._settled(flow, kept, summary, note, paid)
 

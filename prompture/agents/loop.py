@@ -20,10 +20,10 @@ from prompture.agents.events import (
     RunTools,
     StepFinished,
 )
-from prompture.agents.resumption import ResumedRun, WaitingForApproval, restore, saved_run
+from prompture.agents.resumption import ResumedRun, WaitingForApproval, restore, waiting
 from prompture.agents.run_file import RunIdentity
 from prompture.agents.run_record import Batch, OpenStep, RunRecord, RunSettings
-from prompture.agents.run_state import Models, RunState
+from prompture.agents.run_state import RunModels, RunState
 from prompture.agents.setup import B, Setup
 from prompture.agents.tool_call import ToolSelection
 from prompture.drivers.cost import charge_of
@@ -53,7 +53,7 @@ class _Ended:
 
 
 def agent_flow(
-    models: Models[B],
+    models: RunModels[B],
     settings: RunSettings,
     messages: tuple[Message, ...] = (),
     *,
@@ -99,7 +99,7 @@ def agent_flow(
 class _Run(Generic[B]):
     """One run."""
 
-    def __init__(self, models: Models[B], settings: RunSettings, record: RunRecord) -> None:
+    def __init__(self, models: RunModels[B], settings: RunSettings, record: RunRecord) -> None:
         self.models = models
         self.settings = settings
         self.record = record
@@ -362,23 +362,15 @@ class _Run(Generic[B]):
             self.identity = RunIdentity(run_id=uuid4().hex, agent=self.settings.identity())
         else:
             self.identity = replace(self.identity, part=self.identity.part + 1)
-        ids = step.approval_ids()
-        found = self.selection.pending
-        saved = saved_run(
-            self.state,
-            self.selection,
-            step,
-            identity=self.identity,
-            pending={ids[position]: position for position in positions},
-            now=self.settings.now(),
-            began=self.began,
+        now, identity = self.settings.now(), self.identity
+        error = waiting(
+            self.state, self.selection, step, positions, identity, now=now, began=self.began
         )
-        pending = {ids[position]: found[position] for position in positions}
         for position in positions:
             step.settle(position, "waiting", "The call was not run: it waits for approval.")
             name = step.calls[position].name
             observe.note("approval", "a call of %(tool)s waits for approval", tool=name)
-        return WaitingForApproval.of(saved, pending)
+        return error
 
     def _check_limits(self) -> None:
         self._check_use()

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,7 +29,9 @@ from prompture.agents.setup import Output
 from prompture.agents.tool_call import ToolSelection
 from prompture.agents.tools import LATER, Approval, FunctionTool, Later
 from prompture.codecs.histories import portable
+from prompture.drivers.registry import default_model
 from prompture.errors import AgentError, ConfigurationError
+from prompture.extraction.model_drivers import listed
 from prompture.forks import fork_lock
 from prompture.schema.problems import InvalidValue
 from prompture.types import JSON, ToolCall
@@ -72,18 +74,6 @@ class WaitingForApproval(AgentError):
         self.pending = dict(pending or {})
         self.saved = saved
 
-    @classmethod
-    def of(cls, run: SavedRun, pending: Mapping[str, ToolCall]) -> WaitingForApproval:
-        """The error of a run that stands as this one."""
-        many, names = len(pending) > 1, ", ".join(call.name for call in pending.values())
-        return cls(
-            f"{len(pending)} tool call{'s wait' if many else ' waits'} for approval: {names};"
-            f" go on with agent.resume(saved, approvals={{...}})",
-            run_id=run.identity.run_id,
-            pending=pending,
-            saved=dump_run(run),
-        )
-
     def to_json(self, *, key: bytes | None = None) -> str:
         """The run as JSON text; with a ``key`` it is signed, so that nobody without the key can
         change it."""
@@ -97,7 +87,39 @@ class WaitingForApproval(AgentError):
 # A run as it is saved, and how a new run goes on from there.
 
 
-def saved_run(
+def waiting(
+    state: RunState[Any],
+    selection: ToolSelection,
+    step: OpenStep,
+    positions: Sequence[int],
+    identity: RunIdentity,
+    *,
+    now: float,
+    began: float,
+) -> WaitingForApproval:
+    """The error of a run whose calls at these positions of the answer wait."""
+    ids = step.approval_ids()
+    saved = _saved(
+        state,
+        selection,
+        step,
+        identity=identity,
+        pending={ids[position]: position for position in positions},
+        now=now,
+        began=began,
+    )
+    pending = {ids[position]: selection.pending[position] for position in positions}
+    many, names = len(pending) > 1, ", ".join(call.name for call in pending.values())
+    return WaitingForApproval(
+        f"{len(pending)} tool call{'s wait' if many else ' waits'} for approval: {names};"
+        f" go on with agent.resume(saved, approvals={{...}})",
+        run_id=identity.run_id,
+        pending=pending,
+        saved=dump_run(saved),
+    )
+
+
+def _saved(
     state: RunState[Any],
     selection: ToolSelection,
     step: OpenStep,
@@ -192,11 +214,12 @@ class ResumedRun:
 
 
 def identity_of(
-    models: list[str], instructions: str, tools: Mapping[str, FunctionTool], output: Output[Any]
+    model: Any, instructions: str, tools: Mapping[str, FunctionTool], output: Output[Any]
 ) -> JSON:
     """What an agent is recognised by. Names and digests only."""
+    models = [default_model()] if model is None else listed(model)
     return {
-        "models": models,
+        "models": [each if isinstance(each, str) else str(each.name) for each in models],
         "instructions": _digest(instructions),
         "tools": {name: _digest(tool.parameters) for name, tool in tools.items()},
         "output": _digest(output.source.json_schema) if output.source else "text",

@@ -43,7 +43,7 @@ def helps(error: BaseException, policy: Collection[str] | None) -> bool:
     return policy is None or kind_of(error) in policy
 
 
-class Models(Generic[B]):
+class RunModels(Generic[B]):
     """The models of one run. ``setup`` is that of the model which answers now, ``at`` its index."""
 
     def __init__(
@@ -141,7 +141,7 @@ class RunState(Generic[B]):
     history are of other models; ``plain`` are these without what only those understand, and where
     ``drops_files``, without files uploaded to another provider."""
 
-    def __init__(self, models: Models[B], record: RunRecord, max_retries: int) -> None:
+    def __init__(self, models: RunModels[B], record: RunRecord, max_retries: int) -> None:
         self.models = models
         self.record = record
         self.max_retries = max_retries
