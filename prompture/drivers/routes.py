@@ -131,6 +131,11 @@ def is_silence(error: BaseException) -> bool:
     return isinstance(error, _TIMEOUTS)
 
 
+def asks_to_wait(error: BaseException) -> bool:
+    """Whether a route asks for a wait that is not made where another model stands behind it."""
+    return isinstance(error, ProviderError) and (error.retry_after or 0.0) > NEXT_PATIENCE
+
+
 def _is_down(error: PromptureError) -> bool | None:
     """Whether an error shows that an endpoint has no service, or that it has; None for what says
     neither."""
@@ -250,9 +255,7 @@ class Visit:
             return False
         # Before the breaker is asked: this failure may be the one that opens it.
         self._count(error)
-        stated = error.retry_after if isinstance(error, ProviderError) else None
-        is_long = (stated or 0.0) > NEXT_PATIENCE
-        if self._has_next and (is_long or is_silence(error) or self._is_kept_away()):
+        if self._has_next and (is_silence(error) or asks_to_wait(error) or self._is_kept_away()):
             return False
         if self._quota.take(error):
             again = "%(provider)s: again in %(seconds).1f s (%(error)s)"
@@ -313,9 +316,8 @@ class Turn:
         self._route, self._limits, self._request = visit._route, visit._limits, visit.request
         self._model = self._request.model if self._request else ""
         driver = visit._driver
-        self._patience = driver.retry.patience if driver else float("inf")
-        if visit._has_next:
-            self._patience = min(self._patience, NEXT_PATIENCE)
+        patience = driver.retry.patience if driver else float("inf")
+        self._patience = min(patience, NEXT_PATIENCE) if visit._has_next else patience
         self._is_stream, self._is_sync = visit.is_stream, not hasattr(driver, "__aenter__")
         self._gate: RouteGate | None = None
         self._place: Place | None = None

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from prompture import observe
-from prompture.drivers.routes import is_silence
+from prompture.drivers.routes import asks_to_wait, is_silence
 from prompture.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -73,20 +73,20 @@ def cascade(
     The last error is raised, carrying every attempt and the whole bill.
     """
     last: PromptureError | None = None
-    # A route that was silent is tried once more when all the others have been.
-    waiting, silent = deque(drivers), deque(drivers[:0])  # none has been yet
+    # A route that was silent, or asks for a long wait, is tried again when all the others have been.
+    waiting, again = deque(drivers), deque[tuple[Callable[[], D], bool]]()
     rest = Rest() if policy and policy.keep == KEEP[0] and type(reader) is ValueReader else None
-    while waiting or silent:
+    while waiting or again:
         driver, tried = None, len(log.attempts)
-        is_again = not waiting
-        make = silent.popleft() if is_again else waiting.popleft()
+        # Of a silent one, one try; that which asks for a wait is waited for.
+        make, was_silent = (waiting.popleft(), False) if waiting else again.popleft()
         try:
             driver = _made(make)
             if last is not None:
                 _note_fallback(log, last, driver.name)
             plan, own = planner(driver), _reader(reader, policy, document, log, not waiting)
-            ask = partial(_with_fallback, own, driver, plan, document, max_retries=max_retries)
-            found = yield from ask(log=log, has_next=is_again or bool(waiting), rest=rest)
+            ask = partial(_with_fallback, own, driver, plan, document, log=log, rest=rest)
+            found = yield from ask(max_retries=max_retries, has_next=was_silent or bool(waiting))
             return _noted(found) if len(drivers) > 1 else found
         # The next model would spend from the same budget.
         except BudgetExceeded as exc:
@@ -101,8 +101,8 @@ def cascade(
             if len(log.attempts) == tried:
                 log.failed(exc, name=driver.name if driver else "", strategy="")
             last = exc
-            if is_silence(exc) and waiting and _retries(driver):
-                silent.append(make)
+            if waiting and _retries(driver) and (is_silence(exc) or asks_to_wait(exc)):
+                again.append((make, is_silence(exc)))
         # The runner closes the flow: nobody would see a bill.
         except GeneratorExit:
             raise

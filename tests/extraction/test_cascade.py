@@ -379,6 +379,20 @@ def test_a_long_wait_is_not_made_where_another_model_can_be_asked(colour: str) -
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
+def test_when_all_have_been_asked_a_long_wait_is_made(
+    colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prompture.drivers.routes.NEXT_PATIENCE", 0.01)
+    slow = on.fails(429, retry_after="0.05")
+    with on.serving(slow, HEALTHY) as first, on.serving(on.fails(400)) as second:
+        with Pair(colour, [first.url, second.url]) as pair:
+            found = pair()
+        assert found.value == Receipt(**GOOD)
+        assert len(first.asked) == 2 and len(second.asked) == 1
+        assert [a.error == "" for a in found.attempts] == [False, False, True]
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
 def test_a_route_that_was_silent_is_left_for_the_next(colour: str) -> None:
     with on.serving(on.hangs) as dead, on.serving(HEALTHY) as well:
         with Pair(colour, [dead.url, well.url]) as pair:
