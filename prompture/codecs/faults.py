@@ -293,6 +293,7 @@ def _seconds_or_date(text: str, now: str | None) -> float | None:
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
+_DURATIONS = re.compile(rf"(?:\s*{_DURATION.pattern})+\s*")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -300,8 +301,10 @@ def duration(text: str) -> float | None:
     """Seconds of a duration such as ``1m2.5s``, ``20ms`` or ``12``; None where it is none."""
     if (plain := _number(text)) is not None:
         return plain
-    parts = _DURATION.findall(text)
-    return sum(float(n) * _UNIT[unit] for n, unit in parts) if parts else None
+    # All of it: of "-5s" a part would be one, too.
+    if not _DURATIONS.fullmatch(text):
+        return None
+    return sum(float(n) * _UNIT[unit] for n, unit in _DURATION.findall(text))
 
 
 # Rate limits.

@@ -374,9 +374,10 @@ class Turn:
     def learn(self, stated: RateLimits) -> None:
         """Pause until the reset, where headers state that nothing is left."""
         wait = 0.0
-        if stated.requests_remaining == 0:
+        # A limit of 0 is none: some gateways fill the header so.
+        if stated.requests_remaining == 0 and stated.requests_limit != 0:
             wait = stated.requests_reset or 0.0
-        if stated.tokens_remaining == 0:
+        if stated.tokens_remaining == 0 and stated.tokens_limit != 0:
             wait = max(wait, stated.tokens_reset or 0.0)
         # A limit that the caller has set is kept by that.
         gate = self._learning() if 0 < wait <= LONGEST_LEARNED else None

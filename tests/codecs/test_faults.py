@@ -317,6 +317,14 @@ def test_retry_after(headers: dict[str, str], error: dict[str, Any], seconds: fl
     assert retry_after(headers, error) == seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1m2.5s", 62.5), ("1h 2m", 3720.0), ("20ms", 0.02), ("-5s", None), ("in 5s", None)],
+)
+def test_duration(text: str, seconds: float | None) -> None:
+    assert duration(text) == seconds
+
+
 @given(st.text(max_size=30))
 def test_any_duration(text: str) -> None:
     found = duration(text)

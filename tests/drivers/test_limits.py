@@ -152,6 +152,22 @@ def test_no_requests_left_pauses_until_the_reset(colour: Colour) -> None:
         assert gate.paused() == 0
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_ratelimit_limit_requests": "0", "x_ratelimit_reset_requests": "60s"},  # no limit
+        {"x_ratelimit_reset_requests": "-60s"},
+    ],
+)
+def test_headers_that_are_none(colour: Colour, headers: dict[str, str]) -> None:
+    headers = {"x_ratelimit_remaining_requests": "0", **headers}
+    with serving(on.good("a", **headers)) as server:
+        driver = colour.driver(server.url)
+        colour.complete(driver)
+        gate = driver.route.found_gate("m")
+        assert gate is None or not gate.paused()
+
+
 def test_a_cancelled_task_gives_its_place_back() -> None:
     counting = Counting(0.1)
     with serving(counting) as server:
