@@ -45,11 +45,17 @@ class Problem:
     value: JSONValue = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        # A key of the model's is in it, of any length.
-        place = self.pointer
-        if len(place) > _POINTER_LENGTH:
-            place = place[: _POINTER_LENGTH - 1] + "…"
-        return f"{place or '(root)'}: {self.message}"
+        return f"{shown_pointer(self.pointer)}: {self.message}"
+
+
+def shown_pointer(pointer: str) -> str:
+    """A pointer on one line, as logs and models are shown it. A key of the model's is in it, of any
+    length: with line breaks it would pass for words of ours, in the log and to the model."""
+    if len(pointer) > _POINTER_LENGTH:
+        pointer = pointer[: _POINTER_LENGTH - 1] + "…"
+    if not pointer.isprintable():
+        pointer = "".join(c if c.isprintable() else repr(c)[1:-1] for c in pointer)
+    return pointer or "(root)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

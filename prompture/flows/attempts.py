@@ -6,13 +6,14 @@ branch in ``_error`` is an error, "not known".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
 from prompture.drivers.cost import charge_of
 from prompture.errors import InvalidRequest, PromptureError, ProtocolError, Refused, Truncated
 from prompture.money import Bill, Charge
-from prompture.traces import Attempt, Problem
+from prompture.traces import Attempt, Problem, shown_pointer
 from prompture.types import Completion
 
 _COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
@@ -123,20 +124,30 @@ def complaint(
     ``parts`` are what to give again, where that is not the whole. ``final`` is for an agent's
     final answer, beside which the model may call tools.
     """
-    lines = "\n".join(f"- {p}" for p in problems)
+    lines = "\n".join(f"- {_quoted(p.pointer)}: {p.message}" for p in problems)
     if final:
         return (
             f"That is no valid final answer:\n{lines}\nGive the whole final answer again,"
             " corrected. Do not invent values to satisfy the schema."
         )
     if parts:
-        again = f"Give only the corrected values again: {', '.join(parts)}."
+        again = f"Give only the corrected values again: {', '.join(map(_quoted, parts))}."
     else:
         again = "Give the whole corrected answer again."
     return (
         f"That answer does not satisfy the schema:\n{lines}\n{again} "
         "Take values from the document only; do not invent any to satisfy the schema."
     )
+
+
+def _quoted(pointer: str) -> str:
+    """A pointer, in quotes where a key in it reads like a sentence: a document's words may have got
+    into it, and this is a turn of the user's."""
+    place = shown_pointer(pointer)
+    return place if _PLAIN(pointer) else '"{}"'.format(place.replace('"', '\\"'))
+
+
+_PLAIN = re.compile(r"[^\s\"]*").fullmatch
 
 
 class AttemptLog:
