@@ -443,7 +443,7 @@ def test_a_hook_may_not_make_nonsense_of_a_request(make: Any, server: Loopback) 
     with pytest.raises(ConfigurationError, match="max_tokens"):
         ask("generate", "hi")
     strange = Hooks(before_request=lambda request: "hi")  # type: ignore[arg-type,return-value]
-    with pytest.raises(ConfigurationError, match="not str"):
+    with pytest.raises(ConfigurationError, match="returned a str"):
         make("openai-compatible/m", base_url=server.url, hooks=strange)("generate", "hi")
     assert server.asked == []
 

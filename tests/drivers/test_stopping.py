@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import prompture
-from prompture.drivers import registry
+from prompture.drivers import bounded, registry
 from prompture.drivers.airllm import AirLLM
 from prompture.drivers.bounded import stop_signal, usual_threads, usual_tokens
 from prompture.drivers.inprocess import NO_CODEC
@@ -130,7 +130,10 @@ def made(way: Any, model: str, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_at_the_deadline_it_gives_what_it_has_written(way: Any) -> None:
+def test_at_the_deadline_it_gives_what_it_has_written(
+    way: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded, "GRACE", LATE)  # a busy machine may take longer than usual
     driver = made(way, "endless/m")
     error = ended(lambda: way(driver))
     assert driver.engine.ended.wait(5)
