@@ -304,14 +304,16 @@ class _Run(Generic[B]):
             # Shared with the runner: also where it is broken off, the record has what came in.
             step.batches.append(Batch(new, run.uses, run.charges, run.deferred))
             yield run
-            uses = [use for use in run.uses if use is not None]
-            self.selection.count_failures(uses)
-            for use in uses:
+            for use in filter(None, run.uses):
                 self._check_result(use)
             if run.deferred:
                 raise self._waiting(step, [new[i] for i in run.deferred])
         known = step.uses()
-        return {position: known[position] for position in positions}
+        uses = {position: known[position] for position in positions}
+        if run is not None:
+            # Once for an answer, also where some of its calls waited: those results are here, too.
+            self.selection.count_failures(list(uses.values()))
+        return uses
 
     def _check_result(self, use: ToolUse) -> None:
         """Raise what ends the run, and is not for the model: BudgetExceeded from inside a tool, and

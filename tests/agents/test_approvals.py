@@ -591,3 +591,19 @@ def test_half_a_surrogate_pair_in_a_result_does_not_lose_the_run() -> None:
         agent.run("hi")
     result = colour.agent(["done"], tools=tools).resume(caught.value, {"c2": True})
     assert result.tool_calls[0].content == "name\ufffd.txt" and shop.ran == ["pay 5"]
+
+
+@colours
+def test_an_answer_whose_calls_fail_before_and_after_the_wait_has_failed_once(
+    colour: Colour,
+) -> None:
+    @tool(approve=LATER, retries=1)
+    def send(n: int) -> str:
+        raise RuntimeError("no")
+
+    given: Any = {"tools": [send]}
+    first = paid(call("send", "c1", n="x"), call("send", "c2", n=1))
+    error = waiting(colour, Shop(), [first], **given)
+    with pytest.raises(WaitingForApproval) as caught:
+        resume(colour, Shop(), error, {"c2": True}, [paid(call("send", "c3", n=1))], **given)
+    assert list(caught.value.pending) == ["c3"]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from prompture.agents.agent import Agent
-from prompture.agents.tools import ToolRetry, tool
+from prompture.agents.resumption import WaitingForApproval
+from prompture.agents.tools import LATER, FunctionTool, ToolRetry, tool
 from prompture.catalog import Rates
 from prompture.drivers.provider import Features
 from prompture.errors import PromptureError, RateLimitError
@@ -128,3 +133,107 @@ def test_any_script(script: list[Any], chosen: dict[str, Any]) -> None:
     assert atrace.messages == trace.messages
     assert ends(atrace) == ends(trace)
     assert other.requests == driver.requests
+
+
+class Report(BaseModel):
+    total: int
+
+
+def shop(*, later: bool) -> list[FunctionTool]:
+    """Tools that do well, fail and ask for another try; two of them wait for approval."""
+    approve: Any = LATER if later else lambda call, context: True
+
+    def look(n: int) -> str:
+        return f"seen {n}"
+
+    def again(n: int) -> str:
+        raise ToolRetry("try")
+
+    def pay(n: int) -> str:
+        return f"paid {n}"
+
+    def fail(n: int) -> str:
+        raise RuntimeError("no")
+
+    return [
+        tool(look),
+        tool(again),
+        tool(pay, approve=approve),
+        tool(fail, approve=approve, retries=1),
+    ]
+
+
+def end(n: int) -> int:
+    if n % 3 == 0:
+        raise ToolRetry("another")
+    return n
+
+
+def answers(random: Random, kind: str) -> list[Completion]:
+    more = {"function": ["end"], "tool": ["Report"]}.get(kind, [])
+    script = []
+    for _ in range(random.randint(1, 5)):
+        calls = []
+        for _ in range(random.randint(1, 4)):
+            name = random.choice(["look", "again", "pay", "pay", "fail", "unknown", *more])
+            value = random.choice([1, 2, 3, "x"])
+            given = {"total" if name == "Report" else "n": value}
+            calls.append(
+                ToolCall(id=random.choice(["a", "b", "c", ""]), name=name, arguments=given)
+            )
+        used = Usage(input_tokens=random.randint(1, 99), requests=1, reported=True)
+        made = Completion(tool_calls=tuple(calls), stop_reason="tool_calls", usage=used)
+        script.append(made)
+    last = Completion(text='{"total": 9}', usage=Usage(input_tokens=7, requests=1, reported=True))
+    return [*script, *[last] * 9]
+
+
+def seen(run: Callable[[], Any]) -> tuple[Any, ...]:
+    """What is seen of a run, however it ended."""
+    try:
+        done: Any = run()
+        how = repr(done.output)
+    except WaitingForApproval:
+        raise
+    except PromptureError as exc:
+        done, how = exc.trace, f"{type(exc).__name__}: {exc}"
+    uses = [[(u.call, u.status, u.content) for u in step.tools] for step in done.steps]
+    return how, done.messages, done.bill.total, uses, [s.number for s in done.steps], done.new_from
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_run_that_waits_is_the_run_that_does_not(seed: int) -> None:
+    """Saved and resumed at each wait, some of the calls at a time."""
+    random = Random(seed)
+    kind = random.choice(["text", "schema", "tool", "function"])
+    script = answers(random, kind)
+    options: dict[str, Any] = {
+        "max_steps": random.randint(2, 8),
+        "max_retries": random.randint(0, 2),
+        "max_tool_calls": random.choice([None, random.randint(1, 9)]),
+        "max_usd": random.choice([None, "0.0002"]),
+        "output": {"schema": Report, "tool": Report, "function": [end]}.get(kind),
+        "strategy": "tool" if kind == "tool" else "auto",
+    }
+
+    def agent(*, later: bool, after: int = 0) -> Agent[Any]:
+        driver = ScriptedDriver(script[after:], prices=Rates(input=Decimal(1), output=Decimal(2)))
+        return Agent(driver, tools=shop(later=later), **options)
+
+    wanted = seen(lambda: agent(later=False).run("hi"))
+    made, error = 0, None
+    while True:
+        mine = agent(later=True, after=made)
+        try:
+            found = seen(
+                partial(mine.run, "hi") if error is None else partial(_resume, mine, error, random)
+            )
+            break
+        except WaitingForApproval as exc:
+            made, error = made + len(mine.model.requests), exc
+    assert found == wanted
+
+
+def _resume(agent: Agent[Any], error: WaitingForApproval, random: Random) -> Any:
+    some = random.sample(list(error.pending), random.randint(1, len(error.pending)))
+    return agent.resume(error.saved, dict.fromkeys(some, True))
