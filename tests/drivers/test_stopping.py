@@ -25,7 +25,7 @@ from prompture.drivers.provider import Features, Provider
 from prompture.errors import DeadlineExceeded
 from prompture.types import Completion, Delta, Request, Tool, Usage, user
 
-SECONDS, LATE = 0.3, 0.3
+SECONDS, LATE = 0.3, 10.0
 ASK = Request(model="", messages=(user("hi"),))
 
 
