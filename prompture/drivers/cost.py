@@ -218,6 +218,7 @@ def charge_of(completion: Completion, provider: str, *, status: str = "ok") -> C
 # Calls that failed.
 
 _UNBILLED = Cost(usd=ZERO, reason="not billed: the provider refused it")
+_UNSENT = Cost(usd=ZERO, reason="not billed: nothing was sent")
 _UNREADABLE = Cost(usd=None, reason="the answer could not be read; it may have been billed")
 UNANSWERED = Cost(usd=None, reason="no answer arrived; the provider may have billed it")
 _BEGUN = Cost(usd=None, reason="it failed after it had begun, and states no usage")
@@ -265,7 +266,7 @@ def cost_of_failure(error: PromptureError, provider: Provider) -> Cost:
     """What a failed try costs that states no usage: nothing where the provider refused it before
     the model began, else nobody knows."""
     if isinstance(error, TransportError):
-        return _UNBILLED if error.unsent else UNANSWERED
+        return _UNSENT if error.unsent else UNANSWERED
     if isinstance(error, ProtocolError):
         return _UNREADABLE
     if not isinstance(error, ProviderError):

@@ -13,8 +13,9 @@ import pytest
 
 from prompture import Budget, async_driver_for, driver_for, track
 from prompture.codecs.openai_chat import OpenAIChat
+from prompture.drivers.cost import cost_of_failure
 from prompture.drivers.meter import Meter, metering
-from prompture.errors import ConfigurationError, PromptureError
+from prompture.errors import ConfigurationError, ConnectionLost, PromptureError
 from prompture.money import Bill, Charge
 from prompture.types import Message, Request
 from prompture.wire.retry import Retry
@@ -358,3 +359,11 @@ def test_a_codec_that_has_no_streams_leaves_nothing_reserved(
             list(driver.stream(Request(model="", messages=MESSAGES)))
         assert not server.asked
     assert (budget.calls_made, budget._accounts.look().holds) == (0, {})
+
+
+def test_what_was_never_sent_is_said_to_be_so() -> None:
+    """A refused connection is no refusal by the provider, which has seen nothing."""
+    error = ConnectionLost("connection to x failed")
+    error.unsent = True
+    cost = cost_of_failure(error, driver_for(GPT, api_key="k" * 20).provider)
+    assert (cost.usd, cost.reason) == (0, "not billed: nothing was sent")
