@@ -264,10 +264,11 @@ class Call(KeyedCall):
         # A model in this process is its own master: what it counts is so.
         usage = completion.usage if response is None else believed(completion)
         asked, headers = self.request.model, response.headers if response else {}
+        model = self.endpoint.without_keys(completion.model) or ""
         found: dict[str, Any] = {
             "usage": usage,
-            "cost": driver.price(usage, answered=completion.model, asked=asked, at=self.at),
-            "model": completion.model or asked,
+            "cost": driver.price(usage, answered=model, asked=asked, at=self.at),
+            "model": model or asked,
             "request_id": self.endpoint.without_keys(request_id(headers) or completion.request_id),
             # One look at all names is less than one at each.
             "rate_limits": rate_limits(headers) if "ratelimit" in " ".join(headers) else None,
@@ -278,8 +279,7 @@ class Call(KeyedCall):
         if response is None:  # an engine's, which may be given again
             completion = replace(completion, **found)
         else:
-            # The codec made it just now and nobody else has it. A copy of its 19 fields is 3 % of
-            # a whole call.
+            # The codec made it just now: a copy of its 19 fields is 3 % of a whole call.
             for name, value in found.items():
                 object.__setattr__(completion, name, value)
         # From here on the answer is paid for, whatever a meter or a hook raises.
@@ -314,7 +314,7 @@ class Call(KeyedCall):
         if (held := error.partial) is not None and held.request_id:
             error.partial = replace(held, request_id=self.endpoint.without_keys(held.request_id))
         charge = self._paid() or self._charge_of(error)
-        # A hook of a piece may raise what else is raised before anything is sent.
+        # A piece's hook may raise what else is raised before anything is sent.
         has_some = error.partial is not None and costs_something(error.partial)
         is_unasked = isinstance(error, _UNASKED) and not has_some
         sent = self._answer is not None or not (is_unasked or getattr(error, "unsent", False))
@@ -382,15 +382,15 @@ class Call(KeyedCall):
     def _charge(
         self, completion: Completion, *, status: str, note: str = "", cost: Cost | None = None
     ) -> Charge:
-        asked, usage = self.request.model, completion.usage
+        usage, model = completion.usage, self.endpoint.without_keys(completion.model) or ""
         if cost is None:
-            usage = believed(completion)
-            cost = self.driver.price(usage, answered=completion.model, asked=asked, at=self.at)
+            usage, asked = believed(completion), self.request.model
+            cost = self.driver.price(usage, answered=model, asked=asked, at=self.at)
             # Usage that is counted as a stream goes on is not the whole of it.
             cost = cost if completion.raw_stop else at_least(cost)
         return Charge(
             provider=self.driver.provider.name,
-            model=completion.model or asked,
+            model=model or self.request.model,
             usage=usage,
             cost=cost,
             status=status,

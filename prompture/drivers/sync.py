@@ -284,7 +284,8 @@ class RequestsTransport:
             error = self._error(exc, url, limits)
             error.__cause__ = cause_of(exc, url)
         finally:
-            response.close()
+            if response.raw is not None:  # a mock's Response, made by hand, has none
+                response.close()
         if error is not None:
             raise error
 
@@ -377,7 +378,9 @@ def _pieces(response: requests.Response | _Straight, limits: _Limits) -> Iterato
     raw = response.raw
     if not isinstance(raw, urllib3.HTTPResponse):
         # A recorder's or a mock's stand-in, which has not all of the methods.
-        if isinstance(response, requests.Response):
+        if raw is None:
+            yield response.content
+        elif isinstance(response, requests.Response):
             yield from response.iter_content(65536)
         else:
             yield from raw.stream(65536, decode_content=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from prompture import Agent, Extractor, Limits, async_driver_for, driver_for, errors, extract
+from prompture import Agent, Extractor, Limits, async_driver_for, driver_for, errors, extract, track
 from prompture.codecs.base import Endpoint
 from prompture.drivers import registry
 from prompture.errors import (
@@ -82,6 +82,18 @@ def test_a_server_that_repeats_the_key(name: str) -> None:
     ):
         driver.complete(ASK)
     assert KEY not in told(caught.value) + caught.value.body
+
+
+def test_a_server_that_calls_its_model_by_the_key() -> None:
+    body = {"model": KEY, "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1}}  # fmt: skip
+    with (
+        serving([json_reply(body)]) as server,
+        driver_for("openai-compatible/m", api_key=KEY, base_url=server.url) as driver,
+        track() as spent,
+    ):
+        found = driver.complete(ASK)
+    assert KEY not in f"{found.model}{found.cost}{spent.bill!r}{spent.bill.table()}"
 
 
 def test_secrets_beside_the_key() -> None:

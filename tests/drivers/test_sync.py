@@ -6,6 +6,7 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import requests
@@ -78,6 +79,18 @@ def test_a_session_with_a_retrying_adapter_is_the_callers_affair() -> None:
     with serving(on.good()) as server, Sync() as colour:
         assert colour.complete(colour.driver(server.url, session=session)).text == "hello"
     session.close()
+
+
+@pytest.mark.parametrize("place", ["requests.adapters.HTTPAdapter.send", "requests.Session.send"])
+def test_a_response_that_a_test_made_by_hand(place: str) -> None:
+    def send(_: Any, request: Any, **settings: Any) -> requests.Response:
+        made = requests.Response()
+        made.status_code, made._content = 200, on.answer("hello")
+        made.headers["content-type"] = "application/json"
+        return made
+
+    with mock.patch(place, send), Sync() as colour:
+        assert colour.complete(colour.driver("https://api.example.com/v1")).text == "hello"
 
 
 def test_certificates_are_verified() -> None:
