@@ -1,4 +1,4 @@
-"""Any other endpoint that speaks OpenAI Chat Completions."""
+"""Servers of your own that speak OpenAI Chat Completions: LM Studio, and any other endpoint."""
 
 from __future__ import annotations
 
@@ -29,6 +29,28 @@ ROW = Provider(
     default_model="",
     features=Features(vision=True, files=True, schema_dialect="openai-compatible"),
     docs="https://platform.openai.com/docs/api-reference/chat",
+)
+
+LMSTUDIO = Provider(
+    name="lmstudio",
+    title="LM Studio",
+    codec=OpenAIChat(
+        # It takes strings only, and refuses ``json_object``.
+        tool_choice="required",
+        json_object=False,
+        image_urls=False,
+        quirks=Quirks(think_tags=True),
+    ),
+    codecs={"responses": OpenAIResponses()},
+    base_url="http://127.0.0.1:1234/v1",
+    key_env=("LMSTUDIO_API_KEY", "LM_STUDIO_API_KEY"),
+    url_env=("LMSTUDIO_BASE_URL", "LMSTUDIO_ENDPOINT", "LM_STUDIO_API_BASE"),
+    key_required=False,
+    default_model="",
+    catalog="lmstudio",
+    local=True,
+    features=Features(json_mode=False, vision=True, schema_dialect="openai-compatible"),
+    docs="https://lmstudio.ai/docs/app/api/endpoints/openai",
 )
 
 

@@ -47,7 +47,7 @@ BUILTIN: Mapping[str, tuple[str, str, str]] = {
     "vertex": ("own_rows", "vertex", "Vertex"),
     "bedrock": ("own_rows", "bedrock", "Bedrock"),
     "ollama": ("ollama", "ROW", "Ollama"),
-    "lmstudio": ("rows", "LMSTUDIO", "LMStudio"),
+    "lmstudio": ("openai_compatible", "LMSTUDIO", "LMStudio"),
     "llamacpp": ("llamacpp", "ROW", "LlamaCpp"),
     "airllm": ("airllm", "ROW", ""),
     "openai-compatible": ("openai_compatible", "ROW", "OpenAICompatible"),
