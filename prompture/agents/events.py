@@ -15,8 +15,7 @@ from prompture import observe
 from prompture.agents.run_record import OpenStep
 from prompture.agents.tool_call import PendingToolCall
 from prompture.codecs.prompted_calls import CallScanner
-from prompture.drivers import meter
-from prompture.drivers.meter import Meter
+from prompture.drivers.meter import ChargeRecorder, Meter, active, metering
 from prompture.drivers.routes import with_next
 from prompture.flows.run import D, D_co, HasModel
 from prompture.money import Charge
@@ -114,21 +113,21 @@ AgentEvent: TypeAlias = (
 
 @contextmanager
 def record_charges(
-    budget: Meter | None, charges: list[Charge], scope: observe.WorkSpan | None
+    budget: Meter | None, charges: list[Charge], scope: WorkSpan | None
 ) -> Iterator[None]:
     """Append the charges of the calls made inside the block, and let the budget watch them.
     ``scope`` is the span that theirs are children of."""
-    recorder = meter.ChargeRecorder(charges)
+    recorder = ChargeRecorder(charges)
     if scope is not None:
         with scope.active(), record_charges(budget, charges, None):
             yield
         return
-    if budget is None or budget in meter.active():
+    if budget is None or budget in active():
         # A budget that is active already must not count these calls twice.
-        with meter.metering(recorder):
+        with metering(recorder):
             yield
         return
-    with meter.metering(budget), meter.metering(recorder):
+    with metering(budget), metering(recorder):
         yield
 
 
