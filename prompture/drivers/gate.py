@@ -31,7 +31,7 @@ BULK_TURN = 8
 """After so many live calls in a row, a waiting bulk call goes first: it never starves."""
 RAMP_SECONDS = 5.0
 RAMP_START = 4.0
-"""After a pause calls start at 4 a second, four times as many with each second, for 5 seconds."""
+"""After a pause calls start at 4 a second, four times as many with each second, for twice its time."""
 BURST_SECONDS = 0.5
 LONGEST_PAUSE = 300.0
 """A provider may ask for a longer pause, by a slip perhaps: after so long one call asks again."""
@@ -97,6 +97,7 @@ class RouteGate:
         self._clock = clock
         self._lock = forks.fork_lock()
         self._paused_until = self._next_start = float("-inf")
+        self._ramp = RAMP_SECONDS
         self._throttle: Throttle | None = None
         self._adaptive: Adaptive | None = None
         self._store: SharedStore | None = None
@@ -139,7 +140,7 @@ class RouteGate:
                     self._clock,
                 )
                 if before is not None:
-                    self._throttle._free_at = before._free_at
+                    self._throttle.follow(before)
             if limits.concurrency != "adaptive":
                 self._adaptive = None
             elif self._adaptive is None:
@@ -277,7 +278,8 @@ class RouteGate:
             self._throttle.reserve(place.tokens)
         if self._next_start > float("-inf"):
             since = now - self._paused_until
-            spacing = 1 / (RAMP_START * 4**since) if since < RAMP_SECONDS else 0.0
+            left = self._ramp - since
+            spacing = min(1 / (RAMP_START * 4 ** max(since, 0.0)), left) if left > 0 else 0.0
             self._next_start = now + spacing if spacing else float("-inf")
         self._live_in_a_row = 0 if place.bulk else self._live_in_a_row + 1
         self._drop(place)
@@ -335,7 +337,7 @@ class RouteGate:
             until = self._clock() + seconds * (1 + random.uniform(0, 0.02))
             if until <= self._paused_until:
                 return
-            self._paused_until = self._next_start = until
+            self._pause_until(until, seconds)
             store = self._store
         if store is not None:
             # An event loop may be waiting for this, and a disk may take its time.
@@ -391,4 +393,8 @@ class RouteGate:
             else:  # it went away while the store was asked
                 self._spare.append(slot)
             if pause and now + pause > self._paused_until + 0.05:
-                self._paused_until = self._next_start = now + pause
+                self._pause_until(now + pause, pause)
+
+    def _pause_until(self, moment: float, seconds: float) -> None:
+        self._paused_until = self._next_start = moment
+        self._ramp = min(RAMP_SECONDS, 2 * seconds)  # few wait for the end of a short one

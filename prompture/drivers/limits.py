@@ -148,6 +148,18 @@ class Throttle:
             with self._lock:
                 self._free_at[1] += tokens * 60.0 / self.tokens_per_minute
 
+    def follow(self, before: Throttle) -> None:
+        """Take the place of other limits: as much as was used of them is used of these."""
+        now = self.clock()
+        for which, (old, new) in enumerate(zip(before._rates, self._rates, strict=True)):
+            ahead = before._free_at[which] - now
+            if old is not None and new is not None and ahead > 0:
+                self._free_at[which] = now + ahead * old / new
+
+    @property
+    def _rates(self) -> tuple[float | None, float | None]:
+        return self.requests_per_minute, self.tokens_per_minute
+
     def _wait(self, tokens: int, now: float) -> float:
         wait = 0.0
         if self.requests_per_minute is not None:
@@ -157,7 +169,7 @@ class Throttle:
         return wait
 
     def _take(self, which: int, amount: int, now: float) -> None:
-        rate = self.tokens_per_minute if which else self.requests_per_minute
+        rate = self._rates[which]
         if rate is not None and amount > 0:
             self._free_at[which] = used_up(self._free_at[which], now, amount, rate)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from prompture.drivers.gate import BULK_TURN, LONGEST_PAUSE, WATCH, Place, RouteGate
+from prompture.drivers.gate import BULK_TURN, BURST_SECONDS, LONGEST_PAUSE, WATCH, Place, RouteGate
 from prompture.drivers.limits import Limits, priority
 from prompture.errors import ConfigurationError, RateLimitError
 from prompture.wire.http import Exchange, Work
@@ -241,6 +241,23 @@ def test_a_pause_beyond_the_patience_is_an_error_that_says_how_long() -> None:
     assert 200 <= (caught.value.retry_after or 0) <= 204
     assert caught.value.unsent is True  # type: ignore[attr-defined]
     assert not caught.value.retryable
+
+
+def test_a_short_pause_has_a_short_slow_start() -> None:
+    world = World(Limits())
+    world.come("a")
+    world.gate.pause(0.1)
+    for _ in range(200):
+        world.come("b")
+    assert world.run()[-1][0] <= 0.1 * 1.02 + 0.2 + 0.01
+
+
+def test_limits_that_are_set_anew_count_what_was_used() -> None:
+    world = World(Limits(tokens_per_minute=600))
+    world.come("a", tokens=6000)  # of ten minutes
+    world.gate.adopt(Limits(tokens_per_minute=60_000))
+    world.come("b", tokens=1)
+    assert world.run()[-1] == (pytest.approx(6.0 - BURST_SECONDS), "b")
 
 
 def test_a_pause_of_years_ends_all_the_same() -> None:
