@@ -12,7 +12,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from prompture.codecs.anthropic_answer import DIALECT, AnthropicStream, read_body, read_usage
-from prompture.codecs.anthropic_models import Claude, Thinking, claude, refuse_forcing, thinking
+from prompture.codecs.anthropic_models import (
+    Claude,
+    Thinking,
+    check_samplers,
+    claude,
+    refuse_forcing,
+    thinking,
+)
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
 from prompture.codecs.block_turns import Block, BlockWriter, cache_ttl, cached_prefixes
 from prompture.codecs.faults import fault_of_response, provider_error
@@ -147,6 +154,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         why = "while it thinks" if rules.sampling else "at all"
         if (value := sampling(request, name, taken=taken, why=why)) is not None:
             body[name] = value
+    check_samplers(request, rules, body, "top_p")
     if request.stop:
         body["stop_sequences"] = list(request.stop)
     if user := _user(request):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from prompture.codecs.options import unknown_effort
+from prompture.codecs.options import check_temperature, unknown_effort
 from prompture.errors import UnsupportedError
 from prompture.types import Request
 
@@ -26,7 +26,8 @@ class Claude:
     ``structured``: output_config.format and strict tools. ``budget`` and ``adaptive``: the forms
     of thinking it takes. ``efforts``: what output_config.effort may be. ``must_think``: thinking
     cannot be turned off, and no tool can be forced. ``sampling``: temperature and top_p, under
-    the API version of 2023. ``prefill``: the last message may be the assistant's.
+    the API version of 2023. ``one_sampler``: of these two one at a time. ``prefill``: the last
+    message may be the assistant's.
     """
 
     structured: bool = True
@@ -35,6 +36,7 @@ class Claude:
     efforts: tuple[str, ...] = EFFORTS
     must_think: bool = False
     sampling: bool = True
+    one_sampler: bool = False
     prefill: bool = True
 
 
@@ -69,6 +71,8 @@ def _rules(line: str, version: tuple[int, int]) -> Claude:
         efforts=_efforts(line, version),
         must_think=top or (version >= (5, 5) and line in ("opus", "sonnet")),
         sampling=version <= (4, 6) and not top,
+        # "`temperature` and `top_p` cannot both be specified for this model" (HTTP 400).
+        one_sampler=version >= (4, 1) and line != "",
         prefill=version < (4, 6) and not top,
     )
 
@@ -79,6 +83,20 @@ def _efforts(line: str, version: tuple[int, int]) -> tuple[str, ...]:
     if version == (4, 6):
         return ("low", "medium", "high", "max")
     return ("low", "medium", "high") if (line, version) == ("opus", (4, 5)) else ()
+
+
+def check_samplers(request: Request, rules: Claude, sent: dict[str, Any], top_p: str) -> None:
+    """Leave the one out that says nothing (1 is the default of both), where a model takes only one
+    of temperature and top_p. Raises UnsupportedError."""
+    check_temperature(request, 1)
+    if not rules.one_sampler or not {"temperature", top_p} <= sent.keys():
+        return
+    usual = next((name for name in (top_p, "temperature") if sent[name] == 1), None)
+    if usual is None:
+        raise UnsupportedError(
+            f"{request.model} takes temperature or top_p, not both; leave one of them out"
+        )
+    del sent[usual]
 
 
 MIN_BUDGET = 1024

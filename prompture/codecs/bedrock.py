@@ -13,7 +13,14 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from prompture.codecs.anthropic_models import Claude, Thinking, claude, refuse_forcing, thinking
+from prompture.codecs.anthropic_models import (
+    Claude,
+    Thinking,
+    check_samplers,
+    claude,
+    refuse_forcing,
+    thinking,
+)
 from prompture.codecs.base import Endpoint, StreamDecoder, key_headers
 from prompture.codecs.bedrock_answer import (
     DIALECT,
@@ -174,6 +181,8 @@ def _inference(request: Request, rules: Claude | None, plan: Thinking | None) ->
         taken = (rules is None or rules.sampling) and not fixed
         if (value := sampling(request, name, taken=taken, why="here")) is not None:
             config[key] = value
+    if rules is not None:
+        check_samplers(request, rules, config, "topP")
     if request.stop:
         config["stopSequences"] = list(request.stop)
     return config

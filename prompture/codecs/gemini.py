@@ -22,7 +22,7 @@ from prompture.codecs.gemini_request import (
     version,
 )
 from prompture.codecs.gemini_stream import GeminiStream, read_body
-from prompture.codecs.options import declaration, refuse, stated, tool_choice
+from prompture.codecs.options import check_temperature, declaration, refuse, stated, tool_choice
 from prompture.codecs.values import objects, tokens
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.types import JSON, Completion, ModelInfo, Request, Usage
@@ -170,6 +170,7 @@ def _lay_over(body: Body, extra: JSON) -> None:
 
 
 def _generation_config(request: Request, *, stream: bool) -> Body:
+    check_temperature(request, 2)
     options = {
         "maxOutputTokens": request.max_tokens,
         "temperature": request.temperature,

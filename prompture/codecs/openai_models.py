@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prompture.codecs.options import effort_of, unknown_effort
+from prompture.codecs.options import check_temperature, effort_of, unknown_effort
 from prompture.codecs.values import objects, tokens
 from prompture.errors import ProtocolError, UnsupportedError
 from prompture.types import JSON, File, ModelInfo, Request
@@ -87,6 +87,8 @@ def reasons(model: str, effort: str | int | None) -> bool:
 
 def chat_rule(request: Request, body: dict[str, Any]) -> None:
     """Refuse what the model's family refuses, before it is sent."""
+    if request.temperature is not None:
+        check_temperature(request, 2)
     if request.reasoning is not None:
         body.pop("reasoning_effort", None)
         if level := effort(request):

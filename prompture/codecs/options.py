@@ -75,6 +75,14 @@ def sampling(request: Request, name: str, *, taken: bool, why: str) -> float | N
     return None
 
 
+def check_temperature(request: Request, most: float) -> None:
+    """Raise UnsupportedError where the temperature is above what the API takes (HTTP 400)."""
+    if request.temperature is not None and request.temperature > most:
+        raise UnsupportedError(
+            f"{request.model} takes a temperature of {most:g} at most, not {request.temperature:g}"
+        )
+
+
 @lru_cache(256)
 def schema_name(name: str) -> str:
     """A schema's name, with the characters that providers take in one."""

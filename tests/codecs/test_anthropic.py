@@ -220,7 +220,14 @@ DISABLED = {"thinking": {"type": "disabled"}}
             {"schema": replay.SCHEMA},
             {"output_config": {"format": {"type": "json_schema", "schema": replay.SCHEMA}}},
         ),
-        ("claude-haiku-4-5", {"temperature": 0, "top_p": 0.5}, {"temperature": 0, "top_p": 0.5}),
+        ("claude-sonnet-4", {"temperature": 0, "top_p": 0.5}, {"temperature": 0, "top_p": 0.5}),
+        # Of two, the one that says nothing is left out.
+        ("claude-haiku-4-5", {"temperature": 0, "top_p": 1}, {"temperature": 0, "top_p": None}),
+        (
+            "claude-sonnet-4-6",
+            {"temperature": 1, "top_p": 0.5},
+            {"top_p": 0.5, "temperature": None},
+        ),
         ("claude-opus-5", {"temperature": 1}, {"temperature": None}),
         ("claude-opus-5", {**WEATHER, "tool_choice": "none"}, {"tool_choice": {"type": "none"}}),
         ("claude-opus-5", {**WEATHER, "tool_choice": "required"}, {"tool_choice": {"type": "any"}}),

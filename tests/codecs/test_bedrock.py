@@ -176,12 +176,11 @@ SONNET, NOVA = MODELS[0], "amazon.nova-2-lite-v1:0"
         (SONNET, {}, {"inferenceConfig": None, "toolConfig": None}),
         (
             SONNET,
-            {"max_tokens": 9, "temperature": 0.0, "top_p": 0.5, "stop": ("x",)},
+            {"max_tokens": 9, "temperature": 0.0, "top_p": 1, "stop": ("x",)},
             {
                 "inferenceConfig": {
                     "maxTokens": 9,
                     "temperature": 0.0,
-                    "topP": 0.5,
                     "stopSequences": ["x"],
                 }
             },

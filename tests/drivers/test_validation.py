@@ -140,3 +140,31 @@ def test_streams() -> None:
 def test_a_time_to_live_of_the_prompt_that_the_provider_has_not() -> None:
     found = problems("claude/claude-sonnet-4-5", ask(max_tokens=100, prompt_cache="2h"))
     assert places(found) == [("/prompt_cache", "refused")]
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "place"),
+    [
+        ("claude/claude-sonnet-4-5", {"temperature": 1.5}, "/temperature"),
+        ("claude/claude-sonnet-4-5", {"temperature": 0.5, "top_p": 0.5}, ""),
+        ("claude/claude-opus-4-1", {"temperature": 0.5, "top_p": 0.5}, ""),
+        ("openai/gpt-4o", {"temperature": 2.5}, "/temperature"),
+        ("google/gemini-2.5-flash", {"temperature": 2.5}, "/temperature"),
+    ],
+)
+def test_what_every_call_would_get_a_400_for(model: str, options: Any, place: str) -> None:
+    (problem,) = problems(model, "hi", **options)
+    assert (problem.pointer, problem.kind) == (place, "refused")
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("claude/claude-sonnet-4-5", {"temperature": 1, "top_p": 0.5}),
+        ("claude/claude-sonnet-4-20250514", {"temperature": 0.5, "top_p": 0.5}),
+        ("openai/gpt-4o", {"temperature": 2, "top_p": 0.5}),
+        ("google/gemini-2.5-flash", {"temperature": 2}),
+    ],
+)
+def test_what_stands_at_the_limit_is_taken(model: str, options: Any) -> None:
+    assert problems(model, "hi", **options) == ()
