@@ -23,7 +23,7 @@ _PERCENT = re.compile(r"@? ?\d{1,3}(?:[.,]\d{1,2})? ?%")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z]{2})(?=[A-Z][a-z]{2})")
 _TOKEN = re.compile(r"[^\W_]+|[#%№]")
 _SPACED = re.compile(r"\b(?:[^\W\d_] ){3,}[^\W\d_]\b")
-_NUMBER_SIGN = re.compile(r"\b([nN])\s?[°º]")
+_NUMBER_SIGN = re.compile(r"\b[nN]\s?[°º]|№")  # № would come apart as "No"
 
 _SAME = data.by_word("labels", "same")
 T = TypeVar("T")

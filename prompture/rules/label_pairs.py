@@ -23,13 +23,13 @@ TRUST = {
 }
 
 _SEPARATOR = re.compile(
-    r"(?P<label>[^:=\n]{1,60}?)\s*(?P<mark>:-?|=|\.{3,}|…+)\s*(?P<value>.*)", re.DOTALL
+    r"(?P<label>[^:：=\n]{1,60}?)\s*(?P<mark>[:：]-?|=|\.{3,}|…+)\s*(?P<value>.*)", re.DOTALL
 )
-_COLON = re.compile(r"[:=]")
-_MARK_FIRST = re.compile(r"[:=]-?\s*")
-_MORE_WORDS = re.compile(r"\s+([^\W\d_][^:=\d\n]{0,40}?)\s?[:=]")
+_COLON = re.compile(r"[:：=]")
+_MARK_FIRST = re.compile(r"[:：=]-?\s*")
+_MORE_WORDS = re.compile(r"\s+([^\W\d_][^:：=\d\n]{0,40}?)\s?[:：=]")
 _NEXT_PAIR = re.compile(r"[;&]\s?[A-Za-z_][\w.-]{0,30}\s?=")
-_TRAIL = re.compile(r"[^\s:=]+(?:\s[^\s:=]+){0,4}\s*$")
+_TRAIL = re.compile(r"[^\s:：=]+(?:\s[^\s:：=]+){0,4}\s*$")
 _WORD = re.compile(r"\S+")
 _LETTER = re.compile(r"[^\W\d_]")
 _JSON = re.compile(
@@ -106,7 +106,7 @@ def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pai
     # The colon of "https://" ends no label.
     if value.startswith("//") or not label.strip():
         return
-    relation = "colon" if match["mark"][0] in ":=" else "leader"
+    relation = "colon" if match["mark"][0] in ":：=" else "leader"
     if value:
         begin, end = match.start("value"), len(cell.text)
         # name=Ann; age=36
@@ -199,7 +199,7 @@ def _labelled(text: str) -> bool:
     match = _SEPARATOR.fullmatch(text)
     return (
         match is not None
-        and match["mark"][0] in ":="
+        and match["mark"][0] in ":：="
         and bool(_LETTER.search(match["label"]))
         and not text.startswith("http")
     )

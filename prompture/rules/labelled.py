@@ -41,8 +41,8 @@ _NEXT_AMOUNT = re.compile(r" ?[-–—]? ?\d")
 _CAME_ON = re.compile(r"(?P<letters>[^\W\d_]+)[-–/]?$|\d\s?[-–—/:.]\s?$")
 _ELSEWHERE = frozenset(data.words("labels", "elsewhere"))  # "see page 4"
 _FORMERLY = frozenset(data.words("labels", "formerly"))  # "was 20.00, now 15.00"
-_LABEL_BEHIND = re.compile(r"[(\[;|,]|[^\W\d_][^\s:=]{0,30}\s?[:=]")
-_LABEL_END = re.compile(r"[:=]\s*$")
+_LABEL_BEHIND = re.compile(r"[(\[;|,]|[^\W\d_][^\s:：=]{0,30}\s?[:：=]")
+_LABEL_END = re.compile(r"[:：=]\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +212,9 @@ def stands_alone(kind: str, reading: ParsedValue, pair: Pair, page: Page) -> boo
         return False
     # A year of two: 2023/24. (4/5 is a rating, 3/4 a part of one.)
     if re.fullmatch(r"(?:19|20)\d\d", printed) and re.match(r"\s?/\s?\d", tail):
+        return False
+    # The 234,50 of "1 234,50 kr", where the rest of the window is not understood.
+    if re.search(r"(?<!\d)\d{1,3}[ \u00a0]$", head) and re.match(r"\d{3}(?!\d)", printed):
         return False
     coming = _CAME_ON.search(head)
     if coming is not None and not _is_currency(coming["letters"]):

@@ -186,6 +186,11 @@ def _sole_mark(digits: str, mark: str | None) -> str:
     return "." if found == "." else other
 
 
+def is_currency(mark: str) -> bool:
+    """Whether a mark is a currency's, be it one of several: the crowns of Sweden, Norway, Denmark."""
+    return mark.lower() in ("kr", "kr.") or currency_code(mark) is not None
+
+
 def currency_code(mark: str) -> str | None:
     """The ISO 4217 code of a printed code or symbol; "$" is taken for US dollars."""
     if mark.upper() in CURRENCY_CODES:

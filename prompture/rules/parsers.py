@@ -17,6 +17,7 @@ from prompture.rules.numbers import (
     Numeral,
     currency_code,
     find_numbers,
+    is_currency,
     is_priced,
     read_decimal,
     scaled,
@@ -25,7 +26,7 @@ from prompture.rules.page import Page
 
 LONGEST_TEXT = 300
 _GROUPS = re.compile(
-    r"\s*(?P<before>[^\s\d+,.-]{1,4})?\s?(?P<sign>[-−–]?)(?P<body>\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?)\s?(?P<after>[^\s\d,.]{1,4})?\s*"
+    r"\s*(?P<before>[^\s\d+,.-]{1,4})?\s?(?P<sign>[-−–]?)(?P<body>\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?)\s?(?P<after>[^\s\d,.]{1,4})?\.?\s*"
 )
 _EMPHASIS = re.compile(
     r"\*{1,3}\s+(?P<rest>[^*].*)|(?P<marks>\*{1,3}|__)(?P<inner>[^*_]+)(?P=marks)"
@@ -147,7 +148,7 @@ def _in_groups(page: Page, start: int, end: int) -> ParsedValue | None:
     value = read_decimal(match["body"], mark=page.mark) if match else None
     if match is None or value is None:
         return None
-    if any(match[side] and not currency_code(match[side]) for side in ("before", "after")):
+    if any(match[side] and not is_currency(match[side]) for side in ("before", "after")):
         return None
     return ParsedValue(-value if match["sign"] else value, match.start("sign"), match.end("body"))
 

@@ -219,3 +219,35 @@ def test_a_number_of_an_invoice_in_groups() -> None:
     schema = figure("invoice_number", "string")
     found = extract(schema, "Invoice No.: INV 2024 001\nDate: 5 March 2024")
     assert found.value == {"invoice_number": "INV 2024 001"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("合計 ¥1,100", 1100),
+        ("合計：1,100円", 1100),
+        ("总计：￥1,100.00", 1100),
+        ("합계 1,100원", 1100),
+        ("Итого: 1 100,50 руб.", 1100.5),
+        ("Razem: 1 100,50 zł", 1100.5),
+        ("Totalt 1 100,50 kr", 1100.5),
+        ("Total 1 100,50 Kcs", None),  # an unknown word: the 100,50 of it is no amount
+        ("Toplam: 1.100,50 TL", 1100.5),
+        ("Yhteensä 110,50 €", 110.5),
+        ("Σύνολο: 110,50 €", 110.5),
+        ("المجموع: 110.50", 110.5),
+        ("Tổng cộng: 1.100.000 đ", 1_100_000),
+    ],
+)
+def test_totals_in_other_languages(text: str, value: float | None) -> None:
+    assert extract(figure("total"), text).value == {"total": value}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["INVOICE No. 7781", "TAX INVOICE No.7781 DATE 5/3/2024", "Factuurnummer 7781", "Faktura nr 7781",
+     "Счёт № 7781", "請求書番号：7781", "Re-Nr.: 7781", "FACTURE N° 7781"],
+)  # fmt: skip
+def test_numbers_of_invoices_without_a_colon_and_in_other_languages(text: str) -> None:
+    schema = figure("invoice_number", "string")
+    assert extract(schema, text).value == {"invoice_number": "7781"}
