@@ -21,10 +21,9 @@ from prompture.codecs.anthropic_models import (
     thinking,
 )
 from prompture.codecs.base import Endpoint, StreamDecoder, join_url
-from prompture.codecs.block_turns import Block, BlockWriter, cache_ttl, cached_prefixes
 from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.options import declaration, refuse, sampling, tool_choice
-from prompture.codecs.turn_parts import base64_of, media
+from prompture.codecs.turns import Block, BlockWriter, base64_of, cache_ttl, cached_prefixes, media
 from prompture.codecs.values import objects, timestamp
 from prompture.errors import (
     ConfigurationError,

@@ -29,10 +29,17 @@ from prompture.codecs.bedrock_answer import (
     read_failure,
     read_usage,
 )
-from prompture.codecs.block_turns import Block, BlockWriter, cache_ttl, cached_prefixes
 from prompture.codecs.options import full_parameters, refuse, sampling, schema_name, tool_choice
 from prompture.codecs.prompted import in_words
-from prompture.codecs.turn_parts import base64_of, media, part_text
+from prompture.codecs.turns import (
+    Block,
+    BlockWriter,
+    base64_of,
+    cache_ttl,
+    cached_prefixes,
+    media,
+    part_text,
+)
 from prompture.codecs.values import objects
 from prompture.errors import (
     ConfigurationError,

@@ -21,9 +21,8 @@ from prompture.codecs.cohere_answer import (
     read_fault,
     usage_of,
 )
-from prompture.codecs.model_families import Families
-from prompture.codecs.options import declaration, refuse, stated, tool_choice
-from prompture.codecs.turn_parts import data_url, is_plain, media, part_text, text_of, text_only
+from prompture.codecs.options import Families, declaration, refuse, stated, tool_choice
+from prompture.codecs.turns import data_url, is_plain, media, part_text, text_of, text_only
 from prompture.codecs.values import arguments_text, objects, tokens
 from prompture.errors import ProtocolError, ProviderError, UnsupportedError
 from prompture.types import (

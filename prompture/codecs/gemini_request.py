@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prompture.codecs.gemini_answer import DIALECT
-from prompture.codecs.model_families import Families
-from prompture.codecs.turn_parts import base64_of, part_text, text_of, text_only
+from prompture.codecs.options import Families
+from prompture.codecs.turns import base64_of, part_text, text_of, text_only
 from prompture.errors import UnsupportedError
 from prompture.media import settled
 from prompture.types import Document, File, Image, Message, Part, Request, Text

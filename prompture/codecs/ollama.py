@@ -25,7 +25,7 @@ from prompture.codecs.faults import fault_of_response, provider_error
 from prompture.codecs.ollama_answer import DIALECT, OllamaStream, mend, read_body, usage_of
 from prompture.codecs.options import effort_of, refuse, stated, unknown_effort
 from prompture.codecs.prompted import instruct, schema_words
-from prompture.codecs.turn_parts import base64_of, media, result_text, text_of
+from prompture.codecs.turns import base64_of, media, result_text, text_of
 from prompture.codecs.values import objects, timestamp
 from prompture.errors import ConfigurationError, ProtocolError, ProviderError, UnsupportedError
 from prompture.json_values import referenced

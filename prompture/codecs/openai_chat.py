@@ -26,7 +26,7 @@ from prompture.codecs.openai_chat_answer import (
 from prompture.codecs.openai_chat_stream import OpenAIChatStream
 from prompture.codecs.openai_models import read_models
 from prompture.codecs.options import declaration, effort_of, refuse, schema_name, tool_choice
-from prompture.codecs.turn_parts import (
+from prompture.codecs.turns import (
     data_url,
     is_plain,
     media,

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prompture.codecs.model_families import Efforts, Families
+from prompture.codecs.options import Efforts, Families
 from prompture.errors import UnsupportedError
 from prompture.types import Request
 

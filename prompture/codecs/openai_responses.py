@@ -24,7 +24,7 @@ from prompture.codecs.openai_models import (
 from prompture.codecs.openai_responses_answer import read_body, read_usage
 from prompture.codecs.openai_responses_stream import ResponsesStream
 from prompture.codecs.options import full_parameters, refuse, sampling, schema_name, tool_choice
-from prompture.codecs.turn_parts import data_url, is_plain, media, part_text, result_text, text_only
+from prompture.codecs.turns import data_url, is_plain, media, part_text, result_text, text_only
 from prompture.codecs.values import arguments_text
 from prompture.errors import ConfigurationError, ModelNotFound, ProviderError, UnsupportedError
 from prompture.types import (

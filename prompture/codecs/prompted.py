@@ -18,7 +18,7 @@ from typing import Any
 from prompture.codecs.base import Codec, Endpoint, StreamDecoder
 from prompture.codecs.options import tool_choice
 from prompture.codecs.prompted_calls import CallScanner, write_call
-from prompture.codecs.turn_parts import text_of, text_only
+from prompture.codecs.turns import text_of, text_only
 from prompture.errors import PromptureError, ProviderError, UnsupportedError
 from prompture.types import (
     JSON,

@@ -21,7 +21,7 @@ from typing import Any
 from prompture.codecs.base import NO_CODEC
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.codecs.think import split_thinking
-from prompture.codecs.turn_parts import text_of
+from prompture.codecs.turns import text_of
 from prompture.codecs.values import stop_reason
 from prompture.drivers import airllm_grammar as grammars
 from prompture.drivers.bounded import stop_signal, usual_threads, usual_tokens

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 
 from prompture.codecs.base import NO_CODEC
-from prompture.codecs.turn_parts import is_plain
+from prompture.codecs.turns import is_plain
 from prompture.drivers.provider import Features, Provider
 from prompture.errors import ConfigurationError, MissingExtra, UnsupportedError
 from prompture.types import Completion, Request, Usage
