@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Client]]"
+_CLOSED = "the connection to the MCP server is closed"
 MAX_TOOLS = 1000
 METHOD_NOT_FOUND = -32601  # JSON-RPC 2.0, section 5.1
 CLOSE_SECONDS = 10.0
@@ -301,8 +302,12 @@ class _Connection:
                     "the connection to the MCP server belongs to the process that was forked: "
                     "ask the server for its tools again in the child"
                 )
-            raise ConnectionLost("the connection to the MCP server is closed")
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+            raise ConnectionLost(_CLOSED)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:  # the loop was closed just now
+            work.close()
+            raise ConnectionLost(_CLOSED) from None
 
     def close(self) -> None:
         if self._thread.is_alive():
@@ -315,7 +320,7 @@ class _Connection:
 
 def _client_of(connection: _Connection) -> Client:
     if connection.client is None:
-        raise ConnectionLost("the connection to the MCP server is closed")
+        raise ConnectionLost(_CLOSED)
     return connection.client
 
 

@@ -195,3 +195,15 @@ def test_a_forked_child_connects_anew() -> None:
         assert "again in the child; " in found
         assert found.endswith("3")
         assert str(add.function(a=2, b=2)) == "4"  # the parent's goes on
+
+
+def test_a_call_in_the_moment_in_which_the_connection_closes_is_lost() -> None:
+    server = MCPServer([sys.executable, PROGRAM], timeout=30, only=["add"])
+    (add,) = server.tools()
+    connection = server._connection
+    assert connection is not None
+    server.close()
+    # The thread still runs in the moment in which its loop has closed.
+    connection._thread = threading.current_thread()
+    with pytest.raises(ConnectionLost, match="is closed"):
+        add.function(a=1, b=2)
