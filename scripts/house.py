@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "prompture"
 MODULE_LINES = 400
 FUNCTION_LINES = 60
-FILES = 255  # as measured, to keep it from growing; the goal is 250
+FILES = 254  # as measured, to keep it from growing; the goal is 250
 ANY_PER_1000 = 30
 BANNED = (
     "tell told teller say says said unsaid carry carries carried handed lent room ink till shelf "
@@ -37,7 +37,6 @@ ALLOWED = {"colour": "sync or async: defined in ARCHITECTURE.md"}
 ALLOWED_NAMES = {"say": "Conversation.say is public, and what one does in a conversation"}
 SAME_FILE_NAMES = {
     "__init__": "Python's own",
-    "__main__": "Python's own",
     **dict.fromkeys(
         ("anthropic", "azure", "bedrock", "cohere", "ollama"), "a provider's codec and its row"
     ),

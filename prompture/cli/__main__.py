@@ -1,5 +1,0 @@
-"""``python -m prompture.cli``."""
-
-from prompture.cli import main
-
-main()
