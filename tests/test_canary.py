@@ -105,6 +105,9 @@ def repeating(asked: Asked) -> Reply:
         return json_reply({"error": {"message": said, "code": "server_error"}})
     if way == "cut":
         return Reply(body=b'{"a": "' + said.encode(), cut=20)
+    if way == "stop":
+        choice = {**ANSWER["choices"][0], "finish_reason": key}  # type: ignore[index]
+        return json_reply({**ANSWER, "choices": [choice]}, **marked)
     if body.get("stream"):
         event = json.dumps({"error": {"message": said}})
         start = json.dumps({"choices": [{"index": 0, "delta": {"content": "{"}}]})
@@ -113,7 +116,7 @@ def repeating(asked: Asked) -> Reply:
     return json_reply(ANSWER, **marked)
 
 
-WAYS = ("", "401", "html", "broken", "redirect", "within", "cut")
+WAYS = ("", "401", "html", "broken", "redirect", "within", "cut", "stop")
 
 
 def planted(colour: Colour, url: str, source: str) -> Any:

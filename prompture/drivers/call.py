@@ -195,8 +195,8 @@ class Call(KeyedCall):
             self.codec.decode(response, self.endpoint)
         except ProviderError as exc:
             error = without_frames(self._stating(exc, response))
-            paid = error.partial is not None and costs_something(error.partial)
-            return error if error.retryable and error.code and not paid else None
+            fits = error.retryable and error.code and not costs_something(error.partial)
+            return error if fits else None
         except ProtocolError:
             return None
         return None
@@ -270,6 +270,7 @@ class Call(KeyedCall):
             "cost": driver.price(usage, answered=model, asked=asked, at=self.at),
             "model": model or asked,
             "request_id": self.endpoint.without_keys(request_id(headers) or completion.request_id),
+            "raw_stop": self.endpoint.without_keys(completion.raw_stop),
             # One look at all names is less than one at each.
             "rate_limits": rate_limits(headers) if "ratelimit" in " ".join(headers) else None,
             "retries": tuple(self.tries),
@@ -314,9 +315,8 @@ class Call(KeyedCall):
         if (held := error.partial) is not None and held.request_id:
             error.partial = replace(held, request_id=self.endpoint.without_keys(held.request_id))
         charge = self._paid() or self._charge_of(error)
-        # A piece's hook may raise what else is raised before anything is sent.
-        has_some = error.partial is not None and costs_something(error.partial)
-        is_unasked = isinstance(error, _UNASKED) and not has_some
+        # A hook may raise one of these in the middle of an answer.
+        is_unasked = isinstance(error, _UNASKED) and not costs_something(error.partial)
         sent = self._answer is not None or not (is_unasked or getattr(error, "unsent", False))
         if not sent:
             self._meters.withdraw()
@@ -373,7 +373,7 @@ class Call(KeyedCall):
         """What a failed try costs: what it states or had given; nothing where the provider
         refused it before the model began; else nobody knows."""
         kind, provider = type(error).__name__, self.driver.provider
-        if error.partial is not None and costs_something(error.partial):
+        if costs_something(error.partial):
             return self._charge(error.partial, status="error", note=kind)
         cost = self.driver.price(Usage()) if provider.local else cost_of_failure(error, provider)
         nothing = Completion(request_id=getattr(error, "request_id", None))

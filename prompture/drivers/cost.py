@@ -337,8 +337,10 @@ def _sources(body: Any) -> Iterator[JSON]:
     yield from (one for one in inner if isinstance(one, Mapping))
 
 
-def costs_something(partial: Completion) -> bool:
+def costs_something(partial: Completion | None) -> bool:
     """Whether what has come of an answer is billed: words of it, or a usage."""
+    if partial is None:
+        return False
     usage = partial.usage
     counted = usage.reported or usage.problem or usage.stated_cost is not None
     return bool(counted or partial.text or partial.reasoning or partial.tool_calls)
