@@ -353,7 +353,9 @@ def _parts(values: Iterable[object], limit: int) -> ToolContent:
         text = _text(part.text, max(left, 0))
         left -= len(part.text)
         cut += text.cut
-        parts.append(Text(str(text.content)))
+        shown, name = str(text.content), getattr(part, "name", "")
+        # Its name tells the model one document from another.
+        parts.append(Document(shown, name=name) if name else Text(shown))
     return ToolContent(tuple(parts), cut)
 
 

@@ -327,6 +327,7 @@ SHOWN: list[tuple[Any, Any]] = [
     (Image(url="https://x/y.png"), (Image(url="https://x/y.png"),)),
     (["a", Image(url="u")], (Text("a"), Image(url="u"))),
     ([{"a": 1}, Document("d")], (Text('{"a":1}'), Text("d"))),
+    ([Document("d", name="a.txt"), "b"], (Document("d", name="a.txt"), Text("b"))),
     (b"words", (Text("words"),)),
     (PNG, (Image(data=PNG, media_type="image/png"),)),
 ]
