@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from prompture.errors import (
     ContentFiltered,
@@ -337,7 +337,7 @@ def _sources(body: Any) -> Iterator[JSON]:
     yield from (one for one in inner if isinstance(one, Mapping))
 
 
-def costs_something(partial: Completion | None) -> bool:
+def costs_something(partial: Completion | None) -> TypeGuard[Completion]:
     """Whether what has come of an answer is billed: words of it, or a usage."""
     if partial is None:
         return False
