@@ -26,6 +26,7 @@ class SharedFile:
         self.path = path
         self._patience = patience
         self._connection: sqlite3.Connection | None = None
+        self._waits = patience
         self._file: tuple[int, int] | None = None
         """Of the connection: its name may come to be that of another file."""
         self._lock = RLock()
@@ -37,12 +38,40 @@ class SharedFile:
             left_to_parent(self._connection)
         self._connection, self._lock = None, RLock()
 
+    def _seconds(self) -> float:
+        """How long to wait for others now; a subclass may have less time."""
+        return self._patience
+
+    @contextmanager
+    def _held(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for this thread alone. Raises sqlite3.Error and OSError."""
+        seconds = self._seconds()
+        if seconds >= self._patience:
+            with self._lock:
+                yield self._waiting(seconds)
+            return
+        if not self._lock.acquire(timeout=seconds):
+            raise sqlite3.OperationalError("another thread holds the database")
+        try:
+            yield self._waiting(seconds)
+        finally:
+            self._lock.release()
+
+    def _waiting(self, seconds: float) -> sqlite3.Connection:
+        """The connection, which waits so long for another process."""
+        made = self._opened()
+        if seconds != self._waits:
+            made.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+            self._waits = seconds
+        return made
+
     def _opened(self) -> sqlite3.Connection:
         """The connection, made where there is none. Raises sqlite3.Error and OSError."""
         made = self._connection
         if made is not None and not made.in_transaction and _identity(self.path) != self._file:
             self._leave(made)
         if self._connection is None:
+            self._waits = self._seconds()
             self._connection = self._made()
             self._file = _identity(self.path)
         return self._connection
@@ -71,7 +100,7 @@ class SharedFile:
 
     def _connected(self, name: str, *, uri: bool = False) -> sqlite3.Connection:
         return sqlite3.connect(
-            name, timeout=self._patience, isolation_level=None, check_same_thread=False, uri=uri
+            name, timeout=self._seconds(), isolation_level=None, check_same_thread=False, uri=uri
         )
 
     def _prepare(self, sql: sqlite3.Connection) -> None:
@@ -83,7 +112,7 @@ class SharedFile:
         SQLite waits for every lock but that of another process which does the same at this moment:
         so it is asked again.
         """
-        until = time.monotonic() + self._patience
+        until = time.monotonic() + self._seconds()
         while True:
             try:
                 sql.execute("PRAGMA journal_mode=WAL")

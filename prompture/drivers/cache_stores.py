@@ -27,6 +27,9 @@ T = TypeVar("T")
 LEASE = 4.0
 """Seconds after which others no longer wait for one whose process is gone."""
 _BEAT = 1.0
+SLOW, REST = 0.2, 5.0
+"""A store that took so many seconds to fail is left alone for so long: a call asks it up to four
+times."""
 """Seconds between two renewals: one that comes late ends no lease."""
 _COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
 
@@ -217,6 +220,7 @@ class Leases:
     def __init__(self, store: AnswerStore) -> None:
         self.store = store
         self._warned = False
+        self._rests_until = 0.0
         self._renew()
         forks.renewed_at_fork(self, "_renew")
 
@@ -293,11 +297,16 @@ class Leases:
     def trying(self, work: Callable[[AnswerStore], T], otherwise: T) -> T:
         """Do some work in the store. A cache that does not work keeps no answer back: that is
         reported once, and the models are asked."""
+        began = time.monotonic()
+        if began < self._rests_until:
+            return otherwise
         try:
             return work(self.store)
         except ConfigurationError:
             raise
         except Exception as exc:  # of a disk or a network, each with errors of its own
+            if (now := time.monotonic()) - began > SLOW:
+                self._rests_until = now + REST
             if not self._warned:
                 self._warned = True
                 log.warning("the cache does not work (%s); models are asked", _words(exc))

@@ -15,6 +15,7 @@ from prompture.drivers.cache_stores import StoredAnswer, Tally, tallied
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.observe import log
 from prompture.sqlite_file import SharedFile, writing
+from prompture.wire import deadline
 
 T = TypeVar("T")
 PATIENCE = 5.0
@@ -43,6 +44,11 @@ class SQLiteStore(SharedFile):
         self._max = max_bytes
         self._clock = clock
         self._was_ours = False
+
+    def _seconds(self) -> float:
+        # Most of a call's time is the model's, which can do without a cache.
+        left = deadline.left(deadline.until())
+        return self._patience if left is None else min(self._patience, left / 4)
 
     def get(self, id: str, *, after: float) -> StoredAnswer | None:
         def work(sql: sqlite3.Connection) -> StoredAnswer | None:
@@ -139,13 +145,14 @@ class SQLiteStore(SharedFile):
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do some work in the file. A damaged one is set aside, and the work is done in a new one.
         Raises sqlite3.Error and OSError where it cannot be done now."""
-        with self._lock:
-            try:
-                return work(self._opened())
-            except sqlite3.OperationalError:
-                raise  # locked, full, read only: the file itself may be whole
-            # SQLite quotes what it cannot read in its words, which are then no text.
-            except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
+        try:
+            with self._held() as sql:
+                return work(sql)
+        except sqlite3.OperationalError:
+            raise  # locked, full, read only: the file itself may be whole
+        # SQLite quotes what it cannot read in its words, which are then no text.
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
+            with self._lock:
                 self._set_aside(exc)
                 return work(self._opened())
 

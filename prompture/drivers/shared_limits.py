@@ -19,6 +19,7 @@ from prompture.drivers.limits import due, used_up
 from prompture.errors import ConfigurationError, MissingExtra, StoreUnavailable
 from prompture.given import why
 from prompture.sqlite_file import SharedFile, writing
+from prompture.wire import deadline
 
 Rates: TypeAlias = "tuple[float | None, float | None]"
 """Requests and tokens a minute."""
@@ -69,6 +70,9 @@ class SQLiteFile(SharedFile):
         self._clock = clock
         """The time of day: of all clocks the one that processes have in common."""
 
+    def _seconds(self) -> float:
+        return deadline.sooner(self._patience, deadline.until()) or self._patience
+
     def reserve(
         self, scope: str, tokens: int, owed: int, rates: Rates, burst_seconds: float
     ) -> tuple[float, float]:
@@ -111,10 +115,8 @@ class SQLiteFile(SharedFile):
 
     def _changed(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
         try:
-            with self._lock:
-                db = self._opened()
-                with writing(db):
-                    return change(db)
+            with self._held() as db, writing(db):
+                return change(db)
         except (sqlite3.Error, OSError) as exc:
             raise StoreUnavailable(f"the shared limits in {self.path}: {why(exc)}") from exc
 

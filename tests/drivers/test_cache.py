@@ -29,7 +29,7 @@ from prompture import Budget, Cache, Completion, errors, track
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.drivers.request_checks import prepared
-from prompture.drivers.shared_cache import SQLiteStore
+from prompture.drivers.shared_cache import PATIENCE, SQLiteStore
 from prompture.money import Cost
 from prompture.types import Delta, Tool, user
 from tests import server as on
@@ -494,6 +494,27 @@ def test_a_clock_that_was_set_back_ends_the_lease_of_a_dead_process(
     assert store.take("id", "b", 4.0) == "dead"
     clock.now -= 3600
     assert store.take("id", "b", 4.0) is None
+    cache.close()
+
+
+def test_a_file_that_another_process_holds_is_not_waited_for_past_a_deadline(
+    tmp_path: Path,
+) -> None:
+    cache = Cache(path := tmp_path / "c.db")
+    with serving(on.good()) as server:
+        driver = OpenAICompatible("m", base_url=server.url, api_key=KEY, cache=cache)
+        driver.complete(ASK)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        try:
+            for text in ("one", "two"):  # and the next call does not wait for it at all
+                ask = replace(ASK, messages=(user(text),), deadline=2.0)
+                assert not driver.complete(ask).cache_hit
+            assert time.monotonic() - began < PATIENCE
+        finally:
+            other.close()
+            driver.close()
     cache.close()
 
 

@@ -19,9 +19,10 @@ import pytest
 from prompture import Limits
 from prompture.drivers import shared_limits
 from prompture.drivers.gate import Place, RouteGate
-from prompture.drivers.shared_limits import Redis, SharedStore, SQLiteFile, store_at
+from prompture.drivers.shared_limits import PATIENCE, Redis, SharedStore, SQLiteFile, store_at
 from prompture.drivers.sync import RequestsTransport
 from prompture.errors import ConfigurationError, StoreUnavailable
+from prompture.wire import deadline
 from tests import server as on
 from tests.drivers.colours import COLOURS, Colour
 from tests.drivers.test_forks import in_child
@@ -220,6 +221,20 @@ threads = [threading.Thread(target=work) for _ in range(4)]
 [t.start() for t in threads]; [t.join() for t in threads]
 print(json.dumps(started))
 """
+
+
+def test_a_deadline_ends_the_wait_for_another_process(tmp_path: Path) -> None:
+    file = SQLiteFile(tmp_path / "limits.db")
+    file.reserve("s", 0, 0, (60, None), 0.0)
+    other = sqlite3.connect(file.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    began = time.monotonic()
+    with deadline.within(0.1), pytest.raises(StoreUnavailable, match="locked"):
+        file.reserve("s", 0, 0, (60, None), 0.0)
+    assert time.monotonic() - began < PATIENCE
+    other.close()
+    assert file.reserve("s", 0, 0, (60, None), 0.0)[0] > 0
+    file.close()
 
 
 def test_two_real_processes_share_a_limit(tmp_path: Path) -> None:
