@@ -41,7 +41,7 @@ from typing_extensions import TypedDict
 from prompture.errors import ConfigurationError
 from prompture.given import why
 from prompture.money import Bill, Charge, Cost
-from prompture.schema.pydantic_errors import problems_of
+from prompture.schema.problems import problems_of
 from prompture.types import (
     JSON,
     Document,

@@ -33,8 +33,7 @@ from prompture.flows.attempts import (
 )
 from prompture.flows.run import Ask, D, Flow
 from prompture.schema.exact_json import read_exactly, with_floats
-from prompture.schema.problems import InvalidValue, Problem
-from prompture.schema.pydantic_errors import NO_CONTEXT
+from prompture.schema.problems import NO_CONTEXT, InvalidValue, Problem
 from prompture.schema.source import Source
 from prompture.schema.source import source as make_source
 from prompture.types import Completion, JSONValue, Message, Request, Text

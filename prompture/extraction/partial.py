@@ -17,8 +17,7 @@ from prompture.json_values import pointer, segments_of, value_at
 from prompture.schema.exact_json import with_floats
 from prompture.schema.partial import PartialJSONError, PartialParser, Path, Snapshot
 from prompture.schema.partial_typed import PartialReader
-from prompture.schema.problems import Problem
-from prompture.schema.pydantic_errors import validator_problem
+from prompture.schema.problems import Problem, validator_problem
 from prompture.schema.source import Source
 from prompture.types import Completion, Delta, JSONValue
 

@@ -25,7 +25,7 @@ from prompture.forks import fork_lock
 from prompture.schema.core_schemas import Core, nodes_of, rebuilt
 from prompture.schema.exact_json import refuse_infinite, to_json
 from prompture.schema.long_numbers import LONG_NUMBER, marked, reading_marks
-from prompture.schema.pydantic_errors import problems_of, validator_problem
+from prompture.schema.problems import problems_of, validator_problem
 from prompture.schema.strictness import MENDABLE, full, quick
 from prompture.types import LARGE_CHARS
 

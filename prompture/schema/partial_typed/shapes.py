@@ -9,8 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined, SchemaValidator, to_json
 
 from prompture.compat import has_model_slots, schema_validator
-from prompture.schema.problems import InvalidValue, Problem
-from prompture.schema.pydantic_errors import problems_of
+from prompture.schema.problems import InvalidValue, Problem, problems_of
 from prompture.schema.rewriting.codec import ABSENT, ValueCodec, is_same
 from prompture.types import JSONValue
 
