@@ -269,6 +269,11 @@ class ToolSelection:
             rewritten = setup.rewrites.get(tool.name)
             own = call.arguments if rewritten is None else rewritten.restore(call.arguments)
             values = tool.signature.source.validate(own)
+            if (
+                exact := _exact(call)
+            ) is not None:  # every digit, for parameters that take Decimals
+                exact = exact if rewritten is None else rewritten.restore(exact)
+                values = tool.signature.source.validate(exact)
         except InvalidValue as exc:
             shown = "\n".join(f"- {problem}" for problem in exc.problems)
             return replace(_invalid(pending, shown), problems=tuple(exc.problems))

@@ -17,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+from prompture.agents.agent import Agent
 from prompture.agents.signatures import Context, describe
 from prompture.agents.tool_call import UnserializableResult, tool_content
 from prompture.agents.tools import FunctionTool, by_name, is_async, tool
 from prompture.errors import ConfigurationError
 from prompture.schema.problems import InvalidValue
+from prompture.testing import ScriptedDriver
 from prompture.types import Document, Image, Text, ToolCall
 
 PNG = b"\x89PNG\r\n\x1a\nrest"
@@ -397,3 +399,23 @@ def test_json_is_shown_as_it_is(value: Any) -> None:
     if isinstance(value, str):
         return
     assert json.loads(str(tool_content(value, max_chars=10**6).content)) == value
+
+
+@pytest.mark.parametrize("digits", ["0.1234567890123456789", "12345678901234567890.5", "1.5"])
+def test_a_decimal_parameter_gets_every_digit(digits: str) -> None:
+    got: list[Any] = []
+
+    @tool
+    def pay(amount: Decimal, rate: float = 1.0, note: str | None = None) -> str:
+        """Pay."""
+        got.append((amount, rate))
+        return "paid"
+
+    raw = f'{{"amount": {digits}, "rate": 0.12345678901234567890, "note": null}}'
+    call = ToolCall(id="1", name="pay", arguments=json.loads(raw), raw_arguments=raw)
+    Agent(ScriptedDriver([call, "done"]), tools=[pay]).run("hi")
+    assert got == [(Decimal(digits), 0.12345678901234567890)]
+    # A hook may change the arguments alone: then these count.
+    changed = dataclasses.replace(call, arguments={"amount": 2.5, "note": None})
+    Agent(ScriptedDriver([changed, "done"]), tools=[pay]).run("hi")
+    assert got[1:] == [(Decimal("2.5"), 1.0)]
