@@ -16,7 +16,6 @@ from typing import Any
 from prompture.schema.core_schemas import Core, parts_of
 from prompture.schema.exact_json import Doubtful, ExactDecoder, with_floats
 from prompture.schema.strictness import OBJECTS, OWN_VALIDATORS, Strictness, before, is_pydantics
-from prompture.types import JSONValue
 
 LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
 MARK = "\ue000number:"
@@ -24,16 +23,14 @@ MARK = "\ue000number:"
 _ESCAPED_MARK = json.dumps(MARK[0])[1:-1]
 
 
-def with_all_digits(value: JSONValue, text: str) -> JSONValue | None:
-    """An object with Decimals for the numbers of its text that a float has not room for; None where
-    there are none, or the text is that of another value."""
-    if not LONG_NUMBER.search(text):
-        return None
+def with_all_digits(value: Any, text: str) -> Any:
+    """An object with Decimals for those numbers of its text that a float has not room for; as it is
+    where the text is that of another value (a hook may have changed the value alone)."""
     try:
         found = ExactDecoder().decode(text)
     except (ValueError, Doubtful):
-        return None
-    return found if isinstance(found, dict) and with_floats(found) == value else None
+        return value
+    return found if isinstance(found, dict) and with_floats(found) == value else value
 
 
 def marked(text: str) -> str | None:
