@@ -35,7 +35,7 @@ from prompture import observe
 from prompture.agents.agent import Agent
 from prompture.agents.resumption import WaitingForApproval
 from prompture.agents.tools import LATER, tool
-from prompture.drivers.telemetry import instrument, uninstrument
+from prompture.drivers.telemetry import Telemetry, instrument, uninstrument
 from prompture.errors import AuthenticationError, Invalid, MissingExtra, ServerError
 from prompture.extraction.extractor import Extractor
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
@@ -517,6 +517,20 @@ def test_a_processor_that_fails_ends_no_call(kind: type[Colour]) -> None:
     with serving(good(PERSON)) as server, kind() as colour:
         result = extracted(colour, colour.driver(server.url))
     assert result.value == Person(name=SECRET, age=36)
+
+
+def test_traces_may_end_while_a_call_begins(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may call ``uninstrument`` at any moment."""
+    instrument(tracer_provider=seen.provider)
+    traced = Telemetry.traced
+
+    def and_ends(self: Telemetry, kind: Any) -> Any:
+        uninstrument()
+        return traced(self, kind)
+
+    monkeypatch.setattr(Telemetry, "traced", and_ends)
+    assert ScriptedDriver(["12"]).generate("hi").text == "12"
+    assert [span.name for span in seen.spans] == ["chat scripted"]
 
 
 def test_a_tools_own_extraction_is_its_child(seen: Seen) -> None:

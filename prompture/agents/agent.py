@@ -350,11 +350,12 @@ class Agent(Generic[T]):
             settings = replace(settings, limits=limits)
         if context is not _UNSET:
             settings = replace(settings, context=context)
-        if observe.current is None:
+        tracing = observe.current
+        if tracing is None:
             return settings
         kind = "text" if self.output.source is None else "json"
         driver = models.setup.driver
-        scope = observe.current.agent(driver.provider.name, driver.model, kind)
+        scope = tracing.agent(driver.provider.name, driver.model, kind)
         return replace(settings, scope=scope)
 
     def setup_for(self, driver: BaseDriver) -> Setup[Any, Any]:

@@ -65,10 +65,10 @@ class Call(KeyedCall):
 
     def __new__(cls, driver: BaseDriver, request: Request, **_: object) -> Self:
         # A cache and traces are classes of their own: a call without has no more to do than this.
-        own = getattr(request, "cache", None)
+        own, tracing = getattr(request, "cache", None), observe.current
         if (own or driver.cache) and (cache := driver.cache_for(request)):
             cls = cache.call_class(cls)
-        return object.__new__(cls if observe.current is None else observe.current.traced(cls))
+        return object.__new__(cls if tracing is None else tracing.traced(cls))
 
     def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
         self.driver, self.endpoint = driver, driver.endpoint

@@ -140,7 +140,8 @@ class Telemetry(Tracer):
         found = self._classes.get(kind)
         if found is None:
             bases = (TracedCall,) if kind is Call else (TracedCall, kind)
-            found = self._classes[kind] = type(f"Traced{kind.__name__}", bases, {})
+            about = {"telemetry": self}
+            found = self._classes[kind] = type(f"Traced{kind.__name__}", bases, about)
         return found
 
     def extraction(self, schema: str) -> OperationSpan:
@@ -183,12 +184,15 @@ class Telemetry(Tracer):
 
 
 class TracedCall(Call):
-    """A call with a span of its own, and one for each of its tries over HTTP."""
+    """A call with a span of its own, and one for each of its tries over HTTP.
+
+    ``telemetry`` is that of its class: traces may end while calls are under way.
+    """
+
+    telemetry: Telemetry
 
     def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
-        telemetry = observe.current
-        assert isinstance(telemetry, Telemetry)
-        self._telemetry = telemetry
+        telemetry = self.telemetry
         self._attempt: TimedSpan | None = None
         self._sent = 0
         self._first_chunk: float | None = None
@@ -244,7 +248,7 @@ class TracedCall(Call):
         if self._sent > 1:
             about["http.request.resend_count"] = self._sent - 1
         with self._span.active():
-            self._attempt = TimedSpan(self._telemetry, "CLIENT", request.method, about)
+            self._attempt = TimedSpan(self.telemetry, "CLIENT", request.method, about)
 
     def _secrets(self) -> tuple[str, ...]:
         """The driver's key, and the call's own or the one of several that it is sent with."""
@@ -310,7 +314,7 @@ class TracedCall(Call):
         about = {**answered(completion, bill), **dollars(bill)}
         if self._first_chunk is not None:
             about["gen_ai.response.time_to_first_chunk"] = self._first_chunk
-        if self._telemetry.content and completion is not None:
+        if self.telemetry.content and completion is not None:
             with quietly():
                 shown_answer = clean(answer_json(completion), self._secrets())
                 about["gen_ai.output.messages"] = shown_answer
@@ -327,7 +331,7 @@ class TracedCall(Call):
                 self._record(error, about, bill)
 
     def _record(self, error: BaseException | None, about: Mapping[str, Any], bill: Bill) -> None:
-        telemetry = self._telemetry
+        telemetry = self.telemetry
         known = {**self._about, **about}
         kept = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model")
         labels = {
