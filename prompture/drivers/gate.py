@@ -45,7 +45,8 @@ class Place:
     """One try's place: in the queue, then inside until the try has ended."""
 
     __slots__ = (
-        "began", "bulk", "is_again", "is_stream", "is_sync", "loop", "signal", "slot", "tokens", "who"
+        "began", "bulk", "is_again", "is_first", "is_stream", "is_sync", "loop", "signal", "slot",
+        "tokens", "who",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +62,7 @@ class Place:
         self.bulk = is_bulk(priority)
         self.is_again = is_again
         """A call that was sent before and is sent again keeps its turn: it goes to the front."""
-        self.is_stream, self.is_sync = is_stream, is_sync
+        self.is_stream, self.is_sync, self.is_first = is_stream, is_sync, False
         self.who = who()
         self.loop = None if is_sync else asyncio.get_running_loop()
         self.signal = Signal()
@@ -181,11 +182,13 @@ class RouteGate:
             if (left := self._paused_until - now) > patience:
                 raise self._refusal(left)
             # Those before it may wait for one inside that waits for this one.
-            is_first = place.is_again or (place.is_sync and place.who[1]) or self._holds_up(place)
-            place.bulk = place.bulk and (place.is_again or not is_first)
+            place.is_first = (place.is_sync and place.who[1] > 0) or any(
+                each.waits_for(place) for each in self._inside
+            )
+            place.bulk = place.bulk and not place.is_first
             queue = self._bulk if place.bulk else self._live
             queue[place] = None
-            if is_first:
+            if place.is_first or place.is_again:
                 queue.move_to_end(place, last=False)
             seconds, why = None, "others came first"
             if self._head() is place:
@@ -237,13 +240,10 @@ class RouteGate:
                 after.signal.set()
         return head
 
-    def _holds_up(self, place: Place) -> bool:
-        return any(inside.waits_for(place) for inside in self._inside)
-
     def _first(self) -> Place | None:
-        if self._bulk and (not self._live or self._live_in_a_row >= BULK_TURN):
-            return next(iter(self._bulk))
-        return next(iter(self._live)) if self._live else None
+        live = next(iter(self._live), None)
+        is_turn = live is None or (self._live_in_a_row >= BULK_TURN and not live.is_first)
+        return next(iter(self._bulk), live) if is_turn else live
 
     def _hindrance(self, place: Place | None, now: float) -> tuple[float | None, str]:
         """Seconds that the first in the queue must wait (None: until one has left), and why."""

@@ -304,7 +304,8 @@ def test_a_call_does_not_wait_for_those_who_wait_for_it(shared: str) -> None:
             await asyncio.ensure_future(come("a", is_sync=False))
         else:
             await come("a", is_stream=True)
-        Thread(target=world.come, args=("b",)).start()
+        world.gate._live_in_a_row = BULK_TURN  # it is the turn of bulk calls
+        Thread(target=world.come, args=("b",), kwargs={"priority": "bulk"}).start()
         while not world.gate.waiting:
             await asyncio.sleep(0)
         world.come("c", priority="bulk")
