@@ -237,10 +237,14 @@ class Conversation:
         self.notes += [note] if note else []
         self.summary = summary
         self._messages = (*kept, *result.new_messages)
-        if self._waits and self._waits[-1]:
-            self._waits.append("")  # other turns follow those that wait
+        self._leave_waiting()
         self.last = result
         return result
+
+    def _leave_waiting(self) -> None:
+        """From now on the turns that wait have other turns behind them, or none before."""
+        if self._waits and self._waits[-1]:
+            self._waits.append("")
 
     def _pay(self, trace: Trace, paid: Sequence[Charge] = ()) -> None:
         # The very same objects: two calls may have equal charges.
@@ -335,6 +339,7 @@ class Conversation:
     def clear(self) -> None:
         """Forget all turns; the bill stays."""
         self._messages, self.summary, self.last = (), "", None
+        self._leave_waiting()
 
     def to_json(self) -> str:
         """The conversation as JSON text: turns with their providers' own items, the model's

@@ -790,6 +790,18 @@ def test_a_turn_that_waits_can_be_put_behind_others(colour: Colour, buying: Conv
 
 
 @colours
+def test_what_was_forgotten_does_not_come_back(colour: Colour, buying: Conversation) -> None:
+    talk = buying
+    error = wait(colour, lambda: colour.say(talk, "buy"))
+    talk.clear()
+    verdicts = {"c5": False, "c6": False}
+    with pytest.raises(ConfigurationError, match="other turns followed"):
+        resumed(colour, talk, error, verdicts)
+    wait(colour, lambda: resumed(colour, talk, error, verdicts, allow_changes=True))
+    assert talk.messages == () and ran == []
+
+
+@colours
 def test_a_turn_that_waits_keeps_the_summary_it_was_sent(colour: Colour) -> None:
     ran.clear()
     script = [paid("hello " * 200), asks_to_pay(5), paid("done")]
