@@ -251,7 +251,9 @@ _TTL = re.compile(r"\d+(?:\.\d+)?[smh]|-1")
 _EFFORT = re.compile(r"[a-z]+")
 _OF_DRIVERS = {
     **{name: name for name in ("api_key", "base_url", "api", "api_version", "headers", "retry",
-       "hooks", "features", "session", "client", "transport", "retry_quota", "breaker")},
+       "hooks", "features", "session", "client", "transport", "retry_quota", "breaker", "limits")},
+    **dict.fromkeys(("rate_limit", "rate_limits", "rpm", "tpm", "requests_per_minute",
+       "tokens_per_minute", "concurrency", "max_concurrency"), "limits"),
     "apikey": "api_key",
     "key": "api_key",
     "token": "api_key",

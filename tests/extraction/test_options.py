@@ -46,3 +46,12 @@ def test_every_function_shows_the_keywords(colour: str, name: str, own: dict[str
 def test_unknown_ones_are_refused(name: str) -> None:
     with pytest.raises(prompture.UnknownOption, match=r"'temprature'; .*temperature\?.*extra"):
         getattr(prompture, name)(int, "1", model="local/rules", temprature=0)
+
+
+@pytest.mark.parametrize("name", ["limits", "rpm", "concurrency", "breaker"])
+def test_a_setting_of_drivers_names_its_place(name: str) -> None:
+    own = name if name == "breaker" else "limits"
+    with pytest.raises(
+        prompture.errors.UnknownOption, match=rf"driver_for\('provider/model', {own}=...\)"
+    ):
+        prompture.extract(int, "5", **{name: 5})  # type: ignore[call-overload]
