@@ -14,6 +14,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from itertools import compress
 from numbers import Real
 from typing import Any, SupportsIndex, TypeVar
 
@@ -331,18 +332,12 @@ def request_options(values: Mapping[str, object]) -> dict[str, Any]:
 
 def check_request(request: Request) -> None:
     """Raise ConfigurationError where a field of a Request is none. Absent ones are skipped."""
-    # Most calls leave all but the model and the schema alone: seen at once, a third of the time.
-    if (
-        type(request.model) is not str
-        or request.extra != {}
-        or request.metadata != {}
-        or not all(map(operator.is_, _often_usual(request), _USUAL_VALUES))
-    ):
-        for value, (name, usual) in zip(_values(request), _PLAIN, strict=True):
-            if value is not usual and not (usual is _NO_KEYS and value == {}):
-                _CHECKS[name](value, name)
-    elif request.schema is not None:
-        _CHECKS["schema"](request.schema, "schema")
+    values = _values(request)
+    # Of the many fields most are as usual: those are passed over without a line of Python for each.
+    is_unusual = map(operator.is_not, values, _USUAL_VALUES)
+    for name, value in compress(zip(_CHECKS, values, strict=True), is_unusual):
+        if name not in _TABLES or value != {}:
+            _CHECKS[name](value, name)
 
 
 def hide_keys(options: dict[str, object]) -> None:
@@ -386,12 +381,9 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "priority": lambda value, name: one_of(value, name, ("live", "bulk")),
     "api_key": key,
 }
-_NO_KEYS: JSON = {}
-_USUAL: JSON = {"json_mode": False, "prompt_cache": False, "strict": True, "schema_name": "answer",
-                "metadata": _NO_KEYS, "extra": _NO_KEYS}  # fmt: skip
-_PLAIN = tuple((name, _USUAL.get(name)) for name in _CHECKS)
-"""Each field with the value that needs no look."""
+_TABLES = ("metadata", "extra")
+"""Fields that are usually an empty dict, of the request's own."""
+_USUAL: JSON = {"json_mode": False, "prompt_cache": False, "strict": True, "schema_name": "answer"}
+_USUAL_VALUES = tuple(map(_USUAL.get, _CHECKS))
+"""The value of each field that needs no look."""
 _values = operator.attrgetter(*_CHECKS)
-_OFTEN_USUAL = tuple(n for n in _CHECKS if n not in ("model", "schema", "metadata", "extra"))
-_often_usual = operator.attrgetter(*_OFTEN_USUAL)
-_USUAL_VALUES = tuple(_USUAL.get(name) for name in _OFTEN_USUAL)

@@ -28,7 +28,7 @@ from prompture.flows.attempts import complaint, raw_text
 from prompture.money import Charge
 from prompture.schema.problems import InvalidValue
 from prompture.traces import Attempt, Problem, Status, ToolUse
-from prompture.types import Completion, Message, Request, ToolCall
+from prompture.types import Completion, Message, Request, ToolCall, changed
 
 T = TypeVar("T")
 _GO_ON = "Go on where you stopped."
@@ -172,9 +172,9 @@ class RunState(Generic[B]):
     def request(self, seconds: float | None) -> Request:
         """The next request; ``seconds`` are left of the run, None for no limit."""
         setup = self.setup
-        request = replace(setup.template, messages=(*setup.template.messages, *self.history()))
+        request = changed(setup.template, messages=(*setup.template.messages, *self.history()))
         if self.forced_tool:
-            request = replace(request, tool_choice=self.forced_tool)
+            request = changed(request, tool_choice=self.forced_tool)
         if seconds is not None:
             usual = request.timeout or getattr(setup.driver, "timeout", None) or seconds
             # 0 would mean no timeout to some transports, hence the millisecond.

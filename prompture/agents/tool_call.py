@@ -21,7 +21,7 @@ from prompture.money import Bill, Charge
 from prompture.schema.long_numbers import LONG_NUMBER, with_all_digits
 from prompture.schema.problems import InvalidValue, words_of
 from prompture.traces import Problem, Status, ToolUse
-from prompture.types import JSON, Document, File, Image, Part, Text, ToolCall
+from prompture.types import JSON, Document, File, Image, Part, Text, ToolCall, changed
 
 MAX_REASON_CHARS = 1000
 """Characters of an exception's message, or of a reason, that the model is sent."""
@@ -91,7 +91,7 @@ class PendingToolCall:
 
     def shown(self) -> ToolCall:
         """The call with its arguments as the tool's own schema has them, not a provider's."""
-        return replace(self.call, arguments=dict(self.plain)) if self.tool else self.call
+        return changed(self.call, arguments=dict(self.plain)) if self.tool else self.call
 
     def arguments_text(self) -> str:
         """What the tool is given, as JSON: with what an approver has changed."""
@@ -235,7 +235,7 @@ class ToolSelection:
             pending = self._selected(setup, position, context)
             if pending.settled is None and position in self.approvals:
                 pending = pending.decided(self.approvals[position])
-            made.append(replace(pending, id=ids[position]))
+            made.append(changed(pending, id=ids[position]))
             self.pending[position] = pending.shown()
             self.problems = self.problems or pending.problems
         return tuple(made)
@@ -253,7 +253,7 @@ class ToolSelection:
         if pending.settled is None and pending.tool is not None and failed > pending.tool.retries:
             content = f"{call.name} failed {failed} times in a row. Go on without it."
             return replace(pending, settled=pending.result("not_run", content))
-        return replace(pending, ends=call.name in setup.enders)
+        return changed(pending, ends=True) if call.name in setup.enders else pending
 
     def _checked(self, setup: Setup[Any, Any], context: Context[object]) -> PendingToolCall:
         """A call with its arguments checked. Unknown names and invalid arguments are settled."""
@@ -280,7 +280,7 @@ class ToolSelection:
         except Exception as exc:  # a user's validator may raise anything
             reason = words_of(exc)[:MAX_REASON_CHARS]
             return _invalid(pending, f"- {type(exc).__name__}: {reason}", exc)
-        return replace(
+        return changed(
             pending,
             tool=tool,
             values=values,

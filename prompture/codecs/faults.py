@@ -328,12 +328,13 @@ def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """What the headers say, their names in lower case; None where they say nothing."""
     ranks: dict[str, int] = {}
     found: dict[str, Any] = {}
-    for name, text in headers.items():
-        if (known := _LIMIT_HEADERS.get(name)) is not None:
-            rank, key = known
-            if rank <= ranks.get(key, rank):
-                ranks[key] = rank
-                found[key] = _until_reset(text, headers) if key.endswith("reset") else _whole(text)
+    # Most headers are about something else: each answer is looked at.
+    for name in _LIMIT_HEADERS.keys() & headers.keys():
+        rank, key = _LIMIT_HEADERS[name]
+        if rank <= ranks.get(key, rank):
+            ranks[key] = rank
+            text = headers[name]
+            found[key] = _until_reset(text, headers) if key.endswith("reset") else _whole(text)
     return RateLimits(**found) if found else None
 
 

@@ -9,16 +9,27 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
+import httpcore2
 import httpx2
 
 from prompture import forks
 from prompture.compat import Untouched, client_functions, keeps_pool
-from prompture.drivers.asyncio_network import connection_pool, extensions, in_time_left
+from prompture.drivers.asyncio_network import (
+    Plain,
+    ask_client,
+    ask_pool,
+    connection_pool,
+    core_url,
+    extensions,
+    in_time_left,
+    lower_headers,
+)
 from prompture.drivers.bounded import finish_in_thread
 from prompture.drivers.connections import (
     Proxy,
     cause_of,
     failed_before,
+    is_of_httpx,
     proxy_for,
     tls_context,
     transport_error,
@@ -87,7 +98,7 @@ class HttpxTransport:
         self._client = client
         self._max_bytes = max_bytes
         self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
-        self._origins: dict[str, tuple[httpx2.URL, str]] = {}
+        self._origins: dict[str, tuple[httpx2.URL, httpcore2.URL, str]] = {}
         self._used = False
         self._stale = False
         forks.renewed_at_fork(self, "_renew")
@@ -169,7 +180,8 @@ class HttpxTransport:
         self, pool: _Pool | None, request: HTTPRequest, limits: TimeLimits
     ) -> HTTPResponse:
         response = await self._open(pool, request, limits)
-        status, headers = response.status_code, _headers(response)
+        pairs = response.headers if isinstance(response, Plain) else response.headers.raw
+        status, headers = response.status_code, lower_headers(pairs)
         if request.stream and status < 300:
             pieces = _raw(response, headers, own=self._client is None)
             chunks = self._chunks(response, pieces, pool, request.url, limits)
@@ -190,8 +202,8 @@ class HttpxTransport:
 
     async def _open(self, pool: _Pool | None, request: HTTPRequest, limits: TimeLimits) -> Any:
         if pool is None:
-            return await _by_client(self._client, request, dict(request.headers), limits)
-        url, host = self._target(request.url)
+            return await ask_client(self._client, request, dict(request.headers), limits)
+        url, core, host = self._target(request.url)
         headers = Headers(
             {
                 "host": host,
@@ -206,7 +218,9 @@ class HttpxTransport:
             # A tracer or a mock listens to clients: let it hear one.
             if pool.client is None:
                 pool.client = httpx2.AsyncClient(transport=pool.transport, trust_env=False)
-            return await _by_client(pool.client, request, headers, limits)
+            return await ask_client(pool.client, request, headers, limits)
+        if isinstance(transport := pool.transport, _Transport) and transport.is_untouched():
+            return await ask_pool(transport._pool, core, request, headers, limits)
         # The body as a stream: httpx2 then adds and looks up nothing of its own.
         built = httpx2.Request(
             request.method,
@@ -217,14 +231,14 @@ class HttpxTransport:
         )
         return await pool.transport.handle_async_request(built)
 
-    def _target(self, url: str) -> tuple[httpx2.URL, str]:
+    def _target(self, url: str) -> tuple[httpx2.URL, httpcore2.URL, str]:
         # Parsing a URL costs as much as the rest of a request's making; endpoints repeat.
         found = self._origins.get(url)
         if found is None:
             parsed = httpx2.URL(url)
             if len(self._origins) > 100:
                 self._origins.clear()
-            found = self._origins[url] = (parsed, parsed.netloc.decode("ascii"))
+            found = self._origins[url] = (parsed, core_url(parsed), parsed.netloc.decode("ascii"))
         return found
 
     async def _opened(self) -> _Loop:
@@ -292,8 +306,7 @@ class HttpxTransport:
             raise error
 
     def _error(self, failure: Exception, url: str, limits: TimeLimits) -> Exception:
-        names = {cls.__name__ for cls in type(failure).__mro__}
-        if names.isdisjoint(_OF_HTTPX):  # a bug, or a recorder's own: it is raised as it is
+        if not is_of_httpx(failure):  # a bug, or a recorder's own: it is raised as it is
             return failure
         proxy = None if self._client is not None else proxy_for(url)
         return transport_error(failure, url, proxy, limits, deep=False)
@@ -321,34 +334,15 @@ def _pool(origins: dict[str, list[_Pool]], url: str) -> _Pool:
 
 
 _untouched = Untouched("httpx2")
+_untouched_transport = Untouched("httpx2")
 
 
 def _is_untouched() -> bool:
     return _untouched(client_functions(httpx2.AsyncClient))
 
 
-_OF_HTTPX = frozenset(
-    {"TransportError", "HTTPError", "StreamError", "OSError", "NetworkError", "ProtocolError",
-     "TimeoutException", "ProxyError", "PoolTimeout", "TimeoutError"}
-)  # fmt: skip
-"""Base classes of what httpx2, httpx, httpcore2 and the loop raise on the way."""
-
-
 def _made(client: Any, max_bytes: int) -> HttpxTransport:
     return HttpxTransport(client, max_bytes=max_bytes)
-
-
-async def _by_client(
-    client: Any, request: HTTPRequest, headers: dict[str, str], limits: TimeLimits
-) -> Any:
-    built = client.build_request(
-        request.method,
-        request.url,
-        headers=headers,
-        content=request.body,
-        extensions=extensions(limits),
-    )
-    return await client.send(built, stream=True, follow_redirects=False)
 
 
 class _Transport(httpx2.AsyncHTTPTransport):
@@ -357,6 +351,9 @@ class _Transport(httpx2.AsyncHTTPTransport):
 
     def __init__(self, context: ssl.SSLContext | None, proxy: Proxy | None) -> None:
         self._pool = connection_pool(context, proxy, idle_seconds=IDLE_SECONDS)
+
+    def is_untouched(self) -> bool:
+        return _untouched_transport((type(self).handle_async_request,))
 
 
 def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
@@ -373,8 +370,23 @@ def _transport(origin: str) -> httpx2.AsyncHTTPTransport:
     )
 
 
+class _Encoded(httpx2.AsyncByteStream):
+    """A body that httpx2 knows how to decode."""
+
+    def __init__(self, response: Plain) -> None:
+        self._response = response
+
+    def __aiter__(self) -> Pieces:
+        return self._response.pieces()
+
+
 def _raw(response: Any, headers: dict[str, str], *, own: bool) -> Pieces:
     """The body's pieces as they arrive, decoded where they are compressed."""
+    if isinstance(response, Plain):
+        if "content-encoding" not in headers:
+            return response.pieces()
+        stream = _Encoded(response)
+        response = httpx2.Response(response.status_code, headers=response.headers, stream=stream)
     # A client of the caller's may have read the body already (a recorder, a mock transport). Asked
     # for a header, httpx2 decodes them all.
     if "content-encoding" in headers or response.is_stream_consumed:
@@ -384,11 +396,3 @@ def _raw(response: Any, headers: dict[str, str], *, own: bool) -> Pieces:
     else:
         pieces = response.aiter_raw()
     return pieces
-
-
-def _headers(response: Any) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for raw_name, raw_value in response.headers.raw:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found

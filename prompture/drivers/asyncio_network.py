@@ -12,7 +12,7 @@ import select
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, TypeAlias
@@ -23,8 +23,9 @@ import httpcore2
 from prompture.compat import has_unread, holds_bytes
 from prompture.drivers.connections import Proxy, tls_context
 from prompture.wire import deadline
-from prompture.wire.http import TimeLimits
+from prompture.wire.http import HTTPRequest, TimeLimits
 
+_HEAD_BYTES = 16_384
 _EYEBALLS = 0.25
 """Seconds after which the next of a host's addresses is tried beside the first (RFC 8305)."""
 Failure = type[Exception]
@@ -37,8 +38,13 @@ class LoopStream(httpcore2.AsyncNetworkStream):
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._head = b""
+        """Written, and not sent yet: it goes out with what is written next, or before reading."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._head:
+            with suppress(httpcore2.WriteError):  # the server may have answered all the same
+                await self._sent(b"", timeout)
         try:
             async with asyncio.timeout(timeout):
                 return await self._reader.read(max_bytes)
@@ -48,9 +54,19 @@ class LoopStream(httpcore2.AsyncNetworkStream):
             raise httpcore2.ReadError(str(exc)) from exc
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not buffer:
-            return
-        self._writer.write(buffer)
+        if not self._head and len(buffer) <= _HEAD_BYTES:
+            self._head = buffer
+        elif buffer:
+            await self._sent(buffer, timeout)
+
+    async def _sent(self, buffer: bytes, timeout: float | None) -> None:
+        # One packet for the head of a request and a short body, and not two that wake the server.
+        head, self._head = self._head, b""
+        if len(buffer) <= _HEAD_BYTES:
+            self._writer.write(head + buffer)
+        else:
+            self._writer.write(head)
+            self._writer.write(buffer)
         # The socket usually takes it at once; a timeout is set only where it does not.
         if self._writer.transport.get_write_buffer_size() or self._writer.is_closing():
             async with _failing(timeout, httpcore2.WriteTimeout, httpcore2.WriteError):
@@ -225,8 +241,14 @@ def connection_pool(
 
 def _without_leftovers(pool: httpcore2.AsyncConnectionPool) -> httpcore2.AsyncConnectionPool:
     """The pool, which does not use a connection again where bytes lie behind its last response:
-    httpcore2 keeps them, and would take them for the answer to the next request."""
+    httpcore2 keeps them, and would take them for the answer to the next request. And it sets no
+    shield, twice a call, around the closing of no connection."""
     make = pool.create_connection
+    close = getattr(pool, "_close_connections", None)
+
+    async def close_connections(closing: list[Any]) -> None:
+        if closing and close is not None:
+            await close(closing)
 
     def create_connection(origin: Any) -> Any:
         made: Any = make(origin)
@@ -235,6 +257,7 @@ def _without_leftovers(pool: httpcore2.AsyncConnectionPool) -> httpcore2.AsyncCo
         return made
 
     setattr(pool, "create_connection", create_connection)  # noqa: B010 - mypy: a method
+    setattr(pool, "_close_connections", close_connections)  # noqa: B010
     return pool
 
 
@@ -255,6 +278,74 @@ def extensions(limits: TimeLimits) -> dict[str, Any]:
                 limits.unsent = info["request"].method == b"CONNECT"
 
         found["trace"] = heard
+    return found
+
+
+class Plain:
+    """A response of httpcore2's pool, by the names that httpx2 has for it."""
+
+    __slots__ = ("_response", "headers", "status_code")
+
+    def __init__(self, response: httpcore2.Response) -> None:
+        self._response = response
+        self.status_code: int = response.status
+        self.headers = response.headers
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives."""
+        stream: Any = self._response.stream
+        pieces: AsyncIterator[bytes] = stream.__aiter__()
+        return pieces
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+def core_url(url: Any) -> httpcore2.URL:
+    """A URL of httpx2 as httpcore2 has them."""
+    return httpcore2.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+
+
+async def ask_pool(
+    pool: httpcore2.AsyncConnectionPool,
+    url: httpcore2.URL,
+    request: HTTPRequest,
+    headers: dict[str, str],
+    limits: TimeLimits,
+) -> Plain:
+    """Send over the pool itself. What httpx2 would put around it (its own request, response and
+    headers) is not wanted, and costs a tenth of a call."""
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    asked = httpcore2.Request(
+        request.method, url, headers=raw, content=request.body, extensions=extensions(limits)
+    )
+    return Plain(await pool.handle_async_request(asked))
+
+
+async def ask_client(
+    client: Any, request: HTTPRequest, headers: dict[str, str], limits: TimeLimits
+) -> Any:
+    """Send by a client of httpx2 or httpx, which tracers and mocks listen to."""
+    built = client.build_request(
+        request.method,
+        request.url,
+        headers=headers,
+        content=request.body,
+        extensions=extensions(limits),
+    )
+    return await client.send(built, stream=True, follow_redirects=False)
+
+
+def lower_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by their names in lower case; those that come twice are joined."""
+    decoded = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs]
+    found = dict(decoded)
+    if len(found) != len(decoded):
+        found = {}
+        for name, value in decoded:
+            found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
 

@@ -185,6 +185,18 @@ def failed_before(failure: Exception, request: HTTPRequest) -> PromptureError | 
     return None
 
 
+_OF_HTTPX = frozenset(
+    {"TransportError", "HTTPError", "StreamError", "OSError", "NetworkError", "ProtocolError",
+     "TimeoutException", "ProxyError", "PoolTimeout", "TimeoutError", "UnsupportedProtocol"}
+)  # fmt: skip
+"""Base classes of what httpx2, httpx, httpcore2 and the loop raise on the way."""
+
+
+def is_of_httpx(failure: Exception) -> bool:
+    """Whether a failure is one of the way: of httpx2, httpx, httpcore2 or the loop."""
+    return not _names([failure]).isdisjoint(_OF_HTTPX)
+
+
 def transport_error(
     failure: Exception, url: str, proxy: Proxy | None, limits: TimeLimits, *, deep: bool
 ) -> TransportError:

@@ -6,8 +6,9 @@ Every ``generate*`` method, ``complete`` and ``stream`` come through here, and s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from prompture import given
@@ -26,6 +27,7 @@ from prompture.types import (
     Role,
     Text,
     Tool,
+    changed,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("prompture")
 _ROLES = frozenset(get_args(Role))
 _PARTS = (Text, Document, Image, File)
+_role_of, _content_of = attrgetter("role"), attrgetter("content")
 _CHOICES = ("auto", "none", "required")
 JSON_WORDS = "Answer in JSON."
 _WORDS = {
@@ -49,7 +52,7 @@ def prepared(driver: BaseDriver, request: Request) -> tuple[Request, bool]:
     """The request as it may be sent, and whether it has tools or calls of tools. Raises
     ConfigurationError and UnsupportedError."""
     if not getattr(request, "model", "?"):
-        request = replace(request, model=driver.model)
+        request = changed(request, model=driver.model)
     if driver._hooks:
         request = hooking.before(driver._hooks, request)
     # After the hooks: what they return is checked like what a caller gives.
@@ -88,8 +91,9 @@ def checked(asked: Any) -> Request:
         )
     if not request.messages:
         raise ConfigurationError("messages is empty: there is nothing to answer")
-    for number, message in enumerate(request.messages):
-        _check_message(message, number)
+    if not _are_texts(request.messages):
+        for number, message in enumerate(request.messages):
+            _check_message(message, number)
     if request.tools or request.tool_choice:
         _check_tools(request)
     stop = request.stop
@@ -102,6 +106,16 @@ def _tuple(value: Any, name: str, kind: type) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise given.wrong(name, f"a tuple of prompture.{kind.__name__}", value)
     return tuple(value)
+
+
+def _are_texts(messages: Sequence[Message]) -> bool:
+    """Whether all are messages with a role and a text, as most are: seen without a line of Python
+    for each, for a conversation may be long."""
+    return (
+        set(map(type, messages)) == {Message}
+        and _ROLES.issuperset(map(_role_of, messages))
+        and set(map(type, map(_content_of, messages))) == {str}
+    )
 
 
 def _check_message(message: Any, number: int) -> None:
@@ -221,12 +235,11 @@ def _instead(feature: str) -> str:
     return ""
 
 
-def _shows(messages: Iterable[Message]) -> bool:
-    for message in messages:
-        content = message.content
-        if type(content) is not str and any(isinstance(part, Image) for part in content):
-            return True
-    return False
+def _shows(messages: Sequence[Message]) -> bool:
+    if set(map(type, map(_content_of, messages))) == {str}:
+        return False
+    contents = map(_content_of, messages)
+    return any(isinstance(p, Image) for c in contents if not isinstance(c, str) for p in c)
 
 
 def _with_word(driver: BaseDriver, request: Request) -> Request:

@@ -24,7 +24,7 @@ from prompture.drivers.connections import (
     tls_context,
     transport_error,
 )
-from prompture.drivers.sync_network import skip_interim, unchunked
+from prompture.drivers.sync_network import single_headers, skip_interim, unchunked
 from prompture.errors import ConfigurationError, ConnectionLost, ProtocolError, TransportError
 from prompture.wire import deadline
 from prompture.wire.http import (
@@ -149,7 +149,9 @@ class RequestsTransport:
             if response.status_code < 200:
                 response.close()  # or the next request would be given the answer to this one
                 raise ProtocolError(f"HTTP {response.status_code}, and no answer after it")
-            headers = {name.lower(): value for name, value in response.headers.items()}
+            headers = single_headers(response.raw) or {
+                name.lower(): value for name, value in response.headers.items()
+            }
             if request.stream and response.status_code < 300:
                 chunks = self._chunks(response, request.url, limits)
                 return HTTPResponse(response.status_code, headers, chunks=chunks)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from prompture.flows.stream import RunningBill
 
 T = TypeVar("T")
+_NO_OPTIONS = Request(model="", messages=())
 # Of one driver. A program that makes schemas without end must not fill the memory with plans.
 PLANS_KEPT = 128
 
@@ -125,7 +126,8 @@ class Extractor(Generic[T]):
         self.budget = _budget(given["budget"])
         self.deadline: float | None = given["deadline"]
         self.context = given["context"]
-        self._base = Request(model="", messages=(), **given["request"])
+        asked = given["request"]
+        self._base = Request(model="", messages=(), **asked) if asked else _NO_OPTIONS
         self._schema = schema
         # Plans are kept by the source without a context, which all Extractors of a schema share.
         self._reads: Source[T] = self.source.bound(self.context)

@@ -93,13 +93,33 @@ def test_an_idle_connection_that_was_closed_is_noticed(
 
     async def use(stream: LoopStream) -> None:
         assert not stream.get_extra_info("is_readable")
-        await stream.write(b"x")
+        for piece in (b"x", b"y"):  # the first goes out with the second
+            await stream.write(piece)
         while not stream.get_extra_info("is_readable"):
             await asyncio.sleep(0)
         assert await stream.read(1, timeout=5) == b""
         assert stream.get_extra_info("is_readable")
 
     connected(rude, use)
+
+
+def test_a_head_goes_out_with_its_body_or_before_reading() -> None:
+    async def use(stream: LoopStream) -> None:
+        sent: list[bytes] = []
+        writer, large = stream._writer, bytes(50_000)
+        real = writer.write
+        setattr(writer, "write", lambda data: (sent.append(data), real(data)))  # noqa: B010
+        for piece in (b"head ", b"body", b""):
+            await stream.write(piece)
+        assert await stream.read(100, timeout=5) == b"head body"
+        await stream.write(b"alone")
+        assert await stream.read(100, timeout=5) == b"alone"
+        for piece in (b"head ", large):
+            await stream.write(piece)
+        assert await stream.read(1, timeout=5) == b"h"
+        assert sent == [b"head body", b"alone", b"head ", large]
+
+    connected(echo, use)
 
 
 def test_nobody_there() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from unittest import mock
 
 import pytest
 import requests
+import urllib3
 
 from prompture.drivers.sync import RequestsTransport
+from prompture.drivers.sync_network import skip_interim
 from prompture.errors import ConfigurationError, ConnectionLost
+from prompture.wire.deadline import within
 from tests import server as on
 from tests.drivers.colours import ASK, KEY, Sync, quick
 from tests.server import EVENTS, serving
@@ -148,3 +152,57 @@ def test_a_session_of_ones_own_class_sees_every_call() -> None:
             colour.complete(driver)
             colour.stream(driver)
         assert [headers["x-seen"] for _, headers, _ in server.asked] == ["yes", "yes"]
+
+
+class Noting:
+    """A socket that takes everything, until it is interrupted."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.is_interrupted = False
+
+    def settimeout(self, seconds: float | None) -> None: ...
+
+    def close(self) -> None: ...
+
+    def sendall(self, data: Any) -> None:
+        self.send(data)
+
+    def send(self, data: Any) -> int:
+        if self.is_interrupted:
+            raise KeyboardInterrupt
+        self.sent.append(bytes(data))
+        return len(data)
+
+
+@pytest.fixture(params=[None, 30.0], ids=["no deadline", "deadline"])
+def connection(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with skip_interim(urllib3.PoolManager()) as manager, within(request.param):
+        made = manager.connection_from_url("http://127.0.0.1:1")._new_conn()
+        made.sock = Noting()
+        yield made
+        made.sock = None
+
+
+def sent_by(connection: Any, *request: Any) -> list[bytes]:
+    connection.close()
+    connection.sock = sock = Noting()
+    connection.request(*request)
+    return sock.sent
+
+
+def test_the_head_of_a_request_leaves_with_a_short_body(connection: Any) -> None:
+    (whole,) = sent_by(connection, "POST", "/a", b"short")
+    assert whole.startswith(b"POST /a") and whole.endswith(b"\r\n\r\nshort")
+    (whole,) = sent_by(connection, "GET", "/b")
+    assert whole.startswith(b"GET /b") and whole.endswith(b"\r\n\r\n")
+    head, *body = sent_by(connection, "POST", "/c", bytes(20_000))
+    assert head.endswith(b"\r\n\r\n") and b"".join(body) == bytes(20_000)
+
+
+def test_what_an_interrupt_left_is_not_sent_with_the_next_request(connection: Any) -> None:
+    connection.sock.is_interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        connection.request("POST", "/a", b"first")
+    (whole,) = sent_by(connection, "POST", "/b", b"second")
+    assert whole.startswith(b"POST /b") and whole.endswith(b"\r\n\r\nsecond")
