@@ -287,14 +287,15 @@ def to_plain(value: object) -> JSONValue:
 
 # Numbers that are none: NaN, Infinity, and those too large for a float
 
-_SUSPECT = re.compile(r"NaN|Infinity|\d[eE]\+?\d{3}|\d{309}")
+# One set of characters in front, by which the search runs: alternatives take three times as long.
+_TOO_LARGE = re.compile(r"[0-9](?:[eE]\+?[0-9]{3}|[0-9]{308})")
 _MESSAGE = "must be a finite number"
 
 
 def refuse_infinite(text: str | bytes) -> None:
     """Raise InvalidValue where JSON text, which was read as such, holds one."""
     plain = text.decode() if isinstance(text, bytes) else text
-    if _SUSPECT.search(plain):
+    if "NaN" in plain or "Infinity" in plain or _TOO_LARGE.search(plain):
         refuse_infinite_in(json.loads(plain))
 
 
