@@ -17,7 +17,7 @@ from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Delta, Native, ToolCall, Usage
 from prompture.wire.framing import LineDecoder, parse_line
 from prompture.wire.http import HTTPResponse
-from prompture.wire.loading import shape
+from prompture.wire.loading import shape, with_digits
 
 DIALECT = "ollama"
 _COUNTS = (
@@ -64,7 +64,7 @@ def _words(message: JSON, key: str) -> str:
     if isinstance(value, str) or value is None:
         return value or ""
     if isinstance(value, (Mapping, list)):
-        return json.dumps(value, ensure_ascii=False)
+        return with_digits(value)
     raise ProtocolError(f"the {key} of the message is {shape(value)}, not a text")
 
 

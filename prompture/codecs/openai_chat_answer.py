@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from prompture.codecs.values import Counts, request_id, section, stop_reason, to
 from prompture.errors import ProtocolError, ProviderError
 from prompture.types import JSON, Completion, Native, ToolCall, Usage
 from prompture.wire.http import HTTPResponse
-from prompture.wire.loading import shape
+from prompture.wire.loading import shape, with_digits
 
 DIALECT = "openai_chat"
 
@@ -199,7 +198,7 @@ def split_content(content: Any) -> tuple[str, str]:
         return content or "", ""
     if isinstance(content, Mapping):
         # As text again: the schema's reader takes texts, and decides by its own rules.
-        return json.dumps(content, ensure_ascii=False), ""
+        return with_digits(content), ""
     if not isinstance(content, Sequence):
         raise ProtocolError(f"content is neither text nor a list: {shape(content)}")
     text, thoughts = [], []

@@ -16,7 +16,7 @@ from typing import Any
 from prompture.codecs.values import tool_call, whole
 from prompture.errors import ProtocolError
 from prompture.types import JSON, Completion, Delta, ToolCall
-from prompture.wire.loading import UnreadableJSON, load_json
+from prompture.wire.loading import UnreadableJSON, load_json, with_digits
 
 
 @dataclass(slots=True)
@@ -266,7 +266,7 @@ def arguments_of(arguments: Any) -> str:
         return arguments
     if arguments is None or (isinstance(arguments, Mapping) and not arguments):
         return "" if arguments is None else "{}"
-    return json.dumps(arguments, ensure_ascii=False)
+    return with_digits(arguments)
 
 
 def function_of(call: JSON) -> JSON:

@@ -17,7 +17,7 @@ from typing import Any
 
 from prompture.money import EXACT, ZERO
 from prompture.types import JSON, StopReason, ToolCall
-from prompture.wire.loading import UnreadableJSON, load_json
+from prompture.wire.loading import UnreadableJSON, load_json, with_digits
 
 
 def section(source: JSON, key: str) -> JSON:
@@ -60,7 +60,7 @@ def tool_call(*, id: str, name: str, arguments: Any) -> ToolCall:
             id=id,
             name=name,
             arguments=dict(arguments),
-            raw_arguments=json.dumps(arguments, ensure_ascii=False),
+            raw_arguments=with_digits(arguments),
         )
     if arguments is None:
         return ToolCall(id=id, name=name, arguments={}, raw_arguments="")

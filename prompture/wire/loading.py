@@ -22,6 +22,50 @@ _HALF = re.compile("[\ud800-\udfff]")
 _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
+_FLOAT_DIGITS = 15
+"""Significant digits that a float keeps for certain."""
+_MARK = "\ue000"
+_MARKED = re.compile(f'"{_MARK}([^"]*)"')
+
+
+class LongFloat(float):
+    """A float that knows the digits it was written with: a model's Decimals come within a body."""
+
+    __slots__ = ("digits",)
+
+    digits: str
+
+    def __new__(cls, digits: str) -> LongFloat:
+        made = super().__new__(cls, digits)
+        made.digits = digits
+        return made
+
+    def __reduce__(self) -> tuple[type[LongFloat], tuple[str]]:
+        return LongFloat, (self.digits,)
+
+
+def with_digits(value: Any) -> str:
+    """A value that ``load_json`` read as JSON text again, with every digit of its numbers."""
+    text = json.dumps(value, ensure_ascii=False)
+    marked = _marked(value)
+    if marked is value or _MARK in text:
+        return text
+    return _MARKED.sub(r"\1", json.dumps(marked, ensure_ascii=False))
+
+
+def _marked(value: Any) -> Any:
+    """The value with marked texts for its long numbers; the same object where it has none."""
+    if isinstance(value, LongFloat):
+        return _MARK + value.digits
+    if isinstance(value, dict):
+        made = {key: _marked(each) for key, each in value.items()}
+        return made if any(made[key] is not value[key] for key in value) else value
+    if isinstance(value, list):
+        listed = [_marked(each) for each in value]
+        return listed if any(a is not b for a, b in zip(listed, value, strict=True)) else value
+    return value
+
+
 class UnreadableJSON(ValueError):
     """The text is no JSON, or more than may be read. The message quotes none of it."""
 
@@ -76,7 +120,7 @@ def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
         raise UnreadableJSON("a number in it is too large")
-    return value
+    return value if len(text) <= _FLOAT_DIGITS else LongFloat(text)
 
 
 def _integer(text: str) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from prompture import driver_for, extract
 from prompture.codecs.values import arguments_text, tool_call
+from tests.loopback import Reply, serving
 
 
 @pytest.mark.parametrize(
@@ -50,3 +54,32 @@ def test_arguments_without_one_are_a_problem(wire: Any) -> None:
     assert call.arguments is None
     assert call.problem
     assert arguments_text(call) == "{}"
+
+
+DIGITS = "0.1234567890123456789"
+OBJECTS = {
+    "claude": '{"type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use", "content":'
+    ' [{"type": "tool_use", "id": "t", "name": "Price", "input": {"usd": %s}}],'
+    ' "usage": {"input_tokens": 1, "output_tokens": 1}}',
+    "google": '{"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts":'
+    ' [{"functionCall": {"name": "Price", "args": {"usd": %s}}}]}}]}',
+    "ollama": '{"model": "m", "done": true, "done_reason": "stop", "message": {"role": "assistant",'
+    ' "content": "", "tool_calls": [{"function": {"name": "Price", "arguments": {"usd": %s}}}]}}',
+    "openai-compatible": '{"choices": [{"finish_reason": "tool_calls", "message": {"tool_calls":'
+    ' [{"id": "t", "function": {"name": "Price", "arguments": {"usd": %s}}}]}}]}',
+}
+
+
+class Price(BaseModel):
+    usd: Decimal
+
+
+@pytest.mark.parametrize("provider", OBJECTS)
+def test_arguments_that_come_as_an_object_keep_every_digit(provider: str) -> None:
+    body = (OBJECTS[provider] % DIGITS).encode()
+    with (
+        serving([Reply(body=body, headers={"content-type": "application/json"})]) as server,
+        driver_for(f"{provider}/m", api_key="k" * 20, base_url=server.url) as driver,
+    ):
+        found = extract(Price, "a price", model=driver, strategy="tool", max_retries=0)
+    assert found.usd == Decimal(DIGITS)

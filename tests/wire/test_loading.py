@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from decimal import Decimal
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompture.json_values import DEPTH_LIMIT
-from prompture.wire.loading import DIGIT_LIMIT, UnreadableJSON, load_json
+from prompture.wire.loading import DIGIT_LIMIT, UnreadableJSON, load_json, with_digits
 
 _values = st.recursive(
     st.none()
@@ -92,3 +94,20 @@ def test_keys_that_come_twice() -> None:
     for text in ('{"a": 1, "a": 2}', '{"a": 1, "a": true}', '[{"b": {"a": [], "a": {}}}]'):
         with pytest.raises(UnreadableJSON, match="twice"):
             load_json(text, unique=True)
+
+
+def test_a_long_number_keeps_its_digits() -> None:
+    text = '{"a": [0.1234567890123456789, 1.5, {"b": 1.000000000000000001}], "c": "0.12345678901234567890"}'
+    value = load_json(text)
+    assert with_digits(value) == text
+    # In every other way it is a float.
+    assert value == json.loads(text) and json.dumps(value) == json.dumps(json.loads(text))
+    assert (
+        with_digits(pickle.loads(pickle.dumps(value))) == with_digits(copy.deepcopy(value)) == text
+    )
+    assert with_digits({"mark": "\ue000", **value}).startswith('{"mark": "\ue000", "a": [0.12')
+
+
+@given(_values)
+def test_with_digits_writes_what_can_be_read(value: object) -> None:
+    assert load_json(with_digits(load_json(json.dumps(value)))) == value
