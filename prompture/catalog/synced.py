@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,25 +109,44 @@ def read(path: Path | None) -> CatalogSource | None:
 def keep(path: Path, provider: str, models: Iterable[ModelInfo]) -> None:
     """Put a provider's models into the file, in the place of those it had; in one step, so that no
     other process reads half of it. Raises ConfigurationError."""
-    providers = dict(_providers(path)) if path.is_file() else {}
-    today = datetime.now(UTC).date().isoformat()
-    providers[provider] = {
-        "as_of": today,
-        "models": {model.id: _record(model, today) for model in models},
-    }
-    text = json.dumps({"version": _VERSION, "providers": providers}, indent=1, ensure_ascii=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as part:
-                part.write(text + "\n")
-            os.replace(name, path)
-        except BaseException:  # no half-written file is left behind
-            os.unlink(name)
-            raise
+        with _alone(path):
+            providers = dict(_providers(path)) if path.is_file() else {}
+            today = datetime.now(UTC).date().isoformat()
+            providers[provider] = {
+                "as_of": today,
+                "models": {model.id: _record(model, today) for model in models},
+            }
+            whole = {"version": _VERSION, "providers": providers}
+            _put(path, json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
     except OSError as exc:
         raise ConfigurationError(f"the models cannot be kept in {str(path)!r}: {why(exc)}") from exc
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other threads and processes from changing the file between our reading and writing."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: of two at once, the last wins
+        yield
+        return
+    with open(path.with_name(f".{path.name}.lock"), "a") as lock:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _put(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as part:
+            part.write(text)
+        os.replace(name, path)
+    except BaseException:  # no half-written file is left behind
+        os.unlink(name)
+        raise
 
 
 def _providers(path: Path) -> Mapping[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from prompture import catalog
-from prompture.catalog.synced import VARIABLE
+from prompture.catalog.synced import VARIABLE, held_against, keep
 from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.errors import AuthenticationError, ConfigurationError
 from prompture.types import ModelInfo
@@ -128,3 +130,26 @@ def test_a_price_of_ones_own_joins_what_was_synced(file: Path) -> None:
         assert entry is not None and entry.rates is not None and entry.limits.context == 500_000
     finally:
         catalog.clear_prices()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+def test_of_several_at_once_none_is_lost(file: Path) -> None:
+    """``prompture models --sync A & prompture models --sync B``."""
+    barrier = threading.Barrier(8)
+
+    def work(name: str) -> None:
+        barrier.wait()
+        for round in range(5):
+            keep(file, f"{name}{round}", [ModelInfo(id="m")])
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcdefgh"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(json.loads(file.read_text())["providers"]) == 40
+
+
+def test_a_model_without_a_name_is_not_kept(file: Path) -> None:
+    found = held_against("acme", [ModelInfo(id=""), ModelInfo(id="m")], find=lambda _: None, ids=())
+    assert [model.id for model in found.models] == ["m"] and found.new == ("m",)
