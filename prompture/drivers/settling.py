@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 from prompture.codecs.base import StreamDecoder
 from prompture.drivers.bounded import deltas_of, finish_in_thread
 from prompture.errors import PromptureError
-from prompture.money import Bill
+from prompture.money import Bill, Cost
 from prompture.types import Completion, Delta
 from prompture.wire.http import HTTPResponse
 
@@ -20,6 +20,9 @@ Kind: TypeAlias = type[BaseException] | None
 Trace: TypeAlias = TracebackType | None
 _LEFT = (GeneratorExit, KeyboardInterrupt, asyncio.CancelledError)
 """How a caller leaves a stream in its middle."""
+_UNREAD = Cost(
+    usd=None, reason="left while its answer was read; budgets and the ledger are given its price"
+)
 
 
 E = TypeVar("E", bound=BaseException)
@@ -99,7 +102,13 @@ class Settling:
         """``work(*args)`` in a thread, which settles its own failure: the task may be cancelled
         meanwhile, and the work goes on to its end all the same."""
         self._in_thread = True
-        return await finish_in_thread(self._settled, work, *args)
+        try:
+            return await finish_in_thread(self._settled, work, *args)
+        except asyncio.CancelledError as exc:
+            call: Any = self._call
+            read = call._paid() or call._charge(Completion(), status="cancelled", cost=_UNREAD)
+            put_on(exc, Bill((*call.tries, read)))
+            raise
 
     def _settled(self, work: Callable[..., Completion], *args: Any) -> Completion:
         with Settling(self._call):

@@ -12,10 +12,11 @@ from collections.abc import AsyncGenerator, Awaitable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from prompture.drivers import hooks
 from prompture.drivers.routes import with_next
+from prompture.drivers.settling import put_on
 from prompture.errors import PromptureError, ProtocolError
 from prompture.types import LARGE_CHARS, Completion, Delta, JSONValue, Request
 from prompture.wire.deadline import check, until
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from prompture.drivers.provider import Features, Provider
 
 T = TypeVar("T")
+GRACE = 0.25
+"""Seconds in which an answer is read, as a rule."""
 
 
 class HasModel(Protocol):
@@ -151,8 +154,32 @@ async def answered(flow: Flow[D, T], reply: Completion | BaseException) -> Ask[D
     if isinstance(reply, Completion) and (
         chars_of(reply) > LARGE_CHARS or (reply.storing is not None and reply.storing.blocks)
     ):
-        return await asyncio.to_thread(advance, flow, reply)
+        reading = asyncio.ensure_future(asyncio.to_thread(advance, flow, reply))
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError as exc:
+            await _billed(flow, reading, exc)
+            raise
     return advance(flow, reply)
+
+
+async def _billed(
+    flow: Flow[D, T], reading: asyncio.Future[Ask[D] | Done[T]], exc: BaseException
+) -> None:
+    """Put the bill onto what cancels a task while an answer is read in a thread, which ends soon."""
+    reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait((reading,), timeout=GRACE)
+    if not reading.done():
+        return
+    try:
+        step = reading.result()
+        if not isinstance(step, Done):
+            flow.throw(exc)  # which adds it and raises the same
+        bill = getattr(cast(Any, step).value, "cost", None)
+    except BaseException as error:  # the flow's last one, or the one that was thrown in
+        bill = getattr(error, "bill", None)
+    if bill is not None:
+        put_on(exc, bill)
 
 
 def chars_of(completion: Completion) -> int:

@@ -20,13 +20,14 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import prompture
 from prompture import Budget, Cache, Completion, errors, track
 from prompture.drivers.cost import CostMixin
+from prompture.drivers.meter import ChargeRecorder
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.drivers.request_checks import prepared
 from prompture.drivers.shared_cache import PATIENCE, SQLiteStore
@@ -715,3 +716,43 @@ def test_redis_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(errors.MissingExtra, match="redis"):
         Cache("redis://host")
+
+
+@pytest.mark.parametrize("held", ["cache", "meter"])
+def test_a_task_that_is_cancelled_while_its_answer_is_read_has_the_bill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    monkeypatch.setattr("prompture.flows.run.GRACE", WAIT)
+    entered, release = threading.Event(), threading.Event()
+
+    class Slow(Cache):
+        def put(self, *args: Any, **more: Any) -> None:
+            entered.set()
+            release.wait(WAIT)
+
+    class Late(ChargeRecorder):
+        blocks = True
+
+        def after(self, token: object, charge: Any) -> None:
+            entered.set()
+            release.wait(WAIT)
+
+    async def main() -> BaseException:
+        made: Any = Slow(tmp_path / "c.db") if held == "cache" else None
+        meter: Any = Late() if held == "meter" else None
+        with serving(on.good('{"n": 1}')) as server:
+            driver = AsyncOpenAICompatible("m", base_url=server.url, api_key=KEY)
+            schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+            task = asyncio.ensure_future(
+                prompture.aextract(schema, "1", model=driver, cache=made, budget=meter)
+            )
+            assert await asyncio.to_thread(entered.wait, WAIT)
+            task.cancel()
+            await asyncio.sleep(0)
+            release.set()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            await driver.close()
+            return caught.value
+
+    assert len(cast(Any, asyncio.run(main())).bill.charges) == 1
