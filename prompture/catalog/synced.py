@@ -132,10 +132,14 @@ def _alone(path: Path) -> Iterator[None]:
     except ImportError:  # Windows: of two at once, the last wins
         yield
         return
-    with open(path.with_name(f".{path.name}.lock"), "a") as lock:
+    # The folder: the file itself is another one after each writing.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
         with suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(folder, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(folder)
 
 
 def _put(path: Path, text: str) -> None:
