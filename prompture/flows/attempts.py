@@ -243,6 +243,12 @@ class AttemptLog:
         with suppress(AttributeError):
             exc.bill = Bill((*self.charges, *(last.charges if last else ())))  # type: ignore[attr-defined]
 
+    def attach_all(self, exc: BaseException) -> None:
+        """The same where all that was charged is in the list."""
+        if self.charges:
+            with suppress(AttributeError):
+                exc.bill = self.bill()  # type: ignore[attr-defined]
+
 
 def raw_text(completion: Completion) -> str:
     """The answer as the model wrote it: the arguments of its calls, else its text."""

@@ -266,11 +266,20 @@ class Live(Progress, Generic[Y]):
         # A generator that only the loop holds: where the loop is left, it is closed.
         try:
             yield from self._steps
+        except KeyboardInterrupt as exc:
+            self.close()
+            self._running.log.attach_all(exc)
+            raise
         finally:
             self.close()
 
     def __next__(self) -> Y:
-        return next(self._steps)
+        try:
+            return next(self._steps)
+        except KeyboardInterrupt as exc:
+            self.close()
+            self._running.log.attach_all(exc)
+            raise
 
     def close(self) -> None:
         """Close the connection, if it is open, and settle the bill."""
@@ -296,11 +305,20 @@ class AsyncLive(Progress, Generic[Y]):
         try:
             async for each in self._steps:
                 yield each
+        except (KeyboardInterrupt, asyncio.CancelledError) as exc:
+            await self.aclose()
+            self._running.log.attach_all(exc)
+            raise
         finally:
             await self.aclose()
 
     async def __anext__(self) -> Y:
-        return await anext(self._steps)
+        try:
+            return await anext(self._steps)
+        except (KeyboardInterrupt, asyncio.CancelledError) as exc:
+            await self.aclose()
+            self._running.log.attach_all(exc)
+            raise
 
     async def aclose(self) -> None:
         """Close the connection, if it is open, and settle the bill."""

@@ -15,7 +15,9 @@ from pydantic import BaseModel
 import prompture
 from prompture import Budget, Completion, Usage
 from prompture.catalog import Rates
-from prompture.testing import AsyncScriptedDriver, ScriptedDriver
+from prompture.drivers.openai_compatible import AsyncOpenAICompatible
+from prompture.testing import AsyncScriptedDriver, FunctionDriver, ScriptedDriver
+from tests import server as on
 
 RATES = Rates(input=Decimal(1), output=Decimal(2))
 USAGE = Usage(input_tokens=10, output_tokens=5, requests=1, reported=True)
@@ -183,3 +185,43 @@ def test_sync_calls_inside_a_running_loop_answer() -> None:
         return prompture.extract(Line, "t", model=driver), [i.value.name for i in items()]
 
     assert asyncio.run(inside()) == (Line(name="Ann"), ["Ann", "Bob", "Cy"])
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_an_interrupt_while_a_piece_is_awaited_has_the_bill(by_hand: bool) -> None:
+    first = on.streams(on.event('{"items": [{"name": "Ann"}'), then=on.hangs)
+
+    async def cancelled(url: str) -> BaseException:
+        driver = AsyncOpenAICompatible("m", base_url=url, api_key="k")
+        stream = prompture.aextract_items(Line, "t", model=driver)
+        begun = asyncio.Event()
+
+        async def work() -> None:
+            if by_hand:
+                await anext(stream)
+                begun.set()
+                await anext(stream)
+            async for _ in stream:
+                begun.set()
+
+        task = asyncio.create_task(work())
+        await begun.wait()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        await driver.close()
+        assert statuses(stream) == ["cancelled"]
+        return caught.value
+
+    with on.serving(first) as server:
+        left: Any = asyncio.run(cancelled(server.url))
+    assert [charge.status for charge in left.bill.charges] == ["cancelled"]
+
+    def interrupted(request: Any) -> Any:
+        raise KeyboardInterrupt
+
+    stream = prompture.extract_items(Line, "t", model=FunctionDriver(interrupted))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        next(stream) if by_hand else list(stream)
+    assert len(caught.value.bill.charges) == len(stream.cost.charges) == 1
