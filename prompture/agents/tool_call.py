@@ -18,7 +18,7 @@ from prompture.agents.signatures import Context
 from prompture.agents.tools import Approval, Approve, FunctionTool, Later, ToolRetry
 from prompture.media import file, image, media_type_of
 from prompture.money import Bill, Charge
-from prompture.schema.long_numbers import LONG_NUMBER, with_all_digits
+from prompture.schema.long_numbers import has_long_number, with_all_digits
 from prompture.schema.problems import InvalidValue, words_of
 from prompture.traces import Problem, Status, ToolUse
 from prompture.types import JSON, Document, File, Image, Part, Text, ToolCall, changed
@@ -270,7 +270,7 @@ class ToolSelection:
             rewritten = setup.rewrites.get(tool.name)
             own = call.arguments if rewritten is None else rewritten.restore(call.arguments)
             values = tool.signature.source.validate(own)
-            if LONG_NUMBER.search(call.raw_arguments):  # for parameters that take Decimals
+            if has_long_number(call.raw_arguments):  # for parameters that take Decimals
                 exact = with_all_digits(call.arguments, call.raw_arguments)
                 exact = exact if rewritten is None else rewritten.restore(exact)
                 values = tool.signature.source.validate(exact)

@@ -8,6 +8,8 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -160,7 +162,7 @@ def wire_ids(
         for call in message.calls:
             # Two turns may use one id again: the later call gets a fresh one, with its result.
             fits = call.id in kept and call.id not in used
-            current[call.id] = call.id if fits else _fresh(call.id, limit, bad, taken=used | kept)
+            current[call.id] = call.id if fits else _fresh(call.id, limit, bad, used, kept)
             used.add(current[call.id])
         if message.role == "tool":
             id = message.call_id or ""
@@ -178,18 +180,23 @@ def _clean(id: str, bad: re.Pattern[str] | None) -> str:
     return bad.sub("_", id) if bad else id
 
 
-def _fresh(id: str, limit: int, bad: re.Pattern[str] | None, *, taken: set[str]) -> str:
-    """An id that fits and is not taken; the same for the same history."""
+def _fresh(id: str, limit: int, bad: re.Pattern[str] | None, used: set[str], kept: set[str]) -> str:
+    """An id that fits and is in neither of the sets; the same for the same history."""
     clean = _clean(id, bad)
-    if _fits(clean, limit, None) and clean not in taken:
+    if _fits(clean, limit, None) and clean not in used and clean not in kept:
         return clean
-    for salt in range(len(taken) + 1):
-        # By the id's hash: the same history must give the same bytes, for the provider's cache.
-        mark = hashlib.sha256(f"{salt}:{id}".encode("utf-8", "replace")).hexdigest()[:8]
+    for salt in count():
+        mark = _mark(salt, id)
         found = f"{clean[: limit - 9]}_{mark}" if clean else f"call_{mark}"
-        if found not in taken:
+        if found not in used and found not in kept:
             return found
     raise AssertionError("unreachable")
+
+
+@lru_cache(maxsize=1024)
+def _mark(salt: int, id: str) -> str:
+    # By the id's hash: the same history must give the same bytes, for the provider's cache.
+    return hashlib.sha256(f"{salt}:{id}".encode("utf-8", "replace")).hexdigest()[:8]
 
 
 _SAFE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}").fullmatch

@@ -144,18 +144,15 @@ def full_parameters(parameters: JSON) -> dict[str, Any]:
 
 
 def _node(schema: JSON) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key not in _HOLD_SCHEMAS:
-            found[key] = value
-        elif key in _OF_NAMES and isinstance(value, Mapping):
+    found: dict[str, Any] = dict(schema)
+    for key in _HOLD_SCHEMAS.intersection(found):  # most nodes hold none: every call comes here
+        value = found[key]
+        if key in _OF_NAMES and isinstance(value, Mapping):
             found[key] = {name: _schema(each) for name, each in value.items()}
         elif key in _OF_MANY and isinstance(value, (list, tuple)):
             found[key] = [_schema(each) for each in value]
         elif key in _OF_ONE:
             found[key] = _schema(value)
-        else:
-            found[key] = value
     kind = found.get("type")
     kinds = kind if isinstance(kind, (list, tuple)) else (kind,)
     if "object" in kinds and not isinstance(found.get("properties"), Mapping):

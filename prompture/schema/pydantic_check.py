@@ -24,7 +24,7 @@ from prompture.errors import SchemaError
 from prompture.forks import fork_lock
 from prompture.schema.core_schemas import Core, nodes_of, rebuilt
 from prompture.schema.exact_json import refuse_infinite, to_json
-from prompture.schema.long_numbers import LONG_NUMBER, marked, reading_marks
+from prompture.schema.long_numbers import has_long_number, marked, reading_marks
 from prompture.schema.problems import problems_of, validator_problem
 from prompture.schema.strictness import MENDABLE, full, quick
 from prompture.types import LARGE_CHARS
@@ -237,7 +237,7 @@ class TypedChecker:
 
     def _exactly(self, text: str | bytes, found: object) -> Any:
         plain = text.decode() if isinstance(text, bytes) else text
-        text_with_marks = marked(plain) if LONG_NUMBER.search(plain) else None
+        text_with_marks = marked(plain) if has_long_number(plain) else None
         if text_with_marks is None:
             return found
         try:

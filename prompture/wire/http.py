@@ -176,9 +176,9 @@ def dump(body: object) -> bytes:
 
     Large texts are encoded piece by piece: another thread may run in between.
     """
-    turns = [body[name] for name in _TURNS if name in body] if isinstance(body, dict) else ()
+    turns = [body[name] for name in _TURNS if name in body] if isinstance(body, dict) else []
     # Encoding holds the interpreter's lock: a large document would stop every other thread.
-    if not any(map(_is_large, turns)):
+    if not _is_large(turns):
         return _json(body).encode("utf-8", errors="replace")
     for salt in count():
         large: list[str] = []
@@ -193,16 +193,15 @@ def dump(body: object) -> bytes:
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def _is_large(value: object) -> bool:
+def _is_large(value: Mapping[str, object] | list[object]) -> bool:
     """Whether a long text lies in a list of turns, in a part of one, or in a part's source."""
-    if type(value) is str:
-        return len(value) > LARGE_CHARS
-    if type(value) is dict:
-        value = list(value.values())
-    elif type(value) is not list:
-        return False
-    for each in value:  # noqa: SIM110 - every call comes here, and a generator costs more
-        if len(each) > LARGE_CHARS if type(each) is str else _is_large(each):
+    for each in value.values() if isinstance(value, dict) else value:
+        # By their types: every call comes here, with all of its turns.
+        kind = type(each)
+        if kind is str:
+            if len(each) > LARGE_CHARS:
+                return True
+        elif (kind is dict or kind is list) and _is_large(each):
             return True
     return False
 
