@@ -193,7 +193,7 @@ def dump(body: object) -> bytes:
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def _is_large(value: Mapping[str, object] | list[object]) -> bool:
+def _is_large(value: Any) -> bool:
     """Whether a long text lies in a list of turns, in a part of one, or in a part's source."""
     for each in value.values() if isinstance(value, dict) else value:
         # By their types: every call comes here, with all of its turns.
