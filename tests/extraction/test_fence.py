@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from prompture.drivers.provider import Features
 from prompture.extraction.extractor import Extractor
@@ -181,3 +182,31 @@ def test_places_are_those_of_the_document_and_rules_read_it_bare() -> None:
     schema = {"type": "object", "properties": {"total": {"type": "number"}}}
     found: Any = Extractor(schema, model="local/rules").extract_result("Total: 12.50")
     assert found.value == {"total": 12.5} and found.sources["/total"][0].start == 7
+
+
+@pytest.mark.parametrize("strategy", ["prompt", "json_schema", "tool"])
+@pytest.mark.parametrize(
+    ("text", "answered", "found"),
+    [
+        ("Ann\nBo", "<document>\nAnn\nBo\n</document>", "Ann\nBo"),
+        ("Ann", "<document>Ann</document>", "Ann"),
+        ('say "Ann" \\', '<document>\nsay "Ann" \\\n</document>', 'say "Ann" \\'),
+        ("<document>Ann</document>", "<document>Ann</document>", "<document>Ann</document>"),
+        (
+            "<document>Ann</document>",
+            "<document-2>\n<document>Ann</document>\n</document-2>",
+            "<document>Ann</document>",
+        ),
+        ("Ann", "<document>\nAnn", "<document>\nAnn"),
+    ],
+)
+def test_tags_of_ours_that_a_model_copied_are_no_part_of_a_value(
+    strategy: Any, text: str, answered: str, found: str
+) -> None:
+    class Named(BaseModel):
+        name: str
+        pages: int = 0
+
+    driver = ScriptedDriver([{"name": answered, "pages": 1}])
+    result = Extractor(Named, model=driver, strategy=strategy).extract(text)
+    assert result == Named(name=found, pages=1)
