@@ -145,7 +145,7 @@ def test_observing(capsys: pytest.CaptureFixture[str]) -> None:
         root.setLevel(level)
         ours.setLevel(logging.NOTSET)
     (stated,) = re.findall(r"   # (\[.*\])$", "".join(blocks("observing.md", "python")), re.M)
-    assert capsys.readouterr().out == f"{stated}\n"
+    assert capsys.readouterr().out == f"{stated}\nscripted 0 $0.00\n"  # traces, and a hook's line
 
 
 def test_providers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,8 @@ from prompture.agents.signatures import Context
 from prompture.agents.tools import Approval, Approve, FunctionTool, Later, ToolRetry
 from prompture.media import file, image, media_type_of
 from prompture.money import Bill, Charge
-from prompture.schema.long_numbers import has_long_number, with_all_digits
+from prompture.schema.exact_json import has_long_number
+from prompture.schema.long_numbers import with_all_digits
 from prompture.schema.problems import InvalidValue, words_of
 from prompture.traces import Problem, Status, ToolUse
 from prompture.types import JSON, Document, File, Image, Part, Text, ToolCall, changed

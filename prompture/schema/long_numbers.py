@@ -8,7 +8,6 @@ of them is written as a text that begins with a mark, and the schema reads marks
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -17,17 +16,9 @@ from prompture.schema.core_schemas import Core, parts_of
 from prompture.schema.exact_json import Doubtful, ExactDecoder, with_floats
 from prompture.schema.strictness import OBJECTS, OWN_VALIDATORS, Strictness, before, is_pydantics
 
-LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
-_DIGITS = re.compile(r"[\d.]{16}")
-"""The start of each: found, or not, in a tenth of the time."""
 MARK = "\ue000number:"
 """Stands before the digits of a number in the JSON for ``reading_marks``."""
 _ESCAPED_MARK = json.dumps(MARK[0])[1:-1]
-
-
-def has_long_number(text: str) -> bool:
-    """Whether a number with more digits than a float keeps stands in a text of JSON."""
-    return _DIGITS.search(text) is not None and LONG_NUMBER.search(text) is not None
 
 
 def with_all_digits(value: Any, text: str) -> Any:

@@ -23,8 +23,8 @@ from prompture.compat import adapter_config, plugged_validator, schema_validator
 from prompture.errors import SchemaError
 from prompture.forks import fork_lock
 from prompture.schema.core_schemas import Core, nodes_of, rebuilt
-from prompture.schema.exact_json import refuse_infinite, to_json
-from prompture.schema.long_numbers import has_long_number, marked, reading_marks
+from prompture.schema.exact_json import has_long_number, refuse_infinite, to_json
+from prompture.schema.long_numbers import marked, reading_marks
 from prompture.schema.problems import problems_of, validator_problem
 from prompture.schema.strictness import MENDABLE, full, quick
 from prompture.types import LARGE_CHARS
