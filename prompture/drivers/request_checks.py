@@ -113,6 +113,7 @@ def _are_texts(messages: Sequence[Message]) -> bool:
     for each, for a conversation may be long."""
     return (
         set(map(type, messages)) == {Message}
+        and set(map(type, map(_role_of, messages))) == {str}
         and _ROLES.issuperset(map(_role_of, messages))
         and set(map(type, map(_content_of, messages))) == {str}
     )
@@ -124,7 +125,7 @@ def _check_message(message: Any, number: int) -> None:
             f"messages[{number}] must be a prompture.Message, not {type(message).__name__}; "
             f"generate_messages takes dicts"
         )
-    if message.role not in _ROLES:
+    if not isinstance(message.role, str) or message.role not in _ROLES:
         raise ConfigurationError(
             f"messages[{number}]: {given.unknown('role', message.role, _ROLES)}"
         )

@@ -149,9 +149,9 @@ class RequestsTransport:
             if response.status_code < 200:
                 response.close()  # or the next request would be given the answer to this one
                 raise ProtocolError(f"HTTP {response.status_code}, and no answer after it")
-            headers = single_headers(response.raw) or {
-                name.lower(): value for name, value in response.headers.items()
-            }
+            # A hook, or a tracer, may have changed those of requests' own response.
+            single = single_headers(response.raw) if isinstance(response, _Straight) else None
+            headers = single or {name.lower(): value for name, value in response.headers.items()}
             if request.stream and response.status_code < 300:
                 chunks = self._chunks(response, request.url, limits)
                 return HTTPResponse(response.status_code, headers, chunks=chunks)

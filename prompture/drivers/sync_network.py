@@ -13,7 +13,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from functools import cache
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse, NotConnected
 from queue import Empty, Full, LifoQueue
 from typing import TYPE_CHECKING, Any
 
@@ -70,22 +70,19 @@ class _Head(HTTPMessage):
     def __init__(self, fields: list[tuple[str, str]]) -> None:
         super().__init__()
         self._headers = fields
-        self._first = {name.lower(): value for name, value in reversed(fields)}
-
-    def get(self, name: str, failobj: Any = None) -> Any:
-        return self._first.get(name.lower(), failobj)
 
     def items(self) -> list[tuple[str, str]]:
         return self._headers.copy()
 
     def single(self) -> dict[str, str] | None:
         """All of them by their names in lower case, where no name comes twice."""
-        return self._first if len(self._first) == len(self._headers) else None
+        found = {name.lower(): value for name, value in self._headers}
+        return found if len(found) == len(self._headers) else None
 
 
 _STATUS = re.compile(rb"HTTP/1\.1 ([2-9]\d\d)(?: ([^\r\n]*))?\r\n")
-_BODILESS = (b"204", b"304")  # nothing here asks by HEAD, whose answers have no body either
-_MOST_FIELDS, _LONGEST_LENGTH = 100, 18
+_BODILESS = (b"204", b"304")
+_MOST_FIELDS, _LONGEST_LENGTH = 99, 18
 _FIELD = re.compile(r"^([!-9;-~]+):[ \t]*([^\r\n]*)\r\n", re.MULTILINE)
 
 
@@ -127,19 +124,21 @@ class FinalResponse(HTTPResponse):
         first, end = _STATUS.match(there), there.find(b"\r\n\r\n") + 2
         if first is None or end < first.end() or first[1] in _BODILESS or self.debuglevel:
             return False
+        if vars(self).get("_method") == "HEAD":
+            return False
         lines = there[first.end() : end].decode("latin-1")
         fields = _FIELD.findall(lines)
-        head = _Head(fields)
+        head = {name.lower(): value for name, value in reversed(fields)}  # the first of each
         length = head.get("content-length", "0")
         odd = not length.isdecimal() or len(length) > _LONGEST_LENGTH
         if len(fields) != lines.count("\n") or len(fields) > _MOST_FIELDS or odd:
             return False
         fp.read(end + 2)
-        self.headers = self.msg = head
+        self.headers = self.msg = _Head(fields)
         self.code = self.status = int(first[1])
         self.reason, self.version = (first[2] or b"").decode("latin-1").strip(), 11
         self.chunked, self.chunk_left = head.get("transfer-encoding", "").lower() == "chunked", None
-        whole = head.get("content-length") is not None and not self.chunked
+        whole = "content-length" in head and not self.chunked
         self.length = int(length) if whole else None
         closing = "close" in head.get("connection", "").lower()
         self.will_close = closing or not (whole or self.chunked)
@@ -151,7 +150,9 @@ class _Timed:
 
     sock: Any
     timeout: Any
+    auto_open: Any
     _held = b""
+    _asks = False
     _keeps = False
 
     def connect(self) -> None:
@@ -181,9 +182,11 @@ class _Timed:
 
     def request(self, *args: Any, **settings: Any) -> None:
         above: Any = super()
-        # An interrupt may have left what belongs to another request.
-        self._held, self._keeps = b"", False
-        above.request(*args, **settings)
+        self._asks, self._keeps = True, False
+        try:
+            above.request(*args, **settings)
+        finally:
+            self._asks = False
         if self._held:
             self.send(b"")
 
@@ -191,9 +194,12 @@ class _Timed:
         """Keep the head: it leaves with a short body in one packet, and not in two that wake the
         server twice."""
         above: Any = super()
-        if self.sock is None:
-            above.send(b"")  # connects, which may take a request to a proxy
-        self._keeps = True
+        # An interrupt may have left what belongs to another request.
+        self._held = b""
+        # It connects here, which may take a request to a proxy.
+        self._open()
+        # Whoever calls this himself may send nothing more.
+        self._keeps = self._asks
         try:
             above.endheaders(*args, **settings)
         finally:
@@ -202,7 +208,7 @@ class _Timed:
     def send(self, data: Any) -> None:
         above: Any = super()
         if isinstance(data, bytes) and len(data) <= _SENT_AT_ONCE:
-            if self._keeps:
+            if self._keeps and not self._held:  # a body may come by ``endheaders``, too
                 self._held = data
                 return
             data, self._held = self._held + data, b""
@@ -212,12 +218,17 @@ class _Timed:
         if until is None or not isinstance(data, bytes):
             above.send(data)
             return
-        if self.sock is None:
-            above.send(b"")  # connects
+        self._open()
         rest = memoryview(data)
         while rest:
             _give_what_is_left(self.sock, None, until)
             rest = rest[self.sock.send(rest[:_SENT_AT_ONCE]) :]
+
+    def _open(self) -> None:
+        if self.sock is None:
+            if not self.auto_open:
+                raise NotConnected
+            self.connect()
 
 
 class _Idle(LifoQueue[Any]):

@@ -95,6 +95,16 @@ ODD_HEADS = {
 }
 
 
+def _begun(kind: type[http.client.HTTPResponse], head: bytes, **settings: str) -> Any:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(head + b"\r\nhi")
+        response = kind(ours, **settings)
+        response.begin()
+        response.close()
+        return response
+
+
 def _read(kind: type[http.client.HTTPResponse], head: bytes) -> dict[str, Any]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -118,6 +128,19 @@ def test_a_head_is_read_as_the_standard_library_reads_it(head: bytes) -> None:
     assert _read(sync_network.FinalResponse, head) == _read(http.client.HTTPResponse, head)
 
 
+def test_a_head_may_be_changed_like_any_message() -> None:
+    msg = _begun(sync_network.FinalResponse, HEADS["usual"]).msg
+    del msg["x-a"]
+    msg["X-New"] = "1"
+    msg.replace_header("content-type", "text/plain")
+    assert (msg.get("X-A"), msg.get("x-new")) == (None, "1")
+    assert msg.single() == {"content-length": "2", "x-new": "1", "content-type": "text/plain"}
+
+
+def test_the_answer_to_head_has_no_body() -> None:
+    assert _begun(sync_network.FinalResponse, HEADS["usual"], method="HEAD").length == 0
+
+
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 def test_the_usual_head_is_not_read_as_e_mail(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     def parse(*_: Any) -> Any:
@@ -129,6 +152,6 @@ def test_the_usual_head_is_not_read_as_e_mail(head: bytes, monkeypatch: pytest.M
 
 
 def test_too_many_headers_are_refused() -> None:
-    head = b"HTTP/1.1 200 OK\r\n" + b"x: 1\r\n" * 101
+    head = b"HTTP/1.1 200 OK\r\n" + b"x: 1\r\n" * 100  # to the standard library their end is one
     with pytest.raises(http.client.HTTPException, match="more than 100 headers"):
         _read(sync_network.FinalResponse, head)

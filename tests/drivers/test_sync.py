@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -206,3 +207,16 @@ def test_what_an_interrupt_left_is_not_sent_with_the_next_request(connection: An
         connection.request("POST", "/a", b"first")
     (whole,) = sent_by(connection, "POST", "/b", b"second")
     assert whole.startswith(b"POST /b") and whole.endswith(b"\r\n\r\nsecond")
+
+
+def test_who_sends_by_the_parts_of_a_connection_sends_all_of_it(connection: Any) -> None:
+    # What urllib3 1.26 and adapters of others do: a body by ``endheaders``, or nothing after it.
+    connection.putrequest("GET", "/a")
+    connection.endheaders()
+    assert b"".join(connection.sock.sent).startswith(b"GET /a")
+    for body in (b"short", bytes(20_000)):
+        connection.close()
+        connection.sock = Noting()
+        http.client.HTTPConnection.request(connection, "POST", "/b", body)
+        whole = b"".join(connection.sock.sent)
+        assert whole.startswith(b"POST /b") and whole.endswith(b"\r\n\r\n" + body)
