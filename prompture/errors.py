@@ -63,7 +63,7 @@ class PromptureError(PicklableError, Exception):
 
     Attributes:
         bill: what had been spent when it was raised; None where nothing was paid for.
-        partial: the answer so far, where a stream was cut off.
+        partial: the answer so far, where a stream was cut off, or the rest of one that was.
         trace: an agent's run so far, where one ended with this error
             (``prompture.traces.Trace``).
         attempts: what an extraction had tried, in order, over all its models

@@ -361,5 +361,8 @@ def whole_answer(
             assert error is not None
             # Not enough is left for the rest: what came is given, as with any other cut answer.
             raise rested(error, completion) from exc
+        except PromptureError as exc:
+            # What came was paid for, whatever became of the rest.
+            raise exc if exc.partial is not None else rested(exc, completion)
         completion = resuming.take(more)
     return completion

@@ -165,6 +165,21 @@ def test_a_budget_that_has_no_more_leaves_what_came() -> None:
     assert isinstance(caught.value.__cause__, errors.BudgetExceeded)
 
 
+def test_what_came_is_on_the_error_of_its_rest() -> None:
+    write = _writer(ORDER, "lines", 100)
+    failing = FunctionDriver(
+        lambda request: (
+            write(request)
+            if len(request.messages) < 3
+            else errors.ServerError("down", provider="function", status=500)
+        )
+    )
+    with pytest.raises(errors.ServerError) as caught:
+        prompture.extract(Order, "a document", model=failing)
+    assert caught.value.partial is not None and '"n1"' in caught.value.partial.text
+    assert caught.value.bill is not None and len(caught.value.bill.charges) >= 2
+
+
 def test_a_cut_answer_is_in_no_cache() -> None:
     cache = Cache()
     answer = _writer({"company": "ACME", "lines": LINES[:1]}, "lines", 20)
