@@ -363,6 +363,8 @@ def whole_answer(
             raise rested(error, completion) from exc
         except PromptureError as exc:
             # What came was paid for, whatever became of the rest.
-            raise exc if exc.partial is not None else rested(exc, completion)
+            if exc.partial is None:
+                rested(exc, completion)
+            raise
         completion = resuming.take(more)
     return completion
