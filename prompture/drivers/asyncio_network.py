@@ -74,9 +74,9 @@ class LoopStream(httpcore2.AsyncNetworkStream):
                 await self._writer.drain()
 
     async def aclose(self) -> None:
+        # Nobody waits for the other side to agree, nor for anything: a task that is cancelled in
+        # here would leave its request in the pool for good.
         self._writer.close()
-        await asyncio.sleep(0)
-        # Nobody waits for the other side to agree.
         self._writer.transport.abort()
 
     async def start_tls(

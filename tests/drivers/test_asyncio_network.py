@@ -142,3 +142,13 @@ def test_no_tls_where_none_is_spoken() -> None:
             await stream.start_tls(ssl.create_default_context(), "localhost", timeout=1)
 
     connected(echo, use)
+
+
+def test_closing_waits_for_nothing_so_nobody_can_be_cancelled_in_it() -> None:
+    # httpcore2 would keep the request of one that was in its pool for good.
+    async def use(stream: LoopStream) -> None:
+        with pytest.raises(StopIteration):
+            stream.aclose().send(None)
+        assert stream._writer.is_closing()
+
+    connected(echo, use)
