@@ -151,7 +151,8 @@ class RequestsTransport:
                 raise ProtocolError(f"HTTP {response.status_code}, and no answer after it")
             # A hook, or a tracer, may have changed those of requests' own response.
             single = single_headers(response.raw) if isinstance(response, _Straight) else None
-            headers = single or {name.lower(): value for name, value in response.headers.items()}
+            # Asked by name: ``items`` has those that come twice as two, of which one would be lost.
+            headers = single or {name.lower(): response.headers[name] for name in response.headers}
             if request.stream and response.status_code < 300:
                 chunks = self._chunks(response, request.url, limits)
                 return HTTPResponse(response.status_code, headers, chunks=chunks)

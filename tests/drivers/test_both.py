@@ -15,6 +15,7 @@ from prompture.drivers import meter
 from prompture.drivers.hooks import Hooks
 from prompture.money import Charge
 from prompture.types import Completion, Delta, Request
+from prompture.wire.http import HTTPRequest
 from tests import server as on
 from tests.drivers.colours import ASK, COLOURS, KEY, Colour, quick, text_of
 from tests.server import EVENTS, WAIT, Step, serving
@@ -104,6 +105,12 @@ def test_complete(colour: Colour, steps: list[Step], expected: Any) -> None:
         assert type(caught.value) is kind
         assert len(server.asked) == times
         assert KEY not in f"{caught.value!r}{caught.value}{driver!r}{driver.endpoint!r}"
+
+
+def test_headers_that_come_twice_are_joined(colour: Colour) -> None:
+    with serving(on.good(X_A="1", x_a="2")) as server:
+        sent = colour.driver(server.url)._transport.send(HTTPRequest("POST", server.url, {}, b"{}"))
+        assert colour.run(sent).headers["x-a"] == "1, 2"
 
 
 def test_retry_after_is_kept(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
