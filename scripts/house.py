@@ -301,6 +301,7 @@ FLOORS = (
         "F0",
         *("given", "errors", "traces", "types", "money"),
         *("copying", "forks", "compat", "startup", "provider_names", "observe"),
+        *("json_values", "sqlite_file"),
     ),
 )
 """From the top down; those of one line do not import each other, but for F0's."""

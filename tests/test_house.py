@@ -7,6 +7,7 @@ The floors are in pyproject.toml (import-linter); it sees imports within functio
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,19 @@ def test_there_are_few_files_and_few_anys() -> None:
 def test_the_picture_is_that_of_the_imports() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     assert house.picture() in page, "run: python scripts/house.py --picture"
+
+
+def test_architecture_names_what_there_is() -> None:
+    """Its paths, and in a row of a table the names that it gives beside them."""
+    for line in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines():
+        code = ""
+        for path in re.findall(r"[\w./]+\.(?:py|md)\b", line):
+            places = [p for p in (ROOT / path, ROOT / house.PACKAGE / path) if p.is_file()]
+            assert places, f"{path}: {line}"
+            code += places[0].read_text(encoding="utf-8")
+        if line.startswith("|") and code:
+            names = re.findall(r"`(\w+)`", line)
+            assert [name for name in names if not re.search(rf"\b{name}\b", code)] == [], line
 
 
 def test_a_call_crosses_few_files() -> None:
