@@ -14,13 +14,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import prompture
 import prompture.agents
-from prompture import catalog, testing
+from prompture import catalog, observe, testing
 from prompture.spend import ledger as ledgers
 from scripts import handwritten_answers
 from tests.loopback import Asked, Reply, json_reply, serving
@@ -146,6 +146,11 @@ def test_observing(capsys: pytest.CaptureFixture[str]) -> None:
         ours.setLevel(logging.NOTSET)
     (stated,) = re.findall(r"   # (\[.*\])$", "".join(blocks("observing.md", "python")), re.M)
     assert capsys.readouterr().out == f"{stated}\nscripted 0 $0.00\n"  # traces, and a hook's line
+
+
+def test_each_event_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "observing.md").read_text(encoding="utf-8")
+    assert [event for event in get_args(observe.Event) if f"`{event}`" not in page] == []
 
 
 def test_providers(capsys: pytest.CaptureFixture[str]) -> None:
