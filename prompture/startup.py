@@ -1,4 +1,4 @@
-"""What a lower part of the package begins and a higher one does, so that none imports upwards.
+"""Work of a higher part of the package that a lower part starts, so that none imports upwards.
 
 ``prompture/__init__`` runs before any other module of the package and puts the functions in here.
 They import what they need when they are called.

@@ -1,1 +1,1 @@
-"""One dialect, one file: pure functions between our types and a provider's wire."""
+"""Dialects, each in up to four files: pure functions between our types and a provider's wire."""

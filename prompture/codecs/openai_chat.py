@@ -64,22 +64,23 @@ ModelRule = Callable[[Request, Body], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAIChat:
-    """The dialect.
+    """The dialect, with its options.
 
-    ``tokens_param`` names the output limit, ``seed_param`` the seed. ``tool_choice`` is which
-    forms are understood: ``"named"`` (all), ``"required"`` (strings only; a named tool becomes
-    the only one on offer), ``"auto"`` (that one only: a call cannot be forced, and no tools are
-    sent where none may be called). ``strict_tools`` and ``strict_schema`` send ``strict``.
-    ``files`` is how PDFs go: ``"data"`` (bytes), ``"url"`` (bytes or URL), ``"document_url"``
-    (Mistral's part). ``image_urls`` is False where only bytes are taken. ``text_only`` flattens
-    text parts to a string. ``reasoning`` is how an effort goes: ``"effort"``, ``"object"``
-    (OpenRouter), ``"thinking"`` (an on/off switch plus effort), ``""`` (not at all). ``echo``
-    names the fields of an assistant turn that must be sent back (``Quirks`` names an
-    unusual one), ``echo_blank`` the one that may not be missing on a turn with tool calls.
-    ``cache_blocks`` marks cached prefixes with ``cache_control``. ``stop_max`` is how many stop strings are taken. ``json_object`` is False
-    where only a schema is understood. ``merged`` names the
-    objects that one in ``extra`` is added to instead of taking their place. ``rule`` adapts the
-    body for a model family.
+    ``root`` and ``path`` make the URL; ``root`` goes between where the base URL is a bare host. ``key_header`` is the
+    header of the key, ``tokens_param`` the name of the output limit, ``seed_param`` that of the seed. ``tool_choice``
+    is which forms are understood: ``"named"`` (all), ``"required"`` (strings only; a named tool becomes the only one
+    on offer), ``"auto"`` (that one only: a call cannot be forced, and no tools are sent where none may be called).
+    False means that this is refused: ``parallel_param`` (``parallel_tool_calls``), ``json_object`` (JSON mode without
+    a schema), ``image_urls`` (only bytes are taken), ``logprobs``, ``metadata``. ``strict_tools`` and
+    ``strict_schema`` send ``strict``. ``stream_usage`` asks for the usage of a stream. ``files`` is how PDFs go:
+    ``"data"`` (bytes), ``"url"`` (bytes or URL), ``"document_url"`` (Mistral's part), ``""`` (not at all).
+    ``text_only`` flattens text parts to a string. ``reasoning`` is how an effort goes: ``"effort"``, ``"object"``
+    (OpenRouter), ``"thinking"`` (on or off), ``""`` (not at all). ``echo`` names the fields of an assistant turn that
+    must be sent back, ``echo_blank`` the one that may not be missing on a turn with tool calls. ``cache_blocks``
+    marks cached prefixes with ``cache_control``. ``stop_max`` is how many stop strings are taken. ``names`` sends a
+    tool's name with its result. ``merged`` names the objects that one in ``extra`` is added to instead of taking
+    their place. ``rule`` adapts the body for a model family. ``quirks`` is how answers differ; ``echo`` may name its
+    ``reasoning_field``.
     """
 
     path: str = "/chat/completions"

@@ -2,7 +2,7 @@
 tokens and dollars that it states.
 
 A provider's new word for a stop reason goes into a row of ``_RAW``. A new reason of ours goes into
-``types.StopReason`` and ``flows/attempts.py`` as well.
+``types.StopReason`` and ``flows/attempts.py`` as well; ARCHITECTURE.md has the whole list.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The async transport, over httpx2. The only module that imports httpx2."""
+"""The async transport, over httpx2. No other module of ``drivers`` imports httpx2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider's module is made of: the row's type, and a driver in two colours.
+"""``Driver`` and ``AsyncDriver``: the two colours of a driver, of which the classes of each row are made.
 
 The transports are imported when a driver is made, so that a sync program never loads httpx2,
 nor an async one requests.

@@ -27,11 +27,12 @@ T = TypeVar("T")
 LEASE = 4.0
 """Seconds after which others no longer wait for one whose process is gone."""
 _BEAT = 1.0
+"""Seconds between two renewals: one that comes late ends no lease."""
 SLOW, REST = 0.2, 5.0
 """A store that took so many seconds to fail is left alone for so long: a call asks it up to four
 times."""
-"""Seconds between two renewals: one that comes late ends no lease."""
 _COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
+"""Stop reasons of an answer that may be kept: those of ``flows/attempts``, which nothing here may import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,7 +139,7 @@ class Cache:
         self.leases.trying(lambda store: store.drop(id), None)
 
     def key(self, parts: Mapping[str, Any], body: bytes) -> str:
-        """The digest by which an answer is found."""
+        """The digest by which an answer is found, of the parts that ``CachedCall`` gives."""
         found = hashlib.sha256()
         text = json.dumps([VERSION, self.namespace, parts], sort_keys=True, default=str)
         # A prompt may hold half a surrogate pair. JSON holds no zero byte: the body begins behind it.

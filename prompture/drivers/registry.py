@@ -53,9 +53,9 @@ BUILTIN: Mapping[str, tuple[str, str, str]] = {
     "openai-compatible": ("openai_compatible", "ROW", "OpenAICompatible"),
     "local": ("own_rows", "local", ""),
 }
-"""Each built-in row by its name: the module of prompture.drivers that holds it, its name (or that of
-the function that makes it) there, and what the names of its driver classes begin with ("" where it has none over HTTP). The order is that
-in which keys are looked for when no model is named."""
+"""Each built-in row by its name: the module of prompture.drivers that holds it; the name, there, of the
+row or of the function that makes it; and the beginning of the names of its driver classes ("" where it
+has none over HTTP). The order is the order in which keys are looked for when no model is named."""
 
 _registered: dict[str, Provider] = {}
 

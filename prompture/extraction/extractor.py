@@ -345,7 +345,8 @@ class Extractor(Generic[T]):
     def _shared_plan(self, driver: BaseDriver) -> Plan:
         """Plans without settings of the call's own are kept with the driver, for ``extract``."""
         base = self._base
-        # The first two may hold what has no hash; a tenant's key must never be another's.
+        # All options of ``inputs._REQUEST`` are here or in the key. The first two may hold what has no hash;
+        # a tenant's key must never be another's.
         if self.examples or base.extra or base.api_key is not None:
             return self._plan(driver)
         key = (

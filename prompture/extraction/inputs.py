@@ -150,6 +150,8 @@ _REQUEST = (
     "priority",
     "api_key",
 )
+"""Those that go into the request. A driver keeps one plan for each of their values: a new one must be in the
+key of ``Extractor._shared_plan``, too, else a call is sent the value of an earlier call."""
 _MEANT = {
     "system": "instructions",
     "system_prompt": "instructions",

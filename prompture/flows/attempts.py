@@ -1,7 +1,7 @@
 """The answers that a flow was given: which of them are usable, and the log of what each cost.
 
-Nothing but ``stop_error`` decides which stop reasons make an answer unusable. A reason that has no
-branch in ``_error`` is an error, "not known".
+Only ``stop_error`` decides which stop reasons make an answer unusable. A reason that has no branch in
+``_error`` is an error, "not known". (A cache keeps only whole answers: ``drivers/cache_stores``.)
 """
 
 from __future__ import annotations

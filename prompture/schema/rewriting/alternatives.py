@@ -24,7 +24,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "boolean": (),
     "null": (),
 }
-"""The assertions about values of a type, but for what they hold."""
+"""The assertions about values of a type, but for what they hold. ``expand.words_of`` knows which of them
+have a text as their value; the others have a number."""
 
 NOTHING: Conj = (False,)
 ANYTHING: Conj = ()

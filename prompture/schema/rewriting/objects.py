@@ -1,4 +1,4 @@
-"""Objects: named properties, open dicts, and both at once."""
+"""Rewritten schemas of objects: named properties, open dicts, and both at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects: named properties, dicts of any keys, and tuples written as objects.
+"""Codecs of objects: named properties, dicts of any keys, and tuples written as objects.
 
 Where every property is required, one that may be left out becomes nullable and null means absent. Where null is
 itself valid, or the dialect allows no more unions, it becomes a list of none or one. Undeclared keys
