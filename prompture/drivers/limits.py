@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias, cast
 
 from prompture import forks, given
 from prompture.errors import ConfigurationError
+from prompture.wire.steps import in_context
 
 Priority: TypeAlias = Literal["live", "bulk"]
 PRIORITIES = ("live", "bulk")
@@ -81,14 +82,9 @@ def configured_limits(provider: str, model: str) -> Limits | None:
     return limits_of_files.get(f"{provider}/{model}") or limits_of_files.get(provider)
 
 
-@contextmanager
-def priority(which: Priority) -> Iterator[None]:
+def priority(which: Priority) -> AbstractContextManager[None]:
     """Calls inside are ``"bulk"``: where calls must wait, live ones go before them."""
-    token = _priority.set(cast(str, given.one_of(which, "priority", PRIORITIES)))
-    try:
-        yield
-    finally:
-        _priority.reset(token)
+    return in_context(_priority, cast(str, given.one_of(which, "priority", PRIORITIES)))
 
 
 def is_bulk(stated: str | None) -> bool:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from prompture import startup
 from prompture.errors import PromptureError
+from prompture.wire.steps import in_context
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
@@ -204,16 +204,11 @@ def blocks() -> bool:
     return bool(meters) and any(getattr(each, "blocks", False) for each in meters)
 
 
-@contextmanager
-def metering(meter: Meter) -> Iterator[None]:
+def metering(meter: Meter) -> AbstractContextManager[None]:
     """Let ``meter`` see every call made inside the block, tasks started in it included. One that
     sees them already is called once."""
     already = _active.get()
-    token = _active.set(already if meter in already else (*already, meter))
-    try:
-        yield
-    finally:
-        _active.reset(token)
+    return in_context(_active, already if meter in already else (*already, meter))
 
 
 def _start() -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -32,6 +31,7 @@ from prompture.observe import note
 from prompture.wire import deadline
 from prompture.wire.http import Exchange
 from prompture.wire.retry import Breaker, Latencies, Retry, RetryQuota
+from prompture.wire.steps import in_context
 
 if TYPE_CHECKING:
     from prompture.codecs.base import Endpoint
@@ -55,15 +55,10 @@ _TIMEOUTS = (ReadTimeout, ConnectTimeout)
 _GAVE_UP = frozenset({408, 499})
 
 
-@contextmanager
-def with_next() -> Iterator[None]:
+def with_next() -> AbstractContextManager[None]:
     """Calls inside have a model behind them, which is asked where theirs is down: a breaker may
     refuse them, and a route that was silent is not tried again."""
-    token = _has_next.set(True)
-    try:
-        yield
-    finally:
-        _has_next.reset(token)
+    return in_context(_has_next, True)
 
 
 class Route:

@@ -16,6 +16,7 @@ from prompture.drivers.meter import ChargeRecorder, Meter, inherited, metering
 from prompture.errors import ConfigurationError
 from prompture.money import Bill
 from prompture.spend.journal import clean
+from prompture.wire.steps import in_context
 
 if TYPE_CHECKING:
     from prompture.types import Usage
@@ -29,8 +30,7 @@ _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _labels: ContextVar[Mapping[str, str]] = ContextVar("prompture_labels", default=_NO_LABELS)
 
 
-@contextmanager
-def labels(**values: object) -> Iterator[None]:
+def labels(**values: object) -> AbstractContextManager[None]:
     """Names to put on the ledger's rows of the calls made inside the block. Blocks add up::
 
     with labels(customer="acme", job="invoices"):
@@ -38,11 +38,7 @@ def labels(**values: object) -> Iterator[None]:
     """
     # A new dict: tasks that copied this context keep the one they have.
     merged = {**_labels.get(), **{clean(n): clean(str(v)) for n, v in values.items()}}
-    token = _labels.set(merged)
-    try:
-        yield
-    finally:
-        _labels.reset(token)
+    return in_context(_labels, merged)
 
 
 def labels_now() -> Mapping[str, str]:
@@ -58,16 +54,25 @@ class ScopedMeter(Meter):
     """
 
     def __enter__(self) -> Self:
-        block = metering(self)
-        block.__enter__()
-        # In the context, not on the meter: the block of another thread or task is another one.
-        _entered.set((*_entered.get(), block))
+        block, before = metering(self), _entered.get()
+        try:
+            block.__enter__()
+            # In the context, not on the meter: the block of another thread or task is another one.
+            _entered.set((*before, block))
+        except BaseException:  # an interrupt: the block is not entered, and nobody will leave it
+            _entered.set(before)
+            raise
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        *rest, block = _entered.get()
-        _entered.set(tuple(rest))
-        block.__exit__(*exc)
+        entered: tuple[AbstractContextManager[None], ...] | None = None
+        try:
+            entered = _entered.get()
+            _entered.set(entered[:-1])
+            entered[-1].__exit__(*exc)
+        except BaseException:  # an interrupt: the block is left all the same
+            _entered.set((_entered.get() if entered is None else entered)[:-1])
+            raise
 
     def bind(self, function: Callable[P, R]) -> Callable[P, R]:
         """A function like this one, whose calls the meter sees in whatever thread it runs.

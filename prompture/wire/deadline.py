@@ -8,11 +8,11 @@ nor how often. What waits for something asks ``left``, or ``too_long``, and ends
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 
 from prompture.errors import DeadlineExceeded
+from prompture.wire.steps import in_context
 
 EARLY = 0.01
 """A wait of the operating system may end so many seconds before its time."""
@@ -45,21 +45,14 @@ def within(seconds: float | None) -> AbstractContextManager[None]:
 
 def by(moment: Moment | None) -> AbstractContextManager[None]:
     """What is sent inside must be over by this moment; an earlier end that is set stays."""
-    return _NO_END if moment is None else _set(moment)
+    if moment is None:
+        return _NO_END
+    before = _until.get()
+    # The earlier end holds: a call within a run must not outlast it.
+    return in_context(_until, moment if before is None else min(moment, before))
 
 
 _NO_END = nullcontext()
-
-
-@contextmanager
-def _set(moment: Moment) -> Iterator[None]:
-    before = _until.get()
-    # The earlier end holds: a call within a run must not outlast it.
-    token = _until.set(moment if before is None else min(moment, before))
-    try:
-        yield
-    finally:
-        _until.reset(token)
 
 
 until = _until.get

@@ -1,13 +1,13 @@
 """Generators that ask for work to be done: how to run one step, where the awaited runner runs, and
 how it waits for a turn (a signal that wakes a thread or a task) or for an answer, which another
-thread may end. And who asks."""
+thread may end. And what holds inside a block: who asks, and how a context variable is set for it."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Event, get_ident
@@ -18,6 +18,7 @@ from prompture.errors import ConfigurationError
 Y = TypeVar("Y")
 S = TypeVar("S")
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,30 @@ def require_asyncio() -> None:
             "the awaited calls run on asyncio only (its own loop, uvloop, anyio's asyncio backend); "
             "elsewhere use the sync call in a worker thread, as trio.to_thread.run_sync does"
         )
+
+
+@contextmanager
+def in_context(variable: ContextVar[V], value: V) -> Iterator[None]:
+    """Set a context variable inside the block; after it the variable has what it had before.
+
+    An interrupt may come between any two steps, and what it leaves set would hold for all later
+    calls: a deadline that has passed, a budget that counts. So nothing is set or put back outside of
+    the ``try``.
+    """
+    before = variable.get()
+    try:
+        variable.set(value)
+        yield
+        variable.set(before)
+    except GeneratorExit:
+        # The block was never entered, or never left, and this generator is collected, perhaps in
+        # another context: only what was set here is put back.
+        if variable.get() is value:
+            variable.set(before)
+        raise
+    except BaseException:
+        variable.set(before)
+        raise
 
 
 class Signal:
