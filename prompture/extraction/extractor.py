@@ -21,6 +21,7 @@ from prompture.extraction.cascade import cascade, check_evidence
 from prompture.extraction.fence import document_turn
 from prompture.extraction.flow import AnswerReader, ValueReader
 from prompture.extraction.inputs import (
+    PLAN_KEY,
     Content,
     Examples,
     Models,
@@ -345,23 +346,10 @@ class Extractor(Generic[T]):
     def _shared_plan(self, driver: BaseDriver) -> Plan:
         """Plans without settings of the call's own are kept with the driver, for ``extract``."""
         base = self._base
-        # All options of ``inputs._REQUEST`` are here or in the key. The first two may hold what has no hash;
-        # a tenant's key must never be another's.
+        # The first two may hold what has no hash; a tenant's key must never be another's.
         if self.examples or base.extra or base.api_key is not None:
             return self._plan(driver)
-        key = (
-            self.source,
-            self.strategy,
-            self.instructions,
-            base.temperature,
-            base.max_tokens,
-            base.reasoning,
-            base.timeout,
-            base.prompt_cache,
-            base.hedge,
-            base.cache,
-            base.priority,
-        )
+        key = (self.source, self.strategy, self.instructions, *PLAN_KEY(base))
         found: Plan | None = driver.plans.get(key)
         if found is None:
             if len(driver.plans) >= PLANS_KEPT:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, get_args
 
 from prompture import given
@@ -150,8 +151,9 @@ _REQUEST = (
     "priority",
     "api_key",
 )
-"""Those that go into the request. A driver keeps one plan for each of their values: a new one must be in the
-key of ``Extractor._shared_plan``, too, else a call is sent the value of an earlier call."""
+"""Those that go into the request."""
+PLAN_KEY = attrgetter(*(name for name in _REQUEST if name not in ("extra", "api_key")))
+"""A driver keeps a plan for each of these values of a request; with the other two it keeps none."""
 _MEANT = {
     "system": "instructions",
     "system_prompt": "instructions",

@@ -241,7 +241,8 @@ class SchemaFields:
         resolved, _ = resolve(schema, self.root)
         inner = resolved.get("items")
         if "array" in json_types(resolved) and isinstance(inner, Mapping):
-            yield from self._deep(inner, items=True, depth=depth, met=met)
+            if depth <= MAX_NESTING:  # a list may be one of itself
+                yield from self._deep(inner, items=True, depth=depth + 1, met=met)
             return
         key = (id(resolved.get("properties")), items)
         if key in met or depth > MAX_NESTING or len(met) > MAX_SECTIONS:

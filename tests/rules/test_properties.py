@@ -178,6 +178,8 @@ junk = st.recursive(
         max_size=5,
     )
 )
+@example({"items": {"$ref": ""}})
+@example({"type": "array", "items": {"$ref": "#"}})
 def test_no_schema_is_too_strange(schema: dict[str, Any]) -> None:
     extract(schema, "Total: 12.30\nName: Ada\nDate: 2024-01-02\n")
 
