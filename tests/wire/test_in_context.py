@@ -62,6 +62,7 @@ def interrupted(block: Callable[[], AbstractContextManager[Any]], at: int) -> in
 
     before = sys.gettrace()
     made = block()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 else shows no instruction the first time
     sys.settrace(trace)
     try:
         with made:
