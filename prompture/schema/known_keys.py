@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
+
+import pydantic
 
 from prompture.json_values import Segment, referenced
 from prompture.schema.core_schemas import Core
@@ -161,15 +163,20 @@ class _CoreReader:
             ways.append(tuple(dict.fromkeys([*_aliases(each.get("validation_alias")), (name,)])))
             fields |= {str(path[0]): inner for path in reversed(ways[-1])}
         extra = core.get("extra_behavior") or config.get("extra_fields_behavior")
-        if extra == "allow":  # the other spelling is a key of its own there, and nothing is lost
+        if extra == "allow":
             rest = self.later(core.get("extras_schema"), config)
-            return AllowedKeys(fields=fields, open=True, rest=rest)
+            kept = AllowedKeys(fields=fields, open=True, rest=rest)
+            if _KEEPS_SPELLINGS:  # the other spelling is a key of its own, and nothing is lost
+                return kept
+            return replace(kept, spellings=_own_spellings(ways))
         numbers = {str(path[0]): at for at, paths in enumerate(ways) for path in paths}
         if any(len(path) > 1 for paths in ways for path in paths):
             numbers = {}
         return AllowedKeys(fields=fields, spellings=_own_spellings(ways), numbers=numbers)
 
 
+_KEEPS_SPELLINGS = tuple(map(int, pydantic.VERSION.split(".")[:2])) >= (2, 14)
+"""Before, a model that keeps unknown keys lost a second spelling of a known one, when read from JSON."""
 _UNKNOWN = frozenset({"any", "call", "arguments", "arguments-v3", "custom-error", "chain", "json"})
 
 

@@ -23,11 +23,11 @@ def test_a_cache_is_shown_and_cleared(tmp_path: Path) -> None:
     (record,) = json.loads(shown.stdout)
     assert (record["answers"], record["hits"], record["saved_usd"]) == (1, 1, "0.25")
     table = run.invoke(app, ["cache", "stats", str(path)])
-    assert "openai/m" in table.stdout and "saved $0.25" in table.stderr
+    assert "openai/m" in table.output and "saved $0.25" in table.output
     assert (
-        "0 answers" in run.invoke(app, ["cache", "clear", str(path), "--older-than", "1d"]).stderr
+        "0 answers" in run.invoke(app, ["cache", "clear", str(path), "--older-than", "1d"]).output
     )
-    assert "1 answer forgotten" in run.invoke(app, ["cache", "clear", str(path)]).stderr
+    assert "1 answer forgotten" in run.invoke(app, ["cache", "clear", str(path)]).output
     missing = run.invoke(app, ["cache", "stats", str(tmp_path / "other.db")])
     assert missing.exit_code != 0 and not (tmp_path / "other.db").exists()
 

@@ -17,6 +17,7 @@ from decimal import (
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypedDict
 
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -313,8 +314,12 @@ def test_a_model_that_keeps_unknown_keys_loses_no_second_spelling() -> None:
     class Keeps(Aliased):
         model_config = ConfigDict(extra="allow")
 
-    found = read(Keeps, '{"fullName": "A", "nm": "B"}')
-    assert found.model_dump() == {"name": "A", "nm": "B"}
+    text = '{"fullName": "A", "nm": "B"}'
+    if pydantic.VERSION.startswith("2.13."):  # it would lose it, from JSON
+        with pytest.raises(Invalid, match="with an unlike value"):
+            read(Keeps, text)
+    else:
+        assert read(Keeps, text).model_dump() == {"name": "A", "nm": "B"}
 
 
 JSON_SCHEMAS_THAT_TAKE_ANY_KEY = [
