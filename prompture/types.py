@@ -35,6 +35,8 @@ StopReason: TypeAlias = Literal[
     "error",
     "unknown",
 ]
+COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
+"""Stop reasons of a whole answer. Any other is a failure, and so is one that is not known yet."""
 LARGE_CHARS = 1_000_000
 """Characters above which a text is encoded, read and checked in pieces, or in a thread: below, it
 takes a few milliseconds, for which an event loop can wait."""

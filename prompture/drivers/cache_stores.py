@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from prompture import forks
 from prompture.errors import ConfigurationError
 from prompture.observe import log
-from prompture.types import Completion
+from prompture.types import COMPLETE, Completion
 
 T = TypeVar("T")
 LEASE = 4.0
@@ -31,8 +31,6 @@ _BEAT = 1.0
 SLOW, REST = 0.2, 5.0
 """A store that took so many seconds to fail is left alone for so long: a call asks it up to four
 times."""
-_COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
-"""Stop reasons of an answer that may be kept: those of ``flows/attempts``, which nothing here may import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,7 +369,7 @@ def _nothing() -> None:
 def is_whole(completion: Completion) -> bool:
     """Whether an answer is one to keep: ended by the model, not refused, and not empty."""
     return (
-        completion.stop_reason in _COMPLETE
+        completion.stop_reason in COMPLETE
         and not completion.refusal
         and bool(completion.tool_calls or completion.text.strip())
     )

@@ -67,7 +67,9 @@ def without_fence(answer: Completion, document: Message) -> Completion:
 
     def bare(text: str) -> str:
         for name in names:
-            text = re.sub(rf'"<{name}>(?:\\n)?((?:[^"\\]|\\.)*?)(?:\\n)?</{name}>"', r'"\1"', text)
+            text = re.sub(
+                rf'(?<!\\)"<{name}>(?:\\n)?((?:[^"\\]|\\.)*?)(?:\\n)?</{name}>"', r'"\1"', text
+            )
         return text
 
     bare_calls = tuple(replace(call, raw_arguments=bare(call.raw_arguments)) for call in calls)

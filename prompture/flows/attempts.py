@@ -14,10 +14,8 @@ from prompture.drivers.cost import charge_of
 from prompture.errors import InvalidRequest, PromptureError, ProtocolError, Refused, Truncated
 from prompture.money import Bill, Charge
 from prompture.traces import Attempt, Problem, shown_pointer
-from prompture.types import Completion
+from prompture.types import COMPLETE, Completion
 
-_COMPLETE = frozenset({"stop", "stop_sequence", "tool_calls"})
-"""Stop reasons of a whole answer. Any other is a failure, and so is one that is not known yet."""
 CUT_OFF = frozenset({"length", "context_window"})
 """Stop reasons of an answer that lacks its end."""
 _STATUS: dict[type[PromptureError], str] = {Refused: "refused", Truncated: "truncated"}
@@ -47,7 +45,7 @@ def stop_error(
     # A reason that no codec knows ("unknown") may be a filter or a lost connection, so it is not
     # taken for an end. Where it is one, a hook can set stop_reason.
     reason = completion.stop_reason
-    if not completion.refusal and (reason in _COMPLETE or (may_pause and reason == "pause")):
+    if not completion.refusal and (reason in COMPLETE or (may_pause and reason == "pause")):
         return None
     error = _error(completion, name, max_tokens)
     error.partial = completion

@@ -71,7 +71,10 @@ class ScopedMeter(Meter):
             _entered.set(entered[:-1])
             entered[-1].__exit__(*exc)
         except BaseException:  # an interrupt: the block is left all the same
-            _entered.set((_entered.get() if entered is None else entered)[:-1])
+            entered = _entered.get() if entered is None else entered
+            _entered.set(entered[:-1])
+            # A second time, perhaps, which does nothing.
+            entered[-1].__exit__(None, None, None)
             raise
 
     def bind(self, function: Callable[P, R]) -> Callable[P, R]:

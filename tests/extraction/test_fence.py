@@ -210,3 +210,13 @@ def test_tags_of_ours_that_a_model_copied_are_no_part_of_a_value(
     driver = ScriptedDriver([{"name": answered, "pages": 1}])
     result = Extractor(Named, model=driver, strategy=strategy).extract(text)
     assert result == Named(name=found, pages=1)
+
+
+def test_quotes_within_a_value_begin_no_value() -> None:
+    class Named(BaseModel):
+        name: str
+
+    said = '"<document>' * 50_000 + '"Ann</document>'
+    for name in ('say "<document>Ann</document>', said):
+        driver = ScriptedDriver([{"name": name}])
+        assert Extractor(Named, model=driver, strategy="prompt").extract("Ann").name == name
