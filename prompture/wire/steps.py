@@ -77,7 +77,7 @@ def in_context(variable: ContextVar[V], value: V) -> Iterator[None]:
         if variable.get() is value:
             variable.set(before)
         raise
-    except BaseException:
+    except BaseException:  # whatever ends the block, an interrupt above all
         variable.set(before)
         raise
 
