@@ -46,7 +46,6 @@ __all__ = [
     "free_queues",
     "has_model_slots",
     "has_unread",
-    "holds_bytes",
     "is_own",
     "keeps_pool",
     "plugged_validator",
@@ -118,11 +117,6 @@ def has_unread(connection: Any) -> bool:
             return bool(state.trailing_data[0])
         inner = getattr(inner, "_connection", None)
     return False
-
-
-def holds_bytes(reader: Any) -> bool:
-    """Whether an asyncio.StreamReader holds bytes that nobody has read."""
-    return bool(getattr(reader, "_buffer", b""))
 
 
 def chunked_reader(raw: Any) -> tuple[Any, Any] | None:

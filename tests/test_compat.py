@@ -3,7 +3,6 @@ else, for each has a fallback."""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json.decoder
 import pkgutil
@@ -52,16 +51,6 @@ class Kept(BaseModel):
 
 def test_a_model_has_the_slots_that_it_documents() -> None:
     assert compat.has_model_slots(Kept)
-
-
-def test_a_stream_reader_has_a_buffer() -> None:
-    async def run() -> None:
-        reader = asyncio.StreamReader()
-        assert not compat.holds_bytes(reader)
-        reader.feed_data(b"x")
-        assert compat.holds_bytes(reader)
-
-    asyncio.run(run())
 
 
 def test_references_are_counted() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -299,7 +299,8 @@ _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def duration(text: str) -> float | None:
     """Seconds of a duration such as ``1m2.5s``, ``20ms`` or ``12``; None where it is none."""
-    if (plain := _number(text)) is not None:
+    # Of a text with units nobody asks whether it is a number: the answer is an exception.
+    if text[-1:] not in "smhd" and (plain := _number(text)) is not None:
         return plain
     # All of it: of "-5s" a part would be one, too.
     if not _DURATIONS.fullmatch(text):
@@ -309,36 +310,22 @@ def duration(text: str) -> float | None:
 
 # Rate limits.
 
-_LIMIT_HEADERS = {
-    name.format(what=what, field=field): (rank, f"{what}_{field}")
-    for rank, name in enumerate(
-        (
-            "x-ratelimit-{field}-{what}",
-            "anthropic-ratelimit-{what}-{field}",
-            "modelscope-ratelimit-{what}-{field}",
-        )
-    )
-    for what in ("requests", "tokens")
-    for field in ("limit", "remaining", "reset")
-}
-"""A header's name to its place among the spellings of a field, of which the first wins."""
-
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """What the headers say, their names in lower case; None where they say nothing."""
-    ranks: dict[str, int] = {}
-    found: dict[str, Any] = {}
     # Most headers are about something else: each answer is looked at.
-    for name in _LIMIT_HEADERS.keys() & headers.keys():
-        rank, key = _LIMIT_HEADERS[name]
-        if rank <= ranks.get(key, rank):
-            ranks[key] = rank
-            text = headers[name]
-            found[key] = _until_reset(text, headers) if key.endswith("reset") else _whole(text)
-    return RateLimits(**found) if found else None
+    names = _LIMIT_HEADERS.keys() & headers.keys()
+    if not names:
+        return None
+    found: dict[str, Any] = {}
+    # Of several spellings of a field the first comes last, and stays.
+    for name in sorted(names, key=_LATEST_FIRST):
+        field, read = _LIMIT_HEADERS[name]
+        found[field] = read(headers[name], headers)
+    return RateLimits(**found)
 
 
-def _whole(text: str) -> int | None:
+def _whole(text: str, _: object) -> int | None:
     if text.isdecimal() and len(text) < 18:
         return int(text)
     try:
@@ -356,3 +343,19 @@ def _until_reset(text: str, headers: Mapping[str, str]) -> float | None:
         return max(0.0, (then - parsedate_to_datetime(headers["date"])).total_seconds())
     except (ValueError, KeyError, TypeError):
         return None
+
+
+_LIMIT_HEADERS: dict[str, tuple[str, Callable[[str, Mapping[str, str]], float | None]]] = {
+    name.format(what=what, field=field): (
+        f"{what}_{field}",
+        _until_reset if field == "reset" else _whole,
+    )
+    for name in (
+        "x-ratelimit-{field}-{what}",
+        "anthropic-ratelimit-{what}-{field}",
+        "modelscope-ratelimit-{what}-{field}",
+    )
+    for what in ("requests", "tokens")
+    for field in ("limit", "remaining", "reset")
+}
+_LATEST_FIRST = {name: -number for number, name in enumerate(_LIMIT_HEADERS)}.__getitem__

@@ -119,6 +119,8 @@ def _numbers(text: str) -> Iterator[int]:
     if _may_escape(text):
         text = _ESCAPED("<", text)
     if text.isascii():
+        if "<" not in text:
+            return
         digits = (found[1] for found in _TAG(text))
     else:
         digits = (n for found in _BRACKET(text) if (n := _digits_at(text, found.end())) is not None)
@@ -128,7 +130,11 @@ def _numbers(text: str) -> Iterator[int]:
 
 
 def _may_escape(text: str) -> bool:
-    return "\\" in text or ("%" in text and ("%3" in text or "%25" in text)) or "=3" in text
+    # By its characters: the search for one takes a fortieth of the time of that for two.
+    if "\\" in text:
+        return True
+    percent = "%" in text and any(p.startswith(("3", "25")) for p in text.split("%")[1:])
+    return percent or ("=" in text and any(p[:1] == "3" for p in text.split("=")[1:]))
 
 
 def _digits_at(text: str, at: int) -> str | None:

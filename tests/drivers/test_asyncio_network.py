@@ -1,10 +1,11 @@
-"""Connections by asyncio's streams, as httpx2's pool uses them."""
+"""Connections by asyncio, as httpx2's pool uses them."""
 
 from __future__ import annotations
 
 import asyncio
 import select
 from collections.abc import Awaitable, Callable
+from unittest.mock import Mock
 
 import httpcore2
 import pytest
@@ -106,9 +107,9 @@ def test_an_idle_connection_that_was_closed_is_noticed(
 def test_a_head_goes_out_with_its_body_or_before_reading() -> None:
     async def use(stream: LoopStream) -> None:
         sent: list[bytes] = []
-        writer, large = stream._writer, bytes(50_000)
-        real = writer.write
-        setattr(writer, "write", lambda data: (sent.append(data), real(data)))  # noqa: B010
+        transport, large = stream._transport, bytes(50_000)
+        stream._transport = mock = Mock(wraps=transport)
+        mock.write = lambda data: (sent.append(data), transport.write(data))
         for piece in (b"head ", b"body", b""):
             await stream.write(piece)
         assert await stream.read(100, timeout=5) == b"head body"
@@ -149,6 +150,116 @@ def test_closing_waits_for_nothing_so_nobody_can_be_cancelled_in_it() -> None:
     async def use(stream: LoopStream) -> None:
         with pytest.raises(StopIteration):
             stream.aclose().send(None)
-        assert stream._writer.is_closing()
+        assert stream._transport.is_closing()
+
+    connected(echo, use)
+
+
+def test_what_comes_before_the_end_is_read_and_then_the_end() -> None:
+    async def last_words(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"words")
+        await writer.drain()
+        writer.write_eof()
+        await reader.read(1)
+
+    async def use(stream: LoopStream) -> None:
+        await stream.write(b"x")
+        found = [await stream.read(3, timeout=5) for _ in range(4)]
+        assert found == [b"wor", b"ds", b"", b""]
+        assert stream.get_extra_info("is_readable")
+        # The other side may still read.
+        await stream.write(b"y")
+        assert await stream.read(1, timeout=5) == b""
+
+    connected(last_words, use)
+
+
+def test_a_connection_that_is_reset_says_so_after_its_last_words() -> None:
+    class Transport(Mock):
+        def is_closing(self) -> bool:
+            return True
+
+    async def run() -> None:
+        stream = LoopStream(asyncio.get_running_loop())
+        stream.connection_made(Transport())
+        stream.data_received(b"words")
+        stream.connection_lost(ConnectionResetError("reset by peer"))
+        assert await stream.read(10, timeout=5) == b"words"
+        for _ in range(2):
+            with pytest.raises(httpcore2.ReadError, match="reset by peer"):
+                await stream.read(10, timeout=5)
+        await stream.write(b"head")
+        with pytest.raises(httpcore2.WriteError, match="lost"):
+            await stream.write(b"body", timeout=5)
+
+    asyncio.run(run())
+
+
+def test_a_server_that_floods_is_held_up_until_it_is_read() -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        stream = LoopStream(asyncio.get_running_loop())
+        transport = Mock()
+        transport.pause_reading = lambda: told.append("pause")
+        transport.resume_reading = lambda: told.append("resume")
+        stream.connection_made(transport)
+        for _ in range(4):
+            stream.data_received(bytes(50_000))
+        assert told == ["pause"]
+        assert len(await stream.read(60_000)) == 60_000
+        assert told == ["pause"]
+        assert len(await stream.read(60_000)) == 60_000
+        assert told == ["pause", "resume"]
+        assert len(await stream.read(1_000_000)) == 80_000
+
+    asyncio.run(run())
+
+
+def test_what_is_not_taken_is_waited_for_and_a_lost_connection_ends_the_wait() -> None:
+    async def run(end: Callable[[LoopStream], None], *, sent: bool) -> None:
+        stream = LoopStream(asyncio.get_running_loop())
+        transport = Mock()
+        transport.is_closing = lambda: False
+        stream.connection_made(transport)
+        stream.pause_writing()
+        await stream.write(b"head")
+        writing = asyncio.create_task(stream.write(b"body", timeout=5))
+        await asyncio.sleep(0)
+        assert not writing.done()
+        end(stream)
+        if sent:
+            await writing
+        else:
+            with pytest.raises(httpcore2.WriteError):
+                await writing
+        assert transport.write.call_args_list == [((b"headbody",),)]
+
+    asyncio.run(run(LoopStream.resume_writing, sent=True))
+    asyncio.run(run(lambda stream: stream.connection_lost(None), sent=False))
+
+
+def test_data_that_comes_with_the_end_of_the_time_is_read() -> None:
+    async def run() -> None:
+        stream = LoopStream(asyncio.get_running_loop())
+        stream.connection_made(Mock())
+        reading = asyncio.create_task(stream.read(10, timeout=0))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(stream.data_received, b"words")
+        assert await reading == b"words"
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_read_takes_nothing() -> None:
+    async def use(stream: LoopStream) -> None:
+        reading = asyncio.create_task(stream.read(10, timeout=5))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await stream.write(b"words")
+        assert await stream.read(10, timeout=5) == b"words"
 
     connected(echo, use)

@@ -208,23 +208,23 @@ def test_an_address_that_says_nothing_does_not_hold_up_the_next(
 ) -> None:
     begun: list[str] = []
 
-    async def open_connection(host: str, port: int) -> Any:
+    async def connected(host: str, port: int) -> Any:
         begun.append(host)
         if host == "192.0.2.1":
             await asyncio.Event().wait()
-        return host, None
+        return host
 
     monkeypatch.setattr(network, "_EYEBALLS", 0.001)
-    monkeypatch.setattr(asyncio, "open_connection", open_connection)
-    won = asyncio.run(network._first(["192.0.2.1", "127.0.0.1"], 1))
-    assert won[0] == "127.0.0.1"  # type: ignore[comparison-overlap]
+    monkeypatch.setattr(network, "_connected", connected)
+    won: Any = asyncio.run(network._first(["192.0.2.1", "127.0.0.1"], 1))
+    assert won == "127.0.0.1"
     assert begun == ["192.0.2.1", "127.0.0.1"]
 
 
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def open_connection(host: str, port: int) -> Any:
+    async def connected(host: str, port: int) -> Any:
         raise ConnectionRefusedError(host)
 
-    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    monkeypatch.setattr(network, "_connected", connected)
     with pytest.raises(ConnectionRefusedError, match="first"):
         asyncio.run(network._first(["first", "second"], 1))
