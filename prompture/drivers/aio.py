@@ -14,7 +14,7 @@ import httpx2
 
 from prompture import forks
 from prompture.compat import Untouched, client_functions, keeps_pool
-from prompture.drivers.asyncio_network import (
+from prompture.drivers.asyncio_pool import (
     Plain,
     ask_client,
     ask_pool,

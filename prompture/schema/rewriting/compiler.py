@@ -6,14 +6,13 @@ from prompture.errors import SchemaError
 from prompture.json_values import JSONObject, JSONValue
 from prompture.schema.document import ASSERTIONS, JOINS, Survey, is_bare_ref
 from prompture.schema.rewriting.alternatives import ANYTHING, Alt, Conj
-from prompture.schema.rewriting.arrays import array
 from prompture.schema.rewriting.codec import SAME, RootWrapper, ValueCodec
 from prompture.schema.rewriting.compilation import Compilation, Node, Spot, Trimming
+from prompture.schema.rewriting.containers import array, obj
 from prompture.schema.rewriting.definitions import Definitions
 from prompture.schema.rewriting.dialects import Dialect
 from prompture.schema.rewriting.expand import SCALARS, typed
 from prompture.schema.rewriting.notes import annotate, in_words
-from prompture.schema.rewriting.objects import obj
 from prompture.schema.rewriting.scalars import literal, scalar
 from prompture.schema.rewriting.unions import choose
 

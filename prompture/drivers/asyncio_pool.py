@@ -1,0 +1,179 @@
+"""Pools of httpcore2 over ``asyncio_network``'s connections, and a request and a response by way of one.
+
+Only ``drivers/aio.py`` uses this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable
+from operator import itemgetter, methodcaller
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import httpcore2
+
+from prompture.compat import has_unread
+from prompture.drivers.asyncio_network import LoopBackend
+from prompture.drivers.connections import Proxy, tls_context
+from prompture.wire import deadline
+from prompture.wire.http import HTTPRequest, TimeLimits
+
+
+def connection_pool(
+    context: ssl.SSLContext | None, proxy: Proxy | None, *, idle_seconds: float
+) -> httpcore2.AsyncConnectionPool:
+    """A pool of such connections, as many as are asked for, through a proxy or straight."""
+    limits: dict[str, Any] = {
+        "ssl_context": context,
+        # The transport counts requests in flight by itself: see ``aio._pool``.
+        "max_connections": None,
+        "max_keepalive_connections": None,
+        "keepalive_expiry": idle_seconds,
+        "network_backend": LoopBackend(),
+    }
+    if proxy is None:
+        return _without_leftovers(httpcore2.AsyncConnectionPool(**limits))
+    parts, where = urlsplit(proxy.url), httpcore2.URL(proxy.url)
+    who = (unquote(parts.username or ""), unquote(parts.password or ""))
+    login = who if "@" in parts.netloc else None
+    if proxy.is_socks:
+        proxy.require("socksio", "socksio")
+        return _without_leftovers(
+            httpcore2.AsyncSOCKSProxy(proxy_url=where, proxy_auth=login, **limits)
+        )
+    if parts.scheme == "https":
+        # TLS within TLS, which asyncio's streams do not carry everywhere.
+        limits = {**limits, "network_backend": None, "proxy_ssl_context": tls_context()}
+    return _without_leftovers(httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=login, **limits))
+
+
+def _without_leftovers(pool: httpcore2.AsyncConnectionPool) -> httpcore2.AsyncConnectionPool:
+    """The pool, which does not use a connection again where bytes lie behind its last response:
+    httpcore2 keeps them, and would take them for the answer to the next request. And it sets no
+    shield, twice a call, around the closing of no connection."""
+    make = pool.create_connection
+    close = getattr(pool, "_close_connections", None)
+
+    async def close_connections(closing: list[Any]) -> None:
+        if closing and close is not None:
+            await close(closing)
+
+    def create_connection(origin: Any) -> Any:
+        made: Any = make(origin)
+        has_expired = made.has_expired
+        made.has_expired = lambda: has_expired() or has_unread(made)
+        return made
+
+    setattr(pool, "create_connection", create_connection)  # noqa: B010 - mypy: a method
+    setattr(pool, "_close_connections", close_connections)  # noqa: B010
+    return pool
+
+
+def extensions(limits: TimeLimits) -> dict[str, Any]:
+    """The limits in httpx2's words. Under a deadline it reports when it begins to send: what ends
+    before costs nothing."""
+    read = limits.read
+    found: dict[str, Any] = {
+        "timeout": {"connect": limits.connect, "read": read, "write": read, "pool": read}
+    }
+    if limits.until is not None:
+
+        async def heard(event: str, info: dict[str, Any]) -> None:
+            if event.startswith("connection.") and event.endswith(".started"):
+                limits.unsent = True
+            elif event.endswith("send_request_headers.started"):
+                # One to a proxy is not for the provider yet.
+                limits.unsent = info["request"].method == b"CONNECT"
+
+        found["trace"] = heard
+    return found
+
+
+class Plain:
+    """A response of httpcore2's pool, by the names that httpx2 has for it."""
+
+    __slots__ = ("_response", "headers", "status_code")
+
+    def __init__(self, response: httpcore2.Response) -> None:
+        self._response = response
+        self.status_code: int = response.status
+        self.headers = response.headers
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives."""
+        stream: Any = self._response.stream
+        pieces: AsyncIterator[bytes] = stream.__aiter__()
+        return pieces
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+_raw = methodcaller("encode", "latin-1")
+_name_of, _value_of = itemgetter(0), itemgetter(1)
+
+
+def core_url(url: Any) -> httpcore2.URL:
+    """A URL of httpx2 as httpcore2 has them."""
+    return httpcore2.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+
+
+async def ask_pool(
+    pool: httpcore2.AsyncConnectionPool,
+    url: httpcore2.URL,
+    request: HTTPRequest,
+    headers: dict[str, str],
+    limits: TimeLimits,
+) -> Plain:
+    """Send over the pool itself. What httpx2 would put around it (its own request, response and
+    headers) is not wanted, and costs a tenth of a call."""
+    raw = list(zip(map(_raw, headers), map(_raw, headers.values()), strict=True))
+    asked = httpcore2.Request(
+        request.method, url, headers=raw, content=request.body, extensions=extensions(limits)
+    )
+    return Plain(await pool.handle_async_request(asked))
+
+
+async def ask_client(
+    client: Any, request: HTTPRequest, headers: dict[str, str], limits: TimeLimits
+) -> Any:
+    """Send by a client of httpx2 or httpx, which tracers and mocks listen to."""
+    built = client.build_request(
+        request.method,
+        request.url,
+        headers=headers,
+        content=request.body,
+        extensions=extensions(limits),
+    )
+    return await client.send(built, stream=True, follow_redirects=False)
+
+
+def lower_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by their names in lower case; those that come twice are joined."""
+    # Without a line of Python for each header, nor a call: every answer comes here.
+    names = b"\n".join(map(_name_of, pairs)).decode("latin-1").lower().split("\n")
+    values = b"\n".join(map(_value_of, pairs)).decode("latin-1").split("\n")
+    if len(names) != len(pairs) or len(values) != len(pairs):  # one has a line break in it
+        names = [name.decode("latin-1").lower() for name, _ in pairs]
+        values = [value.decode("latin-1") for _, value in pairs]
+    found = dict(zip(names, values, strict=True))
+    if len(found) != len(names):
+        found = {}
+        for name, value in zip(names, values, strict=True):
+            found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+async def in_time_left(piece: Awaitable[bytes], limits: TimeLimits) -> bytes:
+    """A piece of a body, before the call must be over. Raises TimeoutError."""
+    # A piece that is there already is taken without a look at the clock: a server that floods
+    # would go on for ever.
+    async with asyncio.timeout(deadline.left(limits.until)):
+        found = await piece
+    if deadline.left(limits.until) == 0:
+        raise TimeoutError
+    return found
