@@ -106,6 +106,7 @@ class _Run(Generic[B]):
         self.state = RunState(models, record, settings.max_retries)
         self.selection = ToolSelection(settings.context, settings.approve, settings.tool_timeout)
         self.began = settings.now() - settings.spent
+        self.limit = settings.limits.time
         self.identity: RunIdentity | None = None
 
     @property
@@ -382,12 +383,12 @@ class _Run(Generic[B]):
         """Raise where the time, the tokens or the dollars are used up."""
         if self.out_of_time():
             raise self.settings.limits.out_of_time()
-        self.settings.limits.check_spent(self.record.charges())
+        if self.settings.limits.of_spending:
+            self.settings.limits.check_spent(self.record.charges())
 
     def out_of_time(self, early: float = 0.0) -> bool:
         left = self._seconds_left()
         return left is not None and left <= early
 
     def _seconds_left(self) -> float | None:
-        limit = self.settings.limits.time
-        return None if limit is None else self.began + limit - self.settings.now()
+        return None if self.limit is None else self.began + self.limit - self.settings.now()

@@ -85,6 +85,11 @@ class RunLimits:
                 limit=self.tool_calls,
             )
 
+    @property
+    def of_spending(self) -> bool:
+        """Whether tokens or dollars are limited."""
+        return self.tokens is not None or self.usd is not None
+
     def check_spent(self, charges: list[Charge]) -> None:
         """Raise where tokens or dollars are used up (TokenLimitExceeded, CostLimitExceeded), or
         where a price is unknown and dollars are limited."""
@@ -205,7 +210,8 @@ class OpenStep:
         """A key for each call: its id; where that is empty or stands twice, a new one."""
         # Providers and models give the same id twice: approving one call must not approve the
         # other.
-        count = Counter(call.id for call in self.calls)
+        ids = [call.id for call in self.calls]
+        count = Counter(ids) if len(set(ids)) < len(ids) else dict.fromkeys(ids, 1)
         return [
             call.id if call.id and count[call.id] == 1 else f"{call.id or call.name}#{at + 1}"
             for at, call in enumerate(self.calls)

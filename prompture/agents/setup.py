@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from prompture.agents.tools import FunctionTool, by_name
 from prompture.codecs.histories import has_calls
+from prompture.codecs.options import ToolParameters
 from prompture.codecs.prompted import prompted_request, read_calls
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.provider import Features
@@ -247,6 +248,7 @@ def set_up(
     rewrites = {name: _rewritten(tool, features) for name, tool in every.items()}
     request = replace(
         base,
+        model=base.model or driver.model,
         messages=_instructions(instructions, final, output, features),
         tools=tuple(_wire_tool(tool, rewrites[name]) for name, tool in every.items()),
     )
@@ -275,7 +277,7 @@ def set_up(
         )
     return Setup(
         driver=driver,
-        name=f"{driver.provider.name}/{request.model or driver.model}",
+        name=f"{driver.provider.name}/{request.model}",
         tools=every,
         template=request,
         output=final,
@@ -303,7 +305,8 @@ def _wire_tool(tool: FunctionTool, rewritten: Rewrite) -> Tool:
     if isinstance(schema, bool):
         raise SchemaError(f"the arguments of tool {tool.name!r}: its schema must be an object's")
     # The title is the tool's name, which is sent beside the schema.
-    plain = {key: value for key, value in schema.items() if key != "title"}
+    # Each step sends it again.
+    plain = ToolParameters((key, value) for key, value in schema.items() if key != "title")
     strict = tool.strict and rewritten.dialect != _LOOSE
     return Tool(name=tool.name, description=tool.description, parameters=plain, strict=strict)
 

@@ -1,8 +1,5 @@
-"""The life of a tool call, except its execution.
-
-Which calls of an answer are run; what is checked before; what the model is sent as the result, and
-how a function's return value becomes that.
-"""
+"""The life of a tool call, except its execution: which calls are run, what is checked before, and
+what the model is sent as the result."""
 
 from __future__ import annotations
 
@@ -92,7 +89,9 @@ class PendingToolCall:
 
     def shown(self) -> ToolCall:
         """The call with its arguments as the tool's own schema has them, not a provider's."""
-        return changed(self.call, arguments=dict(self.plain)) if self.tool else self.call
+        if self.tool is None or self.plain is self.call.arguments:
+            return self.call
+        return changed(self.call, arguments=dict(self.plain))
 
     def arguments_text(self) -> str:
         """What the tool is given, as JSON: with what an approver has changed."""
@@ -129,9 +128,8 @@ class PendingToolCall:
         try:
             shown = tool_content(outcome.value, max_chars=self.tool.max_chars)
         except Exception as exc:  # a user's type may raise anything when made into JSON
-            is_ours = isinstance(exc, UnserializableResult)
-            reason = str(exc) if is_ours else "its result cannot be read"
-            content = f"{self.call.name}: {reason}."
+            own = isinstance(exc, UnserializableResult)
+            content = f"{self.call.name}: {exc if own else 'its result cannot be read'}."
             return self.result("failed", content, **{**common, "error": exc})
         return ToolUse(
             call=self.call,
@@ -233,40 +231,42 @@ class ToolSelection:
             context: Context[object] = Context(
                 value=self.context, call=call, step=step.number, messages=history, bill=bill
             )
-            pending = self._selected(setup, position, context)
-            if pending.settled is None and position in self.approvals:
+            pending = self._checked(setup, context, ids[position])
+            if refused := self._refused(position, pending):
+                # Settled like any other, so that each call has its result.
+                pending = replace(pending, settled=pending.result("not_run", refused))
+            elif pending.settled is None and position in self.approvals:
                 pending = pending.decided(self.approvals[position])
-            made.append(changed(pending, id=ids[position]))
+            made.append(pending)
             self.pending[position] = pending.shown()
             self.problems = self.problems or pending.problems
         return tuple(made)
 
-    def _selected(
-        self, setup: Setup[Any, Any], position: int, context: Context[object]
-    ) -> PendingToolCall:
-        call = context.call
-        pending = self._checked(setup, context)
-        # Settled like any other, so that each call has its result.
+    def _refused(self, position: int, pending: PendingToolCall) -> str:
+        """Why a call is not run, "" where it may be."""
         if position >= MAX_CALLS:
-            content = f"Only {MAX_CALLS} calls of one answer are run."
-            return replace(pending, settled=pending.result("not_run", content))
-        failed = self.failures.get(call.name, 0)
-        if pending.settled is None and pending.tool is not None and failed > pending.tool.retries:
-            content = f"{call.name} failed {failed} times in a row. Go on without it."
-            return replace(pending, settled=pending.result("not_run", content))
-        return changed(pending, ends=True) if call.name in setup.enders else pending
+            return f"Only {MAX_CALLS} calls of one answer are run."
+        name, tool = pending.call.name, pending.tool
+        failed = self.failures.get(name, 0)
+        if pending.settled is None and tool and failed > tool.retries:
+            return f"{name} failed {failed} times in a row. Go on without it."
+        return ""
 
-    def _checked(self, setup: Setup[Any, Any], context: Context[object]) -> PendingToolCall:
+    def _checked(
+        self, setup: Setup[Any, Any], context: Context[object], id: str
+    ) -> PendingToolCall:
         """A call with its arguments checked. Unknown names and invalid arguments are settled."""
         call = context.call
-        pending = PendingToolCall(call=call, context=context)
+        ends = call.name in setup.enders
+        common: dict[str, Any] = {"call": call, "context": context, "id": id, "ends": ends}
         tool = setup.tools.get(call.name)
         if tool is None:
             known = ", ".join(sorted(setup.tools)) or "none"
             content = f"There is no tool {call.name[:100]!r}. There are: {known}."
+            pending = PendingToolCall(**common)
             return replace(pending, settled=pending.result("unknown", content))
         if call.arguments is None:
-            return _invalid(pending, f"- {call.problem or 'not a JSON object'}")
+            return _invalid(PendingToolCall(**common), f"- {call.problem or 'not a JSON object'}")
         try:
             rewritten = setup.rewrites.get(tool.name)
             own = call.arguments if rewritten is None else rewritten.restore(call.arguments)
@@ -277,12 +277,12 @@ class ToolSelection:
                 values = tool.signature.source.validate(exact)
         except InvalidValue as exc:
             shown = "\n".join(f"- {problem}" for problem in exc.problems)
-            return replace(_invalid(pending, shown), problems=tuple(exc.problems))
+            return _invalid(PendingToolCall(**common, problems=tuple(exc.problems)), shown)
         except Exception as exc:  # a user's validator may raise anything
             reason = words_of(exc)[:MAX_REASON_CHARS]
-            return _invalid(pending, f"- {type(exc).__name__}: {reason}", exc)
-        return changed(
-            pending,
+            return _invalid(PendingToolCall(**common), f"- {type(exc).__name__}: {reason}", exc)
+        return PendingToolCall(
+            **common,
             tool=tool,
             values=values,
             plain=own,

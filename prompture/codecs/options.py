@@ -129,12 +129,26 @@ _OF_MANY = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _HOLD_SCHEMAS = frozenset((*_OF_NAMES, *_OF_ONE, *_OF_MANY))
 
 
+class ToolParameters(dict[str, Any]):
+    """Parameters of a tool that nobody changes: what ``full_parameters`` makes of them is kept."""
+
+    full: dict[str, Any] | None = None
+
+
 def full_parameters(parameters: JSON) -> dict[str, Any]:
     """A tool's parameters with what JSON Schema lets one leave out.
 
     OpenAI and others refuse an object without ``properties``, an array without ``items`` and
     parameters without a ``type``; with them they mean the same.
     """
+    if not isinstance(parameters, ToolParameters):
+        return _full_parameters(parameters)
+    if parameters.full is None:
+        parameters.full = _full_parameters(parameters)
+    return parameters.full
+
+
+def _full_parameters(parameters: JSON) -> dict[str, Any]:
     root = dict(parameters)
     # A type beside a reference or alternatives would narrow them.
     if "$ref" not in root and not any(key in root for key in ("anyOf", "oneOf", "allOf")):

@@ -290,9 +290,10 @@ def distinct(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
     for call in calls:
         if not call.name:
             raise ProtocolError("a tool call came without the tool's name")
-        id = f"{call.id}_{len(found)}" if call.id in taken else call.id
-        taken.add(id)
-        found.append(replace(call, id=id))
+        if call.id in taken:
+            call = replace(call, id=f"{call.id}_{len(found)}")
+        taken.add(call.id)
+        found.append(call)
     return tuple(found)
 
 

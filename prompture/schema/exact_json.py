@@ -318,10 +318,11 @@ def _infinite(path: tuple[Segment, ...], value: object) -> Iterator[tuple[Segmen
 
 
 _LONG_NUMBER = re.compile(r"(?<![\w\".])-?\d(?:\.?\d){15,}(?:[eE][-+]?\d+)?(?![\w\"])")
-_DIGITS = re.compile(r"[\d.]{16}")
-"""The start of each: found, or not, in a tenth of the time."""
+_DIGITS_AS_ZEROS = bytes(48 if byte in b"0123456789." else 32 for byte in range(256))
 
 
 def has_long_number(text: str) -> bool:
     """Whether a number with more digits than a float keeps stands in a text of JSON."""
-    return _DIGITS.search(text) is not None and _LONG_NUMBER.search(text) is not None
+    # Each has 16 digits and points in a row: that is found, or not, in a tenth of the time.
+    row = b"0" * 16 in text.encode("ascii", "replace").translate(_DIGITS_AS_ZEROS)
+    return row and _LONG_NUMBER.search(text) is not None
