@@ -7,11 +7,60 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
+from prompture.errors import ConfigurationError
 from prompture.forks import left_to_parent, renewed_at_fork
 from prompture.observe import log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileKind:
+    """What a file of ours holds, written into its head (``application_id``, ``user_version``), so
+    that no other database is taken for one. Another layout of the tables is another version."""
+
+    name: str
+    mark: int
+    version: int
+    tables: tuple[str, ...]
+    """The statements that make them, each ``CREATE ... IF NOT EXISTS``."""
+    unmarked: tuple[str, ...] = ()
+    """Those of files that were made before there was a mark, as SQLite writes them."""
+
+    def set_up(self, sql: sqlite3.Connection, path: Path) -> None:
+        """Make the tables where they are not; those of an older version are begun anew.
+
+        Raises ConfigurationError for a database of something else, or of a newer version, which is
+        left as it is.
+        """
+        # In one transaction: another process may do the same at this moment.
+        with writing(sql):
+            found = sql.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+            (mark,) = sql.execute("PRAGMA application_id").fetchone()
+            (version,) = sql.execute("PRAGMA user_version").fetchone()
+            is_ours = mark == self.mark or all(text in self.unmarked for _, _, text in found)
+            if not is_ours:
+                raise ConfigurationError(
+                    f"{str(path)!r} is a database of something else; give {self.name} a file of"
+                    " its own"
+                )
+            if version > self.version:
+                raise ConfigurationError(
+                    f"{str(path)!r} was made by a newer Prompture (its version is {version}, this"
+                    f" one reads {self.version}); give {self.name} another file, or upgrade"
+                )
+            # A file without a version has the tables of the first.
+            if found and (version or 1) < self.version:
+                for kind, name, _ in found:
+                    if kind == "table":  # its indexes go with it
+                        sql.execute(f'DROP TABLE "{name}"')
+            for statement in self.tables:
+                sql.execute(statement)
+            if (mark, version) != (self.mark, self.version):
+                sql.execute(f"PRAGMA application_id={self.mark}")
+                sql.execute(f"PRAGMA user_version={self.version}")
 
 
 class SharedFile:

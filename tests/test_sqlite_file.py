@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
+import time
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import prompture.drivers
 from prompture import forks
+from prompture.drivers import shared_cache, shared_limits
 from prompture.drivers.shared_cache import SQLiteStore
 from prompture.drivers.shared_limits import SQLiteFile
+from prompture.errors import ConfigurationError
 from prompture.spend.database import SQLite
 from prompture.sqlite_file import SharedFile
 
@@ -77,3 +84,65 @@ def test_a_ledger_that_is_moved_away_loses_no_row(tmp_path: Path) -> None:
     moved = SQLite(tmp_path / "may.db")
     assert moved.read("SELECT n FROM t") == [(1,)]
     moved.close()
+
+
+CACHE_AND_LIMITS = {"cache": shared_cache.KIND, "limits": shared_limits.KIND}
+
+
+@pytest.mark.parametrize("kind", list(CACHE_AND_LIMITS))
+def test_a_file_has_a_version(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about, module = CACHE_AND_LIMITS[kind], getattr(prompture.drivers, f"shared_{kind}")
+    path = tmp_path / "a.db"
+    table = "answers" if kind == "cache" else "limits"
+
+    def opened() -> sqlite3.Connection:
+        held = KINDS[kind](path)
+        try:
+            return held._opened()
+        finally:
+            held.close()
+
+    def columns() -> set[str]:
+        with closing(sqlite3.connect(path)) as sql:
+            return {row[1] for row in sql.execute(f"PRAGMA table_info({table})")}
+
+    opened()
+    # A later version has one more column: what was there is begun anew.
+    wider = tuple(text.replace(f"EXISTS {table} (", f"EXISTS {table} (more TEXT, ") for text in about.tables)
+    monkeypatch.setattr(module, "KIND", replace(about, version=2, tables=wider))
+    opened()
+    assert "more" in columns()
+    # And is left alone by the one before.
+    monkeypatch.setattr(module, "KIND", about)
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"newer Prompture.*version is 2.* reads 1.*upgr"):
+        opened()
+    assert path.read_bytes() == before and "more" in columns()
+
+
+def test_limits_of_before_there_was_a_version_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "limits.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as sql:
+        sql.execute(
+            "CREATE TABLE IF NOT EXISTS limits (scope TEXT PRIMARY KEY, requests REAL,"
+            " tokens REAL, paused REAL) WITHOUT ROWID"
+        )
+        sql.execute("INSERT INTO limits VALUES ('s', ?, 0, 0)", (time.time() + 30,))
+    store = SQLiteFile(path)
+    wait, _ = store.reserve("s", 0, 0, (60, None), 0.0)
+    assert 20 < wait < 40
+    store.close()
+    with closing(sqlite3.connect(path)) as sql:
+        assert sql.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_limits_leave_a_database_of_something_else_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mine.db"
+    with closing(sqlite3.connect(path)) as sql:
+        sql.execute("CREATE TABLE limits (mine)")
+    before = path.read_bytes()
+    store = SQLiteFile(path)
+    with pytest.raises(ConfigurationError, match="something else; give the limits a file of"):
+        store.reserve("s", 0, 0, (60, None), 0.0)
+    store.close()
+    assert path.read_bytes() == before

@@ -14,22 +14,25 @@ from typing import Any, TypeVar
 from prompture.drivers.cache_stores import StoredAnswer, Tally, tallied
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.observe import log
-from prompture.sqlite_file import SharedFile, writing
+from prompture.sqlite_file import FileKind, SharedFile
 from prompture.wire import deadline
 
 T = TypeVar("T")
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
-_APPLICATION = 0x50435445
-"""Marks our files, so that no other database is taken for a cache."""
-_TABLES = """
-CREATE TABLE IF NOT EXISTS answers (
-    id TEXT PRIMARY KEY, value BLOB NOT NULL, model TEXT NOT NULL, usd TEXT NOT NULL,
-    made REAL NOT NULL, used REAL NOT NULL, hits INTEGER NOT NULL
-);
-CREATE INDEX IF NOT EXISTS answers_by_use ON answers (used);
-CREATE TABLE IF NOT EXISTS leases (id TEXT PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL);
-"""
+KIND = FileKind(
+    name="the cache",
+    mark=0x50435445,
+    version=1,
+    tables=(
+        "CREATE TABLE IF NOT EXISTS answers (id TEXT PRIMARY KEY, value BLOB NOT NULL,"
+        " model TEXT NOT NULL, usd TEXT NOT NULL, made REAL NOT NULL, used REAL NOT NULL,"
+        " hits INTEGER NOT NULL)",
+        "CREATE INDEX IF NOT EXISTS answers_by_use ON answers (used)",
+        "CREATE TABLE IF NOT EXISTS leases (id TEXT PRIMARY KEY, owner TEXT NOT NULL,"
+        " until REAL NOT NULL)",
+    ),
+)
 
 
 class SQLiteStore(SharedFile):
@@ -157,25 +160,15 @@ class SQLiteStore(SharedFile):
                 return work(self._opened())
 
     def _prepare(self, sql: sqlite3.Connection) -> None:
-        # The mark last: another process may make both between these two, in one transaction.
-        (tables,) = sql.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        (mark,) = sql.execute("PRAGMA application_id").fetchone()
-        if mark != _APPLICATION and tables:
-            raise ConfigurationError(
-                f"{str(self.path)!r} is a database of something else; give the cache a file of its"
-                " own"
-            )
+        # First: a database of something else is left as it is.
+        KIND.set_up(sql, self.path)
         self._log_ahead(sql)
         # A damaged name of a model is no reason to give up its answer.
         sql.text_factory = partial(str, encoding="utf-8", errors="replace")
         # An answer that a power cut takes is asked for again.
         sql.execute("PRAGMA synchronous=OFF")
-        with writing(sql):
-            for statement in filter(str.strip, _TABLES.split(";")):
-                sql.execute(statement)
-            sql.execute(f"PRAGMA application_id={_APPLICATION}")
-            # Of processes that are gone; a file that is used for years must not fill with them.
-            sql.execute("DELETE FROM leases WHERE until < ?", (self._clock() - 3600,))
+        # Of processes that are gone; a file that is used for years must not fill with them.
+        sql.execute("DELETE FROM leases WHERE until < ?", (self._clock() - 3600,))
         self._was_ours = True
 
     def _set_aside(self, error: Exception) -> None:
@@ -213,7 +206,7 @@ def _bears_our_mark(path: Path) -> bool:
     # https://sqlite.org/fileformat.html: the application's number is the 4 bytes from 68 on. Zeros
     # are what a power cut may leave, as nothing waits for the disk here.
     return not head.strip(b"\0") or (
-        head.startswith(b"SQLite format 3\0") and head[68:72] == _APPLICATION.to_bytes(4, "big")
+        head.startswith(b"SQLite format 3\0") and head[68:72] == KIND.mark.to_bytes(4, "big")
     )
 
 

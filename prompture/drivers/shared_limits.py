@@ -18,7 +18,7 @@ from prompture import forks
 from prompture.drivers.limits import due, used_up
 from prompture.errors import ConfigurationError, MissingExtra, StoreUnavailable
 from prompture.given import why
-from prompture.sqlite_file import SharedFile, writing
+from prompture.sqlite_file import FileKind, SharedFile, writing
 from prompture.wire import deadline
 
 Rates: TypeAlias = "tuple[float | None, float | None]"
@@ -123,12 +123,17 @@ class SQLiteFile(SharedFile):
     def _prepare(self, sql: sqlite3.Connection) -> None:
         # A limit that a power cut loses is no loss: the disk need not be waited for.
         sql.execute("PRAGMA synchronous=OFF")
-        sql.execute(
-            "CREATE TABLE IF NOT EXISTS limits (scope TEXT PRIMARY KEY, requests REAL,"
-            " tokens REAL, paused REAL) WITHOUT ROWID"
-        )
+        KIND.set_up(sql, self.path)
 
 
+_COLUMNS = "limits (scope TEXT PRIMARY KEY, requests REAL, tokens REAL, paused REAL) WITHOUT ROWID"
+KIND = FileKind(
+    name="the limits",
+    mark=0x50434C4D,
+    version=1,
+    tables=(f"CREATE TABLE IF NOT EXISTS {_COLUMNS}",),
+    unmarked=(f"CREATE TABLE {_COLUMNS}",),
+)
 _READ = "SELECT requests, tokens, paused FROM limits WHERE scope = ?"
 _WRITE = "INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)"
 _SHIFT = "UPDATE limits SET requests = requests - ?, tokens = tokens - ?, paused = paused - ?"

@@ -19,7 +19,6 @@ from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -416,18 +415,16 @@ def test_a_cache_that_another_process_makes_at_this_moment(tmp_path: Path) -> No
     path = tmp_path / "c.db"
 
     class Racing:
-        """A connection that another process overtakes once this one has looked at the file."""
+        """A connection that another process overtakes before this one has looked at the file."""
 
         def __init__(self, sql: sqlite3.Connection) -> None:
             self.sql, self.first = sql, True
 
         def execute(self, statement: str, *values: Any) -> Any:
-            rows = self.sql.execute(statement, *values)
             if self.first:
-                self.first, found = False, rows.fetchall()
+                self.first = False
                 Cache(path).clear()
-                return SimpleNamespace(fetchone=lambda: found[0])
-            return rows
+            return self.sql.execute(statement, *values)
 
     store = SQLiteStore(path, 10**6)
     sql = sqlite3.connect(path, isolation_level=None)
