@@ -65,6 +65,11 @@ class Meter(Protocol):
         """A cache has answered, so that ``before`` was not asked. It costs nothing."""
         return
 
+    def joined(self, other: Meter) -> Meter | None:
+        """The meter to call in the place of both, where both count in one account: a call would
+        be counted there twice. None where they have nothing in common."""
+        return None
+
 
 class ChargeRecorder(Meter):
     """Records the charges of the calls it sees, failed tries included, in ``charges``.
@@ -208,7 +213,16 @@ def metering(meter: Meter) -> AbstractContextManager[None]:
     """Let ``meter`` see every call made inside the block, tasks started in it included. One that
     sees them already is called once."""
     already = _active.get()
-    return in_context(_active, already if meter in already else (*already, meter))
+    return in_context(_active, already if meter in already else _with(already, meter))
+
+
+def _with(already: tuple[Meter, ...], meter: Meter) -> tuple[Meter, ...]:
+    for at, each in enumerate(already):
+        # One of somebody else's need not have it.
+        join = getattr(each, "joined", None)
+        if join is not None and (both := join(meter)) is not None:
+            return (*already[:at], both, *already[at + 1 :])
+    return (*already, meter)
 
 
 def _start() -> None:

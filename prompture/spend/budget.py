@@ -26,6 +26,7 @@ from prompture.spend.account import (
     process_key,
     refusal,
 )
+from prompture.spend.database import database, place_of
 from prompture.spend.reservation import (
     UNLIMITED,
     ObservedOutput,
@@ -107,6 +108,7 @@ class Budget(ScopedMeter):
                 f"the name of a Budget has at most {MOST_NAME} characters, printable ones"
             )
         self._given = (ledger, name)
+        self._place = None if ledger is None else (place_of(ledger), name)
         self.usd = None if usd is None else dollars_of(usd)
         self.tokens = count(tokens, "tokens", least=0)
         self.calls = count(calls, "calls", least=0)
@@ -231,6 +233,19 @@ class Budget(ScopedMeter):
         assert isinstance(token, _Token)
         self._callers.pop(token.key, None)
         self._accounts.settle(token.key, None)
+
+    def joined(self, other: Meter) -> Meter | None:
+        """Of two budgets of one ledger and name, one with the lower limits of both."""
+        if not isinstance(other, Budget) or self._place is None or self._place != other._place:
+            return None
+        both = object.__new__(Budget)
+        both.__dict__.update(vars(self))
+        for limit in ("usd", "tokens", "calls"):
+            given = (getattr(self, limit), getattr(other, limit))
+            setattr(both, limit, min((n for n in given if n is not None), default=None))
+        in_dollars = {each.on_unknown for each in (self, other) if each.usd is not None}
+        both.on_unknown = "allow" if in_dollars == {"allow"} else "refuse"
+        return both
 
     def _worst(self, request: Request, driver: BaseDriver) -> WorstCase | None:
         """The worst case of a call; None where the price is not known.
@@ -367,8 +382,6 @@ def budget_of(given: Any) -> Meter:
 
 
 def _shared(ledger: str | os.PathLike[str], name: str) -> InDatabase:
-    from prompture.spend.database import database
-
     return InDatabase(database(ledger), name)
 
 

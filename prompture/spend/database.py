@@ -50,6 +50,11 @@ def is_url(where: str | os.PathLike[str]) -> bool:
     return isinstance(where, str) and "://" in where
 
 
+def place_of(where: str | os.PathLike[str]) -> str:
+    """One key for all the ways to write one place: what is counted twice there would be wrong."""
+    return str(where) if is_url(where) else str(Path(where).expanduser().resolve())
+
+
 def database(where: str | os.PathLike[str]) -> Database:
     """The database at a path or URL. Raises MissingExtra without SQLAlchemy for a URL."""
     # Absolute, as a forked child may open it again elsewhere, and ":memory:" is a file here.

@@ -34,7 +34,7 @@ from prompture.drivers.meter import Meter, install, uninstall
 from prompture.errors import ConfigurationError
 from prompture.forks import fork_lock, renewed_at_fork
 from prompture.given import half_made
-from prompture.spend.database import Database, database, database_errors, is_url
+from prompture.spend.database import Database, database, database_errors, is_url, place_of
 from prompture.spend.journal import (
     LOSSES,
     TABLE,
@@ -228,7 +228,7 @@ def ledger(
     every row. Raises ConfigurationError where it cannot be opened.
     """
     place = where if where is not None else default_place()
-    key = _key(place)
+    key = place_of(place)
     with _opening:
         found = _open.get(key)
         if found is not None and not found._closed:
@@ -245,15 +245,10 @@ def flush_open(where: str | os.PathLike[str]) -> None:
 
     Rows that cannot be moved now wait, as the thread would let them.
     """
-    found = _open.get(_key(where))
+    found = _open.get(place_of(where))
     if found is not None and not found._closed:
         with contextlib.suppress(ConfigurationError):
             found.flush()
-
-
-def _key(where: str | os.PathLike[str]) -> str:
-    """One key for all the ways to write one place: two ledgers would note each call twice."""
-    return str(where) if is_url(where) else str(Path(where).expanduser().resolve())
 
 
 def from_environment() -> None:

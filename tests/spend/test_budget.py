@@ -143,6 +143,39 @@ def test_nested_budgets_all_hold(colour: str) -> None:
     assert inner.reserved == outer.reserved == 0
 
 
+@pytest.mark.parametrize("same_name", [True, False])
+def test_two_budgets_of_one_account_count_once(tmp_path: Path, *, same_name: bool) -> None:
+    path = tmp_path / "ledger.db"
+    outer = Budget(usd=1, calls=3, on_unknown="allow", ledger=path, name="run")
+    inner = Budget(calls=2, ledger=str(path), name="run" if same_name else "other")
+    driver = ScriptedDriver(["a", "b", "c"])
+    with outer, inner:
+        driver.generate("hi")
+        assert (outer.calls_made, inner.calls_made) == (1, 1)
+        with outer:  # once more
+            driver.generate("hi")
+        assert (outer.calls_made, inner.calls_made) == (2, 2)
+        # The lower limit holds.
+        with pytest.raises(BudgetExceeded, match="2 calls"):
+            driver.generate("hi")
+    with outer:
+        driver.generate("hi")
+    assert (outer.calls_made, inner.calls_made) == ((3, 3) if same_name else (3, 2))
+    assert outer.reserved == inner.reserved == 0
+
+
+def test_two_budgets_of_one_account_refuse_what_the_one_in_dollars_does(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    calls = Budget(calls=3, ledger=path, name="run")
+    for on_unknown in ("allow", "refuse"):
+        dollars = Budget(usd=1, on_unknown=on_unknown, ledger=path, name="run")  # type: ignore[arg-type]
+        for one, other in ((calls, dollars), (dollars, calls)):
+            both = one.joined(other)
+            assert isinstance(both, Budget)
+            assert (both.usd, both.calls, both.on_unknown) == (1, 3, on_unknown)
+    assert Budget(calls=1).joined(Budget(calls=1)) is None
+
+
 def test_one_budget_entered_twice_counts_once() -> None:
     models, budget = Models("sync"), Budget(usd=1)
     with budget, budget:
