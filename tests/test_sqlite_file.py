@@ -108,7 +108,9 @@ def test_a_file_has_a_version(kind: str, tmp_path: Path, monkeypatch: pytest.Mon
 
     opened()
     # A later version has one more column: what was there is begun anew.
-    wider = tuple(text.replace(f"EXISTS {table} (", f"EXISTS {table} (more TEXT, ") for text in about.tables)
+    wider = tuple(
+        text.replace(f"EXISTS {table} (", f"EXISTS {table} (more TEXT, ") for text in about.tables
+    )
     monkeypatch.setattr(module, "KIND", replace(about, version=2, tables=wider))
     opened()
     assert "more" in columns()

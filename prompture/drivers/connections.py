@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
@@ -30,7 +31,15 @@ from prompture.errors import (
     TransportError,
 )
 from prompture.wire import deadline
-from prompture.wire.http import HTTPRequest, TimeLimits, host_of, is_plain, unsendable
+from prompture.wire.http import (
+    HTTPRequest,
+    TimeLimits,
+    bad_header,
+    host_of,
+    is_plain,
+    shown,
+    unsendable,
+)
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _ALIASES = {"socks": "socks5"}
@@ -180,9 +189,41 @@ def failed_before(failure: Exception, request: HTTPRequest) -> PromptureError | 
     what failed on the way. Neither quotes the failure's words, which may hold the key."""
     if error := unsendable(request):
         return error
+    # Not of the request: the caller's own session or client has added it.
+    if any(map(_is_about_header, causes(failure))):
+        return _bad_own_header("", request.url)
     if _names([failure]) & _UNREADABLE:
         return ProtocolError(f"the answer's head cannot be read: {type(failure).__name__}")
     return None
+
+
+def headers_of(session: Any, url: str) -> dict[str, str]:
+    """The headers of a caller's own session. Raises ConfigurationError for one that cannot be
+    sent: http.client would send a zero byte, in a header or in a cookie."""
+    found = {name.lower(): str(value) for name, value in session.headers.items()}
+    cookies = "".join(each.value or "" for each in session.cookies)
+    # Blanks behind a value do no harm.
+    seen = {name: value.strip() for name, value in {**found, "cookie": cookies}.items()}
+    if name := bad_header(seen):
+        raise _bad_own_header(name, url)
+    return found
+
+
+def _bad_own_header(name: str, url: str) -> ConfigurationError:
+    """The error of a header that the caller's session or client adds, and that cannot be sent."""
+    which = f"the header {name!r}" if name else "a header"
+    return ConfigurationError(
+        f"cannot send to {shown(url)!r}: {which} of the session or client that was given holds a"
+        " character that cannot be sent (a line break, perhaps)"
+    )
+
+
+def _is_about_header(exc: BaseException) -> bool:
+    """Whether requests, http.client or h11 refuse a header, which they quote."""
+    if type(exc).__name__ == "InvalidHeader":
+        return True
+    local = isinstance(exc, ValueError) or type(exc).__name__ == "LocalProtocolError"
+    return local and "header value" in str(exc)
 
 
 _OF_HTTPX = frozenset(
@@ -247,8 +288,10 @@ def cause_of(failure: Exception, url: str) -> BaseException | None:
 
 
 def _quotes(exc: BaseException) -> bool:
-    """Whether the words of http.client or h11 are the server's: it may have sent back the key."""
-    return type(exc).__name__ == "BadStatusLine" or "bytearray(" in str(exc)
+    """Whether the words of http.client or h11 are the server's (it may have sent back the key), or
+    a header's."""
+    is_answer = type(exc).__name__ == "BadStatusLine" or "bytearray(" in str(exc)
+    return is_answer or _is_about_header(exc)
 
 
 def _way(url: str, proxy: Proxy | None) -> str:

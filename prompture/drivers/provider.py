@@ -12,7 +12,7 @@ from prompture import given as given_by
 from prompture.codecs.base import Codec, Endpoint, with_knobs
 from prompture.errors import ConfigurationError, MissingKey
 from prompture.types import Completion, Request, Usage
-from prompture.wire.http import bad_header, check_url, checked_headers, filled, is_url
+from prompture.wire.http import bad_header, check_url, checked_headers, filled, is_url, printable
 from prompture.wire.retry import Breaker, RetryQuota
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Provider:
             if value is None or (default is None and not value):
                 where = " or ".join(self.option_env.get(name, ()))
                 raise ConfigurationError(f"{self.name}: pass {name}=... or set {where}")
-            settings[name] = value.strip()
+            settings[name] = printable(value, f"{self.name}: {name}")
         return settings
 
     def unknown_setting(self, name: str, own: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from prompture.drivers.connections import (
     Proxy,
     cause_of,
     failed_before,
+    headers_of,
     keep_query_out_of_logs,
     proxy_for,
     tls_context,
@@ -242,7 +243,7 @@ class RequestsTransport:
         if request.body:
             fixed["content-length"] = str(len(request.body))
         if not self._own:
-            fixed = {k.lower(): str(v) for k, v in self._session.headers.items()} | fixed
+            fixed = headers_of(self._session, request.url) | fixed
         return Headers({**fixed, **request.headers})
 
     def _proxy(self, url: str) -> Proxy | None:

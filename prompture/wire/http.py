@@ -348,6 +348,14 @@ def is_url(url: str) -> bool:
     return bad_url(url) is None and not _BAD_IN_URL.search(url)
 
 
+def printable(value: str, label: str) -> str:
+    """A setting that goes into a URL or a header. It may be a secret, and is not quoted."""
+    bare = value.strip()
+    if not bare.isprintable():
+        raise ConfigurationError(f"{label} holds a character that cannot be sent")
+    return bare
+
+
 def checked_headers(given: object, label: str) -> Mapping[str, str]:
     """Headers of the caller's own; None gives none. Their values are not quoted."""
     if given is None:

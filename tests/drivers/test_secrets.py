@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import httpx2
 import pytest
 import requests
 
@@ -252,3 +253,35 @@ def test_a_mistake_beside_a_key_leaves_it_in_no_frame_of_ours(mistake: Any) -> N
         mistake(lambda: "".join(["hidden", "-in-", "a-frame-0123456789"]))
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert "hidden-in-a-frame-0123456789" not in "".join(told.format())
+
+
+@pytest.mark.parametrize("bad", ["\0", "\r\nx-other: 1", "\n"])
+@pytest.mark.parametrize("where", ["headers", "cookies"])
+def test_a_header_of_a_given_session_that_cannot_be_sent(
+    colour: Colour, where: str, bad: str
+) -> None:
+    secret = f"never-shown{bad}never-shown"
+    session: Any = requests.Session() if colour.name == "sync" else httpx2.AsyncClient()
+    if where == "headers":
+        session.headers["x-own"] = secret
+    else:
+        session.cookies.set("c", secret)
+    with on.serving(on.good(), on.good()) as server:
+        own = {"session": session} if colour.name == "sync" else {"client": session}
+        driver = colour.driver(server.url, **own)
+        with pytest.raises(ConfigurationError, match="of the session or client that was") as caught:
+            colour.complete(driver)
+        assert not server.asked
+    assert "never-shown" not in told(caught.value)
+    assert caught.value.bill is None
+    if colour.name == "sync":
+        session.close()
+    else:
+        colour.run(session.aclose())
+
+
+def test_a_setting_that_cannot_be_sent() -> None:
+    secret = f"{KEY}\0"
+    with pytest.raises(ConfigurationError, match="api_version holds a character") as caught:
+        driver_for("azure/m", api_key=KEY, base_url=CLOSED, api_version=secret)
+    assert KEY not in told(caught.value)
