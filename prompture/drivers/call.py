@@ -71,20 +71,18 @@ class Call(KeyedCall):
         return object.__new__(cls if tracing is None else tracing.traced(cls))
 
     def __init__(self, driver: BaseDriver, request: Request, *, stream: bool = False) -> None:
-        self.driver, self.endpoint = driver, driver.endpoint
+        self.driver, self.endpoint, self.request = driver, driver.endpoint, request
         self.tries: list[Charge] = []
         """The charges of failed tries, and the one counter of them, wherever they failed."""
         self.http: HTTPRequest
         self.wait = 0.0
-        self._over = False
+        self._over = self._has_tools = False
         self._answer: Completion | None = None
-        self._has_tools = False
         self._lowered: int | None = None
         self._streamed = stream
         self._meters = meter.CallMeters()
         self._visit = Visit(driver.route, driver, is_stream=stream)
         self.started, self.at = time.perf_counter(), time.time()
-        self.request = request
         try:
             self.request, self._has_tools = request_checks.prepared(driver, request)
             if self.request.api_key is not None or driver.keyring is not None:
@@ -318,11 +316,13 @@ class Call(KeyedCall):
         # A hook may raise one of these in the middle of an answer.
         is_unasked = isinstance(error, _UNASKED) and not costs_something(error.partial)
         sent = self._answer is not None or not (is_unasked or getattr(error, "unsent", False))
+        # Nothing left this machine, and it was tried all the same, as those before it were.
+        counts = sent or (bool(self.tries) and self._visit.is_under_way and not is_unasked)
         if not sent:
-            self._meters.withdraw()
+            self._meters.withdraw(charge if counts else None)
         self._settle_quietly(charge)
         if error.bill is None and (self.tries or sent):
-            error.bill = Bill((*self.tries, charge) if sent else tuple(self.tries))
+            error.bill = Bill((*self.tries, charge) if counts else tuple(self.tries))
         self._end(error)
         hooking.failed(self.driver._hooks, self.request, error)
 

@@ -154,11 +154,13 @@ class CallMeters:
         if failure is not None:
             raise failure
 
-    def withdraw(self) -> None:
-        """The call is not made after all."""
+    def withdraw(self, tried: Charge | None = None) -> None:
+        """The call is not made after all; ``tried``: its last try never left this machine."""
         while self._tokens:
             each, token = self._tokens.pop()
             try:
+                if tried is not None:
+                    each.again(token, tried)
                 each.withdraw(token)
             except Exception as exc:  # a meter of somebody else's; logged, the others are called
                 _log_failure(each, exc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from prompture.errors import ConfigurationError, ConnectionLost, PromptureError
 from prompture.money import Bill, Charge
 from prompture.types import Message, Request
 from prompture.wire.retry import Retry
+from tests.drivers.colours import quick
 from tests.loopback import Reply, json_reply, serving
 
 ONCE = Retry(attempts=1)
@@ -367,3 +369,34 @@ def test_what_was_never_sent_is_said_to_be_so() -> None:
     error.unsent = True
     cost = cost_of_failure(error, driver_for(GPT, api_key="k" * 20).provider)
     assert (cost.usd, cost.reason) == (0, "not billed: nothing was sent")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("make", [driver_for, async_driver_for])
+def test_each_refused_connection_stands_on_the_bill(make: Any, *, stream: bool) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        driver = make(ROUTED, api_key="k" * 20, base_url=url, retry=quick(3))
+        request = Request(model="", messages=MESSAGES)
+
+        async def awaited() -> None:
+            async with driver:
+                if stream:
+                    async for _ in driver.stream(request):
+                        pass
+                else:
+                    await driver.complete(request)
+
+        def called() -> None:
+            with driver:
+                _ = list(driver.stream(request)) if stream else driver.complete(request)
+
+        budget = Budget(calls=1, on_unknown="allow")
+        with track() as spent, budget, pytest.raises(ConnectionLost, match="tried 3") as lost:
+            asyncio.run(awaited()) if make is async_driver_for else called()
+    assert lost.value.bill is not None
+    assert len(lost.value.bill.charges) == spent.calls == 3
+    assert lost.value.bill.total == spent.cost == 0
+    # Nothing was sent: a limit of calls is not used up by it.
+    assert (budget.calls_made, budget._accounts.look().holds) == (0, {})
