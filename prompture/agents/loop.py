@@ -266,9 +266,12 @@ class _Run(Generic[B]):
         if not answered:
             # The step goes on, and its answer will be the next model's.
             step.completion = None
+            try:
+                self._check_use()
+            except PromptureError as exc:
+                self.models.explain(exc)
+                raise
         yield EmitEvent(ModelFallback(attempt, self.setup.name, step.number))
-        if not answered:
-            self._check_use()
 
     def _model_call(self, step: OpenStep) -> CallModel[B]:
         left = self._seconds_left()

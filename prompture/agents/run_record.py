@@ -112,7 +112,9 @@ class RunLimits:
         unknown = next((c.cost.reason for c in charges if c.cost.usd is None), None)
         if unknown is not None:
             raise CostLimitExceeded(
-                f"max_usd is set, but the price of a call is unknown ({unknown})", limit=self.usd
+                f"max_usd is set, but the price of a call is unknown ({unknown}); budget=..., in"
+                " its place, counts what such a call may cost at most and goes on",
+                limit=self.usd,
             )
         spent = add_usd(c.cost.usd for c in charges if c.cost.usd is not None)
         if spent >= self.usd:

@@ -31,6 +31,7 @@ from prompture.errors import (
     ConfigurationError,
     ConnectionLost,
     ContentFiltered,
+    CostLimitExceeded,
     Invalid,
     Overloaded,
     PromptureError,
@@ -229,6 +230,24 @@ def test_no_time_is_left(colour: Colour) -> None:
     with pytest.raises(TimeLimitExceeded):
         colour.go(agent)
     assert second.requests == []
+
+
+@colours
+def test_a_lost_call_and_a_limit_in_dollars(colour: Colour) -> None:
+    """What it cost is unknown: ``max_usd`` cannot be kept then, a Budget counts the most."""
+
+    def models() -> Any:
+        return [
+            driver(colour, [ConnectionLost("reset")], "one"),
+            driver(colour, [paid(text="fine")], "two"),
+        ]
+
+    made = models()
+    with pytest.raises(CostLimitExceeded, match=r"no answer arrived.*; budget=\.\.\.,") as caught:
+        colour.go(Agent(made, max_usd=1))
+    assert caught.value.__notes__ == ["tried before: scripted/one: ConnectionLost: reset"]
+    assert made[1].requests == []
+    assert colour.go(Agent(models(), budget=1)).output == "fine"
 
 
 def broken(colour: Colour, before: str) -> Any:
