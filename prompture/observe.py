@@ -96,6 +96,18 @@ class WorkSpan(Protocol):
         ...
 
 
+class ToolSpan(Protocol):
+    """The span of one tool call, inside its block."""
+
+    def note(self, result: object) -> None:
+        """Note the result, where content is wanted."""
+        ...
+
+    def end(self, error: BaseException | None) -> None:
+        """End it before its block does: nobody waits for the call any more."""
+        ...
+
+
 class Tracing(Notes, Protocol):
     """What makes spans. See ``drivers.telemetry``."""
 
@@ -109,9 +121,8 @@ class Tracing(Notes, Protocol):
 
     def tool(
         self, call: ToolCall, arguments: Callable[[], str], shown: Callable[[object], str]
-    ) -> AbstractContextManager[Callable[[object], None]]:
-        """The span of one tool call; what the block is given notes its result. ``arguments`` and
-        ``shown`` make texts of what the tool is given and what it returns, where they are wanted."""
+    ) -> AbstractContextManager[ToolSpan]:
+        """A block with the span of one tool call. ``arguments`` and ``shown`` make texts of what the tool is given and what it returns, where they are wanted."""
         ...
 
 

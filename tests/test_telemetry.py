@@ -437,6 +437,35 @@ def test_a_tool_that_raises(seen: Seen) -> None:
     assert SECRET not in seen.text()
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_tool_that_takes_too_long(asynchronous: bool, seen: Seen) -> None:
+    released, left = threading.Event(), threading.Event()
+
+    def slow(a: int) -> int:
+        """Wait."""
+        released.wait()
+        left.set()
+        return a
+
+    async def aslow(a: int) -> int:
+        """Wait."""
+        await asyncio.Event().wait()
+        return a
+
+    script = [asks("aslow" if asynchronous else "slow", '{"a": 1}'), "no"]
+    if asynchronous:
+        agent = Agent(AsyncScriptedDriver(script), tools=[aslow], tool_timeout=0.01)
+        done = asyncio.run(agent.arun("go"))
+    else:
+        agent = Agent(ScriptedDriver(script), tools=[slow], tool_timeout=0.01)
+        done = agent.run("go")
+    assert done.steps[0].tools[0].status == "timeout"
+    found = about(seen.one("execute_tool"))
+    assert found["error.type"] == "TimeoutError" and "prompture.left" not in found
+    released.set()
+    assert asynchronous or left.wait(10)
+
+
 @tool(approve=LATER)
 def pay(amount: object) -> str:
     """Pay."""

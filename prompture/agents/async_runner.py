@@ -21,7 +21,6 @@ from prompture.agents.events import (
     OutOfTime,
     RunTools,
     ToolStarted,
-    tool_span,
 )
 from prompture.agents.sync_runner import (
     RunningCall,
@@ -264,7 +263,7 @@ async def _call_tool(
             effect.calling(position),
             # The models that it asks have no more time than it has.
             within(timeout),
-            tool_span(call) as note,
+            effect.tracing(position) as note,
         ):
             if is_async(function):
                 value = await function(*args, **named)

@@ -19,7 +19,7 @@ from prompture.drivers.meter import ChargeRecorder, Meter, active, metering
 from prompture.drivers.routes import with_next
 from prompture.flows.run import D, D_co, HasModel
 from prompture.money import Charge
-from prompture.observe import WorkSpan
+from prompture.observe import ToolSpan, Tracing, WorkSpan
 from prompture.traces import AgentResult, Attempt, Step, ToolUse
 from prompture.types import Completion, Delta, Request, ToolCall
 
@@ -187,10 +187,30 @@ class RunTools:
     charges: tuple[list[Charge], ...]
     deferred: list[int] = field(default_factory=list)
     scope: WorkSpan | None = None
+    spans: dict[int, ToolSpan] = field(default_factory=dict)
 
     def calling(self, position: int) -> AbstractContextManager[None]:
         """A block for one of the calls."""
         return record_charges(self.budget, self.charges[position], self.scope)
+
+    def tracing(self, position: int) -> AbstractContextManager[Callable[[object], None]]:
+        """A block with the span of one of the calls, where traces are on; it is given what notes
+        the result."""
+        if (tracing := observe.current) is None:
+            return nullcontext(lambda _: None)
+        return self._traced(tracing, position)
+
+    @contextmanager
+    def _traced(self, tracing: Tracing, position: int) -> Iterator[Callable[[object], None]]:
+        call = self.calls[position]
+        with tracing.tool(call.call, call.arguments_text, call.result_text) as span:
+            self.spans[position] = span
+            yield span.note
+
+    def timed_out(self, position: int) -> None:
+        """Nobody waits for a call any more. Its function may go on, or is cancelled."""
+        if (span := self.spans.get(position)) is not None:
+            span.end(TimeoutError())
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +222,6 @@ class EmitEvent:
 
 AgentFlow: TypeAlias = Generator[CallModel[D] | RunTools | EmitEvent, Completion | None, T]
 """``AgentFlow[Generates, T]`` for sync drivers, ``AgentFlow[GeneratesAsync, T]`` for async ones."""
-
-
-def tool_span(call: PendingToolCall) -> AbstractContextManager[Callable[[object], None]]:
-    """The span of a tool call, where traces are on; the block is given what notes the result."""
-    tracing = observe.current
-    if tracing is None:
-        return nullcontext(lambda _: None)
-    return tracing.tool(call.call, call.arguments_text, call.result_text)
 
 
 class EventStream:

@@ -27,7 +27,6 @@ from prompture.agents.events import (
     RunTools,
     ToolFinished,
     ToolStarted,
-    tool_span,
 )
 from prompture.agents.tool_call import Outcome, PendingToolCall
 from prompture.agents.tools import BackgroundCall, Later, is_async
@@ -174,8 +173,9 @@ class ToolQueue(Generic[K]):
         """Remove the calls whose time is over from ``running``, and return them."""
         late = {k: r for k, r in self.running.items() if r.until is not None and r.until <= now}
         # At once: a result that comes after its time finds no place, and the call has one result.
-        for key in late:
+        for key, running in late.items():
             del self.running[key]
+            self.effect.timed_out(running.position)
         return late
 
     def time_out(self, running: RunningCall, now: float, *, hangs: bool) -> ToolFinished:
@@ -296,7 +296,7 @@ def _call_tool(
             effect.calling(position),
             # The models that it asks have no more time than it has.
             within(timeout),
-            tool_span(call) as note,
+            effect.tracing(position) as note,
         ):
             value = call.tool.function(*args, **named)
             if inspect.isawaitable(value):

@@ -36,6 +36,7 @@ from prompture.drivers.otel_spans import (
 )
 from prompture.errors import MissingExtra, PromptureError, ProviderError
 from prompture.money import Bill, Charge
+from prompture.observe import ToolSpan
 from prompture.types import Completion, Delta, Request, ToolCall
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, shown
 from prompture.wire.secrets import scrub
@@ -161,26 +162,30 @@ class Telemetry(Tracer):
     @contextmanager
     def tool(
         self, call: ToolCall, arguments: Callable[[], str], shown: Callable[[object], str]
-    ) -> Iterator[Callable[[object], None]]:
-        """The span of one tool call. What it is given is noted as the result, with ``content``."""
+    ) -> Iterator[ToolSpan]:
+        """The span of one tool call."""
         about = {
             "gen_ai.tool.name": call.name,
             "gen_ai.tool.type": "function",
             **({"gen_ai.tool.call.id": call.id} if call.id else {}),
         }
-        work = OperationSpan(self, "execute_tool", f"execute_tool {call.name}", about)
-
-        def note(result: object) -> None:
-            if self.content:
-                # The tool has run: that its result cannot be shown is no failure of it.
-                with quietly():
-                    work.about["gen_ai.tool.call.result"] = clean(shown(result), ())
-
+        work = _ToolWork(self, "execute_tool", f"execute_tool {call.name}", about)
         if self.content:
+            work.shown = shown
             with quietly():
                 work.about["gen_ai.tool.call.arguments"] = clean(arguments(), ())
         with work.whole():
-            yield note
+            yield work
+
+
+class _ToolWork(OperationSpan):
+    shown: Callable[[object], str] | None = None
+
+    def note(self, result: object) -> None:
+        if self.shown is not None:
+            # The tool has run: that its result cannot be shown is no failure of it.
+            with quietly():
+                self.about["gen_ai.tool.call.result"] = clean(self.shown(result), ())
 
 
 class TracedCall(Call):
