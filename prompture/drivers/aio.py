@@ -214,7 +214,7 @@ class HttpxTransport:
                 **request.headers,
             }
         )
-        if not _is_untouched():
+        if not _untouched(client_functions(httpx2.AsyncClient)):
             # A tracer or a mock listens to clients: let it hear one.
             if pool.client is None:
                 pool.client = httpx2.AsyncClient(transport=pool.transport, trust_env=False)
@@ -244,6 +244,11 @@ class HttpxTransport:
     async def _opened(self) -> _Loop:
         """Room for the connections of the running loop, which are closed before it ends."""
         loop = asyncio.get_running_loop()
+        # One that was closed, and its generators were not: its connections would keep it here.
+        for other in [
+            each for ref in self._loops.keyrefs() if (each := ref()) and each.is_closed()
+        ]:
+            self._loops.pop(other, None)
         made = self._loops[loop] = _Loop()
         made.ending = self._until_the_end(loop)
         await anext(made.ending)
@@ -335,10 +340,6 @@ def _pool(origins: dict[str, list[_Pool]], url: str) -> _Pool:
 
 _untouched = Untouched("httpx2")
 _untouched_transport = Untouched("httpx2")
-
-
-def _is_untouched() -> bool:
-    return _untouched(client_functions(httpx2.AsyncClient))
 
 
 def _made(client: Any, max_bytes: int) -> HttpxTransport:

@@ -8,6 +8,7 @@ is asked of ``create_connection`` but a host and a port.
 from __future__ import annotations
 
 import asyncio
+import re
 import select
 import socket
 import ssl
@@ -24,6 +25,7 @@ _UNREAD_BYTES = 131_072
 """The loop stops reading where more lies unread: a server that floods fills no memory."""
 _EYEBALLS = 0.25
 """Seconds after which the next of a host's addresses is tried beside the first (RFC 8305)."""
+_REFUSED = re.compile(rb"HTTP/1\.[01] [3-5]").match
 Failure = type[Exception]
 
 
@@ -35,6 +37,8 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     """
 
     _transport: asyncio.Transport
+    _socket: asyncio.Transport
+    """The transport beneath TLS; the same one without TLS."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -49,7 +53,6 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         """Nothing can be sent any more."""
         self._error: Exception | None = None
         """What the connection ended with."""
-        self._is_tls = False
         self._poll: Any = None
         self._full = False
         """What is written is not taken by the other side."""
@@ -61,7 +64,7 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     # What the loop reports.
 
     def connection_made(self, transport: Any) -> None:
-        self._transport = transport
+        self._transport = self._socket = transport
 
     def data_received(self, data: bytes) -> None:
         self._pieces.append(data)
@@ -70,12 +73,14 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._held_up = True
             self._transport.pause_reading()
         self._wake_reader()
+        self._wake_writer()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> None:
+        # The loop then closes the connection, sending what is still to be sent: an idle one that the
+        # server has closed would hold its descriptor until the next request.
         self._ended = True
         self._wake_reader()
-        # Without TLS the other side may go on to read: what is being sent may still be answered.
-        return not self._is_tls
+        self._wake_writer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = self._lost = True
@@ -110,6 +115,10 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             try:
                 if not await waiting and not self._pieces:
                     raise httpcore2.ReadTimeout
+            except BaseException:
+                # Nobody reads on, and httpcore2 forgets, open, one whose SOCKS proxy does not answer.
+                self._transport.abort()
+                raise
             finally:
                 self._reading = None
                 if timer is not None:
@@ -151,7 +160,10 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
                 await self._drained()
 
     async def _drained(self) -> None:
-        if self._full and not self._lost:
+        while self._full and not self._lost:
+            # Who has refused the request may not read the rest of it.
+            if self._ended or _REFUSED(b"".join(self._pieces)):
+                raise ConnectionResetError("it answered before it had read the request")
             self._writing = waiting = self._loop.create_future()
             try:
                 await waiting
@@ -174,8 +186,10 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         async with _failing(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
-            self._is_tls = True
             try:
+                # It is nobody's answer but the proxy's, which must not speak for the provider.
+                if self._pieces:
+                    raise ConnectionResetError("the proxy sent more than its answer")
                 made = await self._loop.start_tls(
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
@@ -185,6 +199,9 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             if made is None:
                 raise ConnectionResetError("the connection was closed during the TLS handshake")
             self._transport = made
+            if self._held_up:  # before the transport was known that can let it go on
+                made.pause_reading()
+                self._socket.resume_reading()
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -195,8 +212,11 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         )
 
     def _is_readable(self) -> bool:
-        """Whether an idle connection has something to say: that it is closed, most likely."""
+        """Whether an idle connection has something to say: that it is closed, most likely. Or has
+        not yet taken the last request, which was answered all the same."""
         if self._ended or self._pieces or self._transport.is_closing():
+            return True
+        if self._socket.get_write_buffer_size():
             return True
         if self._poll is None:
             descriptor = self._transport.get_extra_info("socket").fileno()
@@ -316,4 +336,5 @@ async def _failing(seconds: float | None, late: Failure, lost: Failure) -> Async
     except TimeoutError as exc:
         raise late(str(exc)) from exc
     except (OSError, UnicodeError) as exc:  # a name that cannot be one of a host
-        raise lost(str(exc)) from exc
+        # asyncio ends a handshake whose other side has gone without a word.
+        raise lost(str(exc) or "the connection was closed") from exc

@@ -81,7 +81,7 @@ def extensions(limits: TimeLimits) -> dict[str, Any]:
     if limits.until is not None:
 
         async def heard(event: str, info: dict[str, Any]) -> None:
-            if event.startswith("connection.") and event.endswith(".started"):
+            if event.startswith(("connection.", "socks.")) and event.endswith(".started"):
                 limits.unsent = True
             elif event.endswith("send_request_headers.started"):
                 # One to a proxy is not for the provider yet.

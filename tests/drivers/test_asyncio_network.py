@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 from collections.abc import Awaitable, Callable
 from unittest.mock import Mock
 
@@ -76,13 +77,17 @@ def test_what_is_written_comes_back() -> None:
 
 
 def test_nothing_in_time() -> None:
-    async def use(stream: LoopStream) -> None:
+    async def reads(stream: LoopStream) -> None:
         with pytest.raises(httpcore2.ReadTimeout):
             await stream.read(1, timeout=0.01)
+        assert stream._transport.is_closing()
+
+    async def writes(stream: LoopStream) -> None:
         with pytest.raises(httpcore2.WriteTimeout):
             await stream.write(bytes(50_000_000), timeout=0.01)
 
-    connected(silent, use)
+    connected(silent, reads)
+    connected(silent, writes)
 
 
 @pytest.mark.parametrize("poll", [True, False])
@@ -136,8 +141,6 @@ def test_nobody_there() -> None:
 
 
 def test_no_tls_where_none_is_spoken() -> None:
-    import ssl
-
     async def use(stream: LoopStream) -> None:
         with pytest.raises((httpcore2.ConnectError, httpcore2.ConnectTimeout)):
             await stream.start_tls(ssl.create_default_context(), "localhost", timeout=1)
@@ -168,7 +171,7 @@ def test_what_comes_before_the_end_is_read_and_then_the_end() -> None:
         found = [await stream.read(3, timeout=5) for _ in range(4)]
         assert found == [b"wor", b"ds", b"", b""]
         assert stream.get_extra_info("is_readable")
-        # The other side may still read.
+        assert stream._transport.is_closing()
         await stream.write(b"y")
         assert await stream.read(1, timeout=5) == b""
 
@@ -252,14 +255,103 @@ def test_data_that_comes_with_the_end_of_the_time_is_read() -> None:
     asyncio.run(run())
 
 
-def test_a_cancelled_read_takes_nothing() -> None:
+def test_a_cancelled_read_closes_the_connection() -> None:
+    # httpcore2 forgets, open, one whose SOCKS proxy does not answer.
     async def use(stream: LoopStream) -> None:
         reading = asyncio.create_task(stream.read(10, timeout=5))
         await asyncio.sleep(0)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        await stream.write(b"words")
-        assert await stream.read(10, timeout=5) == b"words"
+        assert stream._transport.is_closing()
 
     connected(echo, use)
+
+
+def test_what_a_proxy_sends_behind_its_answer_is_no_answer_of_the_provider() -> None:
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK")
+        await reader.read(1)
+
+    async def use(stream: LoopStream) -> None:
+        assert await stream.read(19, timeout=5) == b"HTTP/1.1 200 OK\r\n\r\n"
+        with pytest.raises(httpcore2.ConnectError, match="the proxy sent more than its answer"):
+            await stream.start_tls(ssl.create_default_context(), "localhost", timeout=5)
+        assert stream._transport.is_closing()
+
+    connected(early, use)
+
+
+def test_a_connection_that_is_closed_in_the_handshake_says_so() -> None:
+    async def leaves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+
+    async def use(stream: LoopStream) -> None:
+        with pytest.raises(httpcore2.ConnectError, match=r"closed|reset"):
+            await stream.start_tls(ssl.create_default_context(), "localhost", timeout=5)
+
+    connected(leaves, use)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reads_on"),
+    [
+        (b"HTTP/1.1 413 Too Large\r\n\r\n", False),
+        (b"HTTP/1.1 102 Processing\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\n\r\n", True),
+        (b"", False),
+    ],
+)
+def test_who_refuses_a_request_need_not_read_all_of_it(answer: bytes, reads_on: bool) -> None:
+    async def run() -> None:
+        stream = LoopStream(asyncio.get_running_loop())
+        stream.connection_made(Mock(is_closing=lambda: False))
+        stream.pause_writing()
+        writing = asyncio.create_task(stream.write(bytes(50_000), timeout=5))
+        await asyncio.sleep(0)
+        stream.data_received(answer[:5])
+        await asyncio.sleep(0)
+        assert not writing.done()
+        stream.data_received(answer[5:])
+        if not answer:
+            stream.eof_received()
+        if reads_on:
+            stream.resume_writing()
+            await writing
+        else:
+            with pytest.raises(httpcore2.WriteError, match="before it had read"):
+                await writing
+        assert await stream.read(100, timeout=5) == answer
+
+    asyncio.run(run())
+
+
+def test_a_connection_with_something_still_to_be_sent_is_not_used_again() -> None:
+    async def use(stream: LoopStream) -> None:
+        assert not stream.get_extra_info("is_readable")
+        stream._transport.write(bytes(50_000_000))
+        assert stream.get_extra_info("is_readable")
+
+    connected(silent, use)
+
+
+def test_a_server_that_floods_before_tls_is_done_is_read_after_it() -> None:
+    plain, secure = Mock(), Mock()
+
+    async def run() -> None:
+        loop = Mock(wraps=asyncio.get_running_loop())
+
+        async def start_tls(*_: object, **__: object) -> Mock:
+            stream.data_received(bytes(200_000))
+            return secure
+
+        loop.start_tls = start_tls
+        stream = LoopStream(loop)
+        stream.connection_made(plain)
+        await stream.start_tls(ssl.create_default_context(), "localhost", timeout=5)
+        assert [each[0] for each in plain.method_calls] == ["pause_reading", "resume_reading"]
+        assert [each[0] for each in secure.method_calls] == ["pause_reading"]
+        await stream.read(200_000)
+        assert [each[0] for each in secure.method_calls] == ["pause_reading", "resume_reading"]
+
+    asyncio.run(run())

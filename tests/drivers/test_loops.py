@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
+import weakref
 
 import pytest
 
@@ -42,6 +43,25 @@ def test_a_loop_that_is_run_by_hand_ends_them_too() -> None:
         assert len(transport._loops) == 1
         runner.close()
         assert len(transport._loops) == 0
+
+
+def test_a_loop_that_was_closed_without_more_is_let_go_of() -> None:
+    with serving(lambda _: GOOD) as server:
+        transport = HttpxTransport()
+        driver = AsyncOpenAICompatible("m", base_url=server.url, transport=transport)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of the loop's, as it is the caller's
+            for _ in range(3):
+                loop = asyncio.new_event_loop()
+                loop.run_until_complete(driver.complete(ASK))
+                loop.close()
+                gone = weakref.ref(loop)
+                del loop
+            assert len(transport._loops) == 1
+            asyncio.run(driver.complete(ASK))
+            assert len(transport._loops) == 0
+            gc.collect()
+            assert gone() is None
 
 
 def test_closing_is_for_this_loop_and_can_be_done_twice() -> None:
