@@ -174,6 +174,17 @@ def flag(value: object, name: str) -> bool | None:
     raise wrong(name, "True or False", value)
 
 
+_SWITCHES = {**dict.fromkeys(("1", "true", "yes", "on"), True),
+             **dict.fromkeys(("", "0", "false", "no", "off"), False)}  # fmt: skip
+
+
+def switch(word: str, name: str, *, otherwise: bool) -> tuple[bool, str]:
+    """What a variable of the environment switches, and what is wrong with its word ("": nothing)."""
+    found = _SWITCHES.get(word.strip().lower())
+    problem = f"{name}={word!r:.50}: expected 1 or 0; it counts as {int(otherwise)}"
+    return (otherwise, problem) if found is None else (found, "")
+
+
 def words(value: object, name: str, *, empty: bool = False) -> str | None:
     """A text, not empty unless ``empty``."""
     if value is None:

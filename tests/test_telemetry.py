@@ -193,6 +193,25 @@ def test_content_by_the_usual_variable(monkeypatch: pytest.MonkeyPatch, seen: Se
     assert SECRET in about(seen.one("chat"))["gen_ai.input.messages"]
 
 
+@pytest.mark.parametrize(
+    ("word", "wanted", "problem"),
+    [("SPAN_ONLY", True, 0), ("event_only", False, 0), ("1", True, 0), ("maybe", False, 1)],
+)
+def test_words_of_the_usual_variable(
+    word: str,
+    wanted: bool,
+    problem: int,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: Seen,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", word)
+    instrument(tracer_provider=seen.provider)
+    Extractor(Person, model=ScriptedDriver([PERSON])).extract(TEXT)
+    assert ("gen_ai.input.messages" in about(seen.one("chat"))) is wanted
+    assert sum("expected 1 or 0" in each.getMessage() for each in caplog.records) == problem
+
+
 @colours
 def test_each_try_has_a_span_and_what_failed_says_so(kind: type[Colour], seen: Seen) -> None:
     with serving(fails(503, SECRET), fails(500, SECRET), good(PERSON)) as server, kind() as colour:

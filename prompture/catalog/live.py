@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 
+from prompture import given
 from prompture.wire.loading import load_json
 
 URL = "https://models.dev/api.json"
@@ -238,8 +239,8 @@ class CatalogSettings:
 
     ``PROMPTURE_OFFLINE=1`` or ``PROMPTURE_CATALOG=offline`` keep off the network (what lies in
     the cache is still used); ``PROMPTURE_CATALOG=snapshot`` also leaves the cache alone, which
-    makes prices reproducible; ``live`` is the default. Another word counts as ``offline``: who sets
-    it wants to keep something off. ``PROMPTURE_CATALOG_URL`` and ``PROMPTURE_CACHE_DIR`` replace
+    makes prices reproducible; ``live`` is the default. Another word of either counts as offline: who
+    sets it wants to keep something off. ``PROMPTURE_CATALOG_URL`` and ``PROMPTURE_CACHE_DIR`` replace
     the address and the folder.
     """
 
@@ -247,25 +248,24 @@ class CatalogSettings:
     cached: bool
     url: str
     folder: Path
-    problem: str | None = None
+    problem: str = ""
     """What is wrong with the environment."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> CatalogSettings:
         """CatalogSettings of an environment."""
         mode = environ.get("PROMPTURE_CATALOG", "").strip().lower()
-        offline = environ.get("PROMPTURE_OFFLINE", "").strip().lower() not in (
-            "",
-            "0",
-            "false",
-            "no",
-        )
+        # Who writes something there wants to keep off the network.
+        word = environ.get("PROMPTURE_OFFLINE", "")
+        offline, problem = given.switch(word, "PROMPTURE_OFFLINE", otherwise=True)
+        if mode not in MODES:
+            problem = f"PROMPTURE_CATALOG={mode!r:.50}: {_EXPECTED}"
         return cls(
             online=not offline and mode in ("", "live"),
             cached=mode != "snapshot",
             url=environ.get("PROMPTURE_CATALOG_URL", "") or URL,
             folder=_folder(environ),
-            problem=None if mode in MODES else f"PROMPTURE_CATALOG={mode!r:.50}: {_EXPECTED}",
+            problem=problem,
         )
 
 

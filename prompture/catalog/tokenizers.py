@@ -26,12 +26,14 @@ from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prompture import given
 from prompture.forks import fork_lock
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
 log = logging.getLogger("prompture.catalog")
+_DOWNLOAD = "PROMPTURE_TIKTOKEN_DOWNLOAD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +222,7 @@ def encoding(name: str) -> Encoding | None:
     with _lock:
         # Held while a vocabulary loads: ``cache`` alone would let each thread load, or fetch, its
         # own.
-        return _loaded(name, str(folder), _may_download())
+        return _loaded(name, str(folder), _may_download(os.environ.get(_DOWNLOAD, "")))
 
 
 def cache_folder() -> Path | None:
@@ -284,6 +286,9 @@ def _fetched(path: Path, url: str, digest: str) -> bool:
     return True
 
 
-def _may_download() -> bool:
-    allowed = os.environ.get("PROMPTURE_TIKTOKEN_DOWNLOAD", "").strip().lower()
-    return allowed in ("1", "true", "yes")
+@cache
+def _may_download(word: str) -> bool:
+    allowed, problem = given.switch(word, _DOWNLOAD, otherwise=False)
+    if problem:
+        log.warning("%s", problem)
+    return allowed

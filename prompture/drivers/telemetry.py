@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from prompture import observe
+from prompture import given, observe
 from prompture.drivers.call import Call
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.cost import charge_of
@@ -36,7 +36,7 @@ from prompture.drivers.otel_spans import (
 )
 from prompture.errors import MissingExtra, PromptureError, ProviderError
 from prompture.money import Bill, Charge
-from prompture.observe import ToolSpan
+from prompture.observe import ToolSpan, log
 from prompture.types import Completion, Delta, Request, ToolCall
 from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, shown
 from prompture.wire.secrets import scrub
@@ -52,6 +52,7 @@ S = TypeVar("S")
 R = TypeVar("R")
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKENS = tuple(4**n for n in range(14))
+CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 LATEST = "gen_ai_latest_experimental"
 
 
@@ -73,9 +74,23 @@ def instrument(
     except ImportError as exc:
         raise MissingExtra(extra="otel", package="opentelemetry-api") from exc
     if content is None:
-        asked = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "")
-        content = asked.strip().lower() in ("true", "1", "span_only", "span_and_event")
+        content = _content_is_wanted(os.environ.get(CONTENT, ""))
     observe.current = Telemetry(tracer_provider, meter_provider, content=content)
+
+
+def _content_is_wanted(word: str) -> bool:
+    # The conventions' own words; events of theirs there are none.
+    if (kind := word.strip().lower()) in (
+        "span_only",
+        "span_and_event",
+        "event_only",
+        "no_content",
+    ):
+        return kind.startswith("span")
+    found, problem = given.switch(word, CONTENT, otherwise=False)
+    if problem:
+        log.warning("%s", problem)
+    return found
 
 
 def uninstrument() -> None:

@@ -256,6 +256,23 @@ def test_offline(site: Site, tmp_path: Path, clock: Clock, environ: dict[str, st
     assert len(site.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("word", "online", "problem"),
+    [
+        ("", True, ""),
+        ("0", True, ""),
+        (" No ", True, ""),
+        ("off", True, ""),
+        ("TRUE", False, ""),
+        ("on", False, ""),
+        ("maybe", False, "PROMPTURE_OFFLINE='maybe': expected 1 or 0; it counts as 1"),
+    ],
+)
+def test_the_words_of_a_switch(word: str, online: bool, problem: str) -> None:
+    found = live.CatalogSettings.read({"PROMPTURE_OFFLINE": word})
+    assert (found.online, found.problem) == (online, problem)
+
+
 def test_a_mode_that_nobody_knows_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     catalog = Catalog(environ={"PROMPTURE_CATALOG": "snapshots"})
     for _ in range(2):
