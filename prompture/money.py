@@ -145,8 +145,8 @@ class Cost:
     ``"local"``, ``"cache"`` (an answer of before), ``""`` where it has no price or was not billed;
     ``as_of`` is the date (ISO) of the price. ``computed`` is our own figure, kept beside the
     one that the provider stated. ``saving`` is what the prompt cache saved: reads below the
-    input rate, less what writes cost above it; a first call may well have a negative one. That of
-    an answer out of a ``Cache`` is the price of asking.
+    input rate, less what writes cost above it; a first call may have a negative one. An answer
+    out of a ``Cache`` saved the price of asking, None where that is unknown.
     ``counted`` is what ``lines`` is made of: bucket, quantity, price.
     """
 
@@ -154,7 +154,7 @@ class Cost:
     reason: str = ""
     source: str = ""
     as_of: str = ""
-    saving: Decimal = ZERO
+    saving: Decimal | None = ZERO
     computed: Decimal | None = None
     counted: tuple[tuple[str, int, Price], ...] = field(default=(), repr=False)
 
@@ -233,9 +233,7 @@ class Bill:
     def total(self) -> Decimal | None:
         """US dollars, or None where the price of any charge is unknown."""
         # One unknown price makes the sum unknown, never smaller.
-        if any(c.cost.usd is None for c in self.charges):
-            return None
-        return self.known
+        return None if any(c.cost.usd is None for c in self.charges) else self.known
 
     @property
     def known(self) -> Decimal:
@@ -248,9 +246,10 @@ class Bill:
         return tuple(c.cost.reason for c in self.charges if c.cost.usd is None)
 
     @property
-    def saving(self) -> Decimal:
-        """US dollars that caches saved, of prompts and of answers (see ``Cost.saving``)."""
-        return add_usd(c.cost.saving for c in self.charges)
+    def saving(self) -> Decimal | None:
+        """US dollars that caches saved (``Cost.saving``); None where that is unknown of a charge."""
+        found = [c.cost.saving for c in self.charges if c.cost.saving is not None]
+        return add_usd(found) if len(found) == len(self.charges) else None
 
     @property
     def usage(self) -> Usage:
@@ -300,10 +299,12 @@ class Bill:
         rows.append(("", "", "", "total", "", "", total, ""))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         text = [_aligned(row, widths) for row in rows]
-        kept = add_usd(c.cost.saving for c in self.charges if c.cost.source == "cache")
-        if kept:
-            text.append(f"answers from the cache saved ${format_usd(kept)}")
-        if prompt := EXACT.subtract(self.saving, kept):
+        saved = [(c.cost.saving, c.cost.source == "cache") for c in self.charges]
+        kept = add_usd(amount for amount, is_hit in saved if is_hit and amount)
+        if kept or self.saving is None:
+            least = "an unknown amount, at least " if self.saving is None else ""
+            text.append(f"answers from the cache saved {least}${format_usd(kept)}")
+        if prompt := add_usd(amount for amount, is_hit in saved if amount and not is_hit):
             text.append(f"prompt cache saved ${format_usd(prompt)}")
         text += [f"unknown: {reason}" for reason in sorted(set(self.unknown))]
         return "\n".join(text)

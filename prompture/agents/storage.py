@@ -40,7 +40,7 @@ from typing_extensions import TypedDict
 
 from prompture.errors import ConfigurationError
 from prompture.given import why
-from prompture.money import Bill, Charge, Cost
+from prompture.money import ZERO, Bill, Charge, Cost
 from prompture.schema.problems import problems_of
 from prompture.types import (
     JSON,
@@ -286,8 +286,8 @@ def _not_negative(amount: Decimal | None) -> Decimal | None:
     return amount
 
 
-def _cost(*, usd: Decimal | None, saving_usd: Decimal | None = None, **named: Any) -> Cost:
-    return Cost(usd=usd, saving=saving_usd or Decimal(0), **named)
+def _cost(*, usd: Decimal | None, saving_usd: Decimal | None = ZERO, **named: Any) -> Cost:
+    return Cost(usd=usd, saving=saving_usd, **named)
 
 
 def _conversation(*, charges: tuple[Charge, ...] = (), **named: Any) -> SavedConversation:

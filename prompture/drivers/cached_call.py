@@ -225,7 +225,7 @@ class CachedCall(Call):
             usd=ZERO,
             source="cache",
             reason=f"an answer of before, from the cache{why}",
-            saving=price.usd or ZERO,
+            saving=price.usd,
         )
         cache, id = self.cache, self._id
         drop = functools.partial(cache.drop, id)

@@ -343,7 +343,8 @@ class TracedCall(Call):
         cost = completion.cost if completion is not None else None
         if cost is not None and cost.source == "cache":
             about["prompture.cache_hit"] = True
-            about["prompture.cost.saving_usd"] = float(cost.saving)
+            if cost.saving is not None:
+                about["prompture.cost.saving_usd"] = float(cost.saving)
         self._span.end(error, about)
         # No model was asked: a hit would make models look fast and calls free.
         if "prompture.cache_hit" not in about:

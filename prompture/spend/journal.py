@@ -90,7 +90,7 @@ def line_of(charge: Charge, labels: str) -> str:
             clean(charge.status),
             "" if cost.usd is None else f"{cost.usd:f}",
             "" if cost.computed is None else f"{cost.computed:f}",
-            f"{cost.saving:f}",
+            "" if cost.saving is None else f"{cost.saving:f}",
             clean(cost.source),
             clean(cost.as_of),
             clean(cost.reason),

@@ -41,7 +41,8 @@ class Sum:
     """The calls of one group.
 
     ``usd`` adds up the known prices, ``unknown`` counts the calls without one. ``repriced_usd``
-    is the same with the prices that ``reprice`` corrected, None where it corrected none.
+    is the same with the prices that ``reprice`` corrected, None where it corrected none. ``saving``
+    is what caches saved, as far as that is known.
     ``failed`` counts calls without an answer; ``seconds`` is wall time.
     """
 

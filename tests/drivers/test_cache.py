@@ -24,7 +24,7 @@ from typing import Any, cast
 import pytest
 
 import prompture
-from prompture import Budget, Cache, Completion, errors, track
+from prompture import Budget, Cache, Completion, LedgerReader, errors, track
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.meter import ChargeRecorder
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
@@ -89,6 +89,24 @@ def test_what_a_hit_saves_is_on_the_bill_once(
     assert "answers from the cache saved $0.002" in spent.bill.table()
     assert spent.calls == 1
     assert cache.stats().saved == Decimal("0.002")
+
+
+def test_what_a_hit_saves_is_unknown_where_the_price_is(
+    colour: Colour, cache: Cache, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.db"
+    with serving(on.good()) as server, track() as spent, prompture.ledger(path):
+        driver = colour.driver(server.url, cache=cache)
+        colour.complete(driver)
+        again = colour.complete(driver)
+    assert again.cost is not None and again.cost.usd == 0 and again.cost.saving is None
+    assert "what that saved is unknown" in again.cost.reason
+    assert spent.bill.saving is None and spent.bill.as_dict()["saving_usd"] is None
+    assert "the cache saved an unknown amount, at least $0" in spent.bill.table()
+    reader = LedgerReader(path)
+    assert [row["saving_usd"] for row in reader.rows()] == ["0", None]
+    assert [each.saving for each in reader.sums()] == [0]
+    reader.close()
 
 
 def test_a_hit_takes_nothing_of_a_budget(colour: Colour, cache: Cache) -> None:
