@@ -101,6 +101,13 @@ def concept_labels(concept: str) -> Mapping[str, float]:
 
 
 @cache
+def everyday_labels() -> frozenset[str]:
+    """The labels of all everyday concepts, and of the parts of a party, in normal form."""
+    labels = (label for one in _everyday() for label in concept_labels(one.name))
+    return frozenset({*labels, *_roles()})
+
+
+@cache
 def _everyday() -> tuple[Concept, ...]:
     found = []
     for name, section in data.load("concepts").items():
@@ -217,7 +224,20 @@ def _closed_up(label: str, phrases: Mapping[str, float]) -> float:
 
 def _turned(label: str, phrase: str) -> bool:
     """Whether two spellings differ in a word that turns the meaning: "excl tax" is no misspelt "incl tax"."""
-    return bool((set(label.split()) ^ set(phrase.split())) & (QUALIFIERS | {"incl"}))
+    return bool((set(label.split()) ^ set(phrase.split())) & (QUALIFIERS | {"incl"})) or _prefixed(
+        label, phrase
+    )
+
+
+def _prefixed(left: str, right: str) -> bool:
+    """Whether a word of one is a word of the other with letters before it: "unpaid" is no misspelt "paid"."""
+    ours, theirs = set(left.split()), set(right.split())
+    return any(
+        one != other and (one.endswith(other) or other.endswith(one))
+        for one in ours - theirs
+        for other in theirs - ours
+        if min(len(one), len(other)) >= 4
+    )
 
 
 def _same_digits(label: str, phrase: str) -> bool:
@@ -260,12 +280,18 @@ def best_choice(printed: str, allowed: list[T]) -> T | None:
         if normalise(str(value)) and f" {normalise(str(value))} " in padded
     ]
     # "not approved" names "approved" and means another.
-    denied = DENIALS & set(words.split()) - {w for v in inside for w in normalise(str(v)).split()}
+    denied = is_denied(printed) and not any(is_denied(str(value)) for value in inside)
     if len(inside) == 1 and not denied:
         return inside[0]
     if equal or inside or denied:
         return None
     return _closest(words, allowed)
+
+
+def is_denied(text: str) -> bool:
+    """Whether a text has a word that denies what it says: "not approved", "by no one", "to be approved"."""
+    # As printed, for the normal form of "no" is "number".
+    return not DENIALS.isdisjoint(re.findall(r"[^\W\d_]+", text.casefold()))
 
 
 def _closest(words: str, allowed: list[T]) -> T | None:
@@ -276,4 +302,5 @@ def _closest(words: str, allowed: list[T]) -> T | None:
     )
     if not scored or scored[0][0] < 88 or (len(scored) > 1 and scored[1][0] > scored[0][0] - 5):
         return None
-    return allowed[scored[0][1]]
+    best = allowed[scored[0][1]]
+    return None if _prefixed(words, normalise(str(best))) else best

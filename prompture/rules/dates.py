@@ -210,6 +210,36 @@ def settle(found: PrintedDate, day_first: bool | None) -> date | None:
     return found.value if day_first else found.other
 
 
+_RANGE = re.compile(
+    rf"\W{{0,3}}(?:[-–—]|\b(?:{data.alternatives('dates', 'ranges')})\b)\W{{0,3}}(?:[^\W\d_]{{2,10}}[,.]? )?",
+    re.IGNORECASE,
+)
+# The 1 of "1-5 May 2024", "1. bis 5. Mai 2024".
+_DAY_BEFORE = re.compile(
+    rf"(?<!\d)\d{{1,2}}\.?(?:st|nd|rd|th)?(?:\s?[-–—/&]|\s(?:{data.alternatives('dates', 'ranges')}))\s?\Z",
+    re.IGNORECASE,
+)
+_NOT_ON = re.compile(
+    rf"\b(?:{data.alternatives('dates', 'not_on')})\s(?:[^\W\d_]{{1,10}}[,.]?\s){{0,2}}\Z",
+    re.IGNORECASE,
+)
+
+
+def is_range(between: str) -> bool:
+    """Whether what stands between two dates or times makes a range of them: "1 May to 5 May"."""
+    return _RANGE.fullmatch(between) is not None
+
+
+def is_other_day(text: str, found: PrintedDate, start: int, end: int) -> bool:
+    """Whether a date in `text[start:end]` is not the day that is stated, but an end of a range, or a day before or
+    after it: "30 days after 5 May 2024", "n/a (was 5 May 2024)"."""
+    before = text[max(start, found.start - 40) : found.start]
+    if _DAY_BEFORE.search(before) or _NOT_ON.search(before):
+        return True
+    following = next(find_dates(text, found.end, min(end, found.end + 40)), None)
+    return following is not None and is_range(text[found.end : following.start])
+
+
 def find_times(text: str, start: int = 0, end: int | None = None) -> Iterator[PrintedTime]:
     """The times of day in `text[start:end]`, with seconds and am/pm where printed."""
     for match in _TIME.finditer(text, start, len(text) if end is None else end):
@@ -270,6 +300,9 @@ def parse_rest(
     # dateparser is slow, and reads a date into nearly any words: only a short text with digits gets
     # there.
     if not 4 <= len(text) <= 40 or not any(c.isdigit() for c in text):
+        return None
+    # Digits alone are read above or are no date: 2024-13-01 has no thirteenth month.
+    if not any(c.isalpha() for c in text):
         return None
     try:
         import dateparser

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompture.json_values import referenced
+from prompture.rules import data
 from prompture.rules.concepts import (
     Concept,
     Concepts,
@@ -15,6 +16,7 @@ from prompture.rules.concepts import (
     party_role,
     split_party,
 )
+from prompture.rules.forms import unit_wanted
 
 MAX_DEPTH = 12  # references and unions inside one another
 MAX_NESTING = 8
@@ -99,31 +101,14 @@ def json_types(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({"string"})
 
 
-_GENERIC = frozenset(
-    {
-        "description",
-        "text",
-        "date",
-        "number",
-        "name",
-        "value",
-        "id",
-        "title",
-        "content",
-        "details",
-        "summary",
-        "type",
-    }
-)
+_GENERIC = frozenset(data.words("labels", "generic"))
 _CLAUSE = re.compile(r"[^.,;:(\n]{1,80}")
 _AS_PRINTED = re.compile(
     r"\s+(?:as (?:it is )?(?:printed|written|stated|shown)|if (?:any|stated|given))\b.*",
     re.IGNORECASE,
 )
 # "weight_kg" is printed as "Weight".
-_UNIT = re.compile(
-    r"(?: in)? (?:kg|lbs?|oz|cm|mm|km|miles|percent|pct|eur|usd|gbp|minutes|mins|hours|hrs?|days|seconds|secs?|years|months|celsius)$"
-)
+_UNIT = re.compile(rf"(?: in)? (?:{'|'.join(data.words('labels', 'name_units'))})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +116,8 @@ class SchemaField:
     """One property of an object schema. `types` are its JSON types without "null".
 
     `party` and `role` are set for a part of the seller or the buyer ("seller", "postcode"); `concept` names the
-    concept that the field means, if any; `kind` is the parser of its values (`parsers.read`).
+    concept that the field means, if any; `kind` is the parser of its values (`parsers.read`); `unit` is what a
+    number is counted in, where the field says so ("weight_kg").
     """
 
     name: str
@@ -144,6 +130,7 @@ class SchemaField:
     party: str | None = None
     role: str | None = None
     phrases: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    unit: str | None = None
 
     @property
     def hint(self) -> str:
@@ -224,6 +211,9 @@ class SchemaFields:
             party=side if role else None,
             role=role,
             phrases=phrases,
+            unit=unit_wanted(name, str(inner.get("description") or ""))
+            if types & {"number", "integer"}
+            else None,
         )
 
     def _concept(self, own: list[str], items: bool) -> Concept | None:

@@ -1,15 +1,19 @@
-"""The printed forms of values that have a form of their own: addresses of mail, accounts, tax numbers, docket numbers."""
+"""The printed forms of values that have a form of their own (addresses of mail, accounts, tax numbers), and units."""
 
 import re
 
 from prompture.rules import data
+from prompture.rules.numbers import CURRENCY, CURRENCY_CODES, currency_code
 
 IBAN_LENGTHS = {
     country: int(length) for country, length in data.by_word("forms", "iban_lengths").items()
 }
 IDENTIFIER = re.compile(
-    r"[\s:#.№*\[(-]*(?P<id>[A-Z]{1,4}(?: \d{2,6}){2,4}(?=\s*\Z)"  # INV 2024 001, where nothing follows
+    r"[\s:#.№*\[('\"`-]*(?P<id>(?:[A-Z]{1,4} )?\d{1,6}(?: \d{2,6}){1,5}(?=\s*\Z)"  # INV 2024 001, where nothing follows
     r"|(?:[A-Z]{1,4} (?=\d))?[^\W_](?:[\w./#&*–-]*[\w*])?)"
+)
+SECOND_IDENTIFIER = re.compile(
+    r"\s?(?:[,;/&+]|\b(?:and|und|et|y|e|or|oder|ou)\b)\s?(?:[A-Za-z]{1,4}[ -]?)?\d"
 )
 EMAIL = re.compile(r"(?<![\w.+-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}(?<![.-])")
 URI = re.compile(r"(?:https?://|www\.)[^\s<>\"'|)\]]{3,500}", re.IGNORECASE)
@@ -32,7 +36,6 @@ CASE = re.compile(
     r"(?<![\w-])(?P<core>\d{1,2}:\d{2}-[a-z]{2,4}-\d{3,6})(?P<judges>(?:-[A-Z]{2,5}){0,3})",
     re.IGNORECASE,
 )
-PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,3})?) ?%")
 DURATION = re.compile(
     r"\b(\d{1,4}) ?(years?|months?|weeks?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|h|m|s|Jahre?|Monate?|Tage?|jours?|mois|ans?)\b",
     re.IGNORECASE,
@@ -42,7 +45,10 @@ ISO_DURATION = re.compile(
 )
 TRUE = frozenset(data.words("forms", "yes"))
 FALSE = frozenset(data.words("forms", "no"))
-BOOLEAN = re.compile(r"\s*(☑|☒|✓|✔|☐|□|\[[ xX]?\]|[^\W_]+)")
+ABSENT = frozenset(word.rstrip(".") for word in data.words("forms", "absent"))
+BOX = re.compile(r"(?P<box>☑|☒|✓|✔|☐|□|\[[ xX]?\])(?:\s?(?P<word>[^\W\d_]+))?")
+# An answer and no more: "no (see below)" and "yes, both", but not "no idea", "yes or no", "0.5", "non-stop".
+ANSWER = re.compile(r"[\s*_\"']*(?P<word>[^\W_]+)[*_\"']*(?:[.!]?\s*\Z|\s?[,;](?!\d)|\s+[-–—(\[])")
 
 
 def valid_iban(value: str) -> bool:
@@ -55,3 +61,56 @@ def valid_iban(value: str) -> bool:
     ):
         return False
     return int("".join(str(int(c, 36)) for c in value[4:] + value[:4])) % 97 == 1
+
+
+_UNITS = data.by_word("forms", "units")
+_COUNTED_IN = data.by_word("forms", "counted_in")
+# At the end of a name these are other words: the least, an article, one size.
+_NO_UNIT_OF_A_NAME = frozenset({"min", "an", "mo", "s", "d", "w", "l"})
+_NAME_END = re.compile(r"(?:.*[^A-Za-z]|.*[a-z](?=[A-Z]))?([A-Za-z]+)", re.DOTALL)
+_IN_UNIT = re.compile(r"\b(?:in|en) (%|[^\W\d_]+)")
+_UNIT_BEHIND = re.compile(r"\s?(°\s?[CF]\b|[^\W\d_]+|[%\"″′'¢])")
+_UNIT_OF_LABEL = re.compile(r"(?:\bin\s|[(\[,]\s?)(%|°?[^\W\d_]{1,12})[)\]]?\s*[:：=]?\s*$")
+
+
+def unit_of(word: str) -> str | None:
+    """The unit that a printed word means ("kg" is a kilogram), or the code of its currency."""
+    known = _UNITS.get(word.casefold().replace(" ", ""))
+    return known or currency_code(word)
+
+
+def unit_wanted(name: str, description: str) -> str | None:
+    """The unit that a field is counted in, by the end of its name, its description ("in kg"), or what it is: an age."""
+    found = _NAME_END.fullmatch(name[:200])
+    last = found[1].lower() if found else ""
+    if last not in _NO_UNIT_OF_A_NAME:
+        if last in _UNITS:
+            return _UNITS[last]
+        if last.upper() in CURRENCY_CODES:
+            return last.upper()
+    in_words = (unit_of(word) for word in _IN_UNIT.findall(description[:400]))
+    return next(filter(None, in_words), None) or _COUNTED_IN.get(last)
+
+
+def unit_printed(text: str, label: str, start: int, end: int) -> str | None:
+    """The unit or the currency beside a number at `[start, end)`; else the one that its label names: "Weight (g)"."""
+    mark = CURRENCY.match(text[end : end + 8].lstrip()) or CURRENCY.search(
+        text, max(0, start - 5), end
+    )
+    if mark is not None:
+        return currency_code(mark.group())
+    behind = _UNIT_BEHIND.match(text, end)
+    found = _UNITS.get(behind[1].casefold().replace(" ", "")) if behind else None
+    if found is None and (named := _UNIT_OF_LABEL.search(label)):
+        return unit_of(named[1])
+    return found
+
+
+def is_compound(tail: str) -> bool:
+    """Whether a unit and a second number follow a number: the 5 of "5 ft 11 in" is not the length."""
+    found = _UNIT_BEHIND.match(tail)
+    return (
+        found is not None
+        and found[1].casefold() in _UNITS
+        and re.match(r"\.?,?\s?\d", tail[found.end() :]) is not None
+    )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from prompture.rules.concepts import normalise
+from prompture.rules.concepts import everyday_labels, normalise
 from prompture.rules.numbers import CURRENCY
 from prompture.rules.page import Cell, Layout, Line
 
@@ -12,6 +12,7 @@ from prompture.rules.page import Cell, Layout, Line
 TRUST = {
     "colon": 1.0,
     "markup": 1.0,
+    "array": 1.0,  # for lists alone
     "leader": 1.0,
     "prefix": 0.95,
     "inline": 0.94,
@@ -27,16 +28,17 @@ _SEPARATOR = re.compile(
 )
 _COLON = re.compile(r"[:：=]")
 _MARK_FIRST = re.compile(r"[:：=]-?\s*")
+_MARK_BEHIND = re.compile(r"\s*[:：=]")
 _MORE_WORDS = re.compile(r"\s+([^\W\d_][^:：=\d\n]{0,40}?)\s?[:：=]")
 _NEXT_PAIR = re.compile(r"[;&]\s?[A-Za-z_][\w.-]{0,30}\s?=")
 _TRAIL = re.compile(r"[^\s:：=]+(?:\s[^\s:：=]+){0,4}\s*$")
 _WORD = re.compile(r"\S+")
 _LETTER = re.compile(r"[^\W\d_]")
 _JSON = re.compile(
-    r"\"(?P<key>[^\"\\\n]{1,60})\"\s{0,4}:\s{0,4}(?:\"(?P<quoted>[^\"\\\n]{0,2000})\"|(?P<bare>[^\s,{}\[\]\"]{1,60}))"
+    r"\"(?P<key>[^\"\\\n]{1,60})\"\s{0,4}:\s{0,4}(?:\"(?P<quoted>[^\"\\\n]{0,2000})\"|(?P<bare>[^\s,{}\[\]\"]{1,60})|(?P<array>\[[^\[\]{}]{0,2000}\]))"
 )
 _XML = re.compile(
-    r"<(?P<key>[A-Za-z_][\w.-]{0,60})(?: [^<>\n]{0,200})?>(?P<quoted>[^<>]{1,2000})(?P<bare>)</(?P=key)>"
+    r"<(?P<key>[A-Za-z_][\w.-]{0,60})(?: [^<>\n]{0,200})?>(?P<quoted>[^<>]{1,2000})(?P<bare>)(?P<array>)</(?P=key)>"
 )
 _MARKUP = re.compile(r"[\s{\[,]*[\"<{]")
 
@@ -57,18 +59,20 @@ class Pair:
 def find_pairs(layout: Layout, wanted: Iterable[str]) -> list[Pair]:
     """Every label with its window. `wanted` are phrases in normal form that count even without a separator."""
     known = frozenset(wanted)
+    ending = known | everyday_labels()
     # Three letters rule out most cells before a label is put in normal form, which is slow.
     first_words = frozenset(phrase.split()[0][:3] for phrase in known)
     found: list[Pair] = []
     for index, line in enumerate(layout.lines):
         for place in range(len(line.cells)):
-            inner = list(_of_middle(line, index, place, known))
+            # Labels that the schema does not ask for end a value, too.
+            inner = list(_of_middle(line, index, place, ending))
             found.extend(
                 _ended(pair, inner)
                 for pair in (
                     *_of_cell(layout, index, line, place),
                     *_of_start(line, index, place, known, first_words),
-                    *inner,
+                    *(one for one in inner if one.key in known),
                 )
             )
     found.extend(_of_markup(layout))
@@ -219,6 +223,10 @@ def _of_start(
             break
         label = cell.text[: word.end()].rstrip(".:#-")
         key = normalise(label)
+        # What a colon ends is a pair of its colon, which `_of_cell` reads.
+        if _COLON.search(word.group()) or _MARK_BEHIND.match(cell.text, word.end()):
+            longest = None if key in known else longest
+            break
         # The longest wins: "Invoice No" before "Invoice".
         if key in known and word.end() < len(cell.text):
             window = (cell.start + word.end(), cell.end)
@@ -268,9 +276,10 @@ def _fresh(text: str, at: int) -> bool:
 
 
 def _of_markup(layout: Layout) -> Iterator[Pair]:
-    """Keys of JSON and elements of XML that hold a plain value."""
+    """Keys of JSON and elements of XML that hold a plain value, or an array of them."""
     for form in (_JSON, _XML):
         for match in form.finditer(layout.text):
-            group = "quoted" if match["quoted"] is not None else "bare"
+            group = next(name for name in ("quoted", "bare", "array") if match[name] is not None)
+            relation = "array" if group == "array" else "markup"
             line = layout.line_at(match.start("key"))
-            yield from _pair(match["key"], match.start("key"), match.span(group), "markup", line)
+            yield from _pair(match["key"], match.start("key"), match.span(group), relation, line)

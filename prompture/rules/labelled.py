@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from prompture.rules import data
 from prompture.rules.concepts import normalise, similarity
 from prompture.rules.fields import SchemaField
+from prompture.rules.forms import is_compound, unit_printed
 from prompture.rules.label_pairs import TRUST, Pair
-from prompture.rules.numbers import CURRENCY
+from prompture.rules.numbers import CURRENCY, CURRENCY_CODES, is_priced
 from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import render
@@ -19,7 +20,7 @@ from prompture.rules.render import render
 # Kinds whose values have a form of their own; the rest take whatever text stands by the label.
 FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})
 # Relations between label and value (`label_pairs.TRUST`): free text counts only where it stands beside its label.
-_ONLY_BESIDE = frozenset({"colon", "markup", "leader", "under", "prefix", "inline"})
+_ONLY_BESIDE = frozenset({"colon", "markup", "leader", "under", "inline"})
 _APART = frozenset({"below", "loose", "cell", "above"})
 # Kinds that must fill a window which is apart from its label: a day inside a sentence below is another's.
 _WHOLE = frozenset({"identifier", "date", "datetime", "money", "number", "integer", "case"})
@@ -32,17 +33,26 @@ _GOES_ON = re.compile(
     r"|\s(?:to|bis|à|au|until|through|or|oder|ou)\s\d",
     re.IGNORECASE,
 )
-# The same with a currency mark before the second amount: "$10.00 - $20.00".
-_RANGE = re.compile(
-    r"\s?(?:[-–—]|(?<=\s)(?:to|bis|à|au|or|oder|ou)\b)\s?(?P<mark>[^\w\s]{1,2}|[^\W\d_]{1,3})?\s?\d",
+# The same with a currency mark before the second amount, "$10.00 - $20.00", and lists of numbers: "5, 6", "5 and 6".
+_SECOND = re.compile(
+    r"\s?(?:(?P<listed>[,;&+]|(?<=\s)(?:and|und|et|y|e|plus)\b)|[-–—/]|(?<=\s)(?:to|bis|à|au|or|oder|ou)\b)"
+    r"\s?(?P<mark>[^\w\s]{1,2}|[^\W\d_]{1,3})?\s?\d",
     re.IGNORECASE,
 )
 _NEXT_AMOUNT = re.compile(r" ?[-–—]? ?\d")
-_CAME_ON = re.compile(r"(?P<letters>[^\W\d_]+)[-–/]?$|\d\s?[-–—/:.]\s?$")
+# "AB-12", "10-12", "< 12", "3 x 12" (before a currency mark, too).
+_CAME_ON = re.compile(
+    r"(?P<letters>[^\W\d_]+)[-–/]?$|\d\s?[-–—/:.]\s?$|[<>≤≥]=?\s?(?:[^\W\d_]{3}|[^\w\s]{1,2})?\s?$"
+    r"|(?:^|[\s\d])[x×*]\s?(?:[^\W\d_]{3}|[^\w\s]{1,2})?\s?$"
+)
+# Words and then a comma or a bracket with words: "free for members, 10 for guests", "none (deposit 20)".
+_OTHER_CLAUSE = re.compile(r"[^\W\d_]{3}[^,;(]{0,80}[,;]|\([^()]{0,80}[^\W\d_]{3}[^()]{0,80}$")
 _ELSEWHERE = frozenset(data.words("labels", "elsewhere"))  # "see page 4"
 _FORMERLY = frozenset(data.words("labels", "formerly"))  # "was 20.00, now 15.00"
+_OUT_OF = re.compile(
+    r"^\s?(?:/|(?:out )?of|von|sur|su|de|di)\s?\d{1,4}(?:[.,]\d)?\b"
+)  # 4/5, "4 out of 5"
 _LABEL_BEHIND = re.compile(r"[(\[;|,]|[^\W\d_][^\s:：=]{0,30}\s?[:：=]")
-_LABEL_END = re.compile(r"[:：=]\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +130,12 @@ def labelled(
 
 def _of_pair(field: SchemaField, pair: Pair, page: Page, fit: float) -> FieldCandidate | None:
     trust = TRUST[pair.relation]
+    if pair.relation == "array":  # one value is no list
+        return None
     if field.kind in FREE_KINDS and pair.relation not in _ONLY_BESIDE and fit < 0.9:
         return None
-    if (
-        field.kind in FREE_KINDS
-        and pair.relation == "prefix"
-        and not _plain_prefix(field, pair, page)
-    ):
-        return None
-    if field.kind in FREE_KINDS and pair.relation in {"loose", "above"}:
+    # Free text needs more than a gap of one space after its label, and a line of its own.
+    if field.kind in FREE_KINDS and pair.relation in {"prefix", "loose", "above"}:
         return None
     reading = read(field.kind, page, pair.start, pair.end, field=field)
     if reading is None:
@@ -144,7 +151,14 @@ def _of_pair(field: SchemaField, pair: Pair, page: Page, fit: float) -> FieldCan
     ):
         return None  # a page number of a table of contents
     if field.kind in _FIGURES and not (
-        stands_alone(field.kind, reading, pair, page)
+        stands_alone(
+            field,
+            reading,
+            page,
+            TextRange(pair.start, pair.end),
+            marked=pair.relation in _MARKED,
+            label=page.text[pair.label_start : pair.start],
+        )
         # "Total pages: 12": by a label with further words an amount must look like one.
         and (field.kind != "money" or fit >= 0.87 or _is_amount(reading, pair, page.text))
     ):
@@ -196,70 +210,91 @@ def _covers(reading: ParsedValue, pair: Pair, page: Page) -> bool:
     return sum(c.isalnum() for c in before) <= 3 and sum(c.isalnum() for c in after) <= 4
 
 
-def stands_alone(kind: str, reading: ParsedValue, pair: Pair, page: Page) -> bool:
+def read_alone(field: SchemaField, page: Page, start: int, end: int) -> ParsedValue | None:
+    """The value that fills a cell or an item of a list; None where a number there is a part of something else."""
+    reading = read(field.kind, page, start, end, field=field)
+    if reading is None or field.kind not in _FIGURES:
+        return reading
+    alone = stands_alone(field, reading, page, TextRange(start, end), marked=True)
+    return reading if alone else None
+
+
+def stands_alone(
+    field: SchemaField,
+    reading: ParsedValue,
+    page: Page,
+    window: TextRange,
+    *,
+    marked: bool,
+    label: str = "",
+) -> bool:
     """Whether a number is what its window says, a currency mark, a unit and brackets aside: not the
-    4 of "see page 4", the 20 of "20-30" or the 12 of "AB-12"."""
-    text = page.text
-    head, tail = text[pair.start : reading.start], text[reading.end : pair.end]
+    4 of "see page 4", the 20 of "20-30" or the 12 of "AB-12".
+
+    `marked`: the window is the whole of a cell, or what follows a colon, so that words in it speak of the number.
+    A number that is counted in another unit than the field is not what the field asks for.
+    """
+    text, kind = page.text, field.kind
+    unit = unit_printed(text, label, reading.start, reading.end)
+    if unit and (unit == "cent" if kind == "money" else field.unit not in (None, unit)):
+        return False
+    if field.unit in CURRENCY_CODES and unit in CURRENCY_CODES and unit != field.unit:
+        return False
+    head, tail = text[window.start : reading.start], text[reading.end : window.end]
     printed = text[reading.start : reading.end]
     decimals = re.search(r"[.,]\d{2}\D?$", printed) is not None
-    going = _GOES_ON.match(tail)
-    if going is not None and not (decimals and _NEXT_AMOUNT.fullmatch(going.group())):
+    if _goes_on(printed, tail, decimals=decimals) or _came_on(printed, head):
         return False
-    mark = CURRENCY.match(tail.lstrip())
-    ranged = _RANGE.match(tail.lstrip()[mark.end() :] if mark else tail)
-    if ranged is not None and (mark or _is_currency(ranged["mark"])):
-        return False
-    # A year of two: 2023/24. (4/5 is a rating, 3/4 a part of one.)
-    if re.fullmatch(r"(?:19|20)\d\d", printed) and re.match(r"\s?/\s?\d", tail):
-        return False
-    # The 234,50 of "1 234,50 kr", where the rest of the window is not understood.
-    if re.search(r"(?<!\d)\d{1,3}[ \u00a0]$", head) and re.match(r"\d{3}(?!\d)", printed):
-        return False
-    coming = _CAME_ON.search(head)
-    if coming is not None and not _is_currency(coming["letters"]):
-        return False
-    words = [word for word in re.findall(r"[^\W_]+", head) if not _is_currency(word)]
+    words = [word for word in re.findall(r"[^\W_]+", head) if not _is_mark(word)]
     if any(word.lower() in _FORMERLY for word in words):
         return False
+    if marked and _OTHER_CLAUSE.search(head):
+        return False
     # Cents or a currency mark beside it: an amount, whatever words are around.
-    if kind == "money" and (decimals or _is_priced(head, tail)):
+    if kind == "money" and (decimals or is_priced(text, reading.start, reading.end)):
         return True
     if any(word.lower() in _ELSEWHERE for word in words):
         return False
-    if pair.relation not in _MARKED:
+    if not marked:
         return decimals or not words
     # Words before the number make it a part of what they say; a unit or "no" is short.
     if sum(map(len, words)) > 3:
         return False
-    rest = _LABEL_BEHIND.split(tail, maxsplit=1)[0]
+    rest = _LABEL_BEHIND.split(_OUT_OF.sub("", tail, count=1), maxsplit=1)[0]
     return kind in {"money", "percent"} or not any(c.isdigit() for c in rest)
 
 
-def _is_currency(word: str | None) -> bool:
+def _goes_on(printed: str, tail: str, *, decimals: bool) -> bool:
+    """Whether what follows a number makes another value of the two: a range, a sum, a list, a share."""
+    going = _GOES_ON.match(tail)
+    if going is not None and not (decimals and _NEXT_AMOUNT.fullmatch(going.group())):
+        return True
+    if is_compound(tail):
+        return True
+    mark = CURRENCY.match(tail.lstrip())
+    second = _SECOND.match(tail.lstrip()[mark.end() :] if mark else tail)
+    if second is not None and (mark or _is_mark(second["mark"]) or second["listed"]):
+        return True
+    # A year of two: 2023/24. (4/5 is a rating, 3/4 a part of one.)
+    return bool(re.fullmatch(r"(?:19|20)\d\d", printed) and re.match(r"\s?/\s?\d", tail))
+
+
+def _came_on(printed: str, head: str) -> bool:
+    """Whether what stands before a number makes it a part of something else: a code, a range, a bound, a product."""
+    # The 234,50 of "1 234,50 kr", where the rest of the window is not understood.
+    if re.search(r"(?<!\d)\d{1,3}[ \u00a0]$", head) and re.match(r"\d{3}(?!\d)", printed):
+        return True
+    coming = _CAME_ON.search(head)
+    return coming is not None and not _is_mark(coming["letters"])
+
+
+def _is_mark(word: str | None) -> bool:
     return word is not None and CURRENCY.fullmatch(word) is not None
 
 
 def _is_amount(reading: ParsedValue, pair: Pair, text: str) -> bool:
     printed = text[reading.start : reading.end]
-    return bool(re.search(r"[.,'’]\d", printed)) or _is_priced(
-        text[pair.label_start : reading.start], text[reading.end : pair.end]
-    )
-
-
-def _is_priced(head: str, tail: str) -> bool:
-    """Whether a currency mark stands right beside an amount."""
-    before = CURRENCY.search(head[-6:])
-    after = CURRENCY.match(tail.lstrip())
-    return after is not None or (before is not None and head[-6:][before.end() :].strip() == "")
-
-
-def _plain_prefix(field: SchemaField, pair: Pair, page: Page) -> bool:
-    """Free text needs more than a gap of one space after its label, except where a value must follow."""
-    return (
-        bool(_LABEL_END.search(page.text[pair.label_start : pair.start + 2]))
-        and field.kind != "title"
-    )
+    return bool(re.search(r"[.,'’]\d", printed)) or is_priced(text, reading.start, reading.end)
 
 
 # Chosen on the developing half of the corpus: below, wrong values outnumber right ones.

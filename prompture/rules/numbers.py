@@ -10,7 +10,9 @@ from prompture.rules import data
 
 # Digits with separators, in threes or as in India (1,23,456.78); white space separates thousands only when it is a no-break space.
 _BODY = r"(?:\d{1,2}(?:,\d{2}){1,4},\d{3}(?!\d)(?:\.\d{1,6})?|\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+(?!\d)(?:[.,]\d{1,6})?|\d{1,18}(?:[.,]\d{1,6})?|[.,]\d{2})"
-_NUMBER = re.compile(rf"(?<![\d.,])(?P<sign>[-−–+]\s?)?(?P<body>{_BODY})(?P<trail>-(?![\w-]))?")
+_NUMBER = re.compile(
+    rf"(?<![\d.,])(?P<sign>[-−–+]\s?)?(?P<body>{_BODY})(?P<trail>-(?![\w-]|[^\w\s]\d))?"
+)
 _POINT = re.compile(r"\d\.\d{2}(?![\d.,])")
 _COMMA = re.compile(r"\d,\d{2}(?![\d.,])")
 FRACTIONS = frozenset("¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞")
@@ -107,21 +109,47 @@ def find_numbers(
         if match["sign"] and not _joined(text, match.start()):
             begin = match.start()
             negative = negative or match["sign"][0] in _MINUS
-        # Brackets are a bookkeeper's minus.
-        if text[begin - 1 : begin] == "(" and text[finish : finish + 1] == ")":
-            begin, finish, negative = begin - 1, finish + 1, True
+        elif signed := _SIGNED_MARK.search(text, max(start, begin - _MARK_REACH), begin):
+            begin, negative = signed.start(), True
+        if brackets := _brackets(text, begin, finish, start, stop):
+            begin, finish, negative = *brackets, True
         yield Numeral(-value if negative else value, begin, finish, _decimals(value))
 
 
+_MARK_REACH = 9  # characters: the longest mark, a blank, a sign and what stands before it
 _MARK_ALONE = re.compile(r"(?<!\d)(?<!\d )(?:" + CURRENCY.pattern + r") ?\Z")
+# "-$5" and "-EUR 5", but not the second amount of "$3-$5" and "$3 -$5".
+_SIGNED_MARK = re.compile(r"(?<![\w)])(?<!\d )[-−–](?:" + CURRENCY.pattern + r") ?\Z")
+_OPENED = re.compile(r"\((?:(?:" + CURRENCY.pattern + r") ?)?\Z")
+_CLOSED = re.compile(r"(?: ?(?:" + CURRENCY.pattern + r"))?\)")
 
 
-def is_priced(text: str, number: Numeral) -> bool:
-    """Whether a currency mark of its own stands before a number or behind it."""
-    before = text[max(0, number.start - 6) : number.start]
+def _brackets(text: str, begin: int, finish: int, start: int, stop: int) -> tuple[int, int] | None:
+    """The place of a number with the brackets around it, where they are a bookkeeper's minus: "(5.00)", "($5)".
+
+    In "five (5)" they are no minus: a word stands before them.
+    """
+    opened = _OPENED.search(text, max(start, begin - _MARK_REACH), begin)
+    closed = _CLOSED.match(text, finish, stop) if opened else None
+    if opened is None or closed is None:
+        return None
+    line = max(start, text.rfind("\n", start, opened.start()) + 1)
+    before = _LAST_WORD.search(text, max(line, opened.start() - 40), opened.start())
+    if before is not None and not is_currency(before[1]):
+        return None
+    return opened.start(), closed.end()
+
+
+_LAST_WORD = re.compile(r"([^\W\d_]+)[^\w:：|]{0,3}\Z")
+
+
+def is_priced(text: str, start: int, end: int) -> bool:
+    """Whether a currency mark of its own stands before a number at `[start, end)`, behind it or in its brackets."""
     return (
-        _MARK_ALONE.search(before) is not None
-        or CURRENCY.match(text[number.end : number.end + 5].lstrip()) is not None
+        _MARK_ALONE.search(text, max(0, start - 6), start) is not None
+        or CURRENCY.match(text[end : end + 5].lstrip()) is not None
+        # A sign or a bracket is a part of the number, and with it the mark: -$5, ($5).
+        or CURRENCY.search(text, start, end) is not None
     )
 
 
@@ -134,7 +162,10 @@ def scaled(text: str, number: Numeral, end: int) -> Numeral | None:
     name = word if word in POWERS or word[:1].isascii() else word[:1]
     if found is None or name not in POWERS:
         return number
-    if name in _SHORT and not _MARK_ALONE.search(text[max(0, number.start - 6) : number.start]):
+    marked = _MARK_ALONE.search(text, max(0, number.start - 6), number.start) or CURRENCY.search(
+        text, number.start, number.end
+    )
+    if name in _SHORT and not marked:
         # "5 m" and "3 mm" are lengths, "12.00 CR" is a credit.
         return None if name in ("k", "bn", "mn") or found[1] in ("M", "B") else number
     if name == "cr":

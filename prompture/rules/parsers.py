@@ -4,13 +4,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
 
 from prompture.errors import MissingExtra
 from prompture.rules import forms
 from prompture.rules.concepts import best_choice
-from prompture.rules.dates import find_dates, find_times, parse_rest, settle
+from prompture.rules.dates import find_dates, find_times, is_other_day, is_range, parse_rest, settle
 from prompture.rules.fields import SchemaField
 from prompture.rules.numbers import (
     CURRENCY,
@@ -28,6 +27,7 @@ LONGEST_TEXT = 300
 _GROUPS = re.compile(
     r"\s*(?P<before>[^\s\d+,.-]{1,4})?\s?(?P<sign>[-−–]?)(?P<body>\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?)\s?(?P<after>[^\s\d,.]{1,4})?\.?\s*"
 )
+_PERCENT = re.compile(r" ?%")
 _EMPHASIS = re.compile(
     r"\*{1,3}\s+(?P<rest>[^*].*)|(?P<marks>\*{1,3}|__)(?P<inner>[^*_]+)(?P=marks)"
 )
@@ -84,6 +84,8 @@ def _text(page: Page, start: int, end: int) -> ParsedValue | None:
     trimmed = piece.strip().rstrip(";|,").strip(" \t:")
     if not trimmed or len(trimmed) > LONGEST_TEXT or not any(c.isalnum() for c in trimmed):
         return None
+    if trimmed.casefold().rstrip(".") in forms.ABSENT:
+        return None
     # **Name:** Ann and **Name**: **Ann**
     if emphasis := _EMPHASIS.fullmatch(trimmed):
         trimmed = emphasis["inner"] or emphasis["rest"]
@@ -98,7 +100,11 @@ def _identifier(page: Page, start: int, end: int) -> ParsedValue | None:
     value = match["id"].rstrip(".,;")
     if next(find_dates(value), None) is not None:  # "Date 05.03.2018" below "No."
         return None
-    return ParsedValue(value, match.start("id"), match.start("id") + len(value))
+    stop = match.start("id") + len(value)
+    # Of two numbers, "INV-1, INV-2", neither is the one; of one cut in two, "US-2024 / 55", no part is.
+    if forms.SECOND_IDENTIFIER.match(page.text, stop, end):
+        return None
+    return ParsedValue(value, match.start("id"), stop)
 
 
 def _case(page: Page, start: int, end: int) -> ParsedValue | None:
@@ -109,18 +115,16 @@ def _case(page: Page, start: int, end: int) -> ParsedValue | None:
     return ParsedValue(match["core"], match.start("core"), match.end("core"))
 
 
-def _postcode(page: Page, start: int, end: int) -> ParsedValue | None:
-    return _match(forms.POSTCODE)(page, start, end)
-
-
 def _date(page: Page, start: int, end: int) -> ParsedValue | None:
-    found = [printed for printed in find_dates(page.text, start, min(end, start + 400))]
+    found = list(find_dates(page.text, start, min(end, start + 400)))
     if not found:
         rest = parse_rest(page.text[start:end])
         piece = page.text[start:end]
         begin = start + len(piece) - len(piece.lstrip())
         return ParsedValue(rest, begin, begin + len(piece.strip())) if rest else None
     first = found[0]
+    if is_other_day(page.text, first, start, end):
+        return None
     return ParsedValue(first, first.start, first.end, len({other.value for other in found}) - 1)
 
 
@@ -138,8 +142,11 @@ def _datetime(page: Page, start: int, end: int) -> ParsedValue | None:
 
 
 def _time(page: Page, start: int, end: int) -> ParsedValue | None:
-    found = next(find_times(page.text, start, end), None)
-    return ParsedValue(found.value, found.start, found.end) if found else None
+    found = list(find_times(page.text, start, min(end, start + 200)))
+    # From nine to five: neither is the time.
+    if not found or (len(found) > 1 and is_range(page.text[found[0].end : found[1].start])):
+        return None
+    return ParsedValue(found[0].value, found[0].start, found[0].end)
 
 
 def _in_groups(page: Page, start: int, end: int) -> ParsedValue | None:
@@ -158,7 +165,8 @@ def _number(page: Page, start: int, end: int) -> ParsedValue | None:
         return grouped
     found = list(find_numbers(page.text, start, min(end, start + 200), mark=page.mark))
     first = scaled(page.text, found[0], end) if found else None
-    if first is None:
+    # A whole number in brackets may be a loss or a count: "Reviews (1,234)".
+    if first is None or (page.text[first.start] == "(" and not first.decimals):
         return None
     return ParsedValue(first.value, first.start, first.end, len({n.value for n in found}) - 1)
 
@@ -180,7 +188,7 @@ def _money(page: Page, start: int, end: int) -> ParsedValue | None:
     # Beside an amount with cents, or with a currency mark, a whole number is a count or a code.
     amounts = (
         [number for number in found if number.decimals >= 2]
-        or [number for number in found if is_priced(text, number)]
+        or [number for number in found if is_priced(text, number.start, number.end)]
         or found
     )
     if not amounts:
@@ -217,14 +225,13 @@ def _price(page: Page, start: int, end: int) -> ParsedValue | None:
 
 
 def _percent(page: Page, start: int, end: int) -> ParsedValue | None:
-    match = forms.PERCENT.search(page.text, start, end)
-    if match is None:
+    """The number before a percent sign; without a sign, any number."""
+    numbers = find_numbers(page.text, start, min(end, start + 200), mark=page.mark)
+    shares = [n for n in numbers if _PERCENT.match(page.text, n.end, end)]
+    if not shares:
         return _number(page, start, end)
-    return ParsedValue(Decimal(match[1].replace(",", ".")), match.start(1), match.end(1))
-
-
-def _email(page: Page, start: int, end: int) -> ParsedValue | None:
-    return _match(forms.EMAIL)(page, start, end)
+    first = shares[0]
+    return ParsedValue(first.value, first.start, first.end, len({n.value for n in shares}) - 1)
 
 
 def _uri(page: Page, start: int, end: int) -> ParsedValue | None:
@@ -244,10 +251,13 @@ def _phone(page: Page, start: int, end: int) -> ParsedValue | None:
     for match in phonenumbers.PhoneNumberMatcher(
         window, region, leniency=phonenumbers.Leniency.POSSIBLE
     ):
-        return ParsedValue(match.raw_string, start + match.start, start + match.end)
+        if next(find_dates(match.raw_string), None) is None:
+            return ParsedValue(match.raw_string, start + match.start, start + match.end)
     printed = forms.PHONE.search(window)
     # E.164 has at most 15 digits; fewer than 7 are an extension or a code.
     if printed is None or not 7 <= sum(c.isdigit() for c in printed.group()) <= 15:
+        return None
+    if next(find_dates(printed.group()), None) is not None:  # 2024-05-06 has eight digits, too
         return None
     return ParsedValue(printed.group(), start + printed.start(), start + printed.end())
 
@@ -260,15 +270,29 @@ def _currency(page: Page, start: int, end: int) -> ParsedValue | None:
 
 
 def _boolean(page: Page, start: int, end: int) -> ParsedValue | None:
-    match = forms.BOOLEAN.match(page.text, start, end)
-    if match is None:
-        return None
-    word = match[1].casefold().replace(" ", "")
-    # "n/a" and "non-stop" are neither.
-    is_part = re.match(r"[/-][^\W_]", page.text[match.end(1) : end]) is not None
-    if is_part or (word not in forms.TRUE and word not in forms.FALSE):
-        return None
-    return ParsedValue(word in forms.TRUE, match.start(1), match.end(1))
+    """A yes or no that is all that stands there, an aside behind it excepted; or what the one ticked box says."""
+    boxes = list(forms.BOX.finditer(page.text, start, end))
+    if boxes and not page.text[start : boxes[0].start()].strip():
+        return _ticked(boxes, page.text[boxes[-1].end() : end])
+    match = forms.ANSWER.match(page.text, start, end)
+    truth = _truth(match["word"]) if match else None
+    return None if truth is None or match is None else ParsedValue(truth, *match.span("word"))
+
+
+def _ticked(boxes: list[re.Match[str]], rest: str) -> ParsedValue | None:
+    """What the boxes of a question say: "[x] yes [ ] no", or one box alone."""
+    if len(boxes) == 1 and not boxes[0]["word"] and not rest.strip():
+        mark = boxes[0]["box"].casefold().replace(" ", "")
+        return ParsedValue(mark in forms.TRUE, *boxes[0].span("box"))
+    ticked = [box for box in boxes if box["box"].casefold().replace(" ", "") in forms.TRUE]
+    # No box is ticked, or two are: nothing is answered.
+    truth = _truth(ticked[0]["word"] or "") if len(ticked) == 1 else None
+    return None if truth is None else ParsedValue(truth, *ticked[0].span())
+
+
+def _truth(word: str) -> bool | None:
+    folded = word.casefold()
+    return True if folded in forms.TRUE else False if folded in forms.FALSE else None
 
 
 def _iban(page: Page, start: int, end: int) -> ParsedValue | None:
@@ -342,7 +366,7 @@ _READERS: dict[str, Callable[[Page, int, int], ParsedValue | None]] = {
     "address": _text,
     "longtext": _text,
     "identifier": _identifier,
-    "postcode": _postcode,
+    "postcode": _match(forms.POSTCODE),
     "case": _case,
     "date": _date,
     "datetime": _datetime,
@@ -351,7 +375,7 @@ _READERS: dict[str, Callable[[Page, int, int], ParsedValue | None]] = {
     "integer": _number,
     "money": _money,
     "percent": _percent,
-    "email": _email,
+    "email": _match(forms.EMAIL),
     "uri": _uri,
     "phone": _phone,
     "currency": _currency,

@@ -7,7 +7,7 @@ from prompture.rules import data
 from prompture.rules.concepts import normalise, similarity
 from prompture.rules.fields import SchemaField
 from prompture.rules.label_pairs import Pair
-from prompture.rules.labelled import FREE_KINDS, Index, matching
+from prompture.rules.labelled import FREE_KINDS, Index, matching, read_alone
 from prompture.rules.page import FieldCandidate, Line, Page, TextRange
 from prompture.rules.parsers import read
 from prompture.rules.render import accepts, render
@@ -177,7 +177,9 @@ def _candidate(
     return FieldCandidate(value, (Span(start, start + len(trimmed), kind),), round(score * 0.98, 4))
 
 
-_BULLET = re.compile(r"\s*(?:[-*•·●▪◦‣–]|\(?\d{1,3}[.)])\s+(?P<item>.+)")
+_BULLET = re.compile(
+    r"(?P<indent>\s*)(?:[-*•·●▪◦‣–]|\(?\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?(?P<item>.+)"
+)
 COMMON_KINDS = frozenset({"email", "doi", "uuid", "iban", "uri"})
 _SEPARATORS = (";", "•", "·", ",")
 
@@ -226,47 +228,93 @@ def _after_list_label(
         (fit, pair)
         for key, fit in fits.items()
         for pair in index.within(key, scope)
-        if fit >= 0.8 and pair.relation in {"colon", "leader", "under", "inline", "markup"}
+        if fit >= 0.8 and pair.relation in {"colon", "leader", "under", "inline", "markup", "array"}
     ]
     # The best label first; of equal ones, the first in the text.
     for _, pair in sorted(pairs, key=lambda found: (-found[0], found[1].start)):
-        found = list(_split(field, page, pair))
-        if found:
+        places = [place for place in _places_of_items(page, pair) if _has_letters(page, place)]
+        items = [list(_item(field, page, start, end)) for start, end in places]
+        # A list of numbers is whole or none: the 1 of "1, 2-3" alone would be another list.
+        if field.kind not in FREE_KINDS and not all(items):
+            continue
+        if found := [one for item in items for one in item]:
             return found
     return []
 
 
-def _split(field: SchemaField, page: Page, pair: Pair) -> Iterator[FieldCandidate]:
-    line = page.layout.lines[page.layout.line_at(pair.start)]
+def _has_letters(page: Page, place: tuple[int, int]) -> bool:
+    return any(c.isalnum() for c in page.text[place[0] : place[1]])
+
+
+def _places_of_items(page: Page, pair: Pair) -> Iterator[tuple[int, int]]:
+    if pair.relation == "array" or _ARRAY.match(page.text, pair.start, pair.end):
+        stop = page.text.find("]", pair.start, pair.end)
+        for found in _ARRAY_ITEM.finditer(page.text, pair.start, stop if stop >= 0 else pair.end):
+            yield found.span(found.lastindex or 0)
+        return
+    place = page.layout.line_at(pair.start)
+    line = page.layout.lines[place]
+    if pair.relation == "under" and (below := _indented(page, pair, place)):
+        yield from ((one.start, one.end) for one in below)
+        return
     # A list goes on over all cells of its line.
     start, end = pair.start, max(pair.end, line.end)
-    window = page.text[start:end]
+    masked = _masked(page.text[start:end])
     # In this order: items apart by semicolons may have commas of their own.
-    mark = next((mark for mark in _SEPARATORS if mark in window), None)
-    at = 0
-    for piece in window.split(mark) if mark else [window]:
+    mark = next((mark for mark in _SEPARATORS if mark in masked), None)
+    at = start
+    for piece in masked.split(mark) if mark else [masked]:
+        stop = at + len(piece)
         # "a, b and c": the last piece between commas is two items.
-        last = (
-            re.match(r"(.{2,60}?) (?:and|&|und|et) (?=.{2,60}$)", piece)
-            if mark == "," and start + at + len(piece) == end
-            else None
-        )
-        cut = last.end() if last else 0
+        last = _LAST_TWO.match(piece) if mark and stop == end else None
         if last is not None:
-            yield from _item(field, page, start + at, start + at + last.end(1))
-        yield from _item(field, page, start + at + cut, start + at + len(piece))
-        at += len(piece) + 1
+            yield at, at + last.end(1)
+        yield at + (last.end() if last else 0), stop
+        at = stop + 1
+
+
+_LAST_TWO = re.compile(r"(.{1,60}?),? (?:and|&|und|et|y|e|or|oder|ou) (?=.{1,60}$)", re.DOTALL)
+_ARRAY = re.compile(r"\s*\[\s*[\"'\d-]")
+_ARRAY_ITEM = re.compile(r"\"([^\"\\\n]{0,2000})\"|'([^'\\\n]{0,2000})'|([^\s,\[\]\"']{1,60})")
+_ENCLOSED = re.compile(
+    r"\([^()\n]{0,200}\)|\[[^\[\]\n]{0,200}\]|\"[^\"\n]{0,200}\"|(?<!\w)'[^'\n]{0,200}'(?!\w)|“[^”\n]{0,200}”|«[^»\n]{0,200}»"
+)
+_INSIDE_NUMBER = re.compile(r"(?<=\d),(?=\d)")
+
+
+def _masked(window: str) -> str:
+    """A text in which nothing inside brackets, quotes and numbers separates: as long as the text."""
+    hidden = _ENCLOSED.sub(lambda found: "_" * len(found.group()), window)
+    # 1,5 and 2,000 are numbers, unless all commas are between digits: 1,2,3.
+    spaced = re.search(r",\s", hidden) is not None
+    return _INSIDE_NUMBER.sub("_", hidden) if spaced or hidden.count(",") == 1 else hidden
+
+
+def _indented(page: Page, pair: Pair, place: int) -> list[Line]:
+    """The lines below a label that stand further in than it, when there are several: each is an item."""
+    label = page.layout.lines[pair.line]
+    margin = pair.label_start - label.start
+    below: list[Line] = []
+    for line in page.layout.lines[place:]:
+        if len(line.text) - len(line.text.lstrip()) <= margin or (line.gap and below):
+            break
+        below.append(line)
+    return below if len(below) > 1 else []
+
+
+_QUOTED = re.compile(r"\"[^\"]+\"|'[^']+'|“[^”]+”|«[^»]+»|`[^`]+`")
 
 
 def _item(field: SchemaField, page: Page, start: int, end: int) -> Iterator[FieldCandidate]:
     piece = page.text[start:end]
-    trimmed = (
-        piece.strip().rstrip(".").strip("\"'[]") if field.kind in FREE_KINDS else piece.strip()
-    )
+    trimmed = piece.strip()
+    if field.kind in FREE_KINDS:
+        trimmed = trimmed.rstrip(".") if trimmed.count(".") == 1 else trimmed
+        trimmed = trimmed[1:-1] if _QUOTED.fullmatch(trimmed) else trimmed
     if not trimmed:
         return
     begin = start + piece.index(trimmed)
-    reading = read(field.kind, page, begin, begin + len(trimmed), field=field)
+    reading = read_alone(field, page, begin, begin + len(trimmed))
     written = render(field, reading, page) if reading else None
     if written is not None:
         yield FieldCandidate(
@@ -278,12 +326,29 @@ def _bullets(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCand
     under = section_scope(field, page, scope)
     if under is None:
         return []
-    found: list[FieldCandidate] = []
+    items: list[list[tuple[int, int]]] = []
+    indent = 0
     for line in page.layout.within(under.start, under.end):
         match = _BULLET.fullmatch(line.text)
-        if match is None:
-            if found:  # the first line without a mark ends the list
-                break
-            continue
-        found.extend(_item(field, page, line.start + match.start("item"), line.end))
-    return found
+        if match is not None:
+            indent = match.end("indent")
+            items.append([(line.start + match.start("item"), line.end)])
+        elif items and not line.gap and len(line.text) - len(line.text.lstrip()) > indent:
+            items[-1].append((line.start, line.end))
+        elif items:  # the first line that is no part of an item ends the list
+            break
+    return [one for places in items for one in _wrapped(field, page, places)]
+
+
+def _wrapped(
+    field: SchemaField, page: Page, places: list[tuple[int, int]]
+) -> Iterator[FieldCandidate]:
+    """An item that goes on below: its lines together."""
+    if len(places) == 1 or field.kind not in FREE_KINDS:
+        yield from _item(field, page, *places[0])
+        return
+    start, end = places[0][0], places[-1][1]
+    value = " ".join(page.text[start:end].split())
+    if accepts(field.schema, value):
+        trimmed = start + len(page.text[start:end].rstrip())
+        yield FieldCandidate(value, (Span(start, trimmed, "normalised", 0.9),), 0.9)

@@ -12,8 +12,8 @@ from functools import lru_cache
 from prompture.rules import data
 from prompture.rules.concepts import concept_labels, normalise, similarity
 from prompture.rules.fields import SchemaField
+from prompture.rules.labelled import read_alone
 from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
-from prompture.rules.parsers import read
 from prompture.rules.render import render
 
 # Two decimals or more make an amount: a bare 12 is a count.
@@ -266,7 +266,7 @@ def _rows_under(
         # for it.
         if quiet > ROW_GAP_LINES * 4:
             return
-        cells = split_cells(line)
+        cells = _at_headings(header, split_cells(line))
         row = None
         if 2 <= len(cells) <= 24:
             after = lines[place + 1 : place + 1 + _AFTER]
@@ -308,13 +308,34 @@ def split_cells(line: Line) -> list[Cell]:
     return cells
 
 
+def _at_headings(header: Header, cells: list[Cell]) -> list[Cell]:
+    """The cells of a row with too few of them, parted where a word begins right under a heading: "Oil 1" under
+    "Item  Qty" is two."""
+    if len(cells) >= len(header.columns):
+        return cells
+    starts = {column.cell.column for column in header.columns}
+    found: list[Cell] = []
+    for cell in cells:
+        begin = 0
+        for word in re.finditer(r"(?<= )\S", cell.text):
+            if cell.column + word.start() in starts:
+                found.append(_part(cell, begin, word.start()))
+                begin = word.start()
+        found.append(_part(cell, begin, len(cell.text)))
+    return found
+
+
+def _part(cell: Cell, begin: int, end: int) -> Cell:
+    return Cell(cell.text[begin:end].rstrip(), cell.start + begin, cell.column + begin)
+
+
 def _plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Record | None:
     header = row.header
     found: Record = {}
     for column, cell in row.placed:
         if column.field is None:
             continue
-        reading = read(column.field.kind, page, cell.start, cell.end, field=column.field)
+        reading = read_alone(column.field, page, cell.start, cell.end)
         written = render(column.field, reading, page) if reading else None
         if written:
             found[column.field.name] = FieldCandidate(written[0], (written[1],), 0.85)

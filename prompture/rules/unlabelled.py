@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prompture.rules import data
-from prompture.rules.concepts import DENIALS, QUALIFIERS, normalise
-from prompture.rules.dates import PrintedDate
+from prompture.rules.concepts import QUALIFIERS, is_denied, normalise
+from prompture.rules.dates import PrintedDate, is_other_day
 from prompture.rules.fields import SchemaField
 from prompture.rules.numbers import CURRENCY, currency_code
 from prompture.rules.page import FieldCandidate, Page, TextRange
@@ -79,6 +79,8 @@ def _spoken(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandi
     for day in page.dates:
         if not scope.holds(day.start, day.end):
             continue
+        if is_other_day(page.text, day, scope.start, scope.end):
+            continue
         words = page.text[max(scope.start, day.start - 48) : day.start].split()
         # The longest label first: "date of birth" is not "birth".
         for count in range(min(4, len(words)), 0, -1):
@@ -141,7 +143,11 @@ def _only_day(
     if any(labelled.score >= 0.8 for labelled in found):
         return []
     days = [
-        day for day in page.dates if scope.holds(day.start, day.end) and not _other_day(page, day)
+        day
+        for day in page.dates
+        if scope.holds(day.start, day.end)
+        and not _other_day(page, day)
+        and not _in_sentence(page, day)
     ]
     timed = [day for day in days if _CLOCK.match(page.text, day.end) or _time_before(page, day)]
     # A printed time marks the moment of the document itself, as on a receipt.
@@ -151,6 +157,15 @@ def _only_day(
                 field, ParsedValue(group[0], group[0].start, group[0].end), page, score
             )
     return []
+
+
+def _in_sentence(page: Page, day: PrintedDate) -> bool:
+    """Whether words speak of a day: the day of a meeting that a letter mentions is not the letter's."""
+    line = page.layout.lines[page.layout.line_at(day.start)]
+    return len(line.text.split()) - len(page.text[day.start : day.end].split()) > _MOST_WORDS
+
+
+_MOST_WORDS = 9  # a line with the day of a document has the place, the time, a label or two
 
 
 def _time_before(page: Page, day: PrintedDate) -> bool:
@@ -212,7 +227,9 @@ def _only_choice(field: SchemaField, page: Page, scope: TextRange) -> list[Field
     before = page.text[
         max(scope.start, scope.start + match.start() - 24) : scope.start + match.start()
     ]
-    if DENIALS & set(normalise(before).split()[-3:]):  # "not yet approved"
+    after = page.text[scope.start + match.end() : scope.start + match.end() + 16]
+    # "not yet approved", "approved by no one"
+    if is_denied(" ".join([*before.split()[-3:], "", *after.split()[:2]])):
         return []
     return candidates_of(
         field, ParsedValue(value, scope.start + match.start(), scope.start + match.end()), page, 0.7

@@ -251,3 +251,193 @@ def test_totals_in_other_languages(text: str, value: float | None) -> None:
 def test_numbers_of_invoices_without_a_colon_and_in_other_languages(text: str) -> None:
     schema = figure("invoice_number", "string")
     assert extract(schema, text).value == {"invoice_number": "7781"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no rush at all", None),
+        ("on request", None),
+        ("checked by Tom", None),
+        ("yes or no", None),
+        ("No idea", None),
+        ("1 year", None),
+        ("0.5", None),
+        ("no (see below)", False),
+        ("Yes, with a balcony", True),
+        ("No.", False),
+        ("**Yes**", True),
+        ("[x]", True),
+        ("[ ]", False),
+        ("[x] yes [ ] no", True),
+        ("[x] no [ ] yes", False),
+        ("☐ yes ☑ no", False),
+        ("☐ yes ☐ no", None),
+        ("☑ yes ☑ no", None),
+    ],
+)
+def test_an_answer_is_all_that_stands_there(text: str, value: bool | None) -> None:
+    assert extract(figure("insured", "boolean"), f"Insured: {text}").value == {"insured": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Status: unapproved", None),
+        ("Status: approved by no one", None),
+        ("Status: to be approved", None),
+        ("If approved, we pay.", None),
+        ("Will it be approved?", None),
+        ("Status: aproved", "approved"),
+    ],
+)
+def test_a_choice_with_a_syllable_or_a_word_that_turns_it(text: str, value: str | None) -> None:
+    choice = {"enum": ["approved", "rejected", None]}
+    schema = {"type": "object", "properties": {"status": choice}, "required": ["status"]}
+    assert extract(schema, text).value == {"status": value}
+
+
+def test_a_label_with_a_syllable_that_turns_it_is_another() -> None:
+    assert extract(figure("paid_amount"), "Unpaid amount: 5.00").value == {"paid_amount": None}
+    assert extract(figure("direct_cost"), "Indirect cost: 5.00").value == {"direct_cost": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1-5 May 2024", None),
+        ("1. bis 5. Mai 2024", None),
+        ("from 1 May 2024 to 5 May 2024", None),
+        ("5 mai 2024 au 7 mai 2024", None),
+        ("30 days after 5 May 2024", None),
+        ("not before 5 May 2024", None),
+        ("n/a (was 5 May 2024)", None),
+        ("2024-13-01", None),
+        ("before 5 May 2024", "2024-05-05"),
+        ("5 May 2024 (revised: 7 May 2024)", "2024-05-05"),
+    ],
+)
+def test_a_day_of_a_range_or_beside_another_is_not_the_day(text: str, value: str | None) -> None:
+    schema = figure("start", "string", format="date")
+    assert extract(schema, f"Start: {text}").value == {"start": value}
+
+
+def test_the_day_that_a_letter_speaks_of_is_not_its_date() -> None:
+    schema = figure("date", "string", format="date")
+    text = (
+        "Hi Tom,\n\ncan we move our meeting of next week to Thursday, 12 September 2024?\n\nLisa\n"
+    )
+    assert extract(schema, text).value == {"date": None}
+    assert extract(schema, "Paris, 12 September 2024\n\nHi Tom,\n").value == {"date": "2024-09-12"}
+
+
+@pytest.mark.parametrize("text", ["9:00 - 18:00", "9 am to 5 pm"])
+def test_a_range_is_no_time(text: str) -> None:
+    schema = figure("time", "string", format="time")
+    assert extract(schema, f"Time: {text}").value == {"time": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("Skills: Python (Django, Flask), SQL", ["Python (Django, Flask)", "SQL"]),
+        ('Skills: "Lee, Ann" <a@x.com>, Bob', ['"Lee, Ann" <a@x.com>', "Bob"]),
+        ("Skills: salt, 1,5 kg flour", ["salt", "1,5 kg flour"]),
+        ("Skills: a, b and c", ["a", "b", "c"]),
+        ("Skills: ['x, y', 'z']", ["x, y", "z"]),
+        ("Skills:\n  first thing\n  second thing\n", ["first thing", "second thing"]),
+        ("Skills:\n- a\n  goes on\n- b\n", ["a goes on", "b"]),
+        ("Skills:\n- [x] done\n- [ ] open\n", ["done", "open"]),
+        ('{"skills": ["a", "b, c"]}', ["a", "b, c"]),
+        ("Skills: n/a", []),
+    ],
+)
+def test_a_list_is_parted_between_its_items_alone(text: str, values: list[str]) -> None:
+    listed = {"type": "array", "items": {"type": "string"}}
+    schema = {"type": "object", "properties": {"skills": listed}, "required": ["skills"]}
+    assert extract(schema, text).value == {"skills": values}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("Scores: 1, 2, 3", [1, 2, 3]),
+        ("Scores: 1,000, 2,000", [1000, 2000]),
+        ("Scores: 1,2,3", []),
+        ("Scores: 10-20, 30", []),
+        ("Scores: [1, 2]", [1, 2]),
+    ],
+)
+def test_a_list_of_numbers_is_whole_or_empty(text: str, values: list[float]) -> None:
+    listed = {"type": "array", "items": {"type": "number"}}
+    schema = {"type": "object", "properties": {"scores": listed}, "required": ["scores"]}
+    assert extract(schema, text).value == {"scores": values}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("n/a", None), ("TBD", None), ("k. A.", None), ("none", "none"), ("Ann, Age: 36", "Ann")],
+)
+def test_a_text_that_is_not_known_is_null(text: str, value: str | None) -> None:
+    assert extract(figure("name", "string"), f"Name: {text}").value == {"name": value}
+
+
+def test_a_date_is_no_telephone_number() -> None:
+    assert extract(figure("phone", "string"), "Phone: 2024-05-06").value == {"phone": None}
+
+
+def party(side: str, text: str) -> Any:
+    fields = {name: {"type": ["string", "null"]} for name in ("name", "address", "city")}
+    one = {"type": "object", "properties": fields, "required": list(fields)}
+    schema = {"type": "object", "properties": {side: one}, "required": [side]}
+    return extract(schema, text).value[side]
+
+
+def test_the_address_of_a_sender_s_line_is_not_the_addressee_s() -> None:
+    text = "Mill GmbH · Hauptstr. 12 · 70565 Stuttgart\n\nAnn Lee\nGartenweg 3\n80331 München\n"
+    assert party("seller", text) == {
+        "name": "Mill GmbH",
+        "address": "Hauptstr. 12, 70565 Stuttgart",
+        "city": "Stuttgart",
+    }
+
+
+def test_a_party_on_one_line_is_taken_apart() -> None:
+    text = "Invoice 12\n**Customer:** Alpina AG, Bahnhofstrasse 1, 7000 Chur\n"
+    assert party("customer", text) == {
+        "name": "Alpina AG",
+        "address": "Bahnhofstrasse 1, 7000 Chur",
+        "city": "Chur",
+    }
+    assert party("customer", "**To:** Widget Corp\n")["name"] == "Widget Corp"
+
+
+def test_an_address_ends_before_a_registration_number() -> None:
+    text = "SARL Dupont\n14 rue des Lilas\n69003 Lyon\nSIRET 123 456 789 00012\nFACTURE N° 7\n"
+    assert party("seller", text)["address"] == "14 rue des Lilas 69003 Lyon"
+
+
+def test_the_value_of_another_label_is_no_company() -> None:
+    schema = wanted("company")
+    assert extract(schema, "Employer: Meier Ltd\nPlace: Bremen\n").value == {"company": None}
+
+
+def test_a_number_right_under_its_heading_is_not_the_description_s() -> None:
+    text = (
+        "Description      Quantity   Price   Total\nChange of motors 1          45.00   45.00\n"
+        "Filter           1          12.50   12.50\n"
+    )
+    item = {
+        "type": "object",
+        "properties": {
+            "description": {"type": "string"},
+            "quantity": {"type": ["number", "null"]},
+            "total": {"type": ["number", "null"]},
+        },
+    }
+    schema = {"type": "object", "properties": {"items": {"type": "array", "items": item}}}
+    assert extract(schema, text).value["items"][0] == {
+        "description": "Change of motors",
+        "quantity": 1,
+        "total": 45.0,
+    }

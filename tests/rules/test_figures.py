@@ -54,3 +54,141 @@ def test_a_number_is_the_whole_of_its_cell(name: str, kind: str, text: str, valu
         "required": [name],
     }
     assert extract(schema, text).value == {name: value}
+
+
+def found(name: str, schema: dict[str, Any], text: str) -> Any:
+    whole = {"type": "object", "properties": {name: schema}, "required": [name]}
+    return extract(whole, text).value[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Total: -$120.00", -120),
+        ("Total: $-120.00", -120),
+        ("Total: −€ 5,00", -5),
+        ("Total: -EUR 120,00", -120),
+        ("Total -$120.00", -120),
+        ("Total  -$120.00", -120),
+        ("Total: ($120.00)", -120),
+        ("Total: (120.00 EUR)", -120),
+        ("Total: -$1.2M", -1_200_000),
+        ("Total: $3-$5", None),
+        ("Total - $120.00", 120),
+    ],
+)
+def test_a_sign_before_a_currency_mark_is_the_number_s(text: str, value: float | None) -> None:
+    assert found("total", {"type": ["number", "null"]}, text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("reviews", "Reviews (1,234)", None),
+        ("fee", "Fee: five thousand euros (5,000.00)", None),
+        ("net_loss", "Net loss: (1,200.00)", -1200),
+    ],
+)
+def test_brackets_are_a_minus_of_amounts_alone(name: str, text: str, value: float | None) -> None:
+    assert found(name, {"type": ["number", "null"]}, text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("weight_kg", "Weight: 280 g", None),
+        ("weight_kg", "Weight (g): 280", None),
+        ("weight_kg", "Weight: 2.8 kg", 2.8),
+        ("weight_kg", "Weight: 2.8 kilograms", 2.8),
+        ("weight_kg", "| Weight | 280 g |", None),
+        ("weightKg", "weight kg: 280 g", None),
+        ("term_months", "Term: 3 years", None),
+        ("term_months", "Term: 3 Monate", 3),
+        ("notice_period_days", "Notice period: 3 months", None),
+        ("duration_minutes", "Duration: 2 hours", None),
+        ("temperature_c", "Temperature c: 98 °F", None),
+        ("price_eur", "Price: $20", None),
+        ("price_eur", "Price: 20 €", 20),
+        ("price", "Price: 99 cents", None),
+        ("salary_min", "Salary min: 120000 USD", 120_000),
+        ("age", "Age: 6 months", None),
+        ("age", "Age: 6 years", 6),
+        ("height", "Height: 5 ft 11 in", None),
+        ("height", "Height: 5'11\"", None),
+        ("length", "Length 3 m 20", None),
+    ],
+)
+def test_a_number_in_another_unit_is_not_given(name: str, text: str, value: float | None) -> None:
+    assert found(name, {"type": ["number", "null"]}, text) == value
+
+
+def test_a_description_may_name_the_unit() -> None:
+    weight = {"type": ["number", "null"], "description": "Net weight in kg"}
+    assert found("weight", weight, "Weight: 280 g") is None
+    assert found("weight", weight, "Weight: 2 kg") == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Count: <5", "Count: > 18", "Count: 5, 6", "Count: 5 and 6", "Count: 5;6", "Count: 5 + 2",
+     "Count: 3 x 5", "Count: 5 people and 2 dogs", "Count: 1 1/2"],
+)  # fmt: skip
+def test_a_bound_a_list_or_a_sum_is_no_count(text: str) -> None:
+    assert found("count", {"type": ["integer", "null"]}, text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Price: not yet known, deposit $50", None),
+        ("Price: see list; shipping $5", None),
+        ("Price: free for members, £10 for guests", None),
+        ("Price: N/A (deposit 20.00)", None),
+        ("Price: 5 EUR + 2 EUR", None),
+        ("Price: $5/$6", None),
+        ("Price: 12 months x $50", None),
+        ("Price: <$500", None),
+        ("Price: about $500 (plus VAT)", 500),
+    ],
+)
+def test_an_amount_of_something_else_is_no_price(text: str, value: float | None) -> None:
+    assert found("price", {"type": ["number", "null"]}, text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5%", 5), ("-5%", -5), ("−2,5 %", -2.5), ("12345%", 12345), ("5-10%", None), ("0.05", 0.05)],
+)
+def test_a_share_is_whole_and_has_its_sign(text: str, value: float | None) -> None:
+    assert found("tax_rate", {"type": ["number", "null"]}, f"Tax rate: {text}") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12 34 56", "12 34 56"),
+        ("1,234", None),
+        ("US-2024 / 55", None),
+        ("INV-1, INV-2", None),
+        ("INV-1 and INV-2", None),
+        ("INV-1 dated 5 May 2024", "INV-1"),
+        ("'INV-1'", "INV-1"),
+    ],
+)
+def test_a_number_of_a_document_is_whole(text: str, value: str | None) -> None:
+    schema = {"type": ["string", "null"]}
+    assert found("invoice_number", schema, f"Invoice number: {text}") == value
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"), [("34", 34), ("30-40", None), ("<30", None), ("34 years", 34)]
+)
+def test_a_cell_of_a_table_is_read_as_strictly(cell: str, value: int | None) -> None:
+    item = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "age": {"type": ["integer", "null"]}, "team": {"type": "string"}},
+        "required": ["name", "age", "team"],
+    }  # fmt: skip
+    text = f"| Name | Age | Team |\n|---|---|---|\n| Ann | {cell} | A |\n| Bob | 41 | B |\n"
+    rows = found("people", {"type": "array", "items": item}, text)
+    assert [row["age"] for row in rows] == [value, 41]

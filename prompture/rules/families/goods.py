@@ -7,9 +7,10 @@ from decimal import Decimal
 from prompture.rules import data
 from prompture.rules.families import DocumentFamily
 from prompture.rules.fields import SchemaField
+from prompture.rules.labelled import read_alone
 from prompture.rules.numbers import Numeral, amount_of, find_numbers
 from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
-from prompture.rules.parsers import ParsedValue, read
+from prompture.rules.parsers import ParsedValue
 from prompture.rules.render import accepts, render
 from prompture.rules.tables import Column, TableRow, cell_kind, read_rows
 from prompture.types import Span
@@ -120,7 +121,7 @@ def _rest(
             or field.concept in _SUM_CONCEPTS | {"item_description"}
         ):
             continue
-        reading = read(field.kind, page, cell.start, cell.end, field=field)
+        reading = read_alone(field, page, cell.start, cell.end)
         written = render(field, reading, page) if reading else None
         if written:
             found[field.name] = FieldCandidate(written[0], (written[1],), 0.8)

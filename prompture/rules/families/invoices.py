@@ -9,6 +9,7 @@ from prompture.rules import data
 from prompture.rules.concepts import concept_labels
 from prompture.rules.families import DocumentFamily
 from prompture.rules.fields import SchemaField
+from prompture.rules.forms import SECOND_IDENTIFIER
 from prompture.rules.labelled import Index, labelled
 from prompture.rules.numbers import amount_of, find_numbers, read_decimal
 from prompture.rules.page import FieldCandidate, Page, TextRange
@@ -231,6 +232,8 @@ def _titled_number(field: SchemaField, page: Page, scope: TextRange) -> list[Fie
         value = match["id"].rstrip(".,;/-")
         if any(c.isdigit() for c in value) and not _OTHER_NUMBER.search(match["gap"]):
             start = match.start("id")
+            if SECOND_IDENTIFIER.match(page.text, start + len(value)):
+                return []
             return candidates_of(field, ParsedValue(value, start, start + len(value)), page, 0.96)
     return []
 

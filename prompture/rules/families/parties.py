@@ -17,8 +17,9 @@ from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import Index
 from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.parsers import ParsedValue, read
-from prompture.rules.render import candidates_of
+from prompture.rules.render import accepts, candidates_of
 from prompture.rules.unlabelled import DATE_KINDS
+from prompture.types import Span
 
 _SENDER = re.compile(
     r"^(?P<name>[^\d●•·|]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*(?P<street>[^●•·|\n]{3,60}?)\s*(?:[●•·|]|\s[-–]\s|,\s)\s*"
@@ -165,6 +166,8 @@ def _from_sender(field: SchemaField, page: Page, scope: TextRange) -> list[Field
         return []
     if field.party == "seller":
         match, start = senders[0]
+        if field.role == "address":
+            return _sender_address(field, page, match, start)
         group = {"name": "name", "street": "street", "postcode": "code", "city": "city"}.get(
             field.role or ""
         )
@@ -174,6 +177,17 @@ def _from_sender(field: SchemaField, page: Page, scope: TextRange) -> list[Field
         begin = start + match.start(group)
         return candidates_of(field, ParsedValue(value, begin, begin + len(value)), page, 0.88)
     return _addressee(field, page, senders[0])
+
+
+def _sender_address(
+    field: SchemaField, page: Page, match: re.Match[str], start: int
+) -> list[FieldCandidate]:
+    """The street and the town of a sender's line: "12 Mill Rd, 10115 Berlin"."""
+    begin, end = start + match.start("street"), start + match.end("city")
+    value = f"{match['street'].strip(' ,-')}, {match['code']} {match['city'].strip(' ,-')}"
+    if not accepts(field.schema, value):
+        return []
+    return [FieldCandidate(value, (Span(begin, end, "normalised"),), 0.85)]
 
 
 def _senders(page: Page) -> list[tuple[re.Match[str], int]]:

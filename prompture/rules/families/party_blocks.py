@@ -19,7 +19,9 @@ BLOCK_LINES = 14  # name, department, street, town, country, numbers: none seen 
 MARK = re.compile(r"^\s*:\s*")
 
 
-LABEL = re.compile(r"^(?P<label>[^:\d]{1,40}?)\s*:\s*(?P<value>.*)$")
+LABEL = re.compile(
+    r"^(?P<label>[^:\d]{1,40}?)\s*:\s*(?:[*_]{1,3}\s+)?(?P<value>.*)$"
+)  # **Bill to:** Ann
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +77,9 @@ def _find_blocks(page: Page) -> Iterator[PartyBlock]:
             side = side_of(match["label"] if match else cell.text)
             if side is None:
                 continue
-            inline: list[Cell] = []
             if match and match["value"] and not any(c.isalpha() for c in match["value"]):
                 continue
-            if match and match["value"]:
-                inline = [
-                    Cell(
-                        match["value"],
-                        cell.start + match.start("value"),
-                        cell.column + match.start("value"),
-                    )
-                ]
+            inline = _inline(cell, match.start("value")) if match and match["value"] else []
             right = line.cells[place + 1].column if place + 1 < len(line.cells) else None
             several = sum(side_of(other.text) is not None for other in line.cells) > 1
             below = (
@@ -95,6 +89,18 @@ def _find_blocks(page: Page) -> Iterator[PartyBlock]:
             )
             if inline or below:
                 yield PartyBlock(side, cell, (*inline, *below), alone=len(line.cells) == 1)
+
+
+def _inline(cell: Cell, at: int) -> list[Cell]:
+    """What stands beside a heading; a name and an address on one line are taken apart at the commas."""
+    value = cell.text[at:]
+    parts = list(re.finditer(r"[^,\s][^,]{0,200}", value))
+    if not any(_is_street(part.group()) or TOWN.search(part.group()) for part in parts[1:]):
+        return [Cell(value, cell.start + at, cell.column + at)]
+    return [
+        Cell(part.group().rstrip(), cell.start + at + part.start(), cell.column + at + part.start())
+        for part in parts
+    ]
 
 
 def _cells_below(page: Page, index: int, heading: Cell, right: int | None) -> list[Cell]:
@@ -227,6 +233,7 @@ def _name(field: SchemaField, page: Page, block: PartyBlock) -> list[FieldCandid
     end = cell.end
     if block.alone and before[0] == place - 1 and len(block.cells[place - 1].text) > 3:
         cell = block.cells[place - 1]
+    # "Herrn" above a name is a part of it: that is how those who send the invoice record it, too.
     if _SALUTATION.fullmatch(cell.text) and place + 1 < len(block.cells):
         end = block.cells[place + 1].end
     value = " ".join(page.text[cell.start : end].split())
@@ -271,20 +278,13 @@ def _street(field: SchemaField, page: Page, block: PartyBlock) -> list[FieldCand
             if label and label["value"]
             else (cell.text, cell.start)
         )
-        if _STREET.search(text) and any(c.isdigit() for c in text):
+        if _is_street(text):
             return candidates_of(field, ParsedValue(text, start, start + len(text)), page, 0.85)
     return []
 
 
 def _address(field: SchemaField, page: Page, block: PartyBlock) -> list[FieldCandidate]:
-    begin = next(
-        (
-            i
-            for i, cell in enumerate(block.cells)
-            if _STREET.search(cell.text) and any(c.isdigit() for c in cell.text)
-        ),
-        None,
-    )
+    begin = next((i for i, cell in enumerate(block.cells) if _is_street(cell.text)), None)
     end = next(
         (i for i, cell in enumerate(block.cells) if any(form.search(cell.text) for form in TOWNS)),
         None,

@@ -41,6 +41,10 @@ _NOT_SHOP = re.compile(
 )
 
 
+# "Employer: Miller Ltd" is the value of another label; "NO: 28" is a part of an address.
+_LABELLED = re.compile(r"[^\W\d_]{3}[^:\d]{0,38}:(?:\s|$)")
+
+
 @dataclass(frozen=True, slots=True)
 class Storefront:
     """The shop's name and address as candidates, where they were found, and the number of the name's line."""
@@ -69,7 +73,7 @@ def _read(page: Page) -> Storefront:
 
 def is_no_party(words: str) -> bool:
     """Whether words are a label, an amount or a sum line, never the name or the address of a party."""
-    return _NOT_SHOP.search(words) is not None or words.rstrip().endswith(":")
+    return _NOT_SHOP.search(words) is not None or _LABELLED.match(words) is not None
 
 
 def _shop(lines: tuple[Line, ...]) -> int | None:
@@ -81,7 +85,7 @@ def _shop(lines: tuple[Line, ...]) -> int | None:
             if (
                 form.search(line.words)
                 and len(line.words.split()) <= LONGEST_NAME
-                and not _NOT_SHOP.search(line.words)
+                and not is_no_party(line.words)
                 and not _address_like(line.words)
             ):
                 return place
@@ -90,7 +94,7 @@ def _shop(lines: tuple[Line, ...]) -> int | None:
     named = [
         place
         for place, line in enumerate(lines[:before])
-        if not _NOT_SHOP.search(line.words) and not _REGISTRATION.fullmatch(line.words)
+        if not is_no_party(line.words) and not _REGISTRATION.fullmatch(line.words)
     ]
     return named[0] if len(named) == 1 else None
 
@@ -110,9 +114,8 @@ def _late_shop(page: Page) -> int | None:
 
 
 def _address_like(words: str) -> bool:
-    if sum(c.isalpha() for c in words) < 2:
-        return False  # an amount or a number alone
-
+    if sum(c.isalpha() for c in words) < 2 or _LABELLED.match(words):
+        return False  # an amount, a number alone, or another label's value
     return _STREET.search(words) is not None and not _LEGAL.search(words)
 
 
