@@ -59,8 +59,9 @@ class ScopedMeter(Meter):
             block.__enter__()
             # In the context, not on the meter: the block of another thread or task is another one.
             _entered.set((*before, block))
-        except BaseException:  # an interrupt: the block is not entered, and nobody will leave it
+        except BaseException:  # an interrupt: nobody will leave the block
             _entered.set(before)
+            block.__exit__(None, None, None)
             raise
         return self
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Generator
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from threading import Event, get_ident
 from typing import Generic, TypeVar
@@ -58,28 +58,55 @@ def require_asyncio() -> None:
         )
 
 
-@contextmanager
-def in_context(variable: ContextVar[V], value: V) -> Iterator[None]:
+class in_context(Generic[V]):
     """Set a context variable inside the block; after it the variable has what it had before.
 
     An interrupt may come between any two steps, and what it leaves set would hold for all later
     calls: a deadline that has passed, a budget that counts. So nothing is set or put back outside of
-    the ``try``.
+    a ``try``. contextlib's own managers have a dozen steps around it, and a notebook keeps the
+    interrupt, with all that its frames hold, while the next calls are made.
     """
-    before = variable.get()
-    try:
-        variable.set(value)
-        yield
-        variable.set(before)
-    except GeneratorExit:
-        # The block was never entered, or never left, and this generator is collected, perhaps in
-        # another context: only what was set here is put back.
-        if variable.get() is value:
-            variable.set(before)
-        raise
-    except BaseException:  # whatever ends the block, an interrupt above all
-        variable.set(before)
-        raise
+
+    _before: V
+    _token: Token[V]
+
+    def __init__(self, variable: ContextVar[V], value: V) -> None:
+        self._variable, self._value = variable, value
+
+    def __enter__(self) -> None:
+        before = self._variable.get()
+        try:
+            self._before = before
+            self._token = self._variable.set(self._value)
+            self.__class__ = _entered
+        except BaseException:  # an interrupt: nobody will leave the block
+            self._variable.set(before)
+            raise
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if self.__class__ is in_context:  # left already, or never entered
+                return
+            # A generator is closed with its block open, perhaps in another context: only what was
+            # set here is put back.
+            if kind is not GeneratorExit or self._variable.get() is self._value:
+                self._variable.set(self._before)
+            self.__class__ = in_context
+        except BaseException:  # an interrupt
+            if self.__class__ is not in_context:
+                self._variable.set(self._before)
+            raise
+
+
+class _entered(in_context[V]):
+    """One whose block is open. A class of its own: an interrupt that comes while a ``__del__`` runs is
+    lost, so those that were left have none."""
+
+    def __del__(self) -> None:
+        # The interrupt came before the first step of ``__exit__``.
+        if self._variable.get() is self._value:
+            with suppress(ValueError):  # another context, where others may have set the same value
+                self._variable.reset(self._token)
 
 
 class Signal:

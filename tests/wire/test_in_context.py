@@ -27,8 +27,9 @@ BLOCKS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "priority": lambda: limits.priority("bulk"),
     "cascade": routes.with_next,
 }
-BEFORE_IT_CAN_HELP = {"track": 8, "budget": 8}
-"""Instructions at the start of an ``__exit__`` in Python, before its ``try``."""
+BEFORE_IT_CAN_HELP = {"track": 6, "budget": 6}
+"""Instructions at the start of an ``__exit__`` in Python, before its ``try``, and at the end of an
+``__enter__``, behind it."""
 FILES = (contextlib.__file__, steps.__file__, scope.__file__, meter.__file__, deadline.__file__)
 
 
@@ -43,9 +44,14 @@ def state() -> list[object]:
     ]
 
 
-def interrupted(block: Callable[[], AbstractContextManager[Any]], at: int) -> int:
+def interrupted(
+    block: Callable[[], AbstractContextManager[Any]],
+    at: int,
+    kept: list[BaseException],
+    fails: bool,
+) -> int:
     """Enter and leave the block, with an interrupt before instruction number ``at``; how many there
-    were."""
+    were. The interrupt is ``kept``, as notebooks do, with its frames and what these hold."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -66,19 +72,24 @@ def interrupted(block: Callable[[], AbstractContextManager[Any]], at: int) -> in
     sys.settrace(trace)
     try:
         with made:
-            pass
-    except KeyboardInterrupt:
-        pass
+            if fails:
+                raise ValueError
+    except (KeyboardInterrupt, ValueError) as exc:
+        kept.append(exc)
     finally:
         sys.settrace(before)
     return count
 
 
+@pytest.mark.parametrize("is_kept", [False, True], ids=["", "kept"])
+@pytest.mark.parametrize("fails", [False, True], ids=["", "after an error"])
 @pytest.mark.parametrize("name", BLOCKS)
-def test_an_interrupt_at_any_step_leaves_nothing_set(name: str) -> None:
+def test_an_interrupt_at_any_step_leaves_nothing_set(name: str, fails: bool, is_kept: bool) -> None:
     def run(at: int) -> tuple[bool, bool]:
-        usual = state()
-        is_over = interrupted(BLOCKS[name], at) < at
+        usual, kept = state(), list[BaseException]()
+        is_over = interrupted(BLOCKS[name], at, kept, fails) < at
+        if not is_kept:
+            kept.clear()
         gc.collect(0)
         return is_over, state() == usual
 
@@ -90,7 +101,38 @@ def test_an_interrupt_at_any_step_leaves_nothing_set(name: str) -> None:
         left_set += [] if is_usual else [at]
         at += 1
     assert at > 10
-    assert len(left_set) <= BEFORE_IT_CAN_HELP.get(name, 0), left_set
+    assert len(left_set) <= BEFORE_IT_CAN_HELP.get(name, 0) + (3 if is_kept else 0), left_set
+
+
+def test_a_block_that_was_not_entered_or_was_left_is_left_without_effect() -> None:
+    block = deadline.within(60)
+    with deadline.within(30):
+        mine = deadline.until()
+        block.__exit__(None, None, None)
+        assert deadline.until() is mine
+    with block:
+        pass
+    with deadline.within(30):
+        mine = deadline.until()
+        block.__exit__(None, None, None)
+        assert deadline.until() is mine
+
+
+def test_no_finalizer_runs_for_a_block_that_was_left() -> None:
+    # An interrupt that comes in one is lost.
+    block = deadline.within(60)
+    with block:
+        assert hasattr(block, "__del__")
+    assert not hasattr(block, "__del__")
+
+
+def test_the_same_value_set_elsewhere_stays_when_a_block_is_collected() -> None:
+    left = contextvars.copy_context()
+    block: Any = left.run(lambda: _entered(routes.with_next()))
+    with routes.with_next():
+        del block
+        gc.collect()
+        assert routes._has_next.get()
 
 
 def test_a_block_that_is_collected_elsewhere_changes_nothing_there() -> None:
