@@ -20,6 +20,8 @@ from typing import Any
 
 import httpcore2
 
+from prompture.drivers.connections import RESET_SECONDS, is_reset, is_unread
+
 _HEAD_BYTES = 16_384
 _UNREAD_BYTES = 131_072
 """The loop stops reading where more lies unread: a server that floods fills no memory."""
@@ -53,7 +55,14 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         """Nothing can be sent any more."""
         self._error: Exception | None = None
         """What the connection ended with."""
+        self._is_tls = False
         self._poll: Any = None
+        self._unanswered = 0
+        """Bytes of a request of which no answer has come yet."""
+        self._is_used = False
+        """An answer has come before."""
+        self._unread = False
+        """The other side closed it without having got the request."""
         self._full = False
         """What is written is not taken by the other side."""
         self._reading: asyncio.Future[bool] | None = None
@@ -69,18 +78,24 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def data_received(self, data: bytes) -> None:
         self._pieces.append(data)
         self._size += len(data)
+        self._unanswered, self._is_used = 0, True
         if self._size > _UNREAD_BYTES and not self._held_up:
             self._held_up = True
             self._transport.pause_reading()
         self._wake_reader()
         self._wake_writer()
 
-    def eof_received(self) -> None:
-        # The loop then closes the connection, sending what is still to be sent: an idle one that the
-        # server has closed would hold its descriptor until the next request.
+    def eof_received(self) -> bool:
         self._ended = True
+        is_late = self._unanswered > 0 and self._is_used
+        if is_late:  # now: the socket may be gone when somebody reads
+            self._unread = is_unread(self._descriptor(), self._unanswered)
         self._wake_reader()
         self._wake_writer()
+        # Kept for whoever reads, who looks for a reset. Others the loop closes, sending what is still
+        # to be sent: an idle one that the server has closed would hold its descriptor until the next
+        # request.
+        return is_late and not self._is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = self._lost = True
@@ -123,7 +138,26 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
                 self._reading = None
                 if timer is not None:
                     timer.cancel()
+        # httpcore2's pool then sends it again, over another connection.
+        if not self._pieces and self._unanswered and await self._was_unread():
+            raise httpcore2.ConnectionNotAvailable
         return self._taken(max_bytes)
+
+    async def _was_unread(self) -> bool:
+        """Whether an idle connection ended before the other side had read the request, which came
+        too late. Of a new connection that is not asked: sending again would have no end."""
+        for _ in range(5):
+            if self._unread or not self._is_used or self._lost or self._is_tls:
+                break
+            # The reset that follows is on its way.
+            self._unread = is_reset(self._descriptor())
+            if not self._unread:
+                await asyncio.sleep(RESET_SECONDS / 5)
+        return self._unread
+
+    def _descriptor(self) -> int:
+        found: int = self._transport.get_extra_info("socket").fileno()
+        return found
 
     def _taken(self, max_bytes: int) -> bytes:
         if not self._pieces:
@@ -149,6 +183,7 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def _sent(self, buffer: bytes, timeout: float | None) -> None:
         # One packet for the head of a request and a short body, and not two that wake the server.
         head, self._head = self._head, b""
+        self._unanswered += len(head) + len(buffer)
         if len(buffer) <= _HEAD_BYTES:
             self._transport.write(head + buffer)
         else:
@@ -186,6 +221,8 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         async with _failing(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            # A proxy has answered on it, and not the server: it is new.
+            self._is_tls, self._is_used = True, False
             try:
                 # It is nobody's answer but the proxy's, which must not speak for the provider.
                 if self._pieces:
@@ -219,7 +256,7 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         if self._socket.get_write_buffer_size():
             return True
         if self._poll is None:
-            descriptor = self._transport.get_extra_info("socket").fileno()
+            descriptor = self._descriptor()
             if not hasattr(select, "poll"):  # Windows
                 return bool(select.select([descriptor], [], [], 0)[0])
             # Not select(), which fails for descriptors from 1,024 on.

@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import select
 import socket
 import ssl
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -157,6 +159,42 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
+class ClosedUnread(ConnectionError):
+    """The other side had closed an idle connection before the request came there: it can be sent
+    again over another, and costs nothing."""
+
+
+RESET_SECONDS = 0.005
+"""How long to wait, behind the end of a connection, for its reset."""
+
+
+def is_unread(descriptor: int, sent: int) -> bool:
+    """Whether the other side's machine had none of the ``sent`` bytes when it closed a connection
+    that has ended: its last packet acknowledges none of them. That of a reset says nothing, for
+    Linux, where alone this is known, does not look at what it acknowledges."""
+    if sys.platform != "linux" or descriptor < 0:
+        return False
+    import fcntl
+    import termios
+
+    held = bytearray(4)
+    try:
+        fcntl.ioctl(descriptor, termios.TIOCOUTQ, held)  # SIOCOUTQ: sent, not acknowledged
+    except OSError:
+        return False
+    return int.from_bytes(held, sys.byteorder) >= sent > 0
+
+
+def is_reset(descriptor: int, seconds: float = 0.0) -> bool:
+    """Whether a connection that had ended is then reset, within so many seconds: the other side
+    closed it with bytes in it that it had not read (RFC 9293, 3.6.1; RFC 1122, 4.2.2.13)."""
+    if not hasattr(select, "poll") or descriptor < 0:  # Windows; closed by us
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)  # errors are reported unasked
+    return any(events & select.POLLERR for _, events in poll.poll(seconds * 1000))
+
+
 # One for the process: reading certifi's bundle takes 20 ms.
 @cache
 def tls_context() -> ssl.SSLContext:
@@ -180,7 +218,7 @@ def tls_context() -> ssl.SSLContext:
 _UNREADABLE = frozenset({"InvalidURL", "UnsupportedProtocol", "ValueError", "LocalProtocolError"})
 _NO_CONNECTION_YET = frozenset({"ConnectTimeout", "ConnectTimeoutError", "PoolTimeout"})
 _NO_BYTES = frozenset({"ReadTimeout", "ReadTimeoutError", "WriteTimeout"})
-_UNSENT = frozenset({"ConnectError", "ProxyError", "SSLCertVerificationError"})
+_UNSENT = frozenset({"ConnectError", "ProxyError", "SSLCertVerificationError", "ClosedUnread"})
 """What fails before a request has left for the provider."""
 
 

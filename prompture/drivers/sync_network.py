@@ -13,13 +13,20 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from functools import cache
-from http.client import HTTPException, HTTPMessage, HTTPResponse, NotConnected
+from http.client import (
+    HTTPException,
+    HTTPMessage,
+    HTTPResponse,
+    NotConnected,
+    RemoteDisconnected,
+)
 from queue import Empty, Full, LifoQueue
 from typing import TYPE_CHECKING, Any
 
 from urllib3.exceptions import ConnectTimeoutError, ProtocolError
 
 from prompture.drivers.bounded import in_time
+from prompture.drivers.connections import RESET_SECONDS, ClosedUnread, is_reset, is_unread
 from prompture.wire import deadline
 from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.steps import cutting
@@ -152,6 +159,12 @@ class _Timed:
     timeout: Any
     auto_open: Any
     _held = b""
+    _unanswered = 0
+    """Bytes of a request of which no answer has come yet."""
+    _is_used = False
+    """An answer has come before."""
+    _waits = False
+    _is_unread = False
     _asks = False
     _keeps = False
 
@@ -183,12 +196,39 @@ class _Timed:
     def request(self, *args: Any, **settings: Any) -> None:
         above: Any = super()
         self._asks, self._keeps = True, False
+        self._unanswered, self._is_unread = 0, False
         try:
             above.request(*args, **settings)
         finally:
             self._asks = False
         if self._held:
             self.send(b"")
+
+    def getresponse(self) -> Any:
+        """Raises ClosedUnread where a connection that was used before had been closed, and the
+        request came too late."""
+        above: Any = super()
+        self._waits = True
+        try:
+            response = above.getresponse()
+        except RemoteDisconnected as exc:
+            if self._is_unread:
+                raise ClosedUnread("the connection had been closed") from exc
+            raise
+        finally:
+            self._waits = False
+        self._unanswered, self._is_used = 0, True
+        return response
+
+    def close(self) -> None:
+        above: Any = super()
+        # http.client closes a connection that ends in the place of an answer.
+        if self._waits and self._unanswered and self._is_used and self.sock is not None:
+            at = self.sock.fileno()
+            self._is_unread = is_unread(at, self._unanswered) or is_reset(at, RESET_SECONDS)
+        # What comes next is a new connection.
+        self._unanswered, self._is_used = 0, False
+        above.close()
 
     def endheaders(self, *args: Any, **settings: Any) -> None:
         """Keep the head: it leaves with a short body in one packet, and not in two that wake the
@@ -215,6 +255,7 @@ class _Timed:
         elif self._held:
             self.send(b"")
         until = deadline.until()
+        self._unanswered += len(data) if isinstance(data, bytes) else 0
         if until is None or not isinstance(data, bytes):
             above.send(data)
             return
@@ -267,6 +308,17 @@ class _FinalOnly:
     and know of deadlines."""
 
     QueueCls = _Idle
+
+    def urlopen(self, *args: Any, **settings: Any) -> Any:
+        """Send again what an idle connection could not take any more; there are as many as lie
+        idle."""
+        above: Any = super()
+        while True:
+            try:
+                return above.urlopen(*args, **settings)
+            except ProtocolError as exc:
+                if not any(isinstance(each, ClosedUnread) for each in exc.args):
+                    raise
 
     def _new_conn(self) -> Any:
         above: Any = super()
