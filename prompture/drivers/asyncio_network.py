@@ -183,6 +183,9 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def _sent(self, buffer: bytes, timeout: float | None) -> None:
         # One packet for the head of a request and a short body, and not two that wake the server.
         head, self._head = self._head, b""
+        # An idle one that ended just now takes nothing more.
+        if self._is_used and not self._unanswered and self._transport.is_closing():
+            self._unread = True
         self._unanswered += len(head) + len(buffer)
         if len(buffer) <= _HEAD_BYTES:
             self._transport.write(head + buffer)

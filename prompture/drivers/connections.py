@@ -7,7 +7,6 @@ value, which may hold a password.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import select
@@ -258,8 +257,8 @@ def _bad_own_header(name: str, url: str) -> ConfigurationError:
 
 def _is_about_header(exc: BaseException) -> bool:
     """Whether requests, http.client or h11 refuse a header, which they quote."""
-    if type(exc).__name__ == "InvalidHeader":
-        return True
+    if type(exc).__name__ == "InvalidHeader":  # urllib3's is about a header of the answer
+        return type(exc).__module__.startswith("requests.")
     local = isinstance(exc, ValueError) or type(exc).__name__ == "LocalProtocolError"
     return local and "header value" in str(exc)
 
@@ -381,39 +380,3 @@ def stripped(exc: BaseException) -> BaseException:
             if name in getattr(each, "__dict__", {}):
                 setattr(each, name, None)
     return exc
-
-
-class _Queries(logging.Filter):
-    """Takes the queries of our URLs, which may hold a key, out of urllib3's lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.known: dict[str, None] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(self._without(arg) for arg in record.args)
-        return True
-
-    def _without(self, value: object) -> object:
-        if isinstance(value, str):
-            for query in list(self.known):
-                value = value.replace(query, "?...")
-        return value
-
-
-_queries = _Queries()
-for _name in ("connectionpool", "poolmanager", "util.retry"):
-    logging.getLogger(f"urllib3.{_name}").addFilter(_queries)
-
-
-def keep_query_out_of_logs(url: str) -> None:
-    """The query of a URL of ours may hold a key, and urllib3 logs URLs."""
-    mark = url.find("?")
-    if mark < 0 or (query := url[mark:]) in _queries.known or len(query) < 2:
-        return
-    if len(_queries.known) > 100:
-        # A list at once, and no error where it is gone: other threads add and drop some meanwhile.
-        oldest, *_ = list(_queries.known)
-        _queries.known.pop(oldest, None)
-    _queries.known[query] = None

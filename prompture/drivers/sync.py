@@ -20,7 +20,6 @@ from prompture.drivers.connections import (
     cause_of,
     failed_before,
     headers_of,
-    keep_query_out_of_logs,
     proxy_for,
     tls_context,
     transport_error,
@@ -40,6 +39,7 @@ from prompture.wire.http import (
     Work,
     stated_length,
 )
+from prompture.wire.secrets import keep_query_out_of_logs
 from prompture.wire.steps import Done, advance
 
 T = TypeVar("T")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -187,3 +188,39 @@ def _common_start(text: str, key: str) -> int:
     """How many of the text's first characters are the key's last; at least 3, or none."""
     head = text[: len(key)].translate(_LOWER)
     return next((n for n in range(len(head), 2, -1) if head.startswith(key[-n:])), 0)
+
+
+class _Queries(logging.Filter):
+    """Takes the queries of our URLs, which may hold a key, out of urllib3's lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[str, None] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(self._without(arg) for arg in record.args)
+        return True
+
+    def _without(self, value: object) -> object:
+        if isinstance(value, str):
+            for query in list(self.known):
+                value = value.replace(query, "?...")
+        return value
+
+
+_queries = _Queries()
+for _name in ("connectionpool", "poolmanager", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_queries)
+
+
+def keep_query_out_of_logs(url: str) -> None:
+    """The query of a URL of ours may hold a key, and urllib3 logs URLs."""
+    mark = url.find("?")
+    if mark < 0 or (query := url[mark:]) in _queries.known or len(query) < 2:
+        return
+    if len(_queries.known) > 100:
+        # A list at once, and no error where it is gone: other threads add and drop some meanwhile.
+        oldest, *_ = list(_queries.known)
+        _queries.known.pop(oldest, None)
+    _queries.known[query] = None

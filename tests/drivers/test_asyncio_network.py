@@ -173,7 +173,8 @@ def test_what_comes_before_the_end_is_read_and_then_the_end() -> None:
         assert stream.get_extra_info("is_readable")
         assert stream._transport.is_closing()
         await stream.write(b"y")
-        assert await stream.read(1, timeout=5) == b""
+        with pytest.raises(httpcore2.ConnectionNotAvailable):
+            await stream.read(1, timeout=5)
 
     connected(last_words, use)
 
@@ -355,3 +356,24 @@ def test_a_server_that_floods_before_tls_is_done_is_read_after_it() -> None:
         assert [each[0] for each in secure.method_calls] == ["pause_reading", "resume_reading"]
 
     asyncio.run(run())
+
+
+def test_a_request_for_an_idle_connection_that_has_just_ended_is_sent_over_another() -> None:
+    async def ask(*, used: bool) -> None:
+        stream, transport = LoopStream(asyncio.get_running_loop()), Mock()
+        transport.is_closing.return_value = False
+        stream.connection_made(transport)
+        if used:
+            stream.data_received(b"answer")
+            assert await stream.read(10) == b"answer"
+        await stream.write(b"head")
+        assert not stream.eof_received()
+        transport.is_closing.return_value = True
+        stream.connection_lost(None)
+        with pytest.raises(httpcore2.WriteError):
+            await stream.write(b"body")
+        await stream.read(10)
+
+    with pytest.raises(httpcore2.ConnectionNotAvailable):
+        asyncio.run(ask(used=True))
+    asyncio.run(ask(used=False))
