@@ -303,6 +303,15 @@ def in_time(work: Callable[[], T], until: float, *, late: Callable[[T], object])
     return cast(T, made)
 
 
+def within_deadline(work: Callable[[], T], patience: float, *, share: float = 1.0) -> T:
+    """``work()``, which waits for a server and knows no deadline: no longer than a share of what is
+    left of this context's, and than ``patience`` seconds. Raises TimeoutError."""
+    left = deadline.left(deadline.until())
+    if left is None:  # it has a timeout of its own
+        return work()
+    return in_time(work, time.monotonic() + min(patience, left * share), late=lambda _: None)
+
+
 def start_in_thread(work: Callable[[], object]) -> None:
     """Begin it in a thread, and do not wait."""
     try:

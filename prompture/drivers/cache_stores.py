@@ -323,8 +323,8 @@ class Leases:
 
 def _words(exc: Exception) -> str:
     # Those of other packages may quote a URL with its password.
-    words = f": {exc}" if isinstance(exc, (sqlite3.Error, OSError)) else ""
-    return f"{type(exc).__name__}{words}"
+    words = str(exc) if isinstance(exc, (sqlite3.Error, OSError)) else ""
+    return f"{type(exc).__name__}: {words}" if words else type(exc).__name__
 
 
 class CallCache(Protocol):

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from prompture.drivers.bounded import within_deadline
 from prompture.drivers.cache_stores import StoredAnswer, Tally, tallied
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.observe import log
@@ -245,44 +246,62 @@ class RedisStore:
             import redis
         except ImportError as exc:
             raise MissingExtra(extra="redis", package="redis") from exc
-        self._client: Any = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
+        self._client: Any = redis.Redis.from_url(
+            url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
+        )
         self._ttl = None if ttl is None else max(1, round(ttl * 1000))
         self._clock = clock
 
     def get(self, id: str, *, after: float) -> StoredAnswer | None:
-        kept = self._client.get(_ANSWERS + id)
-        if kept is None:
-            return None
-        head, _, value = kept.partition(b"\n")
-        about = json.loads(head)
-        if about["made"] <= after:
-            return None
-        self._client.hincrby(_HITS, id, 1)
-        return StoredAnswer(value=value, **about)
+        def work(client: Any) -> StoredAnswer | None:
+            kept = client.get(_ANSWERS + id)
+            if kept is None:
+                return None
+            head, _, value = kept.partition(b"\n")
+            about = json.loads(head)
+            if about["made"] <= after:
+                return None
+            client.hincrby(_HITS, id, 1)
+            return StoredAnswer(value=value, **about)
+
+        return self._do(work)
 
     def put(self, id: str, answer: StoredAnswer) -> None:
         about = {"model": answer.model, "usd": answer.usd, "made": answer.made}
         kept = json.dumps(about).encode() + b"\n" + answer.value
-        self._client.set(_ANSWERS + id, kept, px=self._ttl)
-        # Those of an answer before it, which Redis forgot by itself.
-        self._client.hdel(_HITS, id)
+
+        def work(client: Any) -> None:
+            client.set(_ANSWERS + id, kept, px=self._ttl)
+            # Those of an answer before it, which Redis forgot by itself.
+            client.hdel(_HITS, id)
+
+        self._do(work)
 
     def drop(self, id: str) -> None:
-        self._client.delete(_ANSWERS + id)
-        self._client.hdel(_HITS, id)
+        self._do(lambda client: (client.delete(_ANSWERS + id), client.hdel(_HITS, id)))
 
     def take(self, id: str, owner: str, seconds: float) -> str | None:
-        if self._client.set(_LEASES + id, owner, nx=True, px=round(seconds * 1000)):
-            return None
-        other = self._client.get(_LEASES + id)
-        return other.decode() if other else ""
+        def work(client: Any) -> str | None:
+            if client.set(_LEASES + id, owner, nx=True, px=round(seconds * 1000)):
+                return None
+            other = client.get(_LEASES + id)
+            return other.decode() if other else ""
+
+        return self._do(work)
 
     def renew(self, leases: Iterable[tuple[str, str]], seconds: float) -> None:
         for id, owner in leases:
-            self._client.eval(_RENEW, 1, _LEASES + id, owner, round(seconds * 1000))
+            self._eval(_RENEW, id, owner, round(seconds * 1000))
 
     def release(self, id: str, owner: str) -> None:
-        self._client.eval(_RELEASE, 1, _LEASES + id, owner)
+        self._eval(_RELEASE, id, owner)
+
+    def _eval(self, script: str, id: str, *values: Any) -> None:
+        self._do(lambda client: client.eval(script, 1, _LEASES + id, *values))
+
+    def _do(self, work: Callable[[Any], T]) -> T:
+        # As with a file: most of a call's time is the model's.
+        return within_deadline(lambda: work(self._client), PATIENCE, share=0.25)
 
     def tally(self) -> Tally:
         counts = {id.decode(): int(n) for id, n in self._client.hgetall(_HITS).items()}

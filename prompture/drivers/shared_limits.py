@@ -11,10 +11,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from prompture import forks
+from prompture.drivers.bounded import within_deadline
 from prompture.drivers.limits import due, used_up
 from prompture.errors import ConfigurationError, MissingExtra, StoreUnavailable
 from prompture.given import why
@@ -181,7 +183,8 @@ class Redis:
 
     def _asked(self, script: Any, scope: str, values: list[float]) -> Any:
         try:
-            return script(keys=[f"prompture:limits:{scope}"], args=values)
+            ask = partial(script, keys=[f"prompture:limits:{scope}"], args=values)
+            return within_deadline(ask, PATIENCE)
         except self._failures as exc:
             # Its words may hold the URL, and so the password.
             raise StoreUnavailable(f"the shared limits in Redis: {type(exc).__name__}") from exc

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from prompture import Limits
+from prompture import Cache, Limits
 from prompture.drivers import shared_limits
+from prompture.drivers.cache_stores import Lease
 from prompture.drivers.gate import Place, RouteGate
 from prompture.drivers.shared_limits import PATIENCE, Redis, SharedStore, SQLiteFile, store_at
 from prompture.drivers.sync import RequestsTransport
@@ -310,6 +311,25 @@ def test_redis_that_is_gone_is_an_error_without_the_password() -> None:
         store.reserve("s", 0, 0, (60, None), 0.0)
     assert "secret-word" not in str(caught.value)
     store.close()
+
+
+def test_a_deadline_ends_the_wait_for_a_redis_that_is_silent() -> None:
+    pytest.importorskip("redis")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        store, cache = Redis(url), Cache(url)
+        began = time.monotonic()
+        with deadline.within(0.2):
+            with pytest.raises(StoreUnavailable, match="TimeoutError"):
+                store.reserve("s", 0, 0, (60, None), 0.0)
+            lease = cache.lookup("id")
+        assert isinstance(lease, Lease)  # the model is asked
+        lease.done()
+        assert time.monotonic() - began < PATIENCE
+        store.close()
+        cache.close()
 
 
 def test_a_store_is_made_once_in_a_process(tmp_path: Path) -> None:
