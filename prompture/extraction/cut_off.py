@@ -17,7 +17,7 @@ from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import CUT_OFF, raw_text, stop_error
 from prompture.flows.run import Ask, D, Flow
 from prompture.json_values import referenced, same
-from prompture.schema.exact_json import Doubtful, exact_float, to_json
+from prompture.schema.exact_json import Doubtful, exact_float, read_exactly, to_json
 from prompture.schema.partial import PartialJSONError, PartialParser
 from prompture.schema.repair import NotJSON, search
 from prompture.types import JSON, Completion, JSONValue, Message, Request
@@ -324,14 +324,32 @@ def _words(items: Sequence[JSONValue]) -> str:
     )
 
 
+def ended_whole(completion: Completion, plan: Plan, read: Callable[[Completion], object]) -> bool:
+    """Whether an answer that met its limit had come to its end: one JSON object, valid, with
+    nothing behind it but blanks (with which some models fill the rest of their limit).
+
+    Of other values nobody knows: a list may have been left short, a number may lack digits, and
+    the arguments of a call may have been closed by the provider.
+    """
+    text = completion.text.strip()
+    if completion.stop_reason != "length" or completion.tool_calls or not text.startswith("{"):
+        return False
+    if list_path(plan.rewrite.schema) is not None:
+        return False
+    try:
+        read_exactly(text)
+        read(completion)
+    except (ValueError, RecursionError, Rejected):
+        return False
+    return True
+
+
 def whole_answer(
     ask: Ask[D],
-    plan: Plan,
     completion: Completion,
     note: Callable[..., None],
     rested: Callable[..., PromptureError],
     *,
-    name: str,
     given_out: Callable[[], int | None],
 ) -> Flow[D, Completion]:
     """The whole of an answer that was cut off, or the answer as far as it came.
@@ -339,7 +357,8 @@ def whole_answer(
     ``note`` records an answer that another follows; the last one is the caller's to record.
     ``rested`` puts what came onto an error.
     """
-    resuming = Resuming(plan, ask.request, ask.driver)
+    name = f"{ask.driver.provider.name}/{ask.request.model}"
+    resuming = Resuming(ask.plan, ask.request, ask.driver)
     while completion.stop_reason in CUT_OFF and not completion.refusal:
         request = resuming.next_request(completion, given_out=given_out())
         if request is None:

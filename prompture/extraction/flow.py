@@ -179,7 +179,7 @@ def one_model(
         try:
             completion = yield ask
             if completion.stop_reason in CUT_OFF and log.resumes:
-                completion = yield from _whole(question, ask, completion, reader, note, rested)
+                completion = yield from _whole(question, ask, completion, reader, log, note, rested)
         except PromptureError as exc:
             reader.interrupted(exc)
             log.failed(exc, name=name, strategy=plan.strategy)
@@ -217,24 +217,26 @@ def _whole(
     ask: Ask[D],
     completion: Completion,
     reader: AnswerReader,
+    log: AttemptLog,
     note: Callable[..., None],
     rested: Callable[..., PromptureError],
 ) -> Flow[D, Completion]:
     """What can be had of an answer that was cut off."""
-    from prompture.extraction.cut_off import whole_answer
+    from prompture.extraction import cut_off
 
-    return (
-        yield from whole_answer(
-            ask,
-            ask.plan,
-            completion,
-            partial(note, question),
-            rested,
-            name=f"{ask.driver.provider.name}/{ask.request.model}",
-            # Readers of whole values have no such number.
-            given_out=lambda: getattr(reader, "count", None),
-        )
+    read = partial(ValueReader(reader.source).read, question)
+    if cut_off.ended_whole(completion, ask.plan, read):
+        log.notes += ("the answer met its limit of tokens, and was whole",)
+        return replace(completion, stop_reason="stop")
+    resuming = cut_off.whole_answer(
+        ask,
+        completion,
+        partial(note, question),
+        rested,
+        # Readers of whole values have no such number.
+        given_out=lambda: getattr(reader, "count", None),
     )
+    return (yield from resuming)
 
 
 def _note_reask(name: str, rejected: Rejected, *, attempt: int) -> None:

@@ -19,7 +19,7 @@ import prompture
 from prompture import Budget, Cache, errors
 from prompture.extraction.cut_off import joined, list_path
 from prompture.testing import AsyncFunctionDriver, FunctionDriver
-from prompture.types import Completion, Request, Usage
+from prompture.types import Completion, Request, ToolCall, Usage
 
 
 class Line(BaseModel):
@@ -127,6 +127,50 @@ def test_items_go_on_without_repetition(cut: int) -> None:
 class Person(BaseModel):
     name: str
     story: str
+
+
+ANN = '{"name": "Ann", "story": "x"}'
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_met_its_limit_at_its_end_is_taken(stream: bool) -> None:
+    driver = FunctionDriver(lambda _: Completion(text=f"{ANN}\n\n  ", stop_reason="length"))
+    if stream:
+        *_, last = prompture.extract_stream(Person, "a document", model=driver)
+        result = last.result
+        assert result is not None
+    else:
+        result = prompture.extract_result(Person, "a document", model=driver)
+    assert result.value == Person(name="Ann", story="x")
+    assert result.notes == ("the answer met its limit of tokens, and was whole",)
+    assert [a.charge.status for a in result.attempts if a.charge] == ["ok"]
+    assert len(driver.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        (Person, f"{ANN}\nNo, wait:"),
+        (Person, f"```json\n{ANN}\n"),
+        (Person, f"{ANN}{ANN}"),
+        (Person, '{"name": "Ann"}'),
+        (int, "12"),
+        (Order, '{"company": "ACME", "lines": []}'),
+        (list[int], "[1, 2]"),
+    ],
+)
+def test_what_may_lack_its_end_is_not_taken(schema: Any, text: str) -> None:
+    driver = FunctionDriver(lambda _: Completion(text=text, stop_reason="length"))
+    with pytest.raises(errors.Truncated):
+        prompture.extract(schema, "a document", model=driver, max_tokens=9)
+    assert len(driver.requests) == 2
+
+
+def test_the_arguments_of_a_call_may_have_been_closed() -> None:
+    call = ToolCall(id="c", name="person", arguments=json.loads(ANN), raw_arguments=ANN)
+    driver = FunctionDriver(lambda _: Completion(tool_calls=(call,), stop_reason="length"))
+    with pytest.raises(errors.Truncated):
+        prompture.extract(Person, "a document", model=driver, strategy="tool")
 
 
 def test_what_is_no_list_is_asked_for_once_more() -> None:
