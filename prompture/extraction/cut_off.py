@@ -13,6 +13,7 @@ from typing import Any
 from prompture import observe
 from prompture.errors import BudgetExceeded, PromptureError
 from prompture.extraction.answer import Rejected, refuse_what_is_broken
+from prompture.extraction.fence import Fence
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import CUT_OFF, raw_text, stop_error
 from prompture.flows.run import Ask, D, Flow
@@ -213,6 +214,7 @@ class Resuming:
     def __init__(self, plan: Plan, request: Request, driver: Any) -> None:
         self._plan, self._driver = plan, driver
         self._request = request
+        self._fence = Fence(*request.messages)
         self._path = list_path(plan.rewrite.schema)
         self._known: Begun | None = None
         self._rests = 0
@@ -246,7 +248,7 @@ class Resuming:
         if self._path is None or len(completion.tool_calls) > 1:
             return False, None
         try:
-            found = search(raw_text(completion))
+            found = search(self._text(completion))
             candidates = [one for one in found.candidates if not one.cut]
             if any(one.cut and not one.stray for one in found.candidates):
                 return True, self._begun(completion)
@@ -264,7 +266,11 @@ class Resuming:
     def _begun(self, completion: Completion) -> Begun | None:
         if self._path is None or len(completion.tool_calls) > 1:
             return None
-        return begun(raw_text(completion), self._path, is_object=bool(self._path))
+        return begun(self._text(completion), self._path, is_object=bool(self._path))
+
+    def _text(self, completion: Completion) -> str:
+        # A model that has copied the tags around an item may not do so where it repeats it.
+        return self._fence.taken_off(raw_text(completion))
 
     def next_request(self, completion: Completion, *, given_out: int | None) -> Request | None:
         """What to ask after an answer that was cut off; None where nothing is left to be tried.

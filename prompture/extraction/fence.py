@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count
-from typing import TypeGuard
 
+from prompture.compat import cached_property
 from prompture.types import Completion, Document, Message, Part, Text
 
 RULE = (
@@ -18,6 +18,7 @@ RULE = (
 )
 """What the system turn says of it; the same for every document, so that it can be cached."""
 _OPENING = "<document"
+_FENCE = re.compile(r"<(document(?:-(\d+))?)>\n(.*)\n</\1>", re.DOTALL).fullmatch
 _LONGEST_NAME = 200
 
 
@@ -55,29 +56,51 @@ def fenced(content: str | tuple[Part, ...]) -> str | tuple[Part, ...]:
     return tuple(map(_fenced_part, content))
 
 
-def without_fence(answer: Completion, document: Message) -> Completion:
-    """An answer whose values a model has copied with the document's own tags around them, without
-    these: they are ours, and no tag like them stands in the document."""
-    calls = answer.tool_calls
-    if _OPENING not in answer.text and not any(_OPENING in c.raw_arguments for c in calls):
-        return answer
-    content = document.content
-    texts = [content] if isinstance(content, str) else [p.text for p in content if _has_text(p)]
-    names = {found[1] for text in texts if (found := re.match(r"<(document(?:-\d+)?)>\n", text))}
+class Fence:
+    """The tags around the documents of a request, for answers in which a model has copied them with
+    a value: there they are no part of it. No tag like them stands in the documents."""
 
-    def bare(text: str) -> str:
-        for name in names:
+    def __init__(self, *messages: Message) -> None:
+        self._messages = messages
+
+    @cached_property
+    def _tags(self) -> tuple[str, ...]:
+        turns = (each for each in self._messages if isinstance(each, DocumentTurn))
+        return tuple(tag for turn in turns for tag in _tags_of(turn.content))
+
+    def taken_off(self, text: str) -> str:
+        """JSON without these tags around its strings."""
+        if _OPENING not in text:
+            return text
+        for name in self._tags:
             text = re.sub(
                 rf'(?<!\\)"<{name}>(?:\\n)?((?:[^"\\]|\\.)*?)(?:\\n)?</{name}>"', r'"\1"', text
             )
         return text
 
-    bare_calls = tuple(replace(call, raw_arguments=bare(call.raw_arguments)) for call in calls)
-    return replace(answer, text=bare(answer.text), tool_calls=bare_calls)
+    def taken_off_all(self, answer: Completion) -> Completion:
+        """An answer without them, in its text and in the arguments of its calls."""
+        calls = answer.tool_calls
+        if _OPENING not in answer.text and not any(_OPENING in c.raw_arguments for c in calls):
+            return answer
+        bare = tuple(replace(c, raw_arguments=self.taken_off(c.raw_arguments)) for c in calls)
+        return replace(answer, text=self.taken_off(answer.text), tool_calls=bare)
 
 
-def _has_text(part: Part) -> TypeGuard[Text | Document]:
-    return isinstance(part, (Text, Document))
+def _tags_of(content: str | tuple[Part, ...]) -> tuple[str, ...]:
+    """The names of the tags around the texts, but for one that another of them holds: a value from
+    there may have it."""
+    parts = (Text(content),) if isinstance(content, str) else content
+    texts = [part for part in parts if isinstance(part, (Text, Document))]
+    has_documents = any(isinstance(part, Document) for part in texts)
+    tags, held = dict[str, int](), set[int]()
+    for part in texts:
+        # Beside documents, texts have no fence: what looks like one is the caller's.
+        found = None if has_documents and isinstance(part, Text) else _FENCE(part.text)
+        if found:
+            tags[found[1]] = int(found[2] or 1)
+        held.update(_numbers(found[3] if found else part.text))
+    return tuple(name for name, number in tags.items() if number not in held)
 
 
 def _fenced_part(part: Part) -> Part:

@@ -19,7 +19,7 @@ from prompture.errors import (
     Truncated,
 )
 from prompture.extraction.answer import CUT, UNREAD, ParsedAnswer, Rejected, answer_text, read
-from prompture.extraction.fence import without_fence
+from prompture.extraction.fence import Fence
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for, rest_patch
 from prompture.extraction.result import Extraction, cause_of, with_rest
 from prompture.extraction.strategy import Plan, json_only
@@ -114,7 +114,7 @@ class ValueReader(Generic[T]):
 
     def read(self, question: Question, completion: Completion) -> ParsedAnswer:
         """The value, of which ``question`` may have asked parts only."""
-        completion = without_fence(completion, question.document)
+        completion = Fence(question.document).taken_off_all(completion)
         patch, parts = question.patch, question.parts
         if patch is None or parts is None:
             return read(self.source, question.plan, completion)

@@ -22,6 +22,7 @@ from prompture.extraction.answer import (
 )
 from prompture.extraction.cut_off import Overlap
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
+from prompture.extraction.fence import Fence
 from prompture.extraction.flow import Question
 from prompture.extraction.partial import json_pieces
 from prompture.extraction.result import cause_of
@@ -65,13 +66,15 @@ class _ItemListener(Generic[T]):
     """Reads the items of one answer as it comes. What the scanner cannot read is repaired at the
     end."""
 
-    def __init__(self, audience: Items[T], plan: Plan, known: Sequence[JSONValue] = ()) -> None:
+    def __init__(self, audience: Items[T], ask: Ask[Any]) -> None:
+        plan: Plan = ask.plan
         self._audience = audience
-        self._known = known
+        self._fence = Fence(*ask.request.messages)
+        self._known = known = ask.known
         self._overlap = Overlap(known) if known else None
         self._raws: list[str] = []
         self._plan = plan
-        self._how = item_reader(audience.one, plan.rewrite)
+        self._how = self._bare_reader(item_reader(audience.one, plan.rewrite))
         self._piece = json_pieces(audience.source.name)
         self._begin()
 
@@ -118,13 +121,23 @@ class _ItemListener(Generic[T]):
         fresh = []
         for _, raw in found:
             self._raws.append(raw)
-            fresh += [self._raws[-1 - back] for back in overlap.feed(read_exactly(raw))]
+            fresh += [self._raws[-1 - back] for back in overlap.feed(self._exactly(raw))]
         return list(enumerate(fresh, self._audience.count))
+
+    def _exactly(self, raw: str) -> JSONValue:
+        return read_exactly(self._fence.taken_off(raw))
+
+    def _bare_reader(self, how: ItemReader | None) -> ItemReader | None:
+        """A reader of values that the model may have copied with the document's own tags."""
+        if how is None:
+            return None
+        return ItemReader(how.path, lambda raw: how.read(self._fence.taken_off(raw)))
 
     def end(self, completion: Completion) -> Iterable[Item[T]]:
         """What the scanner did not get, out of the repaired whole."""
         audience = self._audience
         audience.wrong = ()
+        completion = self._fence.taken_off_all(completion)
         # The flow raises that error itself, with the name of the model.
         if stop_error(completion, name="", max_tokens=None):
             return ()
@@ -252,7 +265,7 @@ class Items(Generic[T]):
 
     def listen(self, ask: Ask[HasModel]) -> Listener[Item[T]]:
         self.running.open(ask)
-        return _ItemListener(self, ask.plan, ask.known)
+        return _ItemListener(self, ask)
 
     def metered(self) -> AbstractContextManager[None]:
         return self.running.metered()

@@ -14,9 +14,15 @@ from pydantic import BaseModel
 
 from prompture.drivers.provider import Features
 from prompture.extraction.extractor import Extractor
-from prompture.extraction.fence import RULE, DocumentTurn, document_turn, fenced
+from prompture.extraction.fence import (
+    RULE,
+    DocumentTurn,
+    Fence,
+    document_turn,
+    fenced,
+)
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
-from prompture.types import Document, Image, Text
+from prompture.types import Completion, Document, Image, Text
 from tests.drivers.colours import COLOURS, Colour
 from tests.server import good, serving
 
@@ -220,3 +226,50 @@ def test_quotes_within_a_value_begin_no_value() -> None:
     for name in ('say "<document>Ann</document>', said):
         driver = ScriptedDriver([{"name": name}])
         assert Extractor(Named, model=driver, strategy="prompt").extract("Ann").name == name
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (Document("some <document>Ann</document>", "a"), Document("plain", "b")),
+        (Text("<document>\nlike <document>x</document>"), Document("<document>Ann</document>")),
+        (Text("<document>\nx\n</document>"), Document("<document>Ann</document>")),
+    ],
+)
+def test_a_tag_that_one_of_several_texts_holds_stays(parts: Any) -> None:
+    answered = '{"a": "<document>Ann</document>", "b": "<document-2>Ann</document-2>"}'
+    completion = Completion(text=answered, model="m", stop_reason="stop")
+    bare = Fence(document_turn(parts)).taken_off_all(completion)
+    assert bare.text == '{"a": "<document>Ann</document>", "b": "Ann"}'
+
+
+def test_items_have_no_tags_of_ours_either() -> None:
+    class Named(BaseModel):
+        name: str
+
+    raws = ['{"name": "<document>\\nAnn\\n</document>"}', '{"name": "Bob"}']
+    whole = f'{{"items": [{", ".join(raws)}]}}'
+    for answered in (whole, whole.replace('"items"', "items")):  # read as it comes, or in the end
+        driver = ScriptedDriver([answered])
+        items = list(Extractor(Named, model=driver, strategy="prompt").extract_items("Ann and Bob"))
+        assert [item.value for item in items] == [Named(name="Ann"), Named(name="Bob")]
+
+
+def test_what_a_model_repeats_without_the_tags_is_the_same_item() -> None:
+    class Named(BaseModel):
+        name: str
+
+    class Names(BaseModel):
+        items: list[Named]
+
+    cut = '{"items": [{"name": "Ann"}, {"name": "<document>\\nBob\\n</document>"}, {"na'
+    rest = '{"items": [{"name": "Bob"}, {"name": "<document>Cid</document>"}]}'
+    answers = [
+        Completion(text=cut, model="m", stop_reason="length"),
+        Completion(text=rest, model="m", stop_reason="stop"),
+    ]
+    text = "Ann, Bob and Cid"
+    found = Extractor(Names, model=ScriptedDriver(answers), strategy="prompt").extract(text)
+    assert [each.name for each in found.items] == ["Ann", "Bob", "Cid"]
+    one_by_one = Extractor(Named, model=ScriptedDriver(answers), strategy="prompt")
+    assert [each.value for each in one_by_one.extract_items(text)] == found.items
