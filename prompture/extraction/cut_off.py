@@ -387,9 +387,11 @@ def whole_answer(
             # Not enough is left for the rest: what came is given, as with any other cut answer.
             raise rested(error, completion) from exc
         except PromptureError as exc:
-            # What came was paid for, whatever became of the rest.
+            # What came was paid for, whatever became of the rest, of which some may have come, too.
             if exc.partial is None:
                 rested(exc, completion)
+            elif is_rest:
+                rested(exc, resuming.take(replace(exc.partial, stop_reason="length")))
             raise
         completion = resuming.take(more)
     return completion

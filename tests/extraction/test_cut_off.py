@@ -224,6 +224,24 @@ def test_what_came_is_on_the_error_of_its_rest() -> None:
     assert caught.value.bill is not None and len(caught.value.bill.charges) >= 2
 
 
+def test_what_came_of_a_rest_that_broke_off_is_with_what_came_before() -> None:
+    write = _writer(ORDER, "lines", 100, 120)
+
+    def answer(request: Request) -> Any:
+        came = write(request)
+        if len(request.messages) < 3:
+            return came
+        error = errors.ConnectionLost("broke off")
+        error.partial = came
+        return error
+
+    with pytest.raises(errors.ConnectionLost) as caught:
+        prompture.extract(Order, "a document", model=FunctionDriver(answer))
+    partial = caught.value.partial
+    assert partial is not None and partial.stop_reason == "length"
+    assert json.loads(partial.text) == {"company": "ACME", "lines": LINES[:4]}
+
+
 def test_a_cut_answer_is_in_no_cache() -> None:
     cache = Cache()
     answer = _writer({"company": "ACME", "lines": LINES[:1]}, "lines", 20)
