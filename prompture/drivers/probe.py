@@ -238,9 +238,9 @@ UNLISTED = "unlisted"
 class RequestProblems(tuple[Problem, ...]):
     """What would be refused, each with a pointer into the request (``/temperature``) and what to do.
 
-    ``kind`` is ``"request"`` (of the wrong kind), ``"option"`` (unknown), ``"feature"``,
-    ``"refused"`` (by the API or the model), ``"limit"``, ``"context"`` or ``"unlisted"``: the last
-    is a guess, for a catalog does not know every model.
+    ``kind`` is ``"request"`` (of the wrong kind), ``"option"`` (unknown), ``"feature"``, ``"schema"``
+    (it is none), ``"refused"`` (by the API or the model), ``"limit"``, ``"context"`` or ``"unlisted"``:
+    the last is a guess, for a catalog does not know every model.
     """
 
     __slots__ = ()
@@ -304,7 +304,7 @@ def _problems(driver: BaseDriver, request: Request, *, stream: bool) -> Iterator
         yield Problem("", str(exc), "request")
         return
     lacking = list(_lacking(driver, request, stream=stream))
-    yield from lacking
+    yield from (*lacking, *request_checks.wrong_schemas(driver, request))
     if not driver.runs_here:
         known = {problem.pointer for problem in lacking if problem.kind == "feature"}
         for problem in _refused(driver, request, stream=stream):

@@ -6,7 +6,7 @@ Every ``generate*`` method, ``complete`` and ``stream`` come through here, and s
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -15,7 +15,8 @@ from prompture import given
 from prompture.codecs.histories import check_calls
 from prompture.compat import is_old_cache
 from prompture.drivers import hooks as hooking
-from prompture.errors import ConfigurationError, UnsupportedError
+from prompture.errors import ConfigurationError, SchemaError, UnsupportedError
+from prompture.traces import Problem
 from prompture.types import (
     LARGE_CHARS,
     Document,
@@ -267,6 +268,23 @@ def refuse_unwritable(request: Request) -> None:
     for message in request.messages:
         for call in message.calls:
             given.sendable(call.arguments, f"the arguments of the call of {call.name!r}")
+
+
+def wrong_schemas(driver: BaseDriver, request: Request) -> Iterator[Problem]:
+    """What ``extract`` and agents would refuse of the request's schema, and of those of its tools."""
+    from prompture.schema.rewriting import rewrite
+    from prompture.schema.source import source
+
+    dialect = features_for(driver, request).schema_dialect
+    schemas = {f"/tools/{at}/parameters": each.parameters for at, each in enumerate(request.tools)}
+    for place, schema in {"/schema": request.schema, **schemas}.items():
+        if schema is None:
+            continue
+        try:
+            source(schema)
+            rewrite(schema, dialect)
+        except SchemaError as exc:
+            yield Problem(place, str(exc), "schema")
 
 
 def is_long(request: Request) -> bool:

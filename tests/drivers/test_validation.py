@@ -9,7 +9,8 @@ import pytest
 
 from prompture.drivers.classes import async_driver_for, driver_for
 from prompture.drivers.probe import RequestProblems
-from prompture.errors import UnsupportedError
+from prompture.errors import SchemaError, UnsupportedError
+from prompture.extraction.functions import extract
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import File, Image, Message, Request, Text, Tool, ToolCall, user
 
@@ -36,6 +37,29 @@ def test_a_good_request_has_none_in_both_colours(make: Any) -> None:
     found = problems("openai/gpt-5-mini", ask(max_tokens=100), make)
     assert found == () and str(found) == "nothing is wrong"
     found.raise_if()
+
+
+@MAKERS
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "strin"}, "no type"),
+        ({"typ": "object"}, "no JSON Schema"),
+        ({"type": "object", "properties": {"a": {"$ref": "#/no"}}}, "not in the schema"),
+        ({"type": "object", "properties": {"a": {"minimum": "3"}}}, "must be a number"),
+        ({"type": "object", "properties": {"a": {"pattern": "["}}}, "no regular expression"),
+        ({"type": "object", "properties": {"a": {"$ref": "http://x/y"}}}, "never fetched"),
+    ],
+)
+def test_a_schema_that_is_none(make: Any, schema: Any, words: str) -> None:
+    tool = Tool(name="t", parameters=schema)
+    found = problems("openai/gpt-5-mini", ask(schema=schema, tools=(tool,)), make)
+    assert places(found) == [("/schema", "schema"), ("/tools/0/parameters", "schema")]
+    assert words in found[0].message
+    # The same words as extract has for it.
+    with pytest.raises(SchemaError) as refused:
+        extract(schema, "x", model=ScriptedDriver([]))
+    assert str(refused.value) == found[0].message
 
 
 @MAKERS
