@@ -20,7 +20,7 @@ from prompture.agents.events import (
     RunTools,
     StepFinished,
 )
-from prompture.agents.resumption import ResumedRun, WaitingForApproval, restore, waiting
+from prompture.agents.resumption import ResumedRun, WaitingForApproval, in_tool, restore, waiting
 from prompture.agents.run_file import RunIdentity
 from prompture.agents.run_record import Batch, OpenStep, RunRecord, RunSettings
 from prompture.agents.run_state import RunModels, RunState
@@ -326,8 +326,8 @@ class _Run(Generic[B]):
         if isinstance(error, BudgetExceeded):
             raise error
         if isinstance(error, WaitingForApproval):
-            # Shown to the model as a failure, the inner run would be lost.
-            raise ToolFailed(f"tool {name!r} waits for approval", tool=name) from error
+            # Shown to the model as a failure, it would be called again, and its tools run twice.
+            raise in_tool(name) from error
         if use.status == "failed" and error and tool and tool.on_error == "raise":
             kind = type(error).__name__
             raise ToolFailed(f"tool {name!r} raised {kind}", tool=name) from error

@@ -30,7 +30,7 @@ from prompture.agents.tool_call import ToolSelection
 from prompture.agents.tools import LATER, Approval, FunctionTool, Later
 from prompture.codecs.histories import portable
 from prompture.drivers.registry import default_model
-from prompture.errors import AgentError, ConfigurationError
+from prompture.errors import AgentError, ConfigurationError, ToolFailed
 from prompture.extraction.model_drivers import listed
 from prompture.forks import fork_lock
 from prompture.schema.problems import InvalidValue
@@ -82,6 +82,16 @@ class WaitingForApproval(AgentError):
     def save(self, path: str | os.PathLike[str], *, key: bytes | None = None) -> None:
         """Write ``to_json`` to a file that its owner alone may read."""
         storage.write_whole(path, self.to_json(key=key))
+
+
+def in_tool(name: str) -> ToolFailed:
+    """The error of a run in whose tool another one waits."""
+    return ToolFailed(
+        f"tool {name!r} waits for approval, and is not resumed with this run: resume it by itself (the"
+        " cause of this error), then go on here with run(messages=error.trace.messages), its output"
+        " in the place of the call's result",
+        tool=name,
+    )
 
 
 # A run as it is saved, and how a new run goes on from there.

@@ -179,6 +179,8 @@ def _failure(tool: FunctionTool, error: BaseException) -> tuple[Status, str]:
     """Status and content of a call whose function raised."""
     if isinstance(error, ToolRetry):
         return "retry", words_of(error)[: tool.max_chars] or "Try again."
+    if getattr(error, "is_pause", False):
+        return "waiting", f"{tool.name} has not ended: it waits for approval. Do not call it again."
     kind = type(error).__name__
     if tool.on_error != "tell":
         return "failed", f"{tool.name} failed ({kind})."
@@ -377,10 +379,8 @@ def _part(value: object) -> Text | Document | Image | File:
 
 def _of_bytes(data: bytes) -> Text | Image | File:
     kind = media_type_of(data)
-    if kind and kind.startswith("image/"):
-        return image(data)
     if kind:
-        return file(data)
+        return image(data) if kind.startswith("image/") else file(data)
     try:
         return Text(data.decode())
     except UnicodeDecodeError:

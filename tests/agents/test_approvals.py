@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from prompture.errors import (
     TimeLimitExceeded,
     ToolFailed,
 )
-from prompture.testing import ScriptedDriver
+from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import Completion, Message, Native, ToolCall, Usage
 from tests.agents.both import Colour, call, colours
 
@@ -506,22 +507,38 @@ def test_the_error_can_be_pickled_and_says_what_to_do() -> None:
     assert "1 tool call waits for approval: pay" in str(error)
 
 
-def test_an_agent_that_waits_as_a_tool_ends_the_outer_run() -> None:
-    inner = Agent(ScriptedDriver([asked()]), tools=Shop().tools())
-    outer = Agent(
-        ScriptedDriver([[call("buyer", task="tea")]]),
-        tools=[inner.as_tool(name="buyer", description="Buys.")],
-    )
-    with pytest.raises(ToolFailed) as caught:
-        outer.run("hi")
-    assert isinstance(caught.value.__cause__, WaitingForApproval)
+@colours
+def test_an_agent_that_waits_as_a_tool_is_resumed_by_itself(colour: Colour) -> None:
+    shop = Shop()
+    made = AsyncScriptedDriver if colour.is_async else ScriptedDriver
+    inner = Agent(made([asked(), "bought"]), tools=shop.tools())
+    model = made([[call("buyer", task="tea")], "all is done"])
+    outer = Agent(model, tools=[inner.as_tool(name="buyer", description="Buys.")])
+    with pytest.raises(ToolFailed, match="resume it by itself") as caught:
+        colour.go(outer, "hi")
+    error = pickle.loads(pickle.dumps(caught.value))  # another process may go on
+    waiting = error.__cause__
+    assert isinstance(waiting, WaitingForApproval)
+    (use,) = caught.value.trace.steps[-1].tools
+    assert use.status == "waiting" and "Do not call it again" in use.content
+    approvals = {id: True for id in waiting.pending}
+    if colour.is_async:
+        done = asyncio.run(inner.aresume(waiting, approvals))
+    else:
+        done = inner.resume(waiting, approvals)
+    assert done.output == "bought" and shop.ran == ["look tea", "pay 5"]
+    *turns, last = caught.value.trace.messages
+    turns.append(replace(last, content=done.output, is_error=False))
+    result = colour.go(outer, None, messages=turns)
+    assert result.output == "all is done"
+    assert model.requests[-1].messages[-1].text == "bought"
 
 
 PROCESS = """
     import os, signal, sys
     from prompture import Agent, tool
     from prompture.agents import LATER, WaitingForApproval
-    from prompture.testing import ScriptedDriver
+    from prompture.testing import AsyncScriptedDriver, ScriptedDriver
     from prompture.types import ToolCall
 
     @tool(approve=LATER)
