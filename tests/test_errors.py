@@ -30,6 +30,8 @@ from prompture.errors import (
 )
 from prompture.money import Bill, Charge, Cost
 from prompture.schema.partial import PartialJSONError
+from prompture.schema.problems import InvalidValue, Problem
+from prompture.schema.repair import NotJSON
 from prompture.types import Completion, Delta, Usage
 
 _GIVEN: dict[str, Any] = {
@@ -266,9 +268,15 @@ def test_every_other_exception_with_an_init_of_its_own_is_portable() -> None:
         "Busy"
     }  # never gets out
     error = PartialJSONError("a comma is missing", 7, line=2)
-    for how in COPIES:
-        got = how(error)
-        assert (str(got), got.offset, got.line) == (str(error), 7, 2)
+    # What ends a call has the bill, whatever it is (``AttemptLog.attach_bill``).
+    others = [InvalidValue([Problem("/a", "is wrong", "x")], 3), NotJSON("no", truncated=True)]
+    for each in (error, *others):
+        each.bill = _bill()  # type: ignore[attr-defined]
+        each.add_note("seen")
+        for how in COPIES:
+            got = how(each)
+            assert type(got) is type(each) and str(got) == str(each)
+            assert vars(got) == vars(each) and got.bill == _bill() and got.__notes__ == ["seen"]
     outer = Invalid("bad")
     outer.__cause__ = error
     assert isinstance(_by_pickle(outer).__cause__, PartialJSONError)

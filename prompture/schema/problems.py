@@ -45,9 +45,6 @@ class InvalidValue(PicklableError, ValueError):
         """Whether the text was no JSON at all, so that a repair is worth trying."""
         return any(problem.kind == "json_invalid" for problem in self.problems)
 
-    def __reduce__(self) -> tuple[type[InvalidValue], tuple[tuple[Problem, ...], int]]:
-        return type(self), (self.problems, self.total)
-
 
 def excerpt(value: object) -> str:
     """A repr of at most 60 characters, made without printing the whole of a large value."""

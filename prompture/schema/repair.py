@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from prompture.copying import PicklableError
 from prompture.schema.candidates import MARK, SCALAR, Candidate, FoundValues, Search, from_reading
@@ -37,13 +36,6 @@ class NotJSON(PicklableError, ValueError):
         super().__init__(reason)
         self.reason = reason
         self.truncated = truncated
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _not_json, (self.reason, self.truncated)
-
-
-def _not_json(reason: str, truncated: bool) -> NotJSON:
-    return NotJSON(reason, truncated=truncated)
 
 
 @dataclass(frozen=True, slots=True)

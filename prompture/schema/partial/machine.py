@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from prompture.copying import PicklableError
 from prompture.json_values import Segment
@@ -61,9 +60,6 @@ class PartialJSONError(PicklableError, ValueError):
     @property
     def pointer(self) -> str:
         return pointer_of(self.path)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **self.__dict__), ()
 
 
 class Machine:
