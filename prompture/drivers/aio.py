@@ -23,6 +23,7 @@ from prompture.drivers.asyncio_pool import (
     extensions,
     in_time_left,
     lower_headers,
+    unzipped,
 )
 from prompture.drivers.bounded import finish_in_thread
 from prompture.drivers.connections import (
@@ -386,14 +387,13 @@ def _raw(response: Any, headers: dict[str, str], *, own: bool) -> Pieces:
     if isinstance(response, Plain):
         if "content-encoding" not in headers:
             return response.pieces()
+        if headers["content-encoding"].strip().lower() == "gzip":
+            return unzipped(response.pieces())
         stream = _Encoded(response)
         response = httpx2.Response(response.status_code, headers=response.headers, stream=stream)
     # A client of the caller's may have read the body already (a recorder, a mock transport). Asked
     # for a header, httpx2 decodes them all.
-    if "content-encoding" in headers or response.is_stream_consumed:
-        pieces: Pieces = response.aiter_bytes()
-    elif own:
-        pieces = response.stream.__aiter__()
-    else:
-        pieces = response.aiter_raw()
+    decoded = "content-encoding" in headers or response.is_stream_consumed
+    raw = response.stream.__aiter__ if own else response.aiter_raw
+    pieces: Pieces = response.aiter_bytes() if decoded else raw()
     return pieces

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Awaitable
 from operator import itemgetter, methodcaller
 from typing import Any
@@ -109,6 +110,32 @@ class Plain:
 
     async def aclose(self) -> None:
         await self._response.aclose()
+
+
+_GZIP = 16 + zlib.MAX_WBITS
+_UNZIPPED_AT_ONCE = 1 << 20
+"""A few bytes may stand for gigabytes: no piece is larger."""
+
+
+async def unzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A gzip body: all of its members (RFC 1952), of which httpx2 reads the first alone. What
+    follows them and is none is left out, as in sync."""
+    reader, is_first = zlib.decompressobj(_GZIP), True
+    async for piece in pieces:
+        while piece:
+            if reader.eof:
+                reader, is_first = zlib.decompressobj(_GZIP), False
+            try:
+                found = reader.decompress(piece, _UNZIPPED_AT_ONCE)
+                piece = reader.unconsumed_tail or reader.unused_data
+                while found:  # it may hold more than it has given
+                    yield found
+                    found = reader.decompress(piece, _UNZIPPED_AT_ONCE) if not reader.eof else b""
+                    piece = reader.unconsumed_tail or reader.unused_data
+            except zlib.error as exc:
+                if is_first:
+                    raise httpcore2.RemoteProtocolError(str(exc)) from exc
+                piece = b""
 
 
 _raw = methodcaller("encode", "latin-1")

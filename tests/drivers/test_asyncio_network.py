@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import select
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from unittest.mock import Mock
 
 import httpcore2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prompture.drivers.asyncio_network import LoopBackend, LoopStream
+from prompture.drivers.asyncio_pool import unzipped
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Use = Callable[[LoopStream], Awaitable[None]]
@@ -377,3 +381,26 @@ def test_a_request_for_an_idle_connection_that_has_just_ended_is_sent_over_anoth
     with pytest.raises(httpcore2.ConnectionNotAvailable):
         asyncio.run(ask(used=True))
     asyncio.run(ask(used=False))
+
+
+@given(
+    st.lists(st.sampled_from([b"", b"a", b"words " * 9, bytes(2_000_000)]), min_size=1, max_size=3),
+    st.sampled_from([b"", b"\0\0", b"junk", gzip.compress(b"more")[:9]]),
+    st.integers(1, 10_000),
+)
+@settings(max_examples=30, deadline=None)
+def test_all_members_of_a_gzip_body_come_in_pieces_of_no_great_size(
+    members: list[bytes], behind: bytes, size: int
+) -> None:
+    whole = b"".join(map(gzip.compress, members)) + behind
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(whole), size):
+            yield whole[at : at + size]
+
+    async def read() -> list[bytes]:
+        return [piece async for piece in unzipped(pieces())]
+
+    found = asyncio.run(read())
+    assert b"".join(found) == b"".join(members)
+    assert all(0 < len(piece) <= 1 << 20 for piece in found)

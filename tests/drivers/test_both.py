@@ -62,6 +62,9 @@ PAGE = b"<!doctype html><title>Sign in</title>"
     [
         ([on.good()], "hello"),
         ([on.zipped(on.answer("zip" * 9000))], "zip" * 9000),
+        ([on.zipped(on.answer("zip")[:9], b"", on.answer("zip")[9:])], "zip"),
+        ([on.zipped(on.answer("zip"), behind=b"\0\0")], "zip"),
+        ([on.raw(b"no gzip", content_encoding="gzip"), on.good()], "hello"),
         ([on.raw(b"\n\n \n" + on.answer("blank lines first"))], "blank lines first"),
         ([on.fails(500), on.fails(503), on.good("third time")], "third time"),
         ([on.fails(429, retry_after="0"), on.good()], "hello"),
