@@ -38,6 +38,7 @@ ARGUMENTS: dict[str, Any] = {
     "weather": {"city": "Rome"},
     "file_claim": {"amount": 12.0, "reason": "The train was late."},
     "refund": {"order": "A7", "euros": 20},
+    "clerk": {"task": "Refund 20 euros for order A7."},
 }
 
 
@@ -119,7 +120,7 @@ def test_agents(asked: list[Asked]) -> None:
     pytest.importorskip("mcp")
     given = names()
     first, *others = blocks("agents.md", "python")
-    assert len(others) == 7
+    assert len(others) == 8
     run(first, given)
     assert [use.status for use in given["result"].tool_calls] == ["ok"]
     output = given["result"].output
@@ -127,6 +128,7 @@ def test_agents(asked: list[Asked]) -> None:
         run(block, given)
     assert isinstance(output, given["Report"])
     assert [use.content for use in given["done"].tool_calls] == ["20 euros are on their way"]
+    assert given["messages"][given["at"]].text == given["done"].output
     assert given["talk"].messages
     assert Path("talk.json").is_file()
 
