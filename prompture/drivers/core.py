@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, cast
 
 from prompture import given
 from prompture.codecs.base import Endpoint
@@ -54,10 +54,10 @@ def _a(kind: type[T], value: T | None, name: str) -> T | None:
     return value
 
 
-def _cache(value: Any, provider: str) -> AnswerCache | None:
-    if value is None or hasattr(value, "lookup"):
-        return cast("AnswerCache | None", value)
-    raise given.wrong(f"{provider}: cache", "a prompture.Cache(...)", value)
+def _cache(value: Any, provider: str) -> AnswerCache | Literal[False] | None:
+    if value is None or value is False or hasattr(value, "lookup"):
+        return cast("AnswerCache | Literal[False] | None", value)
+    raise given.wrong(f"{provider}: cache", "a prompture.Cache(...) or False", value)
 
 
 _REMADE = frozenset(
@@ -104,7 +104,8 @@ class BaseDriver:
         limits: what the endpoint is sent at most (``Limits``), by all drivers together that call it
             with this key.
         features: what the model can do, in the place of what the row and the catalog state.
-        cache: keeps answers and gives them again (``prompture.Cache``).
+        cache: keeps answers and gives them again (``prompture.Cache``); False: none, not that of a
+            configuration file either.
         stream_usage: False leaves ``stream_options`` out of streams, for servers of Chat
             Completions that refuse it; their tokens are then unknown.
         echo: fields of such an answer that are sent back in the next request
@@ -152,7 +153,7 @@ class BaseDriver:
         headers: Mapping[str, str] | None = None,
         hooks: Hooks | Sequence[Hooks] = (),
         features: Features | None = None,
-        cache: AnswerCache | None = None,
+        cache: AnswerCache | Literal[False] | None = None,
         stream_usage: bool | None = None,
         echo: str | Sequence[str] | None = None,
         reasoning_field: str | None = None,
@@ -181,7 +182,8 @@ class BaseDriver:
         self._own_hooks = hooking.given_hooks(hooks, f"{row.name}: hooks")
         self._features = _a(Features, features, f"{row.name}: features")
         self._own_cache = _cache(cache, row.name)
-        self.cache = self._own_cache or caches_of_files.get("")
+        own = self._own_cache
+        self.cache = caches_of_files.get("") if own is None else own or None
         self._remake()
 
     def _remake(self) -> None:

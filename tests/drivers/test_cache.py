@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import logging
 import os
@@ -651,6 +652,10 @@ def test_a_file_of_settings_names_a_cache(tmp_path: Path) -> None:
             assert made.complete(ASK).cache_hit and made.is_current()
             assert not made.complete(replace(ASK, cache=False)).cache_hit
             made.close()
+            without = OpenAICompatible("m", base_url=server.url, api_key=KEY, cache=False)
+            assert not without.complete(ASK).cache_hit
+            assert copy.copy(without).cache is None and without.is_current()
+            without.close()
     finally:
         settings.write_text("")
         prompture.configure(settings)
