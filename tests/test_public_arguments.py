@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 import prompture
+import prompture.agents
 from prompture import catalog, errors, schema
 from prompture.testing import ScriptedDriver
+from prompture.types import ToolCall
 
 
 def add(a: int, b: int) -> int:
@@ -23,6 +25,18 @@ def ask(**options: Any) -> Any:
     return ScriptedDriver(["x"]).generate("Hello", **options)
 
 
+def _waiting() -> prompture.agents.WaitingForApproval:
+    agent = prompture.Agent(
+        ScriptedDriver([[ToolCall(id="c", name="add", arguments={"a": 1, "b": 2})]]),
+        tools=[add],
+        approve=prompture.agents.LATER,
+    )
+    with pytest.raises(prompture.agents.WaitingForApproval) as caught:
+        agent.run("hi")
+    return caught.value
+
+
+WAITING = _waiting()
 NO_TEXT = [0, 1.5, True, b"x", Path("x"), object(), ["x"], {"a": 1}]
 NO_FUNCTION = ["", "x", 0, True, [print], {"a": 1}, object()]
 NO_COUNT = ["", "x", -1, 1.5, True, float("nan"), [], {}, object()]
@@ -32,6 +46,12 @@ ROWS: list[Row] = [
     (lambda dialect: schema.rewrite({}, dialect), "dialect", [None, *NO_TEXT]),
     (lambda exact: schema.rewrite({}, exact=exact), "exact", ["yes", 1, [], {}]),
     (catalog.search, "query", NO_TEXT),
+    (lambda keep: ScriptedDriver([]).sync_models(keep=keep), "keep", ["no", 1, []]),
+    (lambda labels: prompture.ledger("never.db", labels=labels), "labels", [1, "x", ["a"], {1: 2}]),
+    (lambda many: prompture.Limits(concurrency=many), "concurrency", ["auto", 0, 1.5, True, []]),
+    (lambda again: prompture.Agent().resume(WAITING, {}, again=again), "again", ["no", 1]),
+    (lambda allow_changes: prompture.Agent().resume(WAITING, {}, allow_changes=allow_changes),
+     "allow_changes", ["no", 0]),
     (catalog.cheapest, "needs", [None, *NO_TEXT]),
     (lambda among: catalog.cheapest(among=among), "among", [0, True, object(), print, [1]]),
     (lambda usage: catalog.cheapest(usage=usage), "usage", ["x", 1, 0, {}, object()]),

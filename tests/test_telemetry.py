@@ -36,7 +36,13 @@ from prompture.agents.agent import Agent
 from prompture.agents.resumption import WaitingForApproval
 from prompture.agents.tools import LATER, tool
 from prompture.drivers.telemetry import Telemetry, instrument, uninstrument
-from prompture.errors import AuthenticationError, Invalid, MissingExtra, ServerError
+from prompture.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    Invalid,
+    MissingExtra,
+    ServerError,
+)
 from prompture.extraction.extractor import Extractor
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import Completion, ToolCall, Usage
@@ -191,6 +197,11 @@ def test_content_by_the_usual_variable(monkeypatch: pytest.MonkeyPatch, seen: Se
     instrument(tracer_provider=seen.provider)
     Extractor(Person, model=ScriptedDriver([PERSON])).extract(TEXT)
     assert SECRET in about(seen.one("chat"))["gen_ai.input.messages"]
+
+
+def test_whether_content_is_wanted_is_no_word() -> None:
+    with pytest.raises(ConfigurationError, match="content must be True or False"):
+        instrument(content="no")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -277,12 +277,13 @@ class Agent(Generic[T]):
     ) -> AgentFlow[Any, AgentResult[Any]]:
         """The rest of a run as a flow; all is checked before its first step."""
         given.only_known(options, tuple(ResumeOptions.__annotations__))
+        again = given.flag(options.get("again"), "again")
         found = saved if isinstance(saved, ReadRun) else read_saved(saved, options.get("key"))
         run = found.run
-        if not options.get("allow_changes"):
+        if not given.flag(options.get("allow_changes"), "allow_changes"):
             check_identity(run.identity.agent, self._identity())
         every = {**self.tools, **self.output.functions}
-        resumed = decided(found, approvals, every, again=bool(options.get("again")))
+        resumed = decided(found, approvals, every, again=bool(again))
         models = self._models(asynchronous=asynchronous, at=run.model_at)
         models.loosen_to(run.strategy)
         context, deadline = options.get("context", _UNSET), options.get("deadline")

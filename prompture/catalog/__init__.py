@@ -172,7 +172,7 @@ def sync(
     that its models are known from then on, here and in other processes. See
     ``driver.sync_models()``, which fetches the list.
     """
-    return _catalog.sync(provider, models, free=free, keep=keep)
+    return _catalog.sync(provider, models, free=free, keep=bool(given.flag(keep, "keep")))
 
 
 def status() -> Status:

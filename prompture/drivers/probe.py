@@ -248,7 +248,7 @@ class RequestProblems(tuple[Problem, ...]):
     def raise_if(self, *, unlisted: bool = False) -> None:
         """Raise UnsupportedError with all of them, if there are any. With ``unlisted`` also where
         the only problem is that the catalog does not know the model."""
-        found = [p for p in self if unlisted or p.kind != UNLISTED]
+        found = [p for p in self if given.flag(unlisted, "unlisted") or p.kind != UNLISTED]
         if found:
             raise UnsupportedError("; ".join(map(str, found)))
 

@@ -73,7 +73,7 @@ def instrument(
         import opentelemetry.metrics  # noqa: F401 - whether it is there
     except ImportError as exc:
         raise MissingExtra(extra="otel", package="opentelemetry-api") from exc
-    if content is None:
+    if given.flag(content, "content") is None:
         content = _content_is_wanted(os.environ.get(CONTENT, ""))
     observe.current = Telemetry(tracer_provider, meter_provider, content=content)
 

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Self
 from prompture.drivers.meter import Meter, install, uninstall
 from prompture.errors import ConfigurationError
 from prompture.forks import fork_lock, renewed_at_fork
-from prompture.given import half_made
+from prompture.given import half_made, table
 from prompture.spend.database import Database, database, database_errors, is_url, place_of
 from prompture.spend.journal import (
     LOSSES,
@@ -91,7 +91,8 @@ class Ledger(Meter):
 
     def label(self, values: Mapping[str, object]) -> None:
         """Put more labels on every row from now on."""
-        self.labels |= {clean(str(name)): clean(str(value)) for name, value in values.items()}
+        named = table(values, "ledger: labels") or {}
+        self.labels |= {clean(str(name)): clean(str(value)) for name, value in named.items()}
         self._labels = labels_of(self.labels)
 
     def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
