@@ -140,8 +140,8 @@ class Books:
         free = sum(1 for e in entries if not e["billed"])
         self.requests += len(entries)
         zeros = doubtful = 0
-        # What no connection was made for is a line of 0, of which the server knows nothing.
-        charges = [c for c in charges if c.note != "ConnectTimeout"]
+        # A try that reached nobody is a line of 0, of which the server knows nothing.
+        charges = [c for c in charges if not c.cost.reason.endswith("nothing was sent")]
         for charge in charges:
             usd = charge.cost.usd
             if usd is None:
