@@ -50,11 +50,12 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("requests_per_minute", "tokens_per_minute"):
             given.number(getattr(self, name), f"Limits.{name}", above=0, wanted="a number above 0")
-        if self.concurrency != "adaptive":
-            if isinstance(self.concurrency, str):
-                wanted = "a whole number of at least 1, or 'adaptive'"
-                raise given.wrong("Limits.concurrency", wanted, self.concurrency)
-            given.count(self.concurrency, "Limits.concurrency")
+        many: object = self.concurrency
+        if isinstance(many, str) and many != "adaptive":
+            wanted = "a whole number of at least 1, or 'adaptive'"
+            raise given.wrong("Limits.concurrency", wanted, many)
+        if many != "adaptive":
+            given.count(many, "Limits.concurrency")
         given.one_of(self.per, "Limits.per", ("model", "key"))
         given.one_of(self.when_unreachable, "Limits.when_unreachable", ("refuse", "allow"))
         given.flag(self.learn, "Limits.learn")

@@ -73,9 +73,9 @@ def instrument(
         import opentelemetry.metrics  # noqa: F401 - whether it is there
     except ImportError as exc:
         raise MissingExtra(extra="otel", package="opentelemetry-api") from exc
-    if given.flag(content, "content") is None:
-        content = _content_is_wanted(os.environ.get(CONTENT, ""))
-    observe.current = Telemetry(tracer_provider, meter_provider, content=content)
+    if (wanted := given.flag(content, "content")) is None:
+        wanted = _content_is_wanted(os.environ.get(CONTENT, ""))
+    observe.current = Telemetry(tracer_provider, meter_provider, content=wanted)
 
 
 def _content_is_wanted(word: str) -> bool:
