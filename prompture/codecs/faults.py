@@ -20,9 +20,9 @@ from prompture.codecs.fault_classes import Fault, error_class, is_wrong_address
 from prompture.codecs.values import request_id
 from prompture.errors import ProviderError
 from prompture.types import JSON, RateLimits
-from prompture.wire.http import PAGE_BYTES, HTTPResponse, shown
+from prompture.wire.http import PAGE_BYTES, HTTPResponse
 from prompture.wire.loading import UnreadableJSON, load_json, shape
-from prompture.wire.secrets import excerpt, scrub, scrub_value
+from prompture.wire.secrets import excerpt, scrub, scrub_value, shown
 
 BODY_CHARS = 2000
 MESSAGE_CHARS = 500

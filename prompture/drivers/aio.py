@@ -181,8 +181,9 @@ class HttpxTransport:
         self, pool: _Pool | None, request: HTTPRequest, limits: TimeLimits
     ) -> HTTPResponse:
         response = await self._open(pool, request, limits)
-        pairs = response.headers if isinstance(response, Plain) else response.headers.raw
-        status, headers = response.status_code, lower_headers(pairs)
+        status, headers = response.status_code, response.headers
+        if not isinstance(response, Plain):
+            headers = lower_headers(headers.raw)
         if request.stream and status < 300:
             pieces = _raw(response, headers, own=self._client is None)
             chunks = self._chunks(response, pieces, pool, request.url, limits)

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpcore2
 
 from prompture.compat import has_unread
+from prompture.drivers.asyncio_connection import NAMES, LoopConnection
 from prompture.drivers.asyncio_network import LoopBackend
 from prompture.drivers.connections import Proxy, tls_context
 from prompture.wire import deadline
@@ -35,31 +36,29 @@ def connection_pool(
         "network_backend": LoopBackend(),
     }
     if proxy is None:
-        return _without_leftovers(httpcore2.AsyncConnectionPool(**limits))
+        return _quick(_DirectPool(**limits))
     parts, where = urlsplit(proxy.url), httpcore2.URL(proxy.url)
     who = (unquote(parts.username or ""), unquote(parts.password or ""))
     login = who if "@" in parts.netloc else None
     if proxy.is_socks:
         proxy.require("socksio", "socksio")
-        return _without_leftovers(
-            httpcore2.AsyncSOCKSProxy(proxy_url=where, proxy_auth=login, **limits)
+        return _quick(
+            _without_leftovers(
+                httpcore2.AsyncSOCKSProxy(proxy_url=where, proxy_auth=login, **limits)
+            )
         )
     if parts.scheme == "https":
         # TLS within TLS, which asyncio's streams do not carry everywhere.
         limits = {**limits, "network_backend": None, "proxy_ssl_context": tls_context()}
-    return _without_leftovers(httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=login, **limits))
+    return _quick(
+        _without_leftovers(httpcore2.AsyncHTTPProxy(proxy_url=where, proxy_auth=login, **limits))
+    )
 
 
 def _without_leftovers(pool: httpcore2.AsyncConnectionPool) -> httpcore2.AsyncConnectionPool:
     """The pool, which does not use a connection again where bytes lie behind its last response:
-    httpcore2 keeps them, and would take them for the answer to the next request. And it sets no
-    shield, twice a call, around the closing of no connection."""
+    httpcore2 keeps them, and would take them for the answer to the next request."""
     make = pool.create_connection
-    close = getattr(pool, "_close_connections", None)
-
-    async def close_connections(closing: list[Any]) -> None:
-        if closing and close is not None:
-            await close(closing)
 
     def create_connection(origin: Any) -> Any:
         made: Any = make(origin)
@@ -68,8 +67,30 @@ def _without_leftovers(pool: httpcore2.AsyncConnectionPool) -> httpcore2.AsyncCo
         return made
 
     setattr(pool, "create_connection", create_connection)  # noqa: B010 - mypy: a method
+    return pool
+
+
+def _quick(pool: httpcore2.AsyncConnectionPool) -> httpcore2.AsyncConnectionPool:
+    """The pool, which sets no shield, twice a call, around the closing of no connection."""
+    close = getattr(pool, "_close_connections", None)
+
+    async def close_connections(closing: list[Any]) -> None:
+        if closing and close is not None:
+            await close(closing)
+
     setattr(pool, "_close_connections", close_connections)  # noqa: B010
     return pool
+
+
+class _DirectPool(httpcore2.AsyncConnectionPool):
+    """Connections to servers without a proxy."""
+
+    def __init__(self, **limits: Any) -> None:
+        super().__init__(**limits)
+        self._made_by = limits
+
+    def create_connection(self, origin: httpcore2.Origin) -> httpcore2.AsyncConnectionInterface:
+        return LoopConnection(origin, **self._made_by)
 
 
 def extensions(limits: TimeLimits) -> dict[str, Any]:
@@ -100,7 +121,8 @@ class Plain:
     def __init__(self, response: httpcore2.Response) -> None:
         self._response = response
         self.status_code: int = response.status
-        self.headers = response.headers
+        names: dict[str, str] | None = response.extensions.get(NAMES)
+        self.headers = lower_headers(response.headers) if names is None else names
 
     def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives."""
@@ -160,7 +182,11 @@ async def ask_pool(
     headers) is not wanted, and costs a tenth of a call."""
     raw = list(zip(map(_raw, headers), map(_raw, headers.values()), strict=True))
     asked = httpcore2.Request(
-        request.method, url, headers=raw, content=request.body, extensions=extensions(limits)
+        request.method,
+        url,
+        headers=raw,
+        content=request.body,
+        extensions={**extensions(limits), NAMES: True},
     )
     return Plain(await pool.handle_async_request(asked))
 

@@ -30,7 +30,8 @@ from prompture.money import COUNTS, ZERO, Cost, Usage, format_usd
 from prompture.observe import log, note
 from prompture.types import Completion, Delta, Request
 from prompture.wire.deadline import is_over
-from prompture.wire.http import Exchange, HTTPResponse, Sleep, Work, shown
+from prompture.wire.http import Exchange, HTTPResponse, Sleep, Work
+from prompture.wire.secrets import shown
 
 _SECRET_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie")
 _FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.25

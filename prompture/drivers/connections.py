@@ -32,15 +32,8 @@ from prompture.errors import (
     TransportError,
 )
 from prompture.wire import deadline
-from prompture.wire.http import (
-    HTTPRequest,
-    TimeLimits,
-    bad_header,
-    host_of,
-    is_plain,
-    shown,
-    unsendable,
-)
+from prompture.wire.http import HTTPRequest, TimeLimits, bad_header, unsendable
+from prompture.wire.secrets import host_of, is_plain, shown
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _ALIASES = {"socks": "socks5"}

@@ -38,8 +38,8 @@ from prompture.errors import MissingExtra, PromptureError, ProviderError
 from prompture.money import Bill, Charge
 from prompture.observe import ToolSpan, log
 from prompture.types import Completion, Delta, Request, ToolCall
-from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse, shown
-from prompture.wire.secrets import scrub
+from prompture.wire.http import Exchange, HTTPRequest, HTTPResponse
+from prompture.wire.secrets import scrub, shown
 from prompture.wire.steps import Done, advance
 
 if TYPE_CHECKING:

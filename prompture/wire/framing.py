@@ -150,10 +150,12 @@ _size = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;.*)?").fullmatch
 class ChunkedDecoder:
     """Feed it bytes; it gives back the body that they hold. ``done`` once the body has ended."""
 
-    __slots__ = ("_held", "_left", "_trailing", "done")
+    __slots__ = ("_held", "_left", "_trailing", "done", "passed")
 
     def __init__(self) -> None:
         self.done = False
+        self.passed = False
+        """Bytes came behind the end of the body."""
         self._held = b""
         self._left = 0
         self._trailing = False
@@ -178,6 +180,7 @@ class ChunkedDecoder:
                 break
             self._line(data[at:line_end].rstrip(b"\r"))
             at = line_end + 1
+        self.passed = self.passed or (at < end and self.done)
         return b"".join(pieces)
 
     def _hold(self, rest: bytes) -> None:

@@ -17,7 +17,7 @@ from prompture.errors import ConfigurationError, ProtocolError
 from prompture.types import JSON, LARGE_CHARS
 from prompture.wire import deadline
 from prompture.wire.loading import UnreadableJSON, load_json
-from prompture.wire.secrets import excerpt, scrub
+from prompture.wire.secrets import excerpt, host_of, scrub, shown
 from prompture.wire.steps import Wait
 
 T = TypeVar("T")
@@ -151,6 +151,48 @@ Exchange: TypeAlias = Generator[HTTPRequest | Sleep | Work | Wait, HTTPResponse 
 wait for, is sent each response (or thrown a TransportError), and returns what it was for."""
 
 
+_STATUS = re.compile(rb"HTTP/1\.1 ([2-9]\d\d)(?: ([^\r\n]*))?\r\n")
+_BODILESS = (b"204", b"304")
+_MOST_FIELDS, _LONGEST_LENGTH = 99, 18
+_FIELD = re.compile(r"^([!-9;-~]+):[ \t]*([^\r\n]*)\r\n", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    """The head of a response. ``names`` has the first value of each field, its name in lower case;
+    ``length`` is that of the body where it is stated and holds, ``size`` the head's own, in bytes."""
+
+    status: int
+    reason: str
+    fields: list[tuple[str, str]]
+    names: dict[str, str]
+    chunked: bool
+    length: int | None
+    closing: bool
+    size: int
+
+
+def usual_head(there: bytes) -> ResponseHead | None:
+    """A head that is there as a whole and is like nearly all; None for others, which a library
+    reads: the common ones take a fifth of a call in it."""
+    first, end = _STATUS.match(there), there.find(b"\r\n\r\n") + 2
+    if first is None or end < first.end() or first[1] in _BODILESS:
+        return None
+    lines = there[first.end() : end].decode("latin-1")
+    fields = _FIELD.findall(lines)
+    names = {name.lower(): value for name, value in reversed(fields)}
+    length = names.get("content-length", "0")
+    odd = not length.isdecimal() or len(length) > _LONGEST_LENGTH
+    if len(fields) != lines.count("\n") or len(fields) > _MOST_FIELDS or odd:
+        return None
+    chunked = names.get("transfer-encoding", "").lower() == "chunked"
+    whole = "content-length" in names and not chunked
+    closing = "close" in names.get("connection", "").lower() or not (whole or chunked)
+    reason = (first[2] or b"").decode("latin-1").strip()
+    stated = int(length) if whole else None
+    return ResponseHead(int(first[1]), reason, fields, names, chunked, stated, closing, end + 2)
+
+
 def may_hold_error(response: HTTPResponse) -> bool:
     """Whether a whole good response may hold an error in the place of an answer."""
     body = response.body
@@ -230,25 +272,6 @@ def _unmarked(text: str, mark: str, large: list[str]) -> Iterator[bytes]:
             yield piece[1:-1].encode("utf-8", errors="replace")
         yield b'"'
         yield after.encode("utf-8", errors="replace")
-
-
-def shown(url: str) -> str:
-    """A URL as it may be shown: without user, password and query, any of which may be a key."""
-    scheme, mark, rest = url.partition("?")[0].partition("://")
-    if not mark:
-        return scheme
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-
-
-def host_of(url: str) -> str:
-    """Host and port of a URL."""
-    return shown(url).partition("://")[2].partition("/")[0] or shown(url)
-
-
-def is_plain(url: str) -> bool:
-    """Whether a URL may stand in a traceback as it is."""
-    return shown(url) == url
 
 
 def bad_header(headers: Mapping[str, str]) -> str | None:

@@ -48,6 +48,25 @@ def shown_place(where: object) -> str:
     return f"{scheme}://..." if "@" in query else f"{scheme}://{place.rpartition('@')[2]}"
 
 
+def shown(url: str) -> str:
+    """A URL as it may be shown: without user, password and query, any of which may be a key."""
+    scheme, mark, rest = url.partition("?")[0].partition("://")
+    if not mark:
+        return scheme
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL."""
+    return shown(url).partition("://")[2].partition("/")[0] or shown(url)
+
+
+def is_plain(url: str) -> bool:
+    """Whether a URL may stand in a traceback as it is."""
+    return shown(url) == url
+
+
 def is_secret_name(name: str) -> bool:
     """Whether a header, an option or a query's parameter of this name holds a key."""
     return bool(_NAMED.search(name))

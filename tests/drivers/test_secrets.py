@@ -24,7 +24,8 @@ from prompture.errors import (
     ServerError,
 )
 from prompture.types import Request, user
-from prompture.wire.http import HTTPRequest, HTTPResponse, bad_header, host_of, is_plain, shown
+from prompture.wire.http import HTTPRequest, HTTPResponse, bad_header
+from prompture.wire.secrets import host_of, is_plain, shown
 from tests import server as on
 from tests.drivers.colours import COLOURS, KEY, Colour, quick
 from tests.loopback import Reply, json_reply, serving
