@@ -133,8 +133,8 @@ def _brackets(text: str, begin: int, finish: int, start: int, stop: int) -> tupl
     closed = _CLOSED.match(text, finish, stop) if opened else None
     if opened is None or closed is None:
         return None
-    line = max(start, text.rfind("\n", start, opened.start()) + 1)
-    before = _LAST_WORD.search(text, max(line, opened.start() - 40), opened.start())
+    near = text[max(start, opened.start() - 40) : opened.start()].rpartition("\n")[2]
+    before = _LAST_WORD.search(near)
     if before is not None and not is_currency(before[1]):
         return None
     return opened.start(), closed.end()

@@ -295,7 +295,8 @@ def _indented(page: Page, pair: Pair, place: int) -> list[Line]:
     label = page.layout.lines[pair.line]
     margin = pair.label_start - label.start
     below: list[Line] = []
-    for line in page.layout.lines[place:]:
+    for at in range(place, len(page.layout.lines)):  # no slice: a copy for each label is a square
+        line = page.layout.lines[at]
         if len(line.text) - len(line.text.lstrip()) <= margin or (line.gap and below):
             break
         below.append(line)

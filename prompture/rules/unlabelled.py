@@ -162,7 +162,10 @@ def _only_day(
 def _in_sentence(page: Page, day: PrintedDate) -> bool:
     """Whether words speak of a day: the day of a meeting that a letter mentions is not the letter's."""
     line = page.layout.lines[page.layout.line_at(day.start)]
-    return len(line.text.split()) - len(page.text[day.start : day.end].split()) > _MOST_WORDS
+    # Not the whole line, which may be all of the text.
+    before = page.text[max(line.start, day.start - 120) : day.start]
+    after = page.text[day.end : min(line.end, day.end + 120)]
+    return len(before.split()) + len(after.split()) > _MOST_WORDS
 
 
 _MOST_WORDS = 9  # a line with the day of a document has the place, the time, a label or two

@@ -56,3 +56,23 @@ def test_a_text_that_is_too_long_is_refused_at_once(text: str) -> None:
     with pytest.raises(UnsupportedError, match="local/rules reads texts of at most"):
         extract(schema, text)
     assert time.process_time() - began < 1
+
+
+RUNS = [
+    "A{}LTD\n5 JALAN X{}y\n",
+    "abstract doi university\nA Study of Things\nAnn Lee{}, Bob Ray{}\nUniversity of X{}\n",
+    "MILL GMBH{}·{}STREET 5{}·{}12345{}TOWN{}\n",
+    "Skills:{}a,{}b{}and{}c\nInsured:{}yes{}x\nDate:{}5{}May{}2024{}\n",
+]
+
+
+@pytest.mark.parametrize(
+    "run", [" ", "\t", "\u00a0", "\u3000", "1234 ", "research ", "(5) ", "5 May 2024 "]
+)
+@pytest.mark.parametrize("text", RUNS)
+def test_a_long_run_inside_a_line_takes_linear_time(text: str, run: str) -> None:
+    # Of blanks, above all: an expression that may begin with any of them tries each.
+    filled = text.replace("{}", (run * 30_000)[: 30_000 // text.count("{}")])
+    began = time.process_time()
+    extract(Everything.model_json_schema(), filled)
+    assert time.process_time() - began < 2  # the square took 5 seconds and more

@@ -16,21 +16,27 @@ _MARK = (
 _END_MARKS = re.compile(rf"[\s,]*{_MARK}\s*$")
 _START_MARKS = re.compile(rf"^\s*{_MARK}[\s,]*")
 _PART = re.compile(rf"(?:{_WORD})(?: (?:{_WORD}|{_PARTICLE})){{0,3}}")
-_SPLIT = re.compile(r" {3,}|\s*(?:[,;|•·]|\band\b|&|\bund\b|\bet\b(?! al))\s*")
+# No blanks before a mark: a long run of them would be tried from each of its places.
+_SPLIT = re.compile(r" {3,}|(?:[,;|•·]|\band\b|&|\bund\b|\bet\b(?! al))\s*")
 _NOT_NAME = re.compile(
     rf"(?<![\w-])(?:{data.alternatives('people', 'not_names')})(?![\w-])|{data.alternatives('people', 'not_name_parts')}",
     re.IGNORECASE,
 )
 
 
+LONGEST_PIECE = 300  # characters of a name with its marks
+
+
 def clean(text: str) -> str:
     """A piece of an author line without the marks at its ends that point to footnotes."""
     kept = " ".join(text.split())
-    while True:
+    # One mark a round: a text that is too long for names would take the square of its length.
+    while len(kept) <= LONGEST_PIECE:
         shorter = _END_MARKS.sub("", _START_MARKS.sub("", kept)).strip(" ,;-–")
         if shorter == kept:
-            return kept
+            break
         kept = shorter
+    return kept
 
 
 def is_name(text: str) -> bool:

@@ -21,12 +21,12 @@ _ONLY_LEGAL = re.compile(
 )
 # A registration number after a name: in brackets, or digits with letters ("273500-U (KJ1)"), never digits alone.
 _REGISTRATION = re.compile(
-    r"\s*(?:[(\[]\s*(?:CO\.?\s*)?(?:REG\.?|ROC|RQC)?\s*(?:NO\.?)?\s*[:.]?\s*[A-Z]{0,3}[-\d]{4,12}\s?[-–]?\s?[A-Z]{0,2}\s*[)\]]"
+    r"(?:[(\[]\s*(?:CO\.?\s*)?(?:REG\.?|ROC|RQC)?\s*(?:NO\.?)?\s*[:.]?\s*[A-Z]{0,3}[-\d]{4,12}\s?[-–]?\s?[A-Z]{0,2}\s*[)\]]"
     r"|(?:[A-Z]{2}\d{5,9}-[A-Z]|\d{4,8}\s?[-–]\s?[A-Z]{1,2}|\d{4,8} [A-Z]|\d{6,12}\.[A-Z]))(?:\s*\([A-Z0-9]{2,5}\))?\s*$",
     re.IGNORECASE,
 )
 _REGION = re.compile(rf"(?:{data.alternatives('receipts', 'regions')})[ ,.]*", re.IGNORECASE)
-_TAIL = re.compile(r"\s*\(?\d{3}\)?[ -]\d{3}-\d{4}\s*$")
+_PHONE_AT_END = re.compile(r"\(?\d{3}\)?[ -]\d{3}-\d{4}$")
 _STREET = re.compile(
     rf"\b(?:{data.alternatives('receipts', 'street_words')})\b|{data.alternatives('receipts', 'street_forms')}",
     re.IGNORECASE,
@@ -187,7 +187,7 @@ def _address(lines: tuple[Line, ...]) -> FieldCandidate | None:
         ):
             break
         kept.append(lines[place])
-    printed = [_TAIL.sub("", line.words) for line in kept]
+    printed = [_PHONE_AT_END.sub("", line.words).rstrip() for line in kept]
     value = " ".join(printed)
     kind = "exact" if len(kept) == 1 else "normalised"
     spans = tuple(_span(line, part, kind) for line, part in zip(kept, printed, strict=True))
