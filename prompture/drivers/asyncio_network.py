@@ -20,7 +20,7 @@ from typing import Any
 
 import httpcore2
 
-from prompture.drivers.connections import RESET_SECONDS, is_reset, is_unread
+from prompture.drivers.connections import RACE_SECONDS, RESET_SECONDS, is_reset, is_unread
 
 _HEAD_BYTES = 16_384
 _UNREAD_BYTES = 131_072
@@ -59,6 +59,8 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._poll: Any = None
         self._unanswered = 0
         """Bytes of a request of which no answer has come yet."""
+        self._sent_at = 0.0
+        """When the first of them were sent, by the loop's time."""
         self._is_used = False
         """An answer has come before."""
         self._unread = False
@@ -90,6 +92,7 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         is_late = self._unanswered > 0 and self._is_used
         if is_late:  # now: the socket may be gone when somebody reads
             self._unread = is_unread(self._descriptor(), self._unanswered)
+            is_late = self._is_used = self._loop.time() - self._sent_at < RACE_SECONDS
         self._wake_reader()
         self._wake_writer()
         # Kept for whoever reads, who looks for a reset. Others the loop closes, sending what is still
@@ -186,6 +189,8 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         # An idle one that ended just now takes nothing more.
         if self._is_used and not self._unanswered and self._transport.is_closing():
             self._unread = True
+        if not self._unanswered:
+            self._sent_at = self._loop.time()
         self._unanswered += len(head) + len(buffer)
         if len(buffer) <= _HEAD_BYTES:
             self._transport.write(head + buffer)

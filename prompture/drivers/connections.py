@@ -158,6 +158,10 @@ class ClosedUnread(ConnectionError):
 
 RESET_SECONDS = 0.005
 """How long to wait, behind the end of a connection, for its reset."""
+RACE_SECONDS = 0.5
+"""What ends an idle connection does so while the request is on its way. An end that comes later may
+be that of a server, or of a balancer before it, which has read the request and worked on it: some
+reset what they close, whatever they have read."""
 
 
 def is_unread(descriptor: int, sent: int) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import socket
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from http.client import (
@@ -25,7 +26,13 @@ from typing import TYPE_CHECKING, Any
 from urllib3.exceptions import ConnectTimeoutError, ProtocolError
 
 from prompture.drivers.bounded import in_time
-from prompture.drivers.connections import RESET_SECONDS, ClosedUnread, is_reset, is_unread
+from prompture.drivers.connections import (
+    RACE_SECONDS,
+    RESET_SECONDS,
+    ClosedUnread,
+    is_reset,
+    is_unread,
+)
 from prompture.wire import deadline
 from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.http import usual_head
@@ -141,7 +148,8 @@ class _Timed:
     """Bytes of a request of which no answer has come yet."""
     _is_used = False
     """An answer has come before."""
-    _waits = False
+    _waits = 0.0
+    """Since when it waits for an answer, by ``time.monotonic``."""
     _is_unread = False
     _asks = False
     _keeps = False
@@ -186,7 +194,7 @@ class _Timed:
         """Raises ClosedUnread where a connection that was used before had been closed, and the
         request came too late."""
         above: Any = super()
-        self._waits = True
+        self._waits = time.monotonic()
         try:
             response = above.getresponse()
         except RemoteDisconnected as exc:
@@ -194,7 +202,7 @@ class _Timed:
                 raise ClosedUnread("the connection had been closed") from exc
             raise
         finally:
-            self._waits = False
+            self._waits = 0.0
         self._unanswered, self._is_used = 0, True
         return response
 
@@ -203,7 +211,10 @@ class _Timed:
         # http.client closes a connection that ends in the place of an answer.
         if self._waits and self._unanswered and self._is_used and self.sock is not None:
             at = self.sock.fileno()
-            self._is_unread = is_unread(at, self._unanswered) or is_reset(at, RESET_SECONDS)
+            is_race = time.monotonic() - self._waits < RACE_SECONDS
+            self._is_unread = is_unread(at, self._unanswered) or (
+                is_race and is_reset(at, RESET_SECONDS)
+            )
         # What comes next is a new connection.
         self._unanswered, self._is_used = 0, False
         above.close()

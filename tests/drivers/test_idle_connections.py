@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from prompture import async_driver_for, driver_for
+from prompture.drivers import asyncio_network, sync_network
 from prompture.drivers.connections import is_reset, is_unread
 from prompture.errors import ConnectionLost
 from prompture.types import Completion, Message, Request
@@ -143,6 +144,19 @@ def test_what_may_have_been_read_is_not_sent_again_unasked(colour: str, end: End
         ask(colour, server.url, 2)
     assert not caught.value.unsent
     assert caught.value.bill is not None
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_a_connection_that_ends_long_after_the_request_may_have_been_read(
+    colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A balancer may reset what it closes, whatever it has read.
+    for module in (asyncio_network, sync_network):
+        monkeypatch.setattr(module, "RACE_SECONDS", 0.0)
+    with serving(unread) as server, pytest.raises(ConnectionLost) as caught:
+        ask(colour, server.url, 2)
+    assert not caught.value.unsent
     assert server.connections == 1
 
 
