@@ -310,11 +310,12 @@ class Bill:
         return "\n".join(text)
 
     def __str__(self) -> str:
-        calls = f"{len(self.charges)} call{'s' * (len(self.charges) != 1)}"
+        kept = sum(c.cost.source == "cache" for c in self.charges)
+        made, hits = len(self.charges) - kept, f", {kept} from the cache" * bool(kept)
+        calls = f"{made} call{'s' * (made != 1)}{hits}"
         tokens = f"{self.usage.input_tokens} in, {self.usage.output_tokens} out"
         if self.total is not None:
             return f"${format_usd(self.total)} ({calls}, {tokens})"
-        # No total: what is known is only the least that it cost.
         least = f"at least ${format_usd(self.known)}" if self.known else "unknown"
         reasons = "; ".join(" ".join(reason.split()) for reason in sorted(set(self.unknown)))
         return f"{least} ({calls}, {tokens}; {reasons})"

@@ -88,6 +88,7 @@ def test_what_a_hit_saves_is_on_the_bill_once(
     assert [charge.cost.usd for charge in spent.bill.charges] == [Decimal("0.002"), 0]
     assert spent.bill.saving == Decimal("0.002")
     assert "answers from the cache saved $0.002" in spent.bill.table()
+    assert str(spent.bill).startswith("$0.002 (1 call, 1 from the cache, ")
     assert spent.calls == 1
     assert cache.stats().saved == Decimal("0.002")
 
