@@ -94,7 +94,7 @@ class LoopConnection(httpcore2.AsyncConnectionInterface):
     ) -> httpcore2.Response:
         pieces: Any = request.stream
         head, body = _head_of(request), b"".join([piece async for piece in pieces])
-        if not _is_usual(request, head):
+        if not (_is_usual(request, head) and _says_its_length(head, body)):
             return await self._by_library(stream, request)
         await _report(request, "http11.send_request_headers.started")
         with suppress(httpcore2.WriteError):  # the server may have answered all the same
@@ -134,7 +134,8 @@ class LoopConnection(httpcore2.AsyncConnectionInterface):
 
     async def done(self, *, usable: bool) -> None:
         """The answer has been read, or is left: the connection is idle, or closed."""
-        if usable:
+        # Closed meanwhile, by whoever closed the pool: it may not have been connected then.
+        if usable and not self._is_closed:
             self._is_busy = False
             self._expires_at = time.monotonic() + self._idle_seconds
         else:
@@ -187,6 +188,15 @@ def _is_usual(request: httpcore2.Request, head: bytes) -> bool:
     return is_one and request.method in _METHODS and _WRITABLE(head) is not None
 
 
+def _says_its_length(head: bytes, body: bytes) -> bool:
+    """Whether the head has the body's own length, once, and no other word on where it ends, or on what
+    becomes of the connection: a server would take what is left over for the next request."""
+    low = head.lower()
+    is_stated = b"\ncontent-length: %d\r" % len(body) in low
+    others = b"\ntransfer-encoding:" in low or b"\nconnection:" in low
+    return is_stated and low.count(b"\ncontent-length:") == 1 and not others
+
+
 def _seconds(request: httpcore2.Request, name: str) -> float | None:
     found: float | None = request.extensions.get("timeout", {}).get(name)
     return found
@@ -237,6 +247,7 @@ class _Body:
         self._there = there
         self._seconds = seconds
         self._usable = False
+        self._is_closed = False
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         block, self._there = self._there, b""
@@ -273,8 +284,10 @@ class _Body:
         )
 
     async def aclose(self) -> None:
-        await self._connection.done(usable=self._usable)
-        self._usable = False
+        # Once: the connection may serve another request by now.
+        if not self._is_closed:
+            self._is_closed = True
+            await self._connection.done(usable=self._usable)
 
 
 class _Replayed(httpcore2.AsyncNetworkStream):

@@ -187,6 +187,62 @@ def test_a_header_that_would_be_another_is_the_librarys_to_refuse(value: str) ->
     assert found[2] == written
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-length": "3"},
+        {"content-length": "7"},
+        {"content-length": "05"},
+        {"Content-Length": "3"},
+        {"Content-Length": "5"},
+        {"transfer-encoding": "chunked"},
+        {"Transfer-Encoding": "chunked"},
+        {"connection": "close"},
+        {"connection": "upgrade", "upgrade": "x"},
+    ],
+)
+def test_a_body_of_another_length_than_stated_is_the_librarys_to_refuse_or_to_write(
+    headers: dict[str, str],
+) -> None:
+    # A server takes what is left over for the next request.
+    asked = request(**headers)
+    assert outcome(quick, [USUAL], asked)[::2] == outcome(library, [USUAL], asked)[::2]
+
+
+def test_a_connection_that_was_closed_while_it_was_made_is_closed_behind_its_answer() -> None:
+    async def run() -> None:
+        stream = Pieces([USUAL])
+        connection = quick(stream)
+        connect = connection._connected
+
+        async def connected(asked: httpcore2.Request) -> httpcore2.AsyncNetworkStream:
+            made = await connect(asked)
+            await connection.aclose()
+            return made
+
+        connection._connected = connected  # type: ignore[method-assign]
+        assert (await ask(connection, request()))[2] == BODY
+        assert not stream.is_open
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_is_closed_twice_closes_nobody_elses_connection() -> None:
+    async def run() -> None:
+        stream = Pieces([USUAL])
+        connection = quick(stream)
+        first = await connection.handle_async_request(request())
+        await first.aread()
+        await first.aclose()
+        stream.pieces = [USUAL]
+        second = await connection.handle_async_request(request())
+        await first.aclose()
+        assert stream.is_open
+        assert await second.aread() == BODY
+
+    asyncio.run(run())
+
+
 def test_a_connection_serves_request_after_request_also_as_the_librarys() -> None:
     rng = random.Random(7)
     whole = [data for data in RESPONSES[:10] if outcome(library, [data], request())[1]]
