@@ -112,9 +112,14 @@ def _everyday() -> tuple[Concept, ...]:
     found = []
     for name, section in data.load("concepts").items():
         if name != "sources":
-            labels = tuple(data.split(group) for group in section.get("labels", ()))
+            labels = tuple(_group(group) for group in section.get("labels", ()))
             found.append(Concept(name, str(section["kind"]), data.split(section["names"]), labels))
     return tuple(found)
+
+
+def _group(text: str) -> tuple[str, ...]:
+    """The labels of one group; "@name" is a list that several concepts share."""
+    return data.words("labels", text[1:]) if text.startswith("@") else data.split(text)
 
 
 @cache

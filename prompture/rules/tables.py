@@ -40,17 +40,6 @@ def cell_kind(text: str) -> str:
 HEADER_FIT = 0.78  # lower than for labels: several headings of one line support each other
 # A description of several lines lies between two rows.
 ROW_GAP_LINES = 8
-_ITEM_CONCEPTS = (
-    "quantity",
-    "unit_price",
-    "line_total",
-    "item_description",
-    "item_code",
-    "unit",
-    "tax_rate",
-    "position",
-    "discount",
-)
 _CLOSING = ("net_total", "grand_total", "tax_total", "amount_due", "payment_terms")
 _POSITION = re.compile(r"(\d{1,3})\s+(?=[^\W\d_])")
 # How well a cell's look (second) goes with a column's kind (first); pairs that are missing do not go together.
@@ -222,6 +211,7 @@ def _named(cell: Cell, fields: list[SchemaField], known: Known) -> bool:
     return column.field is not None or column.kind != "other"
 
 
+# The columns of everyday item tables, by concept, and the kind of their values.
 _KINDS = {
     "quantity": "number",
     "unit_price": "money",
@@ -238,7 +228,7 @@ _KINDS = {
 @lru_cache(maxsize=4096)
 def _known(label: str) -> tuple[str, float]:
     """The column of everyday item tables that a heading names, and how well."""
-    scored = [(similarity(label, concept_labels(name)), name) for name in _ITEM_CONCEPTS]
+    scored = [(similarity(label, concept_labels(name)), name) for name in _KINDS]
     fit, name = max(scored)
     return (name, fit) if fit >= HEADER_FIT else ("", 0.0)
 

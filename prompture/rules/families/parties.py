@@ -69,7 +69,7 @@ def _of_party(
     for block in mine:
         out = out or [one for one in read_block(field, page, block) if not _misread(field, one)]
     out.extend(_labelled(field, page, found))
-    if field.role in {"vat_id", "tax_number"}:
+    if field.role == "vat_id":
         out.extend(_identified(field, page, scope))
     # A block of the party that lacks the part means that the text does not state it.
     if out or mine:
@@ -113,9 +113,7 @@ _UNSIDED = frozenset({"phone", "email", "tax_number", "address"})
 
 
 def _identified(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
-    """Tax numbers, by the side they stand under, or the seller's when nothing names another side."""
-    if field.role != "vat_id":
-        return []
+    """VAT numbers, by the side they stand under, or the seller's when nothing names another side."""
     found: dict[str, dict[str, ParsedValue]] = {"seller": {}, "buyer": {}, "other": {}, "": {}}
     at = scope.start
     while True:

@@ -87,8 +87,6 @@ def take_apart(text: str) -> dict[str, Part]:
     if title is not None:
         parts["title"] = title
     rest = max([begin, *(parts[name].end for name in ("author", "title") if name in parts)])
-    if title is None and date is not None:
-        rest = max(rest, begin)
     _where(text, rest, parts, after_title=title is not None)
     return parts
 
@@ -274,7 +272,7 @@ def _numbered(text: str, rest: int, parts: dict[str, Part], *, after_title: bool
     if volume is not None:
         parts["volume"] = Part(*volume.span("volume"))
     pages = _PAGES.search(text, rest)
-    if pages is not None and not re.match(r"\s*$", pages["pages"]):
+    if pages is not None:
         parts["pages"] = Part(*pages.span("pages"))
         return
     ranges = [m for m in _RANGE.finditer(text, rest) if not _is_years(m.group())]

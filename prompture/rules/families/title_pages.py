@@ -62,11 +62,10 @@ def _read(page: Page) -> Head:
         begin -= 1
     title = tuple(line for line in lines[begin:first] if not _SHORT_TITLE.match(line.words))
     title = _without_masthead(page, title)
-    if title and title[-1].words.endswith((",", "_")):
+    if title and (title[-1].words.endswith("_") or _goes_on(title[-1].words)):
         title = ()
-    if title and _goes_on(title[-1].words):
-        title = ()
-    if not _worded(title) or (begin and _broken(lines[begin - 1].words)):
+    # A title of six lines that still goes on upwards is text.
+    if not _worded(title) or (begin and _of_title(lines[begin - 1].words)):
         title = ()
     return Head(title, tuple(_authors(page, lines, names, first)))
 
@@ -167,11 +166,6 @@ def _address(words: str) -> bool:
     return bool(INSTITUTION.search(words)) and (
         "," in words or len(words.split()) <= 5 or INSTITUTION.match(words) is not None
     )
-
-
-def _broken(words: str) -> bool:
-    """Whether a line that ended the title upwards looks like a part of it after all."""
-    return _of_title(words)
 
 
 def _worded(lines: tuple[Line, ...]) -> bool:
