@@ -311,6 +311,13 @@ _LAST_WORDS = {
     "cost": "money",
     "fee": "money",
     "total": "money",
+    "deposit": "money",
+    "salary": "money",
+    "rent": "money",
+    "fare": "money",
+    "revenue": "money",
+    "income": "money",
+    "budget": "money",
     "iban": "iban",
     "time": "time",
 }
@@ -334,7 +341,7 @@ def field_kind(
         return named
     # A number that may be a string is what Pydantic makes of Decimal.
     if "string" not in types or "number" in types:
-        known = concept.kind if concept else ""
+        known = concept.kind if concept else _LAST_WORDS.get(own[0].split()[-1] if own else "", "")
         return (
             known
             if known in {"money", "percent"}

@@ -100,7 +100,10 @@ def unit_printed(text: str, label: str, start: int, end: int) -> str | None:
     if mark is not None:
         return currency_code(mark.group())
     behind = _UNIT_BEHIND.match(text, end)
-    found = _UNITS.get(behind[1].casefold().replace(" ", "")) if behind else None
+    word = behind[1].casefold().replace(" ", "") if behind else ""
+    # One letter behind cents is a tax code: "5.00 S".
+    is_code = len(word) == 1 and word.isalpha() and re.search(r"[.,]\d\d$", text[start:end])
+    found = None if is_code else _UNITS.get(word)
     if found is None and (named := _UNIT_OF_LABEL.search(label)):
         return unit_of(named[1])
     return found

@@ -146,7 +146,12 @@ def _without_mark(layout: Layout, index: int, line: Line, place: int) -> Iterato
             end = _value_end(line, place + 1)
             yield from _pair(cell.text, cell.start, (follower.start, end), "cell", index)
     under = layout.below(index, cell)
-    if under is not None and not _labelled(under.text) and _same_width(layout, line, under):
+    if (
+        under is not None
+        and not _labelled(under.text)
+        and _same_width(layout, line, under)
+        and not _of_rows(layout, line, under)
+    ):
         yield from _pair(cell.text, cell.start, (under.start, under.end), "below", index)
         if len(line.cells) > 1:
             return
@@ -159,6 +164,19 @@ def _same_width(layout: Layout, line: Line, under: Cell) -> bool:
     return len(line.cells) < 3 or len(layout.lines[layout.line_at(under.start)].cells) == len(
         line.cells
     )
+
+
+def _of_rows(layout: Layout, line: Line, under: Cell) -> bool:
+    """Whether a cell under three headings or more is in the first of several rows, which is no value of its own."""
+    at = layout.line_at(under.start)
+    if len(line.cells) < 3 or at + 1 >= len(layout.lines):
+        return False
+    first, second = layout.lines[at].cells, layout.lines[at + 1].cells
+    return _figures(first) == _figures(second) and any(_figures(first))
+
+
+def _figures(cells: tuple[Cell, ...]) -> list[bool]:
+    return [any(c.isdigit() for c in cell.text) for cell in cells]
 
 
 def _loose(line: Line, following: Line, cell: Cell, index: int) -> Iterator[Pair]:

@@ -236,7 +236,9 @@ def stands_alone(
     """
     text, kind = page.text, field.kind
     unit = unit_printed(text, label, reading.start, reading.end)
-    if unit and (unit == "cent" if kind == "money" else field.unit not in (None, unit)):
+    # An amount is counted in nothing but money: a deposit of "3 months' rent" is none.
+    other = kind == "money" or field.unit not in (None, unit)
+    if unit and unit not in CURRENCY_CODES and other:
         return False
     if field.unit in CURRENCY_CODES and unit in CURRENCY_CODES and unit != field.unit:
         return False

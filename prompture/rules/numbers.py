@@ -134,13 +134,13 @@ def _brackets(text: str, begin: int, finish: int, start: int, stop: int) -> tupl
     if opened is None or closed is None:
         return None
     near = text[max(start, opened.start() - 40) : opened.start()].rpartition("\n")[2]
-    before = _LAST_WORD.search(near)
-    if before is not None and not is_currency(before[1]):
+    before = _LAST_WORDS.search(near)
+    if before is not None and not all(is_currency(word) for word in before.groups("€")):
         return None
     return opened.start(), closed.end()
 
 
-_LAST_WORD = re.compile(r"([^\W\d_]+)[^\w:：|]{0,3}\Z")
+_LAST_WORDS = re.compile(r"(?:([^\W\d_]+)[^\w:：|]{1,3})?([^\W\d_]+)[^\w:：|]{0,3}\Z")
 
 
 def is_priced(text: str, start: int, end: int) -> bool:

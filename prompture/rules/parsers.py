@@ -27,6 +27,7 @@ LONGEST_TEXT = 300
 _GROUPS = re.compile(
     r"\s*(?P<before>[^\s\d+,.-]{1,4})?\s?(?P<sign>[-−–]?)(?P<body>\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?)\s?(?P<after>[^\s\d,.]{1,4})?\.?\s*"
 )
+_THREE_DECIMALS = re.compile(r"\D*[1-9]\d{0,2}\.\d{3}\D*")
 _PERCENT = re.compile(r" ?%")
 _EMPHASIS = re.compile(
     r"\*{1,3}\s+(?P<rest>[^*].*)|(?P<marks>\*{1,3}|__)(?P<inner>[^*_]+)(?P=marks)"
@@ -194,7 +195,11 @@ def _money(page: Page, start: int, end: int) -> ParsedValue | None:
     if not amounts:
         return _price(page, start, end)
     first = scaled(text, amounts[0], end)
-    if first is None:
+    # Nothing shows whether 1.234 are a thousand or one.
+    unclear = page.mark is None and _THREE_DECIMALS.fullmatch(
+        text, amounts[0].start, amounts[0].end
+    )
+    if first is None or (unclear and first.value == amounts[0].value):
         return None
     return ParsedValue(first.value, first.start, first.end, len({n.value for n in amounts}) - 1)
 

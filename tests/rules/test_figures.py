@@ -85,7 +85,8 @@ def test_a_sign_before_a_currency_mark_is_the_number_s(text: str, value: float |
     ("name", "text", "value"),
     [
         ("reviews", "Reviews (1,234)", None),
-        ("fee", "Fee: five thousand euros (5,000.00)", None),
+        ("fee", "Fee: five thousand euros (5,000.00)", 5000),
+        ("fee", "Fee: EUR (5,000.00)", -5000),
         ("net_loss", "Net loss: (1,200.00)", -1200),
     ],
 )
@@ -112,6 +113,9 @@ def test_brackets_are_a_minus_of_amounts_alone(name: str, text: str, value: floa
         ("price", "Price: 99 cents", None),
         ("salary_min", "Salary min: 120000 USD", 120_000),
         ("age", "Age: 6 months", None),
+        ("deposit", "Deposit: 3 months' rent", None),
+        ("deposit", "Deposit: 3 EUR", 3),
+        ("total", "Total: 5.00 S", 5),
         ("age", "Age: 6 years", 6),
         ("height", "Height: 5 ft 11 in", None),
         ("height", "Height: 5'11\"", None),
@@ -192,3 +196,41 @@ def test_a_cell_of_a_table_is_read_as_strictly(cell: str, value: int | None) -> 
     text = f"| Name | Age | Team |\n|---|---|---|\n| Ann | {cell} | A |\n| Bob | 41 | B |\n"
     rows = found("people", {"type": "array", "items": item}, text)
     assert [row["age"] for row in rows] == [value, 41]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Total: 1.234 €", None),  # a thousand or one, and nothing shows it
+        ("Total: 1.234 €\nTax: 20,50 €", 1234),
+        ("Total: 1,234 €", 1234),
+        ("Total: 1.234,50 €", 1234.5),
+    ],
+)
+def test_a_point_before_three_digits_is_settled_by_the_text(text: str, value: float | None) -> None:
+    assert found("total", {"type": ["number", "null"]}, text) == value
+
+
+STATEMENT = (
+    "Account statement\nDate | Description | Amount\n02.03.2024 | Rent | -900,00\n"
+    "15.03.2024 | Salary | 2.500,00\n"
+)
+
+
+def test_the_first_row_of_a_table_is_not_the_document_s_value() -> None:
+    day = {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}
+    assert found("date", day, STATEMENT) is None
+    assert found("date", day, "No | Date | Terms\n7 | 02.03.2024 | net\n") == "2024-03-02"
+
+
+def test_the_rows_of_a_statement_are_read() -> None:
+    fields = {
+        "date": {"type": "string", "format": "date"},
+        "description": {"type": "string"},
+        "amount": {"type": "number"},
+    }
+    item = {"type": "object", "properties": fields, "required": list(fields)}
+    assert found("transactions", {"type": "array", "items": item}, STATEMENT) == [
+        {"date": "2024-03-02", "description": "Rent", "amount": -900.0},
+        {"date": "2024-03-15", "description": "Salary", "amount": 2500.0},
+    ]  # fmt: skip

@@ -36,7 +36,10 @@ class Goods(DocumentFamily):
         plain = [one for one in fields if one.kind not in {"object", "array"}]
         if not _is_goods(plain):
             return None
-        return read_rows(fields, page, scope, read_row=item_row, check=proven)
+        rows = read_rows(fields, page, scope, read_row=item_row, check=proven)
+        # A description and an amount alone may be any table: a statement of an account.
+        counted = any(one.concept in {"quantity", "unit_price"} for one in plain)
+        return rows if rows or counted else None
 
 
 FAMILY = Goods()
