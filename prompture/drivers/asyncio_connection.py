@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -31,6 +32,7 @@ _WRITABLE = re.compile(
     rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: (?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?\r\n)+\r\n"
 ).fullmatch
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_FRAMING = frozenset({b"transfer-encoding", b"connection", b"upgrade"})
 _name_of = itemgetter(0)
 NAMES = "prompture.names"
 """Among the extensions of a response: its headers by their names in lower case. Who has it among those
@@ -94,7 +96,7 @@ class LoopConnection(httpcore2.AsyncConnectionInterface):
     ) -> httpcore2.Response:
         pieces: Any = request.stream
         head, body = _head_of(request), b"".join([piece async for piece in pieces])
-        if not (_is_usual(request, head) and _says_its_length(head, body)):
+        if not _is_usual(request, head, body):
             return await self._by_library(stream, request)
         await _report(request, "http11.send_request_headers.started")
         with suppress(httpcore2.WriteError):  # the server may have answered all the same
@@ -180,21 +182,21 @@ def _head_of(request: httpcore2.Request) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def _is_usual(request: httpcore2.Request, head: bytes) -> bool:
-    """Whether a head says what was meant: no name or value of a header is more than that."""
-    lines = len(request.headers) + 2
-    names = b"".join(map(_name_of, request.headers))
-    is_one = head.count(b"\n") == lines and _TOKEN(names) is not None
-    return is_one and request.method in _METHODS and _WRITABLE(head) is not None
+def _is_usual(request: httpcore2.Request, head: bytes, body: bytes) -> bool:
+    """Whether a head says what was meant: no name or value of a header is more than that, and it
+    has the body's own length, once, and no other word on where it ends, or on what becomes of the
+    connection. A server would take what is left over for the next request."""
+    if head.count(b"\n") != len(request.headers) + 2 or request.method not in _METHODS:
+        return False
+    is_stated = (b"content-length", b"%d" % len(body)) in request.headers
+    names = b"\n".join(map(_name_of, request.headers))
+    return is_stated and _are_usual(names) and _WRITABLE(head) is not None
 
 
-def _says_its_length(head: bytes, body: bytes) -> bool:
-    """Whether the head has the body's own length, once, and no other word on where it ends, or on what
-    becomes of the connection: a server would take what is left over for the next request."""
-    low = head.lower()
-    is_stated = b"\ncontent-length: %d\r" % len(body) in low
-    others = b"\ntransfer-encoding:" in low or b"\nconnection:" in low
-    return is_stated and low.count(b"\ncontent-length:") == 1 and not others
+@lru_cache(256)  # nearly all requests of a program have the same
+def _are_usual(names: bytes) -> bool:
+    low = names.lower().split(b"\n")
+    return low.count(b"content-length") == 1 and all(map(_TOKEN, low)) and _FRAMING.isdisjoint(low)
 
 
 def _seconds(request: httpcore2.Request, name: str) -> float | None:
