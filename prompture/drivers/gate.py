@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from prompture import forks
 from prompture.drivers.limits import NO_LIMITS, Adaptive, Limits, Throttle, is_bulk
-from prompture.errors import RateLimitError, StoreUnavailable
+from prompture.errors import PromptureError, RateLimitError, StoreUnavailable
 from prompture.observe import note
 from prompture.wire import deadline
 from prompture.wire.http import Exchange, Work
@@ -346,7 +346,7 @@ class RouteGate:
     def _share_pause(self, store: SharedStore, seconds: float) -> None:
         try:
             store.pause(self.scope, seconds)
-        except StoreUnavailable as exc:
+        except PromptureError as exc:
             note("wait", "%(provider)s: other processes do not pause: %(why)s", provider=self.name,
                  why=str(exc))  # fmt: skip
 

@@ -362,13 +362,17 @@ def refusal(
     spent = EXACT.add(account.spent, account.reserved)
     limits = [f"${format_usd(usd)}"] if usd is not None else []
     limits += [f"{tokens} tokens"] if tokens is not None else []
-    limits += [f"{calls} calls"] if calls is not None else []
+    limits += [_counted(calls)] if calls is not None else []
     amount = "" if asked is None else f" ${format_usd(asked)}"
     return BudgetExceeded(
         f"budget of {', '.join(limits)}: ${format_usd(spent)},"
         f" {account.tokens + account.reserved_tokens} tokens and"
-        f" {account.calls + len(account.holds)} calls are spent or reserved; {why}{amount}",
+        f" {_counted(account.calls + len(account.holds))} are spent or reserved; {why}{amount}",
         spent=spent,
         asked=asked,
         limit=usd,
     )
+
+
+def _counted(calls: int) -> str:
+    return f"{calls} call{'s' * (calls != 1)}"

@@ -312,6 +312,8 @@ class Budget(ScopedMeter):
         if left >= min(wanted, shortest) and not worst.fixed:
             return left
         self._measured.pop(id(request), None)
+        if self._calls_are_up(account):
+            raise self._refusal(account, None, "no call is left")
         least = _add(worst.usd, worst.rate, wanted if worst.fixed else min(wanted, shortest))
         words = f"{worst.input_tokens} tokens of input and the shortest answer cost up to"
         if worst.fixed:
