@@ -138,6 +138,11 @@ class SchemaField:
         return f"{self.schema.get('description') or ''} {self.schema.get('examples') or ''}".lower()
 
     @property
+    def as_printed(self) -> bool:
+        """Whether the description asks for a name or a number in full, as it is printed."""
+        return "printed" in self.hint or "full" in self.hint
+
+    @property
     def choices(self) -> list[Any]:
         """The values that an enumeration allows."""
         if "const" in self.schema:

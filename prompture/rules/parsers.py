@@ -50,6 +50,8 @@ def read(
     """Read a value of a kind from `[start, end)` of the page's text; None when there is none."""
     if kind == "enum" and field is not None:
         return _enum(field, page, start, end)
+    if kind == "case" and field is not None and field.as_printed:
+        return _match(forms.CASE)(page, start, end) or _identifier(page, start, end)
     reader = _READERS.get(kind, _text)
     return reader(page, start, end)
 

@@ -118,7 +118,7 @@ def days_by_start(page: Page) -> dict[int, PrintedDate]:
 
 def _captions(field: SchemaField, found: list[FieldCandidate]) -> list[FieldCandidate]:
     """Names of cases without "et al", which citation style leaves out, unless the schema asks for the printed form."""
-    if "printed" in field.hint or "full" in field.hint:
+    if field.as_printed:
         return found
     return [_without_others(one) for one in found]
 

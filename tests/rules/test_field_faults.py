@@ -441,3 +441,14 @@ def test_a_number_right_under_its_heading_is_not_the_description_s() -> None:
         "quantity": 1,
         "total": 45.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("description", "value"),
+    [("Docket number", "1:21-cv-01456"), ("Docket number as printed", "1:21-cv-01456-MN")],
+)
+def test_a_docket_number_is_in_full_where_the_description_says_so(
+    description: str, value: str
+) -> None:
+    schema = figure("docket_number", "string", description=description)
+    assert extract(schema, "Docket: 1:21-cv-01456-MN").value == {"docket_number": value}
