@@ -154,7 +154,8 @@ wait for, is sent each response (or thrown a TransportError), and returns what i
 _STATUS = re.compile(rb"HTTP/1\.1 ([2-9]\d\d)(?: ([^\r\n]*))?\r\n")
 _BODILESS = (b"204", b"304")
 _MOST_FIELDS, _LONGEST_LENGTH = 99, 18
-_FIELD = re.compile(r"^([!-9;-~]+):[ \t]*([^\r\n]*)\r\n", re.MULTILINE)
+# Blanks behind a value are no part of it: a library takes them off.
+_FIELD = re.compile(r"^([!-9;-~]+):[ \t]*([^\r\n]*)(?<![ \t])\r\n", re.MULTILINE)
 
 
 @dataclass(slots=True)

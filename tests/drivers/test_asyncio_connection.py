@@ -26,6 +26,7 @@ RESPONSES = [
     CHUNKED.replace(b"3;x=y", b"0003"),
     USUAL.replace(b"200 OK", b"429 Too Many Requests").replace(b"\r\n\r\n", b"\r\nX: \r\n\r\n", 1),
     USUAL.replace(b"200 OK", b"200"),
+    USUAL.replace(b"application/json", b"application/json \t"),
     USUAL.replace(b"content-length", b"set-cookie: a\r\nSet-Cookie: b\r\nContent-Length"),
     USUAL.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1),
     b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + USUAL,
