@@ -150,7 +150,7 @@ _size = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;.*)?").fullmatch
 class ChunkedDecoder:
     """Feed it bytes; it gives back the body that they hold. ``done`` once the body has ended."""
 
-    __slots__ = ("_held", "_left", "_trailing", "done", "passed")
+    __slots__ = ("_ends", "_held", "_left", "_trailing", "done", "passed")
 
     def __init__(self) -> None:
         self.done = False
@@ -158,6 +158,8 @@ class ChunkedDecoder:
         """Bytes came behind the end of the body."""
         self._held = b""
         self._left = 0
+        self._ends = False
+        """The data of a chunk is there, and its line break is not."""
         self._trailing = False
 
     def feed(self, block: bytes) -> bytes:
@@ -173,6 +175,7 @@ class ChunkedDecoder:
                 pieces.append(piece)
                 at += len(piece)
                 self._left -= len(piece)
+                self._ends = not self._left
                 continue
             line_end = data.find(b"\n", at)
             if line_end < 0:
@@ -194,7 +197,10 @@ class ChunkedDecoder:
             self.done = not line
             return
         if not line:
+            self._ends = False
             return
+        if self._ends:
+            raise ProtocolError("a chunk's data is longer than its size")
         # Extensions after a semicolon are allowed, and mean nothing to us.
         size = _size(line)
         if size is None:

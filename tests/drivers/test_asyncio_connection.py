@@ -45,6 +45,7 @@ RESPONSES = [
     CHUNKED.replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\n", 1),
     CHUNKED.replace(b"chunked", b"gzip, chunked"),
     CHUNKED.replace(b"5\r\n", b"nonsense\r\n", 1),
+    CHUNKED.replace(b'{"a\r\n', b'{"a', 1),
     USUAL.replace(b"content-type", b"content type"),
     USUAL.replace(b"content-type: application/json", b"x: a\r\n b"),  # folded
     USUAL.replace(b"application/json", b"caf\xe9 \x01"),

@@ -52,6 +52,15 @@ def test_what_is_no_size_is_refused(wire: bytes) -> None:
         ChunkedDecoder().feed(wire)
 
 
+@pytest.mark.parametrize("wire", [b"5\r\nhello0\r\n\r\n", b"5\r\nhello7\r\n", b"3\nabc \n"])
+def test_data_that_is_longer_than_its_size_is_refused(wire: bytes) -> None:
+    for at in range(len(wire)):
+        decoder = ChunkedDecoder()
+        with pytest.raises(ProtocolError, match="longer than its size"):
+            decoder.feed(wire[:at])
+            decoder.feed(wire[at:])
+
+
 def test_an_endless_size_line_is_refused() -> None:
     with pytest.raises(ProtocolError, match="never ends"):
         ChunkedDecoder().feed(b"1" * (MAX_LINE_BYTES + 1))
