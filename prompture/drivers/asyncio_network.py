@@ -20,11 +20,11 @@ from typing import Any
 
 import httpcore2
 
-from prompture.drivers.connections import RACE_SECONDS, RESET_SECONDS, is_reset, is_unread
-
 _HEAD_BYTES = 16_384
 _UNREAD_BYTES = 131_072
 """The loop stops reading where more lies unread: a server that floods fills no memory."""
+_ROUNDS = 10
+"""Rounds of a loop in which a connection that was broken off is lost: two, or three with TLS."""
 _EYEBALLS = 0.25
 """Seconds after which the next of a host's addresses is tried beside the first (RFC 8305)."""
 _REFUSED = re.compile(rb"HTTP/1\.[01] [3-5]").match
@@ -55,16 +55,13 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         """Nothing can be sent any more."""
         self._error: Exception | None = None
         """What the connection ended with."""
-        self._is_tls = False
         self._poll: Any = None
         self._unanswered = 0
         """Bytes of a request of which no answer has come yet."""
-        self._sent_at = 0.0
-        """When the first of them were sent, by the loop's time."""
         self._is_used = False
         """An answer has come before."""
-        self._unread = False
-        """The other side closed it without having got the request."""
+        self._is_cut_short = False
+        """It ended before the whole of a request was taken."""
         self._full = False
         """What is written is not taken by the other side."""
         self._reading: asyncio.Future[bool] | None = None
@@ -80,25 +77,21 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def data_received(self, data: bytes) -> None:
         self._pieces.append(data)
         self._size += len(data)
-        self._unanswered, self._is_used = 0, True
+        self._unanswered = 0
+        if not self._is_used:  # the words of a SOCKS proxy are no answer
+            self._is_used = data.startswith(b"HTTP/")
         if self._size > _UNREAD_BYTES and not self._held_up:
             self._held_up = True
             self._transport.pause_reading()
         self._wake_reader()
         self._wake_writer()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> None:
+        # The loop then closes the connection, sending what is still to be sent: an idle one that the
+        # server has closed would hold its descriptor until the next request.
         self._ended = True
-        is_late = self._unanswered > 0 and self._is_used
-        if is_late:  # now: the socket may be gone when somebody reads
-            self._unread = is_unread(self._descriptor(), self._unanswered)
-            is_late = self._is_used = self._loop.time() - self._sent_at < RACE_SECONDS
         self._wake_reader()
         self._wake_writer()
-        # Kept for whoever reads, who looks for a reset. Others the loop closes, sending what is still
-        # to be sent: an idle one that the server has closed would hold its descriptor until the next
-        # request.
-        return is_late and not self._is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = self._lost = True
@@ -135,28 +128,32 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
                     raise httpcore2.ReadTimeout
             except BaseException:
                 # Nobody reads on, and httpcore2 forgets, open, one whose SOCKS proxy does not answer.
-                self._transport.abort()
+                self._abort()
                 raise
             finally:
                 self._reading = None
                 if timer is not None:
                     timer.cancel()
-        # httpcore2's pool then sends it again, over another connection.
-        if not self._pieces and self._unanswered and await self._was_unread():
+        if not self._pieces and self._unanswered and await self._was_cut_short():
             raise httpcore2.ConnectionNotAvailable
         return self._taken(max_bytes)
 
-    async def _was_unread(self) -> bool:
-        """Whether an idle connection ended before the other side had read the request, which came
-        too late. Of a new connection that is not asked: sending again would have no end."""
-        for _ in range(5):
-            if self._unread or not self._is_used or self._lost or self._is_tls:
+    async def _was_cut_short(self) -> bool:
+        """Whether an idle connection ended before the system had taken the whole of the request,
+        which then nobody can have read: httpcore2's pool sends it again, over another. Of a new one
+        that is not asked: sending again would have no end."""
+        if not self._is_used:
+            return False
+        if self._is_cut_short or not self._full:
+            return self._is_cut_short
+        # The rest must not leave now: one that ended its own side alone would read it.
+        self._abort()
+        for _ in range(_ROUNDS):
+            if self._lost:
                 break
-            # The reset that follows is on its way.
-            self._unread = is_reset(self._descriptor())
-            if not self._unread:
-                await asyncio.sleep(RESET_SECONDS / 5)
-        return self._unread
+            await asyncio.sleep(0)
+        # uvloop may have sent all of it meanwhile.
+        return self._lost and self._full and not self._pieces
 
     def _descriptor(self) -> int:
         found: int = self._transport.get_extra_info("socket").fileno()
@@ -186,19 +183,22 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def _sent(self, buffer: bytes, timeout: float | None) -> None:
         # One packet for the head of a request and a short body, and not two that wake the server.
         head, self._head = self._head, b""
-        # An idle one that ended just now takes nothing more.
-        if self._is_used and not self._unanswered and self._transport.is_closing():
-            self._unread = True
-        if not self._unanswered:
-            self._sent_at = self._loop.time()
+        # An idle one may have ended since the pool looked: of this request nothing has left yet.
+        if self._is_used and not self._unanswered and self._is_readable():
+            self._abort()
+            raise httpcore2.ConnectionNotAvailable
         self._unanswered += len(head) + len(buffer)
-        if len(buffer) <= _HEAD_BYTES:
+        if self._transport.is_closing():  # uvloop raises
+            pass
+        elif len(buffer) <= _HEAD_BYTES:
             self._transport.write(head + buffer)
         else:
             self._transport.write(head)
             self._transport.write(buffer)
+        # What the system does not take ends the connection.
+        self._is_cut_short = self._transport.is_closing()
         # The socket usually takes it at once; a timeout is set only where it does not.
-        if self._full or self._transport.is_closing():
+        if self._full or self._is_cut_short:
             async with _failing(timeout, httpcore2.WriteTimeout, httpcore2.WriteError):
                 await self._drained()
 
@@ -217,10 +217,15 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         if self._lost:
             raise ConnectionResetError("the connection is lost") from self._error
 
+    def _abort(self) -> None:
+        # asyncio fails to break off one that it has closed after sending what was left.
+        if not self._lost:
+            self._transport.abort()
+
     async def aclose(self) -> None:
         # Nobody waits for the other side to agree, nor for anything: a task that is cancelled in
         # here would leave its request in the pool for good.
-        self._transport.abort()
+        self._abort()
 
     async def start_tls(
         self,
@@ -230,7 +235,7 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     ) -> httpcore2.AsyncNetworkStream:
         async with _failing(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
             # A proxy has answered on it, and not the server: it is new.
-            self._is_tls, self._is_used = True, False
+            self._is_used = False
             try:
                 # It is nobody's answer but the proxy's, which must not speak for the provider.
                 if self._pieces:
@@ -239,7 +244,7 @@ class LoopStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
             except BaseException:  # cancelled as well: the socket is closed
-                self._transport.abort()
+                self._abort()
                 raise
             if made is None:
                 raise ConnectionResetError("the connection was closed during the TLS handshake")
@@ -370,7 +375,7 @@ def _won(done: set[asyncio.Task[LoopStream]], failures: list[OSError]) -> LoopSt
 def _close_late(task: asyncio.Task[LoopStream]) -> None:
     """Close what a try that nobody waits for any more has opened."""
     if not task.cancelled() and task.exception() is None:
-        task.result()._transport.abort()
+        task.result()._abort()
 
 
 @asynccontextmanager

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import socket
 import ssl
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -152,43 +150,12 @@ _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class ClosedUnread(ConnectionError):
-    """The other side had closed an idle connection before the request came there: it can be sent
-    again over another, and costs nothing."""
+    """An idle connection had ended before the system took the whole of a request for it: it can be
+    sent again over another, and costs nothing.
 
-
-RESET_SECONDS = 0.005
-"""How long to wait, behind the end of a connection, for its reset."""
-RACE_SECONDS = 0.5
-"""What ends an idle connection does so while the request is on its way. An end that comes later may
-be that of a server, or of a balancer before it, which has read the request and worked on it: some
-reset what they close, whatever they have read."""
-
-
-def is_unread(descriptor: int, sent: int) -> bool:
-    """Whether the other side's machine had none of the ``sent`` bytes when it closed a connection
-    that has ended: its last packet acknowledges none of them. That of a reset says nothing, for
-    Linux, where alone this is known, does not look at what it acknowledges."""
-    if sys.platform != "linux" or descriptor < 0:
-        return False
-    import fcntl
-    import termios
-
-    held = bytearray(4)
-    try:
-        fcntl.ioctl(descriptor, termios.TIOCOUTQ, held)  # SIOCOUTQ: sent, not acknowledged
-    except OSError:
-        return False
-    return int.from_bytes(held, sys.byteorder) >= sent > 0
-
-
-def is_reset(descriptor: int, seconds: float = 0.0) -> bool:
-    """Whether a connection that had ended is then reset, within so many seconds: the other side
-    closed it with bytes in it that it had not read (RFC 9293, 3.6.1; RFC 1122, 4.2.2.13)."""
-    if not hasattr(select, "poll") or descriptor < 0:  # Windows; closed by us
-        return False
-    poll = select.poll()
-    poll.register(descriptor, 0)  # errors are reported unasked
-    return any(events & select.POLLERR for _, events in poll.poll(seconds * 1000))
+    Nothing less will do. One that was taken whole may have been read whole, whatever comes then: a
+    server may read it and reset the connection, or may end its own side alone and read on.
+    """
 
 
 # One for the process: reading certifi's bundle takes 20 ms.
@@ -340,10 +307,16 @@ def reason_of(exc: BaseException) -> str:
             return f"its certificate is not trusted: {each.verify_message}"
         if isinstance(each, socket.gaierror):
             return f"its name is not known: {each.strerror}"
-        if isinstance(each, ssl.SSLError) and each.reason:
-            return f"no TLS with it: {str(each.reason).replace('_', ' ').lower()}"
+        if isinstance(each, ssl.SSLError) and (reason := getattr(each, "reason", None)):
+            return f"no TLS with it: {str(reason).replace('_', ' ').lower()}"
     for each in reversed(chain):
-        if isinstance(each, OSError) and isinstance(each.errno, int) and each.errno > 0:
+        is_tls = isinstance(each, ssl.SSLError)  # its numbers are its own
+        if (
+            isinstance(each, OSError)
+            and not is_tls
+            and isinstance(each.errno, int)
+            and each.errno > 0
+        ):
             return os.strerror(each.errno)
     if any(map(_quotes, chain)):
         return "what it sent is no answer in HTTP"

@@ -9,8 +9,8 @@ answer of a proxy, TLS, sending and each read have what is left, and no more. On
 from __future__ import annotations
 
 import io
+import select
 import socket
-import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from http.client import (
@@ -18,7 +18,6 @@ from http.client import (
     HTTPMessage,
     HTTPResponse,
     NotConnected,
-    RemoteDisconnected,
 )
 from queue import Empty, Full, LifoQueue
 from typing import TYPE_CHECKING, Any
@@ -26,13 +25,7 @@ from typing import TYPE_CHECKING, Any
 from urllib3.exceptions import ConnectTimeoutError, ProtocolError
 
 from prompture.drivers.bounded import in_time
-from prompture.drivers.connections import (
-    RACE_SECONDS,
-    RESET_SECONDS,
-    ClosedUnread,
-    is_reset,
-    is_unread,
-)
+from prompture.drivers.connections import ClosedUnread
 from prompture.wire import deadline
 from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.http import usual_head
@@ -43,6 +36,8 @@ if TYPE_CHECKING:
 
 MOST_INTERIM = 1000
 """Interim responses before one answer; a server that sends more is taken to be broken."""
+_MOST_CLOSED = 10
+"""Idle connections that one request may find closed: other threads may fill the pool with more."""
 _SENT_AT_ONCE = 16_384
 """As much as a TLS record holds: each has the time that is left, measured anew."""
 
@@ -143,16 +138,28 @@ class _Timed:
     sock: Any
     timeout: Any
     auto_open: Any
+    _looked_at: Any = None
+    _look: Any = None
     _held = b""
-    _unanswered = 0
-    """Bytes of a request of which no answer has come yet."""
     _is_used = False
     """An answer has come before."""
-    _waits = 0.0
-    """Since when it waits for an answer, by ``time.monotonic``."""
-    _is_unread = False
+    _is_sending = True
+    """Something of a request was sent, or no answer came before it."""
+    _is_cut_short = False
+    """It ended before the system took the whole of a request."""
     _asks = False
     _keeps = False
+
+    @property
+    def is_connected(self) -> bool:
+        """As urllib3's, which makes a new poll each time, and is asked twice for each request."""
+        if self.sock is None or not hasattr(select, "poll"):
+            above: Any = super()
+            return bool(above.is_connected)
+        if self._looked_at is not self.sock:
+            self._looked_at, self._look = self.sock, select.poll()
+            self._look.register(self.sock, select.POLLIN)
+        return not self._look.poll(0)
 
     def connect(self) -> None:
         above: Any = super()
@@ -182,7 +189,7 @@ class _Timed:
     def request(self, *args: Any, **settings: Any) -> None:
         above: Any = super()
         self._asks, self._keeps = True, False
-        self._unanswered, self._is_unread = 0, False
+        self._is_sending, self._is_cut_short = not self._is_used, False
         try:
             above.request(*args, **settings)
         finally:
@@ -191,32 +198,22 @@ class _Timed:
             self.send(b"")
 
     def getresponse(self) -> Any:
-        """Raises ClosedUnread where a connection that was used before had been closed, and the
-        request came too late."""
+        """Raises ClosedUnread where a connection that was used before ended before the request had
+        left, and there is no answer all the same."""
         above: Any = super()
-        self._waits = time.monotonic()
         try:
             response = above.getresponse()
-        except RemoteDisconnected as exc:
-            if self._is_unread:
+        except ConnectionError as exc:
+            if self._is_cut_short:
                 raise ClosedUnread("the connection had been closed") from exc
             raise
-        finally:
-            self._waits = 0.0
-        self._unanswered, self._is_used = 0, True
+        self._is_used = self.sock is not None  # it may have been the last one
         return response
 
     def close(self) -> None:
         above: Any = super()
-        # http.client closes a connection that ends in the place of an answer.
-        if self._waits and self._unanswered and self._is_used and self.sock is not None:
-            at = self.sock.fileno()
-            is_race = time.monotonic() - self._waits < RACE_SECONDS
-            self._is_unread = is_unread(at, self._unanswered) or (
-                is_race and is_reset(at, RESET_SECONDS)
-            )
-        # What comes next is a new connection.
-        self._unanswered, self._is_used = 0, False
+        # What comes next is a new connection: to send again what that did not take would have no end.
+        self._is_used, self._looked_at = False, None
         above.close()
 
     def endheaders(self, *args: Any, **settings: Any) -> None:
@@ -235,7 +232,6 @@ class _Timed:
             self._keeps = False
 
     def send(self, data: Any) -> None:
-        above: Any = super()
         if isinstance(data, bytes) and len(data) <= _SENT_AT_ONCE:
             if self._keeps and not self._held:  # a body may come by ``endheaders``, too
                 self._held = data
@@ -243,8 +239,19 @@ class _Timed:
             data, self._held = self._held + data, b""
         elif self._held:
             self.send(b"")
+        if not self._is_sending:
+            self._is_sending = True
+            if not self.is_connected:  # it ended since the pool looked
+                raise ClosedUnread("the connection had been closed")
+        try:
+            self._send(data)
+        except ConnectionError:  # what a call of the system fails with, it has not taken
+            self._is_cut_short = self._is_used
+            raise
+
+    def _send(self, data: Any) -> None:
+        above: Any = super()
         until = deadline.until()
-        self._unanswered += len(data) if isinstance(data, bytes) else 0
         if until is None or not isinstance(data, bytes):
             above.send(data)
             return
@@ -299,15 +306,16 @@ class _FinalOnly:
     QueueCls = _Idle
 
     def urlopen(self, *args: Any, **settings: Any) -> Any:
-        """Send again what an idle connection could not take any more; there are as many as lie
-        idle."""
+        """Send again what an idle connection did not take any more."""
         above: Any = super()
-        while True:
+        for _ in range(_MOST_CLOSED):
             try:
                 return above.urlopen(*args, **settings)
             except ProtocolError as exc:
-                if not any(isinstance(each, ClosedUnread) for each in exc.args):
+                closed = any(isinstance(each, ClosedUnread) for each in exc.args)
+                if not closed or ((cut := cutting.get()) is not None and cut.is_cut):
                     raise
+        return above.urlopen(*args, **settings)
 
     def _new_conn(self) -> Any:
         above: Any = super()

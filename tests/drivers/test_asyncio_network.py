@@ -113,6 +113,22 @@ def test_an_idle_connection_that_was_closed_is_noticed(
     connected(rude, use)
 
 
+def test_one_that_ended_while_the_rest_was_sent_can_be_closed() -> None:
+    async def reads_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+        while await reader.read(1_000_000):
+            pass
+
+    async def use(stream: LoopStream) -> None:
+        with pytest.raises(httpcore2.WriteError):
+            await stream.write(bytes(30_000_000), timeout=30)
+        while not stream._lost:
+            await asyncio.sleep(0)
+        await stream.aclose()
+
+    connected(reads_on, use)
+
+
 def test_a_head_goes_out_with_its_body_or_before_reading() -> None:
     async def use(stream: LoopStream) -> None:
         sent: list[bytes] = []
@@ -165,7 +181,7 @@ def test_closing_waits_for_nothing_so_nobody_can_be_cancelled_in_it() -> None:
 def test_what_comes_before_the_end_is_read_and_then_the_end() -> None:
     async def last_words(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
-        writer.write(b"words")
+        writer.write(b"HTTP/")
         await writer.drain()
         writer.write_eof()
         await reader.read(1)
@@ -173,7 +189,7 @@ def test_what_comes_before_the_end_is_read_and_then_the_end() -> None:
     async def use(stream: LoopStream) -> None:
         await stream.write(b"x")
         found = [await stream.read(3, timeout=5) for _ in range(4)]
-        assert found == [b"wor", b"ds", b"", b""]
+        assert found == [b"HTT", b"P/", b"", b""]
         assert stream.get_extra_info("is_readable")
         assert stream._transport.is_closing()
         await stream.write(b"y")
@@ -368,15 +384,18 @@ def test_a_request_for_an_idle_connection_that_has_just_ended_is_sent_over_anoth
         transport.is_closing.return_value = False
         stream.connection_made(transport)
         if used:
-            stream.data_received(b"answer")
-            assert await stream.read(10) == b"answer"
+            stream.data_received(b"HTTP/1.1 ")
+            assert await stream.read(10) == b"HTTP/1.1 "
         await stream.write(b"head")
-        assert not stream.eof_received()
+        stream.eof_received()
         transport.is_closing.return_value = True
         stream.connection_lost(None)
-        with pytest.raises(httpcore2.WriteError):
-            await stream.write(b"body")
-        await stream.read(10)
+        try:
+            with pytest.raises(httpcore2.WriteError):
+                await stream.write(b"body")
+            await stream.read(10)
+        finally:
+            assert not transport.write.called
 
     with pytest.raises(httpcore2.ConnectionNotAvailable):
         asyncio.run(ask(used=True))

@@ -15,6 +15,7 @@ import pytest
 
 from prompture import Completion, ConnectionLost, Retry, async_driver_for, driver_for
 from prompture.drivers import connections
+from prompture.drivers.connections import reason_of
 
 trustme = pytest.importorskip("trustme")
 
@@ -135,3 +136,8 @@ def test_an_unknown_authority_is_refused(server: Server, colour: Any) -> None:
     connections.tls_context.cache_clear()
     with pytest.raises(ConnectionLost, match=r"(?i)certificate"):
         colour(server, 1)
+
+
+def test_the_numbers_of_tls_are_none_of_the_system() -> None:
+    ended = ssl.SSLEOFError(8, "EOF occurred in violation of protocol")  # 8: Exec format error
+    assert reason_of(ConnectionError(ended)) == "EOF occurred in violation of protocol"
