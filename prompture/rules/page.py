@@ -19,17 +19,22 @@ T = TypeVar("T")
 _LINE = re.compile(r"[^\n\r\f\v\x85\u2028\u2029]+")
 # Two blanks part cells: a text layer rarely leaves one where a table has a column.
 _GAP = re.compile(r"[ \u00a0\u2000-\u200a\u202f\u3000]{2,}|\t[\t ]*|[|¦│]")
+_MARK = re.compile(r"[\t|¦│]")
 _RULE = re.compile(r"[\s|+:=*_.─━-]*")
 _BREAK = re.compile(r"\n[ \t\r]*\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A run of text on one line without a wide gap inside; `column` is its distance from the line's start."""
+    """A run of text on one line without a wide gap inside; `column` is its distance from the line's start.
+
+    `slot` counts the bars or tabs before it, so that an empty cell shifts no other; -1 where blanks alone part cells.
+    """
 
     text: str
     start: int
     column: int
+    slot: int = -1
 
     @property
     def end(self) -> int:
@@ -128,18 +133,22 @@ def _lines(text: str) -> Iterator[Line]:
 
 def _cells(printed: str, start: int) -> Iterator[Cell]:
     begin = 0
+    marked = _MARK.search(printed) is not None
+    # A bar at the start of the line parts nothing.
+    slot = -1 if not marked or _MARK.match(printed.lstrip(" ")) else 0
     for gap in _GAP.finditer(printed):
-        yield from _cell(printed, begin, gap.start(), start)
+        yield from _cell(printed, begin, gap.start(), start, slot)
         begin = gap.end()
-    yield from _cell(printed, begin, len(printed), start)
+        slot += len(_MARK.findall(gap.group())) if marked else 0
+    yield from _cell(printed, begin, len(printed), start, slot)
 
 
-def _cell(printed: str, begin: int, end: int, start: int) -> Iterator[Cell]:
+def _cell(printed: str, begin: int, end: int, start: int, slot: int) -> Iterator[Cell]:
     piece = printed[begin:end]
     trimmed = piece.strip()
     if trimmed:
         column = begin + len(piece) - len(piece.lstrip())
-        yield Cell(trimmed, start + column, column)
+        yield Cell(trimmed, start + column, column, slot)
 
 
 @dataclass(frozen=True, slots=True)

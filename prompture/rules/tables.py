@@ -292,7 +292,7 @@ def split_cells(line: Line) -> list[Cell]:
         if match is None:
             cells.append(cell)
             continue
-        cells.append(Cell(match[1], cell.start, cell.column))
+        cells.append(Cell(match[1], cell.start, cell.column, cell.slot))
         skip = match.end()
         cells.append(Cell(cell.text[skip:], cell.start + skip, cell.column + skip))
     return cells
@@ -301,7 +301,7 @@ def split_cells(line: Line) -> list[Cell]:
 def _at_headings(header: Header, cells: list[Cell]) -> list[Cell]:
     """The cells of a row with too few of them, parted where a word begins right under a heading: "Oil 1" under
     "Item  Qty" is two."""
-    if len(cells) >= len(header.columns):
+    if len(cells) >= len(header.columns) or is_slotted(header, cells):
         return cells
     starts = {column.cell.column for column in header.columns}
     found: list[Cell] = []
@@ -329,18 +329,23 @@ def _plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Record |
         written = render(column.field, reading, page) if reading else None
         if written:
             found[column.field.name] = FieldCandidate(written[0], (written[1],), 0.85)
-    enough = len(found) >= min(2, len(header.fields))
+    enough = len(found) >= min(2, len(header.fields)) or is_slotted(header, row.cells)
     return found if enough and _complete(header, row.cells, found) else None
 
 
 def _complete(header: Header, cells: list[Cell], found: Record) -> bool:
     """A line of prose is no row: the row fills the header, or nearly."""
+    if is_slotted(header, cells):
+        return bool(found)
     return len(cells) >= len(header.columns) - 1 and len(found) * 2 >= len(header.fields)
 
 
 def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
     """Pair the cells of a row with columns, in order, so that kinds agree best."""
     columns = header.columns
+    if is_slotted(header, cells):
+        by_slot = {column.cell.slot: column for column in columns}
+        return [(by_slot[cell.slot], cell) for cell in cells]
     # Most rows are whole: no alignment is needed.
     if len(columns) == len(cells) and all(
         _likely(c.kind, x) > 0 for c, x in zip(columns, cells, strict=True)
@@ -356,6 +361,19 @@ def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
                 score[i - 1][j - 1] + _fit(columns[j - 1], cells[i - 1]),
             )
     return _trace(score, columns, cells)
+
+
+def is_slotted(header: Header, cells: list[Cell]) -> bool:
+    """Whether bars or tabs show which cell of a row is whose: an empty cell then shifts no other."""
+    slots = [cell.slot for cell in cells]
+    known = [column.cell.slot for column in header.columns]
+    # Tabs that only line up what is printed leave other numbers from row to row.
+    return (
+        -1 not in known
+        and len(set(known)) == len(known)
+        and len(set(slots)) == len(slots)
+        and set(slots) <= set(known)
+    )
 
 
 def _trace(
