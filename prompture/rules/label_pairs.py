@@ -70,7 +70,7 @@ def find_pairs(layout: Layout, wanted: Iterable[str]) -> list[Pair]:
             found.extend(
                 _ended(pair, inner)
                 for pair in (
-                    *_of_cell(layout, index, line, place),
+                    *_of_cell(layout, index, line, place, known),
                     *_of_start(line, index, place, known, first_words),
                     *(one for one in inner if one.key in known),
                 )
@@ -96,7 +96,9 @@ def _pair(
         yield Pair(key, label_start, label_start + len(label), window[0], window[1], relation, line)
 
 
-def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pair]:
+def _of_cell(
+    layout: Layout, index: int, line: Line, place: int, known: frozenset[str]
+) -> Iterator[Pair]:
     cell = line.cells[place]
     # A cell of a value, or of JSON and XML, which _of_markup reads.
     if _MARK_FIRST.match(cell.text) or _MARKUP.match(cell.text):
@@ -104,7 +106,7 @@ def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pai
     match = _SEPARATOR.fullmatch(cell.text)
     follower = line.cells[place + 1] if place + 1 < len(line.cells) else None
     if match is None:
-        yield from _without_mark(layout, index, line, place)
+        yield from _without_mark(layout, index, line, place, known)
         return
     label, value = match["label"], match["value"]
     # The colon of "https://" ends no label.
@@ -132,7 +134,9 @@ def _of_cell(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pai
         yield from _pair(label, cell.start, (over.start, over.end), "above", index)
 
 
-def _without_mark(layout: Layout, index: int, line: Line, place: int) -> Iterator[Pair]:
+def _without_mark(
+    layout: Layout, index: int, line: Line, place: int, known: frozenset[str]
+) -> Iterator[Pair]:
     cell = line.cells[place]
     if len(cell.text) > 60:
         return
@@ -142,7 +146,8 @@ def _without_mark(layout: Layout, index: int, line: Line, place: int) -> Iterato
         if mark is not None:
             yield from _after_mark(line, index, place, mark.end())
             return
-        if not _is_label(line, place + 1):
+        # A label that the schema asks for is no value: "Name | City | Team".
+        if not _is_label(line, place + 1) and normalise(follower.text) not in known:
             end = _value_end(line, place + 1)
             yield from _pair(cell.text, cell.start, (follower.start, end), "cell", index)
     under = layout.below(index, cell)
@@ -155,8 +160,10 @@ def _without_mark(layout: Layout, index: int, line: Line, place: int) -> Iterato
         yield from _pair(cell.text, cell.start, (under.start, under.end), "below", index)
         if len(line.cells) > 1:
             return
-    if index + 1 < len(layout.lines):
-        yield from _loose(line, layout.lines[index + 1], cell, index)
+    following = layout.lines[index + 1] if index + 1 < len(layout.lines) else None
+    # The next line has a label of its own: nothing was filled in here.
+    if following is not None and normalise(following.cells[0].text) not in known:
+        yield from _loose(line, following, cell, index)
 
 
 def _same_width(layout: Layout, line: Line, under: Cell) -> bool:

@@ -12,7 +12,7 @@ from prompture.rules.concepts import normalise, similarity
 from prompture.rules.fields import SchemaField
 from prompture.rules.forms import is_compound, unit_printed
 from prompture.rules.label_pairs import TRUST, Pair
-from prompture.rules.numbers import CURRENCY, CURRENCY_CODES, is_priced
+from prompture.rules.numbers import CURRENCY, CURRENCY_CODES, is_currency, is_priced
 from prompture.rules.page import FieldCandidate, Page, TextRange
 from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import render
@@ -141,7 +141,7 @@ def _of_pair(field: SchemaField, pair: Pair, page: Page, fit: float) -> FieldCan
     if reading is None:
         reading = _loosely(field, pair, page)
     if reading is None or (
-        pair.relation in _APART and field.kind in _WHOLE and not _covers(reading, pair, page)
+        pair.relation in _APART and field.kind in _WHOLE and not _covers(field, reading, pair, page)
     ):
         return None
     if (
@@ -204,9 +204,12 @@ def _loosely(field: SchemaField, pair: Pair, page: Page) -> ParsedValue | None:
     )
 
 
-def _covers(reading: ParsedValue, pair: Pair, page: Page) -> bool:
+def _covers(field: SchemaField, reading: ParsedValue, pair: Pair, page: Page) -> bool:
     """Whether a value is all that stands in the window, a currency mark or a unit aside."""
     before, after = page.text[pair.start : reading.start], page.text[reading.end : pair.end]
+    # "Tax 5.00" below "Total" is the tax.
+    if field.kind == "money" and any(not is_currency(w) for w in re.findall(r"[^\W\d_]+", before)):
+        return False
     return sum(c.isalnum() for c in before) <= 3 and sum(c.isalnum() for c in after) <= 4
 
 

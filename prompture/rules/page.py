@@ -88,6 +88,8 @@ class Layout:
         """The nearest cell under `cell`, at most `reach` lines down, that overlaps its columns."""
         cells = self.lines[index].cells
         for line in self.lines[index + 1 : index + 1 + reach]:
+            if cell.slot >= 0 and line.cells[0].slot >= 0:  # bars or tabs: the widths say nothing
+                return next((other for other in line.cells if other.slot == cell.slot), None)
             found = overlapping(line, cell)
             if found is not None:
                 # Under a row of headings a value belongs to the heading it overlaps most.
@@ -149,6 +151,27 @@ def _cell(printed: str, begin: int, end: int, start: int, slot: int) -> Iterator
     if trimmed:
         column = begin + len(piece) - len(piece.lstrip())
         yield Cell(trimmed, start + column, column, slot)
+
+
+# Two decimals or more make an amount: a bare 12 is a count.
+_MONEY = re.compile(
+    r"[^\w-]{0,2}(?:[A-Z]{3}|RM)? ?-?[\d.,' ]*\d[.,]\d{2,4} ?(?:[€$£]|[A-Z]{1,3}|[A-Z]{3})?"
+)
+_COUNT = re.compile(r"-?\d[\d.,]* ?[^\W\d_]{0,10}[².³)(\w]{0,6}\.?")
+_DAY = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
+
+
+def cell_kind(text: str) -> str:
+    """What a cell looks like: "date", "percent", "money", "number" (a unit may follow) or "text"."""
+    if _DAY.fullmatch(text):
+        return "date"
+    if text.endswith("%") and len(text) < 10:
+        return "percent"
+    if _MONEY.fullmatch(text):
+        return "money"
+    if _COUNT.fullmatch(text) or re.match(r"\d[\d.,]* \w{1,6}\.? +\d", text):
+        return "number"
+    return "text"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,29 +13,8 @@ from prompture.rules import data
 from prompture.rules.concepts import concept_labels, normalise, similarity
 from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import read_alone
-from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
+from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange, cell_kind
 from prompture.rules.render import render
-
-# Two decimals or more make an amount: a bare 12 is a count.
-_MONEY = re.compile(
-    r"[^\w-]{0,2}(?:[A-Z]{3}|RM)? ?-?[\d.,' ]*\d[.,]\d{2,4} ?(?:[€$£]|[A-Z]{1,3}|[A-Z]{3})?"
-)
-_COUNT = re.compile(r"-?\d[\d.,]* ?[^\W\d_]{0,10}[².³)(\w]{0,6}\.?")
-_DAY = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
-
-
-def cell_kind(text: str) -> str:
-    """What a cell looks like: "date", "percent", "money", "number" (a unit may follow) or "text"."""
-    if _DAY.fullmatch(text):
-        return "date"
-    if text.endswith("%") and len(text) < 10:
-        return "percent"
-    if _MONEY.fullmatch(text):
-        return "money"
-    if _COUNT.fullmatch(text) or re.match(r"\d[\d.,]* \w{1,6}\.? +\d", text):
-        return "number"
-    return "text"
-
 
 HEADER_FIT = 0.78  # lower than for labels: several headings of one line support each other
 # A description of several lines lies between two rows.
@@ -346,6 +325,8 @@ def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
     if is_slotted(header, cells):
         by_slot = {column.cell.slot: column for column in columns}
         return [(by_slot[cell.slot], cell) for cell in cells]
+    if len(cells) < len(columns) and (edges := _by_edges(columns, cells)):
+        return edges
     # Most rows are whole: no alignment is needed.
     if len(columns) == len(cells) and all(
         _likely(c.kind, x) > 0 for c, x in zip(columns, cells, strict=True)
@@ -361,6 +342,21 @@ def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
                 score[i - 1][j - 1] + _fit(columns[j - 1], cells[i - 1]),
             )
     return _trace(score, columns, cells)
+
+
+def _by_edges(columns: tuple[Column, ...], cells: list[Cell]) -> list[tuple[Column, Cell]]:
+    """The columns of a row with empty cells, where each of its cells begins or ends right where one heading does."""
+    placed: list[tuple[Column, Cell]] = []
+    for cell in cells:
+        edged = [
+            column
+            for column in columns
+            if column.cell.column == cell.column or column.cell.last_column == cell.last_column
+        ]
+        if len(edged) != 1 or any(edged[0] is column for column, _ in placed):
+            return []
+        placed.append((edged[0], cell))
+    return placed
 
 
 def is_slotted(header: Header, cells: list[Cell]) -> bool:

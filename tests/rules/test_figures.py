@@ -234,3 +234,56 @@ def test_the_rows_of_a_statement_are_read() -> None:
         {"date": "2024-03-02", "description": "Rent", "amount": -900.0},
         {"date": "2024-03-15", "description": "Salary", "amount": 2500.0},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "|Name|Age|Pay|\n|---|---|---|\n|Ann||100|\n|Bob|3|200|\n",
+        "| Name | Age | Pay |\n|---|---|---|\n| Ann | | 100 |\n| Bob | 3 | 200 |\n",
+        "Name\tAge\tPay\nAnn\t\t100\nBob\t3\t200\n",
+        "Name     Age   Pay\nAnn            100\nBob      3     200\n",
+    ],
+)
+def test_an_empty_cell_shifts_no_value_into_another_column(text: str) -> None:
+    fields = {
+        "name": {"type": "string"},
+        **{name: {"type": ["integer", "null"]} for name in ("age", "pay")},
+    }
+    item = {"type": "object", "properties": fields, "required": list(fields)}
+    assert found("people", {"type": "array", "items": item}, text) == [
+        {"name": "Ann", "age": None, "pay": 100},
+        {"name": "Bob", "age": 3, "pay": 200},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "age"),
+    [
+        ("|Name|Ann|\n|---|---|\n|Age||\n|Pay|100|\n", None),
+        ("Age\t\nPay\t100\n", None),
+        ("|Name|Age|Pay|\n|---|---|---|\n|Ann||100|\n", None),
+        ("|Name|Age|Pay|\n|---|---|---|\n|Ann|3|100|\n", 3),
+        ("Age\n3\nPay\n100\n", 3),
+    ],
+)
+def test_what_was_not_filled_in_is_null(text: str, age: int | None) -> None:
+    whole = {name: {"type": ["integer", "null"]} for name in ("age", "pay")}
+    schema = {"type": "object", "properties": whole, "required": list(whole)}
+    assert extract(schema, text).value["age"] == age
+
+
+def test_another_label_is_no_value() -> None:
+    names = {name: {"type": ["string", "null"]} for name in ("name", "city", "team")}
+    schema = {"type": "object", "properties": names, "required": list(names)}
+    found = extract(schema, "|Name|City|Team|\n|---|---|---|\n|Ann||Red|\n").value
+    assert not {"City", "Team"} & {*found.values()}
+    assert extract(figure_of("total"), "Total\n\nTax 5.00\n").value == {"total": None}
+
+
+def figure_of(name: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {name: {"type": ["number", "null"]}},
+        "required": [name],
+    }

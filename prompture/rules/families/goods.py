@@ -9,10 +9,10 @@ from prompture.rules.families import DocumentFamily
 from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import read_alone
 from prompture.rules.numbers import Numeral, amount_of, find_numbers
-from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange
+from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange, cell_kind
 from prompture.rules.parsers import ParsedValue
 from prompture.rules.render import accepts, render
-from prompture.rules.tables import Column, TableRow, cell_kind, read_rows
+from prompture.rules.tables import Column, TableRow, read_rows
 from prompture.types import Span
 
 WEAK = 0.67  # just above the threshold: kept only when the whole table proves it
