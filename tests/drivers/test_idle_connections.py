@@ -222,7 +222,7 @@ def ends_after_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
         if info != "is_readable" or (first and first[0] is not stream):
             return usual(stream, info)
         first.append(stream)
-        assert wait_for_read(stream._transport.get_extra_info("socket")._sock, timeout=30)
+        assert wait_for_read(stream._transport.get_extra_info("socket"), timeout=30)
         return False
 
     monkeypatch.setattr(urllib3.connectionpool, "is_connection_dropped", is_dropped)
