@@ -24,6 +24,9 @@ _RULE = re.compile(r"[\s|+:=*_.─━-]*")
 _BREAK = re.compile(r"\n[ \t\r]*\n")
 
 
+MOST_CELLS = 100  # of a line whose cells may be labels of what stands below
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A run of text on one line without a wide gap inside; `column` is its distance from the line's start.
@@ -87,6 +90,9 @@ class Layout:
     def below(self, index: int, cell: Cell, *, reach: int = 2) -> Cell | None:
         """The nearest cell under `cell`, at most `reach` lines down, that overlaps its columns."""
         cells = self.lines[index].cells
+        # Each cell is compared with each of the next line: thousands of them are no row of labels.
+        if len(cells) > MOST_CELLS:
+            return None
         for line in self.lines[index + 1 : index + 1 + reach]:
             if cell.slot >= 0 and line.cells[0].slot >= 0:  # bars or tabs: the widths say nothing
                 return next((other for other in line.cells if other.slot == cell.slot), None)

@@ -76,3 +76,10 @@ def test_a_long_run_inside_a_line_takes_linear_time(text: str, run: str) -> None
     began = time.process_time()
     extract(Everything.model_json_schema(), filled)
     assert time.process_time() - began < 2  # the square took 5 seconds and more
+
+
+@pytest.mark.parametrize("cell", ["|a", "a  "])
+def test_lines_of_thousands_of_cells_take_linear_time(cell: str) -> None:
+    began = time.process_time()
+    extract(Everything.model_json_schema(), (cell * 3000 + "\n") * 3)
+    assert time.process_time() - began < 2  # the square took 12 seconds
