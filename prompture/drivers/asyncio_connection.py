@@ -7,7 +7,6 @@ import re
 import ssl
 import time
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -97,22 +96,28 @@ class LoopConnection(httpcore2.AsyncConnectionInterface):
         pieces: Any = request.stream
         head, body = _head_of(request), b"".join([piece async for piece in pieces])
         if not _is_usual(request, head, body):
-            return await self._by_library(stream, request)
+            return await self._by_library(stream, request, body)
         await _report(request, "http11.send_request_headers.started")
-        with suppress(httpcore2.WriteError):  # the server may have answered all the same
+        lost: httpcore2.WriteError | None = None
+        try:
             await stream.write(head, _seconds(request, "write"))
             if body:
                 await stream.write(body, _seconds(request, "write"))
+        except httpcore2.WriteError as exc:  # the server may have answered all the same
+            lost = exc
         there, seconds = b"", _seconds(request, "read")
         while True:
             piece = await stream.read(_BLOCK, seconds)
+            seen = max(0, len(there) - 2)  # an end may have been cut
             there += piece
-            is_whole = _END(there) is not None
+            is_whole = _END(there, seen) is not None
             if is_whole and (found := usual_head(there)) is not None and _has_usual_body(found):
                 break
             is_http = there.startswith(_VERSION[: len(there)])
             if is_whole or not piece or not is_http or len(there) > _LONGEST_HEAD:
-                return await self._by_library(_Replayed(stream, there), request)
+                return await self._by_library(_Replayed(stream, there, lost), request, body)
+        # Half of a request lies before the next one.
+        found.closing = found.closing or lost is not None
         given = NAMES in request.extensions
         return httpcore2.Response(
             status=found.status,
@@ -127,8 +132,16 @@ class LoopConnection(httpcore2.AsyncConnectionInterface):
         )
 
     async def _by_library(
-        self, stream: httpcore2.AsyncNetworkStream, request: httpcore2.Request
+        self, stream: httpcore2.AsyncNetworkStream, request: httpcore2.Request, body: bytes
     ) -> httpcore2.Response:
+        # Its own body has been read, which may be possible but once.
+        request = httpcore2.Request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            content=body,
+            extensions=request.extensions,
+        )
         self._library = httpcore2.AsyncHTTP11Connection(
             self._origin, stream, keepalive_expiry=self._idle_seconds
         )
@@ -184,7 +197,7 @@ def _head_of(request: httpcore2.Request) -> bytes:
 
 def _is_usual(request: httpcore2.Request, head: bytes, body: bytes) -> bool:
     """Whether a head says what was meant: no name or value of a header is more than that, and it
-    has the body's own length, once, and no other word on where it ends, or on what becomes of the
+    has one host and the body's own length, once, and no other word on where it ends, or on what becomes of the
     connection. A server would take what is left over for the next request."""
     if head.count(b"\n") != len(request.headers) + 2 or request.method not in _METHODS:
         return False
@@ -196,7 +209,8 @@ def _is_usual(request: httpcore2.Request, head: bytes, body: bytes) -> bool:
 @lru_cache(256)  # nearly all requests of a program have the same
 def _are_usual(names: bytes) -> bool:
     low = names.lower().split(b"\n")
-    return low.count(b"content-length") == 1 and all(map(_TOKEN, low)) and _FRAMING.isdisjoint(low)
+    are_single = low.count(b"content-length") == low.count(b"host") == 1
+    return are_single and all(map(_TOKEN, low)) and _FRAMING.isdisjoint(low)
 
 
 def _seconds(request: httpcore2.Request, name: str) -> float | None:
@@ -295,9 +309,16 @@ class _Body:
 class _Replayed(httpcore2.AsyncNetworkStream):
     """A stream over which the next request has been sent already, and whose answer has begun."""
 
-    def __init__(self, stream: httpcore2.AsyncNetworkStream, there: bytes) -> None:
+    def __init__(
+        self,
+        stream: httpcore2.AsyncNetworkStream,
+        there: bytes,
+        lost: httpcore2.WriteError | None,
+    ) -> None:
         self._stream = stream
         self._there = there
+        self._lost = lost
+        """What sending ended with."""
         self._has_sent = True
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -308,6 +329,8 @@ class _Replayed(httpcore2.AsyncNetworkStream):
         return await self._stream.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._lost is not None:
+            raise self._lost
         if not self._has_sent:
             await self._stream.write(buffer, timeout)
 

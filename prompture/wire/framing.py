@@ -143,14 +143,17 @@ def parse_object(text: str) -> dict[str, Any]:
 
 MAX_LINE_BYTES = 4096
 """A size line or trailer longer than this is refused."""
+MAX_TRAILER_BYTES = 65_536
+"""Trailers that are longer together are refused: else they could go on for ever."""
 
 _size = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;.*)?").fullmatch
+_trailer = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:").match
 
 
 class ChunkedDecoder:
     """Feed it bytes; it gives back the body that they hold. ``done`` once the body has ended."""
 
-    __slots__ = ("_ends", "_held", "_left", "_trailing", "done", "passed")
+    __slots__ = ("_ends_chunk", "_held", "_left", "_trailed", "_trailing", "done", "passed")
 
     def __init__(self) -> None:
         self.done = False
@@ -158,9 +161,10 @@ class ChunkedDecoder:
         """Bytes came behind the end of the body."""
         self._held = b""
         self._left = 0
-        self._ends = False
-        """The data of a chunk is there, and its line break is not."""
+        self._ends_chunk = False
+        """A line end comes next, behind a chunk's data."""
         self._trailing = False
+        self._trailed = 0
 
     def feed(self, block: bytes) -> bytes:
         """Raises ProtocolError for what is no chunked body. Bytes after its end are dropped."""
@@ -175,7 +179,17 @@ class ChunkedDecoder:
                 pieces.append(piece)
                 at += len(piece)
                 self._left -= len(piece)
-                self._ends = not self._left
+                self._ends_chunk = not self._left
+                continue
+            if self._ends_chunk:
+                if end - at == 1 and data.endswith(b"\r"):
+                    self._held = b"\r"
+                    break
+                if not data.startswith(b"\r\n", at):
+                    # What is left of one that is longer than stated may look like another's size.
+                    raise ProtocolError("a chunk's data is longer than its size")
+                self._ends_chunk = False
+                at += 2
                 continue
             line_end = data.find(b"\n", at)
             if line_end < 0:
@@ -192,18 +206,21 @@ class ChunkedDecoder:
         self._held = rest
 
     def _line(self, line: bytes) -> None:
-        """A chunk's size, the empty line after its data, or a trailer."""
+        """A chunk's size, or a trailer."""
         if self._trailing:
             self.done = not line
+            self._trailed += len(line)
+            # A line that begins with a blank goes on with the one before.
+            if not (
+                self.done or _trailer(line) or (self._trailed > len(line) and line[0] in b" \t")
+            ):
+                raise ProtocolError("expected a trailer, or the end of a chunked body")
+            if self._trailed > MAX_TRAILER_BYTES:
+                raise ProtocolError("the trailers of a chunked body never end")
             return
-        if not line:
-            self._ends = False
-            return
-        if self._ends:
-            raise ProtocolError("a chunk's data is longer than its size")
         # Extensions after a semicolon are allowed, and mean nothing to us.
         size = _size(line)
-        if size is None:
-            raise ProtocolError(f"expected a chunk's size, got {line[:40]!r}")
+        if size is None:  # it may be of the document, or hold a key: it is not quoted
+            raise ProtocolError("expected a chunk's size")
         self._left = int(size[1], 16)
         self._trailing = self._left == 0

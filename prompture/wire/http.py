@@ -151,11 +151,13 @@ Exchange: TypeAlias = Generator[HTTPRequest | Sleep | Work | Wait, HTTPResponse 
 wait for, is sent each response (or thrown a TransportError), and returns what it was for."""
 
 
-_STATUS = re.compile(rb"HTTP/1\.1 ([2-9]\d\d)(?: ([^\r\n]*))?\r\n")
+_STATUS = re.compile(rb"HTTP/1\.1 ([2-9]\d\d)(?: ([^\x00\n-\r]*))?\r\n")
 _BODILESS = (b"204", b"304")
 _MOST_FIELDS, _LONGEST_LENGTH = 99, 18
 # Blanks behind a value are no part of it: a library takes them off.
-_FIELD = re.compile(r"^([!-9;-~]+):[ \t]*([^\r\n]*)(?<![ \t])\r\n", re.MULTILINE)
+_FIELD = re.compile(
+    r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00\n-\r]*(?<![ \t]))?\r\n", re.MULTILINE
+)
 
 
 @dataclass(slots=True)
@@ -188,7 +190,10 @@ def usual_head(there: bytes) -> ResponseHead | None:
         return None
     chunked = names.get("transfer-encoding", "").lower() == "chunked"
     whole = "content-length" in names and not chunked
-    closing = "close" in names.get("connection", "").lower() or not (whole or chunked)
+    connection = names.get("connection", "")
+    if len(names) != len(fields):  # any of several may say so
+        connection = ",".join(value for name, value in fields if name.lower() == "connection")
+    closing = "close" in connection.lower() or not (whole or chunked)
     reason = (first[2] or b"").decode("latin-1").strip()
     stated = int(length) if whole else None
     return ResponseHead(int(first[1]), reason, fields, names, chunked, stated, closing, end + 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpcore2
@@ -12,6 +13,9 @@ import pytest
 from prompture.drivers.asyncio_connection import NAMES, LoopConnection
 from prompture.drivers.asyncio_network import LoopBackend
 from prompture.drivers.asyncio_pool import lower_headers
+from tests import server as on
+from tests.drivers.colours import Async
+from tests.server import serving
 
 ORIGIN = httpcore2.Origin(b"http", b"host.test", 80)
 BODY = b'{"a": 1}'
@@ -58,6 +62,38 @@ RESPONSES = [
     b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 150 + b"content-length: 8\r\n\r\n" + BODY,
     b"HTTP/1.1 200 OK\r\nx: " + b"y" * 20_000 + b"\r\ncontent-length: 8\r\n\r\n" + BODY,
     b"HTTP/1.1 200 OK\r\nx: " + b"y" * 200_000 + b"\r\ncontent-length: 8\r\n\r\n" + BODY,
+]
+RESPONSES += [
+    *(USUAL.replace(b"OK", b"O" + each + b"K") for each in (b"\0", b"\x0b", b"\x0c", b"\x85")),
+    *(USUAL.replace(b"application", b"a" + each) for each in (b"\0", b"\x0b", b"\x0c", b"\x7f")),
+    *(
+        USUAL.replace(b"content-type", b"content" + each)
+        for each in (b"@", b"(c)", b'"', b"/", b"")
+    ),
+    USUAL.replace(b"application/json", b"a b \t"),
+    USUAL.replace(b"application/json", b" "),
+    USUAL.replace(b"content-length: 8", b"content-length: 8 "),
+    CHUNKED.replace(b"chunked", b"chunked\t"),
+    *(
+        USUAL.replace(b"\r\n\r\n", b"\r\nConnection: " + each + b"\r\n\r\n", 1)
+        for each in (
+            b"Close",
+            b"keep-alive, Upgrade",
+            b"keep-alive,close",
+            b"keep-alive\r\nconnection: close",
+            b"TE\r\nconnection: keep-alive",
+        )
+    ),
+    # Behind a chunk's data comes a line end, or the size was wrong.
+    CHUNKED.replace(b"3;x=y", b"2;x=y"),
+    CHUNKED.replace(b"3;x=y", b"4;x=y"),
+    CHUNKED.replace(b'": 1}', b'": 1}\r\n\r\n'),
+    CHUNKED.replace(b"chunked\r\n\r\n", b"chunked\r\n\r\n\r\n"),
+    b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{a\r\n"b": "c"}}}\r\n0\r\n\r\n',
+    CHUNKED.replace(b"Trailer: t", b"no trailer"),
+    CHUNKED.replace(b"Trailer: t", b" folded"),
+    CHUNKED.replace(b"Trailer: t", b"Trailer: t\r\n folded"),
+    CHUNKED[:-2] + USUAL,
 ]
 LEFTOVERS = [USUAL + b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx", CHUNKED + b"x"]
 RESPONSES += LEFTOVERS
@@ -201,6 +237,7 @@ def test_a_header_that_would_be_another_is_the_librarys_to_refuse(value: str) ->
         {"Transfer-Encoding": "chunked"},
         {"connection": "close"},
         {"connection": "upgrade", "upgrade": "x"},
+        {"Host": "other.test"},
     ],
 )
 def test_a_body_of_another_length_than_stated_is_the_librarys_to_refuse_or_to_write(
@@ -209,6 +246,49 @@ def test_a_body_of_another_length_than_stated_is_the_librarys_to_refuse_or_to_wr
     # A server takes what is left over for the next request.
     asked = request(**headers)
     assert outcome(quick, [USUAL], asked)[::2] == outcome(library, [USUAL], asked)[::2]
+
+
+class Deaf(Pieces):
+    """A server that reads no body."""
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self.written:
+            raise httpcore2.WriteError
+        await super().write(buffer)
+
+
+@pytest.mark.parametrize("data", [USUAL, USUAL.replace(b"HTTP/1.1", b"HTTP/1.0"), CHUNKED])
+def test_a_connection_that_took_half_of_a_request_is_not_used_again(data: bytes) -> None:
+    async def run(make: Any) -> tuple[Any, bool]:
+        connection = make(Deaf([data]))
+        found = await ask(connection, request())
+        return found, connection.is_available()
+
+    assert asyncio.run(run(quick)) == asyncio.run(run(library))
+    assert asyncio.run(run(quick))[0][2] == BODY
+
+
+def test_a_body_that_can_be_read_but_once_is_the_librarys_too() -> None:
+    async def once() -> AsyncIterator[bytes]:
+        yield b"hello"
+
+    for data in (USUAL, USUAL.replace(b"HTTP/1.1", b"HTTP/1.0")):
+        asked = request()
+        asked.stream = once()
+        found, _, written = outcome(quick, [data], asked)
+        assert found[2] == BODY
+        assert written.endswith(b"\r\n\r\nhello")
+
+
+def test_trailers_end() -> None:
+    class Endless(Pieces):
+        async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            return await super().read(max_bytes) or b"Trailer: t\r\n" * 100
+
+    async def run() -> Any:
+        return await ask(quick(Endless([CHUNKED[:-2]])), request())
+
+    assert asyncio.run(run()) == "RemoteProtocolError"
 
 
 def test_a_connection_that_was_closed_while_it_was_made_is_closed_behind_its_answer() -> None:
@@ -306,3 +386,20 @@ def test_a_connection_that_has_been_idle_for_long_is_not_used() -> None:
         assert connection.has_expired()
 
     asyncio.run(run())
+
+
+def test_who_stands_in_the_pools_place_gets_the_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, heard = httpcore2.AsyncConnectionPool, []
+    own = kind.handle_async_request
+
+    async def recorded(pool: Any, asked: httpcore2.Request) -> httpcore2.Response:
+        response = await own(pool, asked)
+        heard.append(lower_headers(response.headers)["content-type"])
+        return response
+
+    with serving(on.good("first"), on.good("second")) as server, Async() as colour:
+        driver = colour.driver(server.url)
+        assert colour.complete(driver).text == "first"
+        monkeypatch.setattr(kind, "handle_async_request", recorded)
+        assert colour.complete(driver).text == "second"
+    assert heard == ["application/json"]

@@ -74,7 +74,7 @@ HEADS = {
     "usual": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length:2\r\nX-A: \r\n",
     "twice": b"HTTP/1.1 429 Too Many Requests\r\nSet-Cookie: a\r\nset-cookie: b\r\nConnection: Close\r\n",
     "chunked": b"HTTP/1.1 200\r\nTransfer-Encoding: Chunked\r\nContent-Length: 9\r\n",
-    "latin-1": b"HTTP/1.1 200 sch\xf6n \r\nx-name: \tM\xfcller = 1: 2 \r\n",
+    "latin-1": b"HTTP/1.1 200 sch\xf6n \r\nx-name: \tM\xfcller = 1: 2\r\n",
     "two lengths": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n",
 }
 ODD_HEADS = {
@@ -87,6 +87,9 @@ ODD_HEADS = {
     "older": b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n",
     "no headers": b"HTTP/1.1 200 OK\r\n",
     "no content": b"HTTP/1.1 204 No Content\r\nx-a: 1\r\n",
+    "blank behind a value": b"HTTP/1.1 200 OK\r\nx-a: 1 \r\ncontent-length: 2\r\n",
+    "zero": b"HTTP/1.1 200 OK\r\nx-a: 1\0\r\ncontent-length: 2\r\n",
+    "no token": b"HTTP/1.1 200 OK\r\nx@a: 1\r\ncontent-length: 2\r\n",
     "odd length": b"HTTP/1.1 200 OK\r\ncontent-length: 2 \r\n",
     "signed length": b"HTTP/1.1 200 OK\r\ncontent-length: +2\r\n",
     "no number": b"HTTP/1.1 200 OK\r\ncontent-length: two\r\n",

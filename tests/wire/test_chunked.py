@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompture.errors import ProtocolError
-from prompture.wire.framing import MAX_LINE_BYTES, ChunkedDecoder
+from prompture.wire.framing import MAX_LINE_BYTES, MAX_TRAILER_BYTES, ChunkedDecoder
 
 CHUNKS = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 CUTS = st.lists(st.integers(0, 400), max_size=12)
@@ -64,6 +64,33 @@ def test_data_that_is_longer_than_its_size_is_refused(wire: bytes) -> None:
 def test_an_endless_size_line_is_refused() -> None:
     with pytest.raises(ProtocolError, match="never ends"):
         ChunkedDecoder().feed(b"1" * (MAX_LINE_BYTES + 1))
+
+
+@pytest.mark.parametrize("wire", [b"1\r\nab\r\n", b"1\r\na5\r\n", b"1\r\na\n", b"1\r\na\rb"])
+def test_a_chunk_that_is_longer_than_stated_is_refused(wire: bytes) -> None:
+    for cuts in ([], [4], [4, 5], list(range(len(wire)))):
+        with pytest.raises(ProtocolError, match="longer than its size"):
+            fed(ChunkedDecoder(), wire, cuts)
+
+
+def test_an_empty_line_is_no_size_and_no_error_quotes_a_body() -> None:
+    for wire in (b"\r\n", b"1\r\na\r\n\r\n", b"1\r\na\r\nsk-secret\r\n"):
+        with pytest.raises(ProtocolError, match=r"expected a chunk's size$"):
+            ChunkedDecoder().feed(wire)
+
+
+@pytest.mark.parametrize("wire", [b"HTTP/1.1 200 OK\r\n", b" folded\r\n", b"\xe9: x\r\n"])
+def test_what_is_no_trailer_is_refused(wire: bytes) -> None:
+    with pytest.raises(ProtocolError, match="expected a trailer"):
+        ChunkedDecoder().feed(b"0\r\n" + wire)
+
+
+def test_endless_trailers_are_refused() -> None:
+    decoder = ChunkedDecoder()
+    decoder.feed(b"0\r\n")
+    with pytest.raises(ProtocolError, match="never end"):
+        for _ in range(MAX_TRAILER_BYTES):
+            decoder.feed(b"a: b\r\n")
 
 
 def test_what_follows_the_end_is_dropped() -> None:
