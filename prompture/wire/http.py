@@ -152,12 +152,10 @@ wait for, is sent each response (or thrown a TransportError), and returns what i
 
 
 _STATUS = re.compile(rb"HTTP/1\.1 ([2-9]\d\d)(?: ([^\x00\n-\r]*))?\r\n")
-_BODILESS = (b"204", b"304")
-_MOST_FIELDS, _LONGEST_LENGTH = 99, 18
+_BODILESS, _MOST_FIELDS, _LONGEST_LENGTH = (b"204", b"304"), 99, 18
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # Blanks behind a value are no part of it: a library takes them off.
-_FIELD = re.compile(
-    r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00\n-\r]*(?<![ \t]))?\r\n", re.MULTILINE
-)
+_FIELD = re.compile(rf"^({_TOKEN}):[ \t]*([^\x00\n-\r]*(?<![ \t]))?\r\n", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -190,10 +188,9 @@ def usual_head(there: bytes) -> ResponseHead | None:
         return None
     chunked = names.get("transfer-encoding", "").lower() == "chunked"
     whole = "content-length" in names and not chunked
-    connection = names.get("connection", "")
-    if len(names) != len(fields):  # any of several may say so
-        connection = ",".join(value for name, value in fields if name.lower() == "connection")
-    closing = "close" in connection.lower() or not (whole or chunked)
+    closing = "close" in names.get("connection", "").lower() or not (whole or chunked)
+    if len(names) != len(fields):  # any of several may have the word
+        closing |= any("close" in v.lower() for name, v in fields if name.lower() == "connection")
     reason = (first[2] or b"").decode("latin-1").strip()
     stated = int(length) if whole else None
     return ResponseHead(int(first[1]), reason, fields, names, chunked, stated, closing, end + 2)
@@ -343,7 +340,7 @@ _UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
 # Base URLs and headers as callers spell them, checked before anything is sent. Messages name what
 # was given and where; of a URL they show no user, password or query.
 
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER = re.compile(_TOKEN)
 """A name of a header (RFC 9110, token)."""
 _BAD_IN_URL = re.compile(r"[\x00-\x20\x7f#{}<>\"\\^`|]")
 
