@@ -153,9 +153,9 @@ wait for, is sent each response (or thrown a TransportError), and returns what i
 
 _STATUS = re.compile(rb"HTTP/1\.1 ([2-9]\d\d)(?: ([^\x00\n-\r]*))?\r\n")
 _BODILESS, _MOST_FIELDS, _LONGEST_LENGTH = (b"204", b"304"), 99, 18
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # Blanks behind a value are no part of it: a library takes them off.
-_FIELD = re.compile(rf"^({_TOKEN}):[ \t]*([^\x00\n-\r]*(?<![ \t]))?\r\n", re.MULTILINE)
+_FIELD = re.compile(rf"^({_NAME}):[ \t]*([^\x00\n-\r]*(?<![ \t]))?\r\n", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -340,7 +340,7 @@ _UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
 # Base URLs and headers as callers spell them, checked before anything is sent. Messages name what
 # was given and where; of a URL they show no user, password or query.
 
-_HEADER = re.compile(_TOKEN)
+_HEADER = re.compile(_NAME)
 """A name of a header (RFC 9110, token)."""
 _BAD_IN_URL = re.compile(r"[\x00-\x20\x7f#{}<>\"\\^`|]")
 
