@@ -15,7 +15,7 @@ import httpcore2
 
 from prompture.compat import has_unread
 from prompture.drivers.asyncio_network import LoopBackend
-from prompture.drivers.connections import tls_context
+from prompture.drivers.connections import MOST_INTERIM, tls_context
 from prompture.errors import ProtocolError
 from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.http import ResponseHead, usual_head
@@ -24,6 +24,12 @@ _METHODS = frozenset({b"POST", b"GET", b"DELETE", b"PUT", b"PATCH"})
 _VERSION = b"HTTP/1.1 "
 _BLOCK = 65_536
 _LONGEST_HEAD = 16_384
+# 101 ends HTTP itself; those with a word on a body are left to a library.
+_INTERIM = re.compile(
+    rb"HTTP/1\.1 1(?!01)\d\d(?: [^\x00\n-\r]*)?\r\n"
+    rb"(?:(?!(?i:content-length|transfer-encoding):)"
+    rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00\n-\r]*\r\n)*\r\n"
+).match
 _END = re.compile(rb"\n\r?\n").search
 # A line break or a zero in a value would be another header, or the end of all.
 _WRITABLE = re.compile(
@@ -105,12 +111,19 @@ class LoopConnection(httpcore2.AsyncConnectionInterface):
                 await stream.write(body, _seconds(request, "write"))
         except httpcore2.WriteError as exc:  # the server may have answered all the same
             lost = exc
-        there, seconds = b"", _seconds(request, "read")
+        there, interim, seconds = b"", 0, _seconds(request, "read")
         while True:
             piece = await stream.read(_BLOCK, seconds)
             seen = max(0, len(there) - 2)  # an end may have been cut
             there += piece
             is_whole = _END(there, seen) is not None
+            if is_whole and there.startswith(b"HTTP/1.1 1"):
+                there, count = _past_interim(there)
+                is_whole, interim = _END(there) is not None, interim + count
+                if interim > MOST_INTERIM:
+                    raise httpcore2.RemoteProtocolError(
+                        f"more than {MOST_INTERIM} interim responses"
+                    )
             if is_whole and (found := usual_head(there)) is not None and _has_usual_body(found):
                 break
             is_http = there.startswith(_VERSION[: len(there)])
@@ -234,6 +247,14 @@ def _has_usual_body(head: ResponseHead) -> bool:
         return True
     framing = ("content-length", "transfer-encoding")
     return sum(name.lower() in framing for name, _ in head.fields) == 1
+
+
+def _past_interim(there: bytes) -> tuple[bytes, int]:
+    """What lies behind whole interim responses, and how many these are."""
+    at = count = 0
+    while (found := _INTERIM(there, at)) is not None:
+        at, count = found.end(), count + 1
+    return there[at:], count
 
 
 def _joined(head: ResponseHead) -> dict[str, str]:

@@ -149,6 +149,10 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
+MOST_INTERIM = 1000
+"""Interim responses before one answer; a server that sends more is taken to be broken."""
+
+
 class ClosedUnread(ConnectionError):
     """An idle connection had ended before the system took the whole of a request for it: it can be
     sent again over another, and costs nothing.

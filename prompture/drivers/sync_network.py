@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from urllib3.exceptions import ConnectTimeoutError, ProtocolError
 
 from prompture.drivers.bounded import in_time
-from prompture.drivers.connections import ClosedUnread
+from prompture.drivers.connections import MOST_INTERIM, ClosedUnread
 from prompture.wire import deadline
 from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.http import usual_head
@@ -34,8 +34,6 @@ from prompture.wire.steps import cutting
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-MOST_INTERIM = 1000
-"""Interim responses before one answer; a server that sends more is taken to be broken."""
 _MOST_CLOSED = 10
 """Idle connections that one request may find closed: other threads may fill the pool with more."""
 _SENT_AT_ONCE = 16_384

@@ -13,6 +13,7 @@ import pytest
 from prompture.drivers.asyncio_connection import NAMES, LoopConnection
 from prompture.drivers.asyncio_network import LoopBackend
 from prompture.drivers.asyncio_pool import lower_headers
+from prompture.drivers.connections import MOST_INTERIM
 from tests import server as on
 from tests.drivers.colours import Async
 from tests.server import serving
@@ -278,6 +279,22 @@ def test_a_body_that_can_be_read_but_once_is_the_librarys_too() -> None:
         found, _, written = outcome(quick, [data], asked)
         assert found[2] == BODY
         assert written.endswith(b"\r\n\r\nhello")
+
+
+@pytest.mark.parametrize("piece", [1, 50, 5000])
+def test_interim_responses_end_and_leave_the_connection_ours(piece: int) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
+
+    async def run(count: int) -> tuple[Any, Any]:
+        data = early * count + USUAL
+        connection = quick(Pieces([data[at : at + piece] for at in range(0, len(data), piece)]))
+        return await ask(connection, request()), connection._library
+
+    found, by_library = asyncio.run(run(3))
+    assert found[2] == BODY
+    assert by_library is None
+    assert asyncio.run(run(MOST_INTERIM))[0][2] == BODY
+    assert asyncio.run(run(MOST_INTERIM + 1))[0] == "RemoteProtocolError"
 
 
 def test_trailers_end() -> None:
