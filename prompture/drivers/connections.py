@@ -197,6 +197,13 @@ def failed_before(failure: Exception, request: HTTPRequest) -> PromptureError | 
     # Not of the request: the caller's own session or client has added it.
     if any(map(_is_about_header, causes(failure))):
         return _bad_own_header("", request.url)
+    # Of HTTP/1.1, which has not sent the whole of it; HTTP/2 has one for its own states.
+    is_local = type(failure).__name__ == "LocalProtocolError"
+    if is_local and any(type(each).__module__.startswith("h11.") for each in causes(failure)):
+        return ConfigurationError(
+            f"cannot send to {shown(request.url)!r}: a header of it cannot be sent, or states "
+            "another length than its body has"
+        )
     if _names([failure]) & _UNREADABLE:
         return ProtocolError(f"the answer's head cannot be read: {type(failure).__name__}")
     return None
