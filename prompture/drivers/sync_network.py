@@ -29,7 +29,7 @@ from prompture.drivers.connections import MOST_INTERIM, ClosedUnread
 from prompture.wire import deadline
 from prompture.wire.framing import ChunkedDecoder
 from prompture.wire.http import usual_head
-from prompture.wire.steps import cutting
+from prompture.wire.steps import Cut, cutting
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -95,13 +95,23 @@ class FinalResponse(HTTPResponse):
     asked for.
     """
 
+    _cut: Cut | None = None
+
     def __init__(self, sock: Any, *args: Any, **settings: Any) -> None:
         super().__init__(sock, *args, **settings)
         if (until := deadline.until()) is not None:
             fp: Any = self.fp
             self.fp = io.BufferedReader(_TimedReader(fp.detach(), sock, until))
         if (cut := cutting.get()) is not None:
+            self._cut = cut
             cut.waits_at(sock)
+
+    def _close_conn(self) -> None:
+        # http.client's own, at the end of the body, before urllib3 gives the connection back.
+        if self._cut is not None:
+            self._cut.leaves()
+        above: Any = super()
+        above._close_conn()
 
     def begin(self) -> None:
         """Read the head of the answer."""

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from threading import Event, get_ident
+from threading import Event, Lock, get_ident
 from typing import Generic, TypeVar
 
 from prompture.errors import ConfigurationError
@@ -171,17 +171,26 @@ class Cut:
     def __init__(self) -> None:
         self.is_cut = False
         self._sock: socket.socket | None = None
+        # Held while a socket is shut down: once a call has left one, another call may use it.
+        self._lock = Lock()
 
     def waits_at(self, sock: socket.socket) -> None:
-        self._sock = sock
+        with self._lock:
+            self._sock = sock
         if self.is_cut:  # before the call came here
             self.cut()
 
+    def leaves(self) -> None:
+        """The answer is there: the connection goes back to its pool."""
+        with self._lock:
+            self._sock = None
+
     def cut(self) -> None:
         self.is_cut = True
-        if (sock := self._sock) is not None:
-            with suppress(OSError):  # it may be closed already
-                sock.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            if self._sock is not None:
+                with suppress(OSError):  # it may be closed already
+                    self._sock.shutdown(socket.SHUT_RDWR)
 
 
 cutting: ContextVar[Cut | None] = ContextVar("prompture_cut", default=None)

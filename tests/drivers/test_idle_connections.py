@@ -360,3 +360,19 @@ def test_what_a_socks_proxy_says_is_no_answer(first: bytes, is_used: bool) -> No
     expected = httpcore2.ConnectionNotAvailable if is_used else httpcore2.ReadError
     with pytest.raises(expected):
         asyncio.run(run())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_is_cut_behind_its_answer_ends_no_connection_of_another(stream: bool) -> None:
+    cut = Cut()
+    request = Request(model="", messages=(Message(role="user", content="Hi"),))
+    with (
+        serving(at_once, good=2) as server,
+        driver_for("openai/gpt-4o", api_key="k", base_url=server.url) as driver,
+    ):
+        with in_context(cutting, cut):
+            whole = list(driver.stream(request))[-1] if stream else driver.complete(request)
+        assert isinstance(whole, Completion)
+        cut.cut()
+        assert driver.complete(request).text == whole.text == "hi"
+        assert (server.connections, server.requests) == (1, 2)
