@@ -6,7 +6,7 @@ import math
 import re
 import ssl
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -17,9 +17,10 @@ from prompture.compat import has_unread
 from prompture.drivers.asyncio_network import LoopBackend
 from prompture.drivers.connections import MOST_INTERIM, tls_context
 from prompture.errors import ProtocolError
-from prompture.wire.framing import ChunkedDecoder
+from prompture.wire.framing import FIELD_NAME, ChunkedDecoder
 from prompture.wire.http import ResponseHead, usual_head
 
+_NAME = FIELD_NAME.encode()
 _METHODS = frozenset({b"POST", b"GET", b"DELETE", b"PUT", b"PATCH"})
 _VERSION = b"HTTP/1.1 "
 _BLOCK = 65_536
@@ -27,16 +28,15 @@ _LONGEST_HEAD = 16_384
 # 101 ends HTTP itself; those with a word on a body are left to a library.
 _INTERIM = re.compile(
     rb"HTTP/1\.1 1(?!01)\d\d(?: [^\x00\n-\r]*)?\r\n"
-    rb"(?:(?!(?i:content-length|transfer-encoding):)"
-    rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00\n-\r]*\r\n)*\r\n"
+    rb"(?:(?!(?i:content-length|transfer-encoding):)%b:[^\x00\n-\r]*\r\n)*\r\n" % _NAME
 ).match
 _END = re.compile(rb"\n\r?\n").search
 # A line break or a zero in a value would be another header, or the end of all.
 _WRITABLE = re.compile(
     rb"[A-Z]+ [!-~]+ HTTP/1\.1\r\n"
-    rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: (?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?\r\n)+\r\n"
+    rb"(?:%b: (?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?\r\n)+\r\n" % _NAME
 ).fullmatch
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_TOKEN = re.compile(_NAME).fullmatch
 _FRAMING = frozenset({b"transfer-encoding", b"connection", b"upgrade"})
 _name_of = itemgetter(0)
 NAMES = "prompture.names"
@@ -132,6 +132,7 @@ class LoopConnection(httpcore2.AsyncConnectionInterface):
         # Half of a request lies before the next one.
         found.closing = found.closing or lost is not None
         given = NAMES in request.extensions
+        names = found.names if len(found.names) == len(found.fields) else joined(found.fields)
         return httpcore2.Response(
             status=found.status,
             headers=None if given else [(k.encode(), v.encode("latin-1")) for k, v in found.fields],
@@ -140,7 +141,7 @@ class LoopConnection(httpcore2.AsyncConnectionInterface):
                 "http_version": b"HTTP/1.1",
                 "reason_phrase": found.reason.encode("latin-1"),
                 "network_stream": stream,
-                NAMES: _joined(found) if given else {},
+                NAMES: names if given else {},
             },
         )
 
@@ -257,11 +258,10 @@ def _past_interim(there: bytes) -> tuple[bytes, int]:
     return there[at:], count
 
 
-def _joined(head: ResponseHead) -> dict[str, str]:
-    if len(head.names) == len(head.fields):
-        return head.names
+def joined(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by their names in lower case; those that come twice are joined."""
     found: dict[str, str] = {}
-    for name, value in head.fields:
+    for name, value in fields:
         low = name.lower()
         found[low] = f"{found[low]}, {value}" if low in found else value
     return found

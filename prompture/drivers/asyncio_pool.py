@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpcore2
 
 from prompture.compat import Untouched, has_unread
-from prompture.drivers.asyncio_connection import NAMES, LoopConnection
+from prompture.drivers.asyncio_connection import NAMES, LoopConnection, joined
 from prompture.drivers.asyncio_network import LoopBackend
 from prompture.drivers.connections import Proxy, tls_context
 from prompture.wire import deadline
@@ -217,11 +217,7 @@ def lower_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
         names = [name.decode("latin-1").lower() for name, _ in pairs]
         values = [value.decode("latin-1") for _, value in pairs]
     found = dict(zip(names, values, strict=True))
-    if len(found) != len(names):
-        found = {}
-        for name, value in zip(names, values, strict=True):
-            found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
+    return found if len(found) == len(names) else joined(zip(names, values, strict=True))
 
 
 async def in_time_left(piece: Awaitable[bytes], limits: TimeLimits) -> bytes:

@@ -147,7 +147,9 @@ MAX_TRAILER_BYTES = 65_536
 """Trailers that are longer together are refused: else they could go on for ever."""
 
 _size = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;.*)?").fullmatch
-_trailer = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:").match
+FIELD_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+"""A name of a header (RFC 9110, token)."""
+_trailer = re.compile(FIELD_NAME.encode() + b":").match
 
 
 class ChunkedDecoder:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from prompture.errors import ConfigurationError, ProtocolError
 from prompture.types import JSON, LARGE_CHARS
 from prompture.wire import deadline
+from prompture.wire.framing import FIELD_NAME
 from prompture.wire.loading import UnreadableJSON, load_json
 from prompture.wire.secrets import excerpt, host_of, scrub, shown
 from prompture.wire.steps import Wait
@@ -153,9 +154,8 @@ wait for, is sent each response (or thrown a TransportError), and returns what i
 
 _STATUS = re.compile(rb"HTTP/1\.1 ([2-9]\d\d)(?: ([^\x00\n-\r]*))?\r\n")
 _BODILESS, _MOST_FIELDS, _LONGEST_LENGTH = (b"204", b"304"), 99, 18
-_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # Blanks behind a value are no part of it: a library takes them off.
-_FIELD = re.compile(rf"^({_NAME}):[ \t]*([^\x00\n-\r]*(?<![ \t]))?\r\n", re.MULTILINE)
+_FIELD = re.compile(rf"^({FIELD_NAME}):[ \t]*([^\x00\n-\r]*(?<![ \t]))?\r\n", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -340,8 +340,8 @@ _UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
 # Base URLs and headers as callers spell them, checked before anything is sent. Messages name what
 # was given and where; of a URL they show no user, password or query.
 
-_HEADER = re.compile(_NAME)
-"""A name of a header (RFC 9110, token)."""
+# Another word on where a request ends would be another request to some servers.
+_SET = frozenset({"content-length", "transfer-encoding"})
 _BAD_IN_URL = re.compile(r"[\x00-\x20\x7f#{}<>\"\\^`|]")
 
 
@@ -376,8 +376,7 @@ def is_url(url: str) -> bool:
 
 def printable(value: str, label: str) -> str:
     """A setting that goes into a URL or a header. It may be a secret, and is not quoted."""
-    bare = value.strip()
-    if not bare.isprintable():
+    if not (bare := value.strip()).isprintable():
         raise ConfigurationError(f"{label} holds a character that cannot be sent")
     return bare
 
@@ -389,12 +388,13 @@ def checked_headers(given: object, label: str) -> Mapping[str, str]:
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"{label} must be a dict of texts, not {type(given).__name__}")
     for name, value in given.items():
-        if not isinstance(name, str) or not _HEADER.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(FIELD_NAME, name):
             raise ConfigurationError(f"{label}: no header is called {name!r}")
+        if name.lower() in _SET:
+            raise ConfigurationError(f"{label}: {name!r} is set for each request by itself")
         if not isinstance(value, str):
-            raise ConfigurationError(
-                f"{label}: {name!r} must be a text, not {type(value).__name__}"
-            )
+            kind = type(value).__name__
+            raise ConfigurationError(f"{label}: {name!r} must be a text, not {kind}")
     if name := bad_header(given):
         raise ConfigurationError(f"{label}: {name!r} holds a character that cannot be sent")
     return given

@@ -406,10 +406,9 @@ def test_a_connection_that_has_been_idle_for_long_is_not_used() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("headers", [{"Content-Length": "3"}, {"Host": "other.test"}])
-def test_headers_that_contradict_the_request_are_the_callers_fault(headers: dict[str, str]) -> None:
+def test_headers_that_contradict_the_request_are_the_callers_fault() -> None:
     with serving() as server, Async() as colour:
-        driver = colour.driver(server.url, headers=headers)
+        driver = colour.driver(server.url, headers={"Host": "other.test"})
         with pytest.raises(ConfigurationError, match="a header of it cannot be sent"):
             colour.complete(driver)
         assert not server.asked

@@ -40,6 +40,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"headers": {b"x-a": "1"}}, "no header is called b'x-a'"),
     ({"headers": {"x a": "1"}}, "no header is called 'x a'"),
     ({"headers": {"": "1"}}, "no header is called ''"),
+    ({"headers": {"Transfer-Encoding": "chunked"}}, "'Transfer-Encoding' is set for each request"),
+    ({"headers": {"content-length": "3"}}, "'content-length' is set for each request"),
     *[({"hooks": h}, "openai: hooks must be a prompture.Hooks")
       for h in (3, None, [3], {"before_request": print}, Hooks, print)],
     ({"api": 3}, "openai: api must be a text"),
