@@ -32,6 +32,15 @@ if TYPE_CHECKING:
     from prompture.agents.tools import FunctionTool as FunctionTool
     from prompture.agents.tools import ToolRetry as ToolRetry
     from prompture.agents.tools import tool as tool
+    from prompture.document_errors import DocumentEmpty as DocumentEmpty
+    from prompture.document_errors import DocumentEncrypted as DocumentEncrypted
+    from prompture.document_errors import DocumentError as DocumentError
+    from prompture.document_errors import DocumentTooLarge as DocumentTooLarge
+    from prompture.document_errors import DocumentUnreadable as DocumentUnreadable
+    from prompture.document_errors import DocumentUnsupported as DocumentUnsupported
+    from prompture.document_errors import DocumentWithoutText as DocumentWithoutText
+    from prompture.documents import adocument as adocument
+    from prompture.documents import document as document
     from prompture.drivers import AsyncAzureDriver as AsyncAzureDriver
     from prompture.drivers import AsyncClaudeDriver as AsyncClaudeDriver
     from prompture.drivers import AsyncCohereDriver as AsyncCohereDriver
@@ -116,10 +125,13 @@ if TYPE_CHECKING:
     from prompture.types import Completion as Completion
     from prompture.types import Delta as Delta
     from prompture.types import Document as Document
+    from prompture.types import DocumentPage as DocumentPage
     from prompture.types import File as File
+    from prompture.types import FileDocument as FileDocument
     from prompture.types import Image as Image
     from prompture.types import Message as Message
     from prompture.types import ModelInfo as ModelInfo
+    from prompture.types import PageRegion as PageRegion
     from prompture.types import RateLimits as RateLimits
     from prompture.types import Request as Request
     from prompture.types import Span as Span
@@ -182,6 +194,11 @@ _HOMES = {
         " ToolArgumentsInvalid ToolFailed TransportError Truncated Unavailable UnknownModel"
         " UnknownOption UnsupportedError"
     ),
+    "prompture.document_errors": (
+        "DocumentEmpty DocumentEncrypted DocumentError DocumentTooLarge DocumentUnreadable"
+        " DocumentUnsupported DocumentWithoutText"
+    ),
+    "prompture.documents": "adocument document",
     "prompture.extraction.estimate": "Estimate",
     "prompture.extraction.extractor": "Extractor",
     "prompture.extraction.functions": (
@@ -200,8 +217,8 @@ _HOMES = {
     "prompture.spend.budget": "Budget",
     "prompture.spend.ledger": "Ledger ledger",
     "prompture.types": (
-        "Completion Delta Document File Image Message ModelInfo RateLimits Request Span Text Tool"
-        " ToolCall Usage"
+        "Completion Delta Document DocumentPage File FileDocument Image Message ModelInfo RateLimits PageRegion"
+        " Request Span Text Tool ToolCall Usage"
     ),
     "prompture.wire.retry": "Breaker Retry RetryQuota",
 }

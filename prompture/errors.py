@@ -8,6 +8,7 @@
         * UnknownOption           an option that this call does not know
         * UnsupportedError        the driver or model cannot do what was asked
         * SchemaError             the schema is no schema, or too much for the provider
+        * DocumentError           a file that cannot be read as asked: see document_errors
     * TransportError          the network: no whole HTTP response arrived
         * ConnectTimeout          no connection in time
         * ReadTimeout             connected, but no answer in time

@@ -14,6 +14,14 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 from prompture.money import EXACT as EXACT
 from prompture.money import Charge, Cost
 from prompture.money import Usage as Usage
+from prompture.parts import Box as Box
+from prompture.parts import Document as Document
+from prompture.parts import DocumentPage as DocumentPage
+from prompture.parts import File as File
+from prompture.parts import FileDocument as FileDocument
+from prompture.parts import Image as Image
+from prompture.parts import Part as Part
+from prompture.parts import Text as Text
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -42,58 +50,6 @@ LARGE_CHARS = 1_000_000
 takes a few milliseconds, for which an event loop can wait."""
 ToolChoice: TypeAlias = str
 """``"auto"``, ``"none"``, ``"required"``, or the name of the one tool to call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Plain words to the model: a question, an instruction, a turn."""
-
-    # In no repr, here and below: users' texts and bytes do not belong into logs and tracebacks.
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A text to extract from. ``name`` is shown to the model where there is one."""
-
-    text: str = field(repr=False)
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """A picture: its bytes with their media type, or a URL. Exactly one of the two.
-
-    ``detail`` is ``"low"``, ``"high"`` or ``"auto"`` where a provider knows the difference.
-    ``prompture.media.image`` makes one out of a path, bytes, a URL or a PIL image.
-    """
-
-    data: bytes | None = field(default=None, repr=False)
-    url: str | None = None
-    media_type: str = "image/png"
-    detail: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.data is None) == (self.url is None):
-            raise ValueError("an Image needs exactly one of data and url")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
-    """A file that the provider reads itself (a PDF, say): bytes, a URL or an uploaded file's id."""
-
-    data: bytes | None = field(default=None, repr=False)
-    url: str | None = None
-    id: str | None = None
-    media_type: str = "application/pdf"
-    name: str = "document.pdf"
-
-    def __post_init__(self) -> None:
-        if sum(x is not None for x in (self.data, self.url, self.id)) != 1:
-            raise ValueError("a File needs exactly one of data, url and id")
-
-
-Part: TypeAlias = Text | Document | Image | File
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,14 +180,23 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class PageRegion:
+    """A part of a page. ``boxes`` are empty where only the page is known."""
+
+    page: int
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """A place in a text: ``[start, end)`` in code points.
 
     ``kind`` says how the text there supports the value: ``"exact"`` (verbatim), ``"normalised"``
     (the same after case, white space, or number and date format), ``"fuzzy"``. ``score`` is
     between 0 and 1. ``ambiguous``: the value stands in several places that are equally good, and
-    nothing in the text or in the other values says which is meant; two spans of one place are
-    equal with and without it.
+    nothing in the text or in the other values says which is meant. ``document`` and ``regions``
+    say where it is in a file that was read: its name, and the boxes on each page, one a line. Two
+    spans of one place are equal with and without these.
     """
 
     start: int
@@ -239,6 +204,18 @@ class Span:
     kind: str = "exact"
     score: float = 1.0
     ambiguous: bool = field(default=False, compare=False, kw_only=True)
+    document: str = field(default="", compare=False, kw_only=True)
+    regions: tuple[PageRegion, ...] = field(default=(), compare=False, kw_only=True)
+
+    @property
+    def page(self) -> int | None:
+        """The page on which it begins, from 1; None where the text has no pages."""
+        return self.regions[0].page if self.regions else None
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Its boxes on that page, one a line."""
+        return self.regions[0].boxes if self.regions else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

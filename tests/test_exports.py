@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 import prompture
+from prompture import document_errors
 
 
 @pytest.mark.parametrize("name", prompture.__all__)
@@ -75,8 +76,9 @@ def test_every_error_is_exported() -> None:
     assert named <= set(prompture.__all__)
 
 
-def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
-    drawn = prompture.errors.__doc__ or ""
+@pytest.mark.parametrize("module", [prompture.errors, document_errors])
+def test_the_tree_of_errors_is_drawn_as_it_is(module: ModuleType) -> None:
+    drawn = module.__doc__ or ""
     parents: list[tuple[int, str]] = []
     for line in drawn.splitlines():
         if not line.strip().startswith("* "):
@@ -85,6 +87,6 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
         name = line.strip("* ").split()[0]
         parents = [(d, n) for d, n in parents if d < depth]
         if parents:
-            parent = getattr(prompture.errors, parents[-1][1])
-            assert getattr(prompture.errors, name).__bases__ == (parent,)
+            parent = getattr(prompture, parents[-1][1])
+            assert getattr(prompture, name).__bases__ == (parent,)
         parents.append((depth, name))

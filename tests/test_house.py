@@ -23,6 +23,7 @@ IMPORTING_BY_NAME = {
     "prompture.agents": "its own modules, on first use",
     "prompture.cli": "the module of a command, when it is called",
     "prompture.cli.schema": "the module that a user names",
+    "prompture.documents": "the reader of a kind of file, when one comes",
     "prompture.drivers": "what it exports, on first use",
     "prompture.drivers.classes": "the module of a provider's own class, when it is asked for",
     "prompture.drivers.registry": "the module of a provider, when it is asked for",

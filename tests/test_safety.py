@@ -1,6 +1,6 @@
 """What a hostile document, URL or server cannot make us do, in both colours.
 
-Fences are in tests/extraction/test_fence.py, keys in tests/test_canary.py, bombs of JSON in
+Fences are in tests/extraction/test_document_turn.py, keys in tests/test_canary.py, bombs of JSON in
 tests/wire/test_loading.py, deadlines in tests/extraction/test_deadline.py, authorities in
 tests/drivers/test_tls.py.
 """

@@ -138,6 +138,6 @@ def agents() -> None:
 def mistakes(text: str) -> None:
     extract(Receipt, text, temprature=0)  # type: ignore[call-overload]
     extract(Receipt, text, strategy="tools")  # type: ignore[call-overload]
-    extract(Receipt, b"bytes")  # type: ignore[arg-type]
+    extract(Receipt, 12)  # type: ignore[call-overload]
     Extractor(Receipt, modl="x")  # type: ignore[call-overload]
     prompture.extrct(Receipt, text)  # type: ignore[attr-defined]

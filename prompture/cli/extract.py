@@ -35,8 +35,8 @@ from prompture.errors import (
     SchemaError,
     UnknownModel,
 )
+from prompture.extraction.document_turn import Content
 from prompture.extraction.extractor import Extractor
-from prompture.extraction.inputs import Content
 from prompture.given import why
 from prompture.money import Bill, add_usd, format_usd, short_usd
 from prompture.spend.scope import track

@@ -6,6 +6,8 @@ takes whatever is valid.
 
 from __future__ import annotations
 
+import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +33,6 @@ from prompture.errors import (
 )
 from prompture.extraction.answer import ParsedAnswer, Rejected
 from prompture.extraction.flow import AnswerReader, Question, Rest, ValueReader, one_model
-from prompture.extraction.inputs import path_hint
 from prompture.extraction.model_drivers import KEEP, Cascade
 from prompture.extraction.patch import member_of, resolved, schema_at
 from prompture.extraction.result import Extraction
@@ -147,6 +148,26 @@ def _note_fallback(log: AttemptLog, error: PromptureError, to: str) -> None:
         error=error,
         model=log.attempts[-1].model or "a model",
         to=to,
+    )
+
+
+# macOS takes no longer path. Linux takes 4,096, but so long a line is hardly one.
+_LONGEST_PATH = 1024
+
+
+def _path_hint(document: Message) -> str:
+    """What may be wrong where a text gave no value: it names a file, or is a URL."""
+    text = document.text
+    if not isinstance(document.content, str) or len(text) > _LONGEST_PATH or "\n" in text.strip():
+        return ""
+    text = text.strip()
+    if re.fullmatch(r"https?://\S+", text):
+        return "the text is a URL, and nothing was fetched: give what is behind it"
+    if not os.path.isfile(text):  # which raises nothing, whatever the text
+        return ""
+    return (
+        "the text is the name of a file, and no file was opened: give what it holds"
+        " (Path(...).read_text(), prompture.file(...))"
     )
 
 
@@ -284,7 +305,7 @@ def _made(make: Callable[[], D]) -> D:
 def _explain(error: PromptureError, log: AttemptLog, document: Message, *, models: int) -> None:
     """Add what the last error cannot know: a likely cause to its message, and, as notes, which a
     traceback shows, how the other models of the cascade failed."""
-    hint = path_hint(document) if isinstance(error, ExtractionError) else ""
+    hint = _path_hint(document) if isinstance(error, ExtractionError) else ""
     if hint and error.args:
         error.args = (f"{error.args[0]}; {hint}", *error.args[1:])
     if models == 1:

@@ -13,7 +13,7 @@ from typing import Any
 from prompture import observe
 from prompture.errors import BudgetExceeded, PromptureError
 from prompture.extraction.answer import Rejected, refuse_what_is_broken
-from prompture.extraction.fence import Fence
+from prompture.extraction.document_turn import Fence
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import CUT_OFF, raw_text, stop_error
 from prompture.flows.run import Ask, D, Flow

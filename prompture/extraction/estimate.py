@@ -13,6 +13,7 @@ one long list are beyond it: of citations, a quarter of the length was foreseen.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -28,8 +29,14 @@ from prompture.drivers.cost import CostMixin
 from prompture.drivers.keys import endpoint_for
 from prompture.drivers.registry import default_model, resolve
 from prompture.errors import ConfigurationError, UnsupportedError
-from prompture.extraction.fence import document_turn
-from prompture.extraction.inputs import Content, Models, content
+from prompture.extraction.document_turn import (
+    Content,
+    content,
+    document_turn,
+    files_read,
+    has_files,
+)
+from prompture.extraction.inputs import Models
 from prompture.extraction.model_drivers import chosen, listed, named
 from prompture.extraction.strategy import Plan
 from prompture.json_values import referenced
@@ -258,6 +265,8 @@ def foresee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
 async def aforesee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
     """``foresee``, awaited."""
     found = []
+    if has_files(text):
+        text = await asyncio.to_thread(files_read, text)
     with within(extractor.deadline):
         for question in _questions(extractor, text, asynchronous=True, count=count):
             counting = _count_exchange(question.driver, question.request)
@@ -272,7 +281,7 @@ def _questions(
     """What each model of the cascade would be asked."""
     if count not in ("local", "provider"):
         raise ConfigurationError(f'count must be "local" or "provider", not {count!r}')
-    document = document_turn(content(text))
+    document = document_turn(content(files_read(text)))
     found = []
     for model in _models(extractor.model):
         driver: Any

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from decimal import Decimal
+from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, Unpack, overload
 
@@ -18,26 +20,30 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import ConfigurationError, SchemaError
 from prompture.extraction.cascade import cascade, check_evidence
-from prompture.extraction.fence import document_turn
+from prompture.extraction.document_turn import (
+    Content,
+    content,
+    document_turn,
+    files_read,
+    has_files,
+    notes_of,
+)
 from prompture.extraction.flow import AnswerReader, ValueReader
 from prompture.extraction.inputs import (
     PLAN_KEY,
-    Content,
     Examples,
     Models,
     Options,
     Schema,
     Strategy,
     checked,
-    content,
-    notes_of,
     spelled,
 )
 from prompture.extraction.model_drivers import Cascade, check_key, makers
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan, plan
 from prompture.flows.attempts import AttemptLog
-from prompture.flows.run import Flow, arun, run
+from prompture.flows.run import Flow, LaterFlow, arun, run
 from prompture.given import half_made
 from prompture.observe import WorkSpan
 from prompture.schema.source import Source, source
@@ -153,6 +159,8 @@ class Extractor(Generic[T]):
         """``extract_result``, awaited."""
         scope = self._scope()
         with self._metered(scope):
+            if type(text) is not str and has_files(text):
+                text = await asyncio.to_thread(files_read, text)
             return await arun(self._flow(text, asynchronous=True, scope=scope))
 
     def extract_stream(
@@ -181,8 +189,8 @@ class Extractor(Generic[T]):
         from prompture.extraction.partial import AsyncPartialStream
 
         audience = self._snapshots(min_interval, clock)
-        flow = self._flow(text, asynchronous=True, running=audience.running)
-        return AsyncPartialStream(flow, audience)
+        make = partial(self._flow, asynchronous=True, running=audience.running)
+        return AsyncPartialStream(flow_of(text, make), audience)
 
     def extract_items(self, text: Content, *, on_error: OnError = "raise") -> ItemStream[T]:
         """Every value of the schema that the text holds, each as soon as it is complete.
@@ -201,7 +209,8 @@ class Extractor(Generic[T]):
         from prompture.extraction.items import AsyncItemStream
 
         items = self._items(on_error)
-        return AsyncItemStream(self._items_flow(text, items, asynchronous=True), items)
+        make = partial(self._items_flow, items=items, asynchronous=True)
+        return AsyncItemStream(flow_of(text, make), items)
 
     def estimate(self, text: Content, *, count: Counting = "local") -> Estimate:
         """What ``extract(text)`` would cost. See ``prompture.estimate``."""
@@ -231,7 +240,7 @@ class Extractor(Generic[T]):
         running: RunningBill | None = None,
         scope: WorkSpan | None = None,
     ) -> Flow[Any, Extraction[T]]:
-        read = content(text)
+        read = content(text := files_read(text))
         document = document_turn(read)
         log = running.log if running else AttemptLog()
         log.resumes = self.on_truncation == "resume"
@@ -370,6 +379,17 @@ class Extractor(Generic[T]):
     @half_made
     def __repr__(self) -> str:
         return f"Extractor({self.source.name}, model={self.model!r})"
+
+
+def flow_of(text: Content, make: Callable[[Any], Flow[Any, T]]) -> LaterFlow[Any, T]:
+    """The flow for a text; where files are to be read first, an awaitable's maker of it."""
+    if type(text) is str or not has_files(text):
+        return make(text)
+
+    async def later() -> Flow[Any, T]:
+        return make(await asyncio.to_thread(files_read, text))
+
+    return later
 
 
 def _budget(given: Meter | Decimal | str | float | None) -> Meter | None:

@@ -19,7 +19,7 @@ from prompture.errors import (
     Truncated,
 )
 from prompture.extraction.answer import CUT, UNREAD, ParsedAnswer, Rejected, answer_text, read
-from prompture.extraction.fence import Fence
+from prompture.extraction.document_turn import Fence, documents_of
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for, rest_patch
 from prompture.extraction.result import Extraction, cause_of, with_rest
 from prompture.extraction.strategy import Plan, json_only
@@ -163,9 +163,8 @@ def one_model(
 ) -> Flow[D, Extraction[Any]]:
     """Ask one model, and again up to ``max_retries`` times while its answer is invalid.
 
-    ``request`` is the plan's for the document. ``has_next`` says that another model stands behind
-    this one. Of a value in ``rest``, only what is wrong with it is asked for. Raises what the call
-    raises, and ExtractionError.
+    ``request`` is the plan's for the document. ``has_next``: another model is behind this one. Of a
+    value in ``rest``, only what is wrong is asked for. Raises ExtractionError, and what calls raise.
     """
     question = Question(request, plan, plan, request.messages[len(plan.turns)])
     question = (rest and _of_rest(rest, reader.source, question)) or question
@@ -290,6 +289,7 @@ def _extraction(
         raw=completion,
         plain=reading.plain,
         text=question.document.text,
+        documents=documents_of(question.document),
         output_tokens_saved=max(0, question.whole_tokens - tokens) if question.patch else 0,
         notes=log.notes,
     )

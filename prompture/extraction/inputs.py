@@ -6,10 +6,7 @@ The options are written down once, in ``Options``, for type checkers, editors an
 from __future__ import annotations
 
 import inspect
-import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, get_args
@@ -17,8 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, g
 from prompture import given
 from prompture.compat import is_old_cache
 from prompture.errors import ConfigurationError, UnknownOption
+from prompture.extraction.document_turn import content
 from prompture.extraction.model_drivers import Cascade, listed
-from prompture.types import JSON, Document, File, Image, JSONValue, Message, Part, Text
+from prompture.types import (
+    JSON,
+    JSONValue,
+    Part,
+)
 
 if TYPE_CHECKING:
     from prompture.drivers.caching import Cache
@@ -30,10 +32,6 @@ Strategy: TypeAlias = Literal["auto", "json_schema", "tool", "json_object", "pro
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 Schema: TypeAlias = Any
 """A type, or a JSON Schema: whatever an Extractor takes."""
-Content: TypeAlias = (
-    str | Text | Document | Image | File | Sequence[str | Text | Document | Image | File]
-)
-"""What can be extracted from: a string, a part, or several of both."""
 Example: TypeAlias = "tuple[str | tuple[Part, ...], JSONValue]"
 Examples: TypeAlias = tuple[Example, ...]
 """Documents, and the value of each."""
@@ -257,120 +255,3 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "on_truncation": lambda value: given.one_of(value, "on_truncation", ("resume", "raise")),
     "max_retries": lambda value: given.count(value, "max_retries", least=0),
 }
-
-
-_BINARY = bytes(byte for byte in range(32) if byte not in b"\t\n\x0b\x0c\r\x1b")
-_STRAY = 2
-"""As many such characters are no sign of a binary file, in however short a text."""
-# PDF, ZIP (and so .docx, .xlsx), PNG, JPEG, GIF.
-_MAGIC = ("%PDF-", "PK\x03\x04", "\x89PNG", "\xff\xd8\xff", "GIF8")
-NUL = "\x00"
-UNREADABLE = "\ufffd"
-"""Stands in the place of a NUL, one for one, so that places in the text stay what they are."""
-# macOS takes no longer path. Linux takes 4,096, but so long a line is hardly one.
-_LONGEST_PATH = 1024
-
-
-def content(text: Any) -> str | tuple[Part, ...]:
-    """The content of the document's turn, without NULs.
-
-    Raises ConfigurationError for empty or binary text, and for what is no text and no part.
-    """
-    if isinstance(text, str):
-        return _clean(text)
-    if isinstance(text, (Text, Document, Image, File)):
-        return content((text,))
-    if advice := _advice(text):
-        raise ConfigurationError(advice)
-    parts = tuple(Text(p) if isinstance(p, str) else p for p in text)
-    for at, part in enumerate(parts):
-        if not isinstance(part, (Text, Document, Image, File)):
-            what = _advice(part) or f"text[{at}] is a {type(part).__name__}"
-            raise ConfigurationError(
-                f"a part must be a string, Text, Document, Image or File: {what}"
-            )
-    if not parts:
-        raise ConfigurationError("text is empty: there is nothing to extract from")
-    return tuple(_clean_part(part, alone=len(parts) == 1) for part in parts)
-
-
-def _advice(text: object) -> str:
-    """What to give instead of this, "" for a sequence."""
-    if isinstance(text, (bytes, bytearray, memoryview)):
-        return "text is bytes: decode it first, or send it as prompture.File or prompture.Image"
-    if isinstance(text, os.PathLike):
-        return (
-            "text is a path, and no file is opened by it: give path.read_text(),"
-            " prompture.file(path) for a PDF or prompture.image(path) for a picture"
-        )
-    if hasattr(text, "read"):
-        return "text is an open file: give what it holds, text.read()"
-    if isinstance(text, type):
-        return f"text is the class {text.__name__}: the schema comes first, extract(schema, text)"
-    if isinstance(text, Mapping):
-        return (
-            "text is a dict: give a document's text (json.dumps makes one of data); the schema"
-            " comes first, extract(schema, text)"
-        )
-    if isinstance(text, Sequence) and not isinstance(text, str):
-        return ""
-    return f"text must be a string or a sequence of parts, not {type(text).__name__}"
-
-
-def notes_of(text: Any) -> tuple[str, ...]:
-    """What ``content`` changes in a text that it takes, and what the caller may not have meant."""
-    is_one = isinstance(text, (str, Text, Document, Image, File))
-    parts = (text,) if is_one else tuple(text)
-    notes = []
-    if len(parts) > 1 and all(isinstance(part, str) for part in parts):
-        notes.append(
-            f"the {len(parts)} strings were read as one document;"
-            " for one answer each, extract from each of them"
-        )
-    if found := sum(_text_of(part).count(NUL) for part in parts):
-        notes.append(f"{found} NUL character{'s' * (found > 1)} of the text became U+FFFD")
-    return tuple(notes)
-
-
-def _text_of(part: object) -> str:
-    return part if isinstance(part, str) else getattr(part, "text", "")
-
-
-def path_hint(document: Message) -> str:
-    """What may be wrong where a text gave no value: it names a file, or is a URL."""
-    text = document.text
-    if not isinstance(document.content, str) or len(text) > _LONGEST_PATH or "\n" in text.strip():
-        return ""
-    text = text.strip()
-    if re.fullmatch(r"https?://\S+", text):
-        return "the text is a URL, and nothing was fetched: give what is behind it"
-    if not os.path.isfile(text):  # which raises nothing, whatever the text
-        return ""
-    return (
-        "the text is the name of a file, and no file was opened: give what it holds"
-        " (Path(...).read_text(), prompture.file(...))"
-    )
-
-
-def _clean_part(part: Part, *, alone: bool) -> Part:
-    if not isinstance(part, (Text, Document)):
-        return part
-    cleaned = _clean(part.text, allow_empty=not alone)
-    return part if cleaned is part.text else replace(part, text=cleaned)
-
-
-def _clean(text: str, *, allow_empty: bool = False) -> str:
-    if not isinstance(text, str):
-        raise ConfigurationError(f"the text of a part is a {type(text).__name__}, not a string")
-    if (not text or text.isspace()) and not allow_empty:
-        raise ConfigurationError("text is empty: there is nothing to extract from")
-    # A look at the start is enough to tell a binary file read as text from a document. Bytes below
-    # 32 are in no other UTF-8 sequence.
-    start = text[:4096]
-    data = start.encode("utf-8", "replace")
-    stray = len(data) - len(data.translate(None, _BINARY))
-    if start.startswith(_MAGIC) or stray > max(_STRAY, len(start) // 20):
-        raise ConfigurationError(
-            "text is binary, not words: extract its text first, or send it as prompture.File"
-        )
-    return text.replace(NUL, UNREADABLE) if NUL in text else text

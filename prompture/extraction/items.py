@@ -21,14 +21,14 @@ from prompture.extraction.answer import (
     unlike_calls,
 )
 from prompture.extraction.cut_off import Overlap
+from prompture.extraction.document_turn import Fence
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
-from prompture.extraction.fence import Fence
 from prompture.extraction.flow import Question
 from prompture.extraction.partial import json_pieces
 from prompture.extraction.result import cause_of
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import stop_error
-from prompture.flows.run import Ask, Flow, Generates, GeneratesAsync, HasModel
+from prompture.flows.run import Ask, Flow, Generates, GeneratesAsync, HasModel, LaterFlow
 from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astream, stream
 from prompture.json_values import same
 from prompture.money import Bill
@@ -329,5 +329,5 @@ class ItemStream(Live[Item[T]]):
 class AsyncItemStream(AsyncLive[Item[T]]):
     """ItemStream in the async colour."""
 
-    def __init__(self, flow: Flow[GeneratesAsync, object], audience: Items[T]) -> None:
+    def __init__(self, flow: LaterFlow[GeneratesAsync, object], audience: Items[T]) -> None:
         super().__init__(astream(flow, audience), audience.running)

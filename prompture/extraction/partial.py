@@ -11,7 +11,7 @@ from typing import Any, Generic, Never, TypeVar, cast
 from prompture import given
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
-from prompture.flows.run import Ask, Flow, Generates, GeneratesAsync, HasModel
+from prompture.flows.run import Ask, Flow, Generates, GeneratesAsync, HasModel, LaterFlow
 from prompture.flows.stream import AsyncLive, Listener, Live, RunningBill, astream, stream
 from prompture.json_values import pointer, segments_of, value_at
 from prompture.schema.exact_json import with_floats
@@ -323,7 +323,9 @@ class PartialStream(Live[Partial[T]]):
 class AsyncPartialStream(AsyncLive[Partial[T]]):
     """PartialStream in the async colour."""
 
-    def __init__(self, flow: Flow[GeneratesAsync, Extraction[T]], audience: Snapshots[T]) -> None:
+    def __init__(
+        self, flow: LaterFlow[GeneratesAsync, Extraction[T]], audience: Snapshots[T]
+    ) -> None:
         super().__init__(astream(flow, audience), audience.running)
         self._audience = audience
 

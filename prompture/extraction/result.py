@@ -18,7 +18,7 @@ from prompture.schema.repair import NotJSON
 from prompture.schema.rewriting.notes import Change
 from prompture.schema.source import Source
 from prompture.traces import Attempt as Attempt
-from prompture.types import Completion, JSONValue, Span, Usage
+from prompture.types import Completion, Document, FileDocument, JSONValue, Span, Text, Usage
 
 T = TypeVar("T")
 E = TypeVar("E", bound=PromptureError)
@@ -32,7 +32,8 @@ class Extraction(Generic[T]):
     ``cost`` is the bill of every attempt, failed ones included. ``sources`` maps JSON pointers
     of the value to the places in the text that hold it (made when first asked for). ``changes``
     is what the schema's rewriting altered for the provider. ``raw`` is the last Completion.
-    ``output_tokens_saved`` is what asking for the failing parts alone saved. ``notes`` say what
+    ``text`` is what it was extracted from, and ``documents`` the texts and files of which that is
+    made, where it was given in parts. ``output_tokens_saved`` is what asking for the failing parts alone saved. ``notes`` say what
     was changed in the text before it was sent.
     """
 
@@ -45,6 +46,7 @@ class Extraction(Generic[T]):
     raw: Completion = field(repr=False)
     plain: JSONValue = field(default=None, repr=False)
     text: str = field(default="", repr=False)
+    documents: tuple[Text | Document, ...] = field(default=(), repr=False)
     output_tokens_saved: int = 0
     notes: tuple[str, ...] = ()
 
@@ -61,14 +63,20 @@ class Extraction(Generic[T]):
 
     @cached_property
     def sources(self) -> Mapping[str, tuple[Span, ...]]:
-        """Spans by JSON pointer, in code points of the text that was given. The driver's own
-        where it knows them (``local/rules``), else found by ``ground``."""
+        """Spans by JSON pointer, in code points of the text that was given; of files that were
+        read, with page and boxes. The driver's own where it knows them (``local/rules``), else
+        found by ``ground``."""
         # Rules know where they read each value.
-        if self.raw.spans is not None:
-            return self.raw.spans
-        from prompture.extraction.grounding import ground
+        found = self.raw.spans
+        if found is None:
+            from prompture.extraction.grounding import ground
 
-        return ground(self.value if self.plain is None else self.plain, self.text)
+            found = ground(self.value if self.plain is None else self.plain, self.text)
+        if not any(isinstance(each, FileDocument) for each in self.documents):
+            return found
+        from prompture.documents.layout import located
+
+        return located(found, self.documents)
 
 
 def with_rest(

@@ -19,7 +19,7 @@ from prompture.errors import (
     SchemaError,
     UnsupportedError,
 )
-from prompture.extraction.fence import RULE, document_turn
+from prompture.extraction.document_turn import RULE, document_turn
 from prompture.extraction.inputs import Examples, check_strategy
 from prompture.schema.problems import InvalidValue
 from prompture.schema.rewriting import Rewrite

@@ -8,7 +8,7 @@ An error of the call is thrown in, where the flow may catch it and go on with an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
@@ -93,6 +93,8 @@ class Ask(Generic[D_co]):
 _ALONE = nullcontext()
 Flow: TypeAlias = Generator[Ask[D], Completion, T]
 """``Flow[Generates, T]`` for sync drivers, ``Flow[GeneratesAsync, T]`` for async ones."""
+LaterFlow: TypeAlias = Flow[D, T] | Callable[[], Awaitable[Flow[D, T]]]
+"""A flow, or how to get it: files are read in a thread first."""
 
 
 def run(flow: Flow[Generates, T]) -> T:

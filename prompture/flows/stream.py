@@ -21,6 +21,7 @@ from prompture.flows.run import (
     Generates,
     GeneratesAsync,
     HasModel,
+    LaterFlow,
     answered,
     driver_error,
     unfinished,
@@ -109,10 +110,12 @@ def _heard(ask: Ask[Generates], audience: Audience[Y, Any]) -> Generator[Y, None
 
 
 async def astream(
-    flow: Flow[GeneratesAsync, T], audience: Audience[Y, T]
+    flow: LaterFlow[GeneratesAsync, T], audience: Audience[Y, T]
 ) -> AsyncGenerator[Y, None]:
     """Run a flow to its end with async drivers. Closing it closes the connection."""
     require_asyncio()
+    if not isinstance(flow, Generator):
+        flow = await flow()
     with closing(flow):
         step = advance(flow)
         while not isinstance(step, Done):

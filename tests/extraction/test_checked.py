@@ -184,9 +184,9 @@ def test_streams_name_their_own_options() -> None:
 # Texts
 
 TEXTS: list[tuple[Any, str]] = [
-    (Path("invoice.pdf"), r"text is a path.*read_text\(\).*prompture\.file"),
-    (b"bytes", "text is bytes: decode"),
-    (io.StringIO("x"), r"open file.*\.read\(\)"),
+    (Path("invoice.pdf"), "cannot read 'invoice.pdf': it is no file"),
+    (b"", r"the file is empty \(0 bytes\)"),
+    (io.StringIO(" "), "nothing but white space"),
     (None, "not NoneType"),
     (12, "not int"),
     (Receipt, r"class Receipt: the schema comes first, extract\(schema, text\)"),
@@ -195,7 +195,8 @@ TEXTS: list[tuple[Any, str]] = [
     ([], "text is empty"),
     ("", "text is empty"),
     (" \n", "text is empty"),
-    ([Path("a")], "text is a path"),
+    ([Path("a")], "cannot read 'a'"),
+    (Path(__file__).parent, "it is a folder"),
     ([Text(b"x")], "text of a part is a bytes"),  # type: ignore[arg-type]
     ([3], "not int"),
     ("%PDF-1.7\n%\xe2\xe3", "binary"),

@@ -21,8 +21,8 @@ from prompture.errors import (
     UnknownModel,
     UnsupportedError,
 )
+from prompture.extraction.document_turn import document_turn
 from prompture.extraction.estimate import answer_size
-from prompture.extraction.fence import document_turn
 from prompture.extraction.model_drivers import named
 from prompture.testing import FunctionDriver
 from tests import server as on

@@ -279,7 +279,7 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"text": ""}, ConfigurationError, "empty"),
     ({"text": "  \n"}, ConfigurationError, "empty"),
     ({"text": []}, ConfigurationError, "empty"),
-    ({"text": b"PK\x03"}, ConfigurationError, "bytes"),
+    ({"text": b""}, ConfigurationError, "0 bytes"),
     ({"text": "PK\x00\x01\x02"}, ConfigurationError, "binary"),
     ({"text": 5}, ConfigurationError, "string"),
     ({"schema": 5}, SchemaError, "5|int"),

@@ -13,8 +13,8 @@ import prompture
 from prompture import InvalidRequest, Request
 from prompture.drivers.provider import Features
 from prompture.drivers.registry import names
+from prompture.extraction.document_turn import document_turn
 from prompture.extraction.estimate import _offline
-from prompture.extraction.fence import document_turn
 from prompture.extraction.strategy import Plan, plan
 from prompture.schema.source import source
 from prompture.testing import ScriptedDriver

@@ -17,6 +17,7 @@ from decimal import Decimal, InvalidOperation, localcontext
 
 from prompture import given
 from prompture.compat import cached_property
+from prompture.documents.layout import located
 from prompture.extraction.grounding.figures import Figures, Moments, is_glued
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
 from prompture.extraction.grounding.nearly import Nearly
@@ -24,7 +25,7 @@ from prompture.extraction.grounding.placing import MOST_DEEP, Placing
 from prompture.extraction.grounding.spans import Path, Places
 from prompture.json_values import pointer
 from prompture.rules.numbers import CURRENCY, currency_code, plain_digits, read_decimal
-from prompture.types import EXACT, JSONValue, Span
+from prompture.types import EXACT, Document, FileDocument, JSONValue, Span
 
 MOST_PLACES = 2000
 """Of a string that stands in more places, so many are weighed."""
@@ -38,16 +39,20 @@ _POWER_OF_TEN = re.compile(r"-?\d(?:\.\d{1,30})?E\+\d{1,2}")
 _CODE = re.compile(r"[^\W_](?:[ ./()-]{0,3}[^\W_]){6,63}\Z")
 
 
-def ground(value: JSONValue, text: str) -> dict[str, tuple[Span, ...]]:
+def ground(value: JSONValue, text: str | Document) -> dict[str, tuple[Span, ...]]:
     """Spans in ``text`` (code points) by JSON pointer of ``value``'s leaves, best first.
 
     ``value`` is JSON, or anything Pydantic can make JSON of. A leaf that the text does not
     hold, and null, true and false, have no entry. At most five spans a leaf. Spans of a value
     that stands in several places, where nothing says which is meant, are ``ambiguous``.
-    Raises ValueError for a value that contains itself.
+    Raises ValueError for a value that contains itself. Of a document that was read from a file,
+    spans have page and boxes.
     """
+    if isinstance(text, Document):
+        found = ground(value, text.text)
+        return located(found, (text,)) if isinstance(text, FileDocument) else found
     if not isinstance(text, str):
-        raise given.wrong("text", "a string", text)
+        raise given.wrong("text", "a string or a Document", text)
     plain = _plain(value)
     leaves = dict(_leaves(plain))
     with localcontext(EXACT):  # the caller's own may round, or raise

@@ -1,0 +1,144 @@
+"""Files to text: ``document(path)`` reads a PDF, an office file, a mail, a page, a picture.
+
+Each kind has a reader in a module of its own, imported when the first such file comes; what it
+needs beside Python is in the extra ``documents`` (and ``ocr``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+
+from prompture import given
+from prompture.document_errors import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
+from prompture.errors import ConfigurationError
+from prompture.types import Document as Document
+from prompture.types import File, FileDocument, Image, Text
+
+OCR: TypeAlias = Literal["auto", "always", "never"]
+_MB = 1_000_000
+
+
+class DocumentOptions(TypedDict, total=False):
+    """Keywords of ``document``, which explains them."""
+
+    media_type: str | None
+    password: str | None
+    ocr: OCR
+    encoding: str | None
+    attachments: bool
+    max_bytes: int
+    max_unpacked: int
+    max_pages: int
+    max_pixels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How a file is to be read: the options of ``document``, and the file's name."""
+
+    name: str = ""
+    media_type: str = ""
+    password: str | None = None
+    ocr: OCR = "auto"
+    encoding: str | None = None
+    attachments: bool = False
+    max_bytes: int = 200 * _MB
+    max_unpacked: int = 500 * _MB
+    max_pages: int = 5_000
+    max_pixels: int = 100 * _MB
+
+
+Reader: TypeAlias = Callable[[bytes, ReadOptions], FileDocument]
+_READERS: dict[str, str] = {
+    "text/plain": "prompture.documents.plain:read",
+    "text/markdown": "prompture.documents.plain:read",
+}
+"""Where the reader of each kind is found."""
+
+
+def document(
+    source: object, *, name: str | None = None, **options: Unpack[DocumentOptions]
+) -> FileDocument:
+    """What a file holds: its text, and for each character its page and its place there.
+
+    ``source`` is a path (``Path``, or a string, which names a file here), bytes, or an open
+    file. ``password`` opens an encrypted file. ``ocr`` says whether pictures of text are read
+    here: ``"auto"`` where a page has no text, ``"always"``, ``"never"``. ``encoding`` is that of a
+    text file, which is detected otherwise. ``attachments`` adds those of a mail. ``max_bytes``,
+    ``max_unpacked``, ``max_pages``, ``max_pixels`` are limits.
+
+    Raises DocumentError (DocumentUnreadable, DocumentEncrypted, DocumentEmpty,
+    DocumentWithoutText, DocumentTooLarge, DocumentUnsupported) with the file's name, MissingExtra,
+    ConfigurationError for a path that names no file, and UnknownOption.
+    """
+    given.only_known(options, DocumentOptions.__annotations__)
+    chosen: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
+    how = ReadOptions(**chosen)
+    data, own_name = _bytes_of(source, how)
+    how = replace(how, name=own_name if name is None else name)
+    if not data:
+        raise DocumentEmpty("the file is empty (0 bytes)", name=how.name)
+    kind = how.media_type or kind_of(data, how.name)
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise DocumentUnsupported(f"no reader for {kind or 'this kind of file'}", name=how.name)
+    module, _, function = reader.partition(":")
+    read: Reader = getattr(import_module(module), function)
+    return read(data, replace(how, media_type=kind))
+
+
+async def adocument(
+    source: object, *, name: str | None = None, **options: Unpack[DocumentOptions]
+) -> FileDocument:
+    """``document``, awaited: the file is read in a thread."""
+    return await asyncio.to_thread(partial(document, source, name=name, **options))
+
+
+def kind_of(data: bytes, name: str = "") -> str:
+    """The media type of a file: what its bytes show, else its name. "" where neither does."""
+    return "text/markdown" if name.lower().endswith((".md", ".markdown")) else "text/plain"
+
+
+def shown(read: FileDocument) -> tuple[Text | Document | Image | File, ...]:
+    """What of a file is sent: its text, if it has some, and its pictures."""
+    return (read, *read.images) if read.text.strip() else read.images
+
+
+def _bytes_of(source: object, how: ReadOptions) -> tuple[bytes, str]:
+    """The bytes of a file, and its name."""
+    most = how.max_bytes
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        if memoryview(source).nbytes > most:
+            raise _too_large(most, "")
+        return bytes(source), ""
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        try:
+            if not path.is_file():
+                what = "is a folder" if path.is_dir() else "is no file"
+                raise ConfigurationError(f"cannot read {path.name!r}: it {what}")
+            with path.open("rb") as opened:
+                data = opened.read(most + 1)
+        except (OSError, ValueError) as exc:
+            raise ConfigurationError(f"cannot read {path.name!r}: {given.why(exc)}") from exc
+        name = path.name
+    elif callable(read := getattr(source, "read", None)):
+        data, name = read(most + 1), os.path.basename(str(getattr(source, "name", "") or ""))
+        if isinstance(data, str):  # it is open as text, and so already decoded
+            data = data.encode("utf-8", "surrogatepass")
+    else:
+        raise given.wrong("source", "a path, bytes or an open binary file", source)
+    if len(data) > most:
+        raise _too_large(most, name)
+    return data, name
+
+
+def _too_large(most: int, name: str) -> DocumentTooLarge:
+    return DocumentTooLarge(f"more than max_bytes={most}", name=name)
