@@ -152,8 +152,14 @@ class Reader:
         """All that a scope offers for a field: what stands by its labels, and what its kind or meaning finds."""
         found = list(labelled(field, self.index, self.page, scope))
         weighed = self._weighed(field, scope, found)
-        # Last, for families and labels alike: what breaks the schema never competes.
-        return [one for one in weighed if conforms(field, one.value)]
+        # Last, for families and labels alike: what breaks the schema never competes, nor what goes over cells of CSV.
+        return [one for one in weighed if conforms(field, one.value) and self._is_printed(one)]
+
+    def _is_printed(self, one: FieldCandidate) -> bool:
+        if self.page.text is self.page.printed:
+            return True
+        places = [slice(span.start, span.end) for span in one.spans]
+        return all(self.page.text[place] == self.page.printed[place] for place in places)
 
     def _weighed(
         self, field: SchemaField, scope: TextRange, found: list[FieldCandidate]
@@ -278,8 +284,9 @@ class Reader:
         for family in self.families:
             answer = family.values(single, self.page, scope)
             if answer is not None:
-                return answer
-        return sections.read_list(single, self.page, scope, self.index)
+                return [one for one in answer if self._is_printed(one)]
+        found = sections.read_list(single, self.page, scope, self.index)
+        return [one for one in found if self._is_printed(one)]
 
     def _empty(self, field: SchemaField) -> Any:
         """Nothing found: an empty list would claim that the text states none."""

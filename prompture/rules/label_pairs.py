@@ -1,12 +1,13 @@
 """Labels and the values beside, after or under them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from prompture.rules.cells import Cell
 from prompture.rules.concepts import everyday_labels, normalise
 from prompture.rules.numbers import CURRENCY
-from prompture.rules.page import Cell, Layout, Line
+from prompture.rules.page import Layout, Line
 
 # How far a relation between label and value is trusted; a candidate's score is its label's fit times this.
 TRUST = {
@@ -63,20 +64,79 @@ def find_pairs(layout: Layout, wanted: Iterable[str]) -> list[Pair]:
     # Three letters rule out most cells before a label is put in normal form, which is slow.
     first_words = frozenset(phrase.split()[0][:3] for phrase in known)
     found: list[Pair] = []
+    parts = _parts_of_grids(layout, ending)
     for index, line in enumerate(layout.lines):
+        part = parts.get(index, "")
         for place in range(len(line.cells)):
             # Labels that the schema does not ask for end a value, too.
             inner = list(_of_middle(line, index, place, ending))
             found.extend(
                 _ended(pair, inner)
                 for pair in (
-                    *_of_cell(layout, index, line, place, known),
-                    *_of_start(line, index, place, known, first_words),
+                    *(
+                        _of_grid(layout, index, place, part)
+                        if part
+                        else _of_cell(layout, index, line, place, known)
+                    ),
+                    *(
+                        ()
+                        if part in {"head", "only head"}
+                        else _of_start(line, index, place, known, first_words)
+                    ),
                     *(one for one in inner if one.key in known),
                 )
             )
     found.extend(_of_markup(layout))
     return found
+
+
+def _parts_of_grids(layout: Layout, ending: frozenset[str]) -> dict[int, str]:
+    """What the lines of written tables are that have headings: "head" ("only head" over a single row) and "row", or
+    "form" where labels and values stand side by side."""
+    parts: dict[int, str] = {}
+    for first, last, headed in layout.grids:
+        rows = range(first + 1, last)
+        if not headed or not rows:
+            continue
+        if _is_form(layout.lines[first:last], ending):
+            parts.update(dict.fromkeys(range(first, last), "form"))
+            continue
+        parts.update(dict.fromkeys(rows, "row"))
+        parts[first] = "only head" if len(rows) == 1 else "head"
+    return parts
+
+
+def _is_form(lines: Sequence[Line], ending: frozenset[str]) -> bool:
+    """Whether every other cell of a table's rows is a label: what looked like headings is a label and its value."""
+    if lines[0].cells[-1].slot % 2 == 0:
+        return False
+    labels = [cell for line in lines[1:] for cell in line.cells if cell.slot % 2 == 0]
+    known = sum(normalise(cell.text) in ending for cell in labels[:_MOST_LABELS])
+    return 2 * known >= len(labels[:_MOST_LABELS]) > 0
+
+
+_MOST_LABELS = 40  # of a table, of which so many are looked at
+
+
+def _of_grid(layout: Layout, index: int, place: int, part: str) -> Iterator[Pair]:
+    """The pairs of a written table that has headings."""
+    line = layout.lines[index]
+    cell = line.cells[place]
+    match = _SEPARATOR.fullmatch(cell.text)
+    if match is not None and match["value"]:
+        yield from _of_cell(layout, index, line, place, frozenset())
+        return
+    label = match["label"] if match is not None else cell.text
+    if part == "only head":
+        under = layout.below(index, cell, reach=1)
+        if under is not None:
+            yield from _pair(label, cell.start, (under.start, under.end), "below", index)
+        return
+    follower = line.cells[place + 1] if place + 1 < len(line.cells) else None
+    # In a row of several values, each is its column's.
+    sides = cell.slot % 2 == 0 if part == "form" else part == "row" and len(line.cells) == 2
+    if follower is not None and sides and (part == "row" or follower.slot == cell.slot + 1):
+        yield from _pair(label, cell.start, (follower.start, follower.end), "cell", index)
 
 
 def _ended(pair: Pair, inner: list[Pair]) -> Pair:
@@ -154,6 +214,7 @@ def _without_mark(
     if (
         under is not None
         and not _labelled(under.text)
+        and not (line.grid >= 0 and normalise(under.text) in known)
         and _same_width(layout, line, under)
         and not _of_rows(layout, line, under)
     ):

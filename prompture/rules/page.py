@@ -6,11 +6,12 @@ All expressions here are linear: none repeats a group that can match the same ch
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
+from prompture.rules.cells import Cell, Grid, cells_of, find_grids, unmarked
 from prompture.rules.dates import PrintedDate, day_first, find_dates
 from prompture.rules.numbers import decimal_mark
 from prompture.types import Span
@@ -28,37 +29,18 @@ MOST_CELLS = 100  # of a line whose cells may be labels of what stands below
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A run of text on one line without a wide gap inside; `column` is its distance from the line's start.
-
-    `slot` counts the bars or tabs before it, so that an empty cell shifts no other; -1 where blanks alone part cells.
-    """
-
-    text: str
-    start: int
-    column: int
-    slot: int = -1
-
-    @property
-    def end(self) -> int:
-        """The offset after the last character."""
-        return self.start + len(self.text)
-
-    @property
-    def last_column(self) -> int:
-        """The column after the last character."""
-        return self.column + len(self.text)
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
-    """A printed line that is not blank. `gap` says that a blank line (or the page's top) is above it."""
+    """A printed line that is not blank. `gap` says that a blank line (or the page's top) is above it.
+
+    A row of a written table (Markdown, CSV) is one line, however it is broken; `grid` is then the number of the table.
+    """
 
     number: int
     start: int
     text: str
     cells: tuple[Cell, ...]
     gap: bool
+    grid: int = -1
 
     @property
     def end(self) -> int:
@@ -73,15 +55,26 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A text and its lines in reading order."""
+    """A text and its lines in reading order.
+
+    `grids` are its written tables: the first line of each, the one behind it, and whether its first row looks like
+    headings. `meant` are the cells that are not written as they are, by their first offset: their end and their words.
+    """
 
     text: str
     lines: tuple[Line, ...]
     starts: tuple[int, ...]
+    grids: tuple[tuple[int, int, bool], ...] = ()
+    meant: Mapping[int, tuple[int, str]] = field(default_factory=dict)
 
     def line_at(self, offset: int) -> int:
         """The index in `lines` of the line that holds, or last began before, `offset`."""
         return max(0, bisect_right(self.starts, offset) - 1)
+
+    def words_of(self, start: int, end: int) -> str | None:
+        """What a cell of a written table means, where that is not what stands there."""
+        found = self.meant.get(start)
+        return found[1] if found is not None and found[0] == end else None
 
     def within(self, start: int, end: int) -> tuple[Line, ...]:
         """The lines that begin inside `[start, end)`."""
@@ -119,24 +112,53 @@ def overlapping(line: Line, cell: Cell) -> Cell | None:
 
 
 def read_layout(text: str) -> Layout:
-    """Split a text into lines and cells."""
-    lines = tuple(_lines(text))
-    return Layout(text=text, lines=lines, starts=tuple(line.start for line in lines))
+    """Split a text into lines and cells. The layout's own text has blanks for the marks of CSV."""
+    lines: list[Line] = []
+    grids: list[tuple[int, int, bool]] = []
+    meant: dict[int, tuple[int, str]] = {}
+    at = 0
+    found = list(find_grids(text))
+    text = unmarked(text, found)
+    for grid in found:
+        _add_lines(lines, text, at, grid.records[0].start)
+        first = len(lines)
+        _add_rows(lines, text, grid, len(grids), meant)
+        grids.append((first, len(lines), grid.headed))
+        at = grid.records[-1].end
+    _add_lines(lines, text, at, len(text))
+    return Layout(text, tuple(lines), tuple(line.start for line in lines), tuple(grids), meant)
 
 
-def _lines(text: str) -> Iterator[Line]:
-    number = 0
-    last_end = 0
-    for match in _LINE.finditer(text):
+def _add_lines(lines: list[Line], text: str, start: int, end: int) -> None:
+    for match in _LINE.finditer(text, start, end):
         printed = match.group()
         # A line of dashes is neither words nor a blank line.
         if not printed.strip() or _RULE.fullmatch(printed):
             continue
-        start = match.start()
-        gap = number == 0 or _BREAK.search(text, max(0, last_end - 1), start) is not None
-        yield Line(number, start, printed, tuple(_cells(printed, start)), gap)
-        number += 1
-        last_end = match.end()
+        begin = match.start()
+        cells = tuple(_cells(printed, begin))
+        lines.append(Line(len(lines), begin, printed, cells, _is_apart(lines, text, begin)))
+
+
+def _is_apart(lines: list[Line], text: str, begin: int) -> bool:
+    """Whether a blank line, or nothing, stands above the next line."""
+    return not lines or _BREAK.search(text, max(0, lines[-1].end - 1), begin) is not None
+
+
+def _add_rows(
+    lines: list[Line], text: str, grid: Grid, number: int, meant: dict[int, tuple[int, str]]
+) -> None:
+    for record in grid.records:
+        cells = tuple(cells_of(text, record))
+        if not cells:
+            continue
+        gap = _is_apart(lines, text, record.start)
+        printed = text[record.start : record.end]
+        lines.append(Line(len(lines), record.start, printed, cells, gap, number))
+        ends = {cell.start: cell.end for cell in cells}
+        meant.update(
+            (begin, (ends[begin], words)) for begin, words in record.meant if begin in ends
+        )
 
 
 def _cells(printed: str, start: int) -> Iterator[Cell]:
@@ -159,35 +181,15 @@ def _cell(printed: str, begin: int, end: int, start: int, slot: int) -> Iterator
         yield Cell(trimmed, start + column, column, slot)
 
 
-# Two decimals or more make an amount: a bare 12 is a count.
-_MONEY = re.compile(
-    r"[^\w-]{0,2}(?:[A-Z]{3}|RM)? ?-?[\d.,' ]*\d[.,]\d{2,4} ?(?:[€$£]|[A-Z]{1,3}|[A-Z]{3})?"
-)
-_COUNT = re.compile(r"-?\d[\d.,]* ?[^\W\d_]{0,10}[².³)(\w]{0,6}\.?")
-_DAY = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
-
-
-def cell_kind(text: str) -> str:
-    """What a cell looks like: "date", "percent", "money", "number" (a unit may follow) or "text"."""
-    if _DAY.fullmatch(text):
-        return "date"
-    if text.endswith("%") and len(text) < 10:
-        return "percent"
-    if _MONEY.fullmatch(text):
-        return "money"
-    if _COUNT.fullmatch(text) or re.match(r"\d[\d.,]* \w{1,6}\.? +\d", text):
-        return "number"
-    return "text"
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
     """The text with what is worth working out once.
 
-    `mark` is the decimal separator and `day_first` the order of 03/04/2024, None where the text does not show it.
+    `printed` is the text as it was given, `text` has blanks for the marks that part the cells of CSV; `mark` is the decimal separator and `day_first` the order of 03/04/2024, None where the text does not show it.
     """
 
     text: str
+    printed: str
     layout: Layout
     mark: str | None
     day_first: bool | None
@@ -230,11 +232,14 @@ class FieldCandidate:
 def read_page(text: str, *, today: date | None = None, region: str | None = None) -> Page:
     """Read what every field needs from a text. `region` is an ISO 3166 code that settles 03/04/2024 and phone numbers."""
     # Due dates lie ahead, births do not: a year of two digits is at most twenty years from now.
+    layout = read_layout(text)
+    printed, text = text, layout.text
     last_year = 2069 if today is None else today.year + 20
     dates = tuple(find_dates(text, last_year=last_year))
     return Page(
         text=text,
-        layout=read_layout(text),
+        printed=printed,
+        layout=layout,
         mark=decimal_mark(text),
         day_first=day_first(text, dates, region=region),
         dates=dates,

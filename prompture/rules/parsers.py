@@ -93,7 +93,9 @@ def _text(page: Page, start: int, end: int) -> ParsedValue | None:
     if emphasis := _EMPHASIS.fullmatch(trimmed):
         trimmed = emphasis["inner"] or emphasis["rest"]
     begin = start + piece.index(trimmed)
-    return ParsedValue(trimmed, begin, begin + len(trimmed))
+    # A cell with quotes or bars of its own, which a written table marks.
+    value = page.layout.words_of(begin, begin + len(trimmed)) or trimmed
+    return ParsedValue(value, begin, begin + len(trimmed))
 
 
 def _identifier(page: Page, start: int, end: int) -> ParsedValue | None:

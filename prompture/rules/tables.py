@@ -7,16 +7,16 @@ lines the sum "quantity times price is amount" decides."""
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from prompture.rules import data
-from prompture.rules.concepts import concept_labels, normalise, similarity
+from prompture.rules.cells import Cell, cell_kind
+from prompture.rules.concepts import concept_labels, normalise
 from prompture.rules.fields import SchemaField
+from prompture.rules.headings import Column, Header, Known, read_header
 from prompture.rules.labelled import read_alone
-from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange, cell_kind
+from prompture.rules.page import FieldCandidate, Line, Page, TextRange
 from prompture.rules.render import render
 
-HEADER_FIT = 0.78  # lower than for labels: several headings of one line support each other
 # A description of several lines lies between two rows.
 ROW_GAP_LINES = 8
 _CLOSING = ("net_total", "grand_total", "tax_total", "amount_due", "payment_terms")
@@ -32,6 +32,7 @@ _LIKELY = {
     ("percent", "money"): 0.5,
     ("text", "text"): 3.0,
     ("text", "number"): 0.2,
+    ("text", "date"): 0.2,
     ("identifier", "number"): 2.0,
     ("identifier", "text"): 1.5,
     ("date", "date"): 3.0,
@@ -47,28 +48,6 @@ _LIKELY = {
 _TABLE_END = re.compile(data.alternatives("invoices", "table_ends"), re.IGNORECASE)
 
 _AFTER = 8  # lines below a row that may go on with it
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A header cell: the field it fits, if any, and the kind of value below it."""
-
-    cell: Cell
-    field: SchemaField | None
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The line of a table's headings."""
-
-    line: Line
-    columns: tuple[Column, ...]
-
-    @property
-    def fields(self) -> tuple[SchemaField, ...]:
-        """The fields that have a column."""
-        return tuple(column.field for column in self.columns if column.field is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +83,7 @@ def read_rows(
     found = [
         (place, header)
         for place, line in enumerate(lines)
-        if (header := _header(line, plain, known)) is not None
+        if (header := read_header(line, plain, known)) is not None
     ]
     best: list[Record] = []
     reached: dict[str, int] = {}  # a header repeated on each page is read through once
@@ -112,7 +91,7 @@ def read_rows(
     for place, header in sorted(found, key=lambda pair: -len(pair[1].fields))[:12]:
         if header.line.start < reached.get(header.line.words, 0):
             continue
-        rows = list(_rows_under(header, lines[place + 1 :], plain, page, read_row or _plain_row))
+        rows = list(_rows_under(header, lines[place + 1 :], plain, page, read_row or plain_row))
         if rows:
             reached[header.line.words] = max(s.start for c in rows[-1].values() for s in c.spans)
         if check is not None:
@@ -126,98 +105,6 @@ def _worth(rows: list[Record]) -> int:
     return sum(len(row) for row in rows)
 
 
-# What headings mean, by their words: a table repeats a few words in thousands of cells.
-Known = dict[str, tuple[SchemaField | None, str]]
-
-
-def _header(line: Line, fields: list[SchemaField], known: Known) -> Header | None:
-    if (
-        not 2 <= len(line.cells) <= 20
-        # Headings are words; one may have a figure (VAT 19 %).
-        or sum(any(c.isdigit() for c in cell.text) for cell in line.cells) > 1
-    ):
-        return None
-    columns = tuple(
-        _column(part, fields, known)
-        for cell in line.cells
-        for part in _headings(cell, fields, known)
-    )
-    matched = {column.field.name for column in columns if column.field is not None}
-    # One word that happens to be a field's name is no header.
-    needed = 2 if len(fields) > 1 else 1
-    return Header(line, columns) if len(matched) >= needed else None
-
-
-def _column(cell: Cell, fields: list[SchemaField], known: Known) -> Column:
-    if cell.text not in known:
-        known[cell.text] = _meant(normalise(cell.text), fields)
-    return Column(cell, *known[cell.text])
-
-
-def _meant(label: str, fields: list[SchemaField]) -> tuple[SchemaField | None, str]:
-    best, fit = None, HEADER_FIT
-    for field in fields:
-        score = similarity(label, field.phrases)
-        if score > fit:
-            best, fit = field, score
-    usual, usual_fit = _known(label)
-    # A heading that means an everyday column better is that column's: else "Price" would fill
-    # "Total price".
-    if best is not None and (fit >= usual_fit or best.concept == usual):
-        return best, _column_kind(best.kind)
-    return None, _KINDS.get(usual, "other")
-
-
-def _headings(cell: Cell, fields: list[SchemaField], known: Known) -> list[Cell]:
-    """A header cell, taken apart where a single space stands between headings that are all known."""
-    words = [(match.start(), match.end()) for match in re.finditer(r"\S+", cell.text)]
-    if not 2 <= len(words) <= 5 or _named(cell, fields, known):
-        return [cell]
-    for place in range(len(words) - 1, 0, -1):
-        begin = words[place][0]
-        left = Cell(cell.text[: words[place - 1][1]], cell.start, cell.column)
-        right = Cell(cell.text[begin:], cell.start + begin, cell.column + begin)
-        if not _named(right, fields, known):
-            continue
-        before = _headings(left, fields, known)
-        if all(_named(part, fields, known) for part in before):
-            return [*before, right]
-    return [cell]
-
-
-def _named(cell: Cell, fields: list[SchemaField], known: Known) -> bool:
-    column = _column(cell, fields, known)
-    return column.field is not None or column.kind != "other"
-
-
-# The columns of everyday item tables, by concept, and the kind of their values.
-_KINDS = {
-    "quantity": "number",
-    "unit_price": "money",
-    "line_total": "money",
-    "item_description": "text",
-    "item_code": "identifier",
-    "unit": "text",
-    "tax_rate": "percent",
-    "position": "position",
-    "discount": "other",
-}
-
-
-@lru_cache(maxsize=4096)
-def _known(label: str) -> tuple[str, float]:
-    """The column of everyday item tables that a heading names, and how well."""
-    scored = [(similarity(label, concept_labels(name)), name) for name in _KINDS]
-    fit, name = max(scored)
-    return (name, fit) if fit >= HEADER_FIT else ("", 0.0)
-
-
-def _column_kind(kind: str) -> str:
-    if kind in {"money", "number", "percent", "date", "identifier"}:
-        return kind
-    return {"integer": "number", "datetime": "date", "case": "identifier"}.get(kind, "text")
-
-
 def _rows_under(
     header: Header,
     lines: tuple[Line, ...],
@@ -227,9 +114,12 @@ def _rows_under(
 ) -> Iterator[Record]:
     quiet = 0
     known: Known = {}
+    grid = header.line.grid
     for place, line in enumerate(lines):
+        if grid >= 0 and line.grid != grid and line.words == header.line.words:
+            grid = line.grid  # the table goes on, on the next page or sheet
         # A header that is repeated on the next page may hold the word "total".
-        if _header(line, fields, known) is None and _closes(line):
+        if read_header(line, fields, known) is None and _closes(line):
             return
         # So many lines without a row: the table is over, and the rest of the text is not searched
         # for it.
@@ -237,7 +127,7 @@ def _rows_under(
             return
         cells = _at_headings(header, split_cells(line))
         row = None
-        if 2 <= len(cells) <= 24:
+        if _is_in_table(header, cells, line.grid, grid):
             after = lines[place + 1 : place + 1 + _AFTER]
             row = read_row(TableRow(header, cells, align(header, cells), after), fields, page)
         if row:
@@ -245,6 +135,13 @@ def _rows_under(
             yield row
         else:
             quiet += 1
+
+
+def _is_in_table(header: Header, cells: list[Cell], grid: int, own: int) -> bool:
+    """Whether a line may be a row: of a written table only its own rows are, and only by their marks."""
+    if own >= 0:
+        return grid == own and is_slotted(header, cells)
+    return 2 <= len(cells) <= 24
 
 
 def _closes(line: Line) -> bool:
@@ -267,7 +164,7 @@ def split_cells(line: Line) -> list[Cell]:
     """The cells of a row; a position number before the text is a cell of its own."""
     cells: list[Cell] = []
     for place, cell in enumerate(line.cells):
-        match = _POSITION.match(cell.text) if place == 0 else None
+        match = _POSITION.match(cell.text) if place == 0 and line.grid < 0 else None
         if match is None:
             cells.append(cell)
             continue
@@ -280,7 +177,7 @@ def split_cells(line: Line) -> list[Cell]:
 def _at_headings(header: Header, cells: list[Cell]) -> list[Cell]:
     """The cells of a row with too few of them, parted where a word begins right under a heading: "Oil 1" under
     "Item  Qty" is two."""
-    if len(cells) >= len(header.columns) or is_slotted(header, cells):
+    if len(cells) >= len(header.columns) or header.line.grid >= 0 or is_slotted(header, cells):
         return cells
     starts = {column.cell.column for column in header.columns}
     found: list[Cell] = []
@@ -298,7 +195,8 @@ def _part(cell: Cell, begin: int, end: int) -> Cell:
     return Cell(cell.text[begin:end].rstrip(), cell.start + begin, cell.column + begin)
 
 
-def _plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Record | None:
+def plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Record | None:
+    """The fields of a row, each from the cell of its column."""
     header = row.header
     found: Record = {}
     for column, cell in row.placed:

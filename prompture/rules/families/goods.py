@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from prompture.rules import data
+from prompture.rules.cells import Cell, cell_kind
 from prompture.rules.families import DocumentFamily
 from prompture.rules.fields import SchemaField
+from prompture.rules.headings import Column
 from prompture.rules.labelled import read_alone
 from prompture.rules.numbers import Numeral, amount_of, find_numbers
-from prompture.rules.page import Cell, FieldCandidate, Line, Page, TextRange, cell_kind
+from prompture.rules.page import FieldCandidate, Line, Page, TextRange
 from prompture.rules.parsers import ParsedValue
 from prompture.rules.render import accepts, render
-from prompture.rules.tables import Column, TableRow, read_rows
+from prompture.rules.tables import TableRow, plain_row, read_rows
 from prompture.types import Span
 
 WEAK = 0.67  # just above the threshold: kept only when the whole table proves it
@@ -57,6 +59,8 @@ def item_row(
     row: TableRow, fields: list[SchemaField], page: Page
 ) -> dict[str, FieldCandidate] | None:
     """One sold item, or None when the line is no item: an item has an amount, and a second number beside it."""
+    if row.header.line.grid >= 0:  # the marks of a written table say whose each cell is
+        return plain_row(row, fields, page)
     columns, placed, cells, after = row.header.columns, row.placed, row.cells, row.after
     by_name = {column.field.name: cell for column, cell in placed if column.field is not None}
     counted = {cell for column, cell in placed if column.kind == "position"}

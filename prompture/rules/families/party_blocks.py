@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from prompture.rules import data
+from prompture.rules.cells import Cell
 from prompture.rules.concepts import normalise
 from prompture.rules.fields import SchemaField
-from prompture.rules.page import Cell, FieldCandidate, Line, Page
+from prompture.rules.page import FieldCandidate, Line, Page
 from prompture.rules.parsers import ParsedValue, read
 from prompture.rules.render import candidates_of
 from prompture.types import Span
