@@ -33,8 +33,10 @@ _WORD_ENDS = r"(?![^\W\d_])"
 
 _ISO = r"(?P<iy>(?:19|20)\d\d)(?P<isep>[-/.])(?P<im>\d{1,2})(?P=isep)(?P<id>\d{1,2})(?!\d)"
 _NUMERIC = (
-    r"(?P<n1>\d{1,2})(?P<nsep>[./-]|\. )(?P<n2>\d{1,2})(?P=nsep)(?P<ny>(?:19|20)\d\d|\d\d)"
-    r"(?!\d)(?!/\d)(?!-\d{1,4}(?![\d:]))"
+    r"(?P<n1>\d{1,2})(?P<nsep>[./-]|\. )(?P<n2>\d{1,2})(?P=nsep)"
+    # A scan runs the time into the year: 19-04-201813:43:54. In 17/05/2013:43 either may have lost a blank.
+    r"(?P<ny>(?:19|20)\d\d(?=\d{1,2}:\d\d)|(?:(?:19|20)\d\d|\d\d)(?!\d)(?!:\d\d(?::\d\d)?(?![\d:])))"
+    r"(?!/\d)(?!-\d{1,4}(?![\d:]))"
 )
 _DAY_MONTH = (
     r"(?P<td>\d{1,2})(?:st|nd|rd|th|er|º|\.)?(?:\s{1,3}day)?(?:[ \u00a0-]{0,2}|\s{1,3}(?=of\s))"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from prompture.rules.cells import Cell
-from prompture.rules.concepts import everyday_labels, normalise
+from prompture.rules.concepts import QUALIFIERS, everyday_labels, normalise
 from prompture.rules.numbers import CURRENCY
 from prompture.rules.page import Layout, Line
 
@@ -86,6 +86,7 @@ def find_pairs(layout: Layout, wanted: Iterable[str]) -> list[Pair]:
                     *(one for one in inner if one.key in known),
                 )
             )
+        found.extend(_after_amounts(line, index, known))
     found.extend(_of_markup(layout))
     return found
 
@@ -178,6 +179,9 @@ def _of_cell(
         # name=Ann; age=36
         if match["mark"] == "=" and (following := _NEXT_PAIR.search(cell.text, begin)):
             end = following.start()
+        # "TOTAL: RM" and its amount in the next cell.
+        if follower is not None and CURRENCY.fullmatch(value.strip()):
+            end = follower.end - cell.start
         yield from _pair(label, cell.start, (cell.start + begin, cell.start + end), relation, index)
         return
     if follower is not None and not _is_label(line, place + 1):
@@ -323,7 +327,11 @@ def _of_start(
 
 
 def _goes_on(rest: str) -> bool:
-    """Whether a label has further words before its colon, other than a currency's."""
+    """Whether a label has further words before its colon, other than a currency's, or one that turns its meaning:
+    "TOTAL SAVING 0.00"."""
+    following = _WORD.search(rest)
+    if following is not None and normalise(following.group()) in QUALIFIERS:
+        return True
     found = _MORE_WORDS.match(rest)
     return found is not None and any(
         not CURRENCY.fullmatch(word) for word in re.findall(r"[^\W\d_]+", found[1])
@@ -353,6 +361,24 @@ def _of_middle(line: Line, index: int, place: int, known: frozenset[str]) -> Ite
                     index,
                 )
                 break
+
+
+_AFTER_AMOUNT = re.compile(
+    r"(?<=\d[.,]\d\d)\s{1,40}(?P<label>[^\W\d_]{2,20}(?: [^\W\d_]{2,20}){0,3})\s{1,40}"
+    r"(?P<value>(?:[^\s\d]{1,3}\s?)?\d[\d.,]{0,20})(?!\S)"
+)
+
+
+def _after_amounts(line: Line, index: int, known: frozenset[str]) -> Iterator[Pair]:
+    """Labels between two amounts, as scans and narrow papers have them: "SAVING 0.00 TOTAL 41.50"."""
+    if line.grid >= 0:
+        return
+    for found in _AFTER_AMOUNT.finditer(line.text):
+        key = normalise(found["label"])
+        if key in known:
+            begin, end = (line.start + place for place in found.span("label"))
+            window = (line.start + found.start("value"), line.start + found.end("value"))
+            yield Pair(key, begin, end, *window, "inline", index)
 
 
 def _fresh(text: str, at: int) -> bool:

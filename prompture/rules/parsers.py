@@ -141,9 +141,10 @@ def _datetime(page: Page, start: int, end: int) -> ParsedValue | None:
     if value is None:
         return None
     # A time further off belongs to something else.
-    clock = next(find_times(page.text, day.end, min(end, day.end + 24)), None)
+    # A piece of its own, for a scan runs a time into the date before it.
+    clock = next(find_times(page.text[day.end : min(end, day.end + 24)]), None)
     moment = datetime.combine(value, clock.value if clock else time())
-    return ParsedValue(moment, day.start, clock.end if clock else day.end, day.rivals)
+    return ParsedValue(moment, day.start, day.end + (clock.end if clock else 0), day.rivals)
 
 
 def _time(page: Page, start: int, end: int) -> ParsedValue | None:

@@ -2,11 +2,13 @@
 
 from datetime import date, time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prompture.rules import extract
 from prompture.rules.concepts import best_choice, normalise, similarity
 from prompture.rules.dates import day_first, find_dates, find_times, parse_rest, settle
 from prompture.rules.families.people import is_author_list, is_name, names_in, split_authors
@@ -281,3 +283,30 @@ def test_parsers_take_any_text(text: str) -> None:
     is_author_list(text)
     for name, start, end in names_in(text, cut=True):
         assert 0 <= start <= end <= len(text) and name
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("total", "SUBTOTAL 40.00\nTOTAL:RM  39.80", 39.8),
+        ("total", "TOTAL SAVING 0.00 TOTAL  41.50", 41.5),
+        ("total", "TOTAL SAVING 0.00", None),
+        ("total", "QTY 8 ROUNDING 0.02 TOTAL 41.50", 41.5),
+        ("date", "DATE : 19-04-201813:43:54", "2018-04-19"),
+        ("date", "DATE:25/12/20188:13:39PM", "2018-12-25"),
+        ("date", "DATE: 17/05/2013:43", None),  # 2013, or 2020 at 13:43
+    ],
+)
+def test_what_a_scan_runs_together(name: str, text: str, value: Any) -> None:
+    kind = (
+        {"type": ["string", "null"], "format": "date"}
+        if name == "date"
+        else {"type": ["number", "null"]}
+    )
+    schema = {"type": "object", "properties": {name: kind}, "required": [name]}
+    assert extract(schema, text).value == {name: value}
+
+
+def test_a_time_that_a_scan_ran_into_its_date() -> None:
+    schema = {"type": "object", "properties": {"seen": {"type": "string", "format": "date-time"}}}
+    assert extract(schema, "Seen: 19-04-201813:43:54").value == {"seen": "2018-04-19T13:43:54"}
