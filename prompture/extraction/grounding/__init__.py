@@ -177,7 +177,9 @@ class _Page:
             return Span(start, end, "normalised", 0.7)  # as surely as the number is there
         if self._text[start:end] == words:
             return Span(start, end)
-        return Span(start, end, "normalised", 0.95)
+        # Other letters are a sign that another mention was meant; another line's end is none.
+        same = " ".join(self._text[start:end].split()) == " ".join(words.split())
+        return Span(start, end, "normalised", 0.95 if same else 0.9)
 
     def _careful(self, spans: Places) -> Places:
         """Of a value in a script without spaces, the places where nothing of the script stands

@@ -45,6 +45,7 @@ _LIGHT_WORDS = (
     " und & il lo i van von"
 )
 _LIGHT = frozenset(_LIGHT_WORDS.split())
+_ARTICLES = frozenset("a an the le la les der die das el los las il lo gli".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Nearly:
     ) -> tuple[int, float] | None:
         """Follow the value's words from a place: the last word reached, and the letters lost."""
         lost = 0.0
-        for option, word in zip(options, wanted, strict=True):
+        for index, (option, word) in enumerate(zip(options, wanted, strict=True)):
             skipped = 0.0
             for gap in range(1, _GAP + 2):
                 place = at + gap * step
@@ -170,7 +171,9 @@ class Nearly:
             else:
                 place = -1
             if not (0 <= place < len(self._words) and self._words[place].text in option):
-                if word not in _LIGHT:
+                # What a value ends with is a part of it: the IL of "Rosharon, IL" is no article.
+                is_outer = index == len(wanted) - 1
+                if word not in (_LIGHT if not is_outer else _ARTICLES if step < 0 else ()):
                     return None
                 lost += len(word) / 2
         return at, lost

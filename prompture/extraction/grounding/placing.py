@@ -28,6 +28,7 @@ from prompture.extraction.grounding.spans import (
     cheapest_path,
     is_ordered,
     narrowed_to,
+    nth_mentions,
 )
 from prompture.types import JSONValue, Span
 
@@ -37,21 +38,26 @@ MOST_DEEP = 500
 _DEEPEST = 40
 """Lists nested deeper are taken for parts of one object."""
 
-_BACKWARDS = 3.0
+_BACKWARDS = 6.0
 """An item stands before the item that it follows in the list."""
-_UNORDERED = 0.5
+_UNORDERED = 2.0
 """The same, where the items that stand in one place only are out of order themselves."""
 _LATER = 1.0
 """Any place but the first, where nothing else speaks for one."""
+_LATER_IN_LIST = 4.0
+"""The same, for an item of a list that is not in the order of the text."""
 _SHARED = 8.0
 """Two items of a list stand at one place."""
+_WITHIN = 4.0
+"""The same for two of different length, in a list that is not in the order of the text: a short
+name may stand within the long one."""
 _USED = 3.0
 """Another row of the list has this place of the same value."""
 _OUTSIDE = 2.0
 """A value of a row stands outside the row."""
 _INSIDE_ANOTHER = 1.5
 """The place is a part of a longer value that stands nowhere else."""
-_NOT_VERBATIM = 4.0
+_NOT_VERBATIM = 25.0
 """For each whole point that the score lacks."""
 _LINE = 0.7
 """For each line's end between two places, up to four."""
@@ -165,6 +171,10 @@ class Placing:
                 paid = self._quality(span) + _USED * (span.start in taken)  # noqa: B023
                 if within is not None and not within[0] <= span.start < within[1]:
                     paid += _OUTSIDE
+                if any(
+                    s.start <= span.start and span.end <= s.end and s != span for s in placed[-12:]
+                ):
+                    paid += _INSIDE_ANOTHER
                 # Near what is placed; else what the object belongs to, and where others may be.
                 if context:
                     return paid + self._nearest(span, context)
@@ -205,16 +215,23 @@ class Placing:
         Gives the places of the items' heads."""
         heads = self._heads(items, path)
         places = [self._places[h] if h is not None else () for h, _ in heads]
-        narrowed = narrowed_to(places, within)
         support = [neighbours for _, neighbours in heads]
 
-        ordered = is_ordered(places)
+        # What a row is found by, a number or a common word, may stand anywhere before it.
+        plain = not any(isinstance(item, (Mapping, list)) for item in items)
+        ordered = is_ordered(places, mentions=plain)
+        narrowed = narrowed_to(places, within, ordered=ordered)
         backwards = _BACKWARDS if ordered else _UNORDERED
+
+        firsts = nth_mentions(places)
+        later = (_LATER if ordered else _LATER_IN_LIST) if plain else 0.0
+
+        def is_later(index: int, span: Span) -> float:
+            return later * (span.start > firsts[index])
 
         def cost(index: int, span: Span) -> float:
             paid = self._quality(span) + self._support(span, support[index])
-            if not ordered:
-                paid += _LATER * (span.start > places[index][0].start)
+            paid += is_later(index, span)
             if near and index == 0:
                 paid += (0.3 if len(items) > 1 else 1.0) * self._nearest(span, near)
             return paid
@@ -235,7 +252,9 @@ class Placing:
                     self._between, index=index, around=around, cost=cost, backwards=backwards
                 )
                 margin = MARGIN if support[index] else ITEM_MARGIN
-                self._chosen[head] = self._weighed(span, others, between, margin=margin)
+                self._chosen[head] = self._weighed(
+                    span, others, between, partial(is_later, index), margin=margin
+                )
         self._rows(items, path, chosen, near=near.spans, within=within)
         return [span for span in chosen if span is not None]
 
@@ -322,14 +341,19 @@ class Placing:
         best: Span,
         spans: Iterable[Span],
         cost: Callable[[Span], float],
+        later: Callable[[Span], float],
         *,
         margin: float,
     ) -> RankedSpans:
-        """The place that the list chose for an item, and the next best for that item alone."""
+        """The place that the list chose for an item, and the next best for that item alone.
+        What a place pays for being ``later`` than another does not set the two apart."""
         rest = cheapest((s for s in spans if s != best), cost, most=MOST_SPANS - 1)
-        own = cost(best)
+        own = cost(best) - later(best)
         # What is cheaper for this item alone is dearer for the list, so it counts as a tie.
-        costs = (own, *(max(own, c) for c in rest.costs))
+        costs = (
+            own,
+            *(max(own, c - later(s)) for s, c in zip(rest.spans, rest.costs, strict=True)),
+        )
         return RankedSpans((best, *rest.spans), costs, margin)
 
     # What places cost.
@@ -340,7 +364,9 @@ class Placing:
             return self._gap(span.end, after.start)
         if after.end <= span.start:
             return backwards + self._gap(after.end, span.start)
-        return _SHARED
+        # A short name stands within the long one; two of one value stand apart.
+        equal = span.end - span.start == after.end - after.start
+        return _SHARED if equal or backwards == _BACKWARDS else _WITHIN
 
     def _distance(self, span: Span, other: Span) -> float:
         """The cost of the distance of two places, in whatever order. 0 where they overlap."""

@@ -18,8 +18,10 @@ MOST_SPANS = 5
 """Of a value, so many spans are given."""
 MARGIN = 0.25
 """Two places of a value whose costs differ by less are equally good."""
-ITEM_MARGIN = 1.0
+ITEM_MARGIN = 4.0
 """The same for an item of a list, which may be another mention in the same stretch of text."""
+ALIKE = 0.11
+"""Spans whose scores differ by more are not equally good."""
 _REACH = 4000
 """A longer value is not looked for around a span: it would make the search slow."""
 
@@ -34,8 +36,8 @@ class RankedSpans:
 
     def marked(self) -> Places:
         """The spans, those that nothing sets apart from the best marked as ambiguous."""
-        bound = self.costs[0] + self.margin
-        tied = [cost < bound and span.score == self.spans[0].score
+        bound, best = self.costs[0] + self.margin, self.spans[0].score
+        tied = [cost < bound and abs(span.score - best) <= ALIKE
                 for span, cost in zip(self.spans, self.costs, strict=True)]  # fmt: skip
         if sum(tied) < 2:
             return self.spans
@@ -152,13 +154,15 @@ def cheapest_path(
     return chosen
 
 
-def narrowed_to(places: Sequence[Places], within: tuple[float, float] | None) -> list[Places]:
-    """For each item the candidates worth weighing: those between the items that have one place
-    only, and of very many as many as the list's length allows."""
+def narrowed_to(
+    places: Sequence[Places], within: tuple[float, float] | None, *, ordered: bool
+) -> list[Places]:
+    """For each item the candidates worth weighing: in an ordered list those between the items
+    that have one place only, and of very many as many as the list's length allows."""
     # Weighing takes items x candidates² steps.
     # So many: a million steps at 416 items, fewer up to 3,333, and 36 an item beyond.
     most = max(6, min(48, 20_000 // max(1, len(places))))
-    bounds = _bounds(places)
+    bounds = _bounds(places) if ordered else [(-1.0, math.inf)] * len(places)
     # The nth item of equal value begins at its nth place: the first ones are others' places.
     earlier: dict[int, int] = {}
     narrowed: list[Places] = []
@@ -180,10 +184,35 @@ def narrowed_to(places: Sequence[Places], within: tuple[float, float] | None) ->
     return narrowed
 
 
-def is_ordered(places: Sequence[Places]) -> bool:
-    """Whether the items that stand in one place only are in the order of the text."""
-    starts = [spans[0].start for spans in places if len(spans) == 1]
-    return all(a <= b for a, b in pairwise(starts))
+def is_ordered(places: Sequence[Places], *, mentions: bool) -> bool:
+    """Whether the items of a list are in the order of the text: those that stand in one place
+    only and, with ``mentions``, most first mentions of the others."""
+    sole = [spans[0].start for spans in places if len(spans) == 1]
+    if not all(a <= b for a, b in pairwise(sole)):
+        return False
+    if not mentions:
+        return True
+    firsts = [at for at in nth_mentions(places) if at < math.inf]
+    back = sum(a > b for a, b in pairwise(firsts))
+    return back == 0 or 3 * back < len(firsts) - 1
+
+
+def nth_mentions(places: Sequence[Places]) -> list[float]:
+    """Where each item of a list would stand if the items of equal value were the first mentions
+    of it, as it is written; infinite for an item that has no place."""
+    seen: dict[int, int] = {}
+    starts: list[float] = []
+    for spans in places:
+        at = seen.get(id(spans), 0)
+        seen[id(spans)] = at + 1
+        mentions = _mentions(spans)
+        starts.append(mentions[min(at, len(mentions) - 1)].start if mentions else math.inf)
+    return starts
+
+
+def _mentions(spans: Places) -> Places:
+    """The places as the value is written, if there are such; else all."""
+    return tuple(s for s in spans if s.kind == "exact") or spans
 
 
 def _bounds(places: Sequence[Places]) -> list[tuple[float, float]]:
