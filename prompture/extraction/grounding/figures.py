@@ -203,6 +203,14 @@ _COMPACT = re.compile(r"(?<!\d)(?:19|20)\d{6}(?!\d)")
 _NEAR = 24
 """A time belongs to a date that ends or begins at most so many characters away."""
 
+# Every printed date has one of these in it: figures tied together, a year, a word right before
+# two figures. To look for dates around them alone spares most of a text.
+_OF_DATE = re.compile(
+    r"\d(?:[./-]|\. )\d|[年년]|(?:19|20|24|25)\d\d|[^\W\d_][.,]{0,2}[ \u00a0-]{0,2}'?\d\d(?!\d)"
+)
+_DATE_REACH = 60
+_LINE_END = re.compile(r"[\n\r]")
+
 Key = tuple[int, int, int | None]
 """Hour, minute, second; None for a time printed without seconds."""
 
@@ -255,20 +263,32 @@ class Moments:
     @cached_property
     def _dates(self) -> dict[str, tuple[Span, ...]]:
         index: dict[str, dict[tuple[int, int], Span]] = {}
-        printed = list(find_dates(self._text))
+        stretches = list(_with_dates(self._text))
+        printed = [found for a, b in stretches for found in find_dates(self._text, a, b)]
         first = day_first(self._text, printed)
         # Scores of day first and of month first, by what the other dates of the text show.
         likely = {None: (0.9, 0.9), True: (0.95, 0.7), False: (0.7, 0.95)}[first]
         # The text is read twice, because a date may go on in the next line: as it is, and as one
         # line. Read as one line alone, the end of a line could seem to begin the next one's date.
-        for found in (*printed, *find_dates(_one_line(self._text))):
+        line = _one_line(self._text)
+        broken = (
+            found
+            for a, b in _with_dates(line)
+            if _LINE_END.search(self._text, a, b)
+            for found in find_dates(line, a, b)
+        )
+        for found in (*printed, *broken):
             scores = (0.95, 0.0) if found.other is None else likely
             for score, day in zip(scores, (found.value, found.other), strict=True):
                 if isinstance(day, date):
                     place = (found.start, found.end)
+                    of_day = index.setdefault(day.isoformat(), {})
+                    if place in of_day or len(of_day) >= _MOST:
+                        continue
                     exact = self._text[slice(*place)] == day.isoformat()
-                    span = Span(*place, *(("exact", 1.0) if exact else ("normalised", score)))
-                    index.setdefault(day.isoformat(), {}).setdefault(place, span)
+                    of_day[place] = Span(
+                        *place, *(("exact", 1.0) if exact else ("normalised", score))
+                    )
         for run in _COMPACT.finditer(self._text):
             digits = run.group()
             iso = f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
@@ -339,6 +359,19 @@ class Moments:
             key = (printed.value.hour, printed.value.minute, second)
             index.setdefault(key, []).append(Span(printed.start, printed.end, "normalised", 0.9))
         return {key: tuple(spans) for key, spans in index.items()}
+
+
+def _with_dates(text: str) -> Iterator[tuple[int, int]]:
+    """The stretches of a text that may hold dates, in order and apart."""
+    start = end = -1
+    for found in _OF_DATE.finditer(text):
+        if found.start() - _DATE_REACH > end:
+            if end >= 0:
+                yield start, end
+            start = max(0, found.start() - _DATE_REACH)
+        end = min(len(text), found.end() + _DATE_REACH)
+    if end >= 0:
+        yield start, end
 
 
 def _as_read(day: Span, start: int, end: int) -> Span:

@@ -32,8 +32,12 @@ _UNPRINTED = frozenset(
     "\u00ad\u034f\u061c\u0640\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff\ufe0e\ufe0f"
 )
-# Printable ASCII is taken by the run: a step for each character would be slow.
-_PIECE = re.compile(r"(?P<plain>[!-~]+(?: [!-~]+)*)|(?P<space>\s+)|.", re.DOTALL)
+# Printable ASCII is taken by the run, and what folds to itself: a step for each character would
+# be slow.
+_PIECE = re.compile(
+    r"(?P<plain>[!-~]+(?: [!-~]+)*)|(?P<space>\s+)|(?P<same>[\u4e00-\u9fff\u0e01-\u0e32]+)|.",
+    re.DOTALL,
+)
 _LINE_END = re.compile(r"[\n\r\v\f\x85\u2028\u2029]")
 
 # Scripts whose words are not parted by spaces; Hangul because particles follow a word unparted.
@@ -130,6 +134,9 @@ def fold(text: str) -> Folded:
             if not _is_no_gap(text, piece, folded, hidden):
                 folded.append(" ")
                 offsets.append(start)
+        elif piece["same"]:
+            folded.extend(piece["same"])
+            offsets.extend(range(start, end))
         elif (character := text[start]) in _UNPRINTED:
             hidden = character
             continue

@@ -217,7 +217,7 @@ class Placing:
         places = [self._places[h] if h is not None else () for h, _ in heads]
         support = [neighbours for _, neighbours in heads]
 
-        # What a row is found by, a number or a common word, may stand anywhere before it.
+        # A row's number or common word may stand anywhere before it.
         plain = not any(isinstance(item, (Mapping, list)) for item in items)
         ordered = is_ordered(places, mentions=plain)
         narrowed = narrowed_to(places, within, ordered=ordered)
