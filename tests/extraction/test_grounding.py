@@ -382,9 +382,9 @@ def test_numbers_are_found_as_printed(number: Decimal) -> None:
     ("name", "least", "most"),
     [
         ("papers_grobid", 0.985, 12),
-        ("resumes_dotin", 0.98, 12),
+        ("resumes_dotin", 0.975, 12),
         ("citations_anystyle", 0.99, 12),
-        ("contracts_cuad", 0.85, 0),
+        ("contracts_cuad", 0.94, 0),
     ],
 )
 def test_the_corpus_is_grounded_and_false_values_are_not(
@@ -397,6 +397,7 @@ def test_the_corpus_is_grounded_and_false_values_are_not(
     )
     assert measured["share"] >= least
     assert measured["false_share"] <= 0.005
+    assert measured["ambiguous"] >= measured["misses"] / 2
 
 
 @pytest.mark.parametrize(

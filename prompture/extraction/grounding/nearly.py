@@ -45,7 +45,8 @@ _LIGHT_WORDS = (
     " und & il lo i van von"
 )
 _LIGHT = frozenset(_LIGHT_WORDS.split())
-_ARTICLES = frozenset("a an the le la les der die das el los las il lo gli".split())
+_ARTICLES_WORDS = "a an the le la les der die das el los las il lo gli"
+_ARTICLES = frozenset(_ARTICLES_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,30 @@
 
 The values of one object stand near each other. The items of a list stand in the order of the
 text, each at a place of its own; the rows of a list of objects likewise, each with its values
-around it. A cost is the logarithm of a distance in characters, so that near is much better than
-far, and far is about as bad as farther. The other costs below are in the same unit. They were
-chosen by ``scripts/eval_grounding.py``: change one only with its figures at hand.
+around it.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+from prompture.extraction.grounding.place_costs import (
+    BACKWARDS,
+    INSIDE_ANOTHER,
+    LATER,
+    LATER_IN_LIST,
+    OUTSIDE,
+    UNORDERED,
+    USED,
+    Costs,
+)
 from prompture.extraction.grounding.spans import (
     ITEM_MARGIN,
     MARGIN,
     MOST_SPANS,
-    Cover,
     Near,
     Path,
     Places,
@@ -38,31 +44,6 @@ MOST_DEEP = 500
 _DEEPEST = 40
 """Lists nested deeper are taken for parts of one object."""
 
-_BACKWARDS = 6.0
-"""An item stands before the item that it follows in the list."""
-_UNORDERED = 2.0
-"""The same, where the items that stand in one place only are out of order themselves."""
-_LATER = 1.0
-"""Any place but the first, where nothing else speaks for one."""
-_LATER_IN_LIST = 4.0
-"""The same, for an item of a list that is not in the order of the text."""
-_SHARED = 8.0
-"""Two items of a list stand at one place."""
-_WITHIN = 4.0
-"""The same for two of different length, in a list that is not in the order of the text: a short
-name may stand within the long one."""
-_USED = 3.0
-"""Another row of the list has this place of the same value."""
-_OUTSIDE = 2.0
-"""A value of a row stands outside the row."""
-_INSIDE_ANOTHER = 1.5
-"""The place is a part of a longer value that stands nowhere else."""
-_NOT_VERBATIM = 25.0
-"""For each whole point that the score lacks."""
-_LINE = 0.7
-"""For each line's end between two places, up to four."""
-_FAR = 8.0
-"""A leaf has no place at all to be near to."""
 _MOST_NEIGHBOURS = 5
 """Leaves that a place is weighed by, before any of its object is placed."""
 
@@ -79,9 +60,9 @@ class Placing:
 
     def __init__(self, text: str, places: Mapping[Path, Places]) -> None:
         self._places = places
-        self._line_ends = [found.start() for found in re.finditer("\n", text)]
         self._chosen: dict[Path, RankedSpans] = {}
-        self._sole = Cover(spans[0] for spans in places.values() if len(spans) == 1)
+        sole = (spans[0] for spans in places.values() if len(spans) == 1)
+        self._costs = Costs(text, sole)
 
     def settled(self, value: JSONValue) -> dict[Path, Places]:
         """The places of every leaf, best first."""
@@ -168,21 +149,21 @@ class Placing:
             neighbours = [self._places[p] for p in others[:_MOST_NEIGHBOURS]]
 
             def cost(span: Span) -> float:
-                paid = self._quality(span) + _USED * (span.start in taken)  # noqa: B023
+                paid = self._costs.quality(span) + USED * (span.start in taken)  # noqa: B023
                 if within is not None and not within[0] <= span.start < within[1]:
-                    paid += _OUTSIDE
+                    paid += OUTSIDE
                 if any(
                     s.start <= span.start and span.end <= s.end and s != span for s in placed[-12:]
                 ):
-                    paid += _INSIDE_ANOTHER
+                    paid += INSIDE_ANOTHER
                 # Near what is placed; else what the object belongs to, and where others may be.
                 if context:
-                    return paid + self._nearest(span, context)
+                    return paid + self._costs.nearest(span, context)
                 if outer:
-                    paid += 0.5 * self._nearest(span, outer)
-                return paid + self._support(span, neighbours)  # noqa: B023
+                    paid += 0.5 * self._costs.nearest(span, outer)
+                return paid + self._costs.support(span, neighbours)  # noqa: B023
 
-            later = 0.0 if near else _LATER
+            later = 0.0 if near else LATER
             choice = cheapest(candidates, cost, later=later)
             self._chosen[path] = choice
             placed.append(choice.spans[0])
@@ -221,23 +202,23 @@ class Placing:
         plain = not any(isinstance(item, (Mapping, list)) for item in items)
         ordered = is_ordered(places, mentions=plain)
         narrowed = narrowed_to(places, within, ordered=ordered)
-        backwards = _BACKWARDS if ordered else _UNORDERED
+        backwards = BACKWARDS if ordered else UNORDERED
 
         firsts = nth_mentions(places)
-        later = (_LATER if ordered else _LATER_IN_LIST) if plain else 0.0
+        later = (LATER if ordered else LATER_IN_LIST) if plain else 0.0
 
         def is_later(index: int, span: Span) -> float:
             return later * (span.start > firsts[index])
 
         def cost(index: int, span: Span) -> float:
-            paid = self._quality(span) + self._support(span, support[index])
+            paid = self._costs.quality(span) + self._costs.support(span, support[index])
             paid += is_later(index, span)
             if near and index == 0:
-                paid += (0.3 if len(items) > 1 else 1.0) * self._nearest(span, near)
+                paid += (0.3 if len(items) > 1 else 1.0) * self._costs.nearest(span, near)
             return paid
 
         # The whole list is placed at once: an item placed alone would take the place of another.
-        step = partial(self._step, backwards=backwards)
+        step = partial(self._costs.step, backwards=backwards)
         chosen = cheapest_path(narrowed, cost, step)
         taken = {span for span in chosen if span is not None}
         for index, (head, _) in enumerate(heads):
@@ -271,8 +252,8 @@ class Placing:
         before, after = around
         return (
             cost(index, span)
-            + (self._step(before, span, backwards) if before else 0.0)
-            + (self._step(span, after, backwards) if after else 0.0)
+            + (self._costs.step(before, span, backwards) if before else 0.0)
+            + (self._costs.step(span, after, backwards) if after else 0.0)
         )
 
     def _rows(
@@ -355,49 +336,3 @@ class Placing:
             *(max(own, c - later(s)) for s, c in zip(rest.spans, rest.costs, strict=True)),
         )
         return RankedSpans((best, *rest.spans), costs, margin)
-
-    # What places cost.
-
-    def _step(self, span: Span, after: Span, backwards: float) -> float:
-        """What it costs to go from one item of a list to the next."""
-        if after.start >= span.end:
-            return self._gap(span.end, after.start)
-        if after.end <= span.start:
-            return backwards + self._gap(after.end, span.start)
-        # A short name stands within the long one; two of one value stand apart.
-        equal = span.end - span.start == after.end - after.start
-        return _SHARED if equal or backwards == _BACKWARDS else _WITHIN
-
-    def _distance(self, span: Span, other: Span) -> float:
-        """The cost of the distance of two places, in whatever order. 0 where they overlap."""
-        if other.start >= span.end:
-            return self._gap(span.end, other.start)
-        if other.end <= span.start:
-            return self._gap(other.end, span.start)
-        return 0.0
-
-    def _nearest(self, span: Span, near: Near) -> float:
-        """The cost of the distance to the nearest of some places. There must be one."""
-        return min(self._distance(span, other) for other in near.beside(span))
-
-    def _gap(self, start: int, end: int) -> float:
-        """The cost of the text between two places."""
-        lines = 0
-        if self._line_ends and end > start:
-            lines = bisect_left(self._line_ends, end) - bisect_left(self._line_ends, start)
-        return math.log1p(end - start) + _LINE * min(lines, 4)
-
-    def _support(self, span: Span, neighbours: Sequence[Places]) -> float:
-        """How far the nearest places of other leaves are, which have not been chosen yet."""
-        paid = 0.0
-        for spans in neighbours:
-            at = bisect_left(spans, span.start, key=lambda other: other.start)
-            paid += min(
-                (self._distance(span, other) for other in spans[max(0, at - 1) : at + 1]),
-                default=_FAR,
-            )
-        return 0.5 * paid
-
-    def _quality(self, span: Span) -> float:
-        """What a place lacks: it is not verbatim, or it is a part of another value."""
-        return _NOT_VERBATIM * (1.0 - span.score) + _INSIDE_ANOTHER * self._sole.holds(span)
