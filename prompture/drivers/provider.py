@@ -153,13 +153,10 @@ class Provider:
         elsewhere. Raises MissingKey and ConfigurationError."""
         key, settings = self.checked_key(api_key), self._settings(options or {})
         url = self._url(base_url, settings)
-        return Endpoint(
-            self.name,
-            url,
-            key,
-            {**self.headers, **checked_headers(headers, f"{self.name}: headers")},
-            settings,
-        )
+        own = checked_headers(headers, f"{self.name}: headers")
+        # In one case: what the caller sets takes the place of ours, however it is written.
+        merged = {n.lower(): value for n, value in (*self.headers.items(), *own.items())}
+        return Endpoint(self.name, url, key, merged, settings)
 
     def endpoints(
         self,

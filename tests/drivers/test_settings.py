@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -91,6 +92,29 @@ def test_what_is_right_is_taken(make: Callable[..., Any]) -> None:
     assert (driver.timeout, driver._hooks[-1]) == (3, hook)
     assert driver.endpoint.api_key == KEY
     assert make("ollama/m", num_ctx=4096).endpoint.options == {"num_ctx": "4096"}
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "User-Agent", "ACCEPT", "Accept-Encoding", "Content-Type", "Authorization"]
+)
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_header_of_the_callers_takes_the_place_of_ours(
+    make: Callable[..., Any], name: str
+) -> None:
+    reply = json_reply({"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]})
+    with serving([reply]) as server:
+        settings = {"api_key": "k", "base_url": server.url, "headers": {name: "mine"}}
+        if make is driver_for:
+            with driver_for("openai/gpt-4o", **settings) as driver:
+                driver.generate("x")
+        else:
+
+            async def run() -> None:
+                async with async_driver_for("openai/gpt-4o", **settings) as driver:
+                    await driver.generate("x")
+
+            asyncio.run(run())
+    assert server.asked[0].headers[name.lower()] == "mine"
 
 
 @pytest.mark.parametrize("model", [None, 3, b"openai/m", ["openai/m"]])
