@@ -13,8 +13,8 @@ from prompture.rules.fields import SchemaField
 from prompture.rules.forms import is_compound, unit_printed
 from prompture.rules.label_pairs import TRUST, Pair
 from prompture.rules.numbers import CURRENCY, CURRENCY_CODES, is_currency, is_priced
-from prompture.rules.page import FieldCandidate, Page, TextRange
-from prompture.rules.parsers import ParsedValue, read
+from prompture.rules.page import FieldCandidate, Page, ParsedValue, TextRange
+from prompture.rules.parsers import read
 from prompture.rules.render import render
 
 # Kinds whose values have a form of their own; the rest take whatever text stands by the label.

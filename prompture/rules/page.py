@@ -220,6 +220,16 @@ class TextRange:
 
 
 @dataclass(frozen=True, slots=True)
+class ParsedValue:
+    """What a reader found: a Python value, its place in the whole text, and how many other values stood beside it."""
+
+    value: Any
+    start: int
+    end: int
+    rivals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FieldCandidate:
     """A value a field may take: JSON, where it stands, how sure we are (0 to 1), and the label it stands by."""
 

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime, time
 from typing import Any
 
 from prompture.errors import MissingExtra
 from prompture.rules import forms
 from prompture.rules.concepts import best_choice
-from prompture.rules.dates import find_dates, find_times, is_other_day, is_range, parse_rest, settle
+from prompture.rules.dates import find_dates
+from prompture.rules.days import read_date, read_datetime, read_time
 from prompture.rules.fields import SchemaField
 from prompture.rules.numbers import (
     CURRENCY,
@@ -21,7 +20,7 @@ from prompture.rules.numbers import (
     read_decimal,
     scaled,
 )
-from prompture.rules.page import Page
+from prompture.rules.page import Page, ParsedValue
 
 LONGEST_TEXT = 300
 _GROUPS = re.compile(
@@ -32,16 +31,6 @@ _PERCENT = re.compile(r" ?%")
 _EMPHASIS = re.compile(
     r"\*{1,3}\s+(?P<rest>[^*].*)|(?P<marks>\*{1,3}|__)(?P<inner>[^*_]+)(?P=marks)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedValue:
-    """What a reader found: a Python value, its place in the whole text, and how many other values stood beside it."""
-
-    value: Any
-    start: int
-    end: int
-    rivals: int = 0
 
 
 def read(
@@ -118,41 +107,6 @@ def _case(page: Page, start: int, end: int) -> ParsedValue | None:
     if match is None:
         return _identifier(page, start, end)
     return ParsedValue(match["core"], match.start("core"), match.end("core"))
-
-
-def _date(page: Page, start: int, end: int) -> ParsedValue | None:
-    found = list(find_dates(page.text, start, min(end, start + 400)))
-    if not found:
-        rest = parse_rest(page.text[start:end])
-        piece = page.text[start:end]
-        begin = start + len(piece) - len(piece.lstrip())
-        return ParsedValue(rest, begin, begin + len(piece.strip())) if rest else None
-    first = found[0]
-    if is_other_day(page.text, first, start, end):
-        return None
-    return ParsedValue(first, first.start, first.end, len({other.value for other in found}) - 1)
-
-
-def _datetime(page: Page, start: int, end: int) -> ParsedValue | None:
-    day = _date(page, start, end)
-    if day is None:
-        return None
-    value = settle(day.value, page.day_first) if not isinstance(day.value, date) else day.value
-    if value is None:
-        return None
-    # A time further off belongs to something else.
-    # A piece of its own, for a scan runs a time into the date before it.
-    clock = next(find_times(page.text[day.end : min(end, day.end + 24)]), None)
-    moment = datetime.combine(value, clock.value if clock else time())
-    return ParsedValue(moment, day.start, day.end + (clock.end if clock else 0), day.rivals)
-
-
-def _time(page: Page, start: int, end: int) -> ParsedValue | None:
-    found = list(find_times(page.text, start, min(end, start + 200)))
-    # From nine to five: neither is the time.
-    if not found or (len(found) > 1 and is_range(page.text[found[0].end : found[1].start])):
-        return None
-    return ParsedValue(found[0].value, found[0].start, found[0].end)
 
 
 def _in_groups(page: Page, start: int, end: int) -> ParsedValue | None:
@@ -378,9 +332,9 @@ _READERS: dict[str, Callable[[Page, int, int], ParsedValue | None]] = {
     "identifier": _identifier,
     "postcode": _match(forms.POSTCODE),
     "case": _case,
-    "date": _date,
-    "datetime": _datetime,
-    "time": _time,
+    "date": read_date,
+    "datetime": read_datetime,
+    "time": read_time,
     "number": _number,
     "integer": _number,
     "money": _money,

@@ -8,8 +8,7 @@ from typing import Any
 
 from prompture.rules.dates import PrintedDate, settle
 from prompture.rules.fields import SchemaField
-from prompture.rules.page import FieldCandidate, Page
-from prompture.rules.parsers import ParsedValue
+from prompture.rules.page import FieldCandidate, Page, ParsedValue
 from prompture.types import Span
 
 # The first that a unit begins with: "mon" stands before "m".

@@ -9,8 +9,8 @@ from prompture.rules.concepts import QUALIFIERS, is_denied, normalise
 from prompture.rules.dates import PrintedDate, is_other_day
 from prompture.rules.fields import SchemaField
 from prompture.rules.numbers import CURRENCY, currency_code
-from prompture.rules.page import FieldCandidate, Page, TextRange
-from prompture.rules.parsers import ParsedValue, read
+from prompture.rules.page import FieldCandidate, Page, ParsedValue, TextRange
+from prompture.rules.parsers import read
 from prompture.rules.render import candidates_of
 from prompture.types import Span
 

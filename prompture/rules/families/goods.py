@@ -11,8 +11,7 @@ from prompture.rules.fields import SchemaField
 from prompture.rules.headings import Column
 from prompture.rules.labelled import read_alone
 from prompture.rules.numbers import Numeral, amount_of, find_numbers
-from prompture.rules.page import FieldCandidate, Line, Page, TextRange
-from prompture.rules.parsers import ParsedValue
+from prompture.rules.page import FieldCandidate, Line, Page, ParsedValue, TextRange
 from prompture.rules.render import accepts, render
 from prompture.rules.tables import TableRow, plain_row, read_rows
 from prompture.types import Span

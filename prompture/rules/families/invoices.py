@@ -12,8 +12,7 @@ from prompture.rules.fields import SchemaField
 from prompture.rules.forms import SECOND_IDENTIFIER
 from prompture.rules.labelled import Index, labelled
 from prompture.rules.numbers import amount_of, find_numbers, read_decimal
-from prompture.rules.page import FieldCandidate, Page, TextRange
-from prompture.rules.parsers import ParsedValue
+from prompture.rules.page import FieldCandidate, Page, ParsedValue, TextRange
 from prompture.rules.render import candidates_of, render
 from prompture.rules.unlabelled import DATE_KINDS, ISSUED, dates, days_by_start
 

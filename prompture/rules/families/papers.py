@@ -10,8 +10,7 @@ from prompture.rules.concepts import normalise
 from prompture.rules.families import DocumentFamily
 from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import Index
-from prompture.rules.page import FieldCandidate, Line, Page, TextRange
-from prompture.rules.parsers import ParsedValue
+from prompture.rules.page import FieldCandidate, Line, Page, ParsedValue, TextRange
 from prompture.rules.render import accepts, candidates_of
 from prompture.rules.sections import COMMON_KINDS, values_of_kind
 from prompture.rules.unlabelled import DATE_KINDS, dates, days_by_start

@@ -15,8 +15,8 @@ from prompture.rules.families.party_blocks import (
 from prompture.rules.families.storefront import is_no_party, read_storefront
 from prompture.rules.fields import SchemaField
 from prompture.rules.labelled import Index
-from prompture.rules.page import FieldCandidate, Page, TextRange
-from prompture.rules.parsers import ParsedValue, read
+from prompture.rules.page import FieldCandidate, Page, ParsedValue, TextRange
+from prompture.rules.parsers import read
 from prompture.rules.render import accepts, candidates_of
 from prompture.rules.unlabelled import DATE_KINDS
 from prompture.types import Span

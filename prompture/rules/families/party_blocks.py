@@ -9,8 +9,8 @@ from prompture.rules import data
 from prompture.rules.cells import Cell
 from prompture.rules.concepts import normalise
 from prompture.rules.fields import SchemaField
-from prompture.rules.page import FieldCandidate, Line, Page
-from prompture.rules.parsers import ParsedValue, read
+from prompture.rules.page import FieldCandidate, Line, Page, ParsedValue
+from prompture.rules.parsers import read
 from prompture.rules.render import candidates_of
 from prompture.types import Span
 
