@@ -249,7 +249,9 @@ def _accepted(text: str, records: Sequence[Record], mark: str, whole: bool) -> G
         if spaced and len(heads) > 2 and len(rows) >= 2 and not any(map(_has_digit, heads)):
             return Grid(tuple(records), True, mark)
     # A text that is nothing else: a list of names, or a label and a value on each line.
-    if whole and not spaced and all(_is_label(text[slice(*r.fields[0])]) for r in records):
+    # A comma between digits is a decimal mark: "Tea 3,00".
+    labels = [text[slice(*record.fields[0])] for record in records]
+    if whole and not spaced and all(_is_label(one) and not one[-1].isdigit() for one in labels):
         return Grid(tuple(records), headed, mark) if headed or len(heads) == 2 else None
     return None
 

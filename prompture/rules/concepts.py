@@ -172,13 +172,31 @@ def _words(label: str) -> list[str]:
         text = _CAMEL.sub(" ", text)
     folded = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
-    words = [_SAME.get(word, word) for word in _TOKEN.findall(plain)]
+    words = [_SAME.get(word, word) for word in map(_mended, _TOKEN.findall(plain))]
     kept = [
         word
         for word in words
         if word not in _CURRENCY_WORDS and word not in _FILLERS and word != "%"
     ]
     return kept or words  # "RM" alone is still a label
+
+
+_SLIPS = tuple(str.maketrans("01", letters) for letters in ("ol", "oi"))
+
+
+def _mended(word: str) -> str:
+    """A word of a label in which a scan has read o as 0, or l or i as 1: "t0tal", "tota1". Digits are never mended."""
+    if len(word) < 4 or word.isalpha() or word.isdigit():
+        return word
+    tries = (word.translate(slips) for slips in _SLIPS)
+    return next((one for one in tries if one in _label_words()), word)
+
+
+@cache
+def _label_words() -> frozenset[str]:
+    """The words of all everyday labels, as they are written in the data: in normal form."""
+    groups = (group for one in _everyday() for group in one.labels)
+    return frozenset(word for group in groups for label in group for word in label.split())
 
 
 def _aside(brackets: re.Match[str]) -> str:
@@ -217,12 +235,13 @@ def _spelt(label: str, phrases: Mapping[str, float]) -> float:
 
 
 def _closed_up(label: str, phrases: Mapping[str, float]) -> float:
-    """A label that a PDF's text layer has broken inside a word: "br uttosumme"."""
-    if " " not in label or len(label) < 8:
+    """A label that a PDF's text layer has broken inside a word, "br uttosumme", or a scan has written as one, "INVOICENO"."""
+    if len(label) < 8:
         return 0.0
     closed = label.replace(" ", "")
+    tries = (closed, closed[:-2] + "number" if closed.endswith(("no", "nr")) else closed)
     return max(
-        (weight * 0.95 for phrase, weight in phrases.items() if phrase.replace(" ", "") == closed),
+        (weight * 0.95 for phrase, weight in phrases.items() if phrase.replace(" ", "") in tries),
         default=0.0,
     )
 

@@ -9,8 +9,14 @@ from functools import cache
 from prompture.rules import data
 
 _IN_ORDER = tuple(month for month in data.load("dates")["months"] if month != "source")
-_MONTHS = {
+_SPELT = {
     word: _IN_ORDER.index(month) + 1 for word, month in data.by_word("dates", "months").items()
+}
+# Scans read "0ct" and "Apri1".
+_MISREAD = str.maketrans("ol", "01")
+_MONTHS = {
+    **{word.translate(_MISREAD): number for word, number in _SPELT.items() if len(word) > 2},
+    **_SPELT,
 }
 _FIRST = {
     name[0]: sorted((n for n in _MONTHS if n[0] == name[0]), key=len, reverse=True)
@@ -35,7 +41,8 @@ _ISO = r"(?P<iy>(?:19|20)\d\d)(?P<isep>[-/.])(?P<im>\d{1,2})(?P=isep)(?P<id>\d{1
 _NUMERIC = (
     r"(?P<n1>\d{1,2})(?P<nsep>[./-]|\. )(?P<n2>\d{1,2})(?P=nsep)"
     # A scan runs the time into the year: 19-04-201813:43:54. In 17/05/2013:43 either may have lost a blank.
-    r"(?P<ny>(?:19|20)\d\d(?=\d{1,2}:\d\d)|(?:(?:19|20)\d\d|\d\d)(?!\d)(?!:\d\d(?::\d\d)?(?![\d:])))"
+    r"(?P<ny>(?:19|20)\d\d(?=\d{1,2}:\d\d)|(?:(?:19|20)\d\d|\d\d)(?!\d)(?!:\d\d(?::\d\d)?(?![\d:]))"
+    r"|(?!(?:19|20)\d\d:)\d\d(?=\d{1,2}:\d\d(?!\d)))"
     r"(?!/\d)(?!-\d{1,4}(?![\d:]))"
 )
 _DAY_MONTH = (

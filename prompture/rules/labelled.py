@@ -30,6 +30,7 @@ _MARKED = frozenset({"colon", "markup", "leader", "under", "cell", "below", "loo
 _GOES_ON = re.compile(
     r"[-–—]\s?[^\W_]|\s?/\s?(?:[^\W\d_]|\d+\s?/|(?:[2348]|16)\b)| [-–—] ?\d|[.,:]\d|[^\W\d_]{0,3}\d| ?[¼-¾⅐-⅞]| \d"
     r"|\s?[x×*^]\s?\d|e[-+]\d|\s?°\s?[SW]\b"  # 5 x 10 cm, 10^3, 33.86° S
+    r"|[^\W\d_]{1,3}[.,]\d|o(?![^\W_])"  # a digit that a scan has read as a letter: 1O.50, 1O
     r"|\s(?:to|bis|à|au|until|through|or|oder|ou)\s\d",
     re.IGNORECASE,
 )

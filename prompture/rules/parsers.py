@@ -26,6 +26,10 @@ LONGEST_TEXT = 300
 _GROUPS = re.compile(
     r"\s*(?P<before>[^\s\d+,.-]{1,4})?\s?(?P<sign>[-−–]?)(?P<body>\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?)\s?(?P<after>[^\s\d,.]{1,4})?\.?\s*"
 )
+# "EUR 126, 68": a scan has put a blank behind the decimal mark.
+_SPACED_CENTS = re.compile(
+    r"\s*(?P<before>[^\s\d+,.-]{1,4})?\s?(?P<body>\d{1,6}(?P<mark>[.,]) \d{2})\s?(?P<after>[^\s\d,.]{1,4})?\s*"
+)
 _THREE_DECIMALS = re.compile(r"\D*[1-9]\d{0,2}\.\d{3}\D*")
 _PERCENT = re.compile(r" ?%")
 _EMPHASIS = re.compile(
@@ -120,6 +124,18 @@ def _in_groups(page: Page, start: int, end: int) -> ParsedValue | None:
     return ParsedValue(-value if match["sign"] else value, match.start("sign"), match.end("body"))
 
 
+def _spaced_cents(page: Page, start: int, end: int) -> ParsedValue | None:
+    """An amount with a blank behind the mark that the document's other amounts have, where no list can be meant."""
+    match = _SPACED_CENTS.fullmatch(page.text, start, end)
+    if match is None or match["mark"] != page.mark:
+        return None
+    sides = [match[side] for side in ("before", "after") if match[side]]
+    if not all(map(is_currency, sides)) or (match["mark"] == "," and not sides):
+        return None
+    value = read_decimal(match["body"].replace(" ", ""), mark=page.mark)
+    return ParsedValue(value, *match.span("body")) if value is not None else None
+
+
 def _number(page: Page, start: int, end: int) -> ParsedValue | None:
     if grouped := _in_groups(page, start, end):
         return grouped
@@ -133,7 +149,7 @@ def _number(page: Page, start: int, end: int) -> ParsedValue | None:
 
 def _money(page: Page, start: int, end: int) -> ParsedValue | None:
     """An amount: a number with decimals or a currency mark beside it, percentages and dates left out."""
-    if grouped := _in_groups(page, start, end):
+    if grouped := _in_groups(page, start, end) or _spaced_cents(page, start, end):
         return grouped
     text = page.text
     stop = min(end, start + 200)

@@ -187,6 +187,7 @@ def cells(text: str) -> list[list[str]]:
         "12 Main Street, Springfield, IL 62704\nTel 555, 1234, 99",
         "NO.53 55,57 & 59, JALAN SAGU 18,\nTAMAN DAYA,\n81100 JOHOR BAHRU,\nJOHOR.",
         "Item,Amount\nTea,1,200\nCoffee,2,300",  # thousands that are not in quotes: nobody knows
+        "Tea 3,00\nCake 4,50\nTotal: EUR 7,50",
         "Jane Doe, John Roe\nUniversity of Oslo, 0316",
         "Smith, J., 2010\nKatz, P., 2011\nRoe, R., 2012",
         'a 5" pipe, a 6" pipe\nand more, of the same',

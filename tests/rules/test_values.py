@@ -295,6 +295,18 @@ def test_parsers_take_any_text(text: str) -> None:
         ("date", "DATE : 19-04-201813:43:54", "2018-04-19"),
         ("date", "DATE:25/12/20188:13:39PM", "2018-12-25"),
         ("date", "DATE: 17/05/2013:43", None),  # 2013, or 2020 at 13:43
+        ("date", "DATE:19/02/1711:12", "2017-02-19"),
+        ("date", "Le 0ct 23, 2018 18:03", "2018-10-23"),
+        ("date", "Date: 3 Apri1 2018", "2018-04-03"),
+        ("total", "T0TAL  33.92", 33.92),
+        ("total", "TOTA1: RM 33.92", 33.92),
+        ("total", "AM0UNT DUE 33.92", 33.92),
+        ("total", "Bread 3,12\nTotal:  EUR 126, 68", 126.68),
+        ("total", "Bread 3.12\nTotal:  126. 68", 126.68),
+        ("total", "Bread 3,12\nTotal: 126, 68", None),  # two numbers, perhaps
+        ("total", "Total: 1O.50", None),  # digits are never mended
+        ("total", "Total: l0.50", None),
+        ("total", "Total: 1O", None),
     ],
 )
 def test_what_a_scan_runs_together(name: str, text: str, value: Any) -> None:
