@@ -1,0 +1,212 @@
+"""A PDF file that is open in pdfium: its pages, their measures, and their pictures."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import pypdfium2.raw as pdfium
+
+_LARGEST_PAGE = 1_000_000.0
+"""Points: more is no page that anybody has seen."""
+
+
+class NotRead(Exception):
+    """The file, or a page, cannot be read. ``kind`` says which error it is to the caller."""
+
+    def __init__(self, kind: str, message: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+_REASONS = {
+    pdfium.FPDF_ERR_PASSWORD: ("encrypted", ""),
+    pdfium.FPDF_ERR_SECURITY: ("encrypted", "its kind of encryption is not known"),
+    pdfium.FPDF_ERR_FORMAT: ("unreadable", "it is not a PDF file, or a broken one"),
+    pdfium.FPDF_ERR_PAGE: ("unreadable", "a page is missing or broken"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PageFrame:
+    """A page as it is shown: turned, cut to its crop box, in points, from the top left corner."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+    turns: int
+    """Quarters, clockwise."""
+    unit: float
+    """Points to one of the page's units."""
+
+    @property
+    def size(self) -> tuple[float, float]:
+        wide, high = (self.right - self.left) * self.unit, (self.top - self.bottom) * self.unit
+        return (high, wide) if self.turns % 2 else (wide, high)
+
+    def shown(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the page's own space is shown."""
+        match self.turns:
+            case 0:
+                across, down = x - self.left, self.top - y
+            case 1:
+                across, down = y - self.bottom, x - self.left
+            case 2:
+                across, down = self.right - x, y - self.bottom
+            case _:
+                across, down = self.top - y, self.right - x
+        return across * self.unit, down * self.unit
+
+    def direction(self, a: float, b: float) -> tuple[float, float]:
+        """Where a direction of the page's own space points to as shown (down is positive)."""
+        x, y = self.shown(self.left + a, self.bottom + b)
+        x0, y0 = self.shown(self.left, self.bottom)
+        return x - x0, y - y0
+
+
+class OpenedFile:
+    """A file with its pages. A context manager; one at a time, as pdfium is not thread-safe."""
+
+    def __init__(self, data: bytes, password: str | None) -> None:
+        self.notes: list[str] = []
+        self._data = data
+        pdfium.FPDF_InitLibrary()
+        self._document = self._load(password)
+        self.count: int = pdfium.FPDF_GetPageCount(self._document)
+        self._forms = self._with_forms()
+
+    def _load(self, password: str | None) -> Any:
+        # Old kinds of encryption have bytes of Latin-1 as passwords.
+        tries = [None] if password is None else [password.encode(), _latin(password)]
+        for each in dict.fromkeys(tries):
+            document = pdfium.FPDF_LoadMemDocument64(self._data, len(self._data), each)
+            if document:
+                return document
+            error = pdfium.FPDF_GetLastError()
+        kind, why = _REASONS.get(error, ("unreadable", f"pdfium gives error {error}"))
+        if kind == "encrypted" and not why:
+            why = "it needs a password" if password is None else "the password is not the right one"
+        raise NotRead(kind, why)
+
+    def _with_forms(self) -> Any:
+        """Forms draw themselves: a field that has a value, and no picture of it, gets one."""
+        if pdfium.FPDF_GetFormType(self._document) == pdfium.FORMTYPE_NONE:
+            return None
+        # Without JavaScript: the library is built without it, and gets no platform for it here.
+        self._callbacks = pdfium.FPDF_FORMFILLINFO(version=2)
+        return pdfium.FPDFDOC_InitFormFillEnvironment(self._document, self._callbacks)
+
+    @contextmanager
+    def page(self, index: int) -> Iterator[tuple[Any, PageFrame]]:
+        """A page, with its form fields and annotations drawn into it."""
+        page = pdfium.FPDF_LoadPage(self._document, index)
+        if not page:
+            raise NotRead("unreadable", "the page is missing or broken")
+        try:
+            if self._forms:
+                pdfium.FORM_OnAfterLoadPage(page, self._forms)
+            # Flattened, they are part of the text, at their places.
+            if _is_annotated(page) and (
+                pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS
+            ):
+                pdfium.FPDF_ClosePage(page)
+                page = pdfium.FPDF_LoadPage(self._document, index)
+            yield page, _frame(page)
+        finally:
+            pdfium.FPDF_ClosePage(page)
+
+    def picture(self, index: int, dpi: float, max_pixels: int) -> tuple[bytes, float, float]:
+        """A page as PNG, and its size in points. Of a page that has more pixels, a smaller one."""
+        with self.page(index) as (page, frame):
+            width, height = frame.size
+            pixels, wide, high = drawn(page, frame, dpi, max_pixels)
+            return png(pixels, wide, high), width, height
+
+    def __enter__(self) -> OpenedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing: the process ends, and takes all of it along."""
+
+
+def drawn(page: Any, frame: PageFrame, dpi: float, max_pixels: int) -> tuple[bytes, int, int]:
+    """The pixels of a page, three bytes each, and how many are across and down."""
+    width, height = frame.size
+    scale = dpi / 72
+    if width * height * scale * scale > max_pixels:
+        scale = (max_pixels / (width * height)) ** 0.5
+    # A page of a line's width is a page, too.
+    wide = min(max(1, round(width * scale)), max_pixels)
+    high = max(1, min(round(height * scale), max_pixels // wide))
+    bitmap = pdfium.FPDFBitmap_CreateEx(wide, high, pdfium.FPDFBitmap_BGR, None, 0)
+    if not bitmap:
+        raise NotRead("memory")
+    try:
+        pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, wide, high, 0xFFFFFFFF)
+        flags = pdfium.FPDF_ANNOT | pdfium.FPDF_REVERSE_BYTE_ORDER
+        pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, wide, high, 0, flags)
+        stride = pdfium.FPDFBitmap_GetStride(bitmap)
+        whole = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * high)
+    finally:
+        pdfium.FPDFBitmap_Destroy(bitmap)
+    if stride == 3 * wide:
+        return whole, wide, high
+    rows = (whole[at : at + 3 * wide] for at in range(0, stride * high, stride))
+    return b"".join(rows), wide, high
+
+
+def png(pixels: bytes, wide: int, high: int) -> bytes:
+    """A PNG file of pixels of three bytes: three chunks, and no library needed."""
+    row = 3 * wide
+    packer = zlib.compressobj(6)
+    packed = bytearray()
+    for at in range(0, row * high, row):
+        packed += packer.compress(b"\x00" + pixels[at : at + row])
+    packed += packer.flush()
+    head = struct.pack(">IIBBBBB", wide, high, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", bytes(packed)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+def _latin(password: str) -> bytes:
+    return password.encode("latin-1", "replace")
+
+
+def _is_annotated(page: Any) -> bool:
+    """Whether there is more than links on it."""
+    for index in range(pdfium.FPDFPage_GetAnnotCount(page)):
+        annotation = pdfium.FPDFPage_GetAnnot(page, index)
+        if annotation:
+            kind = pdfium.FPDFAnnot_GetSubtype(annotation)
+            pdfium.FPDFPage_CloseAnnot(annotation)
+            if kind != pdfium.FPDF_ANNOT_LINK:
+                return True
+    return False
+
+
+def _frame(page: Any) -> PageFrame:
+    box = pdfium.FS_RECTF()
+    if not pdfium.FPDF_GetPageBoundingBox(page, box):
+        raise NotRead("unreadable", "the page has no size")
+    left, right = sorted((box.left, box.right))
+    bottom, top = sorted((box.bottom, box.top))
+    wide, high = right - left, top - bottom
+    turns = pdfium.FPDFPage_GetRotation(page) % 4
+    if not (isfinite(wide) and isfinite(high) and wide > 0 and high > 0):
+        raise NotRead("unreadable", "the page has no size")
+    if max(wide, high) > _LARGEST_PAGE:
+        raise NotRead("large", f"a page of {wide:.0f} by {high:.0f} points")
+    # The library knows the units' size, and gives it with that of the page alone.
+    shown = pdfium.FPDF_GetPageWidthF(page)
+    unit = shown / (high if turns % 2 else wide)
+    return PageFrame(left, bottom, right, top, turns, unit)
