@@ -19,6 +19,8 @@ from decimal import (
 )
 from typing import Any
 
+from prompture.markup import columns, paragraphs, table
+
 ZERO = Decimal(0)
 PER_MILLION = 1_000_000
 _CENT = Decimal("0.01")
@@ -294,11 +296,17 @@ class Bill:
 
     def table(self) -> str:
         """The bill as plain text in columns, a line per attempt and bucket, the total last."""
-        rows = [_HEADINGS, *(_row(line) for line in self.lines)]
+        return "\n".join([*columns((_HEADINGS, *self._rows()), _RIGHT), *self._remarks()])
+
+    def _repr_html_(self) -> str:
+        return table(_HEADINGS, self._rows(), right=_RIGHT) + paragraphs(self._remarks())
+
+    def _rows(self) -> list[tuple[str, ...]]:
         total = f"${format_usd(self.total)}" if self.total is not None else "unknown"
-        rows.append(("", "", "", "total", "", "", total, ""))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        text = [_aligned(row, widths) for row in rows]
+        return [*(_row(line) for line in self.lines), ("", "", "", "total", "", "", total, "")]
+
+    def _remarks(self) -> list[str]:
+        text = []
         saved = [(c.cost.saving, c.cost.source == "cache") for c in self.charges]
         kept = add_usd(amount for amount, is_hit in saved if is_hit and amount)
         if kept or self.saving is None:
@@ -306,8 +314,7 @@ class Bill:
             text.append(f"answers from the cache saved {least}${format_usd(kept)}")
         if prompt := add_usd(amount for amount, is_hit in saved if amount and not is_hit):
             text.append(f"prompt cache saved ${format_usd(prompt)}")
-        text += [f"unknown: {reason}" for reason in sorted(set(self.unknown))]
-        return "\n".join(text)
+        return [*text, *(f"unknown: {reason}" for reason in sorted(set(self.unknown)))]
 
     def __str__(self) -> str:
         kept = sum(c.cost.source == "cache" for c in self.charges)
@@ -390,11 +397,3 @@ def _row(line: BillLine) -> tuple[str, ...]:
         _text(line.usd) or "unknown",
         " ".join(line.rule.split()),
     )
-
-
-def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
-    cells = (
-        text.rjust(width) if column in _RIGHT else text.ljust(width)
-        for column, (text, width) in enumerate(zip(row, widths, strict=True))
-    )
-    return "  ".join(cells).rstrip()

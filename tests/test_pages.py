@@ -1,4 +1,4 @@
-"""The examples of docs/money.md and docs/agents.md run as they are printed.
+"""The examples of docs/money.md, docs/agents.md, docs/page.md and others run as they are printed.
 
 Each page in one namespace, in a folder of its own, with stubs of the providers on loopback (see
 ``test_readme``). What stands for something of the reader's own is filled in below.
@@ -169,7 +169,7 @@ def test_reliability() -> None:
 
 
 def commands() -> list[str]:
-    lines = "\n".join(blocks("money.md", "sh")).splitlines()
+    lines = "\n".join([*blocks("money.md", "sh"), *blocks("page.md", "sh")]).splitlines()
     text = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
     chat = re.findall(r"`(prompture chat .*?)`", text)
     assert chat
@@ -203,3 +203,12 @@ def test_a_command_line_runs(command: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def test_page() -> None:
+    pytest.importorskip("rapidfuzz")
+    given: dict[str, Any] = {}
+    for block in blocks("page.md", "python"):
+        run(block, given)
+    assert 'data-pointer="/total"' in Path("page.html").read_text(encoding="utf-8")
+    assert Path("pages.html").read_text(encoding="utf-8").count("<article") == 2

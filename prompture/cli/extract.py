@@ -21,7 +21,7 @@ from prompture.cli.console import (
     print_table,
     write_json,
 )
-from prompture.cli.output import AnswerWriter, Row
+from prompture.cli.output import AnswerWriter, PageWriter, Row
 from prompture.cli.schema import schema_of
 from prompture.drivers.caching import Cache
 from prompture.errors import (
@@ -72,6 +72,12 @@ _FOR_ALL = (
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write here, not to stdout.")
 @click.option("--sources/--no-sources", default=False, help="Add where each value stood.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False),
+    help="Write a page, too: the documents with the places of all values marked.",
+)
 @click.option("--instructions", default="", help="Words of yours to the model.")
 @click.option(
     "--strategy",
@@ -93,6 +99,7 @@ def command(
     style: str | None,
     output: str | None,
     sources: bool,
+    page: str | None,
     quiet: bool,
     cache: str | None,
     **options: Any,
@@ -102,17 +109,20 @@ def command(
     \b
     prompture extract receipt.txt --schema examples/receipt.py:Receipt
     prompture extract *.txt --schema "company, date: date, total: number" --format table
+    prompture extract *.txt --schema "company, total: number" --html page.html
     """
     if cache is not None:
         options["cache"] = Cache(cache)
     extractor: Extractor[Any] = Extractor(schema_of(schema), model=_models(model), **options)
     names = list(files) or ["-"]
     # Before the first call: nothing is paid for that has no place to go.
-    _refuse_to_overwrite(output, files)
+    _refuse_to_overwrite(output, files, "-o")
+    _refuse_to_overwrite(page, [*files, *([output] if output else [])], "--html")
     if style == "table" and sources:
         raise click.UsageError("a table has no place for --sources; take -f json or jsonl")
     style = style or _default_style(names, output, sources=sources)
     rows: list[Row] = []
+    page_writer = PageWriter(page) if page is not None else None
     # The whole bill, the call included that Ctrl-C breaks off: an interrupt has no row.
     with (
         track() as spent,
@@ -126,22 +136,26 @@ def command(
                 out.add(row)
         finally:  # what was paid for is written, though the rest is given up
             out.finish()
+            if page_writer:
+                page_writer.write(rows)
             if not quiet:
                 echo(_bill_line(rows, len(names), spent.bill), err=True)
     return _exit_code(rows, len(names))
 
 
-def _refuse_to_overwrite(output: str | None, files: Iterable[str]) -> None:
-    """Raise where the answers would take the place of a document, or have none."""
+def _refuse_to_overwrite(output: str | None, files: Iterable[str], option: str) -> None:
+    """Raise where what is written would take the place of another file of the call, or has none."""
     if output is None:
         return
     if not output:
-        raise ConfigurationError("-o is empty: name a file")
-    if not Path(output).is_file():
-        return
+        raise ConfigurationError(f"{option} is empty: name a file")
+    written = Path(output)
     for name in files:
-        if Path(name).exists() and Path(name).samefile(output):
-            raise ConfigurationError(f"-o {output!r} is one of the files to read")
+        # Two that are not there yet are the same by their names.
+        is_there = written.is_file() and Path(name).exists()
+        is_same = is_there and Path(name).samefile(written)
+        if is_same or (not written.exists() and Path(name).resolve() == written.resolve()):
+            raise ConfigurationError(f"{option} {output!r} is one of the files of this call")
 
 
 def _models(model: str | None) -> str | list[str] | None:

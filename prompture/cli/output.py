@@ -166,6 +166,42 @@ class AnswerWriter:
         write_json(stream, records[0] if self._alone and records else records, indent=2)
 
 
+class PageWriter:
+    """Writes the page of evidence, at the end and whole. That it can be written is seen to before
+    anything is paid for. Raises ConfigurationError where it cannot."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path).resolve()  # a link stays a link: its target is replaced
+        try:
+            if self._path.exists() and not os.access(self._path, os.W_OK):
+                raise PermissionError(13, "Permission denied")
+            _fresh(self._path).touch()
+            _fresh(self._path).unlink()
+        except OSError as exc:
+            raise self._unwritable(exc) from exc
+
+    def write(self, rows: list[Row]) -> None:
+        """Put the page of these rows in the file's place, in one step."""
+        from prompture.page import to_html
+
+        made = [row.found or row.error for row in rows]
+        outcomes = [each for each in made if each is not None]
+        if not outcomes:
+            return
+        names = ["" if row.name == "-" else Path(row.name).name for row in rows]
+        fresh = _fresh(self._path)
+        try:
+            fresh.write_text(to_html(outcomes, names=names), encoding="utf-8")
+            if self._path.exists():
+                copymode(self._path, fresh)
+            fresh.replace(self._path)
+        except OSError as exc:
+            raise self._unwritable(exc) from exc
+
+    def _unwritable(self, exc: OSError) -> ConfigurationError:
+        return ConfigurationError(f"cannot write {str(self._path)!r}: {why(exc)}")
+
+
 def _fresh(path: Path) -> Path:
     """Where a whole document is written, before it takes its place."""
     return path.with_name(f"{path.name}.new")

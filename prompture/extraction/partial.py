@@ -149,6 +149,13 @@ class Partial(Generic[T]):
         fixed = None if self.result else _Fixed(self.plain, self.open_path, self.final)
         return _restored, (self._look(), fixed, self.attempt, self.result)
 
+    def _repr_html_(self) -> str:
+        if self.result is not None:
+            return self.result._repr_html_()
+        from prompture.page.notebook import growing
+
+        return growing(self.plain, self.is_final, self.open_path)
+
     def __repr__(self) -> str:
         state = "last" if self.is_last else f"open at {self.open_path!r}"
         return f"Partial({state}, attempt={self.attempt})"

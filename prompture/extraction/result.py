@@ -78,6 +78,20 @@ class Extraction(Generic[T]):
 
         return located(found, self.documents)
 
+    def to_html(self, *, title: str = "", name: str = "", pictures: bool = True) -> str:
+        """The page of evidence, one HTML file that needs nothing else: the document with the
+        places of all values marked, and the value beside it. ``name`` is the document's.
+        ``pictures``: whether pages of files are shown as such. Write it as UTF-8.
+        ``prompture.page.to_html`` makes one page of several results."""
+        from prompture.page import to_html
+
+        return to_html(self, title=title, names=(name,), pictures=pictures)
+
+    def _repr_html_(self) -> str:
+        from prompture.page.notebook import summary
+
+        return summary(self)
+
 
 def with_rest(
     error: E, completion: Completion, *, plan: Plan, source: Source[Any], plain: JSONValue = UNREAD

@@ -133,6 +133,31 @@ def test_the_output_file_is_whole_or_not_there(run: Any, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_page_is_written_beside_the_answers(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("rapidfuzz")
+    page, broken = tmp_path / "page.html", tmp_path / "empty.txt"
+    broken.write_text("", encoding="utf-8")
+    done = run("extract", RECEIPT, str(broken), "-s", FIELDS, "--html", str(page))
+    assert done.code == exits.SOME_FAILED
+    assert len(json.loads(done.out)) == 2
+    html = page.read_text(encoding="utf-8")
+    assert 'data-pointer="/total"' in html
+    assert "<bdi>empty.txt</bdi>" in html
+    assert set(tmp_path.iterdir()) == {page, broken}
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_paid(
+    run: Any, tmp_path: Path
+) -> None:
+    for page in (RECEIPT, str(tmp_path / "no" / "page.html"), ""):
+        done = run("extract", RECEIPT, "-s", "a", "-m", "openai/gpt-5-mini", "--html", page)
+        assert done.code == exits.CONFIGURATION
+    same = str(tmp_path / "one")
+    done = run("extract", RECEIPT, "-s", "a", "-o", same, "--html", same)
+    assert "--html" in done.err
+    assert "one of the files" in done.err
+
+
 FAILURES = [
     (["extract", "nothing.txt", "-s", "a"], exits.CONFIGURATION, "nothing.txt"),
     (["extract", RECEIPT, "-s", "a: magic"], exits.CONFIGURATION, "magic"),

@@ -1,0 +1,192 @@
+"""What a result is, to a page: its leaves, with what is known of the place of each."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Protocol, TypeAlias
+
+from prompture.json_values import (
+    DEPTH_LIMIT,
+    Segment,
+    escape,
+    kind_of,
+    same,
+    segments_of,
+    value_at,
+)
+from prompture.money import Bill, short_usd
+from prompture.types import Document, JSONValue, Span, Text
+
+Conflicts: TypeAlias = Mapping[str, Sequence[tuple[JSONValue, Sequence[Span]]]]
+"""By JSON pointer, the values that stand against each other, with the spans of each."""
+
+STATES = {
+    "exact": "Stands in the text, verbatim",
+    "normalised": "Stands in the text in another form: case, spacing, format of a number or date",
+    "fuzzy": "Stands in the text nearly so: a letter or an accent is different",
+    "ambiguous": "Stands in several places, and nothing shows which is meant",
+    "conflict": "The text gives several values",
+    "inferred": "Not in the text as such: derived from it",
+    "absent": "Not found in the text",
+    "empty": "Null, true, false or empty: nothing to look for",
+}
+"""What may be known of a leaf, with its meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A part of a value that holds no other. ``state`` is one of STATES."""
+
+    pointer: str
+    value: JSONValue
+    state: str
+    number: int
+    spans: Sequence[Span] = ()
+    others: Sequence[tuple[JSONValue, Sequence[Span]]] = ()
+    """Values that stand against it, with their spans."""
+    read: str = ""
+    """What the model wrote, where the schema's own code made another value of it."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What is known of the places of a value's parts."""
+
+    sources: Mapping[str, Sequence[Span]]
+    conflicts: Conflicts = field(default_factory=dict)
+    ungrounded: Mapping[str, str] = field(default_factory=dict)
+
+    def leaf(self, pointer: str, value: JSONValue, number: int) -> Leaf:
+        """What is known of one leaf."""
+        spans = tuple(self.sources.get(pointer, ()))
+        others = tuple(self.conflicts.get(pointer, ()))
+        return Leaf(pointer, value, self._state(pointer, value, spans), number, spans, others)
+
+    def _state(self, pointer: str, value: JSONValue, spans: Sequence[Span]) -> str:
+        if pointer in self.conflicts:
+            return "conflict"
+        if spans:
+            first = spans[0]
+            if first.ambiguous:
+                return "ambiguous"
+            return first.kind if first.kind in STATES else "fuzzy"
+        if value is None or isinstance(value, bool) or value in ("", [], {}):
+            return self.ungrounded.get(pointer, "empty")
+        return self.ungrounded.get(pointer, "absent")
+
+
+def is_branch(value: JSONValue) -> bool:
+    """Whether the value holds others."""
+    return isinstance(value, (dict, list)) and bool(value)
+
+
+def walk(value: JSONValue, path: str = "", depth: int = 0) -> Iterator[tuple[str, JSONValue]]:
+    """The leaves of a value in its order, with their JSON pointers."""
+    if not is_branch(value) or depth > DEPTH_LIMIT:
+        yield path, value
+        return
+    for key, inner in members(value):
+        yield from walk(inner, f"{path}/{escape(key)}", depth + 1)
+
+
+def members(value: JSONValue) -> Iterator[tuple[Segment, JSONValue]]:
+    yield from value.items() if isinstance(value, dict) else enumerate(value)
+
+
+def written(value: JSONValue) -> str:
+    """A leaf in words: a string as it stands, anything else as JSON."""
+    if isinstance(value, str):
+        return value or '""'
+    if value is None or isinstance(value, (bool, int, float, dict, list)):
+        try:
+            return json.dumps(value, ensure_ascii=False)
+        except (
+            TypeError,
+            ValueError,
+        ):  # a Decimal within; an int of more digits than Python writes
+            return str(Decimal(value)) if isinstance(value, int) else repr(value)
+    return str(value)
+
+
+def shown_value(value: object, plain: JSONValue) -> JSONValue:
+    """The value as plain JSON: as the schema's own code made it of ``plain``, the answer, unless
+    that has other parts, for which the answer's places do not hold."""
+    from prompture.schema.exact_json import to_plain
+
+    try:
+        typed = to_plain(value)
+    except Exception:  # a serializer of the user's own
+        return plain
+    if plain is None or kind_of(typed) != kind_of(plain):
+        return typed if plain is None else plain
+    has_all = {path for path, _ in walk(plain)} <= {path for path, _ in walk(typed)}
+    return typed if has_all else plain
+
+
+def leaves_of(value: JSONValue, plain: JSONValue, evidence: Evidence) -> dict[str, Leaf]:
+    """The leaves by pointer. Those that have places are numbered, in the order of the value."""
+    found: dict[str, Leaf] = {}
+    number = 0
+    for path, inner in walk(value):
+        has_place = bool(evidence.sources.get(path) or evidence.conflicts.get(path))
+        number += has_place
+        answer = inner if plain is None else value_at(plain, segments_of(path), inner)
+        is_other = written(answer) != written(inner) and not same(answer, inner)
+        found[path] = replace(
+            evidence.leaf(path, inner, number if has_place else 0),
+            read=written(answer) if is_other and not is_branch(answer) else "",
+        )
+    return found
+
+
+class Result(Protocol):
+    """What a page shows of an ``Extraction``."""
+
+    @property
+    def value(self) -> Any: ...
+    @property
+    def plain(self) -> JSONValue: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def documents(self) -> tuple[Text | Document, ...]: ...
+    @property
+    def sources(self) -> Mapping[str, tuple[Span, ...]]: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def strategy(self) -> str: ...
+    @property
+    def cost(self) -> Bill: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def changes(self) -> Sequence[object]: ...
+
+
+class Findings:
+    """A result's value with its leaves, as pages and notebooks show it."""
+
+    def __init__(self, result: Result) -> None:
+        self.value = shown_value(result.value, result.plain)
+        self.evidence = Evidence(result.sources)
+        self.leaves = leaves_of(self.value, result.plain, self.evidence)
+        self.states = Counter(leaf.state for leaf in self.leaves.values())
+
+    def counts(self) -> tuple[int, int]:
+        """How many values have a place, and how many were looked for."""
+        placed = sum(bool(leaf.spans) for leaf in self.leaves.values())
+        return placed, len(self.leaves) - self.states["empty"]
+
+
+def usd(bill: Bill) -> str:
+    """What a bill comes to, in a few words; "" where nothing was billed."""
+    if not bill:
+        return ""
+    if bill.total is not None:
+        return f"${short_usd(bill.total)}"
+    return f"at least ${short_usd(bill.known)}" if bill.known else "cost unknown"

@@ -1,0 +1,474 @@
+"""The page of evidence in a real browser: a headless Chromium of the system."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompture.documents.layout import LayoutWriter
+from prompture.json_values import escape
+from prompture.page import to_html
+from prompture.types import FileDocument, Span
+from tests.page.results import HOSTILE, NAMES, pointers_in, result_of
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs Chromium: apt-get install chromium (or Google Chrome)"
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROOT = Path(__file__).resolve().parents[2]
+INVOICE = (ROOT / "examples" / "documents" / "invoice.txt").read_text(encoding="utf-8")
+VALUE = {
+    "seller": {"name": "Brückner Messtechnik GmbH", "vat_id": "DE811907980", "country": "DE"},
+    "items": [{"name": "Drucksensor PS-40", "total": 756.0}, {"name": "Versand", "total": 24.9}],
+    "contact": "Nobody",
+    "paid": None,
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running:
+        made = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield made
+        made.close()
+
+
+Show = Callable[..., Any]
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Show]:
+    """Opens a page from a file; whatever it asks for, logs or raises fails the test."""
+    contexts, faults = [], []
+
+    def opened(
+        html: str, *, width: int = 1280, height: int = 800, address: str = "", **options: Any
+    ) -> Any:
+        path = tmp_path / "page.html"
+        path.write_text(html, encoding="utf-8")
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("console", lambda message: faults.append(f"console: {message.text}"))
+        page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: _count(request.url, faults))
+        page.goto(path.as_uri() + address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def _count(url: str, faults: list[str]) -> None:
+    if not url.startswith(("file:", "data:")):
+        faults.append(f"request: {url}")
+
+
+def leaf(page: Any, pointer: str) -> Any:
+    return page.locator(f'.leaf[data-pointer="{pointer}"]')
+
+
+def lit(page: Any, name: str) -> list[str]:
+    """The text of the marks, and the pointers of the leaves, that are lit."""
+    return page.evaluate(
+        "name => [...document.querySelectorAll(`mark.${name}, .leaf.${name}`)]"
+        ".map((e) => e.matches('mark') ? e.textContent : e.dataset.pointer)",
+        name,
+    )
+
+
+def test_hover_links_both(show: Show) -> None:
+    page = show(result_of(VALUE, INVOICE).to_html())
+    leaf(page, "/items/0/name").hover()
+    assert lit(page, "hot") == ["Drucksensor PS-40", "/items/0/name"]
+    page.locator("mark", has_text="756,00").hover()
+    assert lit(page, "hot") == ["756,00", "/items/0/total"]
+    page.locator("h1").hover()
+    assert lit(page, "hot") == []
+
+
+def test_a_click_goes_to_the_other_side(show: Show) -> None:
+    page = show(result_of(VALUE, "\n" * 500 + INVOICE).to_html())
+    leaf(page, "/items/1/name").click()
+    assert lit(page, "on") == ["Versand", "/items/1/name"]
+    mark = page.locator("mark.cur")
+    playwright.expect(mark).to_be_in_viewport()
+    assert "verbatim" in page.locator(".card").inner_text()
+    page.locator("mark", has_text="Brückner").click()
+    assert lit(page, "on") == ["Brückner Messtechnik GmbH", "/seller/name"]
+    assert leaf(page, "/seller/name").get_attribute("aria-selected") == "true"
+
+
+def test_overlapping_marks_lead_to_each_value(show: Show) -> None:
+    sources = {"/whole": (Span(0, 20),), "/part": (Span(5, 10),)}
+    page = show(result_of({"whole": "x", "part": "y"}, "0123456789" * 3, sources).to_html())
+    inner = page.get_by_text("56789", exact=True)
+    assert pointers_in(inner.get_attribute("data-pointer")) == ["/part", "/whole"]
+    inner.hover()
+    assert lit(page, "hot") == ["01234", "56789", "0123456789", "/whole", "/part"]
+    inner.click()
+    assert lit(page, "on") == ["56789", "/part"]
+    inner.click()
+    assert lit(page, "on") == ["01234", "56789", "0123456789", "/whole"]
+    page.locator(".card .also button").first.click()
+    assert lit(page, "on") == ["56789", "/part"]
+
+
+def test_keys(show: Show) -> None:
+    text = "ACME here. " + "filler\n" * 300 + "ACME there. Bob."
+    found = {"/a": (Span(text.rindex("ACME"), text.rindex("ACME") + 4), Span(0, 4)),
+             "/b": (Span(len(text) - 4, len(text) - 1),)}  # fmt: skip
+    page = show(result_of({"a": "ACME", "b": "Bob"}, text, found).to_html())
+    page.keyboard.press("j")
+    assert lit(page, "on") == ["ACME", "ACME", "/a"]
+    assert "place 2 of 2" in page.locator(".card").inner_text()  # the best one, which stands last
+    page.keyboard.press("n")
+    assert "place 1 of 2" in page.locator(".card").inner_text()
+    playwright.expect(page.locator("mark").first).to_be_in_viewport()
+    page.keyboard.press("j")
+    assert lit(page, "on") == ["Bob", "/b"]
+    page.keyboard.press("k")
+    assert lit(page, "on") == ["ACME", "ACME", "/a"]
+    page.keyboard.press("Escape")
+    assert lit(page, "on") == []
+    page.keyboard.press("?")
+    page.locator("#letters").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    assert lit(page, "on") == []
+
+
+def test_the_tree_is_walked_by_arrows(show: Show) -> None:
+    page = show(result_of(VALUE, INVOICE).to_html())
+
+    def at() -> str:
+        return page.evaluate(
+            "document.activeElement.dataset.pointer ?? document.activeElement.dataset.path"
+        )
+
+    page.locator("[role=treeitem]").first.focus()
+    assert at() == "/seller"
+    seen = []
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowLeft", "ArrowDown", "End", "Home"):
+        page.keyboard.press(key)
+        seen.append(at())
+    assert seen == [
+        "/seller/name",
+        "/seller/vat_id",
+        "/seller",
+        "/seller",
+        "/items",
+        "/paid",
+        "/seller",
+    ]
+    assert not leaf(page, "/seller/name").is_visible()  # it was closed by the second ArrowLeft
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Brückner Messtechnik GmbH"
+    page.keyboard.press("ArrowRight")
+    assert lit(page, "on")[-1] in ("/seller/vat_id", "/seller/country")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.matches('.leaf')")
+    assert page.locator("[role=treeitem][tabindex='0']").count() == 1
+
+
+def test_the_address_names_the_value(show: Show) -> None:
+    page = show(result_of(VALUE, INVOICE).to_html(), address="#%2Fitems%2F1%2Fname")
+    assert lit(page, "on") == ["Versand", "/items/1/name"]
+    leaf(page, "/contact").click()
+    assert page.url.endswith("#%2Fcontact")
+
+
+def test_filter_and_search(show: Show) -> None:
+    page = show(result_of(VALUE, INVOICE).to_html())
+    page.locator(".chip[data-state=absent]").click()
+    assert page.locator(".leaf:visible").evaluate_all("l => l.map((e) => e.dataset.pointer)") == [
+        "/contact"
+    ]
+    assert page.locator("mark:not(.dim)").count() == 0
+    page.locator(".chip[data-state=absent]").click()
+    page.locator("#find").fill("drucksensor  PS")
+    playwright.expect(page.locator(".find output")).to_have_text("1 value · 1 in text")
+    assert page.locator(".leaf:visible").count() == 1
+    assert page.evaluate("CSS.highlights.get('find').size") == 1
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator(".find output")).to_have_text("1 of 1 in text")
+    page.locator("#find").fill("(no such [words")
+    playwright.expect(page.locator(".none")).to_be_visible()
+    page.keyboard.press("Escape")
+    assert page.locator(".leaf:visible").count() == 9
+
+
+def test_hostile_documents(show: Show) -> None:
+    page = show(to_html(result_of(NAMES, HOSTILE), title=HOSTILE, names=[HOSTILE]))
+    assert page.evaluate("window.owned") is None
+    shown = page.evaluate("document.querySelector('.text').textContent")
+    expected = HOSTILE.encode("utf-8", "replace").decode()
+    assert [c for c in shown if c not in "?\ufffd"] == [c for c in expected if c not in "?\0"]
+    for name in NAMES:
+        pointer = f"/{escape(name)}"
+        found = page.evaluate(
+            "p => { const e = [...document.querySelectorAll('.leaf')].find((l) => l.dataset.pointer === p);"
+            " e.click(); return [...document.querySelectorAll('mark.on')].map((m) => m.textContent).join(''); }",
+            pointer,
+        )
+        assert found.startswith(NAMES[name]), pointer
+    # Letters behind an override stand in the order in which they are written.
+    xs = page.evaluate(
+        """() => {
+          const block = [...document.querySelectorAll('.c')].find((e) => e.textContent.includes('gnp.exe'));
+          const walker = document.createTreeWalker(block, NodeFilter.SHOW_TEXT);
+          while (walker.nextNode()) {
+            const at = walker.currentNode.data.indexOf('gnp.exe');
+            if (at < 0) continue;
+            return [0, 1, 2, 3].map((i) => {
+              const range = new Range();
+              range.setStart(walker.currentNode, at + i); range.setEnd(walker.currentNode, at + i + 1);
+              return range.getBoundingClientRect().left;
+            });
+          }
+        }"""
+    )
+    assert xs == sorted(xs)
+    assert page.evaluate("({}).polluted") is None
+
+
+def test_a_line_of_a_million_characters(show: Show) -> None:
+    text = "abcdefghi " * 100_000
+    span = Span(900_000, 900_009)
+    page = show(result_of({"a": "abcdefghi"}, text, {"/a": (span,)}).to_html())
+    leaf(page, "/a").click()
+    playwright.expect(page.locator("mark")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_long_contract_with_many_spans_is_light(show: Show) -> None:
+    """Elements and bytes, not time: docs/page.md has the time."""
+    text = "The Supplier shall deliver the Goods. " * 8_000
+    spans = {f"/{i}": (Span(i * 550, i * 550 + 20 + 700 * (i % 4)),) for i in range(500)}
+    html = result_of(["clause"] * 500, text, spans).to_html()
+    assert len(html) < 1_000_000
+    page = show(html)
+    assert page.evaluate("document.querySelectorAll('*').length") < 6_000
+    assert page.locator(".leaf").count() == 500
+    # What is out of sight is not laid out.
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.c')).contentVisibility") == "auto"
+    )
+
+
+def test_light_and_dark(show: Show) -> None:
+    html = result_of(VALUE, INVOICE).to_html()
+    paper = "getComputedStyle(document.querySelector('.text')).backgroundColor"
+    light, dark = (show(html, color_scheme=scheme) for scheme in ("light", "dark"))
+    assert light.evaluate(paper) != dark.evaluate(paper)
+    light.locator("#theme").click()
+    assert light.evaluate(paper) == dark.evaluate(paper)
+    light.reload()
+    assert light.evaluate(paper) == dark.evaluate(paper)  # it is remembered
+
+
+CONTRAST = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const painted = (...colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (rgb) => rgb.map((c) => c / 255).map((c) => (c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
+  const contrast = (element) => {
+    const under = [];
+    for (let e = element; e; e = e.parentElement) under.unshift(getComputedStyle(e).backgroundColor);
+    const ground = painted('#fff', ...under);
+    const [a, b] = [light(painted(getComputedStyle(element).color)), light(ground)].sort((x, y) => y - x);
+    return (a + .05) / (b + .05);
+  };
+  return [...document.querySelectorAll('h1, h2, p, .quiet, .key, .value, .tag, .count, .chip, .b, .text, mark, summary, .where, .how, .other small')]
+    .filter((e) => e.checkVisibility()).map((e) => [e.className || e.tagName, contrast(e)]).filter(([, c]) => c < 4.5);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(show: Show, scheme: str) -> None:
+    """4.5 to 1 for all text, on marks too (WCAG 2.2, 1.4.3)."""
+    sources = {
+        f"/{kind}": (Span(i * 5, i * 5 + 12, kind),)
+        for i, kind in enumerate(("exact", "normalised", "fuzzy"))
+    }
+    page = show(result_of(dict.fromkeys(("exact", "normalised", "fuzzy", "none"), "x"), "word " * 20, sources).to_html(),
+                color_scheme=scheme, reduced_motion="reduce")  # fmt: skip
+    leaf(page, "/fuzzy").click()
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_names_for_those_who_do_not_see(show: Show) -> None:
+    page = show(to_html([result_of(VALUE, INVOICE)] * 2))
+    named = "button, input, a, nav, [role=region], [role=tree]"
+    nameless = (
+        "l => l.filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim()"
+        " || e.labels?.length)).length"
+    )
+    assert page.locator(named).evaluate_all(nameless) == 0
+    assert page.locator("[role=tree]").first.get_attribute("aria-label")
+    assert page.locator("html").get_attribute("lang") == "en"
+    levels = page.locator(".sheet:visible [role=treeitem]").evaluate_all(
+        "l => l.map((e) => e.ariaLevel)"
+    )
+    assert set(levels) == {"1", "2", "3"}
+    assert page.locator(".card").first.get_attribute("role") == "status"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+
+
+def test_reduced_motion(show: Show) -> None:
+    page = show(result_of(VALUE, INVOICE).to_html(), reduced_motion="reduce")
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('mark')).transitionDuration") == "0s"
+    )
+
+
+def test_a_telephone_shows_one_side_at_a_time(show: Show) -> None:
+    page = show(
+        to_html([result_of(VALUE, INVOICE)] * 5, names=["a long name of a document.txt"] * 5),
+        width=390,
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert not page.locator(".values").first.is_visible()
+    page.locator(".tabs button", has_text="Values").click()
+    leaf(page, "/items/1/name").first.click()
+    playwright.expect(page.locator("mark.cur")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_several_documents(show: Show) -> None:
+    other = result_of({"seller": {"name": "ACME"}}, "ACME Ltd")
+    page = show(to_html([result_of(VALUE, INVOICE), ValueError("broken"), other]))
+    assert page.locator(".sheet:visible").count() == 1
+    page.locator(".index a").nth(2).click()
+    leaf(page, "/seller/name").nth(1).click()
+    assert lit(page, "on") == ["ACME", "/seller/name"]
+    assert page.url.endswith("#document-3:%2Fseller%2Fname")
+    page.keyboard.press("[")
+    assert "ValueError: broken" in page.locator(".sheet:visible").inner_text()
+
+
+def test_paper_has_all(show: Show) -> None:
+    page = show(to_html([result_of(VALUE, INVOICE)] * 2))
+    page.emulate_media(media="print")
+    assert page.locator(".sheet:visible").count() == 2
+    assert not page.locator(".tools").is_visible()
+    number = "e => getComputedStyle(e, '::after').content"
+    assert page.locator("mark", has_text="Brückner").first.evaluate(number) == '"1"'
+    assert page.locator(".leaf .key").first.evaluate(number) == '"1"'
+    assert page.pdf()[:5] == b"%PDF-"
+
+
+def test_without_script_all_is_there(show: Show) -> None:
+    page = show(to_html([result_of(VALUE, INVOICE)] * 2), java_script_enabled=False)
+    assert page.locator(".text:visible").count() == 2
+    assert page.locator(".leaf:visible").count() == 18
+    assert page.locator("button:visible").count() == 0
+
+
+def test_lines_from_right_to_left(show: Show) -> None:
+    text = "סכום: 1,234.50 ₪\ntotal: 1\n合計：1,200円\n"
+    page = show(result_of({"a": 1234.5, "b": 1200}, text).to_html())
+    sides = page.locator("mark:not(.alt)").evaluate_all(
+        "l => l.map((e) => { const p = e.closest('.text').getBoundingClientRect(), m = e.getBoundingClientRect();"
+        " return (m.left - p.left) / p.width; })"
+    )
+    assert sides[0] > 0.5 > sides[1]
+
+
+# Pictures of pages
+
+
+def scan(
+    words: str = "ACME", box: tuple[int, int, int, int] = (200, 300, 400, 340)
+) -> FileDocument:
+    """A picture of 800 by 1000 pixels, white, of which a reader read words in a box."""
+    image = pytest.importorskip("PIL.Image")
+    writer = LayoutWriter()
+    left, top, right, bottom = box
+    each = (right - left) / len(words)
+    writer.add(
+        words, [(left + i * each, top, left + (i + 1) * each, bottom) for i in range(len(words))]
+    )
+    writer.end_page(width=800, height=1000, unit="px", by_ocr=True)
+    buffer = io.BytesIO()
+    image.new("RGB", (800, 1000), "white").save(buffer, "PNG")
+    return FileDocument(
+        writer.text(),
+        "scan.png",
+        pages=tuple(writer.pages),
+        media_type="image/png",
+        data=buffer.getvalue(),
+    )
+
+
+def pixels(page: Any) -> Any:
+    image = pytest.importorskip("PIL.Image")
+    return image.open(io.BytesIO(page.locator(".pic").first.screenshot())).convert("RGB")
+
+
+def test_spans_are_marked_at_their_place_of_the_picture(show: Show) -> None:
+    """Read off the screen: white outside of the box, coloured inside."""
+    document = scan()
+    result = result_of({"name": "ACME"}, document.text, documents=(document,))
+    page = show(result.to_html(), height=1400, reduced_motion="reduce")
+    picture = pixels(page)
+    scale = picture.width / 800
+    assert picture.height == pytest.approx(1000 * scale, abs=2)
+    inside = [(205, 305), (395, 305), (300, 320), (205, 335), (395, 335)]
+    outside = [(190, 320), (410, 320), (300, 290), (300, 350), (20, 20), (780, 980)]
+    for x, y in inside:
+        red, green, blue = picture.getpixel((x * scale, y * scale))
+        assert blue < 235 < red, (x, y, (red, green, blue))
+    for x, y in outside:
+        assert min(picture.getpixel((x * scale, y * scale))) > 250, (x, y)
+
+
+def test_boxes_over_each_other_lead_to_each_value(show: Show) -> None:
+    document = scan("ACME Ltd", (200, 300, 400, 340))
+    result = result_of({"whole": "ACME Ltd", "part": "Ltd"}, document.text, documents=(document,))
+    page = show(result.to_html())
+    page.locator('.pic mark[data-pointer="/part"]').hover()
+    assert sorted(e for e in lit(page, "hot") if e) == ["/part", "/whole"]
+    page.locator('.pic mark[data-pointer="/part"]').click()
+    assert [e for e in lit(page, "on") if e] == ["/part"]
+    assert "page 1" in page.locator(".card").inner_text()
+    page.keyboard.press("v")
+    assert page.locator(".text").is_visible()
+    assert lit(page, "on") == ["Ltd", "/part"]
+
+
+def test_a_picture_that_cannot_be_shown_leaves_the_text(show: Show) -> None:
+    document = scan()
+    for changes in ({"data": b"not a picture", "media_type": "image/tiff"}, {"data": None}):
+        other = FileDocument(
+            document.text, "x", pages=document.pages, **{"media_type": "image/png", **changes}
+        )
+        page = show(result_of({"name": "ACME"}, other.text, documents=(other,)).to_html())
+        assert page.locator(".text").is_visible()
