@@ -108,7 +108,7 @@ class _Sheet:
             return
         parts = parts_of(self.result.documents or (Text(self.result.text),))
         markings = markings_of(self.found)
-        pictures = "".join(figures(parts, markings)) if self.pictures else ""
+        pictures, notes = figures(parts, markings) if self.pictures else ("", [])
         width = column_width(self.result.text)
         yield (
             f'<article class="sheet{" mono" * bool(width)}" id=document-{self.number}'
@@ -126,7 +126,7 @@ class _Sheet:
         yield from _head(self.found)
         yield from tree(self.found.value, self.found.leaves, label=f"Values of {self.name}")
         yield "<p class='none quiet' hidden style='padding:0 16px'>No value fits the filter.</p>"
-        yield from _about(self.result)
+        yield from _about(self.result, notes)
         yield "</section></article>"
 
     def _strip(self, chars: int, *, pictures: bool, mono: bool) -> str:
@@ -185,9 +185,9 @@ def _head(found: Findings) -> Iterator[str]:
     yield f'<div class="filters needs-js" role=group aria-label="Show only">{chips}</div></div>'
 
 
-def _about(result: Result) -> Iterator[str]:
+def _about(result: Result, notes: Sequence[str]) -> Iterator[str]:
     facts = [("Model", result.model), ("Strategy", result.strategy), ("Cost", str(result.cost))]
-    facts += [("Note", note) for note in result.notes]
+    facts += [("Note", note) for note in (*result.notes, *notes)]
     facts += [("Schema", str(change)) for change in result.changes]
     listed = "".join(f"<dt>{label}</dt><dd>{text_html(words)}</dd>" for label, words in facts)
     yield (

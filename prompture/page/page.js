@@ -126,12 +126,12 @@ class Sheet {
       what.dir = "auto";
     }
     const facts = [];
-    if (leaf) facts.push(one(".tag", leaf).title);
+    if (leaf) facts.push(leaf.dataset.state);
     if (leaf?.dataset.score && leaf.dataset.score !== "1.00") facts.push(`score ${leaf.dataset.score}`);
     if (count > 1) facts.push(`place ${this.place + 1} of ${count}`);
     const page = label(mark) ?? (leaf?.dataset.page && `page ${leaf.dataset.page}`);
     if (page) facts.push(page);
-    put(card, "div", "how", facts.join(" · "));
+    put(card, "div", "how", facts.join(" · ")).title = leaf ? one(".tag", leaf).title : "";
     const steps = put(card, "div", "steps");
     if (count > 1) {
       button(steps, "‹", "Previous place", () => this.step(-1));

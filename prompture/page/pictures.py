@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import io
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from prompture.errors import PromptureError
 from prompture.markup import attribute
 from prompture.page.marks import Marking, classes, numbers_of, pointers, strongest
 from prompture.types import Box, Document, DocumentPage, FileDocument, Text
@@ -17,6 +18,8 @@ MOST_PAGES = 60
 DPI = 110
 MOST_BYTES = 1_500_000
 """A larger picture is made smaller: a page of evidence is sent by mail."""
+MOST_PNG = 120_000
+"""The same for a page of a file, of which there may be many."""
 MOST_SIDE = 2000
 _SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _BETWEEN = 2
@@ -62,28 +65,26 @@ def labels_of(parts: Sequence[DocumentPart]) -> dict[int, str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Figure:
-    """A page with the boxes that stand in it."""
-
-    part: DocumentPart
-    page: DocumentPage
-    boxes: Mapping[Box, Sequence[Marking]]
-
-
-def figures(parts: Sequence[DocumentPart], markings: Sequence[Marking]) -> Iterator[str]:
-    """Pictures of the pages, those that can be had, with a ``<mark>`` for each box."""
-    placed = _placed(parts, markings)
+def figures(parts: Sequence[DocumentPart], markings: Sequence[Marking]) -> tuple[str, list[str]]:
+    """Pictures of the pages, with a ``<mark>`` for each box; and why some have none."""
+    placed, made, notes = _placed(parts, markings), list[str](), list[str]()
     for at, part in enumerate(parts):
         pages = [page for page in part.pages if page.width > 0 and page.height > 0]
         chosen = _chosen(pages, {number for index, number in placed if index == at})
-        pictures = _pictures(part.document, chosen)
+        try:
+            pictures = _pictures(part.document, [page.number for page in chosen])
+        except PromptureError as exc:
+            # The text says as much as the picture; a page without pictures is none the less true.
+            notes.append(f"no pictures of pages: {exc}")
+            continue
         for page in chosen:
             if page.number in pictures:
-                yield _figure(_Figure(part, page, placed.get((at, page.number), {})), pictures)
-        if len(chosen) < len(pages) and pictures:
+                boxes = placed.get((at, page.number), {})
+                made.append(_figure(part, page, boxes, pictures[page.number]))
+        if pictures and len(chosen) < len(pages):
             left = len(pages) - len(chosen)
-            yield f"<p class='quiet left'>{left:,} more pages, on which nothing stands, as text only.</p>"
+            made.append(f"<p class='quiet left'>{left:,} more pages are shown as text only.</p>")
+    return "".join(made), notes
 
 
 def _placed(
@@ -107,17 +108,18 @@ def _chosen(pages: Sequence[DocumentPage], used: set[int]) -> list[DocumentPage]
     return wanted[:MOST_PAGES]
 
 
-def _figure(figure: _Figure, pictures: Mapping[int, str]) -> str:
-    page, part = figure.page, figure.part
+def _figure(
+    part: DocumentPart, page: DocumentPage, boxes: Mapping[Box, Sequence[Marking]], address: str
+) -> str:
     label = f"{part.name}, page {page.number}" if part.name else f"Page {page.number}"
     marks = "".join(
         _box(box, found, page)
-        for box, found in sorted(figure.boxes.items(), key=lambda each: each[1][0].span.start)
+        for box, found in sorted(boxes.items(), key=lambda each: each[1][0].span.start)
     )
     return (
         f"<figure class=pic data-page={page.number} "
-        f'style="aspect-ratio:{page.width:g}/{page.height:g}">'
-        f'<img alt="{attribute(label)}" decoding=async src="{pictures[page.number]}">{marks}</figure>'
+        f'style="--ratio:{page.width / page.height:.4f};aspect-ratio:var(--ratio)">'
+        f'<img alt="{attribute(label)}" decoding=async src="{address}">{marks}</figure>'
     )
 
 
@@ -142,28 +144,37 @@ def _box(box: Box, found: Sequence[Marking], page: DocumentPage) -> str:
     )
 
 
-def _pictures(document: Text | Document, pages: Sequence[DocumentPage]) -> dict[int, str]:
-    """A data: address for each page that can be shown, by its number."""
-    if not isinstance(document, FileDocument) or document.data is None or not pages:
+def _pictures(document: Text | Document, numbers: Sequence[int]) -> dict[int, str]:
+    """A data: address for each page that can be shown, by its number. Raises DocumentError,
+    MissingExtra."""
+    if not isinstance(document, FileDocument) or document.data is None or not numbers:
         return {}
-    if document.media_type.startswith("image/") and len(pages) == 1:
+    if document.media_type == "application/pdf":
+        from prompture.documents.pdf import pictures
+
+        drawn = pictures(document, numbers, dpi=DPI)
+        return {each.number: _address(each.png, "image/png", most=MOST_PNG) for each in drawn}
+    if document.media_type.startswith("image/") and len(numbers) == 1:
         address = _address(document.data, document.media_type)
-        return {pages[0].number: address} if address else {}
+        return {numbers[0]: address} if address else {}
     return {}
 
 
-def _address(data: bytes, media_type: str) -> str:
+def _address(data: bytes, media_type: str, *, most: int = MOST_BYTES) -> str:
     """The picture as a data: address; smaller, and of a kind that browsers know, where need be;
     "" where that cannot be made of it."""
-    if media_type not in _SHOWN or len(data) > MOST_BYTES:
+    is_shown = media_type in _SHOWN
+    if not is_shown or len(data) > most:
         made = _smaller(data)
-        if made is None and media_type not in _SHOWN:
+        if made is None and not is_shown:
             return ""
-        data, media_type = (made, "image/jpeg") if made else (data, media_type)
+        if made is not None and (len(made) < len(data) or not is_shown):
+            data, media_type = made, "image/jpeg"
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _smaller(data: bytes) -> bytes | None:
+    """A JPEG of the picture, None where there is no Pillow, or it cannot be read."""
     try:
         from PIL import Image, ImageOps
     except ImportError:
@@ -176,5 +187,5 @@ def _smaller(data: bytes) -> bytes | None:
             buffer = io.BytesIO()
             picture.save(buffer, "JPEG", quality=82)
             return buffer.getvalue()
-    except (OSError, ValueError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

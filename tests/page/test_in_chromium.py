@@ -113,7 +113,7 @@ def test_a_click_goes_to_the_other_side(show: Show) -> None:
     assert lit(page, "on") == ["Versand", "/items/1/name"]
     mark = page.locator("mark.cur")
     playwright.expect(mark).to_be_in_viewport()
-    assert "verbatim" in page.locator(".card").inner_text()
+    assert "exact" in page.locator(".card").inner_text()
     page.locator("mark", has_text="Brückner").click()
     assert lit(page, "on") == ["Brückner Messtechnik GmbH", "/seller/name"]
     assert leaf(page, "/seller/name").get_attribute("aria-selected") == "true"
@@ -428,9 +428,9 @@ def scan(
     )
 
 
-def pixels(page: Any) -> Any:
+def pixels(page: Any, at: int = 0) -> Any:
     image = pytest.importorskip("PIL.Image")
-    return image.open(io.BytesIO(page.locator(".pic").first.screenshot())).convert("RGB")
+    return image.open(io.BytesIO(page.locator(".pic").nth(at).screenshot())).convert("RGB")
 
 
 def test_spans_are_marked_at_their_place_of_the_picture(show: Show) -> None:
@@ -438,16 +438,46 @@ def test_spans_are_marked_at_their_place_of_the_picture(show: Show) -> None:
     document = scan()
     result = result_of({"name": "ACME"}, document.text, documents=(document,))
     page = show(result.to_html(), height=1400, reduced_motion="reduce")
-    picture = pixels(page)
-    scale = picture.width / 800
-    assert picture.height == pytest.approx(1000 * scale, abs=2)
-    inside = [(205, 305), (395, 305), (300, 320), (205, 335), (395, 335)]
-    outside = [(190, 320), (410, 320), (300, 290), (300, 350), (20, 20), (780, 980)]
-    for x, y in inside:
-        red, green, blue = picture.getpixel((x * scale, y * scale))
-        assert blue < 235 < red, (x, y, (red, green, blue))
-    for x, y in outside:
-        assert min(picture.getpixel((x * scale, y * scale))) > 250, (x, y)
+    assert_marked(pixels(page), (800, 1000), (200, 300, 400, 340))
+
+
+def assert_marked(picture: Any, page: tuple[float, float], box: tuple[float, ...]) -> None:
+    """White around the box, another colour in it."""
+    across, down = picture.width / page[0], picture.height / page[1]
+    assert across == pytest.approx(down, rel=0.01)
+    left, top, right, bottom = box
+    for x, y in ((left - 4, top), (right + 4, bottom), (left, top - 4), (right, bottom + 4)):
+        assert min(picture.getpixel((round(x * across), round(y * down)))) > 245, (x, y)
+    for x, y in ((left + 1, top + 1), (right - 1, top + 1), (left + 1, bottom - 2)):
+        assert min(picture.getpixel((round(x * across), round(y * down)))) < 235, (x, y)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_page_of_a_pdf_is_a_picture(show: Show, number: int) -> None:
+    canvas = pytest.importorskip("reportlab.pdfgen.canvas")
+    pytest.importorskip("pypdfium2")
+    out, writer, box = io.BytesIO(), LayoutWriter(), (100.0, 182.0, 148.0, 200.0)
+    drawn = canvas.Canvas(out, pagesize=(400, 500))
+    for each in (1, 2):
+        drawn.setFont("Courier", 10)
+        word = f"number {each}"
+        drawn.drawString(100, 300 + 3, word)
+        drawn.showPage()
+        writer.add(word, [(100.0 + 6 * i, box[1], 106.0 + 6 * i, box[3]) for i in range(len(word))])
+        writer.end_page(width=400, height=500, unit="pt")
+    drawn.save()
+    document = FileDocument(
+        writer.text(),
+        "two.pdf",
+        pages=tuple(writer.pages),
+        media_type="application/pdf",
+        data=out.getvalue(),
+    )
+    result = result_of({"n": f"number {number}"}, document.text, documents=(document,))
+    page = show(result.to_html(), height=2200, reduced_motion="reduce")
+    assert page.locator(".pic").count() == 2
+    assert_marked(pixels(page, number - 1), (400, 500), box)
+    assert page.locator(".pic").nth(2 - number).locator("mark").count() == 0
 
 
 def test_boxes_over_each_other_lead_to_each_value(show: Show) -> None:
