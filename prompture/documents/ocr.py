@@ -1,0 +1,346 @@
+"""Text read off pictures, here and offline, by the models that rapidocr's wheel brings along.
+
+What rapidocr does between its models is done anew: it turns long lines upside down (its classifier
+sees them squeezed), shrinks tall pictures twice, and runs words together.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from prompture import forks
+from prompture.documents.layout import NOWHERE, LayoutWriter
+from prompture.documents.letters import Reading, letters
+from prompture.documents.reading_order import OcrLine, Piece, Point, Quad, in_order
+from prompture.errors import ConfigurationError, MissingExtra
+from prompture.types import Box
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+AREA = 1240 * 1754
+"""A page of A4 at 150 dpi. There the models read best; more costs time and memory only."""
+_SMALL, _GOOD = 14, 20
+"""Lines lower than _SMALL pixels are looked for again in the picture enlarged, up to _GOOD."""
+_HEIGHT = 48  # of what the recogniser is given
+_SAMPLE = 6  # lines that show which way up a page is: one batch of the recogniser
+_SURE = 0.85
+_LEGIBLE = 0.5
+"""Below it the recogniser guesses: what it takes for a line is a logo, a stamp, a shadow."""
+LOW = 0.8
+"""A line of less confidence is in a note. Clean lines have 0.95 and more."""
+_FAINT = 100
+"""Where paper and letters are so few of 255 shades apart, or fewer, they are spread."""
+
+
+def lines_of(picture: Picture) -> list[OcrLine]:
+    """The lines of text in a picture, in reading order; the cells of a row are one line.
+
+    Their boxes are in pixels of the picture as given, whichever way up its text stands.
+    Raises MissingExtra.
+    """
+    engine = _engine()
+    picture = _legible(picture)
+    quads = _found(engine, picture)
+    if not quads:
+        return []
+    turn, known = _turn(engine, picture, quads)
+    usual = sorted(map(_height, quads))[len(quads) // 2]
+    aside = [q for q in quads if turn in (0, 2) and _is_tall(q) and _length(q) > 3 * usual]
+    upright = [_turned(quad, turn) for quad in quads if quad not in aside]
+    lines = in_order(list(_read(engine, picture, upright, known)))
+    for quad in aside:  # words along a margin, upwards or downwards
+        tries = [list(_read(engine, picture, [_turned(quad, way)])) for way in (1, 3)]
+        lines += in_order(max(tries, key=lambda read: sum(piece.confidence for piece in read)))
+    return lines
+
+
+def write(writer: LayoutWriter, lines: Iterable[OcrLine], scale: float = 1.0) -> None:
+    """The lines as text of the writer's page, their boxes multiplied by ``scale``."""
+    for at, line in enumerate(lines):
+        if at:
+            writer.add("\n\n" if line.opens_block else "\n")
+        scaled = [(b[0] * scale, b[1] * scale, b[2] * scale, b[3] * scale) for b in line.boxes]
+        writer.add(line.text, scaled)
+
+
+def notes_on(pages: Mapping[int, Sequence[OcrLine]]) -> tuple[str, ...]:
+    """What a user is to know of the pages, by number, that were read by OCR."""
+    if not pages:
+        return ()
+    notes = [f"{_listed(pages)} read by OCR"]
+    for number, lines in pages.items():
+        if low := sum(line.confidence < LOW for line in lines):
+            notes.append(
+                f"page {number}: {low} of {len(lines)} lines were hard to read"
+                f" (confidence below {LOW})"
+            )
+    return tuple(notes)
+
+
+def _listed(pages: Iterable[int]) -> str:
+    numbers = sorted(pages)
+    if len(numbers) == 1:
+        return f"page {numbers[0]} was"
+    if len(numbers) == numbers[-1] - numbers[0] + 1:
+        return f"pages {numbers[0]} to {numbers[-1]} were"
+    return f"pages {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} were"
+
+
+# The picture.
+
+
+def _legible(picture: Picture) -> Picture:
+    """The picture in colours, on paper where it is transparent, with letters that are not faint."""
+    from PIL import Image, ImageOps
+
+    if picture.mode.startswith(("I", "F")):
+        picture = ImageOps.autocontrast(_eight_bits(picture))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        # Light letters were written for a dark page.
+        shades = picture.convert("L").histogram(picture.getchannel("A").point(lambda a: a and 255))
+        light = sum(shade * count for shade, count in enumerate(shades)) > 160 * sum(shades)
+        paper = Image.new("RGBA", picture.size, "black" if light else "white")
+        picture = Image.alpha_composite(paper, picture)
+    picture = picture.convert("RGB")
+    shades = picture.convert("L").histogram()
+    # Leave a thousandth out at each end: dust and dead pixels.
+    few, seen, low, high = sum(shades) // 1000, 0, -1, 0
+    for shade, count in enumerate(shades):
+        if low < 0 and seen + count > few:
+            low = shade
+        if seen < sum(shades) - few:
+            high = shade
+        seen += count
+    return ImageOps.autocontrast(picture, 0.1) if 8 < high - low < _FAINT else picture
+
+
+def _eight_bits(picture: Picture) -> Picture:
+    import numpy as np
+    from PIL import Image
+
+    values = np.nan_to_num(np.asarray(picture).astype("float32"))
+    low, high = float(values.min()), float(values.max())
+    return Image.fromarray(((values - low) * (255 / ((high - low) or 1))).astype("uint8"))
+
+
+def _found(engine: _Engine, picture: Picture) -> list[Quad]:
+    """The corners of what may be lines, by a look at a picture of a good size."""
+    size = picture.width * picture.height
+    scale = min(1.0, math.sqrt(AREA / size))
+    quads = engine.found(picture, scale)
+    if quads:
+        usual = sorted(map(_height, quads))[len(quads) // 2] * scale
+        if usual < _SMALL:
+            larger = min(scale * _GOOD / usual, math.sqrt(2 * AREA / size))
+            if larger > 1.2 * scale:
+                quads = engine.found(picture, larger) or quads
+    return quads
+
+
+def _length(quad: Quad) -> float:
+    return max(math.dist(quad[0], quad[1]), math.dist(quad[0], quad[3]))
+
+
+def _height(quad: Quad) -> float:
+    return min(math.dist(quad[0], quad[1]), math.dist(quad[0], quad[3]))
+
+
+def _is_tall(quad: Quad) -> bool:
+    # A lone digit is taller than wide, too: it is no line that stands on its end.
+    return math.dist(quad[0], quad[3]) > 2.2 * math.dist(quad[0], quad[1])
+
+
+def _turned(quad: Quad, quarters: int) -> Quad:
+    """The corners of the same line, if it begins so many corners further, clockwise."""
+    corners = quad[quarters:] + quad[:quarters]
+    return corners[0], corners[1], corners[2], corners[3]
+
+
+def _turn(
+    engine: _Engine, picture: Picture, quads: Sequence[Quad]
+) -> tuple[int, dict[Quad, Reading]]:
+    """At which corner, clockwise from the top left one, the lines of the picture begin; and those
+    lines that were read for it."""
+    tall = sum(_length(quad) for quad in quads if _is_tall(quad))
+    ways = (1, 3) if 2 * tall > sum(map(_length, quads)) else (0, 2)
+    longest = sorted(quads, key=_length, reverse=True)[:_SAMPLE]
+    best, way, known = -1.0, 0, dict[Quad, Reading]()
+    for each in ways:
+        sample = [_turned(quad, each) for quad in longest]
+        read = engine.read([_crop(picture, quad) for quad in sample])
+        sure = sum(one.confidence for one in read) / len(read)
+        if sure > best:
+            best, way, known = sure, each, dict(zip(sample, read, strict=True))
+        if sure >= _SURE:
+            break
+    return way, known
+
+
+def _crop(picture: Picture, quad: Quad) -> Picture:
+    """The line between the corners, level, and not higher than the recogniser has it."""
+    from PIL import Image
+
+    start, end, below_end, below = quad
+    width = max(math.dist(start, end), math.dist(below, below_end))
+    height = max(math.dist(start, below), math.dist(end, below_end))
+    size = max(1, round(width)), max(1, round(height))
+    corners = (*start, *below, *below_end, *end)
+    line = picture.transform(size, Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
+    if size[1] > _HEIGHT:
+        wide = max(1, round(size[0] * _HEIGHT / size[1]))
+        line = line.resize((wide, _HEIGHT), Image.Resampling.LANCZOS)
+    return line
+
+
+def _read(
+    engine: _Engine,
+    picture: Picture,
+    quads: Sequence[Quad],
+    known: Mapping[Quad, Reading] = MappingProxyType({}),
+) -> Iterator[Piece]:
+    """What is written between the corners, each character with its box."""
+    crops = {quad: _crop(picture, quad) for quad in quads}
+    missing = [quad for quad in crops if quad not in known]
+    read = engine.read([crops[quad] for quad in missing])
+    all_read = {**known, **dict(zip(missing, read, strict=True))}
+    for quad, crop in crops.items():
+        one = all_read[quad]
+        if one.confidence >= _LEGIBLE and one.text.strip():
+            text, boxes = letters(one, crop)
+            placed = [_placed(box, quad, crop.size) for box in boxes]
+            yield Piece(text, placed, quad, one.confidence)
+
+
+def _placed(box: Box, quad: Quad, size: tuple[int, int]) -> Box:
+    """A box in a crop as one in the picture."""
+    if box == NOWHERE:
+        return box
+
+    def point(x: float, y: float) -> Point:
+        u, v = x / size[0], y / size[1]
+        shares = (1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v
+        at = [sum(s * corner[i] for s, corner in zip(shares, quad, strict=True)) for i in (0, 1)]
+        return at[0], at[1]
+
+    left, top, right, bottom = box
+    corners = point(left, top), point(right, top), point(right, bottom), point(left, bottom)
+    xs, ys = [x for x, _ in corners], [y for _, y in corners]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+# The models.
+
+
+class _Engine:
+    """The two models, loaded when they are first used. One call at a time: they use all cores."""
+
+    def __init__(self) -> None:
+        self._lock = forks.fork_lock()
+        self._models = _loaded()
+
+    def found(self, picture: Picture, scale: float) -> list[Quad]:
+        """The corners of what may be lines, in pixels of the picture, looked for at a scale."""
+        from PIL import Image
+
+        size = max(32, round(picture.width * scale)), max(32, round(picture.height * scale))
+        seen = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+        with self._lock:
+            boxes = self._models(_bgr(seen), use_det=True, use_cls=False, use_rec=False).boxes
+        if boxes is None:
+            return []
+        wide, high = picture.width / size[0], picture.height / size[1]
+        corners = [[(float(x) * wide, float(y) * high) for x, y in box] for box in boxes]
+        return [(one[0], one[1], one[2], one[3]) for one in corners]
+
+    def read(self, crops: Sequence[Picture]) -> list[Reading]:
+        """What is written in pictures of one line each."""
+        if not crops:
+            return []
+        with self._lock:
+            found = self._models.recognize_txt([_bgr(crop) for crop in crops])
+        rows = zip(found.txts, found.scores, found.word_results, strict=True)
+        return [Reading(text, _centres(text, words), score) for text, score, words in rows]
+
+
+def _bgr(picture: Picture) -> Any:
+    import numpy as np
+
+    return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
+
+
+def _centres(text: str, words: Any) -> list[float]:
+    """Where each character that is no space stands, from 0 to 1 along the line."""
+    columns = [column for word in words.words and words.word_cols for column in word]
+    count = sum(not char.isspace() for char in text)
+    if len(columns) != count:  # a letter of several code points
+        return [(at + 0.5) / count for at in range(count)]
+    return [min((column + 0.5) / words.line_txt_len, 1.0) for column in columns]
+
+
+_engines: dict[int, _Engine] = {}
+"""The one of this process, by forks.count(). Threads of the parent's do not run in a child."""
+_lock = forks.fork_lock()
+
+
+def _engine() -> _Engine:
+    with _lock:
+        now = forks.count()
+        if now not in _engines:
+            for old in _engines.values():
+                forks.left_to_parent(old)
+            _engines.clear()
+            _engines[now] = _Engine()
+        return _engines[now]
+
+
+def is_installed() -> bool:
+    """Whether pictures can be read here: the extra ``ocr``."""
+    from importlib.util import find_spec
+
+    return all(map(find_spec, ("rapidocr", "onnxruntime", "PIL")))
+
+
+def _loaded() -> Any:
+    try:
+        import onnxruntime  # noqa: F401
+        import rapidocr
+    except ImportError as missing:
+        raise MissingExtra(extra="ocr", package="rapidocr with onnxruntime") from missing
+    from pathlib import Path
+
+    # By their paths: asked for by name, a model that is not there is fetched from a server.
+    folder = Path(rapidocr.__file__).parent / "models"
+    found = {kind: sorted(folder.glob(f"*_{kind}_*.onnx")) for kind in ("det", "rec")}
+    if not all(found.values()):
+        raise ConfigurationError("this rapidocr comes without its models: pip install -U rapidocr")
+    threads = _threads()
+    return rapidocr.RapidOCR(
+        params={
+            "Global.log_level": "critical",
+            "Global.return_word_box": True,
+            "Global.text_score": 0.0,
+            # Sizes are chosen here.
+            "Global.max_side_len": 1 << 20,
+            "Global.min_side_len": 1,
+            "Det.limit_side_len": 32,
+            "Det.model_path": str(found["det"][-1]),
+            "Rec.model_path": str(found["rec"][-1]),
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+def _threads() -> int:
+    """PROMPTURE_OCR_THREADS, else all cores but one, which the rest of the program keeps."""
+    given = os.environ.get("PROMPTURE_OCR_THREADS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 2) - 1)

@@ -1,0 +1,180 @@
+"""Text read off pictures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageFont
+
+from prompture.documents import layout, ocr
+from prompture.documents.letters import Reading, letters
+from prompture.documents.reading_order import OcrLine
+from tests.documents.pictures import BOLD, FONTS, MONO, SANS, SERIF, drawn, scanned
+
+pytest.importorskip("rapidocr")
+ROOT = Path(__file__).resolve().parents[2]
+LINES: list[str | tuple[str, ...]] = [
+    "INVOICE No. 2024-0815",
+    "Date: 25/12/2018 8:13:39 PM",
+    ("Description", "Qty", "Price", "Amount"),
+    ("Blue widget, large", "2", "10.00", "20.00"),
+    ("Cable 3 m", "1", "5.00", "5.00"),
+    "Total due EUR 1.299,50",
+    "The goods remain our property until they are paid for in full.",
+]
+
+
+def texts(lines: list[OcrLine]) -> list[str]:
+    return [line.text for line in lines]
+
+
+def expected(lines: list[str | tuple[str, ...]] = LINES) -> list[str]:
+    return [line if isinstance(line, str) else "  ".join(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def page() -> Image.Image:
+    return drawn(LINES)
+
+
+@pytest.fixture(scope="module")
+def found(page: Image.Image) -> list[OcrLine]:
+    return ocr.lines_of(page)
+
+
+def test_rows_keep_their_cells_and_long_lines_are_not_turned_over(found: list[OcrLine]) -> None:
+    assert texts(found) == expected()
+    assert min(line.confidence for line in found) > 0.9
+
+
+def test_each_character_has_its_box(page: Image.Image, found: list[OcrLine]) -> None:
+    grey = page.convert("L")
+    for line in found:
+        assert len(line.boxes) == len(line.text)
+        for char, box in zip(line.text, line.boxes, strict=True):
+            assert (box == layout.NOWHERE) == char.isspace()
+            if not char.isspace():
+                assert grey.crop(tuple(map(round, box))).getextrema()[0] < 128, (char, box)
+        lefts = [box[0] for box in line.boxes if box != layout.NOWHERE]
+        assert lefts == sorted(lefts)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_picture_that_lies_on_its_side_or_head(page: Image.Image, turn: int) -> None:
+    turned = page.rotate(turn, expand=True)
+    lines = ocr.lines_of(turned)
+    assert texts(lines) == expected()
+    # The word stands where it is in the picture that was given.
+    at = lines[0].text.index("2024")
+    left = min(box[0] for box in lines[0].boxes[at : at + 4])
+    top = min(box[1] for box in lines[0].boxes[at : at + 4])
+    right = max(box[2] for box in lines[0].boxes[at : at + 4])
+    bottom = max(box[3] for box in lines[0].boxes[at : at + 4])
+    cut = turned.crop((int(left) - 3, int(top) - 3, int(right) + 4, int(bottom) + 4))
+    assert [line.text for line in ocr.lines_of(cut.rotate(-turn, expand=True))] == ["2024"]
+
+
+def test_a_skewed_soft_and_grainy_scan() -> None:
+    scan = scanned(drawn(LINES, font=SERIF), skew=1.7, blur=0.7, noise=60)
+    assert texts(ocr.lines_of(scan)) == expected()
+
+
+def test_nothing_is_read_where_nothing_is_written() -> None:
+    assert ocr.lines_of(Image.new("RGB", (400, 300), "white")) == []
+    assert ocr.lines_of(Image.new("L", (1, 1))) == []
+
+
+def test_a_picture_is_written_into_a_page(found: list[OcrLine]) -> None:
+    writer = layout.LayoutWriter()
+    ocr.write(writer, found, scale=0.5)
+    page = writer.end_page(unit="pt", by_ocr=True)
+    assert writer.text() == "\n".join(expected())
+    assert len(page.boxes) == 4 * len(writer.text())
+    assert page.boxes[0] == found[0].boxes[0][0] / 2
+
+
+def test_notes_name_the_pages_and_what_was_hard_to_read() -> None:
+    sure = OcrLine(text="a", boxes=(layout.NOWHERE,), confidence=0.99)
+    unsure = OcrLine(text="b", boxes=(layout.NOWHERE,), confidence=0.6)
+    assert ocr.notes_on({}) == ()
+    assert ocr.notes_on({1: [sure]}) == ("page 1 was read by OCR",)
+    assert ocr.notes_on({2: [sure], 3: [sure], 4: []}) == ("pages 2 to 4 were read by OCR",)
+    assert ocr.notes_on({1: [sure, unsure], 3: [sure]}) == (
+        "pages 1 and 3 were read by OCR",
+        "page 1: 1 of 2 lines were hard to read (confidence below 0.8)",
+    )
+
+
+OFFLINE = """
+import io, os, socket, sys, warnings
+warnings.simplefilter("error")
+def refused(*a, **k): raise AssertionError("a socket")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refused
+written = []
+def hook(event, args):
+    if event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and "/dev/" not in str(args[0]):
+        written.append(args[0])
+sys.addaudithook(hook)
+from PIL import Image
+from prompture.documents import ocr
+picture = Image.open(sys.argv[1])
+assert "rapidocr" not in sys.modules
+print([line.text for line in ocr.lines_of(picture)][0])
+assert not written, written
+if hasattr(os, "fork"):
+    child = os.fork()
+    if not child:
+        os._exit(0 if len(ocr.lines_of(picture)) == 1 else 3)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_it_works_offline_in_silence_writes_no_file_and_works_in_a_forked_child(
+    tmp_path: Path,
+) -> None:
+    drawn(["Total 9.00"], width=300).save(tmp_path / "a.png")
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", OFFLINE, str(tmp_path / "a.png")],
+        cwd=ROOT,
+        env=os.environ | {"PROMPTURE_OCR_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("Total 9.00\n", "", 0)
+
+
+def test_threads_are_all_cores_but_one_unless_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("PROMPTURE_OCR_THREADS", raising=False)
+    assert ocr._threads() == 7
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    assert ocr._threads() == 1
+    monkeypatch.setenv("PROMPTURE_OCR_THREADS", "3")
+    assert ocr._threads() == 3
+    monkeypatch.setenv("PROMPTURE_OCR_THREADS", "many")
+    assert ocr._threads() == 1
+
+
+@pytest.mark.parametrize("font", [SERIF, MONO, SANS, BOLD])
+def test_space_is_put_between_words_that_the_recogniser_ran_together(font: str) -> None:
+    """RapidOCR#636, docling#2887: "JALANSAGU18,TAMAN"; and no number is parted."""
+    whole = "NO.53 55,57 & 59, JALAN SAGU 18 8:13:39 1,111.10 mill"
+    face = ImageFont.truetype(str(FONTS / font), 30)
+    line = drawn([whole], font=font, size=30, leading=1, width=1400)
+    line = line.crop(line.convert("L").point(lambda v: 255 * (v < 128)).getbbox())
+    ends = [face.getlength(whole[: at + 1]) / face.getlength(whole) for at in range(len(whole))]
+    middles = [
+        (start + end) / 2
+        for char, start, end in zip(whole, [0.0, *ends], ends, strict=False)
+        if char != " "
+    ]
+    glued = whole.replace(" ", "")
+    text, boxes = letters(Reading(glued, middles, 1.0), line)
+    assert text == whole
+    assert len(boxes) == len(text)
