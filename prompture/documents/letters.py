@@ -30,7 +30,7 @@ _CELLS = 1.6
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadLine:
     """What the recogniser read: ``centres`` are those of the characters that are no spaces, from 0
     to 1 along the line."""
 
@@ -39,14 +39,14 @@ class Reading:
     confidence: float
 
 
-def letters(read: Reading, line: Picture) -> tuple[str, list[Box]]:
+def letters(read: ReadLine, line: Picture) -> tuple[str, list[Box]]:
     """The text with its spaces put right, and a box for each character in pixels of the line."""
     width, height = line.size
-    ink, top, bottom = _ink(line)
+    dark, top, bottom = _dark_columns(line)
     chars = [char for char in read.text if not char.isspace()]
     centres = [centre * width for centre in read.centres]
-    cuts = [0, *(_cut(ink, a, b) for a, b in pairwise(centres)), width]
-    sides = _sides(ink, cuts)
+    cuts = [0, *(_cut(dark, a, b) for a, b in pairwise(centres)), width]
+    sides = _sides(dark, cuts)
     tall = max(bottom - top, height / 3)
     spaces = _spaces(read.text, chars, centres, sides, tall)
     text, boxes = "", list[Box]()
@@ -100,7 +100,7 @@ def _is_space(before: str, char: str, white: float, step: float, is_one_width: b
     return white > _SPACE and step > (_STEP if before not in ",;" else 0.9)
 
 
-def _ink(line: Picture) -> tuple[list[int], int, int]:
+def _dark_columns(line: Picture) -> tuple[list[int], int, int]:
     """How much ink each column has; the first row that the line has ink in, and the one below the
     last."""
     import numpy as np
@@ -120,18 +120,18 @@ def _ink(line: Picture) -> tuple[list[int], int, int]:
     return [int(count) for count in inked[top:bottom].sum(axis=0)], top, bottom
 
 
-def _cut(ink: list[int], start: float, end: float) -> int:
+def _cut(dark: list[int], start: float, end: float) -> int:
     """Between the middles of two letters, the column with the least ink; in the middle if all are
     alike."""
     low, high = int(start), max(int(start) + 1, round(end))
     middle = (start + end) / 2
     among = range(low + (high - low) // 5, max(high - (high - low) // 5, low + 1))
-    return min(among, key=lambda x: (ink[x] if x < len(ink) else 0, abs(x - middle)), default=low)
+    return min(among, key=lambda x: (dark[x] if x < len(dark) else 0, abs(x - middle)), default=low)
 
 
-def _sides(ink: list[int], cuts: list[int]) -> list[tuple[int, int]]:
+def _sides(dark: list[int], cuts: list[int]) -> list[tuple[int, int]]:
     """Where the ink of each character begins and ends, from one cut to the next."""
-    runs = [_runs(ink, low, high) for low, high in pairwise(cuts)]
+    runs = [_runs(dark, low, high) for low, high in pairwise(cuts)]
     for at, own in enumerate(runs):
         # A point beside a thin letter leaves it on the wrong side of a cut.
         if not own and at + 1 < len(runs) and len(runs[at + 1]) > 1:
@@ -144,10 +144,10 @@ def _sides(ink: list[int], cuts: list[int]) -> list[tuple[int, int]]:
     ]
 
 
-def _runs(ink: list[int], low: int, high: int) -> list[tuple[int, int]]:
+def _runs(dark: list[int], low: int, high: int) -> list[tuple[int, int]]:
     """The columns with ink, from and to, without a white one between."""
     runs: list[tuple[int, int]] = []
-    for x in range(low, min(high, len(ink))):
-        if ink[x]:
+    for x in range(low, min(high, len(dark))):
+        if dark[x]:
             runs.append((runs.pop()[0], x + 1) if runs and runs[-1][1] == x else (x, x + 1))
     return runs

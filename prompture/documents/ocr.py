@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prompture import forks
 from prompture.documents.layout import NOWHERE, LayoutWriter
-from prompture.documents.letters import Reading, letters
+from prompture.documents.letters import ReadLine, letters
 from prompture.documents.reading_order import OcrLine, Piece, Point, Quad, in_order
 from prompture.errors import ConfigurationError, MissingExtra
 from prompture.types import Box
@@ -164,13 +164,13 @@ def _turned(quad: Quad, quarters: int) -> Quad:
 
 def _turn(
     engine: _Engine, picture: Picture, quads: Sequence[Quad]
-) -> tuple[int, dict[Quad, Reading]]:
+) -> tuple[int, dict[Quad, ReadLine]]:
     """At which corner, clockwise from the top left one, the lines of the picture begin; and those
     lines that were read for it."""
     tall = sum(_length(quad) for quad in quads if _is_tall(quad))
     ways = (1, 3) if 2 * tall > sum(map(_length, quads)) else (0, 2)
     longest = sorted(quads, key=_length, reverse=True)[:_SAMPLE]
-    best, way, known = -1.0, 0, dict[Quad, Reading]()
+    best, way, known = -1.0, 0, dict[Quad, ReadLine]()
     for each in ways:
         sample = [_turned(quad, each) for quad in longest]
         read = engine.read([_crop(picture, quad) for quad in sample])
@@ -202,7 +202,7 @@ def _read(
     engine: _Engine,
     picture: Picture,
     quads: Sequence[Quad],
-    known: Mapping[Quad, Reading] = MappingProxyType({}),
+    known: Mapping[Quad, ReadLine] = MappingProxyType({}),
 ) -> Iterator[Piece]:
     """What is written between the corners, each character with its box."""
     crops = {quad: _crop(picture, quad) for quad in quads}
@@ -258,14 +258,14 @@ class _Engine:
         corners = [[(float(x) * wide, float(y) * high) for x, y in box] for box in boxes]
         return [(one[0], one[1], one[2], one[3]) for one in corners]
 
-    def read(self, crops: Sequence[Picture]) -> list[Reading]:
+    def read(self, crops: Sequence[Picture]) -> list[ReadLine]:
         """What is written in pictures of one line each."""
         if not crops:
             return []
         with self._lock:
             found = self._models.recognize_txt([_bgr(crop) for crop in crops])
         rows = zip(found.txts, found.scores, found.word_results, strict=True)
-        return [Reading(text, _centres(text, words), score) for text, score, words in rows]
+        return [ReadLine(text, _centres(text, words), score) for text, score, words in rows]
 
 
 def _bgr(picture: Picture) -> Any:

@@ -23,7 +23,7 @@ def drawn(
     width: int = 900,
     columns: tuple[int, ...] = (40, 480, 620, 760),
     leading: float = 1.6,
-    ink: str = "black",
+    letters: str = "black",
     paper: str = "white",
 ) -> Image.Image:
     """The lines, one below the other; the cells of a tuple stand in columns."""
@@ -33,7 +33,7 @@ def drawn(
     for row, line in enumerate(lines):
         cells = (line,) if isinstance(line, str) else line
         for cell, left in zip(cells, columns, strict=False):
-            draw.text((left, 40 + row * size * leading), cell, fill=ink, font=face)
+            draw.text((left, 40 + row * size * leading), cell, fill=letters, font=face)
     return picture
 
 

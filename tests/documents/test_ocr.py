@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from prompture.documents import layout, ocr
-from prompture.documents.letters import Reading, letters
+from prompture.documents.letters import ReadLine, letters
 from prompture.documents.reading_order import OcrLine
 from tests.documents.pictures import BOLD, FONTS, MONO, SANS, SERIF, drawn, scanned
 
@@ -175,6 +175,6 @@ def test_space_is_put_between_words_that_the_recogniser_ran_together(font: str) 
         if char != " "
     ]
     glued = whole.replace(" ", "")
-    text, boxes = letters(Reading(glued, middles, 1.0), line)
+    text, boxes = letters(ReadLine(glued, middles, 1.0), line)
     assert text == whole
     assert len(boxes) == len(text)
