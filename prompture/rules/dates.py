@@ -97,6 +97,14 @@ class PrintedDate:
 
 
 @dataclass(frozen=True, slots=True)
+class PrintedMonth:
+    """A month of a year that stands without a day."""
+
+    year: int
+    month: int
+
+
+@dataclass(frozen=True, slots=True)
 class PrintedTime:
     """A time of day and where it stood."""
 

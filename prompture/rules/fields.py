@@ -366,7 +366,7 @@ def _text_kind(
         return concept.kind
     description = str(schema.get("description") or "").lower()
     # Without a format, descriptions are how most schemas ask for a date.
-    if "yyyy-mm-dd" in description or "iso 8601" in description:
+    if "yyyy-mm" in description or "iso 8601" in description:
         return "date"
     last = own[0].split()[-1] if own else ""
     return _LAST_WORDS.get(last, "text")

@@ -8,6 +8,10 @@ from prompture.rules.numbers import CURRENCY, CURRENCY_CODES, currency_code
 IBAN_LENGTHS = {
     country: int(length) for country, length in data.by_word("forms", "iban_lengths").items()
 }
+# "Lee, Ann" <ann@example.com>
+MAIL_NAME = re.compile(
+    r"\s*(?:\"(?P<quoted>[^\"<>@\n]{1,80})\"|(?P<plain>[^\"<>@,;\n]{1,80}?))\s*[<(\[][^<>()\[\]\s,;]{1,100}@[^<>()\[\]\s,;]{1,100}[>)\]]\s*"
+)
 IDENTIFIER = re.compile(
     r"[\s:#.№*\[('\"`-]*(?P<id>(?:[A-Z]{1,4} )?\d{1,6}(?: \d{2,6}){1,5}(?=\s*\Z)"  # INV 2024 001, where nothing follows
     r"|(?:[A-Z]{1,4} (?=\d))?[^\W_](?:[\w./#&*–-]*[\w*])?)"

@@ -16,6 +16,7 @@ TRUST = {
     "array": 1.0,  # for lists alone
     "leader": 1.0,
     "prefix": 0.95,
+    "slot": 0.95,  # the cell of a written table that is its label's
     "inline": 0.94,
     "cell": 0.93,
     "below": 0.86,
@@ -97,10 +98,10 @@ def _parts_of_grids(layout: Layout, ending: frozenset[str]) -> dict[int, str]:
     parts: dict[int, str] = {}
     for first, last, headed in layout.grids:
         rows = range(first + 1, last)
-        if not headed or not rows:
-            continue
-        if _is_form(layout.lines[first:last], ending):
+        if _is_form(layout.lines[first + headed : last], ending):
             parts.update(dict.fromkeys(range(first, last), "form"))
+            continue
+        if not headed or not rows:
             continue
         parts.update(dict.fromkeys(rows, "row"))
         parts[first] = "only head" if len(rows) == 1 else "head"
@@ -108,15 +109,14 @@ def _parts_of_grids(layout: Layout, ending: frozenset[str]) -> dict[int, str]:
 
 
 def _is_form(lines: Sequence[Line], ending: frozenset[str]) -> bool:
-    """Whether every other cell of a table's rows is a label: what looked like headings is a label and its value."""
-    if lines[0].cells[-1].slot % 2 == 0:
+    """Whether every other cell of a table's rows is a label."""
+    if not lines or lines[0].cells[-1].slot % 2 == 0:
         return False
-    labels = [cell for line in lines[1:] for cell in line.cells if cell.slot % 2 == 0]
-    known = sum(normalise(cell.text) in ending for cell in labels[:_MOST_LABELS])
-    return 2 * known >= len(labels[:_MOST_LABELS]) > 0
+    labels = [cell for line in lines for cell in line.cells if cell.slot % 2 == 0][:_MOST_LABELS]
+    return 2 * sum(normalise(cell.text) in ending for cell in labels) >= len(labels) > 0
 
 
-_MOST_LABELS = 40  # of a table, of which so many are looked at
+_MOST_LABELS = 40  # of a table that are looked at
 
 
 def _of_grid(layout: Layout, index: int, place: int, part: str) -> Iterator[Pair]:
@@ -131,13 +131,14 @@ def _of_grid(layout: Layout, index: int, place: int, part: str) -> Iterator[Pair
     if part == "only head":
         under = layout.below(index, cell, reach=1)
         if under is not None:
-            yield from _pair(label, cell.start, (under.start, under.end), "below", index)
+            yield from _pair(label, cell.start, (under.start, under.end), "slot", index)
         return
     follower = line.cells[place + 1] if place + 1 < len(line.cells) else None
     # In a row of several values, each is its column's.
     sides = cell.slot % 2 == 0 if part == "form" else part == "row" and len(line.cells) == 2
     if follower is not None and sides and (part == "row" or follower.slot == cell.slot + 1):
-        yield from _pair(label, cell.start, (follower.start, follower.end), "cell", index)
+        relation = "slot" if part == "form" else "cell"
+        yield from _pair(label, cell.start, (follower.start, follower.end), relation, index)
 
 
 def _ended(pair: Pair, inner: list[Pair]) -> Pair:
@@ -241,14 +242,16 @@ def _same_width(layout: Layout, line: Line, under: Cell) -> bool:
 def _of_rows(layout: Layout, line: Line, under: Cell) -> bool:
     """Whether a cell under three headings or more is in the first of several rows, which is no value of its own."""
     at = layout.line_at(under.start)
-    if len(line.cells) < 3 or at + 1 >= len(layout.lines):
-        return False
-    first, second = layout.lines[at].cells, layout.lines[at + 1].cells
-    return _figures(first) == _figures(second) and any(_figures(first))
+    here, first = _figures(line), _figures(layout.lines[at])
+    # A line with figures in the same places is a row itself: an entry of contents and its page.
+    if any(first) and first == here:
+        return True
+    followed = len(here) > 2 and at + 1 < len(layout.lines)
+    return followed and any(first) and first == _figures(layout.lines[at + 1])
 
 
-def _figures(cells: tuple[Cell, ...]) -> list[bool]:
-    return [any(c.isdigit() for c in cell.text) for cell in cells]
+def _figures(line: Line) -> list[bool]:
+    return [any(c.isdigit() for c in cell.text) for cell in line.cells]
 
 
 def _loose(line: Line, following: Line, cell: Cell, index: int) -> Iterator[Pair]:
@@ -365,7 +368,7 @@ def _of_middle(line: Line, index: int, place: int, known: frozenset[str]) -> Ite
 
 _AFTER_AMOUNT = re.compile(
     r"(?<=\d[.,]\d\d)\s{1,40}(?P<label>[^\W\d_]{2,20}(?: [^\W\d_]{2,20}){0,3})\s{1,40}"
-    r"(?P<value>(?:[^\s\d]{1,3}\s?)?\d[\d.,]{0,20})(?!\S)"
+    r"(?P<value>(?:[^\s\d]{1,3}\s?)?\d[\d.,]{0,17}[.,]\d\d)(?!\S)"
 )
 
 

@@ -20,12 +20,16 @@ from prompture.rules.render import render
 # Kinds whose values have a form of their own; the rest take whatever text stands by the label.
 FREE_KINDS = frozenset({"text", "title", "keywords", "address", "longtext"})
 # Relations between label and value (`label_pairs.TRUST`): free text counts only where it stands beside its label.
-_ONLY_BESIDE = frozenset({"colon", "markup", "leader", "under", "inline"})
-_APART = frozenset({"below", "loose", "cell", "above"})
+_ONLY_BESIDE = frozenset({"colon", "markup", "leader", "under", "slot", "inline"})
+_APART = frozenset({"below", "loose", "cell", "slot", "above"})
 # Kinds that must fill a window which is apart from its label: a day inside a sentence below is another's.
 _WHOLE = frozenset({"identifier", "date", "datetime", "money", "number", "integer", "case"})
 _FIGURES = frozenset({"money", "number", "integer", "percent"})
-_MARKED = frozenset({"colon", "markup", "leader", "under", "cell", "below", "loose", "above"})
+# Of several numbers in one window the first is meant, but less surely; of several addresses of mail none is.
+_RIVALLED = {"money": 0.2, "number": 0.2, "integer": 0.2, "email": 1.0}
+_MARKED = frozenset(
+    {"colon", "markup", "leader", "under", "cell", "slot", "below", "loose", "above"}
+)
 # What makes a number a part of something else: a range, a code, a version, a share of a whole.
 _GOES_ON = re.compile(
     r"[-–—]\s?[^\W_]|\s?/\s?(?:[^\W\d_]|\d+\s?/|(?:[2348]|16)\b)| [-–—] ?\d|[.,:]\d|[^\W\d_]{0,3}\d| ?[¼-¾⅐-⅞]| \d"
@@ -170,9 +174,8 @@ def _of_pair(field: SchemaField, pair: Pair, page: Page, fit: float) -> FieldCan
         return None
     if field.kind not in FREE_KINDS and distance > 12:
         trust -= 0.1 if field.kind in {"date", "money", "currency"} and distance < 40 else 0.25
-    # Of several numbers in one window the first is meant, but less surely.
-    if reading.rivals and field.kind in {"money", "number", "integer"}:
-        trust -= 0.2
+    if reading.rivals:
+        trust -= _RIVALLED.get(field.kind, 0.0)
     written = render(field, reading, page)
     if written is None:
         return None
@@ -191,7 +194,7 @@ def _loosely(field: SchemaField, pair: Pair, page: Page) -> ParsedValue | None:
     if (
         not plain
         or field.kind not in {"time", "identifier"}
-        or pair.relation not in {"colon", "markup", "leader", "under"}
+        or pair.relation not in {"colon", "markup", "leader", "under", "slot"}
     ):
         return None
     reading = read("text", page, pair.start, pair.end)

@@ -22,6 +22,7 @@ _LINE = re.compile(r"[^\n\r\f\v\x85\u2028\u2029]+")
 _GAP = re.compile(r"[ \u00a0\u2000-\u200a\u202f\u3000]{2,}|\t[\t ]*|[|¦│]")
 _MARK = re.compile(r"[\t|¦│]")
 _RULE = re.compile(r"[\s|+:=*_.─━-]*")
+_HEADING_MARK = re.compile(r" {0,3}#{1,6}[ \t]+(?=[^\W\d_])(?!of\b)")
 _BREAK = re.compile(r"\n[ \t\r]*\n")
 
 
@@ -162,11 +163,13 @@ def _add_rows(
 
 
 def _cells(printed: str, start: int) -> Iterator[Cell]:
-    begin = 0
+    # The marks of a Markdown heading are no words ("# 4711" and "# of items" are a number).
+    heading = _HEADING_MARK.match(printed)
+    begin = heading.end() if heading else 0
     marked = _MARK.search(printed) is not None
     # A bar at the start of the line parts nothing.
     slot = -1 if not marked or _MARK.match(printed.lstrip(" ")) else 0
-    for gap in _GAP.finditer(printed):
+    for gap in _GAP.finditer(printed, begin):
         yield from _cell(printed, begin, gap.start(), start, slot)
         begin = gap.end()
         slot += len(_MARK.findall(gap.group())) if marked else 0

@@ -91,6 +91,24 @@ def _text(page: Page, start: int, end: int) -> ParsedValue | None:
     return ParsedValue(value, begin, begin + len(trimmed))
 
 
+def _mail_name(page: Page, start: int, end: int) -> ParsedValue | None:
+    """The one name of a line of a mail's head, before its address: "Ann Lee <ann@example.com>"."""
+    match = forms.MAIL_NAME.fullmatch(page.text, start, end)
+    if match is None:
+        return None
+    group = "quoted" if match["quoted"] else "plain"
+    return (
+        ParsedValue(match[group].strip(), *_bounds(match, group)) if match[group].strip() else None
+    )
+
+
+def _bounds(match: re.Match[str], group: str) -> tuple[int, int]:
+    """Where the words of a group stand, blanks around them left out."""
+    words = match[group]
+    start = match.start(group) + len(words) - len(words.lstrip())
+    return start, start + len(words.strip())
+
+
 def _identifier(page: Page, start: int, end: int) -> ParsedValue | None:
     match = forms.IDENTIFIER.match(page.text, start, end)
     if match is None or not any(c.isdigit() for c in match["id"]):
@@ -356,6 +374,7 @@ _READERS: dict[str, Callable[[Page, int, int], ParsedValue | None]] = {
     "money": _money,
     "percent": _percent,
     "email": _match(forms.EMAIL),
+    "mail_name": _mail_name,
     "uri": _uri,
     "phone": _phone,
     "currency": _currency,

@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from prompture.rules.dates import PrintedDate, settle
+from prompture.rules.dates import PrintedDate, PrintedMonth, settle
 from prompture.rules.fields import SchemaField
 from prompture.rules.page import FieldCandidate, Page, ParsedValue
 from prompture.types import Span
@@ -37,6 +37,8 @@ def candidates_of(
 
 
 def _json(field: SchemaField, value: Any, printed: str, page: Page) -> Any:
+    if isinstance(value, PrintedMonth):
+        return _month(field, value, printed)
     if isinstance(value, PrintedDate | datetime | date):
         return _day(field, value, printed, page)
     if isinstance(value, bool):
@@ -98,17 +100,33 @@ def wants_iso(field: SchemaField) -> bool:
     )
 
 
+def _wants_month(field: SchemaField) -> bool:
+    """Whether a field asks for YYYY-MM."""
+    return re.search(r"yyyy-mm(?!-)", field.hint) is not None
+
+
+def _month(field: SchemaField, value: PrintedMonth, printed: str) -> str | None:
+    # A day that is not stated is not made up: a field that wants one stays null.
+    if "string" not in field.types or wants_iso(field):
+        return None
+    return f"{value.year}-{value.month:02}" if _wants_month(field) else printed
+
+
 def _day(
     field: SchemaField, value: PrintedDate | datetime | date, printed: str, page: Page
 ) -> str | None:
     if "string" not in field.types:
         return None
+    if _wants_month(field) and not wants_iso(field):
+        day = settle(value, page.day_first) if isinstance(value, PrintedDate) else value
+        return f"{day.year}-{day.month:02}" if day else None
     if not wants_iso(field):
         return printed
     if isinstance(value, PrintedDate):
         # None where two readings are left: a wrong date is worse than none.
         meant = settle(value, page.day_first)
-        return meant.isoformat() if meant else None
+        midnight = "T00:00:00" if field.schema.get("format") == "date-time" else ""
+        return f"{meant.isoformat()}{midnight}" if meant else None
     if field.schema.get("format") != "date-time" and isinstance(value, datetime):
         return value.date().isoformat()
     return value.isoformat()

@@ -228,7 +228,8 @@ def _after_list_label(
         (fit, pair)
         for key, fit in fits.items()
         for pair in index.within(key, scope)
-        if fit >= 0.8 and pair.relation in {"colon", "leader", "under", "inline", "markup", "array"}
+        if fit >= 0.8
+        and pair.relation in {"colon", "leader", "under", "slot", "inline", "markup", "array"}
     ]
     # The best label first; of equal ones, the first in the text.
     for _, pair in sorted(pairs, key=lambda found: (-found[0], found[1].start)):
@@ -258,7 +259,7 @@ def _places_of_items(page: Page, pair: Pair) -> Iterator[tuple[int, int]]:
         yield from ((one.start, one.end) for one in below)
         return
     # A list goes on over all cells of its line.
-    start, end = pair.start, max(pair.end, line.end)
+    start, end = pair.start, pair.end if pair.relation == "slot" else max(pair.end, line.end)
     masked = _masked(page.text[start:end])
     # In this order: items apart by semicolons may have commas of their own.
     mark = next((mark for mark in _SEPARATORS if mark in masked), None)

@@ -1,7 +1,7 @@
 """Rows of item tables (goods and services): amounts proved by quantity times price, descriptions over several lines."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from prompture.rules import data
@@ -17,6 +17,7 @@ from prompture.rules.tables import TableRow, plain_row, read_rows
 from prompture.types import Span
 
 WEAK = 0.67  # just above the threshold: kept only when the whole table proves it
+UNCOUNTED = 0.665  # of a row without a quantity
 _SUM_CONCEPTS = frozenset({"line_total", "quantity", "unit_price"})
 _CODE = re.compile(r"(?=[^ ]*\d)[A-Z0-9][\w./#+-]{1,30}\.?|\(.{1,8}\)|\d{6,14}\.?")
 _AMOUNT = re.compile(r"[-–+(]?\s?[\d.,'’\u00a0 ]*\d[-)]?\s?(?:€|EUR|CHF|USD|%|[$£])?")
@@ -64,10 +65,10 @@ def item_row(
     by_name = {column.field.name: cell for column, cell in placed if column.field is not None}
     counted = {cell for column, cell in placed if column.kind == "position"}
     numbers = [number for cell in cells if cell not in counted for number in _numbers(cell, page)]
-    if len(numbers) < 2:
-        return None
     wanted = {field.concept: field for field in fields}
     total_field = wanted["line_total"]
+    if len(numbers) < 2:
+        return _uncounted(wanted, numbers, row, page)
     total = _in_cell(by_name.get(total_field.name), page)
     product = _product(numbers, total)
     if product is None:
@@ -111,6 +112,24 @@ def item_row(
         if described is not None:
             found[text.name] = described
     return found
+
+
+def _uncounted(
+    wanted: Mapping[str | None, SchemaField], numbers: list[Numeral], row: TableRow, page: Page
+) -> dict[str, FieldCandidate] | None:
+    """A row with words and an amount alone, "Delivery  4.90": it stays only where all amounts add up to a sum."""
+    text, cells = wanted.get("item_description"), row.cells
+    if len(numbers) != 1 or numbers[0].decimals < 2 or numbers[0].end != cells[-1].end:
+        return None
+    words = [cell for cell in cells[:-1] if _is_text(cell.text) and not cell.text.endswith(":")]
+    if text is None or len(words) != 1:
+        return None
+    found: dict[str, FieldCandidate] = {}
+    _put(found, wanted["line_total"], numbers[0], page, score=UNCOUNTED)
+    described = _description(text, words[0], cells, row.after, page)
+    if not found or described is None:
+        return None
+    return {**found, text.name: described}
 
 
 def _rest(
@@ -214,12 +233,22 @@ def proven(
 ) -> list[dict[str, FieldCandidate]]:
     """Rows without the proof of a product stay only when all amounts add up to an amount the text prints."""
     total = next(field.name for field in fields if field.concept == "line_total")
-    if not any(row[total].score == WEAK for row in rows):
+    counted = [row for row in rows if row[total].score != UNCOUNTED]
+    weak = any(row[total].score == WEAK for row in counted)
+    # Rows of words and an amount alone are kept only beside proven ones.
+    if 0 < len(counted) < len(rows) and not weak and _adds_up(rows, total, page):
         return rows
+    if not weak or _adds_up(counted, total, page):
+        return counted
+    return [row for row in counted if row[total].score != WEAK]
+
+
+def _adds_up(rows: list[dict[str, FieldCandidate]], total: str, page: Page) -> bool:
+    """Whether an amount printed behind the rows is their sum."""
     whole = sum((abs(amount_of(row[total].value) or Decimal(0)) for row in rows), Decimal(0))
     after = max(row[total].spans[0].end for row in rows)
     printed = {abs(number.value) for number in find_numbers(page.text, after, mark=page.mark)}
-    return rows if whole in printed else [row for row in rows if row[total].score != WEAK]
+    return whole in printed
 
 
 def _description(

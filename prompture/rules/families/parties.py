@@ -220,6 +220,17 @@ def _addressee(
     return []
 
 
+def _of_another(page: Page, found: FieldCandidate) -> bool:
+    """Whether a place is in the block of the buyer, or of a third party."""
+    at = found.spans[0].start
+    return any(
+        cell.start <= at < cell.end
+        for block in party_blocks(page)
+        if block.side != "seller"
+        for cell in block.cells
+    )
+
+
 def _from_top(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
     """A receipt or a letter opens with the company: its name, then its address."""
     if field.party != "seller" or scope.start:
@@ -227,7 +238,7 @@ def _from_top(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCan
     shop = read_storefront(page)
     if field.role in {"name", "address"}:
         found = shop.name if field.role == "name" else shop.address
-        return [found] if found is not None else []
+        return [found] if found is not None and not _of_another(page, found) else []
     if shop.place is None:
         return []
     lines = page.layout.lines[shop.place : shop.place + 6]

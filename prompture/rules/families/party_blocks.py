@@ -80,11 +80,15 @@ def _find_blocks(page: Page) -> Iterator[PartyBlock]:
                 continue
             if match and match["value"] and not any(c.isalpha() for c in match["value"]):
                 continue
+            # A line of a mail's head is all that it says: below it stand other things.
+            mailed = match is not None and "@" in match["value"]
             inline = _inline(cell, match.start("value")) if match and match["value"] else []
             right = line.cells[place + 1].column if place + 1 < len(line.cells) else None
             several = sum(side_of(other.text) is not None for other in line.cells) > 1
             below = (
-                _in_row_order(page, index, place)
+                []
+                if mailed
+                else _in_row_order(page, index, place)
                 if several
                 else _cells_below(page, index, cell, right)
             )
