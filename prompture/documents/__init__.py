@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 from prompture import given
 from prompture.document_errors import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
+from prompture.documents.kinds import UNSUPPORTED, contradiction, kind_of
 from prompture.errors import ConfigurationError
 from prompture.types import Document as Document
 from prompture.types import File, FileDocument, Image, Text
@@ -59,6 +60,10 @@ Reader: TypeAlias = Callable[[bytes, ReadOptions], FileDocument]
 _READERS: dict[str, str] = {
     "text/plain": "prompture.documents.plain:read",
     "text/markdown": "prompture.documents.plain:read",
+    "application/json": "prompture.documents.plain:read",
+    "application/xml": "prompture.documents.plain:read",
+    "text/csv": "prompture.documents.delimited:read",
+    "text/tab-separated-values": "prompture.documents.delimited:read",
 }
 """Where the reader of each kind is found."""
 
@@ -88,10 +93,13 @@ def document(
     kind = how.media_type or kind_of(data, how.name)
     reader = _READERS.get(kind)
     if reader is None:
-        raise DocumentUnsupported(f"no reader for {kind or 'this kind of file'}", name=how.name)
+        what = UNSUPPORTED.get(kind) or f"no reader for {kind or 'this kind of file'}"
+        raise DocumentUnsupported(what, name=how.name)
     module, _, function = reader.partition(":")
     read: Reader = getattr(import_module(module), function)
-    return read(data, replace(how, media_type=kind))
+    made = read(data, replace(how, media_type=kind))
+    note = "" if how.media_type else contradiction(kind, how.name)
+    return replace(made, notes=(note, *made.notes)) if note else made
 
 
 async def adocument(
@@ -99,11 +107,6 @@ async def adocument(
 ) -> FileDocument:
     """``document``, awaited: the file is read in a thread."""
     return await asyncio.to_thread(partial(document, source, name=name, **options))
-
-
-def kind_of(data: bytes, name: str = "") -> str:
-    """The media type of a file: what its bytes show, else its name. "" where neither does."""
-    return "text/markdown" if name.lower().endswith((".md", ".markdown")) else "text/plain"
 
 
 def shown(read: FileDocument) -> tuple[Text | Document | Image | File, ...]:

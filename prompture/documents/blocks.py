@@ -1,0 +1,121 @@
+"""Text of a document in blocks: headings, paragraphs, pipe tables, with a blank line between."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from prompture.document_errors import DocumentEmpty, DocumentTooLarge
+from prompture.documents import ReadOptions
+from prompture.documents.layout import LayoutWriter
+from prompture.types import FileDocument, Image
+
+MOST_CELLS = 20_000_000
+"""Cells of a table, those that are empty included: the text needs four characters for each."""
+_BREAKS = re.compile(r"[ \t]*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+[ \t]*")
+_BAR = re.compile(r"(?<!\\)\|")
+
+
+def cell_text(text: str) -> str:
+    """A cell of a pipe table: on one line, its own pipes with a backslash before them."""
+    return _BREAKS.sub(" ", text.strip()).replace("|", "\\|")
+
+
+def pipe_row(cells: Sequence[str], width: int) -> str:
+    """A line of a pipe table, filled up with empty cells."""
+    written = [*map(cell_text, cells), *[""] * (width - len(cells))]
+    return f"| {' | '.join(written)} |"
+
+
+def rule(width: int) -> str:
+    """The line under a table's first row."""
+    return "|" + "---|" * width
+
+
+def pipe_table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; its first row is the heading. "" where no cell has a text."""
+    width = max(map(len, rows), default=0)
+    if not any(cell.strip() for row in rows for cell in row):
+        return ""
+    lines = [pipe_row(row, width) for row in rows]
+    return "\n".join([lines[0], rule(width), *lines[1:]])
+
+
+def cells_of(line: str) -> list[str]:
+    """The cells of a line of a pipe table: the inverse of ``pipe_row``."""
+    inside = line.strip().removeprefix("|").removesuffix("|")
+    return [cell.strip().replace("\\|", "|") for cell in _BAR.split(inside)]
+
+
+class PageWriter:
+    """A document while it is read: pages of blocks."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._options = options
+        self._writer = LayoutWriter()
+        self._is_first = True
+        self._number = 1
+        self.notes: list[str] = []
+
+    def add(self, text: str, *, beside: bool = False) -> None:
+        """A block; ``beside``: right under the last one, as a table's next line."""
+        text = text.rstrip() if beside else text.strip("\n").rstrip()
+        if not text.strip():
+            return
+        if not self._is_first:
+            self._writer.add("\n" if beside else "\n\n")
+        self._writer.add(text)
+        self._is_first = False
+
+    def heading(self, text: str, level: int) -> None:
+        """A heading, on one line."""
+        if words := " ".join(text.split()):
+            self.add(f"{'#' * min(max(level, 1), 6)} {words}")
+
+    def end_page(self, name: str = "", *, by: int = 1) -> None:
+        """The page is whole, and the next one is ``by`` behind it."""
+        if self._number > self._options.max_pages:
+            raise DocumentTooLarge(
+                f"more than max_pages={self._options.max_pages}", name=self._options.name
+            )
+        self._writer.end_page(name=name, number=self._number)
+        self._number += by
+
+    @property
+    def is_blank(self) -> bool:
+        return self._is_first
+
+    def finish(
+        self,
+        data: bytes | None = None,
+        *,
+        images: Iterable[Image] = (),
+        empty: str = "there is no text in it",
+    ) -> FileDocument:
+        """The document. Raises DocumentEmpty where it has neither text nor pictures."""
+        pages, pictures = self._writer.pages, tuple(images)
+        if not pages or pages[-1].end < len(self._writer):
+            self.end_page()
+        if self._is_first and not pictures:
+            raise DocumentEmpty(empty, name=self._options.name)
+        return FileDocument(
+            self._writer.text(),
+            self._options.name,
+            pages=tuple(self._writer.pages),
+            media_type=self._options.media_type,
+            images=pictures,
+            notes=tuple(self.notes),
+            data=data,
+        )
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """ "1 sheet", "2 sheets"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def few(names: Iterable[str], most: int = 5) -> str:
+    """Names for a note, not all of them where they are many."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more

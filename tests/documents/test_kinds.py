@@ -1,0 +1,114 @@
+"""What kind of file bytes are."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from prompture import DocumentUnsupported, document
+from prompture.documents.kinds import DOCX, MSG, PPTX, XLSX, kind_of
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
+
+
+def zipped(**parts: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as packed:
+        for name, text in parts.items():
+            packed.writestr("[Content_Types].xml" if name == "types" else name, text)
+    return stream.getvalue()
+
+
+def ole(name: str) -> bytes:
+    return OLE + (name + "\0").encode("utf-16-le")
+
+
+MAIL = b"Received: from a\r\nFrom: a@b.c\r\nSubject: x\r\nMIME-Version: 1.0\r\n\r\nHi"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "kind"),
+    [
+        (b"%PDF-1.7\n...", "", "application/pdf"),
+        (b"junk\n%PDF-1.4\n\xff", "x.txt", "application/pdf"),
+        (b"\x89PNG\r\n\x1a\n...", "a.pdf", "image/png"),
+        (b"\xff\xd8\xff\xe0", "", "image/jpeg"),
+        (b"II*\0", "", "image/tiff"),
+        (zipped(types="... wordprocessingml.document.main+xml"), "", DOCX),
+        (zipped(types="application/vnd.ms-word.document.macroEnabled.main+xml"), "a.zip", DOCX),
+        (zipped(types="presentationml.slideshow.main"), "", PPTX),
+        (zipped(types="spreadsheetml.sheet.main"), "a.docx", XLSX),
+        (zipped(types="nothing of ours", **{"xl/workbook.xml": ""}), "", XLSX),
+        (zipped(a="b"), "a.docx", "application/zip"),
+        (ole("WordDocument"), "", "application/msword"),
+        (ole("Workbook"), "", "application/vnd.ms-excel"),
+        (ole("__properties_version1.0"), "", MSG),
+        (b"{\\rtf1 x}", "a.doc", "application/rtf"),
+        (b"<!DOCTYPE html><p>x", "", "text/html"),
+        (b"\xef\xbb\xbf \n<HTML><body>x", "a.xls", "text/html"),
+        (b"<!-- made by x -->\n<table><tr><td>1</table>", "a.xls", "text/html"),
+        (b'<?xml version="1.0"?>\n<html xmlns="x"><p>a</html>', "", "text/html"),
+        ("<html><p>ä".encode("utf-16"), "", "text/html"),
+        (b'<?xml version="1.0"?><a/>', "", "application/xml"),
+        (b"<note>hello</note>", "", "text/plain"),
+        (b"plain <b>not html</b>", "", "text/plain"),
+        (b"<p>kept</p>", "a.txt", "text/plain"),
+        (b'{"a": 1}', "", "application/json"),
+        (b"{not json}", "", "text/plain"),
+        (MAIL, "", "message/rfc822"),
+        (MAIL, "a.txt", "message/rfc822"),
+        (b"From: Ann\nTo: Bob\nSubject: a letter\n\nHi", "a.txt", "text/plain"),
+        (b"From: Ann\nTo: Bob\n\nHi", "a.eml", "message/rfc822"),
+        (b"a,b\n1,2\n", "x.csv", "text/csv"),
+        (b"a,b,c\n1,2,3\n4,5,6\n", "", "text/csv"),
+        (b"a,b,c\n1,2,3\n4,5,6\n", "x.txt", "text/plain"),
+        (b"a\tb\n1\t2\n3\t4", "x.xls", "text/csv"),
+        (b"Dear Ann, yes, no\nmaybe, so, it\nthat, is, all\n", "", "text/plain"),
+        (b"# Title\n", "x.MD", "text/markdown"),
+        (b"def f(): pass", "x.py", "text/plain"),
+        (b"not a pdf", "x.pdf", "application/pdf"),
+        (b"\0\1\2\3\4\5\6\7" * 20, "x.docx", DOCX),
+        (b"\0\1\2\3\4\5\6\7" * 20, "x.bin", ""),
+    ],
+)  # fmt: skip
+def test_the_kind_of(data: bytes, name: str, kind: str) -> None:
+    assert kind_of(data, name) == kind
+
+
+def tar() -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as made:
+        made.addfile(tarfile.TarInfo("x"))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "advice"),
+    [
+        (ole("WordDocument"), "save it as .docx"),
+        (ole("Workbook"), "save it as .xlsx"),
+        (ole("PowerPoint Document"), "save it as .pptx"),
+        (zipped(types="ms-excel.sheet.binary.macroEnabled.main"), "save it as .xlsx"),
+        (zipped(mimetype="application/vnd.oasis.opendocument.text"), "save it as .docx"),
+        (zipped(a="b"), "unpack it"),
+        (gzip.compress(b"x"), "unpack it"),
+        (tar(), "unpack it"),
+        (b"\x7fELF....", "a program"),
+        (b"ID3.....", "sound"),
+    ],
+)
+def test_what_nothing_reads_comes_with_advice(data: bytes, advice: str) -> None:
+    with pytest.raises(DocumentUnsupported, match=advice):
+        document(data)
+
+
+def test_a_name_that_is_wrong_is_noted() -> None:
+    assert document(b"a\tb\n1\t2\n3\t4", name="x.xls").notes == (
+        "it is called .xls and was read as what it is, text/csv",
+    )
+    assert document(b"a", name="x.txt").notes == ()
+    assert document(b"x", name="x.py").notes == ()
