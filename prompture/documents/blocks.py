@@ -47,7 +47,7 @@ def cells_of(line: str) -> list[str]:
     return [cell.strip().replace("\\|", "|") for cell in _BAR.split(inside)]
 
 
-class PageWriter:
+class BlockText:
     """A document while it is read: pages of blocks."""
 
     def __init__(self, options: ReadOptions) -> None:

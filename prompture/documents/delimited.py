@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from prompture.document_errors import DocumentTooLarge
 from prompture.documents import ReadOptions
-from prompture.documents.blocks import MOST_CELLS, PageWriter, counted, pipe_table
+from prompture.documents.blocks import MOST_CELLS, BlockText, counted, pipe_table
 from prompture.documents.delimiters import delimiter_of, whole_lines
 from prompture.documents.encodings import decoded
 from prompture.types import FileDocument
@@ -16,7 +16,7 @@ from prompture.types import FileDocument
 def read(data: bytes, options: ReadOptions) -> FileDocument:
     """A table of the file's rows. Raises DocumentUnreadable, DocumentTooLarge and DocumentEmpty."""
     text, note = decoded(data, options.encoding, name=options.name)
-    writer = PageWriter(options)
+    writer = BlockText(options)
     if note:
         writer.notes.append(note)
     mark = ""
