@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from prompture.drivers.telemetry import uninstrument as uninstrument
     from prompture.errors import *  # noqa: F403
     from prompture.extraction.estimate import Estimate as Estimate
+    from prompture.extraction.examples import Examples as Examples
     from prompture.extraction.extractor import Extractor as Extractor
     from prompture.extraction.functions import aestimate as aestimate
     from prompture.extraction.functions import aextract as aextract
@@ -187,7 +188,7 @@ _HOMES = {
         "AgentError AuthenticationError BudgetExceeded CallLimitExceeded ConfigurationError"
         " ConnectTimeout ConnectionLost ContentFiltered ContextWindowExceeded CostLimitExceeded"
         " DeadlineExceeded ExtractionError Invalid InvalidRequest KeysExhausted LimitExceeded"
-        " MissingExtra MissingKey"
+        " MissingExtra MissingKey NotGrounded"
         " ModelNotFound Overloaded PermissionDenied PromptureError ProtocolError ProviderError"
         " QuotaExhausted RateLimitError ReadTimeout Refused SchemaError ServerError"
         " StepLimitExceeded StoreUnavailable TimeLimitExceeded TokenLimitExceeded"
@@ -200,6 +201,7 @@ _HOMES = {
     ),
     "prompture.documents": "adocument document",
     "prompture.extraction.estimate": "Estimate",
+    "prompture.extraction.examples": "Examples",
     "prompture.extraction.extractor": "Extractor",
     "prompture.extraction.functions": (
         "aestimate aextract aextract_items aextract_result aextract_stream"

@@ -33,6 +33,7 @@
         * Refused                 the model declined
         * Truncated               the answer was cut off
         * Invalid                 the answer does not satisfy the schema
+            * NotGrounded             a value that must stand in the text does not
     * AgentError              an agent's run ended before its answer; has the trace
         * LimitExceeded           a limit of the run
             * StepLimitExceeded       model calls
@@ -317,6 +318,18 @@ class Invalid(ExtractionError):
     ) -> None:
         super().__init__(message, attempts=attempts)
         self.problems = tuple(problems)
+
+
+class NotGrounded(Invalid):
+    """Values that must stand in the text (``require_grounding``, ``Cascade.evidence``) do not.
+
+    ``problems`` has one for each, ``value`` the whole that they are in, ``bill`` what it cost.
+    """
+
+    @property
+    def pointers(self) -> tuple[str, ...]:
+        """JSON pointers of the values without a place."""
+        return tuple(problem.pointer for problem in self.problems)
 
 
 class AgentError(PromptureError):

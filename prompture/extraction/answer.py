@@ -7,8 +7,8 @@ Any other is read for every value that it may hold, and the schema judges these.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompture.copying import PicklableError
@@ -59,6 +59,8 @@ class ParsedAnswer:
     repairs: tuple[str, ...] = ()
     ignored: int = 0
     """Keys of the answer that the schema does not know."""
+    quotes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the model quoted from the document, by pointer."""
 
 
 def read(source: Source[Any], plan: Plan, completion: Completion) -> ParsedAnswer:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prompture import observe
 from prompture.drivers.routes import asks_to_wait, is_silence
@@ -31,23 +31,21 @@ from prompture.errors import (
     ToolArgumentsInvalid,
     UnsupportedError,
 )
-from prompture.extraction.answer import ParsedAnswer, Rejected
-from prompture.extraction.flow import AnswerReader, Question, Rest, ValueReader, one_model
+from prompture.extraction.flow import AnswerReader, Rest, ValueReader, one_model
 from prompture.extraction.model_drivers import KEEP, Cascade
-from prompture.extraction.patch import member_of, resolved, schema_at
+from prompture.extraction.patch import member_of, resolved
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import AttemptLog, is_about_format
 from prompture.flows.run import D, Flow
 from prompture.given import unknown
 from prompture.json_values import pointer, segments_of
-from prompture.schema.exact_json import to_plain
-from prompture.schema.problems import Problem
-from prompture.schema.source import Source
-from prompture.types import Completion, Document, JSONValue, Message, Text
+from prompture.schema.problems import UNGROUNDED
+from prompture.types import Document, JSONValue, Message, Text
 
-UNGROUNDED = "ungrounded"
-"""Kind of the problem of a value that the text does not hold."""
+if TYPE_CHECKING:
+    from prompture.extraction.evidence import Evidence
+
 USUAL_SHARE = 0.5
 """Of the strings and numbers, so many are looked for in the text where the caller set nothing."""
 _NOT_TO_BE_HAD = (MissingKey, MissingExtra, UnsupportedError, SchemaError)
@@ -64,6 +62,7 @@ def cascade(
     is_over: Callable[[], bool],
     has_given: Callable[[], bool] | None = None,
     policy: Cascade | None = None,
+    wants: Evidence | None = None,
 ) -> Flow[D, Extraction[Any]]:
     """Ask the models in order until one gives a valid value.
 
@@ -85,8 +84,8 @@ def cascade(
             driver = _made(make)
             if last is not None:
                 _note_fallback(log, last, driver.name)
-            plan, own = planner(driver), _reader(reader, policy, document, log, not waiting)
-            ask = partial(_with_fallback, own, driver, plan, document, log=log, rest=rest)
+            own = _reader(reader, policy, document, log, not waiting, wants)
+            ask = partial(_with_fallback, own, driver, planner, document, log=log, rest=rest)
             found = yield from ask(max_retries=max_retries, has_next=was_silent or bool(waiting))
             return _noted(found) if len(drivers) > 1 else found
         # The next model would spend from the same budget.
@@ -180,92 +179,26 @@ def _reader(
     document: Message,
     log: AttemptLog,
     is_last: bool,
+    wants: Evidence | None,
 ) -> AnswerReader:
-    """The reader, looking for evidence where the policy wants some and there is a text to look
-    into."""
-    if policy is None or "ungrounded" not in policy.escalate_on:
-        return reader
+    """The reader, looking for evidence where the call wants some, or the policy does and there is
+    nothing but text to look into."""
     if type(reader) is not ValueReader:  # items are out before the answer is whole
         return reader
-    if not all(isinstance(part, (Text, Document)) for part in document.parts):
-        return reader
-    wanted = USUAL_SHARE if policy.evidence is None else policy.evidence
+    is_text = all(isinstance(part, (Text, Document)) for part in document.parts)
+    if policy is None or "ungrounded" not in policy.escalate_on or not is_text:
+        policy = None
+        if wants is None:
+            return reader
+    from prompture.extraction.evidence import EvidenceReader
+
+    share = None
+    if policy is not None:
+        share = USUAL_SHARE if policy.evidence is None else policy.evidence
     # Nobody is left to ask, and nobody set that it must be so.
-    notes = log if is_last and policy.evidence is None else None
-    return EvidenceReader(reader.source, document.text, wanted, notes)
-
-
-class EvidenceReader(ValueReader[Any]):
-    """Refuses a value whose evidence is missing; with a log, it is noted there and let pass."""
-
-    def __init__(
-        self, source: Source[Any], text: str, wanted: float | Sequence[str], log: AttemptLog | None
-    ) -> None:
-        super().__init__(source)
-        self._text = text
-        self._wanted = wanted
-        self._log = log
-
-    def read(self, question: Question, completion: Completion) -> ParsedAnswer:
-        found = super().read(question, completion)
-        plain = to_plain(found.value) if found.plain is None else found.plain
-        # Rules know where they read each value; of parts they know no more than the parts.
-        spans = completion.spans if question.patch is None else None
-        problems = self._missing(plain, spans)
-        if not problems:
-            return found
-        if self._log is None:
-            raise Rejected(problems, plain)
-        count = len(problems)
-        self._log.notes += (f"{count} value{'s' * (count > 1)} not found in the text",)
-        return found
-
-    def _missing(self, plain: JSONValue, spans: Any) -> list[Problem]:
-        from prompture.extraction.grounding import ground
-
-        found = ground(plain, self._text) if spans is None else spans
-        if isinstance(self._wanted, (int, float)):
-            leaves = [path for path, _ in _leaves(plain) if self._is_free(path)]
-            missing = [path for path in leaves if pointer(path) not in found]
-            enough = len(leaves) - len(missing) >= self._wanted * len(leaves)
-            return [] if enough else [_problem(pointer(path)) for path in missing]
-        return [p for name in self._wanted for p in _unproven(plain, name, found)]
-
-    def _is_free(self, path: tuple[str | int, ...]) -> bool:
-        """Whether the value at a path is the model's own words: no word of the schema's."""
-        at = schema_at(path, self.source.json_schema)
-        return not (isinstance(at, dict) and ("enum" in at or "const" in at))
-
-
-def _leaves(value: JSONValue, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, JSONValue]]:
-    """The strings and numbers of a value; null, true and false stand in no text."""
-    stack: list[tuple[tuple[str | int, ...], JSONValue]] = [(path, value)]
-    while stack:
-        at, one = stack.pop()
-        if isinstance(one, dict):
-            stack += reversed([((*at, key), inner) for key, inner in one.items()])
-        elif isinstance(one, list):
-            stack += reversed([((*at, i), inner) for i, inner in enumerate(one)])
-        elif one is not None and not isinstance(one, bool):
-            yield at, one
-
-
-def _unproven(plain: JSONValue, name: str, found: Any) -> list[Problem]:
-    """What of a named part the text does not hold; the part itself where it has no value."""
-    where = name if name.startswith("/") else pointer((name,))
-    value = plain
-    path: tuple[str | int, ...] = ()
-    for key in segments_of(where):
-        step = int(key) if isinstance(value, list) and key.isdigit() else key
-        path = (*path, step)
-        if isinstance(value, dict):
-            value = value.get(key)
-        else:
-            is_there = isinstance(value, list) and isinstance(step, int) and step < len(value)
-            value = value[step] if is_there else None
-    leaves = [pointer(at) for at, _ in _leaves(value, path)]
-    missing = [at for at in leaves if at not in found]
-    return [_problem(at) for at in (missing if leaves else [where])]
+    is_lenient = is_last and policy is not None and policy.evidence is None
+    text, source = document.text, reader.source
+    return EvidenceReader(source, text, log, evidence=wants, share=share, is_lenient=is_lenient)
 
 
 def check_evidence(policy: object, schema: Mapping[str, Any]) -> None:
@@ -284,10 +217,6 @@ def check_evidence(policy: object, schema: Mapping[str, Any]) -> None:
                     f"Cascade.evidence: {unknown('field', step, tuple(known))}"
                 )
             at = member_of(at, int(step) if step.isdecimal() and "items" in at else step)
-
-
-def _problem(where: str) -> Problem:
-    return Problem(where, "must be a value that stands in the text; it was not found", UNGROUNDED)
 
 
 def _made(make: Callable[[], D]) -> D:
@@ -318,7 +247,7 @@ def _explain(error: PromptureError, log: AttemptLog, document: Message, *, model
 def _with_fallback(
     reader: AnswerReader,
     driver: D,
-    plan: Plan,
+    planner: Callable[[D], Plan],
     document: Message,
     *,
     max_retries: int,
@@ -327,6 +256,7 @@ def _with_fallback(
     rest: Rest | None,
 ) -> Flow[D, Extraction[Any]]:
     """``one_model``, in the next looser way where the provider refuses the schema itself."""
+    plan = planner(driver)
     request = plan.request(document)
     plan.check_fits(request)
     before = len(log.attempts)

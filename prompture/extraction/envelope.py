@@ -8,10 +8,11 @@ Providers refuse a schema whose root is a list, so a list of things is asked for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from prompture.extraction.inputs import Example
 from prompture.json_values import NAN_BECAME_NULL
 from prompture.schema.document import role_of
 from prompture.schema.exact_json import Doubtful, ExactDecoder
@@ -27,6 +28,7 @@ from prompture.schema.source import Source
 from prompture.types import JSON, JSONValue
 
 KEY = "items"
+_ITEM = f"/properties/{KEY}/items"
 _HOISTED = ("$defs", "definitions", "$schema")
 
 
@@ -37,10 +39,10 @@ def envelope_of(one: Source[Any]) -> Source[Any]:
     described = f"Every {one.name} in the document, in order"
     schema = {
         "type": "object",
-        "properties": {KEY: {"type": "array", "items": _item_schema(one.json_schema)}},
+        "properties": {KEY: {"type": "array", "items": schema_under(one.json_schema, _ITEM)}},
         "required": [KEY],
         "additionalProperties": False,
-        **_hoisted(one.json_schema),
+        **hoisted(one.json_schema, _ITEM),
     }
     return Source(
         # OpenAI takes names of 64 characters at most.
@@ -50,6 +52,12 @@ def envelope_of(one: Source[Any]) -> Source[Any]:
         typed=False,
         _checker=_Each(one),
     )
+
+
+def in_items(each: Example) -> Example:
+    """An example of one thing, or of a list of them, as one of the envelope."""
+    items = each.value if each.is_list or isinstance(each.value, list) else [each.value]
+    return replace(each, value={KEY: items}, is_list=False)
 
 
 class _Each:
@@ -88,33 +96,37 @@ def _has_own_base(schema: JSON) -> bool:
     return "$id" in schema or "id" in schema
 
 
-def _item_schema(schema: JSON) -> JSONValue:
+def schema_under(schema: JSON, base: str) -> JSONValue:
+    """A schema as it stands at ``base`` in another, without its definitions."""
     if _has_own_base(schema):
         return schema
     kept = {key: value for key, value in schema.items() if key not in _HOISTED}
-    return _moved(kept)
+    return _moved(kept, base)
 
 
-def _hoisted(schema: JSON) -> dict[str, JSONValue]:
+def hoisted(schema: JSON, base: str) -> dict[str, JSONValue]:
+    """The definitions of a schema that stands at ``base``, for the root of the other."""
     if _has_own_base(schema):
         return {}
-    return {key: _moved(schema[key], role_of(key, "schema")) for key in _HOISTED if key in schema}
+    return {
+        key: _moved(schema[key], base, role_of(key, "schema")) for key in _HOISTED if key in schema
+    }
 
 
-def _moved(node: JSONValue, role: str = "schema") -> JSONValue:
+def _moved(node: JSONValue, base: str, role: str = "schema") -> JSONValue:
     """The schema with its references as they are from the root of the envelope. Data in it (a
     ``const``) and schemas with an $id of their own, which references count from, stay."""
     if role == "data":
         return node
     if isinstance(node, list):
-        return [_moved(each, role) for each in node]
+        return [_moved(each, base, role) for each in node]
     if not isinstance(node, Mapping) or (role == "schema" and isinstance(node.get("$id"), str)):
         return node
-    moved = {key: _moved(value, role_of(key, role)) for key, value in node.items()}
+    moved = {key: _moved(value, base, role_of(key, role)) for key, value in node.items()}
     ref = node.get("$ref")
     if role == "schema" and isinstance(ref, str) and (ref == "#" or ref.startswith("#/")):
-        hoisted = any(ref.startswith(f"#/{key}/") for key in _HOISTED)
-        moved["$ref"] = ref if hoisted else f"#/properties/{KEY}/items{ref[1:]}"
+        is_kept = any(ref.startswith(f"#/{key}/") for key in _HOISTED)
+        moved["$ref"] = ref if is_kept else f"#{base}{ref[1:]}"
     return moved
 
 

@@ -14,7 +14,7 @@ one long list are beyond it: of citations, a quarter of the length was foreseen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
@@ -43,7 +43,7 @@ from prompture.json_values import referenced
 from prompture.money import short_usd
 from prompture.schema.source import Source
 from prompture.spend.reservation import foreseen_price
-from prompture.types import JSON, JSONValue, Request
+from prompture.types import JSON, JSONValue, Message, Request
 from prompture.wire.deadline import within
 from prompture.wire.http import Exchange
 from prompture.wire.retry import send
@@ -238,7 +238,7 @@ class Planned(Protocol):
     @property
     def deadline(self) -> float | None: ...
 
-    def plan_for(self, driver: BaseDriver) -> Plan: ...
+    def planner(self, document: Message) -> Callable[[Any], Plan]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,14 +282,14 @@ def _questions(
     if count not in ("local", "provider"):
         raise ConfigurationError(f'count must be "local" or "provider", not {count!r}')
     document = document_turn(content(files_read(text)))
-    found = []
+    found, planned = [], extractor.planner(document)
     for model in _models(extractor.model):
         driver: Any
         if count == "provider":
             driver = chosen(model, asynchronous=asynchronous, document=document)()
         else:
             driver = _offline(named(model, document)) if isinstance(model, str) else model
-        plan = extractor.plan_for(driver)
+        plan = planned(driver)
         request = plan.request(document)
         # The list lengths follow from the document alone, not from the prompt around it.
         bare = replace(request, messages=(document,), tools=(), schema=None)

@@ -6,11 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from copy import deepcopy
 from decimal import Decimal
 from functools import partial
-from operator import index
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 
@@ -18,7 +16,7 @@ from prompture import observe
 from prompture.compat import cached_property
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
-from prompture.errors import ConfigurationError, SchemaError
+from prompture.errors import SchemaError
 from prompture.extraction.cascade import cascade, check_evidence
 from prompture.extraction.document_turn import (
     Content,
@@ -28,10 +26,10 @@ from prompture.extraction.document_turn import (
     has_files,
     notes_of,
 )
-from prompture.extraction.flow import AnswerReader, ValueReader
+from prompture.extraction.extractor_copies import Copies
+from prompture.extraction.flow import ValueReader
 from prompture.extraction.inputs import (
     PLAN_KEY,
-    Examples,
     Models,
     Options,
     Schema,
@@ -47,13 +45,14 @@ from prompture.flows.run import Flow, LaterFlow, arun, run
 from prompture.given import half_made
 from prompture.observe import WorkSpan
 from prompture.schema.source import Source, source
-from prompture.types import Request
+from prompture.types import Message, Request
 from prompture.wire.deadline import is_over, within
 
 if TYPE_CHECKING:
     from prompture.extraction.estimate import Counting, Estimate
     from prompture.extraction.items import AsyncItemStream, Items, ItemStream, OnError
     from prompture.extraction.partial import AsyncPartialStream, PartialStream, Snapshots
+    from prompture.extraction.wishes import Wishes
     from prompture.flows.stream import RunningBill
 
 T = TypeVar("T")
@@ -62,7 +61,7 @@ _NO_OPTIONS = Request(model="", messages=())
 PLANS_KEPT = 128
 
 
-class Extractor(Generic[T]):
+class Extractor(Copies, Generic[T]):
     """Extracts one schema, as often as you like. Threads and tasks may share one.
 
     Arguments:
@@ -74,7 +73,9 @@ class Extractor(Generic[T]):
             order, or a ``Cascade``, which says when the next one's turn is. None:
             ``PROMPTURE_MODEL``, else the first provider whose key is set, else ``local/rules``.
         instructions: words of yours, added to the system turn.
-        examples: pairs of text and value, or dicts ``{"text": ..., "value": ...}``.
+        examples: pairs of text and value, or dicts ``{"text": ..., "value": ...}``; the path of a
+            file with one such dict a line (JSONL); or ``Examples``, of which those most like the
+            document are shown. Their values are checked here.
         strategy: ``"auto"``, ``"json_schema"``, ``"tool"``, ``"json_object"`` or ``"prompt"``.
         max_retries: how often an invalid answer is asked for again.
         on_truncation: what becomes of an answer that was cut off. ``"resume"``: the rest of a
@@ -96,6 +97,11 @@ class Extractor(Generic[T]):
         api_key: a key (of a tenant) in the place of the driver's, or a dict with one for each
             provider. A pickle of the Extractor is then a secret.
         context: what Pydantic validators see as ``info.context`` (a JSON Schema has none).
+        require_grounding: True, or JSON pointers such as ``"/items/*/price"``. A string or number
+            there that the text does not hold is asked for again, as an invalid one is; at the end
+            it is NotGrounded.
+        quotes: the model quotes the document beside the value, which helps to choose between
+            the places of a value. It makes the answer longer.
 
     Raises SchemaError, UnknownModel, MissingKey and other ConfigurationErrors. Options are
     checked here. A pickled Extractor has the schema and the options; a driver goes along as far
@@ -126,7 +132,6 @@ class Extractor(Generic[T]):
         self.model: Models = given["model"]
         check_evidence(self.model, self.source.json_schema)
         self.instructions: str = given["instructions"]
-        self.examples: Examples = given["examples"]
         self.strategy: Strategy = given["strategy"]
         self.max_retries: int = given["max_retries"]
         self.on_truncation: str = given["on_truncation"]
@@ -138,6 +143,11 @@ class Extractor(Generic[T]):
         self._schema = schema
         # Plans are kept by the source without a context, which all Extractors of a schema share.
         self._reads: Source[T] = self.source.bound(self.context)
+        self._wishes: Wishes | None = None
+        if given["examples"] != () or given["require_grounding"] or given["quotes"]:
+            from prompture.extraction.wishes import Wishes
+
+            self._wishes = Wishes(given, self._reads)
         self._plans: dict[BaseDriver, Plan] = {}
 
     def extract(self, text: Content) -> T:
@@ -231,12 +241,17 @@ class Extractor(Generic[T]):
             found = self._plans[driver] = self._shared_plan(driver)
         return found
 
+    def planner(self, document: Message) -> Callable[[BaseDriver], Plan]:
+        """``plan_for``, with the examples that are chosen for a document."""
+        wishes = self._wishes
+        return self.plan_for if wishes is None else wishes.planner(self.plan_for, document)
+
     def _flow(
         self,
         text: Content,
         *,
         asynchronous: bool,
-        reader: AnswerReader | None = None,
+        reader: Items[Any] | None = None,
         running: RunningBill | None = None,
         scope: WorkSpan | None = None,
     ) -> Flow[Any, Extraction[T]]:
@@ -246,10 +261,15 @@ class Extractor(Generic[T]):
         log.resumes = self.on_truncation == "resume"
         if read is not text:
             log.notes = notes_of(text)
+        wants = self._wishes and self._wishes.evidence(
+            reader.one if reader else self._reads, document
+        )
+        if reader is not None:
+            reader.wants = wants
         flow = cascade(
             reader or ValueReader(self._reads),
             makers(self.model, asynchronous=asynchronous, document=document),
-            self.plan_for,
+            self.planner(document),
             document,
             max_retries=self.max_retries,
             log=log,
@@ -257,6 +277,7 @@ class Extractor(Generic[T]):
             is_over=running.is_over if running else is_over,
             has_given=running.gave if running else None,
             policy=self.model if isinstance(self.model, Cascade) else None,
+            wants=wants,
         )
         scope = running.scope if running else scope
         return flow if scope is None else scope.followed(flow)
@@ -285,52 +306,14 @@ class Extractor(Generic[T]):
     @cached_property
     def _of_items(self) -> Extractor[Any]:
         """The same extractor, for a list of what this one extracts."""
-        from prompture.extraction.envelope import KEY, envelope_of
+        from prompture.extraction.envelope import envelope_of
 
         # Not by __init__: the options are checked already, and an envelope is no schema.
         other: Extractor[Any] = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.source = other._reads = envelope_of(self.source)
-        # One value alone, as the example of items, is one of them.
-        other.examples = tuple(
-            (text, {KEY: value if isinstance(value, (list, tuple)) else [value]})
-            for text, value in self.examples
-        )
+        other._wishes = self._wishes and self._wishes.of_items()
         other._plans = {}
-        return other
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What it was made of; the rest is made again."""
-        made = ("source", "_reads", "_plans", "_of_items")
-        return {name: value for name, value in self.__dict__.items() if name not in made}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, source=source(state["_schema"]), _plans={})
-        self._reads = self.source.bound(self.context)
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        if self.budget is not None:
-            try:
-                import pickle
-
-                pickle.dumps(self.budget, index(protocol))
-            except Exception as exc:  # a meter of the caller's own may raise anything
-                raise ConfigurationError(
-                    "an Extractor with a budget that cannot be pickled stays in its process: make"
-                    " the other one with a budget of its own"
-                ) from exc
-        return super().__reduce_ex__(protocol)
-
-    def __copy__(self) -> Extractor[T]:
-        other: Extractor[T] = object.__new__(type(self))
-        other.__setstate__(self.__getstate__())
-        return other
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Extractor[T]:
-        # A budget is one limit, however many Extractors spend from it.
-        memo[id(self._schema)], memo[id(self.budget)] = self._schema, self.budget
-        other: Extractor[T] = object.__new__(type(self))
-        other.__setstate__(deepcopy(self.__getstate__(), memo))
         return other
 
     def _scope(self) -> WorkSpan | None:
@@ -355,8 +338,8 @@ class Extractor(Generic[T]):
     def _shared_plan(self, driver: BaseDriver) -> Plan:
         """Plans without settings of the call's own are kept with the driver, for ``extract``."""
         base = self._base
-        # The first two may hold what has no hash; a tenant's key must never be another's.
-        if self.examples or base.extra or base.api_key is not None:
+        # The first two may hold what has no hash (wishes: examples); a tenant's key must never be another's.
+        if self._wishes is not None or base.extra or base.api_key is not None:
             return self._plan(driver)
         key = (self.source, self.strategy, self.instructions, *PLAN_KEY(base))
         found: Plan | None = driver.plans.get(key)
@@ -372,7 +355,8 @@ class Extractor(Generic[T]):
             driver,
             strategy=self.strategy,
             instructions=self.instructions,
-            examples=self.examples,
+            examples=self._wishes.examples if self._wishes else (),
+            quotes=self._wishes is not None and self._wishes.quotes,
             base=self._base,
         )
 

@@ -10,23 +10,15 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from prompture import observe
-from prompture.errors import (
-    ConfigurationError,
-    ExtractionError,
-    Invalid,
-    PromptureError,
-    ToolArgumentsInvalid,
-    Truncated,
-)
-from prompture.extraction.answer import CUT, UNREAD, ParsedAnswer, Rejected, answer_text, read
+from prompture.errors import ConfigurationError, PromptureError, ToolArgumentsInvalid
+from prompture.extraction.answer import UNREAD, ParsedAnswer, Rejected, answer_text, read
 from prompture.extraction.document_turn import Fence, documents_of
 from prompture.extraction.patch import LEAST_CHARS, Patch, patch_for, rest_patch
-from prompture.extraction.result import Extraction, cause_of, with_rest
+from prompture.extraction.result import Extraction, cause_of, failed, with_rest
 from prompture.extraction.strategy import Plan, json_only
 from prompture.flows.attempts import (
     CUT_OFF,
     AttemptLog,
-    advice,
     complaint,
     is_slip,
     status_of,
@@ -207,7 +199,7 @@ def one_model(
             note(question, completion, error=type(exc).__name__)
             raise
         note(question, completion, repairs=reading.repairs)
-        return _extraction(reading, question, completion, log)
+        return _extraction(reading, question, completion, log, reader.source)
     raise AssertionError("the last try ends in a value or an error")
 
 
@@ -276,7 +268,11 @@ def _note(
 
 
 def _extraction(
-    reading: ParsedAnswer, question: Question, completion: Completion, log: AttemptLog
+    reading: ParsedAnswer,
+    question: Question,
+    completion: Completion,
+    log: AttemptLog,
+    source: Source[Any],
 ) -> Extraction[Any]:
     whole, tokens = question.whole, completion.usage.output_tokens
     return Extraction(
@@ -292,6 +288,8 @@ def _extraction(
         documents=documents_of(question.document),
         output_tokens_saved=max(0, question.whole_tokens - tokens) if question.patch else 0,
         notes=log.notes,
+        quotes=reading.quotes,
+        schema=source.json_schema,
     )
 
 
@@ -385,16 +383,3 @@ def _turns_after(completion: Completion, words: str) -> list[Message]:
         return [completion.message(), Message(role="user", content=words)]
     # An empty turn is refused by most providers, so the complaint follows the document.
     return [Message(role="user", content=words)]
-
-
-def failed(
-    name: str, problems: Sequence[Problem], tries: int, completion: Completion
-) -> ExtractionError:
-    """What came of asking a model so often: Invalid, or Truncated where the JSON broke off."""
-    shown = "; ".join(str(p) for p in problems[:5])
-    more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-    times = "once" if tries == 1 else f"{tries} times"
-    message = f"{name} was asked {times} and gave no valid value: {shown}{more}"
-    if problems[0].kind == CUT:
-        return Truncated(f"{message}; {advice(completion)}")
-    return Invalid(message, problems=problems)

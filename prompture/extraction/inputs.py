@@ -6,21 +6,18 @@ The options are written down once, in ``Options``, for type checkers, editors an
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, get_args
 
 from prompture import given
 from prompture.compat import is_old_cache
-from prompture.errors import ConfigurationError, UnknownOption
-from prompture.extraction.document_turn import content
+from prompture.errors import UnknownOption
 from prompture.extraction.model_drivers import Cascade, listed
-from prompture.types import (
-    JSON,
-    JSONValue,
-    Part,
-)
+from prompture.types import JSON, JSONValue, Message, Part
 
 if TYPE_CHECKING:
     from prompture.drivers.caching import Cache
@@ -32,11 +29,24 @@ Strategy: TypeAlias = Literal["auto", "json_schema", "tool", "json_object", "pro
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 Schema: TypeAlias = Any
 """A type, or a JSON Schema: whatever an Extractor takes."""
-Example: TypeAlias = "tuple[str | tuple[Part, ...], JSONValue]"
-Examples: TypeAlias = tuple[Example, ...]
-"""Documents, and the value of each."""
 Models: TypeAlias = "str | BaseDriver | Sequence[str | BaseDriver] | Cascade | None"
 """``"provider/model"``, a driver, a cascade of these, or None for the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A document with its value, as plain JSON. ``place`` is where it was given; ``is_list``: the
+    value is a list of what the schema describes, which only ``extract_items`` may be shown."""
+
+    content: str | tuple[Part, ...]
+    value: JSONValue
+    place: str
+    is_list: bool = False
+
+    @property
+    def text(self) -> str:
+        """The words of the document."""
+        return Message(role="user", content=self.content).text
 
 
 class Options(TypedDict, total=False):
@@ -44,7 +54,7 @@ class Options(TypedDict, total=False):
 
     model: Models
     instructions: str
-    examples: Sequence[tuple[str, JSONValue] | JSON]
+    examples: Iterable[tuple[str, JSONValue] | JSON] | os.PathLike[str]
     strategy: Strategy
     max_retries: int
     on_truncation: Literal["resume", "raise"]
@@ -61,6 +71,8 @@ class Options(TypedDict, total=False):
     priority: Literal["live", "bulk"] | None
     api_key: str | Mapping[str, str] | None
     context: Any
+    require_grounding: bool | Sequence[str]
+    quotes: bool
 
 
 class StreamOptions(Options, total=False):
@@ -101,6 +113,8 @@ _DEFAULTS: JSON = {
     "priority": None,
     "api_key": None,
     "context": None,
+    "require_grounding": False,
+    "quotes": False,
     "min_interval": 0.0,
     "on_error": "raise",
     "count": "local",
@@ -214,32 +228,6 @@ def refuse_unknown(options: JSON, own: Sequence[str] = ()) -> None:
         raise UnknownOption(f"{exc}. {advice}") from None
 
 
-def _examples(examples: object) -> Examples:
-    """Pairs of content and value. The values are checked where they are put into a request."""
-    wanted = "a list of (text, value) pairs, or of dicts {'text': ..., 'value': ...}"
-    if isinstance(examples, (str, bytes, Mapping)) or not isinstance(examples, Iterable):
-        raise given.wrong("examples", wanted, examples)
-    return tuple(_example(each, f"examples[{i}]") for i, each in enumerate(examples))
-
-
-def _example(example: object, place: str) -> Example:
-    if isinstance(example, Mapping):
-        if example.keys() != {"text", "value"}:
-            keys = ", ".join(map(str, example))
-            raise ConfigurationError(f"{place} must have the keys text and value; it has {keys}")
-        example = (example["text"], example["value"])
-    if not isinstance(example, (tuple, list)) or len(example) != 2:
-        raise ConfigurationError(
-            f"{place} must be a (text, value) pair or a dict with text and value,"
-            f" not {type(example).__name__}"
-        )
-    text, value = example
-    try:
-        return content(text), value
-    except ConfigurationError as exc:
-        raise ConfigurationError(f"{place}: {exc}") from None
-
-
 def _models(model: Any) -> Any:
     listed(model)
     return model
@@ -249,9 +237,9 @@ _OWN_DEFAULTS = {name: _DEFAULTS[name] for name in _OPTIONS if name not in _REQU
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "model": _models,
     "instructions": lambda value: given.words(value, "instructions", empty=True),
-    "examples": _examples,
     "strategy": check_strategy,
     "deadline": lambda value: given.seconds(value, "deadline"),
     "on_truncation": lambda value: given.one_of(value, "on_truncation", ("resume", "raise")),
     "max_retries": lambda value: given.count(value, "max_retries", least=0),
+    "quotes": lambda value: given.flag(value, "quotes"),
 }

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 
 from prompture import given
-from prompture.errors import ConfigurationError, Invalid, PromptureError
+from prompture.errors import ConfigurationError, Invalid, NotGrounded, PromptureError
 from prompture.extraction.answer import (
     CUT,
     SEVERAL,
@@ -36,10 +36,13 @@ from prompture.schema.candidates import DOUBTFUL, Candidate, FoundValues
 from prompture.schema.exact_json import to_json
 from prompture.schema.key_check import keys_of, validated
 from prompture.schema.partial import ItemScanner, PartialJSONError
-from prompture.schema.problems import PROBLEM_LIMIT, InvalidValue, Problem
+from prompture.schema.problems import PROBLEM_LIMIT, UNGROUNDED, InvalidValue, Problem
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source
 from prompture.types import JSON, Completion, Delta, JSONValue
+
+if TYPE_CHECKING:
+    from prompture.extraction.evidence import Evidence
 
 T = TypeVar("T")
 OnError = Literal["raise", "skip", "collect"]
@@ -260,6 +263,8 @@ class Items(Generic[T]):
         """What is wrong with the answer as a whole."""
         self.problems: list[Problem] = []
         """What is wrong with items, whatever became of them."""
+        self.wants: Evidence | None = None
+        """What must stand in the text, of each item."""
         self._on_error = on_error
         self._stopped: Invalid | None = None
 
@@ -281,6 +286,8 @@ class Items(Generic[T]):
             self.count = index + 1  # before it is read: a bad item is settled, too
             try:
                 item = Item(index, read(raw), (), raw)
+                if self.wants is not None and (missing := self.wants.of_item(item.value)):
+                    raise InvalidValue(missing)
             except InvalidValue as exc:
                 bad = self._bad_item(index, raw, exc)
                 if bad is not None:
@@ -298,7 +305,11 @@ class Items(Generic[T]):
         if self._on_error == "collect":
             return Item(index, None, error.problems, raw)
         shown = "; ".join(str(p) for p in placed[:3])
-        self._stopped = Invalid(f"item {index} is not valid: {shown}", problems=placed)
+        if placed[0].kind == UNGROUNDED:
+            message = f"item {index} has values that are not in the text: {shown}"
+            self._stopped = NotGrounded(message, problems=placed)
+        else:
+            self._stopped = Invalid(f"item {index} is not valid: {shown}", problems=placed)
         self._stopped.raw = raw
         raise self._stopped from cause_of(error)
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from prompture.compat import cached_property
-from prompture.errors import ExtractionError, PromptureError
-from prompture.extraction.answer import UNREAD, Rejected
+from prompture.errors import ExtractionError, Invalid, NotGrounded, PromptureError, Truncated
+from prompture.extraction.answer import CUT, UNREAD, Rejected
 from prompture.extraction.strategy import Plan
-from prompture.flows.attempts import raw_text
+from prompture.flows.attempts import advice, raw_text
 from prompture.money import Bill
 from prompture.schema.exact_json import with_floats
-from prompture.schema.problems import InvalidValue
+from prompture.schema.problems import UNGROUNDED, InvalidValue, Problem
 from prompture.schema.repair import NotJSON
 from prompture.schema.rewriting.notes import Change
 from prompture.schema.source import Source
 from prompture.traces import Attempt as Attempt
-from prompture.types import Completion, Document, FileDocument, JSONValue, Span, Text, Usage
+from prompture.types import JSON, Completion, Document, FileDocument, JSONValue, Span, Text, Usage
+
+if TYPE_CHECKING:
+    from prompture.extraction.ungrounded import Why
 
 T = TypeVar("T")
 E = TypeVar("E", bound=PromptureError)
@@ -33,8 +36,10 @@ class Extraction(Generic[T]):
     of the value to the places in the text that hold it (made when first asked for). ``changes``
     is what the schema's rewriting altered for the provider. ``raw`` is the last Completion.
     ``text`` is what it was extracted from, and ``documents`` the texts and files of which that is
-    made, where it was given in parts. ``output_tokens_saved`` is what asking for the failing parts alone saved. ``notes`` say what
-    was changed in the text before it was sent.
+    made, where it was given in parts. ``output_tokens_saved`` is what asking for the failing parts
+    alone saved. ``notes`` say what was changed in the text before it was sent. ``quotes`` are what
+    the model quoted for a pointer (``quotes=True``), as it wrote them: evidence are the ``sources``
+    alone. ``schema`` is the JSON Schema of the value.
     """
 
     value: T
@@ -49,6 +54,8 @@ class Extraction(Generic[T]):
     documents: tuple[Text | Document, ...] = field(default=(), repr=False)
     output_tokens_saved: int = 0
     notes: tuple[str, ...] = ()
+    quotes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    schema: JSON = field(default_factory=dict, repr=False)
 
     @property
     def usage(self) -> Usage:
@@ -71,12 +78,25 @@ class Extraction(Generic[T]):
         if found is None:
             from prompture.extraction.grounding import ground
 
-            found = ground(self.value if self.plain is None else self.plain, self.text)
+            value = self.value if self.plain is None else self.plain
+            found = ground(value, self.text, quotes=self.quotes or None)
         if not any(isinstance(each, FileDocument) for each in self.documents):
             return found
         from prompture.documents.layout import located
 
         return located(found, self.documents)
+
+    @cached_property
+    def ungrounded(self) -> Mapping[str, Why]:
+        """The leaves without a place in the text, by JSON pointer, and why. ``"inferred"``: the
+        text need not print it (true and false, members of an enum, defaults, computed fields, what
+        the schema marks with ``x-inferred``). ``"absent"``: it should, and does not. Null has no
+        entry. Where the document is a picture, every leaf is here, for there is no text."""
+        from prompture.extraction.ungrounded import ungrounded
+        from prompture.schema.exact_json import to_plain
+
+        plain = to_plain(self.value if self.plain is None else self.plain)
+        return ungrounded(plain, self.sources, self.schema, typed=self.value)
 
     def to_html(self, *, title: str = "", name: str = "", pictures: bool = True) -> str:
         """The page of evidence, one HTML file that needs nothing else: the document with the
@@ -103,6 +123,22 @@ def with_rest(
         error.raw = raw_text(completion)
         error.value = _begun(error.raw, plan, source) if plain is UNREAD else with_floats(plain)
     return error
+
+
+def failed(
+    name: str, problems: Sequence[Problem], tries: int, completion: Completion
+) -> ExtractionError:
+    """What came of asking a model so often: Invalid, or Truncated where the JSON broke off."""
+    shown = "; ".join(str(p) for p in problems[:5])
+    more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+    times = "once" if tries == 1 else f"{tries} times"
+    if problems[0].kind == UNGROUNDED:
+        message = f"{name} was asked {times} and gave values that are not in the text"
+        return NotGrounded(f"{message}: {shown}{more}", problems=problems)
+    message = f"{name} was asked {times} and gave no valid value: {shown}{more}"
+    if problems[0].kind == CUT:
+        return Truncated(f"{message}; {advice(completion)}")
+    return Invalid(message, problems=problems)
 
 
 def cause_of(error: BaseException) -> BaseException | None:

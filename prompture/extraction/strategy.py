@@ -7,7 +7,7 @@ cache it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -20,8 +20,7 @@ from prompture.errors import (
     UnsupportedError,
 )
 from prompture.extraction.document_turn import RULE, document_turn
-from prompture.extraction.inputs import Examples, check_strategy
-from prompture.schema.problems import InvalidValue
+from prompture.extraction.inputs import Example, check_strategy
 from prompture.schema.rewriting import Rewrite
 from prompture.schema.source import Source
 from prompture.types import JSON, Image, JSONValue, Message, Request, Tool
@@ -52,6 +51,8 @@ class Plan:
     template: Request
     turns: tuple[Message, ...]
     origin: _Origin = field(repr=False)
+    quotes: bool = False
+    """Whether quotations are asked for beside the value."""
     _values: dict[str, Any] = field(init=False, repr=False, compare=False)
     """The template's: ``replace`` would look at each of them for every document."""
 
@@ -107,8 +108,16 @@ class Plan:
             strategy=choose(replace(features, json_schema=False)),
             instructions=origin.instructions,
             examples=origin.examples,
+            quotes=origin.quotes,
             base=origin.base,
         )
+
+    def showing(self, examples: Sequence[Example]) -> Plan:
+        """The plan with these examples, behind those that every document has."""
+        origin = self.origin
+        more = _example_turns(origin.source, self.rewrite, examples, self.quotes)
+        shown = replace(origin, examples=(*origin.examples, *examples))
+        return replace(self, turns=(*self.turns, *more), origin=shown)
 
     def for_parts(self, parts: Source[Any]) -> Plan:
         """The plan, by the same strategy, for a source made of parts of this one's."""
@@ -129,7 +138,8 @@ class _Origin:
     driver: BaseDriver
     strategy: str
     instructions: str
-    examples: Examples
+    examples: Sequence[Example]
+    quotes: bool
     base: Request
 
 
@@ -167,11 +177,13 @@ def plan(
     *,
     strategy: str = "auto",
     instructions: str = "",
-    examples: Examples = (),
+    examples: Sequence[Example] = (),
+    quotes: bool = False,
     base: Request,
 ) -> Plan:
     """A Plan for this driver. ``base`` holds the options of the call.
 
+    ``quotes`` asks for quotations beside the value, but of no driver that knows its places itself.
     Under ``"auto"``, a schema that the provider's strict mode cannot carry is asked for in the
     next looser way. Raises UnsupportedError where the named strategy is not to be had,
     SchemaError where the schema is beyond it, ConfigurationError for an unknown strategy.
@@ -180,15 +192,16 @@ def plan(
     features = _features(driver, base)
     chosen = choose(features) if strategy == "auto" else strategy
     _check(chosen, features, driver)
+    quotes = quotes and features.reasks
     try:
-        rewritten = _rewritten(source, chosen, features)
+        rewritten = _rewritten(source, chosen, features, quotes=quotes)
     # A way that was named is not exchanged for another without a word.
     except SchemaError:
         if strategy != "auto" or chosen not in ("json_schema", "tool"):
             raise
         chosen = "json_object" if features.json_mode else "prompt"
-        rewritten = _rewritten(source, chosen, features)
-    turns = _turns(source, chosen, rewritten, instructions, examples, features)
+        rewritten = _rewritten(source, chosen, features, quotes=quotes)
+    turns = _turns(source, chosen, rewritten, instructions, examples, features, quotes)
     template = _template(source, chosen, rewritten, base, features)
     cache = getattr(driver, "cache", None) if base.cache is None else base.cache
     if cache and not isinstance(cache, (bool, str)):
@@ -200,9 +213,17 @@ def plan(
         strategy=strategy,
         instructions=instructions,
         examples=examples,
+        quotes=quotes,
         base=base,
     )
-    return Plan(strategy=chosen, rewrite=rewritten, template=template, turns=turns, origin=origin)
+    return Plan(
+        strategy=chosen,
+        rewrite=rewritten,
+        template=template,
+        turns=turns,
+        origin=origin,
+        quotes=quotes,
+    )
 
 
 def _features(driver: BaseDriver, base: Request) -> Features:
@@ -219,12 +240,16 @@ def _check(strategy: str, features: Features, driver: BaseDriver) -> None:
         )
 
 
-def _rewritten(source: Source[Any], strategy: str, features: Features) -> Rewrite:
+def _rewritten(source: Source[Any], strategy: str, features: Features, *, quotes: bool) -> Rewrite:
     from prompture.schema.rewriting import rewrite
 
     dialect = features.schema_dialect if strategy in ("json_schema", "tool") else "plain"
     if strategy == "tool" and dialect == "plain":
         dialect = _LOOSE
+    if quotes:
+        from prompture.extraction.quotes import quoted
+
+        return quoted(source.json_schema, dialect)
     return rewrite(source.json_schema, dialect)
 
 
@@ -239,8 +264,9 @@ def _turns(
     strategy: str,
     rewritten: Rewrite,
     instructions: str,
-    examples: Examples,
+    examples: Sequence[Example],
     features: Features,
+    quotes: bool,
 ) -> tuple[Message, ...]:
     text = _system_text(
         strategy=strategy,
@@ -250,12 +276,7 @@ def _turns(
         instructions=instructions,
     )
     role: Literal["system", "user"] = "system" if features.messages else "user"
-    turns = [Message(role=role, content=text)]
-    for at, (document, value) in enumerate(examples):
-        turns.append(document_turn(document))
-        text = _example(source, rewritten, value, place=f"examples[{at}]")
-        turns.append(Message(role="assistant", content=text))
-    return tuple(turns)
+    return (Message(role=role, content=text), *_example_turns(source, rewritten, examples, quotes))
 
 
 def _system_text(
@@ -280,19 +301,23 @@ def json_only(schema: JSONValue) -> str:
     return _JSON_ONLY.format(schema=text)
 
 
-def _example(source: Source[Any], rewritten: Rewrite, value: JSONValue, *, place: str) -> str:
-    from pydantic_core import to_jsonable_python
+def _example_turns(
+    source: Source[Any], rewritten: Rewrite, examples: Sequence[Example], quotes: bool
+) -> Iterator[Message]:
+    """A turn with each document, and one with its value."""
+    for each in examples:
+        if each.is_list:
+            raise ConfigurationError(
+                f"the value of {each.place} is a list of values, as extract_items gives them; the"
+                " schema is of one"
+            )
+        yield document_turn(each.content)
+        answer = rewritten.forward(each.value)
+        if quotes:
+            from prompture.extraction.quotes import example_quotes
 
-    try:
-        plain = to_jsonable_python(value, by_alias=True)
-        source.validate(plain)
-    except InvalidValue as exc:
-        raise ConfigurationError(
-            f"the value of {place} is not valid under the schema: {exc}"
-        ) from exc.__cause__
-    except ValueError as exc:  # a type, bytes that are no text, a list that contains itself
-        raise ConfigurationError(f"the value of {place} is none that JSON can carry") from exc
-    return json.dumps(rewritten.forward(plain), ensure_ascii=False)
+            answer = example_quotes(each.value, each.text, rewritten, source.json_schema)
+        yield Message(role="assistant", content=json.dumps(answer, ensure_ascii=False))
 
 
 def _template(

@@ -285,6 +285,8 @@ KIND = "validator"
 """Kind of a problem that stands for an exception."""
 NO_CONTEXT = "validator_context"
 """Kind of one that no other answer cures: the validator reads a context that nobody gave."""
+UNGROUNDED = "ungrounded"
+"""Kind of the problem of a value that the text does not hold."""
 _OWN = ("prompture", "pydantic", "pydantic_core")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation, localcontext
 
 from prompture import given
@@ -22,6 +22,7 @@ from prompture.extraction.grounding.figures import Figures, Moments, is_glued
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
 from prompture.extraction.grounding.nearly import Nearly
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
+from prompture.extraction.grounding.quoted import within_quotes
 from prompture.extraction.grounding.spans import Path, Places
 from prompture.json_values import pointer
 from prompture.rules.numbers import CURRENCY, currency_code, plain_digits, read_decimal
@@ -39,14 +40,21 @@ _POWER_OF_TEN = re.compile(r"-?\d(?:\.\d{1,30})?E\+\d{1,2}")
 _CODE = re.compile(r"[^\W_](?:[ ./()-]{0,3}[^\W_]){6,63}\Z")
 
 
-def ground(value: JSONValue, text: str | Document) -> dict[str, tuple[Span, ...]]:
+def ground(
+    value: JSONValue,
+    text: str | Document,
+    *,
+    quotes: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, tuple[Span, ...]]:
     """Spans in ``text`` (code points) by JSON pointer of ``value``'s leaves, best first.
 
     ``value`` is JSON, or anything Pydantic can make JSON of. A leaf that the text does not
     hold, and null, true and false, have no entry. At most five spans a leaf. Spans of a value
     that stands in several places, where nothing says which is meant, are ``ambiguous``.
-    Raises ValueError for a value that contains itself. Of a document that was read from a file,
-    spans have page and boxes.
+    Of a document that was read from a file, spans have page and boxes. ``quotes`` are stretches of
+    the text by pointer, of a leaf or of what holds it: of a leaf's places, one that stands in such
+    a stretch is chosen. They make no place, and one that does not stand in the text, word for word,
+    has no effect. Raises ValueError for a value that contains itself.
     """
     if isinstance(text, Document):
         found = ground(value, text.text)
@@ -58,6 +66,8 @@ def ground(value: JSONValue, text: str | Document) -> dict[str, tuple[Span, ...]
     with localcontext(EXACT):  # the caller's own may round, or raise
         page = _Page(text, leaves.values())
         places = {path: spans for path, leaf in leaves.items() if (spans := page.places(leaf))}
+        if quotes:
+            places = within_quotes(places, quotes, page.quoted)
     settled = Placing(text, places).settled(plain)
     return {pointer(path): spans for path, spans in settled.items()}
 
@@ -118,6 +128,11 @@ class _Page:
         if key not in self._known:
             self._known[key] = self._search(leaf)
         return self._known[key]
+
+    def quoted(self, quote: str) -> Places:
+        """Where a quotation stands, word for word."""
+        words = quote.strip()
+        return (self._worded(words) or self._broken(words)) if words else ()
 
     def _search(self, leaf: JSONValue) -> Places:
         if isinstance(leaf, (int, float)):
