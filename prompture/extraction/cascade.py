@@ -73,12 +73,11 @@ def cascade(
     The last error is raised, carrying every attempt and the whole bill.
     """
     last: PromptureError | None = None
-    # A route that was silent, or asks for a long wait, is tried again when all the others have been.
+    # A route that was silent, or asks for a long wait, is tried again behind all the others.
     waiting, again = deque(drivers), deque[tuple[Callable[[], D], bool]]()
     rest = Rest() if policy and policy.keep == KEEP[0] and type(reader) is ValueReader else None
     while waiting or again:
-        driver, tried = None, len(log.attempts)
-        # Of a silent one, one try; that which asks for a wait is waited for.
+        driver, tried = None, len(log.attempts)  # of a silent one, one try
         make, was_silent = (waiting.popleft(), False) if waiting else again.popleft()
         try:
             driver = _made(make)
@@ -183,13 +182,11 @@ def _reader(
 ) -> AnswerReader:
     """The reader, looking for evidence where the call wants some, or the policy does and there is
     nothing but text to look into."""
-    if type(reader) is not ValueReader:  # items are out before the answer is whole
-        return reader
-    is_text = all(isinstance(part, (Text, Document)) for part in document.parts)
-    if policy is None or "ungrounded" not in policy.escalate_on or not is_text:
+    if policy is not None and not _looks(policy, document):
         policy = None
-        if wants is None:
-            return reader
+    # Items are out before the answer is whole.
+    if (policy is None and wants is None) or type(reader) is not ValueReader:
+        return reader
     from prompture.extraction.evidence import EvidenceReader
 
     share = None
@@ -217,6 +214,12 @@ def check_evidence(policy: object, schema: Mapping[str, Any]) -> None:
                     f"Cascade.evidence: {unknown('field', step, tuple(known))}"
                 )
             at = member_of(at, int(step) if step.isdecimal() and "items" in at else step)
+
+
+def _looks(policy: Cascade, document: Message) -> bool:
+    """Whether a policy looks for evidence, and there is nothing but text."""
+    is_text = all(isinstance(part, (Text, Document)) for part in document.parts)
+    return is_text and "ungrounded" in policy.escalate_on
 
 
 def _made(make: Callable[[], D]) -> D:

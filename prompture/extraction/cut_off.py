@@ -154,11 +154,6 @@ def list_path(schema: JSONValue) -> tuple[str, ...] | None:
     return (lists[0],) if len(lists) == 1 else None
 
 
-def _list_of(plan: Plan) -> tuple[str, ...] | None:
-    # Quotations follow a list: an answer that goes on with it would lack them, or end in them.
-    return None if plan.quotes else list_path(plan.rewrite.schema)
-
-
 def _is_list(at: JSONValue, root: JSON) -> bool:
     found = _resolved(at, root)
     return found.get("type") == "array" and "prefixItems" not in found
@@ -220,7 +215,7 @@ class Resuming:
         self._plan, self._driver = plan, driver
         self._request = request
         self._fence = Fence(*request.messages)
-        self._path = _list_of(plan)
+        self._path = None if plan.quotes else list_path(plan.rewrite.schema)
         self._known: Begun | None = None
         self._rests = 0
         self._before = 0
@@ -345,7 +340,7 @@ def ended_whole(completion: Completion, plan: Plan, read: Callable[[Completion],
     text = completion.text.strip()
     if completion.stop_reason != "length" or completion.tool_calls or not text.startswith("{"):
         return False
-    if _list_of(plan) is not None:
+    if not plan.quotes and list_path(plan.rewrite.schema) is not None:
         return False
     try:
         read_exactly(text)

@@ -261,11 +261,11 @@ class Extractor(Copies, Generic[T]):
         log.resumes = self.on_truncation == "resume"
         if read is not text:
             log.notes = notes_of(text)
-        wants = self._wishes and self._wishes.evidence(
-            reader.one if reader else self._reads, document
-        )
-        if reader is not None:
-            reader.wants = wants
+        wants = None
+        if self._wishes is not None:
+            wants = self._wishes.evidence(reader.one if reader else self._reads, document)
+            if reader is not None:
+                reader.wants = wants
         flow = cascade(
             reader or ValueReader(self._reads),
             makers(self.model, asynchronous=asynchronous, document=document),

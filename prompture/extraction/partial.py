@@ -97,7 +97,8 @@ class Partial(Generic[T]):
         if self.result or snapshot is None or self._view is None:
             return None
         path = snapshot.open_path
-        return None if path is None else pointer(self._view.names(path, snapshot.root))
+        names = None if path is None else self._view.names(path, snapshot.root)
+        return None if names is None else pointer(names)
 
     @property
     def final(self) -> tuple[str, ...]:
@@ -109,8 +110,8 @@ class Partial(Generic[T]):
         if self._snapshot is None or self._view is None:
             return ()
         root = self._snapshot.root
-        found = (pointer(self._view.names(path, root)) for path in self._snapshot.completed())
-        return tuple(dict.fromkeys(found))
+        found = (self._view.names(path, root) for path in self._snapshot.completed())
+        return tuple(dict.fromkeys(pointer(names) for names in found if names is not None))
 
     def is_final(self, where: str) -> bool:
         """Whether the value at a JSON pointer is there and will not change in this answer."""

@@ -183,11 +183,10 @@ _INDEX = re.compile(r"\[(\d+)\]")
 def _steps(at: str) -> tuple[str, ...]:
     """The keys of a place, however it is written: /items/0/price, items[0].price, $.items[0]."""
     if at.startswith(("/", "#/")):
-        return segments_of(at)  # a key may end in a blank
-    at = at.strip()
-    if not at:
+        return segments_of(at.removesuffix("/"))  # not stripped: a key may end in a blank
+    at = _INDEX.sub(r"/\1", at.strip().removeprefix("$").lstrip("."))
+    if not at.strip("/#"):
         return ()
-    at = _INDEX.sub(r"/\1", at.removeprefix("$").lstrip("."))
     return segments_of("/" + (at if "/" in at else at.replace(".", "/")).lstrip("/"))
 
 

@@ -252,7 +252,9 @@ def _assemble(levels: list[tuple[_OpenContainer, int]], keys: Path, child: objec
     for depth in range(len(levels) - 1, -1, -1):
         container, size = levels[depth]
         if container.place.kind == "wrapper":
-            child = container.lone(size) if child is ABSENT else child
+            # What stands beside the wrapped value is no part of it.
+            is_value = depth < len(keys) and container.place.codec.name_of(keys[depth]) is not None
+            child = child if is_value and child is not ABSENT else container.lone(size)
             continue
         parts = container.copy(size)
         if child is not ABSENT and depth < len(keys):
@@ -306,11 +308,13 @@ class PartialReader:
         """The typed value so far, and what is wrong with its finished parts."""
         return self._typed.value(snapshot)
 
-    def names(self, path: Path, root: object) -> Path:
-        """A path of the answer as one of the restored value."""
+    def names(self, path: Path, root: object) -> Path | None:
+        """A path of the answer as one of the restored value; None where it leads beside that."""
         names: Path = ()
         for place, key, node in self._walk(path, root, forward=True):
             name = name_of_pair(node[key]) if place.kind == "pairs" else place.codec.name_of(key)
+            if place.kind == "wrapper" and name is None:
+                return None
             if place.kind != "wrapper" and name is not None:
                 names = (*names, name)
         return names

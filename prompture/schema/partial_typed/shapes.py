@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined, SchemaValidator, to_json
 
 from prompture.compat import has_model_slots, schema_validator
 from prompture.schema.problems import InvalidValue, Problem, problems_of
-from prompture.schema.rewriting.codec import ABSENT, ValueCodec, is_same
+from prompture.schema.rewriting.codec import ABSENT, SAME, ValueCodec, is_same
 from prompture.types import JSONValue
 
 R = TypeVar("R")
@@ -290,6 +290,8 @@ class ContainerCodec:
     def inside(self, key: str | int) -> tuple[ValueCodec, Shape]:
         """Codec and shape of what stands under a key of the answer."""
         if self.kind == "wrapper":
+            if self.codec.name_of(key) is None:
+                return SAME, PLAIN
             return self.codec.inside(key), self.shape
         name = "" if self.kind == "pairs" else self.codec.name_of(key)
         return self.codec.inside(key), self.shape.inside(key if name is None else name)
