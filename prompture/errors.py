@@ -307,11 +307,8 @@ class Truncated(ExtractionError):
 
 
 class Invalid(ExtractionError):
-    """The answer does not satisfy the schema.
-
-    Attributes:
-        problems: what is wrong, each with a JSON pointer (``prompture.schema.problems.Problem``).
-    """
+    """The answer does not satisfy the schema; ``problems`` are what is wrong, and where (each a
+    ``prompture.schema.problems.Problem``)."""
 
     def __init__(
         self, message: str, *, problems: Sequence[Problem] = (), attempts: Sequence[Attempt] = ()
@@ -321,10 +318,8 @@ class Invalid(ExtractionError):
 
 
 class NotGrounded(Invalid):
-    """Values that must stand in the text (``require_grounding``, ``Cascade.evidence``) do not.
-
-    ``problems`` has one for each, ``value`` the whole that they are in, ``bill`` what it cost.
-    """
+    """Values that must stand in the text (``require_grounding``, ``Cascade.evidence``) do not;
+    ``value`` is the whole that they are in."""
 
     @property
     def pointers(self) -> tuple[str, ...]:
@@ -337,11 +332,7 @@ class AgentError(PromptureError):
 
 
 class LimitExceeded(AgentError):
-    """A limit of an agent's run was reached.
-
-    Attributes:
-        limit: the limit, in its own unit.
-    """
+    """A limit of an agent's run was reached; ``limit`` is it, in its own unit."""
 
     def __init__(self, message: str, *, limit: int | float | Decimal | None = None) -> None:
         super().__init__(message)
@@ -369,11 +360,7 @@ class TimeLimitExceeded(LimitExceeded):
 
 
 class ToolFailed(AgentError):
-    """A tool with ``on_error="raise"`` raised; the cause is what it raised.
-
-    Attributes:
-        tool: the tool's name.
-    """
+    """A tool with ``on_error="raise"`` raised; the cause is what it raised. ``tool`` is its name."""
 
     def __init__(self, message: str, *, tool: str) -> None:
         super().__init__(message)

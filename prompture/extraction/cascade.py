@@ -44,7 +44,7 @@ from prompture.schema.problems import UNGROUNDED
 from prompture.types import Document, JSONValue, Message, Text
 
 if TYPE_CHECKING:
-    from prompture.extraction.evidence import Evidence
+    from prompture.extraction.evidence import WantedEvidence
 
 USUAL_SHARE = 0.5
 """Of the strings and numbers, so many are looked for in the text where the caller set nothing."""
@@ -62,7 +62,7 @@ def cascade(
     is_over: Callable[[], bool],
     has_given: Callable[[], bool] | None = None,
     policy: Cascade | None = None,
-    wants: Evidence | None = None,
+    wants: WantedEvidence | None = None,
 ) -> Flow[D, Extraction[Any]]:
     """Ask the models in order until one gives a valid value.
 
@@ -178,7 +178,7 @@ def _reader(
     document: Message,
     log: AttemptLog,
     is_last: bool,
-    wants: Evidence | None,
+    wants: WantedEvidence | None,
 ) -> AnswerReader:
     """The reader, looking for evidence where the call wants some, or the policy does and there is
     nothing but text to look into."""

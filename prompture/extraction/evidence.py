@@ -73,7 +73,7 @@ def required_of(wanted: object, schema: JSON) -> Required | None:
     return Required(tuple(parts)) if parts else None
 
 
-class Evidence:
+class WantedEvidence:
     """What one call wants to know of the places of its values.
 
     Raises ConfigurationError where the document has no text that could be looked into.
@@ -184,7 +184,7 @@ class EvidenceReader(ValueReader[Any]):
         text: str,
         log: AttemptLog,
         *,
-        evidence: Evidence | None = None,
+        evidence: WantedEvidence | None = None,
         share: float | Sequence[str] | None = None,
         is_lenient: bool = False,
     ) -> None:

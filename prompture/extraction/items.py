@@ -42,7 +42,7 @@ from prompture.schema.source import Source
 from prompture.types import JSON, Completion, Delta, JSONValue
 
 if TYPE_CHECKING:
-    from prompture.extraction.evidence import Evidence
+    from prompture.extraction.evidence import WantedEvidence
 
 T = TypeVar("T")
 OnError = Literal["raise", "skip", "collect"]
@@ -263,7 +263,7 @@ class Items(Generic[T]):
         """What is wrong with the answer as a whole."""
         self.problems: list[Problem] = []
         """What is wrong with items, whatever became of them."""
-        self.wants: Evidence | None = None
+        self.wants: WantedEvidence | None = None
         """What must stand in the text, of each item."""
         self._on_error = on_error
         self._stopped: Invalid | None = None

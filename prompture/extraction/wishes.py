@@ -9,7 +9,7 @@ from typing import Any
 
 from prompture.errors import ConfigurationError
 from prompture.extraction.envelope import in_items
-from prompture.extraction.evidence import Evidence, required_of
+from prompture.extraction.evidence import WantedEvidence, required_of
 from prompture.extraction.examples import Pool, given_examples
 from prompture.extraction.inputs import Example
 from prompture.extraction.strategy import Plan
@@ -37,14 +37,14 @@ class Wishes:
         chosen = self.pool.chosen(document.text)
         return lambda driver: plan_for(driver).showing(chosen)
 
-    def evidence(self, source: Source[Any], document: Message) -> Evidence | None:
+    def evidence(self, source: Source[Any], document: Message) -> WantedEvidence | None:
         """What is looked for in a document. Raises ConfigurationError where it has no text."""
         shown = self.examples
         if self.pool is not None:
             shown = (*shown, *self.pool.chosen(document.text))
         if not (shown or self.required or self.quotes):
             return None
-        return Evidence(
+        return WantedEvidence(
             source, document, required=self.required, quotes=self.quotes, examples=shown
         )
 

@@ -75,7 +75,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"examples": [("a", VALUE), ("a",)]}, r"examples\[1\] must be"),
     ({"examples": [{"text": "a", "answer": 1}]}, r"examples\[0\] .*text and value; .*answer"),
     ({"examples": [("", VALUE)]}, r"examples\[0\]: text is empty"),
-    ({"examples": [(Path("a.txt"), VALUE)]}, r"examples\[0\]: text is a path"),
+    ({"examples": [(Path("a.txt"), VALUE)]}, r"examples\[0\]: cannot read .a.txt."),
     ({"examples": [("a", VALUE), ("b", {"company": 1})]}, r"examples\[1\] is not valid.*/total"),
     ({"model": []}, "model is an empty sequence"),
     ({"model": ""}, "model is empty"),
