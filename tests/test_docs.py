@@ -33,9 +33,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / link).exists(), link
 
 
-BLOCKS = re.findall(
-    r"```python\n(.*?)```", (ROOT / "docs" / "extraction.md").read_text(encoding="utf-8"), re.DOTALL
-)
+BLOCKS = [
+    block
+    for page in ("extraction.md", "evidence.md")
+    for block in re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL
+    )
+]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))

@@ -71,7 +71,11 @@ _FOR_ALL = (
     help="Default: jsonl for -o FILE.jsonl, table for several files on a terminal, else json.",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write here, not to stdout.")
-@click.option("--sources/--no-sources", default=False, help="Add where each value stood.")
+@click.option(
+    "--sources/--no-sources",
+    default=False,
+    help="Add where each value stood, and which stand nowhere.",
+)
 @click.option(
     "--html",
     "page",
@@ -79,6 +83,15 @@ _FOR_ALL = (
     help="Write a page, too: the documents with the places of all values marked.",
 )
 @click.option("--instructions", default="", help="Words of yours to the model.")
+@click.option(
+    "--examples",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="JSONL with text and value: the four most like a file are shown with it.",
+)
+@click.option(
+    "--require-grounding", is_flag=True, help="Ask again for what does not stand in the text."
+)
+@click.option("--quotes", is_flag=True, help="The model quotes, to choose between places.")
 @click.option(
     "--strategy",
     default="auto",
@@ -269,6 +282,8 @@ _COLUMNS = ("model", "files", "input", "output", "low $", "likely $", "high $", 
 @click.option("-s", "--schema", required=True, help="models.py:Class, schema.json, or fields.")
 @click.option("-m", "--model", "models", multiple=True, help="Repeat it to compare models.")
 @click.option("--instructions", default="", help="Words of yours to the model.")
+@click.option("--examples", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--quotes", is_flag=True, help="As of extract.")
 @click.option("--max-tokens", type=click.IntRange(1))
 @click.option(
     "--count",

@@ -217,6 +217,7 @@ def _record(row: Row, sources: bool) -> JSON:
             pointer: [[s.start, s.end] for s in spans]
             for pointer, spans in row.found.sources.items()
         }
+        record["ungrounded"] = dict(row.found.ungrounded)
     return record
 
 

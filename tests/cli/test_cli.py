@@ -57,6 +57,25 @@ def test_a_class_in_a_file_is_a_schema(run: Any) -> None:
     text = Path(RECEIPT).read_text(encoding="utf-8")
     start, end = found["sources"]["/total"][0]
     assert text[start:end] == "25.10"
+    assert "absent" not in found["ungrounded"].values()
+
+
+def test_grounding_is_required_and_examples_are_read(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("rapidfuzz")
+    examples = tmp_path / "examples.jsonl"
+    examples.write_text('{"text": "a total of 3", "value": {"total": 3}}', encoding="utf-8")
+    own = ["--examples", str(examples)]
+    words = ["extract", RECEIPT, "-s", "total: number", "--require-grounding", "--quotes", *own]
+    done = run(*words)
+    assert done.code == exits.OK
+    assert json.loads(done.out) == {"total": 25.1}
+    examples.write_text('{"text": "a total of 3", "value": {"total": "x"}}', encoding="utf-8")
+    assert "examples.jsonl line 1" in run(*words).err
+    examples.write_text('{"text": "a total of 3", "value": {"total": 3}}', encoding="utf-8")
+    asked = ["estimate", RECEIPT, "-s", "total: number", "-m", "openai/gpt-5-mini", "-f", "json"]
+    tokens = [json.loads(run(*asked, *more).out)[0] for more in ([], own, ["--quotes"])]
+    assert tokens[0]["input_tokens"] < tokens[1]["input_tokens"]
+    assert tokens[0]["output_tokens"] < tokens[2]["output_tokens"]
 
 
 def test_several_files_as_lines_and_one_that_fails(run: Any, tmp_path: Path) -> None:
