@@ -149,7 +149,11 @@ def _is_apart(lines: list[Line], text: str, begin: int) -> bool:
 def _add_rows(
     lines: list[Line], text: str, grid: Grid, number: int, meant: dict[int, tuple[int, str]]
 ) -> None:
+    width = len(grid.records[0].fields)
     for record in grid.records:
+        if len(record.fields) > width:  # whose its cells are cannot be known: it is no row
+            _add_lines(lines, text, record.start, record.end)
+            continue
         cells = tuple(cells_of(text, record))
         if not cells:
             continue

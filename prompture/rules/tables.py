@@ -139,8 +139,8 @@ def _rows_under(
 
 def _is_in_table(header: Header, cells: list[Cell], grid: int, own: int) -> bool:
     """Whether a line may be a row: of a written table only its own rows are, and only by their marks."""
-    if own >= 0:
-        return grid == own and is_slotted(header, cells)
+    if own >= 0:  # a cell alone over several columns is a heading of what follows
+        return grid == own and (len(cells) > 1 or len(header.columns) < 3)
     return 2 <= len(cells) <= 24
 
 
@@ -222,7 +222,8 @@ def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
     columns = header.columns
     if is_slotted(header, cells):
         by_slot = {column.cell.slot: column for column in columns}
-        return [(by_slot[cell.slot], cell) for cell in cells]
+        # A cell below no heading, a number of the row most often, is nobody's.
+        return [(by_slot[cell.slot], cell) for cell in cells if cell.slot in by_slot]
     if len(cells) < len(columns) and (edges := _by_edges(columns, cells)):
         return edges
     # Most rows are whole: no alignment is needed.
@@ -259,6 +260,8 @@ def _by_edges(columns: tuple[Column, ...], cells: list[Cell]) -> list[tuple[Colu
 
 def is_slotted(header: Header, cells: list[Cell]) -> bool:
     """Whether bars or tabs show which cell of a row is whose: an empty cell then shifts no other."""
+    if header.line.grid >= 0:
+        return True
     slots = [cell.slot for cell in cells]
     known = [column.cell.slot for column in header.columns]
     # Tabs that only line up what is printed leave other numbers from row to row.

@@ -208,6 +208,12 @@ def test_lines_of_a_written_table() -> None:
     ]
 
 
+def test_a_column_without_a_heading_and_a_row_of_one_cell() -> None:
+    text = "|  | Name | Stock | Price |\n|---|---|---|---|\n| 1 | Tea | 2 | 3.00 |\n|  | Drinks |  |  |\n| 2 | Cola | 4 |\n"
+    rows = [(row["name"], row["stock"], row["price"]) for row in read(text)]
+    assert rows == [("Tea", 2, 3.0), ("Cola", 4, None)]
+
+
 def test_a_ragged_row_is_no_row() -> None:
     text = "Name,Colour,Stock,Price,Added\nTea,red,2,3.00,2024-05-01\nTotal,3.00\n"
     assert read(text) == wanted([("Tea", "red", 2, "3.00", "2024-05-01")])
