@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import TypeAlias, TypeGuard
 
 from prompture import given
@@ -23,7 +24,7 @@ from prompture.page.marks import Marking, column_width, marked
 from prompture.page.pictures import figures, labels_of, parts_of
 from prompture.page.results import STATES, Findings, Result, usd
 from prompture.page.tree import tree
-from prompture.types import Document, Text
+from prompture.types import Document, FileDocument, Text
 
 Outcome: TypeAlias = Result | BaseException
 """A document's result, or the error that it ended with."""
@@ -187,7 +188,8 @@ def _head(found: Findings) -> Iterator[str]:
 
 def _about(result: Result, notes: Sequence[str]) -> Iterator[str]:
     facts = [("Model", result.model), ("Strategy", result.strategy), ("Cost", str(result.cost))]
-    facts += [("Note", note) for note in (*result.notes, *notes)]
+    read = (each.notes for each in result.documents if isinstance(each, FileDocument))
+    facts += [("Note", note) for note in dict.fromkeys([*result.notes, *chain(*read), *notes])]
     facts += [("Schema", str(change)) for change in result.changes]
     listed = "".join(f"<dt>{label}</dt><dd>{text_html(words)}</dd>" for label, words in facts)
     yield (
@@ -217,7 +219,7 @@ def _index(sheets: Sequence[_Sheet]) -> str:
     lines = []
     for each in sheets:
         if each.found is None:
-            state = f"<small class=bad>{type(each.error).__name__}</small>"
+            state = f"<small class=bad>{text_html(type(each.error).__name__)}</small>"
         else:
             open_questions = [
                 f"{each.found.states[state]:,} {state}"

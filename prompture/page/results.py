@@ -30,9 +30,10 @@ STATES = {
     "fuzzy": "Stands in the text nearly so: a letter or an accent is different",
     "ambiguous": "Stands in several places, and nothing shows which is meant",
     "conflict": "The text gives several values",
-    "inferred": "Not in the text as such: derived from it",
-    "absent": "Not found in the text",
-    "empty": "Null, true, false or empty: nothing to look for",
+    "inferred": "Not looked for in the text, which need not print it: true and false, members of"
+    " an enum, defaults, computed fields",
+    "absent": "Not found in the text, which should print it",
+    "empty": "Null or empty: nothing to look for",
 }
 """What may be known of a leaf, with its meaning."""
 
@@ -74,9 +75,9 @@ class Evidence:
             if first.ambiguous:
                 return "ambiguous"
             return first.kind if first.kind in STATES else "fuzzy"
-        if value is None or isinstance(value, bool) or value in ("", [], {}):
-            return self.ungrounded.get(pointer, "empty")
-        return self.ungrounded.get(pointer, "absent")
+        if value is None or value in ("", [], {}):
+            return "empty"
+        return self.ungrounded.get(pointer, "inferred")
 
 
 def is_branch(value: JSONValue) -> bool:
@@ -157,6 +158,8 @@ class Result(Protocol):
     @property
     def sources(self) -> Mapping[str, tuple[Span, ...]]: ...
     @property
+    def ungrounded(self) -> Mapping[str, str]: ...
+    @property
     def model(self) -> str: ...
     @property
     def strategy(self) -> str: ...
@@ -173,14 +176,14 @@ class Findings:
 
     def __init__(self, result: Result) -> None:
         self.value = shown_value(result.value, result.plain)
-        self.evidence = Evidence(result.sources)
+        self.evidence = Evidence(result.sources, ungrounded=result.ungrounded)
         self.leaves = leaves_of(self.value, result.plain, self.evidence)
         self.states = Counter(leaf.state for leaf in self.leaves.values())
 
     def counts(self) -> tuple[int, int]:
         """How many values have a place, and how many were looked for."""
         placed = sum(bool(leaf.spans) for leaf in self.leaves.values())
-        return placed, len(self.leaves) - self.states["empty"]
+        return placed, placed + self.states["absent"]
 
 
 def usd(bill: Bill) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -46,8 +47,24 @@ def test_leaves_and_marks_name_each_other() -> None:
 
 def test_what_has_no_place_is_marked_so() -> None:
     page = Reader(result_of({"a": "Nobody Inc", "b": 17, "c": True}, INVOICE).to_html())
-    assert [leaf["data-state"] for leaf in page.leaves.values()] == ["absent", "absent", "empty"]
+    assert [leaf["data-state"] for leaf in page.leaves.values()] == [
+        *("absent", "absent", "inferred")
+    ]
     assert page.marks == []
+
+
+def test_what_the_text_need_not_print_is_marked_so() -> None:
+    class Paper(BaseModel):
+        name: str
+        kind: Literal["invoice", "receipt"]
+        language: str = "English"
+
+    plain = {"name": "Brückner", "kind": "invoice"}
+    found = result_of(plain, INVOICE, schema=Paper.model_json_schema())
+    html = prompture.Extraction(**{**vars(found), "value": Paper(**plain)}).to_html()
+    states = {pointer: leaf["data-state"] for pointer, leaf in Reader(html).leaves.items()}
+    assert states == {"/name": "exact", "/kind": "inferred", "/language": "inferred"}
+    assert "<b>1 of 1</b> value found in the text" in html
 
 
 def test_a_value_that_is_no_object() -> None:
