@@ -85,8 +85,9 @@ class File:
 class FileDocument(Document):
     """What ``prompture.document`` read from a file: its text, and where each character stands.
 
-    ``pages`` cover the text in order. ``images`` are sent beside the text, to models that see.
-    ``notes`` say what was guessed or left out. ``data`` is the file itself, for pictures of pages.
+    ``pages`` cover the text in order. ``images`` are sent beside the text, to models that see; in
+    its place where it was read off them (``is_read_off``). ``notes`` say what was guessed or left
+    out. ``data`` is the file itself, for pictures of pages.
     """
 
     pages: tuple[DocumentPage, ...] = field(default=(), kw_only=True)
@@ -94,6 +95,12 @@ class FileDocument(Document):
     images: tuple[Image, ...] = field(default=(), kw_only=True)
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     data: bytes | None = field(default=None, repr=False, compare=False, kw_only=True)
+
+    @property
+    def is_read_off(self) -> bool:
+        """Whether all the text was read by OCR off the images, one a page: either shows it all."""
+        is_one_a_page = len(self.images) == len(self.pages) > 0
+        return is_one_a_page and bool(self.text.strip()) and all(p.by_ocr for p in self.pages)
 
 
 Part: TypeAlias = Text | Document | Image | File

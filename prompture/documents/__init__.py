@@ -56,6 +56,7 @@ class ReadOptions:
     max_pixels: int = 100 * _MB
 
 
+_PICTURES = ("png", "jpeg", "webp", "gif", "bmp", "tiff", "avif", "heic", "heif")
 Reader: TypeAlias = Callable[[bytes, ReadOptions], FileDocument]
 _READERS: dict[str, str] = {
     "text/plain": "prompture.documents.plain:read",
@@ -64,6 +65,7 @@ _READERS: dict[str, str] = {
     "application/xml": "prompture.documents.plain:read",
     "text/csv": "prompture.documents.delimited:read",
     "text/tab-separated-values": "prompture.documents.delimited:read",
+    **dict.fromkeys((f"image/{kind}" for kind in _PICTURES), "prompture.documents.images:read"),
 }
 """Where the reader of each kind is found."""
 
@@ -110,8 +112,9 @@ async def adocument(
 
 
 def shown(read: FileDocument) -> tuple[Text | Document | Image | File, ...]:
-    """What of a file is sent: its text, if it has some, and its pictures."""
-    return (read, *read.images) if read.text.strip() else read.images
+    """What of a file is sent: its text, if it has some, and its pictures. Of a picture that was
+    read, the text stands for it (``prompture.extraction.vision`` has the picture sent instead)."""
+    return (read,) if read.is_read_off else (read, *read.images)
 
 
 def _bytes_of(source: object, how: ReadOptions) -> tuple[bytes, str]:

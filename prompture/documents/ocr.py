@@ -44,7 +44,7 @@ def lines_of(picture: Picture) -> list[OcrLine]:
     Raises MissingExtra.
     """
     engine = _engine()
-    picture = _legible(picture)
+    picture = legible(picture)
     quads = _found(engine, picture)
     if not quads:
         return []
@@ -94,12 +94,11 @@ def _listed(pages: Iterable[int]) -> str:
 # The picture.
 
 
-def _legible(picture: Picture) -> Picture:
+def legible(picture: Picture) -> Picture:
     """The picture in colours, on paper where it is transparent, with letters that are not faint."""
     from PIL import Image, ImageOps
 
-    if picture.mode.startswith(("I", "F")):
-        picture = ImageOps.autocontrast(_eight_bits(picture))
+    picture = in_eight_bits(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         # Light letters were written for a dark page.
@@ -120,13 +119,18 @@ def _legible(picture: Picture) -> Picture:
     return ImageOps.autocontrast(picture, 0.1) if 8 < high - low < _FAINT else picture
 
 
-def _eight_bits(picture: Picture) -> Picture:
+def in_eight_bits(picture: Picture) -> Picture:
+    """The picture; one of 16 bits or of floats as one of 256 shades, from its darkest to white."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
     import numpy as np
     from PIL import Image
 
-    values = np.nan_to_num(np.asarray(picture).astype("float32"))
+    values = np.nan_to_num(np.asarray(picture).astype("float32"), copy=False)
     low, high = float(values.min()), float(values.max())
-    return Image.fromarray(((values - low) * (255 / ((high - low) or 1))).astype("uint8"))
+    values -= low
+    values *= 255 / ((high - low) or 1)
+    return Image.fromarray(values.astype("uint8"))
 
 
 def _found(engine: _Engine, picture: Picture) -> list[Quad]:

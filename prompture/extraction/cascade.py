@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prompture import observe
+from prompture.document_errors import DocumentWithoutText
 from prompture.drivers.routes import asks_to_wait, is_silence
 from prompture.errors import (
     BudgetExceeded,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 USUAL_SHARE = 0.5
 """Of the strings and numbers, so many are looked for in the text where the caller set nothing."""
-_NOT_TO_BE_HAD = (MissingKey, MissingExtra, UnsupportedError, SchemaError)
+_NOT_TO_BE_HAD = (MissingKey, MissingExtra, UnsupportedError, SchemaError, DocumentWithoutText)
 
 
 def cascade(

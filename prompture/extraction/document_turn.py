@@ -171,6 +171,8 @@ class DocumentTurn(Message):
     its ``text`` is the document as it was given, where spans are counted."""
 
     given: str | tuple[Part, ...] = field(default="", repr=False)
+    shows_pictures: bool = False
+    """Whether pictures that were read are sent, and not their text."""
 
     @property
     def text(self) -> str:
@@ -199,9 +201,10 @@ def documents_of(turn: Message) -> tuple[Text | Document, ...]:
 
 def fenced(content: str | tuple[Part, ...]) -> str | tuple[Part, ...]:
     """The content with its documents in fences. Texts beside a Document are words to the model;
-    without one, they are the document."""
+    without one, they are the document. A picture of which no text is known is a picture alone."""
     if isinstance(content, str):
         return _fenced(content)
+    content = tuple(p for p in content if not isinstance(p, FileDocument) or p.text.strip())
     if any(isinstance(part, Document) for part in content):
         return tuple(p if isinstance(p, Text) else _fenced_part(p) for p in content)
     return tuple(map(_fenced_part, content))

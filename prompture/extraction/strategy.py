@@ -21,6 +21,7 @@ from prompture.errors import (
 )
 from prompture.extraction.document_turn import RULE, document_turn
 from prompture.extraction.inputs import Example, check_strategy
+from prompture.extraction.vision import for_model, require_vision
 from prompture.schema.rewriting import Rewrite
 from prompture.schema.source import Source
 from prompture.types import JSON, Image, JSONValue, Message, Request, Tool
@@ -63,6 +64,8 @@ class Plan:
     def request(self, document: Message) -> Request:
         """The request for a document."""
         model = self.template.model or self.origin.driver.model
+        if type(document.content) is not str:
+            document = for_model(document, self.origin.driver, model)
         values = {**self._values, "model": model, "messages": (*self.turns, document)}
         return Request(**values)
 
@@ -80,7 +83,7 @@ class Plan:
             chars += len(message.text)
             # Some servers drop a picture without a word, and the model then makes the answer up.
             if any(isinstance(part, Image) for part in content):
-                driver.require("vision")
+                require_vision(driver, message)
         entry = driver.entry(request.model)
         if entry is None or not (entry.limits.context or entry.limits.input):
             return
