@@ -194,7 +194,9 @@ class Span:
     ``kind`` says how the text there supports the value: ``"exact"`` (verbatim), ``"normalised"``
     (the same after case, white space, or number and date format), ``"fuzzy"``. ``score`` is
     between 0 and 1. ``ambiguous``: the value stands in several places that are equally good, and
-    nothing in the text or in the other values says which is meant. ``document`` and ``regions``
+    nothing in the text or in the other values says which is meant. ``fragments`` are the pieces of a
+    value that stands in several, wrapped in a column of a table or cut by a break of pages: each
+    ``(start, end)``, in the order of the value, all within the span. ``document`` and ``regions``
     say where it is in a file that was read: its name, and the boxes on each page, one a line. Two
     spans of one place are equal with and without these.
     """
@@ -204,6 +206,7 @@ class Span:
     kind: str = "exact"
     score: float = 1.0
     ambiguous: bool = field(default=False, compare=False, kw_only=True)
+    fragments: tuple[tuple[int, int], ...] = field(default=(), compare=False, kw_only=True)
     document: str = field(default="", compare=False, kw_only=True)
     regions: tuple[PageRegion, ...] = field(default=(), compare=False, kw_only=True)
 

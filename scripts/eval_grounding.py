@@ -183,8 +183,11 @@ def planted(row: Row, text: str, others: list[str], draw: random.Random, most: i
             if "not" in parts or "no" in parts:
                 made["negation"].append(" ".join(p for p in parts if p not in ("not", "no")))
     made["longer"].append(text[: 2 * len(text)] + " and then more words that are not there")
-    made["entity"] += [v for v in others if len(v) >= 5]
     squeezed = plain(text)
+    # With one word at least that the text has not: it may hold the others in pieces.
+    made["entity"] += [
+        v for v in others if len(v) >= 5 and any(plain(w) not in squeezed for w in v.split())
+    ]
     return {k: [v for v in vs if not holds(text, squeezed, v)] for k, vs in made.items()}
 
 

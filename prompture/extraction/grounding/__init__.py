@@ -13,17 +13,23 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation, localcontext
 
 from prompture import given
 from prompture.compat import cached_property
 from prompture.documents.layout import located
-from prompture.extraction.grounding.figures import Figures, Moments, is_glued
+from prompture.extraction.grounding.figures import Figures, is_glued
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
+from prompture.extraction.grounding.fragments import Fragments
+from prompture.extraction.grounding.moments import Moments
 from prompture.extraction.grounding.nearly import Nearly
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
 from prompture.extraction.grounding.quoted import within_quotes
+from prompture.extraction.grounding.quantities import Quantities, quantity
 from prompture.extraction.grounding.spans import Path, Places
+from prompture.extraction.grounding.spelled import spelled_number
+from prompture.extraction.grounding.squeezed import Squeezed
 from prompture.json_values import pointer
 from prompture.rules.numbers import CURRENCY, currency_code, plain_digits, read_decimal
 from prompture.types import EXACT, Document, FileDocument, JSONValue, Span
@@ -137,7 +143,9 @@ class _Page:
     def _search(self, leaf: JSONValue) -> Places:
         if isinstance(leaf, (int, float)):
             number = _number_of(leaf)
-            return () if number is None else self._figures.of(number)
+            if number is None:
+                return ()
+            return self._figures.of(number) or self._quantities.in_words(number)
         words = str(leaf).strip()
         if not words:
             return ()
@@ -147,10 +155,15 @@ class _Page:
             self._worded,
             self._moments.of,
             self._figure,
+            self._quantities.of,
+            self._quantities.currency,
+            self._in_figures,
             self._broken,
             self._bare,
             self._spaced,
             self._unaccented,
+            self._squeezed,
+            self._fragments.of,
             self._nearly.of,
         )
         return next((found for way in ways if (found := way(words))), ())
@@ -168,12 +181,40 @@ class _Page:
         return Nearly(self._folded)
 
     @cached_property
+    def _quantities(self) -> Quantities:
+        return Quantities(self._text, self._folded, lambda: self._figures)
+
+    def _in_figures(self, words: str) -> Places:
+        """A number in words where the text has figures."""
+        number = spelled_number(words) if len(words) <= 40 else None
+        if number is None:
+            return ()
+        found = self._figures.of(Decimal(number)) or self._quantities.in_words(Decimal(number))
+        return tuple(replace(span, kind="normalised", score=0.85) for span in found)
+
+    @cached_property
+    def _fragments(self) -> Fragments:
+        return Fragments(self._text, self._folded, self._nearly)
+
+    def _squeezed(self, words: str) -> Places:
+        """With its words glued together or torn apart."""
+        return self._without_gaps.of(words, most=MOST_PLACES)
+
+    @cached_property
+    def _without_gaps(self) -> Squeezed:
+        return Squeezed(self._folded)
+
+    @cached_property
     def _figures(self) -> Figures:
         wanted: list[Decimal] = []
         for leaf in self._leaves:
             if isinstance(leaf, str):
-                if len(leaf) <= 60 and (found := _number_in(leaf.strip())):
+                if len(leaf) > 60:
+                    continue
+                if found := _number_in(leaf.strip()) or quantity(leaf.strip()):
                     wanted.append(found[0])
+                elif (spelled := spelled_number(leaf.strip())) is not None:
+                    wanted.append(Decimal(spelled))
             elif (number := _number_of(leaf)) is not None:
                 wanted.append(number)
         return Figures(self._text, wanted)

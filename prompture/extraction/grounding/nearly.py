@@ -39,7 +39,7 @@ _NEGATIONS_WORDS = (
     " sans aucun aucune jamais ni sin nunca ninguna ningun ninguno não sem nem niet geen"
     " zonder senza mai нет не без bez ej inte utan ikke uden"
 )
-_NEGATIONS = frozenset(_NEGATIONS_WORDS.split())
+NEGATIONS = frozenset(_NEGATIONS_WORDS.split())
 _LIGHT_WORDS = (
     "a an the of and de la le les du des der die das den dem del el los las da do di y e et"
     " und & il lo i van von"
@@ -56,14 +56,14 @@ class _Word:
     end: int
 
 
-def _words(text: str) -> list[_Word]:
+def words_in(text: str) -> list[_Word]:
     return [_Word(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
 
 
 def _is_fixed(word: str) -> bool:
     """Whether a word must be the same on both sides."""
     return (
-        word in _NEGATIONS
+        word in NEGATIONS
         or word.endswith("n't")
         or any(c.isdigit() for c in word)
         or not word[0].isalpha()
@@ -77,13 +77,13 @@ class Nearly:
         self._folded = folded
 
     @cached_property
-    def _words(self) -> list[_Word]:
-        return _words(self._folded.text)
+    def words(self) -> list[_Word]:
+        return words_in(self._folded.text)
 
     @cached_property
-    def _at(self) -> dict[str, list[int]]:
+    def at(self) -> dict[str, list[int]]:
         index: dict[str, list[int]] = {}
-        for place, word in enumerate(self._words):
+        for place, word in enumerate(self.words):
             index.setdefault(word.text, []).append(place)
         return index
 
@@ -91,7 +91,7 @@ class Nearly:
     def _alike(self) -> dict[tuple[str, int], list[str]]:
         """The words of the text by first letter and length."""
         index: dict[tuple[str, int], list[str]] = {}
-        for word in self._at:
+        for word in self.at:
             if len(word) >= 4 and not _is_fixed(word):
                 index.setdefault((word[0], len(word)), []).append(word)
         return index
@@ -100,9 +100,9 @@ class Nearly:
         """The best place of a value's words, if they are near enough: at most one."""
         if not LEAST <= len(words) <= MOST:
             return ()
-        wanted = [word.text for word in _words(fold_words(words))]
+        wanted = [word.text for word in words_in(fold_words(words))]
         chars = sum(map(len, wanted))
-        if chars < LEAST or len(wanted) > len(self._words):
+        if chars < LEAST or len(wanted) > len(self.words):
             return ()
         options = [self._options(word) for word in wanted]
         if any(not o and w not in _LIGHT for o, w in zip(options, wanted, strict=True)):
@@ -113,7 +113,7 @@ class Nearly:
     def _options(self, word: str) -> Mapping[str, int]:
         """The words of the text that may stand for one of the value, with the letters that
         differ."""
-        if word in self._at:
+        if word in self.at:
             return {word: 0}
         # A slip in a short word makes another word of it.
         if len(word) < 4 or _is_fixed(word):
@@ -130,16 +130,16 @@ class Nearly:
     ) -> Iterator[tuple[float, int, int, bool]]:
         """Score, first and last word, and whether every word is the same, of each place tried."""
         counts = {
-            i: sum(len(self._at[w]) for w in option) for i, option in enumerate(options) if option
+            i: sum(len(self.at[w]) for w in option) for i, option in enumerate(options) if option
         }
         if not counts:
             return
         # From the rarest word, the longest of equals: it stands in the fewest places to try.
         pivot = min(counts, key=lambda i: (counts[i], -len(wanted[i])))
         chars = sum(map(len, wanted))
-        places = [at for word in options[pivot] for at in self._at[word]][:_MOST_PIVOTS]
+        places = [at for word in options[pivot] for at in self.at[word]][:_MOST_PIVOTS]
         for at in places:
-            lost: float = options[pivot][self._words[at].text]
+            lost: float = options[pivot][self.words[at].text]
             after = self._walk(options[pivot + 1 :], wanted[pivot + 1 :], at, 1)
             before = self._walk(options[:pivot][::-1], wanted[:pivot][::-1], at, -1)
             # A word of the value is missing there, and it is none of the light ones.
@@ -159,9 +159,9 @@ class Nearly:
             skipped = 0.0
             for gap in range(1, _GAP + 2):
                 place = at + gap * step
-                if not 0 <= place < len(self._words):
+                if not 0 <= place < len(self.words):
                     break
-                other = self._words[place].text
+                other = self.words[place].text
                 if other in option:
                     lost += option[other] + skipped
                     at = place
@@ -171,7 +171,7 @@ class Nearly:
                 skipped += len(other) / 2
             else:
                 place = -1
-            if not (0 <= place < len(self._words) and self._words[place].text in option):
+            if not (0 <= place < len(self.words) and self.words[place].text in option):
                 # What a value ends with is a part of it: the IL of "Rosharon, IL" is no article.
                 is_outer = index == len(wanted) - 1
                 if word not in (_LIGHT if not is_outer else _ARTICLES if step < 0 else ()):
@@ -181,11 +181,11 @@ class Nearly:
 
     def _is_denied(self, first: int, word: str) -> bool:
         """Whether a negation that the value has not stands right before its place."""
-        before = self._words[first - 1].text if first else ""
-        return word not in _NEGATIONS and (before in _NEGATIONS or before.endswith("n't"))
+        before = self.words[first - 1].text if first else ""
+        return word not in NEGATIONS and (before in NEGATIONS or before.endswith("n't"))
 
     def _span(self, score: float, first: int, last: int, same: bool) -> Span:
-        start, end = self._words[first].start, self._words[last].end
+        start, end = self.words[first].start, self.words[last].end
         offsets = self._folded.offsets
         kind = "normalised" if same else "fuzzy"
         return Span(offsets[start], offsets[end - 1] + 1, kind, 0.9 if same else round(score, 3))
