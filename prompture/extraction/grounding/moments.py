@@ -35,7 +35,11 @@ _OF_DATE = re.compile(
     r"\d(?:[./-]|\. )\d|[年년]|(?:19|20|24|25)\d\d|[^\W\d_][.,]{0,2}[ \u00a0-]{0,2}'?\d\d(?!\d)"
 )
 _DATE_REACH = 60
-_LINE_END = re.compile(r"[\n\r]")
+# A line's end with something of a date on both sides of it.
+_SEAM = re.compile(
+    r"[^\W\d_][.,]?[ \u00a0]?[\n\r]{1,2}[ \u00a0]?\d"
+    r"|\d[.,]?[ \u00a0]?[\n\r]{1,2}[ \u00a0]?(?:[^\W\d_]|(?:19|20)\d\d)|[.,년年月월][\n\r]{1,2}\d"
+)
 
 Key = tuple[int, int, int | None]
 """Hour, minute, second; None for a time printed without seconds."""
@@ -89,7 +93,7 @@ class Moments:
     @cached_property
     def _dates(self) -> dict[str, tuple[Span, ...]]:
         index: dict[str, dict[tuple[int, int], Span]] = {}
-        stretches = list(_with_dates(self._text))
+        stretches = list(_around(_OF_DATE, self._text))
         printed = [found for a, b in stretches for found in find_dates(self._text, a, b)]
         first = day_first(self._text, printed)
         # Scores of day first and of month first, by what the other dates of the text show.
@@ -100,12 +104,7 @@ class Moments:
         # The text is read twice, because a date may go on in the next line: as it is, and as one
         # line. Read as one line alone, the end of a line could seem to begin the next one's date.
         line = _one_line(self._text)
-        broken = (
-            found
-            for a, b in _with_dates(line)
-            if _LINE_END.search(self._text, a, b)
-            for found in find_dates(line, a, b)
-        )
+        broken = (found for a, b in _around(_SEAM, self._text) for found in find_dates(line, a, b))
         for found in (*printed, *broken):
             scores = (0.95, 0.0) if found.other is None else likely
             for score, day in zip(scores, (found.value, found.other), strict=True):
@@ -212,10 +211,10 @@ def _below_hundred(characters: str) -> int:
     return (10 * count if ten else 0) + (_CHARACTERS.find(ones) if ones else 0)
 
 
-def _with_dates(text: str) -> Iterator[tuple[int, int]]:
-    """The stretches of a text that may hold dates, in order and apart."""
+def _around(mark: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    """The stretches of a text around its marks of dates, in order and apart."""
     start = end = -1
-    for found in _OF_DATE.finditer(text):
+    for found in mark.finditer(text):
         if found.start() - _DATE_REACH > end:
             if end >= 0:
                 yield start, end

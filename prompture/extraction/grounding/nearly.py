@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prompture.compat import cached_property
 from prompture.extraction.grounding.fold import Folded, fold_words
@@ -49,15 +49,14 @@ _ARTICLES_WORDS = "a an the le la les der die das el los las il lo gli"
 _ARTICLES = frozenset(_ARTICLES_WORDS.split())
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(NamedTuple):
     text: str
     start: int
     end: int
 
 
 def words_in(text: str) -> list[_Word]:
-    return [_Word(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
+    return [_Word(m.group(), *m.span()) for m in _TOKEN.finditer(text)]
 
 
 def _is_fixed(word: str) -> bool:

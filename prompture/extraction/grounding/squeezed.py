@@ -15,6 +15,8 @@ _LEAST_LETTERS = 6
 """Of fewer letters, glued words are found within other words too easily."""
 _BETWEEN = re.compile(r"[ .,;:'\"()\[\]{}|·•_*-]+")
 _BEFORE_DIGIT = re.compile(r"[.,-]+\Z")
+# The runs that hold nothing to keep, without a look at each.
+_HELD = re.compile(r"[ .,;:'\"()\[\]{}|·•_*-]++(?!\d)")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -25,6 +27,10 @@ class Squeezed:
         self._folded = folded
 
     @cached_property
+    def _bare(self) -> str:
+        return _BETWEEN.sub(_kept, _HELD.sub("", self._folded.text))
+
+    @cached_property
     def _squeezed(self) -> tuple[str, array[int]]:
         return _squeeze(self._folded.text)
 
@@ -33,6 +39,9 @@ class Squeezed:
         folded_words = fold_words(words)
         wanted, _ = _squeeze(folded_words)
         if sum(c.isalpha() for c in wanted) < _LEAST_LETTERS:
+            return ()
+        # Most values are not there at all, which needs no way back.
+        if wanted not in self._bare:
             return ()
         text, at = self._squeezed
         found: list[Span] = []
@@ -56,6 +65,19 @@ def _negations(words: str) -> list[str]:
     return sorted(word for word in _WORD.findall(words) if word in NEGATIONS)
 
 
+def _kept(run: re.Match[str]) -> str:
+    """What stays of a run of marks: what parts two figures, the sign of -5, the point of .5."""
+    text, (start, stop), marks = run.string, run.span(), run.group()
+    if not text[stop : stop + 1].isdigit():
+        return ""
+    if start and text[start - 1].isdigit():
+        return marks.strip() or " "
+    sign = _BEFORE_DIGIT.search(marks)
+    # The point of No.5 is none of a number.
+    is_glued = start and text[start - 1].isalnum() and len(marks) == 1
+    return sign.group() if sign and not (is_glued and sign.group() in ".,") else ""
+
+
 def _squeeze(text: str) -> tuple[str, array[int]]:
     kept: list[str] = []
     at: array[int] = array("L")
@@ -65,14 +87,7 @@ def _squeeze(text: str) -> tuple[str, array[int]]:
         kept.append(text[end:start])
         at.extend(range(end, start))
         end = stop
-        if not text[stop : stop + 1].isdigit():
-            continue
-        if start and text[start - 1].isdigit():
-            marks = run.group().strip() or " "
-        else:  # the sign of -5, the point of .5, but not that of No.5
-            sign = _BEFORE_DIGIT.search(run.group())
-            is_glued = start and text[start - 1].isalnum() and len(run.group()) == 1
-            marks = sign.group() if sign and not (is_glued and sign.group() in ".,") else ""
+        marks = _kept(run)
         kept.append(marks)
         at.extend([start] * len(marks))
     kept.append(text[end:])
