@@ -95,8 +95,13 @@ def located(
         index = max(0, bisect_right(starts, span.start) - 1)
         if index >= len(documents) or not isinstance(one := documents[index], FileDocument):
             return span
-        start = span.start - starts[index]
-        regions = tuple(regions_of(one, start, start + span.end - span.start))
+        # Of a value in pieces, these alone: what stands between them is of other columns.
+        pieces = span.fragments or ((span.start, span.end),)
+        boxes: dict[int, list[Box]] = {}
+        for start, end in pieces:
+            for region in regions_of(one, start - starts[index], end - starts[index]):
+                boxes.setdefault(region.page, []).extend(region.boxes)
+        regions = tuple(PageRegion(number, tuple(found)) for number, found in boxes.items())
         return replace(span, document=one.name, regions=regions)
 
     return {where: tuple(map(place, found)) for where, found in spans.items()}

@@ -50,6 +50,7 @@ def ground(
     value: JSONValue,
     text: str | Document,
     *,
+    schema: Mapping[str, JSONValue] | None = None,
     quotes: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, tuple[Span, ...]]:
     """Spans in ``text`` (code points) by JSON pointer of ``value``'s leaves, best first.
@@ -57,13 +58,14 @@ def ground(
     ``value`` is JSON, or anything Pydantic can make JSON of. A leaf that the text does not
     hold, and null, true and false, have no entry. At most five spans a leaf. Spans of a value
     that stands in several places, where nothing says which is meant, are ``ambiguous``.
-    Of a document that was read from a file, spans have page and boxes. ``quotes`` are stretches of
-    the text by pointer, of a leaf or of what holds it: of a leaf's places, one that stands in such
-    a stretch is chosen. They make no place, and one that does not stand in the text, word for word,
-    has no effect. Raises ValueError for a value that contains itself.
+    Names of fields, and the titles and descriptions of a JSON ``schema``, are looked for around
+    the places. Of a document that was read from a file, spans have page and boxes. ``quotes`` are
+    stretches of the text by pointer, of a leaf or of what holds it: of a leaf's places, one that
+    stands in such a stretch is chosen. They make no place, and one that does not stand in the text,
+    word for word, has no effect. Raises ValueError for a value that contains itself.
     """
     if isinstance(text, Document):
-        found = ground(value, text.text)
+        found = ground(value, text.text, schema=schema, quotes=quotes)
         return located(found, (text,)) if isinstance(text, FileDocument) else found
     if not isinstance(text, str):
         raise given.wrong("text", "a string or a Document", text)
@@ -74,7 +76,7 @@ def ground(
         places = {path: spans for path, leaf in leaves.items() if (spans := page.places(leaf))}
         if quotes:
             places = within_quotes(places, quotes, page.quoted)
-    settled = Placing(text, places).settled(plain)
+    settled = Placing(text, places, schema).settled(plain)
     return {pointer(path): spans for path, spans in settled.items()}
 
 

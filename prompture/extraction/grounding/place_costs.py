@@ -23,6 +23,18 @@ LATER = 1.0
 """Any place but the first, where nothing else speaks for one."""
 LATER_IN_LIST = 4.0
 """The same, for an item of a list that is not in the order of the text."""
+LATER_ALONE = 0.5
+"""The same, for a value outside lists, in the ranking only."""
+SAME_STRETCH = 6.0
+"""A value outside lists pays for the distance to its first mention what that costs beyond this:
+a contract gives its name and its parties at its head."""
+LABELLED = 2.0
+"""What a place is spared that has the label of its value beside it: the name of the field, or
+words of its description."""
+LABEL_LEAST = 0.5
+"""Less than so much of a label is a part of one."""
+WAIVED = 0.75
+"""The share of its distance to others that such a place does not pay."""
 SHARED = 8.0
 """Two items of a list stand at one place."""
 WITHIN = 4.0
@@ -71,6 +83,10 @@ class Costs:
         """The cost of the distance to the nearest of some places. There must be one."""
         return min(self._distance(span, other) for other in near.beside(span))
 
+    def behind(self, span: Span, first: float) -> float:
+        """What a place costs that stands far behind the first mention of the value."""
+        return max(0.0, math.log1p(max(0.0, span.start - first)) - SAME_STRETCH)
+
     def _gap(self, start: int, end: int) -> float:
         """The cost of the text between two places."""
         lines = 0
@@ -92,3 +108,8 @@ class Costs:
     def quality(self, span: Span) -> float:
         """What a place lacks: it is not verbatim, or it is a part of another value."""
         return NOT_VERBATIM * (1.0 - span.score) + INSIDE_ANOTHER * self._sole.holds(span)
+
+
+def is_within(span: Span, other: Span) -> bool:
+    """Whether a span is a part of another."""
+    return other.start <= span.start and span.end <= other.end and span != other

@@ -12,15 +12,21 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+from prompture.extraction.grounding.labels import Labels
 from prompture.extraction.grounding.place_costs import (
     BACKWARDS,
     INSIDE_ANOTHER,
+    LABEL_LEAST,
+    LABELLED,
     LATER,
+    LATER_ALONE,
     LATER_IN_LIST,
     OUTSIDE,
     UNORDERED,
     USED,
+    WAIVED,
     Costs,
+    is_within,
 )
 from prompture.extraction.grounding.spans import (
     ITEM_MARGIN,
@@ -47,6 +53,9 @@ _DEEPEST = 40
 _MOST_NEIGHBOURS = 5
 """Leaves that a place is weighed by, before any of its object is placed."""
 
+_MOST_LABELLED = 200
+"""So many places of a value are weighed, of one that stands in very many."""
+
 Bounds = tuple[float, float]
 """First and last character of the stretch of text that a value is expected in."""
 
@@ -58,7 +67,13 @@ class Placing:
     one tuple of places, so its ``id`` is that of the value.
     """
 
-    def __init__(self, text: str, places: Mapping[Path, Places]) -> None:
+    def __init__(
+        self,
+        text: str,
+        places: Mapping[Path, Places],
+        schema: Mapping[str, JSONValue] | None = None,
+    ) -> None:
+        self._labels = Labels(text, schema)
         self._places = places
         self._chosen: dict[Path, RankedSpans] = {}
         sole = (spans[0] for spans in places.values() if len(spans) == 1)
@@ -148,23 +163,30 @@ class Placing:
             others = [p for p in order[: _MOST_NEIGHBOURS + 1] if p != path]
             neighbours = [self._places[p] for p in others[:_MOST_NEIGHBOURS]]
 
+            candidates, labelled = self._labelled(path, candidates)
+            # Of a row, any place will do; what an object states alone it states first.
+            first = nth_mentions([spans])[0] if used is None else math.inf
+
             def cost(span: Span) -> float:
+                share = labelled.get(span.start, 0.0)  # noqa: B023
                 paid = self._costs.quality(span) + USED * (span.start in taken)  # noqa: B023
+                paid -= LABELLED * share
+                # A label says more than what stands near, or first.
+                rest = self._costs.behind(span, first)  # noqa: B023
                 if within is not None and not within[0] <= span.start < within[1]:
                     paid += OUTSIDE
-                if any(
-                    s.start <= span.start and span.end <= s.end and s != span for s in placed[-12:]
-                ):
+                if any(is_within(span, other) for other in placed[-12:]):
                     paid += INSIDE_ANOTHER
                 # Near what is placed; else what the object belongs to, and where others may be.
                 if context:
-                    return paid + self._costs.nearest(span, context)
+                    rest += self._costs.nearest(span, context)
+                    return paid + (1 - WAIVED * share) * rest
                 if outer:
                     paid += 0.5 * self._costs.nearest(span, outer)
-                return paid + self._costs.support(span, neighbours)  # noqa: B023
+                paid += self._costs.support(span, neighbours)  # noqa: B023
+                return paid + (1 - WAIVED * share) * rest
 
-            later = 0.0 if near else LATER
-            choice = cheapest(candidates, cost, later=later)
+            choice = cheapest(candidates, cost, later=0.0 if near else LATER_ALONE)
             self._chosen[path] = choice
             placed.append(choice.spans[0])
             context.add(choice.spans[0])
@@ -181,6 +203,24 @@ class Placing:
             at = bisect_left(spans, other.start, key=lambda span: span.start)
             kept.update(dict.fromkeys(range(max(0, at - 3), min(len(spans), at + 4))))
         return tuple(spans[i] for i in sorted(kept))
+
+    def _labelled(self, path: Path, candidates: Places) -> tuple[Places, dict[int, float]]:
+        """The candidates for a leaf, with those that its label stands near; and by their starts
+        how much of the label each has, against the place that has most."""
+        spans = self._places[path]
+        label = self._labels.of(path) if len(spans) > 1 else ()
+        if not label:
+            return candidates, {}
+        if len(spans) > len(candidates):
+            kept = {span.start: span for span in candidates}
+            for index in self._labels.beside(spans, label):
+                kept.setdefault(spans[index].start, spans[index])
+                if len(kept) > _MOST_LABELLED:
+                    break
+            candidates = tuple(kept[start] for start in sorted(kept))
+        nearness = {span.start: self._labels.nearness(span, label) for span in candidates}
+        most = max(LABEL_LEAST, *nearness.values())
+        return candidates, {start: near / most for start, near in nearness.items() if near}
 
     # Lists.
 

@@ -1,0 +1,165 @@
+"""What speaks for a place beside the other values: the name of its field, and what the schema says
+of it, in the words around. Of a state that a contract names often, the one in "shall be governed
+by the laws of" is the ``governing_law``."""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from prompture.extraction.grounding.spans import Path, Places
+from prompture.types import JSONValue, Span
+
+Label = tuple[tuple[str, float], ...]
+"""The beginnings of words that may stand at a value, each with its weight."""
+
+_BEFORE, _AFTER = 140, 80
+"""Characters around a place that may hold a label."""
+_DESCRIBED = 0.4
+"""What a word of the description weighs against one of the field's name."""
+_MOST_WORDS = 12
+_MOST_PLACES = 360
+"""So many places of a label are looked at, for a value that stands in very many."""
+_WORD = re.compile(r"[^\W\d_]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ENDS = re.compile(r"[.;:!?](?=\s)|\n\s*\n")
+_COMMON_WORDS = (
+    "a an and any are as at be by can each for from given has if in into is it its must no not null"
+    " of on one only or other out per such than that the their there this to was were what when"
+    " where which who whose will with without as e g eg ie yyyy mm dd iso string value values field"
+    " text format printed written stated fully otherwise number name list optional key first last"
+)
+_COMMON = frozenset(_COMMON_WORDS.split())
+_ENDINGS = re.compile(r"(?:ations?|ings?|ions?|ed|ers?|ies|es|s|y|e)\Z")
+
+
+class Labels:
+    """The labels of a value's fields, and how near they stand to places of a text."""
+
+    def __init__(self, text: str, schema: Mapping[str, JSONValue] | None = None) -> None:
+        self._text = text
+        self._schema = schema
+        self._lower: str | None = None
+        self._places: dict[str, list[int]] = {}
+        self._known: dict[tuple[int, int, Label], float] = {}
+
+    def of(self, path: Path) -> Label:
+        """The label of a leaf: words of its field's name, then those of its description."""
+        name = next((key for key in reversed(path) if isinstance(key, str)), "")
+        found = {stem: 1.0 for stem in _stems(name)}
+        for words in _described(self._schema, path):
+            for stem in _stems(words):
+                found.setdefault(stem, _DESCRIBED)
+        return tuple(found.items())[:_MOST_WORDS]
+
+    def nearness(self, span: Span, label: Label) -> float:
+        """How much of a label stands in the sentence or line of a place: 0 for nothing, 1 for the
+        whole name right beside it."""
+        key = (span.start, span.end, label)
+        if key not in self._known:
+            self._known[key] = self._nearness(span, label)
+        return self._known[key]
+
+    def _nearness(self, span: Span, label: Label) -> float:
+        head = self._text[max(0, span.start - _BEFORE) : span.start].lower()
+        tail = self._text[span.end : span.end + _AFTER].lower()
+        head = head[max((found.end() for found in _ENDS.finditer(head[:-2])), default=0) :]
+        end = _ENDS.search(tail)
+        tail = tail[: end.start()] if end else tail
+        words = [(word.group(), len(head) - word.end()) for word in _WORD.finditer(head)]
+        words += [(word.group(), 2 * word.start()) for word in _WORD.finditer(tail)]
+        total = sum(weight == 1.0 for _, weight in label) or 1
+        near = 0.0
+        for stem, weight in label:
+            gaps = [gap for word, gap in words if word.startswith(stem)]
+            if gaps:
+                near += weight * self._rarity(stem) * max(0.3, 1.0 - min(gaps) / 120)
+        return min(1.0, near / total)
+
+    def _rarity(self, stem: str) -> float:
+        """1 for a word that stands once or twice in the text, 0 for one that stands everywhere."""
+        return max(0.0, 1.0 - 0.17 * math.log(max(1, len(self._stem_places(stem)) - 1)))
+
+    def beside(self, spans: Places, label: Label) -> Iterator[int]:
+        """Of very many places of a value, the indexes of those next to the label's words."""
+        for stem, _ in label:
+            if len(self._stem_places(stem)) >= _MOST_PLACES:  # a word like this is no label
+                continue
+            for at in self._stem_places(stem):
+                index = bisect_left(spans, at, key=lambda span: span.start)
+                yield from range(max(0, index - 1), min(len(spans), index + 1))
+
+    def _stem_places(self, stem: str) -> list[int]:
+        if stem not in self._places:
+            self._lower = self._text.lower() if self._lower is None else self._lower
+            found, at = [], self._lower.find(stem)
+            while at >= 0 and len(found) < _MOST_PLACES:
+                found.append(at)
+                at = self._lower.find(stem, at + len(stem))
+            self._places[stem] = found
+        return self._places[stem]
+
+
+@lru_cache(maxsize=1024)
+def _stems(words: str) -> tuple[str, ...]:
+    """The beginnings of the words that say something, each once."""
+    plain = _CAMEL.sub(" ", words[:600].replace("_", " ").replace("-", " ")).lower()
+    stems = (_stem(word) for word in _WORD.findall(plain) if word not in _COMMON)
+    return tuple(dict.fromkeys(stem for stem in stems if len(stem) >= 3))
+
+
+def _stem(word: str) -> str:
+    stem = _ENDINGS.sub("", word)
+    return stem if len(stem) >= 3 else word
+
+
+def _described(schema: Mapping[str, JSONValue] | None, path: Path) -> Iterator[str]:
+    """Titles and descriptions of a leaf in a JSON Schema."""
+    nodes = [schema] if schema is not None else []
+    for step in path:
+        inner: list[Mapping[str, JSONValue]] = []
+        for node in _alternatives(schema, nodes):
+            inner += _children(node, step)
+        nodes = inner[:16]
+    for node in _alternatives(schema, nodes):
+        for word in ("title", "description"):
+            if isinstance(words := node.get(word), str):
+                yield words
+
+
+def _children(node: Mapping[str, JSONValue], step: str | int) -> list[Mapping[str, JSONValue]]:
+    if isinstance(step, str):
+        properties = node.get("properties")
+        if isinstance(properties, Mapping) and step in properties:
+            return [child for child in (properties[step],) if isinstance(child, Mapping)]
+        found = node.get("additionalProperties")
+    else:
+        firsts = node.get("prefixItems")
+        listed = isinstance(firsts, list) and step < len(firsts)
+        found = firsts[step] if listed and isinstance(firsts, list) else node.get("items")
+    return [found] if isinstance(found, Mapping) else []
+
+
+def _alternatives(
+    schema: Mapping[str, JSONValue] | None, nodes: list[Mapping[str, JSONValue]]
+) -> Iterator[Mapping[str, JSONValue]]:
+    """The nodes, with those that they refer to or are made of."""
+    stack, seen = nodes[::-1], 0
+    while stack and seen < 64:
+        seen += 1
+        node = stack.pop()
+        yield node
+        where = node.get("$ref")
+        if isinstance(where, str) and where.startswith("#/"):
+            target: JSONValue = dict(schema or {})
+            for part in where[2:].split("/"):
+                key = part.replace("~1", "/").replace("~0", "~")
+                target = target.get(key) if isinstance(target, Mapping) else None
+            if isinstance(target, Mapping):
+                stack.append(target)
+        for word in ("anyOf", "oneOf", "allOf"):
+            if isinstance(parts := node.get(word), list):
+                stack += [part for part in parts if isinstance(part, Mapping)]
