@@ -95,7 +95,8 @@ class Labels:
     def _stem_places(self, stem: str) -> list[int]:
         if stem not in self._places:
             self._lower = self._text.lower() if self._lower is None else self._lower
-            found, at = [], self._lower.find(stem)
+            found: list[int] = []
+            at = self._lower.find(stem)
             while at >= 0 and len(found) < _MOST_PLACES:
                 found.append(at)
                 at = self._lower.find(stem, at + len(stem))

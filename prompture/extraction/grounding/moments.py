@@ -104,7 +104,8 @@ class Moments:
         # The text is read twice, because a date may go on in the next line: as it is, and as one
         # line. Read as one line alone, the end of a line could seem to begin the next one's date.
         line = _one_line(self._text)
-        broken = (found for a, b in _around(_SEAM, self._text) for found in find_dates(line, a, b))
+        seams = (s for s in _around(_SEAM, self._text) if _OF_DATE.search(line, *s))
+        broken = (found for seam in seams for found in find_dates(line, *seam))
         for found in (*printed, *broken):
             scores = (0.95, 0.0) if found.other is None else likely
             for score, day in zip(scores, (found.value, found.other), strict=True):
@@ -117,8 +118,8 @@ class Moments:
                     of_day[place] = Span(
                         *place, *(("exact", 1.0) if exact else ("normalised", score))
                     )
-        for start, end, day in _in_characters(self._text):
-            index.setdefault(day, {})[start, end] = Span(start, end, "normalised", 0.95)
+        for start, end, iso in _in_characters(self._text):
+            index.setdefault(iso, {})[start, end] = Span(start, end, "normalised", 0.95)
         for run in _COMPACT.finditer(self._text):
             digits = run.group()
             iso = f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"

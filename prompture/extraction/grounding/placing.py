@@ -170,20 +170,15 @@ class Placing:
             def cost(span: Span) -> float:
                 share = labelled.get(span.start, 0.0)  # noqa: B023
                 paid = self._costs.quality(span) + USED * (span.start in taken)  # noqa: B023
-                paid -= LABELLED * share
-                # A label says more than what stands near, or first.
-                rest = self._costs.behind(span, first)  # noqa: B023
-                if within is not None and not within[0] <= span.start < within[1]:
-                    paid += OUTSIDE
-                if any(is_within(span, other) for other in placed[-12:]):
-                    paid += INSIDE_ANOTHER
+                paid += self._misplaced(span, within, placed) - LABELLED * share
                 # Near what is placed; else what the object belongs to, and where others may be.
+                rest = self._costs.behind(span, first)  # noqa: B023
                 if context:
                     rest += self._costs.nearest(span, context)
-                    return paid + (1 - WAIVED * share) * rest
-                if outer:
-                    paid += 0.5 * self._costs.nearest(span, outer)
-                paid += self._costs.support(span, neighbours)  # noqa: B023
+                else:
+                    paid += 0.5 * self._costs.nearest(span, outer) if outer else 0.0
+                    paid += self._costs.support(span, neighbours)  # noqa: B023
+                # A label says more than what stands near, or first.
                 return paid + (1 - WAIVED * share) * rest
 
             choice = cheapest(candidates, cost, later=0.0 if near else LATER_ALONE)
@@ -193,6 +188,12 @@ class Placing:
             if used is not None:
                 used.setdefault(id(spans), set()).add(choice.spans[0].start)
         return [*known, *placed]
+
+    def _misplaced(self, span: Span, within: Bounds | None, placed: list[Span]) -> float:
+        """What a place of a leaf costs outside its row, or as a part of a sibling's."""
+        is_outside = within is not None and not within[0] <= span.start < within[1]
+        is_part = any(is_within(span, other) for other in placed[-12:])
+        return OUTSIDE * is_outside + INSIDE_ANOTHER * is_part
 
     def _around(self, spans: Places, context: Sequence[Span]) -> Places:
         """The places worth weighing: of many, the first ones and those next to the context."""
