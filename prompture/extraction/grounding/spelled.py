@@ -109,7 +109,7 @@ _FUNCTION_WORDS = {
     "fr": "le les des du et une dans est pour sur",
     "es": "el los las del una por con para que se",
     "it": "il di che della con per gli sono nel alla",
-    "pt": "os do da em um não para uma dos ao",
+    "pt": "os do da em um não para uma nos ao",
 }
 _LANGUAGES_OF = {
     word: [code for code, words in _FUNCTION_WORDS.items() if word in words.split()]
