@@ -79,7 +79,7 @@ class Extraction(Generic[T]):
             from prompture.extraction.grounding import ground
 
             value = self.value if self.plain is None else self.plain
-            found = ground(value, self.text, quotes=self.quotes or None)
+            found = ground(value, self.text, schema=self.schema or None, quotes=self.quotes or None)
         if not any(isinstance(each, FileDocument) for each in self.documents):
             return found
         from prompture.documents.layout import located

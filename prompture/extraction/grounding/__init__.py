@@ -25,8 +25,8 @@ from prompture.extraction.grounding.fragments import Fragments
 from prompture.extraction.grounding.moments import Moments
 from prompture.extraction.grounding.nearly import Nearly
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
-from prompture.extraction.grounding.quoted import within_quotes
 from prompture.extraction.grounding.quantities import Quantities, quantity
+from prompture.extraction.grounding.quoted import within_quotes
 from prompture.extraction.grounding.spans import Path, Places
 from prompture.extraction.grounding.spelled import spelled_number
 from prompture.extraction.grounding.squeezed import Squeezed
