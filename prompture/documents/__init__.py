@@ -59,6 +59,7 @@ class ReadOptions:
 _PICTURES = ("png", "jpeg", "webp", "gif", "bmp", "tiff", "avif", "heic", "heif")
 Reader: TypeAlias = Callable[[bytes, ReadOptions], FileDocument]
 _READERS: dict[str, str] = {
+    "application/pdf": "prompture.documents.pdf:read",
     "text/plain": "prompture.documents.plain:read",
     "text/markdown": "prompture.documents.plain:read",
     "application/json": "prompture.documents.plain:read",

@@ -41,6 +41,15 @@ class LayoutWriter:
             for box in boxes:
                 self._boxes.extend(box)
 
+    def add_placed(self, text: str, boxes: array[float]) -> None:
+        """The same, with the boxes as one array: four numbers a character."""
+        if len(boxes) != 4 * len(text):
+            raise ValueError(f"{len(text)} characters have {len(boxes) / 4:g} boxes")
+        self._fill(self._length - self._page_start)
+        self._pieces.append(text)
+        self._length += len(text)
+        self._boxes.extend(boxes)
+
     def end_page(
         self,
         *,
@@ -126,14 +135,19 @@ def _boxes(page: DocumentPage, start: int, end: int) -> Iterator[Box]:
 
 
 def line_boxes(boxes: Iterable[Box]) -> Iterator[Box]:
-    """The boxes of characters, joined into one a line; characters that stand nowhere have none."""
+    """The boxes of characters, joined into one a line; characters that stand nowhere have none.
+
+    Of lines that run up or down the page, there is one for each word.
+    """
     line: Box | None = None
+    is_new_word = False
     for box in boxes:
         if box == NOWHERE:
+            is_new_word = True
             continue
         if line is None:
             line = box
-        elif _is_beside(line, box):
+        elif _is_beside(line, box) or (not is_new_word and _is_below(line, box)):
             line = (
                 min(line[0], box[0]),
                 min(line[1], box[1]),
@@ -143,8 +157,17 @@ def line_boxes(boxes: Iterable[Box]) -> Iterator[Box]:
         else:
             yield line
             line = box
+        is_new_word = False
     if line is not None:
         yield line
+
+
+def _is_below(line: Box, box: Box) -> bool:
+    """Whether a character follows those of a line that runs down the page, or up."""
+    wide = box[2] - box[0]
+    shared = min(line[2], box[2]) - max(line[0], box[0])
+    gap = max(box[1] - line[3], line[1] - box[3])
+    return shared >= 0.5 * max(wide, line[2] - line[0]) and -0.5 * wide <= gap <= wide
 
 
 def _is_beside(line: Box, box: Box) -> bool:

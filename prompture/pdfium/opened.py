@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
@@ -13,6 +13,16 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
+Place = tuple[float, float, float, float]
+_COMMENTS = (
+    pdfium.FPDF_ANNOT_TEXT,
+    pdfium.FPDF_ANNOT_HIGHLIGHT,
+    pdfium.FPDF_ANNOT_UNDERLINE,
+    pdfium.FPDF_ANNOT_STRIKEOUT,
+    pdfium.FPDF_ANNOT_CARET,
+)
+"""Annotations whose words are behind a sign; those of others are drawn."""
+_TICKED = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
 _LARGEST_PAGE = 1_000_000.0
 """Points: more is no page that anybody has seen."""
 
@@ -64,6 +74,12 @@ class PageFrame:
                 across, down = self.top - y, self.right - x
         return across * self.unit, down * self.unit
 
+    def box(self, rect: Any) -> Place:
+        """Where a rectangle of the page's own space is shown."""
+        x0, y0 = self.shown(rect.left, rect.bottom)
+        x1, y1 = self.shown(rect.right, rect.top)
+        return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
     def direction(self, a: float, b: float) -> tuple[float, float]:
         """Where a direction of the page's own space points to as shown (down is positive)."""
         x, y = self.shown(self.left + a, self.bottom + b)
@@ -71,15 +87,25 @@ class PageFrame:
         return x - x0, y - y0
 
 
+@dataclass(frozen=True, slots=True)
+class OpenPage:
+    """A page, and what is on it without being drawn as text: comments, and boxes to tick."""
+
+    handle: Any
+    frame: PageFrame
+    comments: Sequence[tuple[str, Place]]
+    ticks: Sequence[tuple[str, Place]]
+
+
 class OpenedFile:
-    """A file with its pages. A context manager; one at a time, as pdfium is not thread-safe."""
+    """A file with its pages. One at a time, as pdfium is not thread-safe."""
 
     def __init__(self, data: bytes, password: str | None) -> None:
-        self.notes: list[str] = []
         self._data = data
         pdfium.FPDF_InitLibrary()
         self._document = self._load(password)
         self.count: int = pdfium.FPDF_GetPageCount(self._document)
+        self.attached: int = pdfium.FPDFDoc_GetAttachmentCount(self._document)
         self._forms = self._with_forms()
 
     def _load(self, password: str | None) -> Any:
@@ -104,36 +130,70 @@ class OpenedFile:
         return pdfium.FPDFDOC_InitFormFillEnvironment(self._document, self._callbacks)
 
     @contextmanager
-    def page(self, index: int) -> Iterator[tuple[Any, PageFrame]]:
+    def page(self, index: int) -> Iterator[OpenPage]:
         """A page, with its form fields and annotations drawn into it."""
         page = pdfium.FPDF_LoadPage(self._document, index)
         if not page:
             raise NotRead("unreadable", "the page is missing or broken")
         try:
+            frame = _frame(page)
+            comments = _comments_of(page, frame)
             if self._forms:
                 pdfium.FORM_OnAfterLoadPage(page, self._forms)
+            ticks = self._ticks_of(page, frame)
             # Flattened, they are part of the text, at their places.
             if _is_annotated(page) and (
                 pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS
             ):
                 pdfium.FPDF_ClosePage(page)
                 page = pdfium.FPDF_LoadPage(self._document, index)
-            yield page, _frame(page)
+                if not page:
+                    raise NotRead("unreadable", "the page is missing or broken")
+            yield OpenPage(page, frame, comments, ticks)
         finally:
-            pdfium.FPDF_ClosePage(page)
+            if page:
+                pdfium.FPDF_ClosePage(page)
+
+    def _ticks_of(self, page: Any, frame: PageFrame) -> list[tuple[str, Place]]:
+        """The boxes to tick, and buttons of which one is chosen: ``[x]`` or ``[ ]``."""
+        found = []
+        for index in range(pdfium.FPDFPage_GetAnnotCount(page) if self._forms else 0):
+            field = pdfium.FPDFPage_GetAnnot(page, index)
+            if not field:
+                continue
+            if pdfium.FPDFAnnot_GetFormFieldType(self._forms, field) in _TICKED:
+                rect = pdfium.FS_RECTF()
+                pdfium.FPDFAnnot_GetRect(field, rect)
+                is_on = pdfium.FPDFAnnot_IsChecked(self._forms, field)
+                found.append(("[x]" if is_on else "[ ]", frame.box(rect)))
+            pdfium.FPDFPage_CloseAnnot(field)
+        return found
 
     def picture(self, index: int, dpi: float, max_pixels: int) -> tuple[bytes, float, float]:
         """A page as PNG, and its size in points. Of a page that has more pixels, a smaller one."""
-        with self.page(index) as (page, frame):
-            width, height = frame.size
-            pixels, wide, high = drawn(page, frame, dpi, max_pixels)
+        with self.page(index) as page:
+            width, height = page.frame.size
+            pixels, wide, high = drawn(page.handle, page.frame, dpi, max_pixels)
             return png(pixels, wide, high), width, height
 
-    def __enter__(self) -> OpenedFile:
-        return self
+    def decrypted(self) -> bytes:
+        """The file without its password."""
+        out = bytearray()
 
-    def __exit__(self, *_: object) -> None:
-        """Nothing: the process ends, and takes all of it along."""
+        def write(_: Any, data: Any, size: int) -> int:
+            out.extend(ctypes.string_at(data, size))
+            return 1
+
+        writer = pdfium.FPDF_FILEWRITE(version=1)
+        writer.WriteBlock = type(writer.WriteBlock)(write)
+        pdfium.FPDF_SaveAsCopy(self._document, writer, pdfium.FPDF_REMOVE_SECURITY)
+        return bytes(out)
+
+    def close(self) -> None:
+        """Let go of it. A process that ends takes it along."""
+        if self._forms:
+            pdfium.FPDFDOC_ExitFormFillEnvironment(self._forms)
+        pdfium.FPDF_CloseDocument(self._document)
 
 
 def drawn(page: Any, frame: PageFrame, dpi: float, max_pixels: int) -> tuple[bytes, int, int]:
@@ -176,6 +236,37 @@ def png(pixels: bytes, wide: int, high: int) -> bytes:
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in chunks
     )
+
+
+def _comments_of(page: Any, frame: PageFrame) -> list[tuple[str, Place]]:
+    """What comments say that are not drawn on the page, and where they are stuck to it."""
+    found = []
+    for index in range(pdfium.FPDFPage_GetAnnotCount(page)):
+        note = pdfium.FPDFPage_GetAnnot(page, index)
+        if not note:
+            continue
+        kind, rect = pdfium.FPDFAnnot_GetSubtype(note), pdfium.FS_RECTF()
+        is_hidden = pdfium.FPDFAnnot_GetFlags(note) & pdfium.FPDF_ANNOT_FLAG_HIDDEN
+        # Words on the page that nothing draws are words on it still.
+        is_undrawn = kind == pdfium.FPDF_ANNOT_FREETEXT and (
+            pdfium.FPDFAnnot_GetAP(note, pdfium.FPDF_ANNOT_APPEARANCEMODE_NORMAL, None, 0) <= 2
+        )
+        if (kind in _COMMENTS or is_undrawn) and not is_hidden and (text := _words_of(note)):
+            pdfium.FPDFAnnot_GetRect(note, rect)
+            found.append((text if is_undrawn else f"[note] {text}", frame.box(rect)))
+        pdfium.FPDFPage_CloseAnnot(note)
+    return found
+
+
+def _words_of(note: Any) -> str:
+    key = b"Contents"
+    size = pdfium.FPDFAnnot_GetStringValue(note, key, None, 0)
+    if size <= 2:
+        return ""
+    held = ctypes.create_string_buffer(size)
+    units = ctypes.cast(held, ctypes.POINTER(pdfium.FPDF_WCHAR))
+    pdfium.FPDFAnnot_GetStringValue(note, key, units, size)
+    return held.raw[: size - 2].decode("utf-16-le", "replace").strip()
 
 
 def _latin(password: str) -> bytes:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from prompture.pdfium.layout_page import page_of
 from prompture.pdfium.opened import NotRead, OpenedFile
 
 _WATCH_EVERY = 0.02
@@ -25,13 +26,14 @@ def main() -> None:
     limits = ProcessLimits(job["cpu"], job["cpu_page"], job["memory"])
     data = sys.stdin.buffer.read(job["size"])
     try:
-        with OpenedFile(data, job["password"]) as opened:
-            limits.one_more()
-            send(out, {"pages": opened.count, "notes": opened.notes})
-            if opened.count <= job["max_pages"]:
-                for index in job["only"] or range(opened.count):
-                    answer(out, opened, index, job)
-                    limits.one_more()
+        opened = OpenedFile(data, job["password"])
+        limits.one_more()
+        clear = [opened.decrypted()] if job["password"] and job["task"] == "read" else []
+        send(out, {"pages": opened.count, "attached": opened.attached}, *clear)
+        if opened.count <= job["max_pages"]:
+            for index in job["only"] or range(opened.count):
+                answer(out, opened, index, job)
+                limits.one_more()
         send(out, {"end": True})
     except NotRead as exc:
         send(out, {"error": exc.kind, "message": str(exc)})
@@ -45,8 +47,12 @@ def main() -> None:
 def answer(out: BinaryIO, opened: OpenedFile, index: int, job: Mapping[str, Any]) -> None:
     """One page. One that cannot be read is no reason not to go on."""
     try:
-        picture, width, height = opened.picture(index, job["dpi"], job["max_pixels"])
-        send(out, {"page": index, "width": width, "height": height}, picture)
+        if job["task"] == "render":
+            picture, width, height = opened.picture(index, job["dpi"], job["max_pixels"])
+            send(out, {"page": index, "width": width, "height": height}, picture)
+        else:
+            page = page_of(opened, index)
+            send(out, page.head, page.text.encode("utf-8", "surrogatepass"), page.boxes.tobytes())
     except NotRead as exc:
         send(out, {"page": index, "error": exc.kind, "message": str(exc)})
 
