@@ -23,6 +23,7 @@ _PERCENT = re.compile(r"@? ?\d{1,3}(?:[.,]\d{1,2})? ?%")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z]{2})(?=[A-Z][a-z]{2})")
 _TOKEN = re.compile(r"[^\W_]+|[#%№]")
 _SPACED = re.compile(r"\b(?:[^\W\d_] ){3,}[^\W\d_]\b")
+_MWST = re.compile(r"\bM[wW]\.?\s?S[tT]\b")  # no camel: German VAT
 _NUMBER_SIGN = re.compile(r"\b[nN]\s?[°º]|№")  # № would come apart as "No"
 
 _SAME = data.by_word("labels", "same")
@@ -167,6 +168,7 @@ def _words(label: str) -> list[str]:
     # Bounded: a line without a gap may be a whole page.
     text = _PERCENT.sub(" ", _PARENTHESES.sub(_aside, label[:200]))
     text = _NUMBER_SIGN.sub(r" number ", text)
+    text = _MWST.sub("mwst", text)
     text = _SPACED.sub(lambda run: run.group().replace(" ", ""), text)
     if text.upper() != text:  # capitals all through have no camel case
         text = _CAMEL.sub(" ", text)

@@ -44,6 +44,7 @@ _SECOND = re.compile(
     r"\s?(?P<mark>[^\w\s]{1,2}|[^\W\d_]{1,3})?\s?\d",
     re.IGNORECASE,
 )
+_RATE_LABEL = re.compile(r"[^\W\d_]{1,20}\.?\s?-?\s?%")
 _NEXT_AMOUNT = re.compile(r" ?[-–—]? ?\d")
 # "AB-12", "10-12", "< 12", "3 x 12" (before a currency mark, too).
 _CAME_ON = re.compile(
@@ -243,7 +244,9 @@ def stands_alone(
     """
     text, kind = page.text, field.kind
     unit = unit_printed(text, label, reading.start, reading.end)
-    # An amount is counted in nothing but money: a deposit of "3 months' rent" is none.
+    # An amount is counted in nothing but money: a deposit of "3 months' rent" is none, nor what stands by "VAT %".
+    if kind == "money" and _RATE_LABEL.match(label):
+        return False
     other = kind == "money" or field.unit not in (None, unit)
     if unit and unit not in CURRENCY_CODES and other:
         return False

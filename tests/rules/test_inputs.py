@@ -200,3 +200,45 @@ def test_a_number_of_contents_is_no_text() -> None:
         extract(schema, "SECTION 8.14   Governing Law   63\nSECTION 8.15   Counterparts   64").value
         == {}
     )
+
+
+class Parties(BaseModel):
+    seller: str | None
+    buyer: str | None
+
+
+@pytest.mark.parametrize(
+    ("text", "seller", "buyer"),
+    [
+        ("| Bill to | Blue Oak Ltd |\n|---|---|\n| Description | Qty |", None, "Blue Oak Ltd"),
+        ("| Seller | ACME GmbH | Buyer | Blue Oak Ltd |\n|---|---|---|---|\n| Date | 2024 | Place | Bonn |", "ACME GmbH", "Blue Oak Ltd"),
+        ("| Bill to | Ship to |\n|---|---|\n| Blue Oak Ltd | Red Elm Ltd |\n| 12 Mill Rd | 1 High St |", None, "Blue Oak Ltd"),
+        ("| Customer | Date | Total |\n|---|---|---|\n| Blue Oak Ltd | 2024-05-01 | 5.00 |", None, "Blue Oak Ltd"),
+        ("| Customer | Date | Total |\n|---|---|---|\n| Blue Oak Ltd | 2024-05-01 | 5.00 |\n| Red Elm Ltd | 2024-05-02 | 6.00 |", None, None),
+        ("| ACME GmbH |  |  |\n|---|---|---|\n| Hauptstr. 1, 10115 Berlin |  |  |\n| Date | 2024-05-01 |  |", "ACME GmbH", None),
+    ],
+)  # fmt: skip
+def test_parties_in_a_written_table(text: str, seller: str | None, buyer: str | None) -> None:
+    assert read(Parties, text) == {"seller": seller, "buyer": buyer}
+
+
+class Sums(BaseModel):
+    net_total: float | None
+    tax_total: float | None
+    total: float | None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Netto: 580,00 €\nMwSt. 19 %: 110,20 €\nGesamtbetrag: 690,20 €",
+        "| Netto | 580,00 € |\n|---|---|\n| MWSt 19 % | 110,20 € |\n| Gesamtbetrag | 690,20 € |",
+        "Netto;580,00\nMw.St. 19 %;110,20\nGesamtbetrag;690,20",
+    ],
+)
+def test_german_tax_however_it_is_written(text: str) -> None:
+    assert read(Sums, text) == {"net_total": 580.0, "tax_total": 110.2, "total": 690.2}
+
+
+def test_a_rate_is_no_amount() -> None:
+    assert read(Sums, "MwSt.-% 19,0\nVAT %: 19.00\nTax %  20.00")["tax_total"] is None

@@ -17,9 +17,10 @@ from prompture.rules.tables import TableRow, plain_row, read_rows
 from prompture.types import Span
 
 WEAK = 0.67  # just above the threshold: kept only when the whole table proves it
+_MARGIN = 4
 UNCOUNTED = 0.665  # of a row without a quantity
 _SUM_CONCEPTS = frozenset({"line_total", "quantity", "unit_price"})
-_CODE = re.compile(r"(?=[^ ]*\d)[A-Z0-9][\w./#+-]{1,30}\.?|\(.{1,8}\)|\d{6,14}\.?")
+_CODE = re.compile(r"(?=[^ ]*\d)[A-ZÀ-ÖØ-Þ0-9][\w./#+-]{1,30}\.?|\(.{1,8}\)|\d{6,14}\.?")
 _AMOUNT = re.compile(r"[-–+(]?\s?[\d.,'’\u00a0 ]*\d[-)]?\s?(?:€|EUR|CHF|USD|%|[$£])?")
 _LEADING_CODE = re.compile(r"\d{8,14}\.?\s+(?=\S)")
 _DETAIL = re.compile(r"[:=]|^\*|^-\s|^\(|€|^(?:EAN|GTIN|GLN|SN)\b")
@@ -61,7 +62,10 @@ def item_row(
     """One sold item, or None when the line is no item: an item has an amount, and a second number beside it."""
     if row.header.line.grid >= 0:  # the marks of a written table say whose each cell is
         return plain_row(row, fields, page)
-    columns, placed, cells, after = row.header.columns, row.placed, row.cells, row.after
+    columns, placed, cells = row.header.columns, row.placed, row.cells
+    # What begins left of the table, the foot of a page most often, is no part of its rows.
+    margin = row.header.line.cells[0].column - _MARGIN
+    after = tuple(line for line in row.after if line.cells[0].column >= margin)
     by_name = {column.field.name: cell for column, cell in placed if column.field is not None}
     counted = {cell for column, cell in placed if column.kind == "position"}
     numbers = [number for cell in cells if cell not in counted for number in _numbers(cell, page)]

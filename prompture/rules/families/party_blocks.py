@@ -7,7 +7,7 @@ from functools import cache
 
 from prompture.rules import data
 from prompture.rules.cells import Cell
-from prompture.rules.concepts import normalise
+from prompture.rules.concepts import everyday_labels, normalise
 from prompture.rules.fields import SchemaField
 from prompture.rules.page import FieldCandidate, Line, Page, ParsedValue
 from prompture.rules.parsers import read
@@ -83,6 +83,10 @@ def _find_blocks(page: Page) -> Iterator[PartyBlock]:
             # A line of a mail's head is all that it says: below it stand other things.
             mailed = match is not None and "@" in match["value"]
             inline = _inline(cell, match.start("value")) if match and match["value"] else []
+            if line.grid >= 0:
+                if inline := inline or _in_slot(page, index, place):
+                    yield PartyBlock(side, cell, tuple(inline), alone=True)
+                continue
             right = line.cells[place + 1].column if place + 1 < len(line.cells) else None
             several = sum(side_of(other.text) is not None for other in line.cells) > 1
             below = (
@@ -94,6 +98,36 @@ def _find_blocks(page: Page) -> Iterator[PartyBlock]:
             )
             if inline or below:
                 yield PartyBlock(side, cell, (*inline, *below), alone=len(line.cells) == 1)
+
+
+def _in_slot(page: Page, index: int, place: int) -> list[Cell]:
+    """What a heading in a written table is for: the cell beside it, or those below it in a row of headings."""
+    line = page.layout.lines[index]
+    heading = line.cells[place]
+    beside = line.cells[place + 1] if place + 1 < len(line.cells) else None
+    first, last, headed = page.layout.grids[line.grid]
+    sides = [side_of(cell.text) is not None for cell in line.cells]
+    in_head = sum(sides) > 1 or (
+        headed
+        and index == first
+        and any(_is_label(cell.text) for cell in line.cells[:4] if cell is not heading)
+    )
+    if not in_head and beside is not None and beside.slot == heading.slot + 1:
+        return _inline(beside, 0)
+    # A column of customers beside other columns: none of them is the buyer.
+    if not all(sides) and last - index != 2:
+        return []
+    found: list[Cell] = []
+    for below in page.layout.lines[index + 1 : index + 1 + BLOCK_LINES]:
+        cell = next((one for one in below.cells if one.slot == heading.slot), None)
+        if below.grid != line.grid or cell is None or side_of(cell.text.split(":")[0]):
+            break
+        found.extend(_inline(cell, 0))
+    return found
+
+
+def _is_label(text: str) -> bool:
+    return normalise(text) in everyday_labels() or side_of(text) is not None
 
 
 def _inline(cell: Cell, at: int) -> list[Cell]:

@@ -1,7 +1,7 @@
 """The head of a receipt: which of the first lines is the shop, and which lines are its address."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prompture.rules import data
 from prompture.rules.page import FieldCandidate, Line, Page
@@ -59,12 +59,20 @@ def read_storefront(page: Page) -> Storefront:
     return page.once("storefront", lambda: _read(page))
 
 
+def _alone(line: Line) -> Line:
+    """A row of a written table as the one cell that it has; a row of several is no line of a shop's head."""
+    if line.grid < 0:
+        return line
+    cell = line.cells[0]
+    return replace(line, start=cell.start, text=cell.text if len(line.cells) == 1 else "-")
+
+
 def _read(page: Page) -> Storefront:
-    lines = page.layout.lines[:HEAD_LINES]
+    lines = tuple(map(_alone, page.layout.lines[:HEAD_LINES]))
     place = _shop(lines)
     if place is None:
         place = _late_shop(page)
-        lines = page.layout.lines
+        lines = tuple(map(_alone, page.layout.lines))
     if place is None:
         return Storefront(None, None)
     address = _address(lines[place + 1 : place + 1 + 9])
