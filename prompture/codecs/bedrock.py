@@ -366,6 +366,8 @@ def _mark_cached(request: Request, body: Block) -> None:
     stable = body.get("system")
     if not stable and "nova" not in request.model and "toolConfig" in body:
         stable = body["toolConfig"]["tools"]
+    last = body["messages"][-1]
     for blocks in cached_prefixes(stable, body["messages"]):
-        if blocks is stable or body["messages"][-1]["role"] == "user":
+        # Points within turns of an assistant are documented nowhere.
+        if blocks is stable or (blocks is last["content"] and last["role"] == "user"):
             blocks.append({"cachePoint": point})

@@ -182,5 +182,8 @@ def cached_prefixes(stable: list[Block] | None, turns: list[Block]) -> Iterator[
     """
     if stable:
         yield stable
+    if len(turns) > 2 and turns[-2]["role"] == "assistant":
+        # Examples, or the conversation before: the same for another last turn.
+        yield turns[-2]["content"]
     if not stable or len(turns) > 1:
         yield turns[-1]["content"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prompture import given
+from prompture.compat import cached_property
 from prompture.errors import ConfigurationError
 from prompture.extraction.answer import ParsedAnswer, Rejected, answer_text
 from prompture.extraction.document_turn import Fence
@@ -22,6 +23,9 @@ from prompture.schema.problems import PROBLEM_LIMIT, UNGROUNDED, Problem
 from prompture.schema.source import Source
 from prompture.traces import shown_pointer
 from prompture.types import JSON, Completion, JSONValue, Message
+
+if TYPE_CHECKING:
+    from prompture.extraction.grounding import ReadText
 
 Places: TypeAlias = Mapping[str, Any]
 ANY = "*"
@@ -119,10 +123,20 @@ class WantedEvidence:
         """The same of one item of a list."""
         if self.required is None:
             return []
-        from prompture.extraction.grounding import ground
+        plain, text = to_plain(value), self._read
+        found = {
+            pointer(path): True
+            for path, leaf in leaves_of(plain)
+            if not isinstance(leaf, bool) and text.holds(leaf)
+        }
+        return self.missing(plain, found, value)
 
-        plain = to_plain(value)
-        return self.missing(plain, ground(plain, self.text), value)
+    @cached_property
+    def _read(self) -> ReadText:
+        # Items are many, and the text is one.
+        from prompture.extraction.grounding import ReadText
+
+        return ReadText(self.text)
 
     def copied(self, plain: JSONValue, spans: Places | None, typed: object) -> list[str]:
         """Pointers of the values that stand in an example and not in the text."""

@@ -93,6 +93,8 @@ class Pool:
     def __init__(self, examples: Sequence[Example], k: int) -> None:
         self.examples = examples
         self.k = k
+        self.grounded_for: set[object] = set()
+        """What their values are known to have places for, in their own texts."""
         self._last: tuple[str, Sequence[Example]] = ("", ())
 
     def chosen(self, text: str) -> Sequence[Example]:

@@ -36,6 +36,10 @@ _TASK = (
 _JSON_ONLY = (
     "Answer with one JSON value that satisfies this JSON Schema, and nothing else:\n{schema}"
 )
+_EXAMPLES = (
+    "Before it come other documents with their answers. They show the form only: take no value from"
+    " them."
+)
 _TOOL = "Give the result by calling the function {name}."
 
 
@@ -120,7 +124,10 @@ class Plan:
         origin = self.origin
         more = _example_turns(origin.source, self.rewrite, examples, self.quotes)
         shown = replace(origin, examples=(*origin.examples, *examples))
-        return replace(self, turns=(*self.turns, *more), origin=shown)
+        turns = self.turns
+        if examples and not origin.examples:  # the plan's own system turn does not speak of them
+            turns = (replace(turns[0], content=f"{turns[0].text}\n\n{_EXAMPLES}"), *turns[1:])
+        return replace(self, turns=(*turns, *more), origin=shown)
 
     def for_parts(self, parts: Source[Any]) -> Plan:
         """The plan, by the same strategy, for a source made of parts of this one's."""
@@ -278,6 +285,8 @@ def _turns(
         description=source.description,
         instructions=instructions,
     )
+    if examples:
+        text = f"{text}\n\n{_EXAMPLES}"
     role: Literal["system", "user"] = "system" if features.messages else "user"
     return (Message(role=role, content=text), *_example_turns(source, rewritten, examples, quotes))
 

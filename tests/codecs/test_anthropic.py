@@ -362,6 +362,13 @@ def test_cache_marks() -> None:
     )
     assert body["tools"][0]["cache_control"] == mark
     assert body["messages"][-1]["content"][-1]["cache_control"] == mark
+    # What is the same before another last turn: few-shot examples.
+    shots = [Message(role=r, content=t) for r, t in (("user", "a"), ("assistant", "1"))] * 2  # type: ignore[arg-type]
+    system, document = Message(role="system", content="s"), Message(role="user", content="d")
+    turns = (system, *shots, document)
+    body = encode(Request(model="m", messages=turns, prompt_cache="1h"))
+    marked = [at for at, turn in enumerate(body["messages"]) if "cache_control" in json.dumps(turn)]
+    assert marked == [3, 4]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from enum import Enum
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field, computed_field
 
 import prompture
@@ -29,6 +31,7 @@ from prompture import (
 )
 from prompture.catalog import Rates
 from prompture.errors import ConfigurationError
+from prompture.extraction.grounding import ReadText
 from prompture.extraction.ungrounded import ungrounded
 from prompture.testing import AsyncScriptedDriver, FunctionDriver, ScriptedDriver
 from tests.extraction.streaming import Async, Colour, Sync
@@ -454,8 +457,8 @@ def test_a_quotation_may_serve_an_object() -> None:
 
 def test_validators_and_snapshots_see_the_value_alone(colour: Colour) -> None:
     answer = wrapped({"total": 30, "lines": [30, 2]}, ("/total", "Total 30"))
-    for given in (answer, dict(reversed(answer.items()))):
-        seen = colour.stream(Sum, colour.script([given]), quotes=True)
+    for answered_as in (answer, dict(reversed(answer.items()))):
+        seen = colour.stream(Sum, colour.script([answered_as]), quotes=True)
         for each in seen[:-1]:
             assert each.plain is None or each.plain.keys() <= {"total", "lines"}
         assert seen[-1].result.value == Sum(total=30, lines=[30, 2])
@@ -524,3 +527,15 @@ def test_a_driver_that_knows_its_places_is_not_asked_for_quotations() -> None:
 
     extract(Sum, TWICE, model=FunctionDriver(answer), quotes=True)
     assert "quotes" in json.dumps(seen[0].schema)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["ACME", "12.50", "1.299,50", "5 March 2024", "Ltd-", "二", "\n", "9%"])
+    ),
+    st.sampled_from(["acme", "ACME Ltd", "12.5", 12.5, 1299.5, "2024-03-05", 0.09, 9, "nowhere"]),
+)
+def test_one_by_one_the_same_stands_there(words: list[str], leaf: Any) -> None:
+    text = " ".join(words)
+    assert ReadText(text).holds(leaf) is bool(ground({"a": leaf}, text))

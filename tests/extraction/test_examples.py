@@ -314,13 +314,14 @@ def test_what_the_document_holds_too_is_not_noted() -> None:
 
 
 def test_it_is_complained_of_and_refused_where_grounding_is_required() -> None:
-    copied = {"company": "hotel 0 Inc", "total": 12.5}
+    copied = {"company": "Hotel Rose", "total": 12.5}
+    own = [("Hotel Rose, 240", {"company": "Hotel Rose", "total": 240})]
     driver = ScriptedDriver([copied, GOOD])
-    made = Extractor(Bill, model=driver, examples=rows(1), require_grounding=True)
+    made = Extractor(Bill, model=driver, examples=own, require_grounding=True)
     assert made.extract_result(TEXT).notes == ()
     assert "it is one of an example's" in driver.requests[1].messages[-1].text
     with pytest.raises(NotGrounded) as caught:
-        extract(Bill, TEXT, model=ScriptedDriver([copied]), examples=rows(1),
+        extract(Bill, TEXT, model=ScriptedDriver([copied]), examples=own,
                 require_grounding=True, max_retries=0)  # fmt: skip
     assert caught.value.pointers == ("/company",)
     assert "example" in caught.value.problems[0].message
@@ -343,3 +344,27 @@ def test_a_looser_way_and_the_next_model_are_shown_the_same() -> None:
     assert made.extract(TEXT) == Bill(**GOOD)
     texts = {tuple(m.text for m in r.messages[1:]) for r in (*first.requests, *second.requests)}
     assert len(first.requests) == 2 and len(texts) == 1
+
+
+# Where providers' caches begin, and what the model is told of examples
+
+
+def test_the_system_turn_speaks_of_examples_only_where_there_are_some() -> None:
+    texts = []
+    for examples in ([], rows(1)[:1], Examples(rows(1)[:1]), Examples(rows(3), k=1)):
+        driver = ScriptedDriver([GOOD])
+        extract(Bill, TEXT, model=driver, examples=examples)
+        texts.append(driver.requests[0].messages[0].text)
+    assert "take no value from them" not in texts[0]
+    assert texts[1].startswith(texts[0]) and "take no value from them" in texts[1]
+    assert texts[1] == texts[2] == texts[3]
+
+
+def test_an_example_that_breaks_the_rule_is_refused_where_grounding_is_required() -> None:
+    good = ("Umbrella, total 3", {"company": "Umbrella", "total": 3})
+    bad = ("Umbrella, total 3", {"company": "Invented", "total": 3})
+    Extractor(Bill, model=ScriptedDriver([]), examples=[good, bad])
+    for examples in ([good, bad], Examples([good, bad], k=1), Examples([], fixed=[bad])):
+        with pytest.raises(ConfigurationError, match="no place in its own text for /company"):
+            Extractor(Bill, model=ScriptedDriver([]), examples=examples, require_grounding=True)
+    Extractor(Bill, model=ScriptedDriver([]), examples=[good, bad], require_grounding=["/total"])

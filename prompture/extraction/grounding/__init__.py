@@ -122,10 +122,22 @@ def _leaves(value: JSONValue) -> Iterator[tuple[Path, JSONValue]]:
             yield path, one
 
 
+class ReadText:
+    """A text that is read once, to see whether it holds values that come one by one."""
+
+    def __init__(self, text: str) -> None:
+        self._page = _Page(text, None)
+
+    def holds(self, leaf: JSONValue) -> bool:
+        """Whether ``ground`` would find a place for this string or number."""
+        with localcontext(EXACT):
+            return bool(self._page.places(leaf))
+
+
 class _Page:
     """A text with the indexes that values are looked up in, each made when first needed."""
 
-    def __init__(self, text: str, leaves: Iterable[JSONValue]) -> None:
+    def __init__(self, text: str, leaves: Iterable[JSONValue] | None) -> None:
         self._text = text
         self._leaves = leaves
         self._known: dict[tuple[type, JSONValue], Places] = {}
@@ -208,6 +220,8 @@ class _Page:
 
     @cached_property
     def _figures(self) -> Figures:
+        if self._leaves is None:
+            return Figures(self._text, None)
         wanted: list[Decimal] = []
         for leaf in self._leaves:
             if isinstance(leaf, str):

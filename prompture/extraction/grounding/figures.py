@@ -35,13 +35,14 @@ _LONGEST = 400
 
 
 class Figures:
-    """The numbers of a text that have the digits of the numbers looked for."""
+    """The numbers of a text that have the digits of the numbers looked for; all, where it is not
+    known which these are."""
 
-    def __init__(self, text: str, wanted: Iterable[Decimal]) -> None:
+    def __init__(self, text: str, wanted: Iterable[Decimal] | None) -> None:
         self._printed = text
         self._text = plain_digits(text)
         self._bodies: dict[str, tuple[tuple[Decimal, float], ...]] = {}
-        self._keys = frozenset(_key(number) for number in wanted)
+        self._keys = None if wanted is None else frozenset(map(_key, wanted))
 
     def of(self, number: Decimal) -> tuple[Span, ...]:
         """Where a number is printed: as it is, with the other sign (score 0.8), as a share of a
@@ -80,7 +81,7 @@ class Figures:
         known = self._bodies.get(body)
         if known is None:
             found: dict[Decimal, float] = {}
-            if len(body) <= _LONGEST and _key_of(body) in self._keys:
+            if len(body) <= _LONGEST and (self._keys is None or _key_of(body) in self._keys):
                 # The decimal mark of the text first; a table in another style may stand in it.
                 for which, weight in ((mark, 1.0), (".", 0.9), (",", 0.9)):
                     value = read_decimal(body, mark=which)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
@@ -29,7 +30,7 @@ def within_quotes(
         found: list[Span] = []
         for quote in quotes[where]:
             if quote not in known and len(known) < MOST_QUOTES:
-                known[quote] = find(quote)
+                known[quote] = find(quote) or _in_pieces(quote, find)
             found += known.get(quote, ())
         return sorted(found, key=_start)
 
@@ -42,6 +43,17 @@ def within_quotes(
             inside = tuple(s for s in spans if _is_inside(s, by_pointer[held]))
             chosen[path] = inside or spans
     return chosen
+
+
+def _in_pieces(quote: str, find: Callable[[str], Places]) -> Places:
+    """Where the pieces of a quotation stand that leaves something out ("the sum ... is due"); nowhere
+    where one does not, or is too short to be meant."""
+    pieces = [piece.strip(" []()") for piece in _LEFT_OUT.split(quote)]
+    pieces = [piece for piece in pieces if piece]
+    if len(pieces) < 2 or any(len(piece) < _SHORTEST for piece in pieces):
+        return ()
+    found = [find(piece) for piece in pieces]
+    return tuple(span for spans in found for span in spans) if all(found) else ()
 
 
 def _holders(path: Path) -> list[str]:
@@ -59,5 +71,8 @@ def _start(span: Span) -> int:
     return span.start
 
 
+_LEFT_OUT = re.compile(r"\.{3,}|…")
+_SHORTEST = 8
+"""Characters of a piece of a quotation; shorter ones stand in many places."""
 _LOOKED = 50
 """Stretches that begin before a place, of which one may hold it."""
