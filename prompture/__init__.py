@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from prompture.document_errors import DocumentError as DocumentError
     from prompture.document_errors import DocumentTooLarge as DocumentTooLarge
     from prompture.document_errors import DocumentUnreadable as DocumentUnreadable
+    from prompture.document_errors import DocumentUnavailable as DocumentUnavailable
     from prompture.document_errors import DocumentUnsupported as DocumentUnsupported
     from prompture.document_errors import DocumentWithoutText as DocumentWithoutText
     from prompture.documents import adocument as adocument
@@ -197,7 +198,7 @@ _HOMES = {
     ),
     "prompture.document_errors": (
         "DocumentEmpty DocumentEncrypted DocumentError DocumentTooLarge DocumentUnreadable"
-        " DocumentUnsupported DocumentWithoutText"
+        " DocumentUnavailable DocumentUnsupported DocumentWithoutText"
     ),
     "prompture.documents": "adocument document",
     "prompture.extraction.estimate": "Estimate",

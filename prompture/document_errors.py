@@ -7,6 +7,7 @@
     * DocumentWithoutText     pictures of text only, which nobody was to read
     * DocumentTooLarge        more than a limit allows, packed or unpacked
     * DocumentUnsupported     a kind of file that nothing here reads
+    * DocumentUnavailable     a URL that gives no file, or that may not be asked
 """
 
 from __future__ import annotations
@@ -48,3 +49,7 @@ class DocumentTooLarge(DocumentError):
 
 class DocumentUnsupported(DocumentError):
     """A kind of file that nothing here reads."""
+
+
+class DocumentUnavailable(DocumentError):
+    """A URL gives no file: no answer, another answer, or an address that may not be asked."""

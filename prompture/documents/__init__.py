@@ -17,7 +17,16 @@ from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 from prompture import given
 from prompture.document_errors import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
-from prompture.documents.kinds import UNSUPPORTED, contradiction, kind_of
+from prompture.documents.kinds import (
+    DOCX,
+    ENCRYPTED_OFFICE,
+    MSG,
+    PPTX,
+    UNSUPPORTED,
+    XLSX,
+    contradiction,
+    kind_of,
+)
 from prompture.errors import ConfigurationError
 from prompture.types import Document as Document
 from prompture.types import File, FileDocument, Image, Text
@@ -38,6 +47,8 @@ class DocumentOptions(TypedDict, total=False):
     max_unpacked: int
     max_pages: int
     max_pixels: int
+    timeout: float
+    allow_private: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,10 @@ class ReadOptions:
     max_unpacked: int = 500 * _MB
     max_pages: int = 5_000
     max_pixels: int = 100 * _MB
+    timeout: float = 30.0
+    allow_private: bool = False
+    depth: int = 0
+    """Mails around this file."""
 
 
 _PICTURES = ("png", "jpeg", "webp", "gif", "bmp", "tiff", "avif", "heic", "heif")
@@ -64,6 +79,14 @@ _READERS: dict[str, str] = {
     "text/markdown": "prompture.documents.plain:read",
     "application/json": "prompture.documents.plain:read",
     "application/xml": "prompture.documents.plain:read",
+    DOCX: "prompture.documents.word:read",
+    PPTX: "prompture.documents.slides:read",
+    XLSX: "prompture.documents.sheets:read",
+    MSG: "prompture.documents.outlook:read",
+    ENCRYPTED_OFFICE: "prompture.documents.encrypted:read",
+    "application/rtf": "prompture.documents.rtf:read",
+    "message/rfc822": "prompture.documents.mail:read",
+    "text/html": "prompture.documents.web_pages:read",
     "text/csv": "prompture.documents.delimited:read",
     "text/tab-separated-values": "prompture.documents.delimited:read",
     **dict.fromkeys((f"image/{kind}" for kind in _PICTURES), "prompture.documents.images:read"),
@@ -72,7 +95,11 @@ _READERS: dict[str, str] = {
 
 
 def document(
-    source: object, *, name: str | None = None, **options: Unpack[DocumentOptions]
+    source: object = None,
+    *,
+    url: str | None = None,
+    name: str | None = None,
+    **options: Unpack[DocumentOptions],
 ) -> FileDocument:
     """What a file holds: its text, and for each character its page and its place there.
 
@@ -82,15 +109,28 @@ def document(
     text file, which is detected otherwise. ``attachments`` adds those of a mail. ``max_bytes``,
     ``max_unpacked``, ``max_pages``, ``max_pixels`` are limits.
 
+    ``url`` (http or https) is fetched, within ``timeout`` seconds for the whole, and not from an
+    address of this machine or network unless ``allow_private``.
+
     Raises DocumentError (DocumentUnreadable, DocumentEncrypted, DocumentEmpty,
-    DocumentWithoutText, DocumentTooLarge, DocumentUnsupported) with the file's name, MissingExtra,
+    DocumentWithoutText, DocumentTooLarge, DocumentUnsupported, DocumentUnavailable) with the file's name, MissingExtra,
     ConfigurationError for a path that names no file, and UnknownOption.
     """
     given.only_known(options, DocumentOptions.__annotations__)
     chosen: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
     how = ReadOptions(**chosen)
-    data, own_name = _bytes_of(source, how)
+    if (source is None) == (url is None):
+        raise ConfigurationError("document needs a file or url=..., one of the two")
+    if url is None:
+        data, own_name = _bytes_of(source, how)
+    else:
+        data, own_name, how = _fetched(url, how)
     how = replace(how, name=own_name if name is None else name)
+    return read_bytes(data, how)
+
+
+def read_bytes(data: bytes, how: ReadOptions) -> FileDocument:
+    """The bytes of a file, read by the reader of their kind. Raises DocumentError."""
     if not data:
         raise DocumentEmpty("the file is empty (0 bytes)", name=how.name)
     kind = how.media_type or kind_of(data, how.name)
@@ -106,10 +146,14 @@ def document(
 
 
 async def adocument(
-    source: object, *, name: str | None = None, **options: Unpack[DocumentOptions]
+    source: object = None,
+    *,
+    url: str | None = None,
+    name: str | None = None,
+    **options: Unpack[DocumentOptions],
 ) -> FileDocument:
-    """``document``, awaited: the file is read in a thread."""
-    return await asyncio.to_thread(partial(document, source, name=name, **options))
+    """``document``, awaited: the file is fetched and read in a thread."""
+    return await asyncio.to_thread(partial(document, source, url=url, name=name, **options))
 
 
 def shown(read: FileDocument) -> tuple[Text | Document | Image | File, ...]:
@@ -145,6 +189,24 @@ def _bytes_of(source: object, how: ReadOptions) -> tuple[bytes, str]:
     if len(data) > most:
         raise _too_large(most, name)
     return data, name
+
+
+def _fetched(url: object, how: ReadOptions) -> tuple[bytes, str, ReadOptions]:
+    """The bytes behind a URL, their name, and options with the type that the server states."""
+    from prompture.documents.download import DownloadLimits, download
+
+    if not isinstance(url, str):
+        raise given.wrong("url", "a text", url)
+    given.seconds(how.timeout)
+    limits = DownloadLimits(
+        max_bytes=how.max_bytes, timeout=how.timeout, allow_private=how.allow_private is True
+    )
+    found = download(url, limits)
+    # Servers call anything text/plain or octet-stream: the bytes are believed before them.
+    stated = (
+        "" if how.media_type or kind_of(found.data, found.name) in _READERS else found.media_type
+    )
+    return found.data, found.name, replace(how, media_type=how.media_type or stated)
 
 
 def _too_large(most: int, name: str) -> DocumentTooLarge:

@@ -55,6 +55,8 @@ class BlockText:
         self._writer = LayoutWriter()
         self._is_first = True
         self._number = 1
+        self._ended: str | None = None
+        """The name of a page that is whole, and not yet written down."""
         self.notes: list[str] = []
 
     def add(self, text: str, *, beside: bool = False) -> None:
@@ -62,7 +64,10 @@ class BlockText:
         text = text.rstrip() if beside else text.strip("\n").rstrip()
         if not text.strip():
             return
-        if not self._is_first:
+        if self._ended is not None:
+            # The blank line belongs to the page that it ends.
+            self._close("" if self._is_first else "\n\n")
+        elif not self._is_first:
             self._writer.add("\n" if beside else "\n\n")
         self._writer.add(text)
         self._is_first = False
@@ -72,14 +77,26 @@ class BlockText:
         if words := " ".join(text.split()):
             self.add(f"{'#' * min(max(level, 1), 6)} {words}")
 
-    def end_page(self, name: str = "", *, by: int = 1) -> None:
-        """The page is whole, and the next one is ``by`` behind it."""
+    def end_page(self, name: str = "") -> None:
+        """The page is whole, as soon as it is known whether anything follows."""
+        self._close("")
+        self._ended = name
+
+    def _close(self, between: str) -> None:
+        if self._ended is None:
+            return
         if self._number > self._options.max_pages:
             raise DocumentTooLarge(
                 f"more than max_pages={self._options.max_pages}", name=self._options.name
             )
-        self._writer.end_page(name=name, number=self._number)
-        self._number += by
+        self._writer.add(between)
+        self._writer.end_page(name=self._ended, number=self._number)
+        self._number, self._ended = self._number + 1, None
+
+    def skip_page(self) -> None:
+        """A page that is left out, and counts."""
+        self._close("" if self._is_first else "\n\n")
+        self._number += 1
 
     @property
     def is_blank(self) -> bool:
@@ -93,9 +110,11 @@ class BlockText:
         empty: str = "there is no text in it",
     ) -> FileDocument:
         """The document. Raises DocumentEmpty where it has neither text nor pictures."""
+        self._close("")
         pages, pictures = self._writer.pages, tuple(images)
         if not pages or pages[-1].end < len(self._writer):
             self.end_page()
+            self._close("")
         if self._is_first and not pictures:
             raise DocumentEmpty(empty, name=self._options.name)
         return FileDocument(

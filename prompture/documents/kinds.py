@@ -129,9 +129,11 @@ def named_kind(name: str) -> str:
 
 def kind_of(data: bytes, name: str = "") -> str:
     """The media type of a file: what its bytes show, else its name. "" where neither does."""
-    if shown := _signature(data):
-        return shown
     named = named_kind(name)
+    if shown := _signature(data):
+        # An office file that is cut off shows no more than a ZIP archive's first bytes.
+        broken = shown == _ZIP and named in (DOCX, PPTX, XLSX) and not _is_whole_zip(data)
+        return named if broken else shown
     is_text = not looks_binary(data) or _is_wide_text(data)
     if not is_text:
         # Of a text's name nothing is left to believe: no reader could make words of it.
@@ -214,6 +216,14 @@ def _zipped(data: bytes) -> str:
         if start.encode() in data:
             return kind
     return _ZIP
+
+
+def _is_whole_zip(data: bytes) -> bool:
+    with suppress(Exception):
+        return zipfile.is_zipfile(io.BytesIO(data)) and bool(
+            zipfile.ZipFile(io.BytesIO(data)).namelist()
+        )
+    return False
 
 
 def _compound(data: bytes) -> str:

@@ -1,0 +1,208 @@
+"""ZIP packages of XML parts, which office files are: bounded, and without anything from outside."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import zipfile
+import zlib
+from collections.abc import Iterator
+from urllib.parse import unquote
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, TreeBuilder, XMLParser
+from xml.parsers import expat
+
+from prompture.document_errors import (
+    DocumentEncrypted,
+    DocumentError,
+    DocumentTooLarge,
+    DocumentUnreadable,
+)
+from prompture.documents import ReadOptions
+from prompture.media import media_type_of
+from prompture.types import Image
+
+MOST_ENTRIES = 20_000
+MOST_RATIO = 200
+"""Unpacked bytes for each packed one; XML of a real office file has 5 to 60."""
+_UNSUSPECTED = 20_000_000
+"""Unpacked bytes up to which the ratio is nobody's concern: they are soon read."""
+_MOST_OF_A_PART = 100_000_000
+_MOST_MARKS = 3_000_000
+"""Tags of a part that becomes a tree; each takes some 200 bytes."""
+_DEEPEST = 250
+_PIECE = 65_536
+_SENT = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_MOST_IMAGES = 50
+_LEAST_BYTES = 4_000
+"""Smaller ones are lines and logos."""
+_FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError,
+           NotImplementedError, IndexError, UnicodeError, OverflowError)  # fmt: skip
+
+
+class Package:
+    """An office file: its parts by name, with upper and lower case alike."""
+
+    def __init__(self, data: bytes, options: ReadOptions) -> None:
+        self._name = options.name
+        try:
+            self._packed = zipfile.ZipFile(io.BytesIO(data))
+            entries = self._packed.infolist()
+        except (*_FAULTS, RuntimeError) as exc:
+            raise self.broken(exc) from None
+        if len(entries) > MOST_ENTRIES:
+            raise DocumentTooLarge(f"more than {MOST_ENTRIES} files in it", name=self._name)
+        unpacked = sum(entry.file_size for entry in entries)
+        if unpacked > options.max_unpacked:
+            raise DocumentTooLarge(
+                f"unpacked more than max_unpacked={options.max_unpacked}", name=self._name
+            )
+        if unpacked > max(_UNSUSPECTED, MOST_RATIO * len(data)):
+            raise DocumentTooLarge(
+                f"it unpacks to more than {MOST_RATIO} times its size: a bomb", name=self._name
+            )
+        if any(entry.flag_bits & 1 for entry in entries):
+            raise DocumentEncrypted("its parts are encrypted", name=self._name)
+        self._entries = {entry.filename.lstrip("/").lower(): entry for entry in entries}
+
+    def broken(self, why: object) -> DocumentUnreadable:
+        """The error of a part that cannot be read."""
+        return DocumentUnreadable(f"the file is broken ({why})", name=self._name)
+
+    def __contains__(self, part: str) -> bool:
+        return part.lower() in self._entries
+
+    def names(self, start: str) -> list[str]:
+        """The parts in a folder."""
+        return sorted(name for name in self._entries if name.startswith(start.lower()))
+
+    def pieces(self, part: str) -> Iterator[bytes]:
+        """The bytes of a part, bit by bit."""
+        entry = self._entries.get(part.lower())
+        if entry is None:
+            raise self.broken(f"{part} is not in it")
+        try:
+            with self._packed.open(entry) as opened:
+                while piece := opened.read(_PIECE):
+                    yield piece
+        except RuntimeError as exc:
+            raise DocumentEncrypted(str(exc), name=self._name) from None
+        except _FAULTS as exc:
+            raise self.broken(exc) from None
+
+    def read(self, part: str) -> bytes:
+        """A part whole."""
+        entry = self._entries.get(part.lower())
+        if entry is not None and entry.file_size > _MOST_OF_A_PART:
+            raise DocumentTooLarge(
+                f"{part} is larger than {_MOST_OF_A_PART} bytes", name=self._name
+            )
+        return b"".join(self.pieces(part))
+
+    def xml(self, part: str) -> Element:
+        """A part as a tree of elements by their local names (``r:id`` for relations)."""
+        data = self.read(part)
+        if data.count(b"<") > _MOST_MARKS:
+            raise DocumentTooLarge(f"{part} has more than {_MOST_MARKS} tags", name=self._name)
+        parser = XMLParser(target=_Tree())  # noqa: S314 - document types are refused
+        try:
+            parser.feed(data)
+            root: Element = parser.close()
+        except _TooMuch as exc:
+            raise DocumentTooLarge(f"{part} {exc}", name=self._name) from None
+        except (ElementTree.ParseError, ValueError, LookupError) as exc:
+            raise self.broken(f"{part}: {exc}") from None
+        return root
+
+    def scan(self, part: str, parser: expat.XMLParserType) -> None:
+        """Feed a part to a parser with handlers of the caller's own."""
+        parser.StartDoctypeDeclHandler = _no_doctype
+        try:
+            for piece in self.pieces(part):
+                parser.Parse(piece, False)
+            parser.Parse(b"", True)
+        except DocumentError:
+            raise
+        except _TooMuch as exc:
+            raise DocumentTooLarge(f"{part} {exc}", name=self._name) from None
+        except (expat.ExpatError, ValueError, LookupError) as exc:
+            raise self.broken(f"{part}: {exc}") from None
+
+    def relations(self, part: str) -> dict[str, tuple[str, str]]:
+        """What a part refers to by its ids: the end of its type, and the part; nothing outside."""
+        folder, _, leaf = part.rpartition("/")
+        listed = f"{folder}/_rels/{leaf}.rels".lstrip("/")
+        if listed not in self:
+            return {}
+        found = {}
+        for each in self.xml(listed):
+            if each.get("TargetMode") == "External":
+                continue
+            target = unquote(each.get("Target") or "")
+            path = target if target.startswith("/") else f"/{folder}/{target}"
+            kind = (each.get("Type") or "").rpartition("/")[2]
+            found[each.get("Id") or ""] = (kind, posixpath.normpath(path).lstrip("/"))
+        return found
+
+    def main(self, folder: str, usual: str) -> str:
+        """The name of the part that the file is about."""
+        for kind, part in self.relations("").values():
+            if kind == "officeDocument" and part in self:
+                return part
+        return usual if usual in self else next(iter(self.names(folder)), usual)
+
+
+class _TooMuch(ValueError):
+    """What no office program writes."""
+
+
+class _Tree(TreeBuilder):
+    """Elements by their local names; no document types, and so no entities."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _TooMuch(f"is nested deeper than {_DEEPEST}")
+        if attrs:
+            attrs = {_attribute(name): value for name, value in attrs.items()}
+        return super().start(tag.rpartition("}")[2], attrs)
+
+    def end(self, tag: str, /) -> Element:
+        self._depth -= 1
+        return super().end(tag.rpartition("}")[2])
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        _no_doctype(name)
+
+
+def _attribute(name: str) -> str:
+    space, _, local = name.rpartition("}")
+    return f"r:{local}" if space.endswith("/relationships") else local
+
+
+def _no_doctype(*_: object) -> None:
+    raise ValueError("it has a document type, which office files never have")
+
+
+def scanner() -> expat.XMLParserType:
+    """A parser for ``Package.scan``; names come as ``namespace}local``."""
+    parser = expat.ParserCreate(namespace_separator="}")
+    parser.buffer_text = True
+    return parser
+
+
+def images_of(package: Package, folder: str, options: ReadOptions) -> tuple[Image, ...]:
+    """The pictures of a file that has no text, a scan that was put into it: for models that see."""
+    found: list[Image] = []
+    if options.ocr == "always":
+        return ()
+    for name in package.names(folder)[:_MOST_IMAGES]:
+        data = package.read(name)
+        kind = media_type_of(data)
+        if kind in _SENT and len(data) >= _LEAST_BYTES:
+            found.append(Image(data=data, media_type=kind))
+    return tuple(found)
