@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from prompture.document_errors import DocumentEncrypted as DocumentEncrypted
     from prompture.document_errors import DocumentError as DocumentError
     from prompture.document_errors import DocumentTooLarge as DocumentTooLarge
-    from prompture.document_errors import DocumentUnreadable as DocumentUnreadable
     from prompture.document_errors import DocumentUnavailable as DocumentUnavailable
+    from prompture.document_errors import DocumentUnreadable as DocumentUnreadable
     from prompture.document_errors import DocumentUnsupported as DocumentUnsupported
     from prompture.document_errors import DocumentWithoutText as DocumentWithoutText
     from prompture.documents import adocument as adocument
