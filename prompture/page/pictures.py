@@ -22,6 +22,8 @@ MOST_PNG = 120_000
 """The same for a page of a file, of which there may be many."""
 MOST_SIDE = 2000
 _SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp")
+# Others of Pillow's readers start programs.
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "HEIF")
 _BETWEEN = 2
 """Documents stand in their common text with a blank line, two characters, between them."""
 
@@ -154,18 +156,18 @@ def _pictures(document: Text | Document, numbers: Sequence[int]) -> dict[int, st
 
         drawn = pictures(document, numbers, dpi=DPI)
         return {each.number: _address(each.png, "image/png", most=MOST_PNG) for each in drawn}
-    if document.media_type.startswith("image/") and len(numbers) == 1:
-        address = _address(document.data, document.media_type)
-        return {numbers[0]: address} if address else {}
+    if document.media_type.startswith("image/"):
+        found = {n: _address(document.data, document.media_type, frame=n - 1) for n in numbers}
+        return {number: address for number, address in found.items() if address}
     return {}
 
 
-def _address(data: bytes, media_type: str, *, most: int = MOST_BYTES) -> str:
+def _address(data: bytes, media_type: str, *, frame: int = 0, most: int = MOST_BYTES) -> str:
     """The picture as a data: address; smaller, and of a kind that browsers know, where need be;
     "" where that cannot be made of it."""
-    is_shown = media_type in _SHOWN
+    is_shown = media_type in _SHOWN and frame == 0
     if not is_shown or len(data) > most:
-        made = _smaller(data)
+        made = _smaller(data, frame)
         if made is None and not is_shown:
             return ""
         if made is not None and (len(made) < len(data) or not is_shown):
@@ -173,19 +175,24 @@ def _address(data: bytes, media_type: str, *, most: int = MOST_BYTES) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _smaller(data: bytes) -> bytes | None:
+def _smaller(data: bytes, frame: int) -> bytes | None:
     """A JPEG of the picture, None where there is no Pillow, or it cannot be read."""
     try:
         from PIL import Image, ImageOps
     except ImportError:
         return None
+    from prompture.documents.ocr import in_eight_bits
+
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            opened.seek(frame)
             # Browsers turn a photograph as its file says; what is written anew says nothing.
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
+            picture = in_eight_bits(ImageOps.exif_transpose(opened))
             picture.thumbnail((MOST_SIDE, MOST_SIDE))
+            ground = Image.new("RGBA", picture.size, "white")
+            ground.alpha_composite(picture.convert("RGBA"))
             buffer = io.BytesIO()
-            picture.save(buffer, "JPEG", quality=82)
+            ground.convert("RGB").save(buffer, "JPEG", quality=82)
             return buffer.getvalue()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, EOFError, ImportError, Image.DecompressionBombError):
         return None

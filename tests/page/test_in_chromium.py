@@ -494,6 +494,26 @@ def test_boxes_over_each_other_lead_to_each_value(show: Show) -> None:
     assert lit(page, "on") == ["Ltd", "/part"]
 
 
+def test_pages_of_a_fax_are_pictures_that_browsers_know(show: Show) -> None:
+    image = pytest.importorskip("PIL.Image")
+    one, writer, buffer = scan(), LayoutWriter(), io.BytesIO()
+    for _ in range(2):
+        writer.add("ACME", [(200 + 50 * i, 300, 250 + 50 * i, 340) for i in range(4)])
+        writer.end_page(width=800, height=1000, unit="px")
+    first = image.open(io.BytesIO(one.data))
+    first.save(buffer, "TIFF", save_all=True, append_images=[image.new("L", (800, 1000), 128)])
+    document = FileDocument(
+        writer.text(), pages=tuple(writer.pages), media_type="image/tiff", data=buffer.getvalue()
+    )
+    spans = {"/1": (Span(4, 8),)}
+    result = result_of([None, "ACME"], document.text, spans, documents=(document,))
+    page = show(result.to_html(), height=2400)
+    assert page.locator(".pic img").evaluate_all("l => l.map((e) => e.naturalWidth)") == [800, 800]
+    grey = pixels(page, 1).getpixel((5, 5))
+    assert grey == pytest.approx((128, 128, 128), abs=3)
+    assert page.locator(".pic").nth(1).locator("mark").count() == 1
+
+
 def test_a_picture_that_cannot_be_shown_leaves_the_text(show: Show) -> None:
     document = scan()
     for changes in ({"data": b"not a picture", "media_type": "image/tiff"}, {"data": None}):
