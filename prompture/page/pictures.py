@@ -183,8 +183,10 @@ def _smaller(data: bytes, frame: int) -> bytes | None:
         return None
     from prompture.documents.ocr import in_eight_bits
 
+    Image.init()
+    known = [each for each in _FORMATS if each in Image.OPEN]
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        with Image.open(io.BytesIO(data), formats=known) as opened:
             opened.seek(frame)
             # Browsers turn a photograph as its file says; what is written anew says nothing.
             picture = in_eight_bits(ImageOps.exif_transpose(opened))
