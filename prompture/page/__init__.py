@@ -161,7 +161,7 @@ def markings_of(found: Findings) -> list[Marking]:
         markings += [Marking(s, pointer, number, i == 0, is_conflict) for i, s in enumerate(spans)]
     for pointer, others in found.evidence.conflicts.items():
         markings += [Marking(s, pointer, 0, True, True) for _, spans in others for s in spans]
-    return list(dict.fromkeys(markings))
+    return [piece for each in dict.fromkeys(markings) for piece in each.pieces()]
 
 
 def _head(found: Findings) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prompture.markup import attribute, text_html
 from prompture.types import Span
@@ -33,6 +33,8 @@ class Marking:
     number: int
     is_first: bool = True
     is_conflict: bool = False
+    at: int | None = None
+    """Of a piece of a span, where that begins."""
 
     @property
     def kind(self) -> str:
@@ -44,6 +46,16 @@ class Marking:
     @property
     def length(self) -> int:
         return self.span.end - self.span.start
+
+    def pieces(self) -> Iterator[Marking]:
+        """What is to be marked of it: of a span in fragments, these alone, the first of which
+        has all the boxes."""
+        for at, (start, end) in enumerate(self.span.fragments):
+            regions = self.span.regions if at == 0 else ()
+            span = replace(self.span, start=start, end=end, fragments=(), regions=regions)
+            yield replace(self, span=span, at=self.span.start)
+        if not self.span.fragments:
+            yield self
 
 
 def marked(
@@ -149,9 +161,10 @@ def _end_of_block(text: str, start: int, stop: int) -> int:
 
 def _mark(found: Sequence[Marking], piece: str, ending: Sequence[Marking]) -> str:
     """One piece of text that all of ``found`` cover; ``ending`` are those that end with it."""
+    at = next((f" data-at={each.at}" for each in found if each.at is not None), "")
     return (
         f'<mark data-pointer="{pointers(each.pointer for each in found)}" '
-        f"data-kind={strongest(found)}{classes(found)}{numbers_of(ending)}>{piece}</mark>"
+        f"data-kind={strongest(found)}{at}{classes(found)}{numbers_of(ending)}>{piece}</mark>"
     )
 
 

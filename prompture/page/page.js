@@ -49,13 +49,14 @@ class Sheet {
     }
     return this.known[shown];
   }
-  // The places of a value: marks that follow each other are pieces of one.
+  // The places of a value: marks that follow each other are pieces of one, and those that say so.
   places(pointer) {
     const found = [];
     let before = null;
     for (const mark of this.marks.get(pointer) ?? []) {
       const at = mark.dataset.at;
-      const goesOn = before && (at !== undefined ? before.dataset.at === at : follows(before, mark));
+      const isPiece = at !== undefined && before?.dataset.at === at;
+      const goesOn = before && (isPiece || (!this.pictures && follows(before, mark)));
       if (goesOn) found[found.length - 1].push(mark);
       else found.push([mark]);
       before = mark;

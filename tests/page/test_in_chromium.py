@@ -134,6 +134,16 @@ def test_overlapping_marks_lead_to_each_value(show: Show) -> None:
     assert lit(page, "on") == ["56789", "/part"]
 
 
+def test_a_value_in_fragments_is_one_place(show: Show) -> None:
+    text = "Acme   12\nHold-  13\nings Ltd\n Acme\n"
+    span = Span(0, 28, "normalised", fragments=((0, 4), (20, 28)))
+    other = Span(30, 34)
+    page = show(result_of({"a": "Acme ings Ltd"}, text, {"/a": (span, other)}).to_html())
+    leaf(page, "/a").click()
+    assert page.locator("mark.cur").all_inner_texts() == ["Acme", "ings Ltd"]
+    assert "place 1 of 2" in page.locator(".card").inner_text()
+
+
 def test_keys(show: Show) -> None:
     text = "ACME here. " + "filler\n" * 300 + "ACME there. Bob."
     found = {"/a": (Span(text.rindex("ACME"), text.rindex("ACME") + 4), Span(0, 4)),
