@@ -38,6 +38,9 @@ _PIECE = re.compile(
     r"(?P<plain>[!-~]+(?: [!-~]+)*)|(?P<space>\s+)|(?P<same>[\u4e00-\u9fff\u0e01-\u0e32]+)|.",
     re.DOTALL,
 )
+_ACCENTS = re.compile("[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u064b-\u065f\u0670]+")
+"""Of Latin, Greek and Cyrillic letters; the vowels of Hebrew and Arabic."""
+_JOINER = "\u200d"
 _LINE_END = re.compile(r"[\n\r\v\f\x85\u2028\u2029]")
 
 # Scripts whose words are not parted by spaces; Hangul because particles follow a word unparted.
@@ -82,7 +85,7 @@ class Folded:
     @cached_property
     def without_accents(self) -> Folded:
         """With the letters alone of letters with accents."""
-        return self._without(re.compile("[\u0300-\u036f]+"))
+        return self._without(_ACCENTS)
 
     def _without(self, marks: re.Pattern[str]) -> Folded:
         kept: list[str] = []
@@ -137,7 +140,7 @@ def fold(text: str) -> Folded:
         elif piece["same"]:
             folded.extend(piece["same"])
             offsets.extend(range(start, end))
-        elif (character := text[start]) in _UNPRINTED:
+        elif (character := text[start]) in _UNPRINTED and not _joins(character, folded):
             hidden = character
             continue
         else:
@@ -202,6 +205,11 @@ def _is_no_gap(text: str, space: re.Match[str], folded: list[str], hidden: str) 
     return before == "-" and len(folded) > 1 and folded[-2].isalnum() and after.isalnum()
 
 
+def _joins(character: str, folded: list[str]) -> bool:
+    """Whether a character joins two pictures to one: a family of four holds none of three."""
+    return character == _JOINER and bool(folded) and unicodedata.category(folded[-1])[0] == "S"
+
+
 def is_unspaced(character: str) -> bool:
     """Whether a character is of a script that does not part words by spaces."""
     return not character.isascii() and _UNSPACED.match(character) is not None
@@ -217,7 +225,7 @@ def is_joined(text: str, at: int) -> bool:
     if not 0 < at < len(text):
         return False
     before, after = text[at - 1], text[at]
-    if not after.isascii() and _continues(after):
+    if (not after.isascii() and _continues(after)) or _JOINER in (before, after):
         return True
     if before.isdigit() and after.isdigit():
         return True

@@ -18,8 +18,11 @@ Label = tuple[tuple[str, float], ...]
 
 _BEFORE, _AFTER = 140, 80
 """Characters around a place that may hold a label."""
-_DESCRIBED = 0.4
-"""What a word of the description weighs against one of the field's name."""
+_BEHIND = 25
+_OTHER_LINE = 20
+"""Characters that a label behind its value, or in another line, is as good as farther off."""
+_TITLED, _DESCRIBED = 0.8, 0.4
+"""What a word of the title, or of the description, weighs against one of the field's name."""
 _MOST_WORDS = 12
 _MOST_PLACES = 360
 """So many places of a label are looked at, for a value that stands in very many."""
@@ -50,9 +53,9 @@ class Labels:
         """The label of a leaf: words of its field's name, then those of its description."""
         name = next((key for key in reversed(path) if isinstance(key, str)), "")
         found = {stem: 1.0 for stem in _stems(name)}
-        for words in _described(self._schema, path):
+        for words, weight in _described(self._schema, path):
             for stem in _stems(words):
-                found.setdefault(stem, _DESCRIBED)
+                found.setdefault(stem, weight)
         return tuple(found.items())[:_MOST_WORDS]
 
     def nearness(self, span: Span, label: Label) -> float:
@@ -69,8 +72,19 @@ class Labels:
         head = head[max((found.end() for found in _ENDS.finditer(head[:-2])), default=0) :]
         end = _ENDS.search(tail)
         tail = tail[: end.start()] if end else tail
-        words = [(word.group(), len(head) - word.end()) for word in _WORD.finditer(head)]
-        words += [(word.group(), 2 * word.start()) for word in _WORD.finditer(tail)]
+        # A label mostly stands before its value and in its line, or in the line above.
+        line, below = head.rfind("\n"), tail.find("\n")
+        words = [
+            (word.group(), len(head) - word.end() + _OTHER_LINE * (word.start() < line))
+            for word in _WORD.finditer(head)
+        ]
+        words += [
+            (
+                word.group(),
+                _BEHIND + 2 * word.start() + 2 * _OTHER_LINE * (word.start() > below >= 0),
+            )
+            for word in _WORD.finditer(tail)
+        ]
         total = sum(weight == 1.0 for _, weight in label) or 1
         near = 0.0
         for stem, weight in label:
@@ -117,8 +131,8 @@ def _stem(word: str) -> str:
     return stem if len(stem) >= 3 else word
 
 
-def _described(schema: Mapping[str, JSONValue] | None, path: Path) -> Iterator[str]:
-    """Titles and descriptions of a leaf in a JSON Schema."""
+def _described(schema: Mapping[str, JSONValue] | None, path: Path) -> Iterator[tuple[str, float]]:
+    """Titles and descriptions of a leaf in a JSON Schema, each with its weight."""
     nodes = [schema] if schema is not None else []
     for step in path:
         inner: list[Mapping[str, JSONValue]] = []
@@ -126,9 +140,9 @@ def _described(schema: Mapping[str, JSONValue] | None, path: Path) -> Iterator[s
             inner += _children(node, step)
         nodes = inner[:16]
     for node in _alternatives(schema, nodes):
-        for word in ("title", "description"):
+        for word, weight in (("title", _TITLED), ("description", _DESCRIBED)):
             if isinstance(words := node.get(word), str):
-                yield words
+                yield words, weight
 
 
 def _children(node: Mapping[str, JSONValue], step: str | int) -> list[Mapping[str, JSONValue]]:

@@ -28,7 +28,7 @@ LATER_ALONE = 0.5
 SAME_STRETCH = 6.0
 """A value outside lists pays for the distance to its first mention what that costs beyond this:
 a contract gives its name and its parties at its head."""
-LABELLED = 2.0
+LABELLED = 4.0
 """What a place is spared that has the label of its value beside it: the name of the field, or
 words of its description."""
 LABEL_LEAST = 0.5
