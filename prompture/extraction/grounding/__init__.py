@@ -19,6 +19,7 @@ from decimal import Decimal, InvalidOperation, localcontext
 from prompture import given
 from prompture.compat import cached_property
 from prompture.documents.layout import located
+from prompture.extraction.grounding.apart import apart
 from prompture.extraction.grounding.figures import Figures, is_glued
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
 from prompture.extraction.grounding.fragments import Fragments
@@ -77,7 +78,7 @@ def ground(
         if quotes:
             places = within_quotes(places, quotes, page.quoted)
     settled = Placing(text, places, schema).settled(plain)
-    return {pointer(path): spans for path, spans in settled.items()}
+    return {pointer(path): spans for path, spans in apart(plain, settled, text).items()}
 
 
 def _plain(value: JSONValue) -> JSONValue:
