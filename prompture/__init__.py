@@ -92,6 +92,9 @@ if TYPE_CHECKING:
     from prompture.drivers.telemetry import instrument as instrument
     from prompture.drivers.telemetry import uninstrument as uninstrument
     from prompture.errors import *  # noqa: F403
+    from prompture.extraction.chunks import Chunk as Chunk
+    from prompture.extraction.chunks import Chunks as Chunks
+    from prompture.extraction.chunks import Claim as Claim
     from prompture.extraction.estimate import Estimate as Estimate
     from prompture.extraction.examples import Examples as Examples
     from prompture.extraction.extractor import Extractor as Extractor
@@ -201,6 +204,7 @@ _HOMES = {
         " DocumentUnavailable DocumentUnsupported DocumentWithoutText"
     ),
     "prompture.documents": "adocument document",
+    "prompture.extraction.chunks": "Chunk Chunks Claim",
     "prompture.extraction.estimate": "Estimate",
     "prompture.extraction.examples": "Examples",
     "prompture.extraction.extractor": "Extractor",

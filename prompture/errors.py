@@ -70,6 +70,7 @@ class PromptureError(PicklableError, Exception):
             (``prompture.traces.Trace``).
         attempts: what an extraction had tried, in order, over all its models
             (``prompture.extraction.result.Attempt``).
+        too_long: whether it is the length of the document that is refused.
 
     An error is copied and pickled with its attributes, its notes and its cause. What cannot be
     pickled is left out, and a note says so.
@@ -81,6 +82,7 @@ class PromptureError(PicklableError, Exception):
     trace: Trace | None = None
     attempts: tuple[Attempt, ...] = ()
     retryable: bool = False
+    too_long: bool = False
 
 
 class ConfigurationError(PromptureError):
@@ -242,6 +244,8 @@ class ToolArgumentsInvalid(InvalidRequest):
 
 class ContextWindowExceeded(ProviderError):
     """The request is longer than the model can read."""
+
+    too_long = True
 
 
 class ContentFiltered(ProviderError):

@@ -40,6 +40,8 @@ Event: TypeAlias = Literal[
     "resumed",
     "cache_hit",
     "cache_wait",
+    "chunked",
+    "chunk_failed",
     "approval",
 ]
 """What is reported. ``looser``: the provider refused the schema, another way of asking follows."""
@@ -63,6 +65,7 @@ class Fields(TypedDict, total=False):
     input_tokens: int
     output_tokens: int
     usd: str
+    chunks: int
     problems: int
     """How many problems an answer had."""
     tool: str

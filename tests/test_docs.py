@@ -55,6 +55,22 @@ def test_the_blocks_on_extraction_can_be_pasted(
     assert capsys.readouterr().out
 
 
+ON_LONG = re.findall(
+    r"```python\n(.*?)```",
+    (ROOT / "docs" / "long-documents.md").read_text(encoding="utf-8"),
+    re.DOTALL,
+)
+
+
+def test_the_blocks_on_long_documents_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rapidfuzz")
+    exec(compile("\n".join(ON_LONG), "docs/long-documents.md", "exec"), {"__name__": "pasted"})
+    shown = capsys.readouterr().out
+    assert "invoice_number='A-17' total=12.5" in shown
+    assert "1 of " in shown
+    assert "it is down" in shown
+
+
 def test_every_option_is_on_the_page() -> None:
     from prompture.extraction.inputs import Options
 

@@ -101,23 +101,26 @@ def count_request(request: Request, *, model: str | None = None, exact: bool = T
     return total
 
 
-def fits(request: Request, entry: Entry | None) -> str | None:
+def fits(request: Request, entry: Entry | None, *, answer: int = 0) -> str | None:
     """Why a request is too long for the model; None where it fits, or that is not known.
 
     Only where even the low estimate passes the window: a provider's own refusal costs nothing,
-    and a false one here would cost an answer.
+    and a false one here would cost an answer. ``answer``: where there is another way to ask, the
+    likely count must leave so many tokens of the window.
     """
     if entry is None:
         return None
     limit = entry.limits.input or entry.limits.context
-    if limit is None or _certainly_short(request, limit):
+    if limit is None or _certainly_short(request, limit - answer):
         return None
     counted = count_request(request, model=entry.key, exact=False)
-    if counted.low <= limit:
+    tight = answer and counted.tokens + answer > (entry.limits.context or limit + answer)
+    if counted.low <= limit and not tight:
         return None
     return (
         f"about {counted.tokens:,} tokens (at least {counted.low:,}) for {entry.key}, "
         f"which reads at most {limit:,}"
+        + (f", and {answer:,} are left for the answer" if answer else "")
     )
 
 

@@ -135,6 +135,7 @@ class OperationSpan:
         self.telemetry, self.operation, self.name = telemetry, operation, name
         self.about = {"gen_ai.operation.name": operation, **about}
         self._lasting: TimedSpan | None = None
+        self._in_block = False
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -145,6 +146,7 @@ class OperationSpan:
     @contextmanager
     def whole(self) -> Iterator[None]:
         """``active``, at the end of which the span ends, if nothing has ended it."""
+        self._in_block = True
         try:
             with self._begun().active():
                 yield
@@ -173,7 +175,9 @@ class OperationSpan:
                 except BaseException as exc:  # thrown on into the steps, whatever it is
                     reply = exc
         except BaseException as exc:  # whatever ends it, its span ends; it is raised again
-            self.end(exc)
+            # In a block, where others may go on with the work: that ends the span.
+            if not self._in_block:
+                self.end(exc)
             raise
         finally:
             with lasting.active():

@@ -262,7 +262,7 @@ def _with_fallback(
     """``one_model``, in the next looser way where the provider refuses the schema itself."""
     plan = planner(driver)
     request = plan.request(document)
-    plan.check_fits(request)
+    plan.check_fits(request, with_answer=log.leaves_answer)
     before = len(log.attempts)
     ask = partial(one_model, reader, driver, log=log, has_next=has_next, rest=rest)
     try:

@@ -109,6 +109,11 @@ def _advice(text: object) -> str:
     return f"text must be a string or a sequence of parts, not {type(text).__name__}"
 
 
+def is_text(read: str | tuple[Part, ...]) -> bool:
+    """Whether a content is words alone."""
+    return isinstance(read, str) or all(isinstance(part, (Text, Document)) for part in read)
+
+
 def notes_of(text: Any) -> tuple[str, ...]:
     """What ``content`` changes in a text that it takes, and what the caller may not have meant."""
     is_one = isinstance(text, (str, Text, Document, Image, File))

@@ -1,25 +1,14 @@
-"""What an extraction would cost, before anything is sent, with the likely length of the answer.
-
-The length is foreseen from the schema and the length of the document: a JSON value is its keys and
-signs, which the schema gives, and its values, which it does not. A date or a number has a usual
-length, a string is short unless its bounds forbid it, and a list grows with the square root of the
-document's tokens, as far as the document can fill it.
-
-Measured by ``scripts/calibrate_answers.py`` on the gold values of 371 real documents in 8 sets
-(invoices, receipts, contracts, resumes, papers, notices, reports, citations): the true length was
-within the range for 370, and the likely one erred by 58 % at the median. Documents that are
-one long list are beyond it: of citations, a quarter of the length was foreseen.
-"""
+"""What an extraction would cost, before anything is sent, with the likely length of the answer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from prompture.catalog.tokens import Count, count_request
 from prompture.codecs.counting import count_request as count_at_provider
@@ -28,166 +17,29 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.cost import CostMixin
 from prompture.drivers.keys import endpoint_for
 from prompture.drivers.registry import default_model, resolve
-from prompture.errors import ConfigurationError, UnsupportedError
+from prompture.errors import ConfigurationError, PromptureError, UnsupportedError
+from prompture.extraction.answer_size import answer_size as answer_size
 from prompture.extraction.document_turn import (
     Content,
     content,
     document_turn,
     files_read,
     has_files,
+    is_text,
 )
 from prompture.extraction.inputs import Models
 from prompture.extraction.model_drivers import chosen, listed, named
 from prompture.extraction.strategy import Plan
-from prompture.json_values import referenced
 from prompture.money import short_usd
 from prompture.schema.source import Source
 from prompture.spend.reservation import foreseen_price
-from prompture.types import JSON, JSONValue, Message, Request
+from prompture.types import Message, Request
 from prompture.wire.deadline import within
 from prompture.wire.http import Exchange
 from prompture.wire.retry import send
 
 if TYPE_CHECKING:
     from prompture.drivers.provider import Provider
-
-_DEPTH = 12
-"""Schemas nested deeper count as a text: they may refer to themselves."""
-_ROOTS = 0.1
-"""Likely items of a list, for each square root of the document's tokens."""
-_KEY = 3.0
-"""Tokens of a key's quotes and signs; its letters come on top."""
-# Tokens: at least, likely, at most.
-_STRINGS: Mapping[str, tuple[float, float, float]] = {
-    "date": (6, 7, 8),
-    "date-time": (10, 12, 18),
-    "time": (4, 6, 10),
-    "email": (4, 8, 20),
-    "uri": (5, 15, 60),
-    "uuid": (18, 22, 26),
-}
-_TEXT = (2.0, 8.0, 60.0)
-_NUMBER = (1.0, 3.0, 8.0)
-_NAMED_TYPES: Mapping[str, tuple[float, float, float]] = {
-    "integer": (1.0, 2.0, 5.0),
-    "number": _NUMBER,
-    "boolean": (1.0, 1.0, 1.0),
-    "null": (1.0, 1.0, 1.0),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Tokens: at least, likely, at most (for a document of that length)."""
-
-    low: float
-    likely: float
-    high: float
-
-    def __add__(self, other: Size) -> Size:
-        return Size(self.low + other.low, self.likely + other.likely, self.high + other.high)
-
-    def times(self, low: float, likely: float, high: float) -> Size:
-        return Size(self.low * low, self.likely * likely, self.high * high)
-
-
-def answer_size(schema: JSONValue, document_tokens: int) -> Size:
-    """Tokens of a value that satisfies the schema."""
-    return _Sizer(schema, document_tokens).size(schema, 0) + Size(1, 2, 4)
-
-
-class _Sizer:
-    def __init__(self, root: JSONValue, document_tokens: int) -> None:
-        self._root = root
-        self._tokens = document_tokens
-
-    def size(self, schema: JSONValue, depth: int) -> Size:
-        schema = self._resolved(schema)
-        if not isinstance(schema, Mapping) or depth > _DEPTH:
-            return Size(*_TEXT)
-        if "const" in schema:
-            return _literal(schema["const"])
-        if isinstance(schema.get("enum"), list) and schema["enum"]:
-            return _widest([_literal(v) for v in schema["enum"]])
-        for word in ("anyOf", "oneOf"):
-            if isinstance(schema.get(word), list) and schema[word]:
-                return _widest([self.size(s, depth + 1) for s in schema[word]])
-        if isinstance(schema.get("allOf"), list) and schema["allOf"] and "properties" not in schema:
-            return self.size(schema["allOf"][0], depth + 1)
-        return self._typed(schema, depth)
-
-    def _typed(self, schema: JSON, depth: int) -> Size:
-        kind = schema.get("type")
-        if isinstance(kind, list):
-            return _widest([self._typed({**schema, "type": k}, depth) for k in kind])
-        if kind == "object" or "properties" in schema:
-            return self._object(schema, depth)
-        if kind == "array" or "items" in schema or "prefixItems" in schema:
-            return self._array(schema, depth)
-        if isinstance(kind, str) and kind in _NAMED_TYPES:
-            return Size(*_NAMED_TYPES[kind])
-        return self._string(schema)
-
-    def _object(self, schema: JSON, depth: int) -> Size:
-        total = Size(2, 2, 3)
-        required = schema.get("required") or ()
-        properties = schema.get("properties") or {}
-        for name, inner in properties.items():
-            one = self.size(inner, depth + 1)
-            key = _KEY + len(name) / 5
-            low = key + one.low if name in required else 0.0
-            total += Size(low, key + one.likely, key + one.high)
-        extra = schema.get("additionalProperties")
-        if isinstance(extra, Mapping) or (extra is not False and not properties):
-            pair = self.size(extra if isinstance(extra, Mapping) else {}, depth + 1)
-            total += (pair + Size(_KEY, _KEY + 2, _KEY + 4)).times(0, *self._items(pair, {}))
-        return total
-
-    def _array(self, schema: JSON, depth: int) -> Size:
-        fixed = schema.get("prefixItems")
-        if isinstance(fixed, list):
-            return sum((self.size(s, depth + 1) for s in fixed), Size(2, 2, 2))
-        one = self.size(schema.get("items") or {}, depth + 1)
-        low = schema.get("minItems") or 0
-        return Size(1, 2, 3) + (one + Size(1, 1, 1)).times(low, *self._items(one, schema))
-
-    def _items(self, one: Size, schema: JSON) -> tuple[float, float]:
-        """Likely and greatest number of items."""
-        least, most = schema.get("minItems") or 0, schema.get("maxItems") or float("inf")
-        likely = max(1.0, min(_ROOTS * self._tokens**0.5, self._tokens / (2 * one.likely)))
-        filled = max(2.0, self._tokens / max(4.0, one.likely / 3))
-        return max(least, min(likely, most)), max(least, min(filled, most))
-
-    def _string(self, schema: JSON) -> Size:
-        found = _STRINGS.get(str(schema.get("format")))
-        low, likely, high = found or _TEXT
-        longest = schema.get("maxLength")
-        if isinstance(longest, int):
-            high = min(high, longest / 2 + 2) if found else longest / 3 + 2
-            likely = min(likely, high)
-        shortest = schema.get("minLength")
-        if isinstance(shortest, int):
-            low = max(low, shortest / 6)
-            likely, high = max(low, likely), max(low, high)
-        return Size(low, likely, high)
-
-    def _resolved(self, schema: JSONValue) -> JSONValue:
-        seen = 0
-        while isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str) and seen < 20:
-            seen += 1
-            schema = referenced(self._root, schema["$ref"])
-        return schema
-
-
-def _literal(value: JSONValue) -> Size:
-    tokens = max(1.0, len(str(value)) / 4) + (2 if isinstance(value, str) else 0)
-    return Size(tokens, tokens, tokens)
-
-
-def _widest(sizes: list[Size]) -> Size:
-    """Of alternatives, null is not the likely one."""
-    return Size(min(s.low for s in sizes), max(s.likely for s in sizes), max(s.high for s in sizes))
-
 
 Counting = Literal["local", "provider"]
 THINKING = (0, 100, 4000)
@@ -203,7 +55,8 @@ class Estimate:
     ``input`` says how it was counted. ``output`` is a guess from the schema's size and the
     document's length (see ``answer_size``), with the model's reasoning, and never past
     ``max_tokens``. ``others`` are the later models of a cascade, which are asked only where the
-    ones before failed.
+    ones before failed. ``chunks`` is in how many parts a long document is read: all figures are
+    those of all parts together.
     """
 
     model: str
@@ -217,9 +70,12 @@ class Estimate:
     source: str = ""
     as_of: str = ""
     others: tuple[Estimate, ...] = ()
+    chunks: int = 1
 
     def __str__(self) -> str:
         tokens = f"about {self.input.tokens:,} tokens in, {self.output.tokens:,} out"
+        if self.chunks > 1:
+            tokens += f", in {self.chunks} chunks"
         if self.low is None or self.likely is None or self.high is None:
             return f"{self.model}: price unknown ({self.reason}); {tokens}"
         spread = f"${short_usd(self.low)} to ${short_usd(self.high)}"
@@ -238,17 +94,25 @@ class Planned(Protocol):
     @property
     def deadline(self) -> float | None: ...
 
+    @property
+    def long(self) -> Any: ...
+
+    @property
+    def _of_chunks(self) -> Any: ...
+
     def planner(self, document: Message) -> Callable[[Any], Plan]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What one model would be asked. ``document`` are the tokens of the document in it."""
+    """What one model would be asked. ``document`` are the tokens of the document in it, ``parts``
+    the questions for the chunks of a long one."""
 
     driver: Any
     plan: Plan
     request: Request
     document: int
+    parts: tuple[_Question, ...] = ()
 
 
 def foresee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
@@ -256,9 +120,12 @@ def foresee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
     found = []
     with within(extractor.deadline):
         for question in _questions(extractor, text, asynchronous=False, count=count):
-            counting = _count_exchange(question.driver, question.request)
-            tokens = question.driver._run(counting) if count == "provider" else None
-            found.append(_estimate(extractor, question, tokens))
+            parts = []
+            for part in question.parts or (question,):
+                counting = _count_exchange(part.driver, part.request)
+                tokens = part.driver._run(counting) if count == "provider" else None
+                parts.append(_estimate(extractor, part, tokens))
+            found.append(_together(parts))
     return replace(found[0], others=tuple(found[1:]))
 
 
@@ -269,9 +136,12 @@ async def aforesee(extractor: Planned, text: Content, *, count: Counting) -> Est
         text = await asyncio.to_thread(files_read, text)
     with within(extractor.deadline):
         for question in _questions(extractor, text, asynchronous=True, count=count):
-            counting = _count_exchange(question.driver, question.request)
-            tokens = await question.driver._run(counting) if count == "provider" else None
-            found.append(_estimate(extractor, question, tokens))
+            parts = []
+            for part in question.parts or (question,):
+                counting = _count_exchange(part.driver, part.request)
+                tokens = await part.driver._run(counting) if count == "provider" else None
+                parts.append(_estimate(extractor, part, tokens))
+            found.append(_together(parts))
     return replace(found[0], others=tuple(found[1:]))
 
 
@@ -289,13 +159,57 @@ def _questions(
             driver = chosen(model, asynchronous=asynchronous, document=document)()
         else:
             driver = _offline(named(model, document)) if isinstance(model, str) else model
-        plan = planned(driver)
-        request = plan.request(document)
-        # The list lengths follow from the document alone, not from the prompt around it.
-        bare = replace(request, messages=(document,), tools=(), schema=None)
-        tokens = count_request(bare, exact=False).tokens
-        found.append(_Question(driver, plan, request, tokens))
+        question = _question(driver, planned(driver), document)
+        if turns := _chunks(extractor, question, document):
+            of_chunks = extractor._of_chunks
+            parts = tuple(
+                _question(driver, of_chunks.planner(turn)(driver), turn) for turn in turns
+            )
+            question = replace(question, parts=parts)
+        found.append(question)
     return found
+
+
+def _question(driver: Any, plan: Plan, document: Message) -> _Question:
+    request = plan.request(document)
+    # The list lengths follow from the document alone, not from the prompt around it.
+    bare = replace(request, messages=(document,), tools=(), schema=None)
+    return _Question(driver, plan, request, count_request(bare, exact=False).tokens)
+
+
+def _chunks(extractor: Planned, question: _Question, document: Any) -> Sequence[Message]:
+    """The turns of a long document's chunks; none where it is read at once."""
+    is_long = False
+    if extractor.long == "auto":
+        try:
+            question.plan.check_fits(question.request, with_answer=is_text(document.given))
+        except PromptureError as exc:
+            is_long = exc.too_long
+        if not is_long:
+            return ()
+    elif extractor.long is None:
+        return ()
+    from prompture.extraction.long_text import chunk_turns
+
+    return chunk_turns(cast(Any, extractor), document, [question.driver], is_long=is_long)
+
+
+def _together(parts: Sequence[Estimate]) -> Estimate:
+    """One estimate of those of all chunks."""
+    first, *others = parts
+    for each in others:
+        known = None not in (first.low, each.low)
+        first = replace(
+            first,
+            input=first.input + each.input,
+            output=first.output + each.output,
+            low=first.low + each.low if known else None,  # type: ignore[operator]
+            likely=first.likely + each.likely if known else None,  # type: ignore[operator]
+            high=first.high + each.high if known else None,  # type: ignore[operator]
+            reason=first.reason or each.reason,
+            chunks=first.chunks + 1,
+        )
+    return first
 
 
 def _models(model: Any) -> list[Any]:

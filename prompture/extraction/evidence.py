@@ -250,7 +250,7 @@ class EvidenceReader(ValueReader[Any]):
             missing = [path for path in leaves if pointer(path) not in found]
             enough = len(leaves) - len(missing) >= self._share * len(leaves)
             return [] if enough else [_problem(pointer(path)) for path in missing]
-        return [p for name in self._share for p in _unproven(plain, name, found)]
+        return [p for name in self._share for p in unproven(plain, name, found)]
 
     def _is_free(self, path: Path) -> bool:
         """Whether the value at a path is the model's own words: no word of the schema's."""
@@ -297,7 +297,7 @@ def _printed(value: JSONValue) -> Iterator[tuple[Path, JSONValue]]:
     return ((path, leaf) for path, leaf in leaves_of(value) if not isinstance(leaf, bool))
 
 
-def _unproven(plain: JSONValue, name: str, found: Places) -> list[Problem]:
+def unproven(plain: JSONValue, name: str, found: Places) -> list[Problem]:
     """What of a named part the text does not hold; the part itself where it has no value."""
     where = name if name.startswith("/") else pointer((name,))
     value = plain

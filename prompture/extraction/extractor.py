@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 
 from prompture import observe
-from prompture.compat import cached_property
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
-from prompture.errors import SchemaError
+from prompture.errors import PromptureError, SchemaError, UnsupportedError
 from prompture.extraction.cascade import cascade, check_evidence
 from prompture.extraction.document_turn import (
     Content,
@@ -24,6 +23,7 @@ from prompture.extraction.document_turn import (
     document_turn,
     files_read,
     has_files,
+    is_text,
     notes_of,
 )
 from prompture.extraction.extractor_copies import Copies
@@ -38,7 +38,7 @@ from prompture.extraction.inputs import (
     spelled,
 )
 from prompture.extraction.model_drivers import Cascade, check_key, makers
-from prompture.extraction.result import Extraction
+from prompture.extraction.result import Extraction, value_of
 from prompture.extraction.strategy import Plan, plan
 from prompture.flows.attempts import AttemptLog
 from prompture.flows.run import Flow, LaterFlow, arun, run
@@ -49,6 +49,7 @@ from prompture.types import Message, Request
 from prompture.wire.deadline import is_over, within
 
 if TYPE_CHECKING:
+    from prompture.extraction.chunks import Chunks
     from prompture.extraction.estimate import Counting, Estimate
     from prompture.extraction.items import AsyncItemStream, Items, ItemStream, OnError
     from prompture.extraction.partial import AsyncPartialStream, PartialStream, Snapshots
@@ -81,6 +82,9 @@ class Extractor(Copies, Generic[T]):
         on_truncation: what becomes of an answer that was cut off. ``"resume"``: the rest of a
             list is asked for, else the answer once more with a higher ``max_tokens`` (four times,
             as far as the model and the budget go). ``"raise"``: Truncated, with what came.
+        long: what becomes of a document that is longer than the model can read. ``"auto"``: it is
+            read in chunks, whose values are merged. ``Chunks(...)``: every document is that has
+            more than ``tokens``. None: it is refused.
         budget: a ``Budget`` (or any Meter) that watches the calls, or an amount of US dollars
             that all calls of this Extractor together may cost.
         temperature, max_tokens, reasoning: sent only where given.
@@ -135,6 +139,7 @@ class Extractor(Copies, Generic[T]):
         self.strategy: Strategy = given["strategy"]
         self.max_retries: int = given["max_retries"]
         self.on_truncation: str = given["on_truncation"]
+        self.long: Literal["auto"] | Chunks | None = given["long"]
         self.budget = _budget(given["budget"])
         self.deadline: float | None = given["deadline"]
         self.context = given["context"]
@@ -153,25 +158,47 @@ class Extractor(Copies, Generic[T]):
     def extract(self, text: Content) -> T:
         """The validated value. Raises ExtractionError (Refused, Truncated, Invalid),
         ProviderError, TransportError, BudgetExceeded; each carries the bill so far."""
-        return self.extract_result(text).value
+        return value_of(self.extract_result(text))
 
     async def aextract(self, text: Content) -> T:
         """``extract``, awaited."""
-        return (await self.aextract_result(text)).value
+        return value_of(await self.aextract_result(text))
 
     def extract_result(self, text: Content) -> Extraction[T]:
         """The value with its bill, attempts and sources."""
         scope = self._scope()
+        refused = None
         with self._metered(scope):
-            return run(self._flow(text, asynchronous=False, scope=scope))
+            if self.long is None or self.long == "auto":
+                try:
+                    return run(self._flow(text, asynchronous=False, scope=scope))
+                except PromptureError as exc:
+                    if self.long is None or not exc.too_long:
+                        raise
+                    refused = exc
+            from prompture.extraction.long_flow import in_chunks
+            from prompture.flows.several import run_several
+
+            return run_several(in_chunks(self, text, refused, scope, asynchronous=False))
 
     async def aextract_result(self, text: Content) -> Extraction[T]:
         """``extract_result``, awaited."""
         scope = self._scope()
+        refused = None
         with self._metered(scope):
             if type(text) is not str and has_files(text):
                 text = await asyncio.to_thread(files_read, text)
-            return await arun(self._flow(text, asynchronous=True, scope=scope))
+            if self.long is None or self.long == "auto":
+                try:
+                    return await arun(self._flow(text, asynchronous=True, scope=scope))
+                except PromptureError as exc:
+                    if self.long is None or not exc.too_long:
+                        raise
+                    refused = exc
+            from prompture.extraction.long_flow import in_chunks
+            from prompture.flows.several import arun_several
+
+            return await arun_several(in_chunks(self, text, refused, scope, asynchronous=True))
 
     def extract_stream(
         self,
@@ -209,17 +236,17 @@ class Extractor(Copies, Generic[T]):
         Invalid, ``"skip"`` leaves it out, ``"collect"`` yields it with its problems. Raises
         what ``extract`` raises; Truncated, when the list was cut off, after its whole items.
         """
-        from prompture.extraction.items import ItemStream
+        from prompture.extraction.items import ItemStream, items_flow
 
         items = self._items(on_error)
-        return ItemStream(self._items_flow(text, items, asynchronous=False), items)
+        return ItemStream(items_flow(self, text, items, asynchronous=False), items)
 
     def aextract_items(self, text: Content, *, on_error: OnError = "raise") -> AsyncItemStream[T]:
         """``extract_items``, to be iterated with ``async for``."""
-        from prompture.extraction.items import AsyncItemStream
+        from prompture.extraction.items import AsyncItemStream, items_flow
 
         items = self._items(on_error)
-        make = partial(self._items_flow, items=items, asynchronous=True)
+        make = partial(items_flow, self, items=items, asynchronous=True)
         return AsyncItemStream(flow_of(text, make), items)
 
     def estimate(self, text: Content, *, count: Counting = "local") -> Estimate:
@@ -259,6 +286,9 @@ class Extractor(Copies, Generic[T]):
         document = document_turn(read)
         log = running.log if running else AttemptLog()
         log.resumes = self.on_truncation == "resume"
+        # Where it can be cut, a document must leave the answer its part of the window.
+        may_be_cut = running is None or reader is not None
+        log.leaves_answer = self.long == "auto" and may_be_cut and is_text(read)
         if read is not text:
             log.notes = notes_of(text)
         wants = None
@@ -279,13 +309,19 @@ class Extractor(Copies, Generic[T]):
             policy=self.model if isinstance(self.model, Cascade) else None,
             wants=wants,
         )
-        scope = running.scope if running else scope
+        # Items are followed where their flow is made.
+        scope = running.scope if running and reader is None else scope
         return flow if scope is None else scope.followed(flow)
 
     def _snapshots(self, interval: float, clock: Callable[[], float]) -> Snapshots[T]:
         from prompture.extraction.partial import Snapshots
         from prompture.flows.stream import RunningBill
 
+        if self.long is not None and self.long != "auto":
+            raise UnsupportedError(
+                "a stream of one value is not read in chunks: use extract_result or extract_items,"
+                " or leave long= out"
+            )
         running = RunningBill(self.budget, self.deadline, self._scope())
         return Snapshots(self._reads, running, interval=interval, clock=clock)
 
@@ -295,26 +331,6 @@ class Extractor(Copies, Generic[T]):
 
         running = RunningBill(self.budget, self.deadline, self._scope())
         return Items(self._of_items.source, self._reads, running, on_error=on_error)
-
-    def _items_flow(
-        self, text: Content, items: Items[T], *, asynchronous: bool
-    ) -> Flow[Any, Extraction[Any]]:
-        return self._of_items._flow(
-            text, asynchronous=asynchronous, reader=items, running=items.running
-        )
-
-    @cached_property
-    def _of_items(self) -> Extractor[Any]:
-        """The same extractor, for a list of what this one extracts."""
-        from prompture.extraction.envelope import envelope_of
-
-        # Not by __init__: the options are checked already, and an envelope is no schema.
-        other: Extractor[Any] = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other.source = other._reads = envelope_of(self.source)
-        other._wishes = self._wishes and self._wishes.of_items()
-        other._plans = {}
-        return other
 
     def _scope(self) -> WorkSpan | None:
         """The span of one extraction, where traces are on."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prompture.drivers.caching import Cache
     from prompture.drivers.core import BaseDriver
     from prompture.drivers.meter import Meter
+    from prompture.extraction.chunks import Chunks
 
 F = TypeVar("F", bound=Callable[..., Any])
 Strategy: TypeAlias = Literal["auto", "json_schema", "tool", "json_object", "prompt"]
@@ -58,6 +59,7 @@ class Options(TypedDict, total=False):
     strategy: Strategy
     max_retries: int
     on_truncation: Literal["resume", "raise"]
+    long: Literal["auto"] | Chunks | None
     budget: Meter | Decimal | str | float | None
     temperature: float | None
     max_tokens: int | None
@@ -100,6 +102,7 @@ _DEFAULTS: JSON = {
     "strategy": "auto",
     "max_retries": 2,
     "on_truncation": "resume",
+    "long": "auto",
     "budget": None,
     "temperature": None,
     "max_tokens": None,
@@ -195,7 +198,7 @@ def checked(options: JSON) -> dict[str, Any]:
     found = {**_OWN_DEFAULTS, "request": {}}
     for name, value in options.items():
         # None is "not given", so that a wrapper may pass on what it was not given either.
-        if value is None:
+        if value is None and name != "long":
             continue
         if name == "cache" and is_old_cache(given.request_options({name: value})[name]):
             found["request"]["prompt_cache"] = value
@@ -228,6 +231,16 @@ def refuse_unknown(options: JSON, own: Sequence[str] = ()) -> None:
         raise UnknownOption(f"{exc}. {advice}") from None
 
 
+def _long(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and value == "auto"):
+        return value
+    from prompture.extraction.chunks import Chunks
+
+    if not isinstance(value, Chunks):
+        raise given.wrong("long", '"auto", prompture.Chunks(...) or None', value)
+    return value
+
+
 def _models(model: Any) -> Any:
     listed(model)
     return model
@@ -239,6 +252,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "instructions": lambda value: given.words(value, "instructions", empty=True),
     "strategy": check_strategy,
     "deadline": lambda value: given.seconds(value, "deadline"),
+    "long": lambda value: _long(value),
     "on_truncation": lambda value: given.one_of(value, "on_truncation", ("resume", "raise")),
     "max_retries": lambda value: given.count(value, "max_retries", least=0),
     "quotes": lambda value: given.flag(value, "quotes"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
@@ -21,7 +21,7 @@ from prompture.extraction.answer import (
     unlike_calls,
 )
 from prompture.extraction.cut_off import Overlap
-from prompture.extraction.document_turn import Fence
+from prompture.extraction.document_turn import Content, Fence
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
 from prompture.extraction.flow import Question
 from prompture.extraction.partial import json_pieces
@@ -265,6 +265,9 @@ class Items(Generic[T]):
         """What is wrong with items, whatever became of them."""
         self.wants: WantedEvidence | None = None
         """What must stand in the text, of each item."""
+        self.kept: Callable[[Item[Any]], Item[Any] | None] | None = None
+        """Of a document in chunks: an item with its place in the whole, None for one that was
+        given before."""
         self._on_error = on_error
         self._stopped: Invalid | None = None
 
@@ -293,7 +296,10 @@ class Items(Generic[T]):
                 if bad is not None:
                     yield bad
                 continue
-            yield item
+            if self.kept is None:
+                yield item
+            elif (kept := self.kept(item)) is not None:
+                yield kept
 
     def _bad_item(self, index: int, raw: str, error: InvalidValue) -> Item[Any] | None:
         placed = [
@@ -303,7 +309,8 @@ class Items(Generic[T]):
         if self._on_error == "skip":
             return None
         if self._on_error == "collect":
-            return Item(index, None, error.problems, raw)
+            bad: Item[Any] = Item(index, None, error.problems, raw)
+            return bad if self.kept is None else self.kept(bad)
         shown = "; ".join(str(p) for p in placed[:3])
         if placed[0].kind == UNGROUNDED:
             message = f"item {index} has values that are not in the text: {shown}"
@@ -312,6 +319,11 @@ class Items(Generic[T]):
             self._stopped = Invalid(f"item {index} is not valid: {shown}", problems=placed)
         self._stopped.raw = raw
         raise self._stopped from cause_of(error)
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether an item that is not valid has ended it all."""
+        return self._stopped is not None
 
     def is_settled(self) -> bool:
         """Whether a failure is final: items are out that another answer would repeat."""
@@ -328,6 +340,39 @@ class Items(Generic[T]):
         """The bill of what this reader raised itself, in the middle of a call."""
         if error is self._stopped:
             error.bill = Bill(tuple(self.running.recorder.charges))
+
+
+def items_flow(
+    extractor: Any, text: Content, items: Items[Any], *, asynchronous: bool
+) -> Flow[Any, Any]:
+    """The flow of ``extract_items``: of the whole document, or of its chunks."""
+    flow = _at_once_or_in_chunks(extractor, text, items, asynchronous=asynchronous)
+    scope = items.running.scope
+    return flow if scope is None else scope.followed(flow)
+
+
+def _at_once_or_in_chunks(
+    extractor: Any, text: Content, items: Items[Any], *, asynchronous: bool
+) -> Flow[Any, Any]:
+    refused: PromptureError | None = None
+    if extractor.long is None or extractor.long == "auto":
+        try:
+            return (
+                yield from extractor._of_items._flow(
+                    text, asynchronous=asynchronous, reader=items, running=items.running
+                )
+            )
+        except PromptureError as exc:
+            if extractor.long is None or not exc.too_long or items.count:
+                raise
+            refused = exc
+    from prompture.extraction.long_items import items_in_chunks
+
+    return (
+        yield from items_in_chunks(
+            extractor, text, items, asynchronous=asynchronous, refused=refused
+        )
+    )
 
 
 class ItemStream(Live[Item[T]]):

@@ -21,6 +21,7 @@ from prompture.traces import Attempt as Attempt
 from prompture.types import JSON, Completion, Document, FileDocument, JSONValue, Span, Text, Usage
 
 if TYPE_CHECKING:
+    from prompture.extraction.chunks import Chunk, Claim
     from prompture.extraction.ungrounded import Why
 
 T = TypeVar("T")
@@ -39,7 +40,9 @@ class Extraction(Generic[T]):
     made, where it was given in parts. ``output_tokens_saved`` is what asking for the failing parts
     alone saved. ``notes`` say what was changed in the text before it was sent. ``quotes`` are what
     the model quoted for a pointer (``quotes=True``), as it wrote them: evidence are the ``sources``
-    alone. ``schema`` is the JSON Schema of the value.
+    alone. ``schema`` is the JSON Schema of the value. Of a long document, ``chunks`` are the parts
+    that it was read in, each with what it gave or its error; ``conflicts`` are the unlike values
+    that they gave for a pointer, with their spans, the one that was taken first.
     """
 
     value: T
@@ -56,6 +59,8 @@ class Extraction(Generic[T]):
     notes: tuple[str, ...] = ()
     quotes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     schema: JSON = field(default_factory=dict, repr=False)
+    chunks: tuple[Chunk, ...] = ()
+    conflicts: Mapping[str, tuple[Claim, ...]] = field(default_factory=dict)
 
     @property
     def usage(self) -> Usage:
@@ -111,6 +116,23 @@ class Extraction(Generic[T]):
         from prompture.page.notebook import summary
 
         return summary(self)
+
+
+def value_of(found: Extraction[T]) -> T:
+    """The value alone. Raises the error of the first chunk that gave nothing, as nothing else would
+    show that there is less than the document holds."""
+    for chunk in found.chunks:
+        if (error := chunk.error) is not None:
+            lost = sum(each.error is not None for each in found.chunks)
+            error.bill, error.attempts = found.cost, found.attempts
+            error.add_note(
+                f"{lost} of {len(found.chunks)} chunks of the document gave nothing; extract_result"
+                " gives the value of the others"
+            )
+            if isinstance(error, ExtractionError):
+                error.value = found.plain
+            raise error
+    return found.value
 
 
 def with_rest(

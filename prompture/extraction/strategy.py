@@ -27,6 +27,8 @@ from prompture.schema.source import Source
 from prompture.types import JSON, Image, JSONValue, Message, Request, Tool
 
 _LOOSE = "openai-compatible"
+ANSWER_TOKENS = 4_096
+"""Where neither the caller nor the model states less."""
 _TASK = (
     "Extract the requested data from the document that the user gives. "
     "Take every value from the document itself and keep its wording. "
@@ -73,9 +75,10 @@ class Plan:
         values = {**self._values, "model": model, "messages": (*self.turns, document)}
         return Request(**values)
 
-    def check_fits(self, request: Request) -> None:
+    def check_fits(self, request: Request, *, with_answer: bool = False) -> None:
         """Raise ContextWindowExceeded where the request is surely longer than the model can read,
-        UnsupportedError where it holds a picture and the model sees none.
+        UnsupportedError where it holds a picture and the model sees none. ``with_answer``: the
+        request, by the likely count, must leave the answer its part of the window.
         """
         driver = self.origin.driver
         chars = 0
@@ -92,12 +95,14 @@ class Plan:
         if entry is None or not (entry.limits.context or entry.limits.input):
             return
         context, input = entry.limits.context, entry.limits.input
+        window = min(context or input or 0, input or context or 0)
+        kept = answer_tokens(request.max_tokens, entry.limits.output, window) if with_answer else 0
         # Counting takes long. A token is seldom less than half a character.
-        if chars * 2 < min(context or input or 0, input or context or 0):
+        if chars * 2 < window - kept:
             return
         from prompture.catalog.tokens import fits
 
-        if problem := fits(request, entry):
+        if problem := fits(request, entry, answer=kept):
             raise ContextWindowExceeded(
                 f"{problem}; nothing was sent", provider=driver.provider.name, status=0
             )
@@ -174,6 +179,11 @@ def strategies(features: Features, *, beside_tools: bool = False) -> Iterator[st
             yield "json_schema"
         yield "tool"
     yield "prompt"
+
+
+def answer_tokens(asked: int | None, limit: int | None, window: int) -> int:
+    """Tokens of a model's window that are left for an answer; ``limit`` is that of its answers."""
+    return min(asked or min(limit or ANSWER_TOKENS, ANSWER_TOKENS), window // 2)
 
 
 def choose(features: Features) -> str:

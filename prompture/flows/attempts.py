@@ -151,7 +151,7 @@ _PLAIN = re.compile(r"[^\s\"]*").fullmatch
 class AttemptLog:
     """What has been tried and charged so far, over all models."""
 
-    __slots__ = ("attempts", "charges", "notes", "resumes")
+    __slots__ = ("attempts", "charges", "leaves_answer", "notes", "resumes")
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
@@ -160,6 +160,8 @@ class AttemptLog:
         """What was changed in the text before it was sent."""
         self.resumes = True
         """Whether an answer that was cut off is gone on with."""
+        self.leaves_answer = False
+        """Whether a question that leaves an answer too little of the window is not asked."""
 
     def bill(self) -> Bill:
         return Bill(tuple(self.charges))

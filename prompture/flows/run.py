@@ -160,15 +160,16 @@ async def answered(flow: Flow[D, T], reply: Completion | BaseException) -> Ask[D
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError as exc:
-            await _billed(flow, reading, exc)
+            await billed(flow, reading, exc)
             raise
     return advance(flow, reply)
 
 
-async def _billed(
-    flow: Flow[D, T], reading: asyncio.Future[Ask[D] | Done[T]], exc: BaseException
+async def billed(
+    flow: Generator[Any, Any, Any], reading: asyncio.Future[Any], exc: BaseException
 ) -> None:
-    """Put the bill onto what cancels a task while an answer is read in a thread, which ends soon."""
+    """Put the bill onto what cancels a task while a step of a flow is made in a thread, which ends
+    soon."""
     reading.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.wait((reading,), timeout=GRACE)
     if not reading.done():

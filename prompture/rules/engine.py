@@ -78,10 +78,12 @@ def extract(
 def _require_short(text: str) -> None:
     lines = text.count("\n")
     if len(text) > MOST_CHARS or lines > MOST_LINES:
-        raise UnsupportedError(
+        error = UnsupportedError(
             f"local/rules reads texts of at most {MOST_CHARS:,} characters and {MOST_LINES:,} lines, and this one has "
             f"{len(text):,} and {lines:,}; extract from its parts one by one"
         )
+        error.too_long = True
+        raise error
 
 
 def _require_local() -> None:

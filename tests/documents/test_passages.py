@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +14,11 @@ TEXTS = st.text(
     alphabet="ab  \n\n\r\t.|#,;漢字。é\u0301\U0001f468\u200d\U0001f469\f1", max_size=1500
 ) | st.lists(
     st.sampled_from(
-        ["# Head\n", "## Sub\n\n", "a | b | c\n", "1\t2\t3\n", "\n", "A sentence. Another one!\n"]
-        + ["word " * 30, "第三条 总则\n", "```\n# no heading\n```\n", "ARTICLE IV\n\n", "x" * 300]
+        [
+            *("# Head\n", "## Sub\n\n", "a | b | c\n", "1\t2\t3\n", "\n", "One. Another one!\n"),
+            *("word " * 30, "第三条 总则\n", "```\n# no heading\n```\n", "ARTICLE IV\n\n"),
+            "x" * 300,
+        ]
     ),
     max_size=60,
 ).map("".join)
@@ -60,18 +65,22 @@ def test_each_character_has_its_place(text: str, tokens: int) -> None:
 def test_the_overlap_is_as_long_as_was_asked(text: str, tokens: int) -> None:
     overlap = tokens // 4
     found = passages(text, tokens=tokens, overlap=overlap, count=words)
-    for one, other in zip(found, found[1:]):  # noqa: B905
+    for one, other in pairwise(found):
         shared = words(text[other.start : one.end])
         # Less only where the whole passage is: a long line without any place to cut.
         assert shared >= overlap - 2 or other.start <= one.start + 2
 
 
 def ends(text: str, tokens: int = 30, overlap: int = 0) -> list[str]:
-    return [text[p.start : p.end] for p in passages(text, tokens=tokens, overlap=overlap, count=words)]
+    return [
+        text[p.start : p.end] for p in passages(text, tokens=tokens, overlap=overlap, count=words)
+    ]
 
 
 def test_a_heading_begins_a_passage() -> None:
-    text = "one two three four\nfive six seven\n\n" + "# Part\n\nseven eight nine ten eleven\n\n" * 3
+    text = (
+        "one two three four\nfive six seven\n\n" + "# Part\n\nseven eight nine ten eleven\n\n" * 3
+    )
     assert [part[:6] for part in ends(text, tokens=22)] == ["one tw", "# Part", "# Part", "# Part"]
 
 

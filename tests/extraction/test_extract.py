@@ -319,7 +319,7 @@ def test_text_beyond_the_window_is_refused_before_sending(monkeypatch: pytest.Mo
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     text = "word " * 400_000
     with pytest.raises(prompture.ContextWindowExceeded, match="nothing was sent"):
-        prompture.extract(Receipt, text, model="openai/gpt-4o")
+        prompture.extract(Receipt, text, model="openai/gpt-4o", long=None)
 
 
 def test_instructions_and_examples_reach_the_model() -> None:

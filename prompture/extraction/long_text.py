@@ -1,0 +1,217 @@
+"""A text that is too long for one question: which part of a document's turn is cut, how long the
+chunks may be, and where they are cut."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+from prompture.catalog.models import ModelLimits
+from prompture.documents.passages import Passage, passages
+from prompture.drivers.core import BaseDriver
+from prompture.errors import PromptureError, UnsupportedError
+from prompture.extraction.chunks import LEAST_TOKENS, TOKENS, Chunks
+from prompture.extraction.document_turn import DocumentTurn, document_turn
+from prompture.extraction.model_drivers import makers
+from prompture.extraction.strategy import Plan, answer_tokens
+from prompture.schema.source import Source
+from prompture.types import Document, File, FileDocument, Image, Message, Part, Text
+
+PART_OF_LONGER = (
+    "The document is one part of a longer one; headings and the first row of a table may be repeated"
+    " from above. Give only what this part itself states, and null (or nothing) for all that it does"
+    " not: other parts may state it."
+)
+_UNKNOWN_WINDOW = 16_384
+"""Tokens that a model is taken to read where nothing is known of it but that the whole was too long."""
+_BETWEEN = 2
+"""Message.text puts a blank line, two characters, between its texts."""
+_UNSURE = 0.7
+"""A count that is estimated may be a third too low."""
+
+
+class ReadsChunks(Protocol):
+    """What is asked of an Extractor."""
+
+    @property
+    def source(self) -> Source[Any]: ...
+    @property
+    def model(self) -> Any: ...
+    @property
+    def long(self) -> Any: ...
+    @property
+    def max_retries(self) -> int: ...
+    @property
+    def on_truncation(self) -> str: ...
+    @property
+    def _reads(self) -> Source[Any]: ...
+    @property
+    def _of_chunks(self) -> Any: ...
+    @property
+    def _wishes(self) -> Any: ...
+    def plan_for(self, driver: BaseDriver) -> Plan: ...
+    def planner(self, document: Message) -> Callable[[BaseDriver], Plan]: ...
+
+
+class LongText:
+    """The text of a document's turn that is cut: all of it, but for words of the caller's beside a
+    Document, which go along with each part.
+
+    ``text`` is what is cut, ``pages`` are (number, start, end) of its pages. ``whole_at`` gives the
+    place in the text of the turn, in which spans are counted.
+    """
+
+    def __init__(self, turn: DocumentTurn) -> None:
+        self.turn = turn
+        given: tuple[Part, ...] = (Text(turn.given),) if isinstance(turn.given, str) else turn.given
+        if any(isinstance(part, (Image, File)) for part in given):
+            raise UnsupportedError(
+                "a document with pictures, or files that the provider reads, is not read in chunks:"
+                " give its text, or extract from its parts one by one"
+            )
+        has_documents = any(isinstance(part, Document) for part in given)
+        self._words: list[Part] = []
+        self._cut: list[Text | Document] = []
+        self._starts: list[int] = []
+        self._whole_starts: list[int] = []
+        self.pages: list[tuple[int, int, int]] = []
+        at = whole = 0
+        for part in given:
+            assert isinstance(part, (Text, Document))
+            if has_documents and isinstance(part, Text):
+                self._words.append(part)
+            else:
+                self._cut.append(part)
+                self._starts.append(at)
+                self._whole_starts.append(whole)
+                pages = part.pages if isinstance(part, FileDocument) else ()
+                self.pages += [(p.number, at + p.start, at + p.end) for p in pages]
+                at += len(part.text) + _BETWEEN
+            whole += len(part.text) + _BETWEEN
+        self.text = "\n\n".join(part.text for part in self._cut)
+
+    def whole_at(self, at: int) -> int:
+        """The place in the text of the turn."""
+        index = max(0, bisect_right(self._starts, at) - 1)
+        return at - self._starts[index] + self._whole_starts[index]
+
+    def turn_of(self, passage: Passage) -> DocumentTurn:
+        """The turn of one passage."""
+        text = passage.text_of(self.text)
+        name = getattr(self._cut[0], "name", "") if len(self._cut) == 1 else ""
+        if not self._words and not name:
+            return document_turn(text)
+        found = document_turn((*self._words, Document(text, name)))
+        # Spans are counted in the passage alone.
+        return replace(found, given=text)
+
+    def pages_of(self, passage: Passage) -> tuple[int, ...]:
+        """The numbers of the pages that a passage holds a part of."""
+        start, end = passage.start, passage.end
+        return tuple(n for n, begin, stop in self.pages if begin < end and stop > start)
+
+
+def drivers_of(model: Any, document: Message, *, asynchronous: bool) -> list[BaseDriver]:
+    """The drivers that can be made: the others fail when they are asked."""
+    found = []
+    for make in makers(model, asynchronous=asynchronous, document=document):
+        try:
+            found.append(make())
+        except PromptureError:
+            continue
+    return found
+
+
+def most_tokens(
+    extractor: ReadsChunks, drivers: Sequence[BaseDriver], *, is_long: bool
+) -> int | None:
+    """Tokens of a document that all the models can read and answer; None where that is unknown.
+    ``is_long``: the whole was too long for them."""
+    from prompture.catalog.tokens import count_request
+
+    found: list[int] = []
+    for driver in drivers:
+        if driver.runs_here and not is_long:
+            continue
+        try:
+            plan = extractor._of_chunks.plan_for(driver)
+        except PromptureError:
+            continue
+        request = plan.request(document_turn("-"))
+        entry = driver.entry(request.model)
+        limits = entry.limits if entry else ModelLimits()
+        known = [limit for limit in (limits.context, limits.input) if limit]
+        if not known and not is_long:
+            continue
+        window = min(known, default=_UNKNOWN_WINDOW)
+        answer = answer_tokens(request.max_tokens, limits.output, window)
+        wrapping = count_request(request, exact=False).high
+        found.append(max(LEAST_TOKENS, int((window - answer - wrapping) * _UNSURE)))
+    return min(found, default=None)
+
+
+def cut(
+    extractor: ReadsChunks,
+    document: LongText,
+    options: Chunks,
+    drivers: Sequence[BaseDriver],
+    *,
+    is_long: bool,
+) -> list[tuple[int, Passage]]:
+    """The passages of a document, each with the number of its pass."""
+    from prompture.catalog.tokens import count
+
+    name = drivers[0].model if drivers else ""
+    most = most_tokens(extractor, drivers, is_long=is_long)
+
+    def counted(text: str) -> float:
+        return count(text, name, exact=False).tokens
+
+    if is_long:  # whatever we know of the model, it is less than this
+        most = min(most or TOKENS, int(counted(document.text) * 0.6))
+    tokens, overlap = options.sizes(most)
+
+    cutting = partial(
+        passages,
+        document.text,
+        tokens=tokens,
+        overlap=overlap,
+        count=counted,
+        pages=[start for _, start, _ in document.pages],
+    )
+    found = [(1, each) for each in cutting()]
+    for number in range(2, options.passes + 1):
+        # Seams, and the middles of chunks, stand at other places.
+        first = max(LEAST_TOKENS, tokens * (number - 1) // options.passes)
+        found += [(number, each) for each in cutting(first=first)]
+    return found
+
+
+def halves(text: str, passage: Passage) -> list[Passage]:
+    """A passage that was too long after all, as two; none where it is too short for that."""
+    length = passage.end - passage.start
+    if length < 2 * LEAST_TOKENS:
+        return []
+    inside = text[passage.start : passage.end]
+    # By characters: it is not known how the model counts.
+    found = passages(inside, tokens=length * 11 // 20, overlap=length // 20, count=len)
+    return [
+        replace(passage, start=passage.start + each.start, end=passage.start + each.end)
+        for each in found
+    ]
+
+
+def chunk_turns(
+    extractor: ReadsChunks, turn: DocumentTurn, drivers: Sequence[BaseDriver], *, is_long: bool
+) -> list[DocumentTurn]:
+    """The turns of a document's chunks; none where it is no longer than one, or cannot be cut."""
+    try:
+        document = LongText(turn)
+    except UnsupportedError:
+        return []
+    options = extractor.long if isinstance(extractor.long, Chunks) else Chunks()
+    found = cut(extractor, document, options, drivers, is_long=is_long)
+    return [document.turn_of(each) for _, each in found] if len(found) > 1 else []

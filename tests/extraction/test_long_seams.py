@@ -1,0 +1,81 @@
+"""No value is lost at a seam, and none is found twice: whatever the text, wherever it is cut."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from prompture import Chunks, extract_result
+from prompture.testing import FunctionDriver
+from prompture.types import Request
+
+
+class Line(BaseModel):
+    sku: str
+    qty: int
+
+
+class Order(BaseModel):
+    number: str
+    lines: list[Line]
+
+
+ROW = re.compile(r"\b(SKU-\d+) x (\d+);")
+
+
+def reads(request: Request) -> dict[str, object]:
+    """A model that reads every whole row of what it is given."""
+    text = request.messages[-1].text
+    number = re.search(r"Order (\S+)\n", text)
+    rows = [{"sku": sku, "qty": int(qty)} for sku, qty in ROW.findall(text)]
+    return {"number": number and number[1], "lines": rows}
+
+
+WORDS = st.text(alphabet="abc déf 漢字，。\t.|#", max_size=40)
+ROWS = st.lists(
+    st.tuples(
+        # Few numbers: equal rows at different places are many.
+        st.integers(1, 12).map(lambda n: f"SKU-{n} x {n % 5 + 1};"),
+        st.sampled_from(["\n", "\n\n", " ", "\r\n", "\f", "\n## Part\n\n", "\n| a | b |\n"]),
+        WORDS,
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=ROWS, tokens=st.integers(40, 400), passes=st.integers(1, 2))
+def test_every_planted_row_is_found_once(
+    rows: list[tuple[str, str, str]], tokens: int, passes: int
+) -> None:
+    text = "Order A-1\n\n" + "".join(f"{row}{gap}{words}{gap}" for row, gap, words in rows)
+    chunks = Chunks(tokens=tokens, overlap=20, passes=passes)
+    result = extract_result(Order, text, model=FunctionDriver(reads), long=chunks)
+    wanted = ROW.findall(text)
+    assert [(line.sku, str(line.qty)) for line in result.value.lines] == wanted
+    assert result.value.number == "A-1"
+    assert result.conflicts == {}
+    places = [m.start() for m in ROW.finditer(text)]
+    assert [result.sources[f"/lines/{i}/sku"][0].start for i in range(len(wanted))] == places
+
+
+@pytest.mark.parametrize("at", range(0, 700, 7))
+def test_a_row_across_any_seam(at: int) -> None:
+    """One row, moved through the text character by character, past every seam."""
+    filler = "".join(f"word{i} " for i in range(100))
+    text = f"Order B-2\n{filler[:at]} SKU-77 x 3; {filler[at:]}"
+    chunks = Chunks(tokens=60, overlap=20)
+    result = extract_result(Order, text, model=FunctionDriver(reads), long=chunks)
+    assert [line.sku for line in result.value.lines] == ["SKU-77"]
+
+
+def test_equal_rows_at_different_places_stay() -> None:
+    text = "Order C\n" + "SKU-1 x 1;\n" * 100
+    result = extract_result(Order, text, model=FunctionDriver(reads), long=Chunks(tokens=100))
+    assert Counter(line.sku for line in result.value.lines) == {"SKU-1": 100}
+    assert len(result.chunks) > 5
