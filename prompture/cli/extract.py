@@ -3,7 +3,6 @@ what that would cost."""
 
 from __future__ import annotations
 
-import codecs
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -21,8 +20,11 @@ from prompture.cli.console import (
     print_table,
     write_json,
 )
+from prompture.cli.given_files import GivenFiles, file_options, given_files
 from prompture.cli.output import AnswerWriter, PageWriter, Row
 from prompture.cli.schema import schema_of
+from prompture.document_errors import DocumentUnsupported
+from prompture.documents import OCR
 from prompture.drivers.caching import Cache
 from prompture.errors import (
     AuthenticationError,
@@ -37,7 +39,6 @@ from prompture.errors import (
 )
 from prompture.extraction.document_turn import Content
 from prompture.extraction.extractor import Extractor
-from prompture.given import why
 from prompture.money import Bill, add_usd, format_usd, short_usd
 from prompture.spend.scope import track
 from prompture.types import JSON
@@ -104,6 +105,7 @@ _FOR_ALL = (
 @click.option("--deadline", type=float, help="Seconds for each file: models, tries, waits, bytes.")
 @click.option("--budget", help="US dollars that all files together may cost.")
 @click.option("--cache", type=click.Path(), help="Keep answers in this file, and give them again.")
+@file_options
 @click.option("--quiet", is_flag=True, help="No bill, no progress.")
 def command(
     files: tuple[str, ...],
@@ -115,34 +117,46 @@ def command(
     page: str | None,
     quiet: bool,
     cache: str | None,
+    urls: tuple[str, ...],
+    ocr: OCR,
+    password: str | None,
     **options: Any,
 ) -> int:
-    """Extract the data that a SCHEMA describes from FILES (stdin without any, or with -).
+    """Extract the data that a SCHEMA describes from FILES: documents of all kinds, folders and
+    patterns of them (stdin without any, or with -).
 
     \b
     prompture extract receipt.txt --schema examples/receipt.py:Receipt
     prompture extract *.txt --schema "company, date: date, total: number" --format table
-    prompture extract *.txt --schema "company, total: number" --html page.html
+    prompture extract invoices/ 'mail/*.eml' --schema "company, total: number" --html page.html
     """
     if cache is not None:
         options["cache"] = Cache(cache)
     extractor: Extractor[Any] = Extractor(schema_of(schema), model=_models(model), **options)
-    names = list(files) or ["-"]
     # Before the first call: nothing is paid for that has no place to go.
     _refuse_to_overwrite(output, files, "-o")
     _refuse_to_overwrite(page, [*files, *([output] if output else [])], "--html")
+    given = given_files(
+        files or ([] if urls else ["-"]),
+        urls,
+        ocr=ocr,
+        password=password,
+        quiet=quiet,
+        not_these=(output, page, cache),
+    )
+    alone = len(given) == 1 and not given.files[0].from_folder
     if style == "table" and sources:
         raise click.UsageError("a table has no place for --sources; take -f json or jsonl")
-    style = style or _default_style(names, output, sources=sources)
+    style = style or _default_style(len(given), output, sources=sources)
     rows: list[Row] = []
     page_writer = PageWriter(page) if page is not None else None
     # The whole bill, the call included that Ctrl-C breaks off: an interrupt has no row.
     with (
         track() as spent,
-        AnswerWriter(output, style, sources=sources, alone=len(names) == 1) as out,
+        AnswerWriter(output, style, sources=sources, alone=alone) as out,
     ):
         try:
-            for row in _progress(_rows(extractor, names), len(names), shown=not quiet and out.bar):
+            for row in _progress(_rows(extractor, given), len(given), shown=not quiet and out.bar):
                 rows.append(row)
                 if row.error:
                     echo(f"prompture: {row.name}: {for_a_shell(row.error)}", err=True)
@@ -152,8 +166,8 @@ def command(
             if page_writer:
                 page_writer.write(rows)
             if not quiet:
-                echo(_bill_line(rows, len(names), spent.bill), err=True)
-    return _exit_code(rows, len(names))
+                echo(_bill_line(rows, given, spent.bill), err=True)
+    return _exit_code(rows, len(given))
 
 
 def _refuse_to_overwrite(output: str | None, files: Iterable[str], option: str) -> None:
@@ -178,63 +192,33 @@ def _models(model: str | None) -> str | list[str] | None:
     return [m.strip() for m in model.split(",") if m.strip()]
 
 
-def _default_style(names: list[str], output: str | None, *, sources: bool) -> str:
+def _default_style(count: int, output: str | None, *, sources: bool) -> str:
     if output is not None:
         return "jsonl" if output.lower().endswith((".jsonl", ".ndjson")) else "json"
-    return "table" if len(names) > 1 and sys.stdout.isatty() and not sources else "json"
+    return "table" if count > 1 and sys.stdout.isatty() and not sources else "json"
 
 
-def _rows(extractor: Extractor[Any], names: Iterable[str]) -> Iterator[Row]:
-    for name in names:
+def _rows(extractor: Extractor[Any], given: GivenFiles) -> Iterator[Row]:
+    for each in list(given):
         try:
-            yield Row(name, extractor.extract_result(text_of(name)), None)
+            read = given.read(each)
+        except DocumentUnsupported as exc:
+            if each.from_folder:  # a folder holds what it holds
+                given.files.remove(each)
+                given.skipped += 1
+            else:
+                yield Row(each.name, None, exc)
+            continue
+        except PromptureError as exc:  # other kinds of files may need no such extra
+            yield Row(each.name, None, exc)
+            continue
+        try:
+            yield Row(each.name, extractor.extract_result(read), None)
         except PromptureError as exc:
-            yield Row(name, None, exc)
+            yield Row(each.name, None, exc)
             # Each further file would only repeat the message.
             if isinstance(exc, _FOR_ALL):
                 return
-
-
-def text_of(name: str) -> Content:
-    """The file's text; a PDF or a picture as a part for models that read those."""
-    try:
-        data = _stdin() if name == "-" else Path(name).read_bytes()
-    except OSError as exc:
-        raise ConfigurationError(f"cannot read {name!r}: {why(exc)}") from exc
-    from prompture.media import file, image, media_type_of
-
-    kind = media_type_of(data)
-    if kind == "application/pdf":
-        return [file(data, name=Path(name).name)]
-    if kind:
-        return [image(data)]
-    return _decoded(data, name)
-
-
-def _stdin() -> bytes:
-    if sys.stdin.isatty():
-        echo("reading from the terminal; end with Ctrl-D", err=True)
-    # As bytes: the terminal's encoding need not be the document's.
-    data: bytes = sys.stdin.buffer.read()
-    return data
-
-
-def _decoded(data: bytes, name: str) -> str:
-    """Text in UTF-8, in UTF-16 or -32 with its mark, else as Windows writes it."""
-    marks = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}  # before UTF-16's
-    marks |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-    encoding = next((e for mark, e in marks.items() if data.startswith(mark)), "utf-8-sig")
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as exc:
-        # Windows-1252 reads nearly any bytes: only a NUL shows that they are no text.
-        if encoding != "utf-8-sig" or b"\x00" in data[:4096]:
-            raise ConfigurationError(f"{name!r} is binary, not text") from exc
-    echo(f"{name!r} is not UTF-8: it is read as Windows-1252; convert it if it is not", err=True)
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError:  # it holds one of the five bytes that Windows gives no meaning
-        return data.decode("latin-1")
 
 
 def _progress(rows: Iterator[Row], total: int, *, shown: bool) -> Iterator[Row]:
@@ -253,12 +237,14 @@ def _progress(rows: Iterator[Row], total: int, *, shown: bool) -> Iterator[Row]:
             yield row
 
 
-def _bill_line(rows: list[Row], asked: int, bill: Bill) -> str:
+def _bill_line(rows: list[Row], given: GivenFiles, bill: Bill) -> str:
+    asked = len(given)
     models = sorted({row.found.model for row in rows if row.found})
     by = f" by {', '.join(models)}" if models else ""
     failed = sum(row.error is not None for row in rows)
     lost = f", {failed} failed" if failed else ""
     lost += f", {asked - len(rows)} not done" if asked > len(rows) else ""
+    lost += f", {given.skipped} skipped (no kind that is read)" if given.skipped else ""
     return f"{asked} file{'s' * (asked != 1)}{lost}{by}: {bill}"
 
 
@@ -278,7 +264,7 @@ _COLUMNS = ("model", "files", "input", "output", "low $", "likely $", "high $", 
 
 
 @click.command("estimate")
-@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.argument("files", nargs=-1, type=click.Path())
 @click.option("-s", "--schema", required=True, help="models.py:Class, schema.json, or fields.")
 @click.option("-m", "--model", "models", multiple=True, help="Repeat it to compare models.")
 @click.option("--instructions", default="", help="Words of yours to the model.")
@@ -294,12 +280,16 @@ _COLUMNS = ("model", "files", "input", "output", "low $", "likely $", "high $", 
 )
 @click.option("--deadline", type=float, help="Seconds that a provider may take to count a file.")
 @click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
+@file_options
 def estimate(
     files: tuple[str, ...],
     schema: str,
     models: tuple[str, ...],
     count: Counting,
     style: str,
+    urls: tuple[str, ...],
+    ocr: OCR,
+    password: str | None,
     **options: Any,
 ) -> None:
     """Estimate what extracting a SCHEMA from FILES would cost with each model.
@@ -308,7 +298,9 @@ def estimate(
     prompture estimate *.txt -s examples/receipt.py:Receipt -m openai/gpt-5-mini -m cheapest
     """
     made = schema_of(schema)
-    texts = [text_of(name) for name in files]
+    if not files and not urls:
+        raise click.UsageError("name the files to estimate, or a --url")
+    texts = _texts(given_files(files, urls, ocr=ocr, password=password))
     sums = [_sums_of(made, texts, model, count, options) for model in models or (None,)]
     # Unknown prices last: unknown is not cheap.
     sums.sort(key=lambda r: (r["likely"] is None, r["likely"] or 0))
@@ -320,6 +312,23 @@ def estimate(
     )
     for reason in sorted({r["reason"] for r in sums if r["reason"]}):
         echo(reason, err=True)
+
+
+def _texts(given: GivenFiles) -> list[Content]:
+    """What the files hold; those of folders that nothing reads are left out."""
+    texts: list[Content] = []
+    for each in given:
+        try:
+            texts.append(given.read(each))
+        except DocumentUnsupported:
+            if not each.from_folder:
+                raise
+            given.skipped += 1
+    if given.skipped:
+        echo(f"{given.skipped} skipped (no kind that is read)", err=True)
+    if not texts:
+        raise ConfigurationError("there is no file to estimate")
+    return texts
 
 
 def _sums_of(

@@ -25,7 +25,9 @@ from prompture.documents.kinds import (
     UNSUPPORTED,
     XLSX,
     contradiction,
+    extension_of,
     kind_of,
+    named_kind,
 )
 from prompture.errors import ConfigurationError
 from prompture.types import Document as Document
@@ -154,6 +156,11 @@ async def adocument(
 ) -> FileDocument:
     """``document``, awaited: the file is fetched and read in a thread."""
     return await asyncio.to_thread(partial(document, source, url=url, name=name, **options))
+
+
+def is_read_by_name(name: str) -> bool:
+    """Whether a file of this name may be read: its ending is known, or it has none."""
+    return named_kind(name) in _READERS or not extension_of(name)
 
 
 def shown(read: FileDocument) -> tuple[Text | Document | Image | File, ...]:

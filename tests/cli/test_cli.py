@@ -102,16 +102,16 @@ def test_an_interrupted_run_keeps_what_it_has(
     run: Any, monkeypatch: pytest.MonkeyPatch, style: str
 ) -> None:
     pytest.importorskip("rapidfuzz")
-    from prompture.cli import extract
+    from prompture.cli.given_files import GivenFile, GivenFiles
 
-    real = extract.text_of
+    real = GivenFiles.read
 
-    def text_of(name: str) -> Any:
-        if name == "later.txt":
+    def read(self: GivenFiles, given: GivenFile) -> Any:
+        if given.name == "later.txt":
             raise KeyboardInterrupt
-        return real(name)
+        return real(self, given)
 
-    monkeypatch.setattr(extract, "text_of", text_of)
+    monkeypatch.setattr(GivenFiles, "read", read)
     done = run("extract", RECEIPT, "later.txt", "last.txt", "-s", "total: number", "-f", style)
     assert done.code == exits.INTERRUPTED
     found = json.loads(done.out)

@@ -190,7 +190,7 @@ def shell(line: str, **env: str) -> subprocess.CompletedProcess[bytes]:
         ("$P extract $R -s a? -o /dev/full", exits.CONFIGURATION, "'/dev/full': No space left"),
         ("$P extract $R -s a? -f jsonl -o /dev/full", exits.CONFIGURATION, "'/dev/full': No space"),
         ("$P extract $R -s a? >&-", exits.CONFIGURATION, "stdout is closed"),
-        ("$P extract -s a? <&-", exits.CONFIGURATION, "text is empty"),
+        ("$P extract -s a? <&-", exits.CONFIGURATION, "the file is empty"),
         ("$P models >&-", exits.CONFIGURATION, "cannot write stdout"),
         ("$P extract $R -s a? 2>&-", exits.OK, ""),
         ("$P models | head -1; exit ${PIPESTATUS[0]}", exits.OK, ""),
@@ -283,24 +283,26 @@ def test_the_bill_counts_the_call_that_ctrl_c_broke_off() -> None:
     ],
 )
 def test_texts_are_read_in_their_own_encoding(tmp_path: Path, data: bytes, text: str) -> None:
-    from prompture.cli.extract import text_of
+    from prompture.cli.given_files import given_files
 
     path = tmp_path / "document.txt"
     path.write_bytes(data)
-    found = text_of(str(path))
+    given = given_files([str(path)])
+    found = given.read(given.files[0]).text
     assert text in found and not found.startswith("\ufeff")
 
 
 def test_a_text_that_is_not_utf8_is_said_to_be_guessed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from prompture.cli.extract import text_of
+    from prompture.cli.given_files import given_files
 
-    for data, told in (("é".encode(), ""), ("株".encode("shift-jis"), "read as Windows-1252")):
+    for data, note in (("é".encode(), ""), ("株".encode("shift-jis"), "read as Shift_JIS")):
         path = tmp_path / "d.txt"
         path.write_bytes(data)
-        text_of(str(path))
-        assert told in capsys.readouterr().err or not told
+        given = given_files([str(path)])
+        given.read(given.files[0])
+        assert note in capsys.readouterr().err or not note
 
 
 def test_a_terminal_with_few_characters_loses_none(tmp_path: Path) -> None:

@@ -1,0 +1,167 @@
+"""The files that a command is given: paths, folders, patterns, URLs, and stdin."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+from prompture.cli.console import echo
+from prompture.documents import OCR, document, is_read_by_name
+from prompture.errors import ConfigurationError, PromptureError
+from prompture.given import why
+from prompture.types import FileDocument
+from prompture.wire.secrets import shown
+
+_PATTERN = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenFile:
+    """A file to read: ``name`` is shown and written into its row."""
+
+    name: str
+    url: str | None = field(default=None, repr=False)
+    from_folder: bool = False
+    problem: PromptureError | None = None
+
+
+@dataclass(slots=True)
+class GivenFiles:
+    """Files in the order in which they were named, and how they are read."""
+
+    files: list[GivenFile]
+    ocr: OCR = "auto"
+    password: str | None = field(default=None, repr=False)
+    quiet: bool = False
+    skipped: int = 0
+    """Files of folders that nothing reads."""
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[GivenFile]:
+        return iter(self.files)
+
+    def read(self, given: GivenFile) -> FileDocument:
+        """What a file holds. Raises DocumentError and ConfigurationError."""
+        if given.problem is not None:
+            raise given.problem
+        how: dict[str, Any] = {"ocr": self.ocr, "password": self.password}
+        if given.url is not None:
+            found = document(url=given.url, **how)
+        elif given.name == "-":
+            found = document(_stdin(), **how)
+        else:
+            try:
+                with open(given.name, "rb") as opened:
+                    found = document(opened, name=Path(given.name).name, **how)
+            except OSError as exc:
+                raise ConfigurationError(f"cannot read {given.name!r}: {why(exc)}") from exc
+        for note in () if self.quiet else found.notes:
+            echo(f"{given.name}: {note}", err=True)
+        return found
+
+
+def _stdin() -> bytes:
+    if sys.stdin.isatty():
+        echo("reading from the terminal; end with Ctrl-D", err=True)
+    # As bytes: the terminal's encoding need not be the document's.
+    data: bytes = sys.stdin.buffer.read()
+    return data
+
+
+def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that reads files."""
+    options = (
+        click.option("--url", "urls", multiple=True, help="A file on the web; repeat it for more."),
+        click.option("--password", help="Opens encrypted files."),
+        click.option(
+            "--ocr",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="Read pictures of text: where a page has no text, always, never.",
+        ),
+    )
+    return reduce(lambda decorated, option: option(decorated), options, function)
+
+
+def given_files(
+    names: Sequence[str],
+    urls: Sequence[str] = (),
+    *,
+    ocr: OCR = "auto",
+    password: str | None = None,
+    quiet: bool = False,
+    not_these: Iterable[str | None] = (),
+) -> GivenFiles:
+    """The files that names stand for: a folder for what is in it, a pattern for what it matches.
+
+    ``not_these`` are files that the command itself writes: no folder has them to read.
+    """
+    made = GivenFiles([], ocr, password, quiet)
+    own = {
+        os.path.abspath(name + end) for name in not_these if name for end in ("", ".part", ".new")
+    }
+    seen: set[str] = set()
+
+    def add(path: str, *, from_folder: bool) -> None:
+        whole = os.path.abspath(path)
+        if from_folder and (whole in seen or whole in own):
+            return
+        seen.add(whole)
+        if from_folder and not is_read_by_name(path):
+            made.skipped += 1
+        else:
+            made.files.append(GivenFile(path, from_folder=from_folder))
+
+    for name in names:
+        if name == "-":
+            made.files.append(GivenFile(name))
+        elif os.path.isdir(name):
+            for path in _in_folder(name):
+                add(path, from_folder=True)
+        elif not _PATTERN & set(name) or os.path.lexists(name):
+            made.files.append(GivenFile(name, problem=_if_url(name)))
+            seen.add(os.path.abspath(name))
+        else:
+            _add_matches(name, made, add)
+    made.files += [GivenFile(shown(url), url=url) for url in urls]
+    if not made.files and (names or urls):
+        raise ConfigurationError(f"there is no file to read in {', '.join(names)}")
+    return made
+
+
+def _if_url(name: str) -> PromptureError | None:
+    if name.lower().startswith(("http://", "https://")) and not os.path.exists(name):
+        return ConfigurationError("a URL is only fetched by --url URL")
+    return None
+
+
+def _in_folder(folder: str) -> Iterator[str]:
+    """All files below a folder, by their names; hidden ones are none."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        # Office programs leave such a file beside each that is open.
+        yield from (
+            os.path.join(root, name) for name in sorted(names) if not name.startswith((".", "~$"))
+        )
+
+
+def _add_matches(pattern: str, made: GivenFiles, add: Callable[..., None]) -> None:
+    matched = sorted(glob.glob(pattern, recursive=True))
+    for path in matched:
+        if os.path.isdir(path):
+            continue
+        add(path, from_folder=True) if "**" in pattern else add(path, from_folder=False)
+    if not any(map(os.path.isfile, matched)):
+        problem = ConfigurationError(f"no file matches {pattern!r}")
+        made.files.append(GivenFile(pattern, problem=problem))

@@ -1,0 +1,114 @@
+"""Documents of all kinds, folders and patterns on the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompture.cli import console as exits
+from tests.cli.test_cli import run  # noqa: F401 - the fixture
+
+pytest.importorskip("rapidfuzz")
+SCHEMA = ("-s", "total: number")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    docx = pytest.importorskip("docx")
+    made = tmp_path / "in"
+    (made / "deep").mkdir(parents=True)
+    (made / ".git").mkdir()
+    (made / ".git" / "a.txt").write_text("Total: 99.00")
+    (made / "a.txt").write_text("Total: 1.50")
+    (made / "b.csv").write_text("item,total\nx,2.50\n")
+    (made / "program.exe").write_bytes(b"MZ\x90\0")
+    (made / "no_ending").write_bytes(b"MZ\x90\0")
+    (made / "~$c.docx").write_bytes(b"x")
+    document = docx.Document()
+    document.add_paragraph("Total: 3.50")
+    stream = io.BytesIO()
+    document.save(stream)
+    (made / "deep" / "c.docx").write_bytes(stream.getvalue())
+    return made
+
+
+def rows(done: Any) -> dict[str, Any]:
+    return {
+        Path(r["file"]).name: r.get("value") or r["error"]
+        for r in map(json.loads, done.out.splitlines())
+    }
+
+
+def test_a_folder_is_all_that_is_read_in_it(run: Any, folder: Path) -> None:  # noqa: F811
+    done = run("extract", str(folder), *SCHEMA, "-f", "jsonl")
+    assert done.code == exits.OK, done.err
+    assert rows(done) == {
+        "a.txt": {"total": 1.5},
+        "b.csv": {"total": 2.5},
+        "c.docx": {"total": 3.5},
+    }
+    assert "3 files" in done.err
+    assert "2 skipped" in done.err
+
+
+def test_what_is_named_is_not_skipped(run: Any, folder: Path) -> None:  # noqa: F811
+    done = run(
+        "extract", str(folder / "program.exe"), str(folder / "a.txt"), *SCHEMA, "-f", "jsonl"
+    )
+    assert done.code == exits.SOME_FAILED
+    assert rows(done)["program.exe"] == "DocumentUnsupported: program.exe: a program"
+
+
+def test_patterns_are_matched_here(run: Any, folder: Path) -> None:  # noqa: F811
+    done = run(
+        "extract",
+        f"{folder}/**/*.docx",
+        f"{folder}/*.csv",
+        f"{folder}/*.none",
+        *SCHEMA,
+        "-f",
+        "jsonl",
+    )
+    found = rows(done)
+    assert (found["c.docx"], found["b.csv"]) == ({"total": 3.5}, {"total": 2.5})
+    assert "no file matches" in found["*.none"]
+
+
+def test_a_name_with_brackets_is_a_name(run: Any, folder: Path) -> None:  # noqa: F811
+    (folder / "a[1].txt").write_text("Total: 4.50")
+    done = run("extract", f"{folder}/a[1].txt", *SCHEMA)
+    assert json.loads(done.out) == {"total": 4.5}
+
+
+def test_what_the_command_writes_is_none_of_its_files(run: Any, folder: Path) -> None:  # noqa: F811
+    for _ in range(2):
+        done = run("extract", str(folder), *SCHEMA, "-o", str(folder / "out.json"))
+        assert done.code == exits.OK, done.err
+    found = json.loads((folder / "out.json").read_text())
+    assert [Path(row["file"]).name for row in found] == ["a.txt", "b.csv", "c.docx"]
+
+
+def test_a_url_needs_its_option(run: Any) -> None:  # noqa: F811
+    done = run("extract", "http://127.0.0.1:9/x.txt", *SCHEMA)
+    assert "only fetched by --url" in done.err
+    done = run("extract", "--url", "http://u:secret@127.0.0.1:9/x.txt?key=secret", *SCHEMA)
+    assert done.code == exits.CONFIGURATION
+    assert "address of this network" in done.err
+    assert "secret" not in done.err + done.out
+
+
+def test_files_are_estimated(run: Any, folder: Path) -> None:  # noqa: F811
+    done = run("estimate", str(folder), *SCHEMA, "-m", "openai/gpt-5-mini", "-f", "json")
+    assert json.loads(done.out)[0]["files"] == 3
+    assert "2 skipped" in done.err
+    assert run("estimate", *SCHEMA).code == exits.USAGE
+
+
+def test_an_empty_folder_is_nothing_to_read(run: Any, tmp_path: Path) -> None:  # noqa: F811
+    done = run("extract", str(tmp_path), *SCHEMA)
+    assert done.code == exits.CONFIGURATION
+    assert "no file to read" in done.err
