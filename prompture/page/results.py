@@ -144,6 +144,15 @@ def leaves_of(value: JSONValue, plain: JSONValue, evidence: Evidence) -> dict[st
     return found
 
 
+class Claimed(Protocol):
+    """A value that a part of a long document gave, where others gave another."""
+
+    @property
+    def value(self) -> JSONValue: ...
+    @property
+    def spans(self) -> Sequence[Span]: ...
+
+
 class Result(Protocol):
     """What a page shows of an ``Extraction``."""
 
@@ -159,6 +168,8 @@ class Result(Protocol):
     def sources(self) -> Mapping[str, tuple[Span, ...]]: ...
     @property
     def ungrounded(self) -> Mapping[str, str]: ...
+    @property
+    def conflicts(self) -> Mapping[str, Sequence[Claimed]]: ...
     @property
     def model(self) -> str: ...
     @property
@@ -176,7 +187,12 @@ class Findings:
 
     def __init__(self, result: Result) -> None:
         self.value = shown_value(result.value, result.plain)
-        self.evidence = Evidence(result.sources, ungrounded=result.ungrounded)
+        # The first of them is the value itself.
+        conflicts = {
+            where: [(each.value, each.spans) for each in claims[1:]]
+            for where, claims in result.conflicts.items()
+        }
+        self.evidence = Evidence(result.sources, conflicts, result.ungrounded)
         self.leaves = leaves_of(self.value, result.plain, self.evidence)
         self.states = Counter(leaf.state for leaf in self.leaves.values())
 

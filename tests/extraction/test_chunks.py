@@ -143,6 +143,14 @@ def test_values_that_differ_are_listed_with_their_places() -> None:
         assert {claim.value for claim in result.conflicts["/value"]} == {7, 8}
 
 
+def test_the_page_shows_what_was_not_agreed_on() -> None:
+    text = paragraphs("Title: Lease", "Title: Rent", "Title: Rent", "Party: Ann")
+    page = both(Contract, text, reads)[0].to_html()
+    assert re.search(r"<span class=tag[^>]*><span>conflict</span>", page)
+    tree = page.split("<span>conflict</span>")[1][:400]
+    assert "Lease" in tree
+
+
 def test_a_value_in_other_letters_is_no_conflict() -> None:
     text = paragraphs("Title: Lease of land", "Title: LEASE OF LAND.", "Party: Ann")
     for result in both(Contract, text, reads):
@@ -253,6 +261,27 @@ def test_defaults_and_lists_without_items_need_nothing_of_the_chunks() -> None:
 
     for result in both(Loose, paragraphs("Party: Ann", "Value: 2", "x"), reads):
         assert result.value == Loose(parties=[Party(name="Ann")], tags=[])
+
+
+def test_what_must_stand_in_the_text_must_stand_in_the_chunk() -> None:
+    def invents(request: Request) -> Any:
+        found = reads(request)
+        if "Cy" in request.messages[-1].text:
+            found["parties"].append({"name": "Nobody"})
+        return found
+
+    for result in both(Contract, TEXT, invents, require_grounding=True, max_retries=0):
+        assert [p.name for p in result.value.parties] == ["Ann", "Bob"]
+        assert isinstance(result.chunks[4].error, prompture.NotGrounded)
+    for result in both(Contract, TEXT, invents):
+        assert result.ungrounded == {"/parties/3/name": "absent"}
+
+
+def test_an_example_is_no_part_of_the_document() -> None:
+    example = ("Title: Zed\nParty: Zoe", {"title": "Zed", "parties": [{"name": "Zoe"}]})
+    for result in both(Contract, TEXT, reads, examples=[example]):
+        assert result.value.title == "Lease"
+        assert [p.name for p in result.value.parties] == ["Ann", "Bob", "Cy"]
 
 
 # Budgets, deadlines, interrupts.
