@@ -18,7 +18,7 @@ from prompture.extraction.patch import schema_at
 from prompture.extraction.ungrounded import Leaves, Path, check_part, leaves_of
 from prompture.flows.attempts import AttemptLog
 from prompture.json_values import pointer, segments_of
-from prompture.schema.exact_json import to_plain
+from prompture.schema.exact_json import read_exactly, to_plain
 from prompture.schema.problems import PROBLEM_LIMIT, UNGROUNDED, Problem
 from prompture.schema.source import Source
 from prompture.traces import shown_pointer
@@ -101,7 +101,8 @@ class WantedEvidence:
             option = "require_grounding" if required else "quotes=True"
             raise ConfigurationError(
                 f"{option} needs a text to look into, and the document has none, only pictures or"
-                " files: give its text, too, or leave the option out"
+                ' files: have it read (prompture.document(..., ocr="always")), give its text beside'
+                " it, or leave the option out"
             )
 
     def missing(self, plain: JSONValue, found: Places, typed: object) -> list[Problem]:
@@ -215,6 +216,9 @@ class EvidenceReader(ValueReader[Any]):
         if wants is not None and wants.quotes and question.patch is None:
             self._quoting = self._quotations(question, completion)
         found = super().read(question, completion)
+        if found.plain is None and wants is not None and wants.required is not None:
+            # What the model wrote must stand there, not what a validator made of it.
+            found = replace(found, plain=self._written(question, completion))
         plain = to_plain(found.value) if found.plain is None else found.plain
         # Rules know where they read each value; of parts they know no more than the parts.
         spans = completion.spans if question.patch is None else None
@@ -234,6 +238,14 @@ class EvidenceReader(ValueReader[Any]):
             if self._quoting is not None:
                 return replace(found, quotes=self._quoting(plain))
         return found
+
+    def _written(self, question: Question, completion: Completion) -> JSONValue:
+        """The JSON of an answer that is nothing else; None of any other."""
+        bare = Fence(question.document).taken_off_all(completion)
+        try:
+            return read_exactly(answer_text(self.source, bare) or "null")
+        except (ValueError, RecursionError):
+            return None
 
     def _places(self, plain: JSONValue, spans: Places | None) -> Places:
         from prompture.extraction.grounding import ground

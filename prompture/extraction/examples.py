@@ -95,7 +95,7 @@ class Pool:
         self.k = k
         self.grounded_for: set[object] = set()
         """What their values are known to have places for, in their own texts."""
-        self._last: tuple[str, Sequence[Example]] = ("", ())
+        self._last: tuple[str | None, Sequence[Example]] = (None, ())
 
     def chosen(self, text: str) -> Sequence[Example]:
         """Those to show with a document, in their own order."""
@@ -103,7 +103,7 @@ class Pool:
             return ()
         last = self._last
         # A call asks for the plan, and for what was shown.
-        if last[0] is not text or not text:
+        if last[0] != text:
             self._last = last = (text, [self.examples[i] for i in self._nearest(text)])
         return last[1]
 

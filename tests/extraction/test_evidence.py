@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, computed_field
+from pydantic import BaseModel, Field, computed_field, field_validator
 
 import prompture
 from prompture import (
@@ -311,6 +311,29 @@ def test_the_next_model_is_asked_and_for_the_rest_only() -> None:
         Extractor(Bill, model=[ScriptedDriver([BAD]), ScriptedDriver([BAD])],
                   require_grounding=True, max_retries=0).extract(TEXT)  # fmt: skip
     assert len(caught.value.attempts) == 2
+
+
+@pytest.mark.parametrize("strategy", ["json_schema", "tool", "json_object", "prompt"])
+def test_what_the_model_wrote_must_stand_there_not_what_a_validator_made_of_it(
+    strategy: Any, ask: Any
+) -> None:
+    class Phone(BaseModel):
+        phone: str
+        kind: str = "mobile"
+
+        @field_validator("phone")
+        @classmethod
+        def as_international(cls, value: str) -> str:
+            return "+49" + value.removeprefix("0").replace(" ", "")
+
+    text = "Call me: 0170 123 45 67"
+    options = {"text": text, "schema": Phone, "require_grounding": True, "strategy": strategy}
+    found = ask([{"phone": "0170 123 45 67"}], **options)
+    assert found.value.phone == "+491701234567"
+    assert found.sources["/phone"][0].start == 9
+    assert "absent" not in found.ungrounded.values()
+    with pytest.raises(NotGrounded):
+        ask([{"phone": "0170 123 45 68"}], max_retries=0, **options)
 
 
 def test_a_policy_and_the_call_may_both_want_evidence() -> None:

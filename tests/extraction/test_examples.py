@@ -194,6 +194,15 @@ def test_never_more_than_k(k: int) -> None:
     assert len(shown(Examples(rows(3), k=k))) == min(k, 12)
 
 
+def test_a_picture_is_shown_examples_too() -> None:
+    picture = prompture.image(b"\x89PNG\r\n\x1a\n" + b"\x00" * 30)
+    driver = ScriptedDriver([GOOD], features=prompture.Features(vision=True))
+    found = extract_result(Bill, picture, model=driver, examples=Examples(rows(3), k=2))
+    assert len(driver.requests[0].messages) == 6
+    assert found.notes == ()  # nobody knows what the picture shows
+    assert found.ungrounded == {"/company": "absent", "/total": "absent"}
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=12),
