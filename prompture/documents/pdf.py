@@ -33,6 +33,8 @@ _IMAGE_PIXELS = 4_000_000
 _IMAGE_BYTES = 3_500_000
 """5 MB is what providers take, in base64."""
 _MOST_IMAGES = 100
+_MOST_READ_OFF = 20
+"""Pages of a scan: of a longer one, the text that was read is sent, and no picture."""
 _STAMP = 60
 """Characters: so few on a scan are no text layer of it."""
 MOST_PIXELS = 20_000_000
@@ -155,7 +157,7 @@ class _PdfReading:
         if unread and how.ocr == "never":
             self._leave(unread)
         elif unread and (how.ocr == "always" or ocr.is_installed()):
-            self._read_pictures(unread)
+            images = self._read_pictures(unread)
         elif unread:
             images = self._pictures_of(unread)
         if not images and not any(page.text or page.lines for page in whole):
@@ -181,9 +183,13 @@ class _PdfReading:
         numbers = [page.number for page in unread]
         self._notes.append(f"{_pages(numbers)}: pictures of text, not read (ocr='never')")
 
-    def _read_pictures(self, unread: Sequence[_Page]) -> None:
+    def _read_pictures(self, unread: Sequence[_Page]) -> tuple[Image, ...]:
+        """Read the pages; their pictures, too, where these show the whole file: a model that sees
+        is given them in the place of the text (FileDocument.is_read_off)."""
         from PIL import Image as PilImage
 
+        images: list[Image] = []
+        is_whole = len(unread) == len(self._pages) <= _MOST_READ_OFF and self._how.ocr == "auto"
         by_number = {page.number: page for page in unread}
         for picture in self._drawn(list(by_number)):
             deadline.check("reading a file by OCR")
@@ -193,7 +199,10 @@ class _PdfReading:
                 page.lines = ocr.lines_of(image)
                 page.scale = picture.width / image.width
             page.text, page.boxes = "", array("f")
+            if is_whole and len(picture.png) <= _IMAGE_BYTES:
+                images.append(Image(data=picture.png))
         self._notes += ocr.notes_on({page.number: page.lines or () for page in unread})
+        return tuple(images) if len(images) == len(unread) else ()
 
     def _pictures_of(self, unread: Sequence[_Page]) -> tuple[Image, ...]:
         """The pages for a model that sees, as no OCR is installed."""
