@@ -132,9 +132,9 @@ def foresee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
 async def aforesee(extractor: Planned, text: Content, *, count: Counting) -> Estimate:
     """``foresee``, awaited."""
     found = []
-    if has_files(text):
-        text = await asyncio.to_thread(files_read, text)
     with within(extractor.deadline):
+        if has_files(text):
+            text = await asyncio.to_thread(files_read, text)
         for question in _questions(extractor, text, asynchronous=True, count=count):
             parts = []
             for part in question.parts or (question,):

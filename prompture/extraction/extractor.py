@@ -227,7 +227,7 @@ class Extractor(Copies, Generic[T]):
 
         audience = self._snapshots(min_interval, clock)
         make = partial(self._flow, asynchronous=True, running=audience.running)
-        return AsyncPartialStream(flow_of(text, make), audience)
+        return AsyncPartialStream(flow_of(text, make, audience.running), audience)
 
     def extract_items(self, text: Content, *, on_error: OnError = "raise") -> ItemStream[T]:
         """Every value of the schema that the text holds, each as soon as it is complete.
@@ -247,7 +247,7 @@ class Extractor(Copies, Generic[T]):
 
         items = self._items(on_error)
         make = partial(items_flow, self, items=items, asynchronous=True)
-        return AsyncItemStream(flow_of(text, make), items)
+        return AsyncItemStream(flow_of(text, make, items.running), items)
 
     def estimate(self, text: Content, *, count: Counting = "local") -> Estimate:
         """What ``extract(text)`` would cost. See ``prompture.estimate``."""
@@ -282,6 +282,9 @@ class Extractor(Copies, Generic[T]):
         running: RunningBill | None = None,
         scope: WorkSpan | None = None,
     ) -> Flow[Any, Extraction[T]]:
+        if running is not None and has_files(text):
+            with running.reading():
+                text = files_read(text)
         read = content(text := files_read(text))
         document = document_turn(read)
         log = running.log if running else AttemptLog()
@@ -381,13 +384,17 @@ class Extractor(Copies, Generic[T]):
         return f"Extractor({self.source.name}, model={self.model!r})"
 
 
-def flow_of(text: Content, make: Callable[[Any], Flow[Any, T]]) -> LaterFlow[Any, T]:
+def flow_of(
+    text: Content, make: Callable[[Any], Flow[Any, T]], running: RunningBill
+) -> LaterFlow[Any, T]:
     """The flow for a text; where files are to be read first, an awaitable's maker of it."""
     if type(text) is str or not has_files(text):
         return make(text)
 
     async def later() -> Flow[Any, T]:
-        return make(await asyncio.to_thread(files_read, text))
+        with running.reading():
+            read = await asyncio.to_thread(files_read, text)
+        return make(read)
 
     return later
 

@@ -193,12 +193,16 @@ class RunningBill:
     def open(self, ask: Ask[HasModel]) -> None:
         """A call begins, and with the first one the time for all of them."""
         # Not when the stream was made: the caller may begin to iterate much later.
-        if self._until is None and self._deadline is not None:
-            self._until = after(self._deadline)
+        self._until = self._until or after(self._deadline)
         self.recorder.charges.clear()
         self.has_given = False
         self._answered = len(self.log.attempts)
         self._strategy = ask.plan.strategy if ask.plan else ""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Files are read before the first call, and the time for all of them begins here."""
+        self._until = self._until or after(self._deadline)
+        return by(self._until)
 
     @contextmanager
     def metered(self) -> Iterator[None]:
