@@ -13,6 +13,8 @@ _WORD_GAP = 0.13
 """Of its size: a gap between letters that is wider parts words, where no blank is drawn."""
 _WORD_GAP_BESIDE_BLANKS = 0.25
 """The same, of a producer that draws its blanks."""
+_NO_GAP = 0.04
+"""Of its size: a blank that leaves less is none to the eye."""
 _CELL_GAP = 1.0
 """Of its size: a wider gap parts cells, or columns."""
 _BAND = 6.0
@@ -91,6 +93,8 @@ def words_of(run: Run) -> Iterator[Word]:
         if glyph.text.isspace():
             is_blank = True
             continue
+        if is_blank and word and glyph.u0 - word[-1].u1 < _NO_GAP * run.size:
+            is_blank = False  # drawn, and then drawn over
         if word and (is_blank or glyph.u0 - word[-1].u1 > least):
             yield Word(word, run.base, run.size, tracking, spaced)
             word, spaced = [], is_blank
