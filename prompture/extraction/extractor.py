@@ -41,7 +41,7 @@ from prompture.extraction.model_drivers import Cascade, check_key, makers
 from prompture.extraction.result import Extraction, value_of
 from prompture.extraction.strategy import Plan, plan
 from prompture.flows.attempts import AttemptLog
-from prompture.flows.run import Flow, LaterFlow, arun, run
+from prompture.flows.run import Flow, arun, run
 from prompture.given import half_made
 from prompture.observe import WorkSpan
 from prompture.schema.source import Source, source
@@ -209,9 +209,11 @@ class Extractor(Copies, Generic[T]):
     ) -> PartialStream[T]:
         """Snapshots of the value while it is written, at most one in ``min_interval`` seconds;
         the last has the ``result``. Raises what ``extract`` raises, on the way."""
+        from prompture.extraction.later_flow import read_within
         from prompture.extraction.partial import PartialStream
 
         audience = self._snapshots(min_interval, clock)
+        text = read_within(text, audience.running)
         flow = self._flow(text, asynchronous=False, running=audience.running)
         return PartialStream(flow, audience)
 
@@ -223,6 +225,7 @@ class Extractor(Copies, Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> AsyncPartialStream[T]:
         """``extract_stream``, to be iterated with ``async for``."""
+        from prompture.extraction.later_flow import flow_of
         from prompture.extraction.partial import AsyncPartialStream
 
         audience = self._snapshots(min_interval, clock)
@@ -237,13 +240,16 @@ class Extractor(Copies, Generic[T]):
         what ``extract`` raises; Truncated, when the list was cut off, after its whole items.
         """
         from prompture.extraction.items import ItemStream, items_flow
+        from prompture.extraction.later_flow import read_within
 
         items = self._items(on_error)
+        text = read_within(text, items.running)
         return ItemStream(items_flow(self, text, items, asynchronous=False), items)
 
     def aextract_items(self, text: Content, *, on_error: OnError = "raise") -> AsyncItemStream[T]:
         """``extract_items``, to be iterated with ``async for``."""
         from prompture.extraction.items import AsyncItemStream, items_flow
+        from prompture.extraction.later_flow import flow_of
 
         items = self._items(on_error)
         make = partial(items_flow, self, items=items, asynchronous=True)
@@ -282,9 +288,6 @@ class Extractor(Copies, Generic[T]):
         running: RunningBill | None = None,
         scope: WorkSpan | None = None,
     ) -> Flow[Any, Extraction[T]]:
-        if running is not None and has_files(text):
-            with running.reading():
-                text = files_read(text)
         read = content(text := files_read(text))
         document = document_turn(read)
         log = running.log if running else AttemptLog()
@@ -382,21 +385,6 @@ class Extractor(Copies, Generic[T]):
     @half_made
     def __repr__(self) -> str:
         return f"Extractor({self.source.name}, model={self.model!r})"
-
-
-def flow_of(
-    text: Content, make: Callable[[Any], Flow[Any, T]], running: RunningBill
-) -> LaterFlow[Any, T]:
-    """The flow for a text; where files are to be read first, an awaitable's maker of it."""
-    if type(text) is str or not has_files(text):
-        return make(text)
-
-    async def later() -> Flow[Any, T]:
-        with running.reading():
-            read = await asyncio.to_thread(files_read, text)
-        return make(read)
-
-    return later
 
 
 def _budget(given: Meter | Decimal | str | float | None) -> Meter | None:
