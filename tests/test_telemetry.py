@@ -744,3 +744,34 @@ def test_every_call_stands_in_the_log_at_debug(
     assert "openai-compatible/m: ok in " in first.getMessage()
     assert second.why == "InvalidRequest"
     assert SECRET not in caplog.text
+
+
+@colours
+def test_the_chunks_of_a_long_document_are_spans_of_one_extraction(
+    kind: type[Colour], seen: Seen
+) -> None:
+    from prompture import Chunks
+    from prompture.testing import AsyncFunctionDriver, FunctionDriver
+
+    def answer(request: Any) -> dict[str, Any]:
+        return {"name": "Ann", "age": 36}
+
+    colour = kind()
+    text = "\n\n".join(f"# {i}\n\n" + "words of no use\n" * 6 for i in range(3))
+    options: dict[str, Any] = {"long": Chunks(tokens=60, overlap=10, parallel=2)}
+    if colour.name == "sync":
+        Extractor(Person, model=FunctionDriver(answer), **options).extract_result(text)
+    else:
+        asked = Extractor(Person, model=AsyncFunctionDriver(answer), **options)
+        colour.run(asked.aextract_result(text))
+    names = [name for name, _ in seen.tree()]
+    assert names.count("extract Person") == 1
+    assert names.count("extract Person chunk") == 3
+    for name, parent in seen.tree():
+        if name == "extract Person chunk":
+            assert parent == "extract Person"
+        elif name != "extract Person":
+            assert parent == "extract Person chunk"
+    assert (
+        about(next(s for s in seen.spans if s.name == "extract Person"))["prompture.attempts"] == 3
+    )

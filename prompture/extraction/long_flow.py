@@ -244,7 +244,12 @@ class _Run:
         )
 
     def _asked(self, waiting: Sequence[_Job], jobs: Sequence[_Job]) -> ManyFlow[Any, None]:
-        several: Several[Any] = Several([self._job_flow(job) for job in waiting], self._parallel)
+        flows, scopes = [self._job_flow(job) for job in waiting], list[WorkSpan]()
+        if (tracing := observe.current) is not None:
+            name = f"{self._extractor.source.name} chunk"
+            scopes = [tracing.extraction(name) for _ in flows]
+            flows = [scope.followed(flow) for scope, flow in zip(scopes, flows, strict=True)]
+        several: Several[Any] = Several(flows, self._parallel, scopes)
         try:
             outcomes = yield several
         except BaseException as exc:  # what ended the whole has the whole bill
@@ -273,8 +278,6 @@ class _Run:
             asynchronous=self._asynchronous,
             wants=wanted(of_chunks, of_chunks._reads, turn),
         )
-        if (tracing := observe.current) is not None:
-            flow = tracing.extraction(f"{self._extractor.source.name} chunk").followed(flow)
         try:
             return (yield from flow)
         except HOPELESS as exc:

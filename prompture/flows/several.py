@@ -7,7 +7,8 @@ task) leaves none of them behind: none asks for anything more, and the bill has 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -16,13 +17,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from prompture.drivers.meter import ChargeRecorder, metering
-from prompture.errors import PromptureError
+from prompture.errors import BudgetExceeded, PromptureError
 from prompture.flows.run import D, Flow, Generates, GeneratesAsync, arun, billed, run
-from prompture.money import Charge, Cost, Usage
+from prompture.money import ZERO, Charge, Cost, Usage
 from prompture.wire.steps import Cut, Done, advance, asking, cutting, require_asyncio
 
 if TYPE_CHECKING:
     from prompture.drivers.core import BaseDriver
+    from prompture.observe import WorkSpan
     from prompture.types import Request
 
 T = TypeVar("T")
@@ -31,8 +33,11 @@ GRACE = 1.0
 _IN_DOUBT = Cost(usd=None, reason="left while it was under way; the provider may have billed it")
 
 
-class _LeftBehind(PromptureError):
+class _LeftBehind(BudgetExceeded):
     """The whole has ended: nothing more is asked."""
+
+    def __init__(self) -> None:
+        super().__init__("the extraction has ended", spent=ZERO, asked=None)
 
 
 class _Watch(ChargeRecorder):
@@ -48,7 +53,7 @@ class _Watch(ChargeRecorder):
     def before(self, request: Request, driver: BaseDriver) -> tuple[Request, object]:
         """Let a call pass, until the end. Raises an error of ours then."""
         if self.is_over:
-            raise _LeftBehind("the extraction has ended")
+            raise _LeftBehind()
         token = object()
         with self._lock:
             self._open[token] = (driver.provider.name, request.model or driver.model)
@@ -63,7 +68,7 @@ class _Watch(ChargeRecorder):
         """Record a failed try. After the end, none follows."""
         super().again(token, charge)
         if self.is_over:
-            raise _LeftBehind("the extraction has ended")
+            raise _LeftBehind()
 
     def withdraw(self, token: object) -> None:
         """The call is over, or was not made."""
@@ -87,11 +92,12 @@ class Several(Generic[D]):
 
     The flow that asks for it is sent ``outcomes``: of each, in order, what it returned, or the
     error of ours that it raised. Any other exception ends the whole; it is thrown in, and what was
-    spent until then is in ``spent()``.
+    spent until then is in ``spent()``. ``scopes`` are the spans of the flows, where traces are on.
     """
 
     flows: Sequence[Flow[D, Any]]
     parallel: int
+    scopes: Sequence[WorkSpan] = ()
     outcomes: list[Any] = field(default_factory=list)
     watches: list[_Watch] = field(default_factory=list)
 
@@ -102,6 +108,18 @@ class Several(Generic[D]):
     def spent(self) -> tuple[Charge, ...]:
         """The charges of all flows so far."""
         return tuple(charge for watch in self.watches for charge in watch.spent())
+
+    @contextmanager
+    def around(self, job: int) -> Iterator[None]:
+        """What a flow runs in: its watch, its span. An error of ours is its outcome."""
+        try:
+            with (
+                self.scopes[job].whole() if self.scopes else nullcontext(),
+                metering(self.watches[job]),
+            ):
+                yield
+        except PromptureError as exc:
+            self.outcomes[job] = exc
 
     def end(self) -> None:
         """Nothing more is asked."""
@@ -133,20 +151,13 @@ def _run_all(several: Several[Generates]) -> None:
         try:
             # In the caller's own thread.
             for job in jobs:
-                with metering(several.watches[job]):
-                    several.outcomes[job] = _outcome(run, several.flows[job])
+                with several.around(job):
+                    several.outcomes[job] = run(several.flows[job])
         except BaseException:
             several.end()
             raise
         return
     _Threads(several).run(min(several.parallel, len(jobs)))
-
-
-def _outcome(runner: Callable[[Any], Any], flow: Any) -> Any:
-    try:
-        return runner(flow)
-    except PromptureError as exc:
-        return exc
 
 
 class _Threads:
@@ -215,8 +226,8 @@ class _Threads:
         self._cuts[job] = cut = Cut()
         cutting.set(cut)
         try:
-            with metering(watch):
-                self._several.outcomes[job] = _outcome(run, self._several.flows[job])
+            with self._several.around(job):
+                self._several.outcomes[job] = run(self._several.flows[job])
         finally:
             self._cuts.pop(job, None)
 
@@ -275,11 +286,8 @@ async def _arun_all(several: Several[GeneratesAsync]) -> None:
 
 
 async def _adone(several: Several[GeneratesAsync], job: int) -> None:
-    with metering(several.watches[job]):
-        try:
-            several.outcomes[job] = await arun(several.flows[job])
-        except PromptureError as exc:
-            several.outcomes[job] = exc
+    with several.around(job):
+        several.outcomes[job] = await arun(several.flows[job])
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
