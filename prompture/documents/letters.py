@@ -25,6 +25,10 @@ _STEP = 1.18
 # Digits are never parted for a little: 8:13 and 1,111.10 have white around their marks, too.
 _SPACE_OF_DIGITS, _STEP_OF_DIGITS = 0.4, 1.3
 _STEP_OF_ONE_WIDTH = 1.4
+_REACH = 0.9
+"""So many heights from its middle, and no further, is what belongs to a letter."""
+_STROKE = 0.15
+"""Columns with less ink than that many heights are rules and dots, no letters."""
 _CELLS = 1.6
 """White of so many heights is no space between words: what stands there are cells of a row."""
 
@@ -39,22 +43,30 @@ class ReadLine:
     confidence: float
 
 
-def letters(read: ReadLine, line: Picture) -> tuple[str, list[Box]]:
-    """The text with its spaces put right, and a box for each character in pixels of the line."""
+def letters(read: ReadLine, line: Picture) -> tuple[str, list[Box], float]:
+    """The text with its spaces put right, a box for each character in pixels of the line, and
+    the share of the writing that was read: letters of an unknown script are left out."""
     width, height = line.size
     dark, top, bottom = _dark_columns(line)
     chars = [char for char in read.text if not char.isspace()]
     centres = [centre * width for centre in read.centres]
-    cuts = [0, *(_cut(dark, a, b) for a, b in pairwise(centres)), width]
-    sides = _sides(dark, cuts)
     tall = max(bottom - top, height / 3)
+    cuts = [0, *(_cut(dark, a, b) for a, b in pairwise(centres)), width]
+    reach = [(round(centre - _REACH * tall), round(centre + _REACH * tall)) for centre in centres]
+    windows = [
+        (max(low, least), min(high, most))
+        for (low, high), (least, most) in zip(pairwise(cuts), reach, strict=True)
+    ]
+    sides = _sides(dark, windows)
     spaces = _spaces(read.text, chars, centres, sides, tall)
     text, boxes = "", list[Box]()
     for char, (left, right), space in zip(chars, sides, spaces, strict=True):
         text += space + char
         boxes += [NOWHERE] * len(space)
         boxes.append((left, top, right, bottom))
-    return text, boxes
+    written = [x for x, count in enumerate(dark) if count > _STROKE * tall]
+    near = {x for low, high in reach for x in range(low, high)}
+    return text, boxes, sum(x in near for x in written) / (len(written) or 1)
 
 
 def _spaces(
@@ -95,6 +107,8 @@ def _is_space(before: str, char: str, white: float, step: float, is_one_width: b
         return False  # Chinese and Japanese have none
     if is_one_width and step < _STEP_OF_ONE_WIDTH:
         return False
+    if ":" in (before, char):  # Date:03/04, and not 8:13
+        return white > _SPACE_OF_DIGITS and step > 1.1
     if not before.isalpha() and not char.isalpha():
         return white > _SPACE_OF_DIGITS and step > _STEP_OF_DIGITS
     return white > _SPACE and step > (_STEP if before not in ",;" else 0.9)
@@ -129,9 +143,9 @@ def _cut(dark: list[int], start: float, end: float) -> int:
     return min(among, key=lambda x: (dark[x] if x < len(dark) else 0, abs(x - middle)), default=low)
 
 
-def _sides(dark: list[int], cuts: list[int]) -> list[tuple[int, int]]:
-    """Where the ink of each character begins and ends, from one cut to the next."""
-    runs = [_runs(dark, low, high) for low, high in pairwise(cuts)]
+def _sides(dark: list[int], windows: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where the ink of each character begins and ends within its window."""
+    runs = [_runs(dark, low, high) for low, high in windows]
     for at, own in enumerate(runs):
         # A point beside a thin letter leaves it on the wrong side of a cut.
         if not own and at + 1 < len(runs) and len(runs[at + 1]) > 1:
@@ -140,14 +154,14 @@ def _sides(dark: list[int], cuts: list[int]) -> list[tuple[int, int]]:
             own.append(runs[at - 1].pop())
     return [
         (own[0][0], own[-1][1]) if own else (low, max(high, low + 1))
-        for own, (low, high) in zip(runs, pairwise(cuts), strict=True)
+        for own, (low, high) in zip(runs, windows, strict=True)
     ]
 
 
 def _runs(dark: list[int], low: int, high: int) -> list[tuple[int, int]]:
     """The columns with ink, from and to, without a white one between."""
     runs: list[tuple[int, int]] = []
-    for x in range(low, min(high, len(dark))):
+    for x in range(max(low, 0), min(high, len(dark))):
         if dark[x]:
             runs.append((runs.pop()[0], x + 1) if runs and runs[-1][1] == x else (x, x + 1))
     return runs

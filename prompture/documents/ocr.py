@@ -31,6 +31,8 @@ _SAMPLE = 6  # lines that show which way up a page is: one batch of the recognis
 _SURE = 0.85
 _LEGIBLE = 0.5
 """Below it the recogniser guesses: what it takes for a line is a logo, a stamp, a shadow."""
+_READ = 0.85
+"""Of the writing in a line, so much is read where all is: a stain or a rule may be beside it."""
 LOW = 0.8
 """A line of less confidence is in a note. Clean lines have 0.95 and more."""
 _FAINT = 100
@@ -53,8 +55,9 @@ def lines_of(picture: Picture) -> list[OcrLine]:
     aside = [q for q in quads if turn in (0, 2) and _is_tall(q) and _length(q) > 3 * usual]
     upright = [_turned(quad, turn) for quad in quads if quad not in aside]
     lines = in_order(list(_read(engine, picture, upright, known)))
-    for quad in aside:  # words along a margin, upwards or downwards
-        tries = [list(_read(engine, picture, [_turned(quad, way)])) for way in (1, 3)]
+    if aside:  # words along a margin, upwards or downwards
+        ways = [[_turned(quad, way) for quad in aside] for way in (1, 3)]
+        tries = [list(_read(engine, picture, quads)) for quads in ways]
         lines += in_order(max(tries, key=lambda read: sum(piece.confidence for piece in read)))
     return lines
 
@@ -216,9 +219,10 @@ def _read(
     for quad, crop in crops.items():
         one = all_read[quad]
         if one.confidence >= _LEGIBLE and one.text.strip():
-            text, boxes = letters(one, crop)
+            text, boxes, share = letters(one, crop)
             placed = [_placed(box, quad, crop.size) for box in boxes]
-            yield Piece(text, placed, quad, one.confidence)
+            # A word that is left out is no less a fault than a letter that is taken for another.
+            yield Piece(text, placed, quad, one.confidence * (1.0 if share > _READ else share))
 
 
 def _placed(box: Box, quad: Quad, size: tuple[int, int]) -> Box:
@@ -323,7 +327,11 @@ def _loaded() -> Any:
     found = {kind: sorted(folder.glob(f"*_{kind}_*.onnx")) for kind in ("det", "rec")}
     if not all(found.values()):
         raise ConfigurationError("this rapidocr comes without its models: pip install -U rapidocr")
-    threads = _threads()
+    own = os.environ.get("PROMPTURE_OCR_MODEL")
+    if own and not Path(own).is_file():
+        raise ConfigurationError(
+            "PROMPTURE_OCR_MODEL names no file: give the path of an .onnx model"
+        )
     return rapidocr.RapidOCR(
         params={
             "Global.log_level": "critical",
@@ -334,8 +342,8 @@ def _loaded() -> Any:
             "Global.min_side_len": 1,
             "Det.limit_side_len": 32,
             "Det.model_path": str(found["det"][-1]),
-            "Rec.model_path": str(found["rec"][-1]),
-            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "Rec.model_path": own or str(found["rec"][-1]),
+            "EngineConfig.onnxruntime.intra_op_num_threads": _threads(),
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
     )

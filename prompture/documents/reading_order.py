@@ -163,13 +163,29 @@ def _gutter(rows: list[_Row], usual: float) -> tuple[int, int, float] | None:
             is_crossed = last < len(rows) and any(p.left < at < p.right for p in rows[last])
             if last < len(rows) and not is_crossed:
                 continue
-            run = [piece for row in rows[first:last] for piece in row]
-            # Headings above and below one column belong to no gutter: the run is cut to where
-            # both sides have lines.
+            start, end = _beside_each_other(rows, first, last, at, usual)
+            run = [piece for row in rows[start:end] for piece in row]
             if len(run) > most and _are_columns(run, at, usual):
-                best, most = (first, last, at), len(run)
+                best, most = (start, end, at), len(run)
             first = last + 1
     return best
+
+
+def _beside_each_other(
+    rows: list[_Row], first: int, last: int, at: float, usual: float
+) -> tuple[int, int]:
+    """The rows of these in which both columns stand, and what goes on above and below in one of
+    them without a space between: a heading or a foot belongs to neither."""
+    left = [i for i in range(first, last) if any(p.right <= at for p in rows[i])]
+    right = [i for i in range(first, last) if any(p.left >= at for p in rows[i])]
+    if not left or not right:
+        return first, first
+    start, end = max(left[0], right[0]), min(left[-1], right[-1]) + 1
+    while start > first and _top(rows[start]) - _bottom(rows[start - 1]) < usual:
+        start -= 1
+    while end < last and _top(rows[end]) - _bottom(rows[end - 1]) < usual:
+        end += 1
+    return start, end
 
 
 def _are_columns(run: Sequence[Piece], at: float, usual: float) -> bool:

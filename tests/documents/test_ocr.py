@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image, ImageDraw, ImageFont
+from pydantic import BaseModel
 
-from prompture.documents import layout, ocr
+from prompture import ConfigurationError, extract_result
+from prompture.documents import document, layout, ocr
 from prompture.documents.letters import ReadLine, letters
 from prompture.documents.reading_order import OcrLine
-from tests.documents.pictures import BOLD, FONTS, MONO, SANS, SERIF, drawn, scanned
+from tests.documents.pictures import BOLD, FONTS, MONO, SANS, SERIF, drawn, encoded, scanned
+from tests.documents.receipts import CASES, receipt
 
 pytest.importorskip("rapidocr")
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,6 +181,113 @@ def test_space_is_put_between_words_that_the_recogniser_ran_together(font: str) 
         if char != " "
     ]
     glued = whole.replace(" ", "")
-    text, boxes = letters(ReadLine(glued, middles, 1.0), line)
+    text, boxes, share = letters(ReadLine(glued, middles, 1.0), line)
     assert text == whole
-    assert len(boxes) == len(text)
+    assert (len(boxes), share) == (len(text), 1.0)
+
+
+# What users of other toolkits have met.
+
+
+def test_low_resolution_runs_no_words_together() -> None:
+    """RapidOCR#636, docling#2887, #2673, #1635: "Millionsofdollarsandshares" at 95 dpi."""
+    words = "Millions of dollars and shares except per share data in the table"
+    page = drawn([words, "Operating costs and expenses"], font=SERIF, size=13, width=520)
+    lines = ocr.lines_of(page)
+    assert " ".join(texts(lines)) == f"{words} Operating costs and expenses"
+
+
+def test_a_lone_tall_character_is_not_laid_on_its_side() -> None:
+    """RapidOCR#259: a digit alone came out as another letter, turned by a quarter."""
+    assert texts(ocr.lines_of(drawn(["Pages 12 of 40", "7"], size=40, width=420))) == [
+        "Pages 12 of 40",
+        "7",
+    ]
+
+
+def test_an_upright_picture_with_one_word_stays_upright() -> None:
+    """PaddleOCR#16626: a picture that was upright was turned by 180 degrees."""
+    for word in ("SUMME", "Total", "689.00"):
+        assert texts(ocr.lines_of(drawn([word], width=260))) == [word]
+
+
+def test_a_receipt_many_times_as_tall_as_wide() -> None:
+    """A tall picture is not shrunk until nothing is left of its letters."""
+    rows: list[str | tuple[str, ...]] = [(f"Item {n}", f"{n}.50") for n in range(1, 31)]
+    page = drawn(rows, width=420, columns=(40, 300), size=22)
+    assert page.height > 2.5 * page.width
+    assert texts(ocr.lines_of(page)) == [f"Item {n}  {n}.50" for n in range(1, 31)]
+
+
+def test_words_along_the_margin_are_kept_apart_from_the_rows() -> None:
+    page = drawn(LINES, width=960)
+    side = drawn(["Form 7-B of 2024"], width=260).crop((30, 36, 250, 76)).rotate(90, expand=True)
+    page.paste(side, (900, 60))
+    lines = texts(ocr.lines_of(page))
+    assert lines[: len(LINES)] == expected()
+    assert lines[len(LINES) :] == ["Form 7-B of 2024"]
+
+
+def test_accents_are_read() -> None:
+    """docs/documents.md names the scripts that the models do not know."""
+    words = "Größe, œuvre, Łódź, señor, français"
+    assert texts(ocr.lines_of(drawn([words]))) == [words]
+
+
+def test_words_of_an_unknown_script_are_left_out_with_a_note() -> None:
+    lines = ocr.lines_of(drawn(["Итого к оплате 1 250,00", "Total 12.50"]))
+    assert texts(lines)[1] == "Total 12.50"
+    assert "1 250,00" in texts(lines)[0]
+    assert [line.confidence < ocr.LOW for line in lines] == [True, False]
+    assert "1 of 2 lines were hard to read" in ocr.notes_on({1: lines})[1]
+
+
+def test_a_model_for_another_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTURE_OCR_MODEL", "nowhere.onnx")
+    with pytest.raises(ConfigurationError, match="PROMPTURE_OCR_MODEL names no file"):
+        ocr._loaded()
+
+
+def test_threads_share_the_engine(page: Image.Image) -> None:
+    small = drawn(["Total 9.00"], width=300)
+    found: list[list[str]] = []
+    threads = [Thread(target=lambda: found.append(texts(ocr.lines_of(small)))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [["Total 9.00"]] * 4
+
+
+@pytest.mark.parametrize("at", [0, 2, 5])
+def test_dates_and_totals_of_receipts(at: int) -> None:
+    """Three of those that scripts/eval_ocr.py draws and measures."""
+    case = CASES[at]
+    read = document(encoded(receipt(case.text, seed=at), "JPEG", quality=70), ocr="always")
+
+    class Receipt(BaseModel):
+        date: datetime.date
+        total: Decimal
+
+    result = extract_result(Receipt, read, model="local/rules")
+    assert result.value == Receipt(date=case.date, total=case.total)
+
+
+def test_a_span_is_at_the_right_place_of_the_picture() -> None:
+    page = scanned(drawn(LINES, letters="blue"), skew=1.5, blur=0.4)
+    draw = ImageDraw.Draw(page)
+    read = document(encoded(page))
+    for words in ("2024-0815", "25/12/2018", "20.00", "property until"):
+        start = read.text.index(words)
+        (region,) = layout.regions_of(read, start, start + len(words))
+        (box,) = region.boxes
+        # Blue letters within, down to the sides of the box, and no others near by.
+        inside = page.crop(tuple(map(round, box))).convert("RGB")
+        assert inside.getchannel("R").getextrema()[0] < 60
+        assert 10 < box[3] - box[1] < 45
+        draw.rectangle(box, fill="white")
+    again = " ".join(line.text for line in ocr.lines_of(page))
+    for words in ("2024-0815", "25/12/2018", "property until"):
+        assert words not in again
+    for words in ("INVOICE No", "8:13:39 PM", "remain our", "they are paid"):
+        assert words in again
