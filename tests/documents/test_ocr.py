@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -229,7 +230,7 @@ def test_words_along_the_margin_are_kept_apart_from_the_rows() -> None:
 
 
 def test_accents_are_read() -> None:
-    """docs/documents.md names the scripts that the models do not know."""
+    """docs/ocr.md names the scripts that the models do not know."""
     words = "Größe, œuvre, Łódź, señor, français"
     assert texts(ocr.lines_of(drawn([words]))) == [words]
 
@@ -291,3 +292,17 @@ def test_a_span_is_at_the_right_place_of_the_picture() -> None:
         assert words not in again
     for words in ("INVOICE No", "8:13:39 PM", "remain our", "they are paid"):
         assert words in again
+
+
+def test_the_example_of_the_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "ocr.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(block, "docs/ocr.md", "exec"), {"__name__": "pasted"})
+    printed = capsys.readouterr().out.splitlines()
+    shown = re.findall(r"# (.+)\n", block)[1:]
+    for line, comment in zip(printed, shown, strict=True):
+        pattern = re.escape(comment).replace(re.escape("..."), r"[\d.]+")
+        assert re.fullmatch(pattern, line), (line, comment)
