@@ -20,7 +20,7 @@ from prompture.cli.console import (
     print_table,
     write_json,
 )
-from prompture.cli.given_files import GivenFiles, file_options, given_files
+from prompture.cli.given_files import GivenFiles, ReadHow, file_options, given_files
 from prompture.cli.output import AnswerWriter, PageWriter, Row
 from prompture.cli.schema import schema_of
 from prompture.document_errors import DocumentUnsupported
@@ -136,14 +136,8 @@ def command(
     # Before the first call: nothing is paid for that has no place to go.
     _refuse_to_overwrite(output, files, "-o")
     _refuse_to_overwrite(page, [*files, *([output] if output else [])], "--html")
-    given = given_files(
-        files or ([] if urls else ["-"]),
-        urls,
-        ocr=ocr,
-        password=password,
-        quiet=quiet,
-        not_these=(output, page, cache),
-    )
+    how = ReadHow(ocr, password, quiet)
+    given = given_files(files or ([] if urls else ["-"]), urls, how, own=(output, page, cache))
     alone = len(given) == 1 and not given.files[0].from_folder
     if style == "table" and sources:
         raise click.UsageError("a table has no place for --sources; take -f json or jsonl")
@@ -300,7 +294,7 @@ def estimate(
     made = schema_of(schema)
     if not files and not urls:
         raise click.UsageError("name the files to estimate, or a --url")
-    texts = _texts(given_files(files, urls, ocr=ocr, password=password))
+    texts = _texts(given_files(files, urls, ReadHow(ocr, password)))
     sums = [_sums_of(made, texts, model, count, options) for model in models or (None,)]
     # Unknown prices last: unknown is not cheap.
     sums.sort(key=lambda r: (r["likely"] is None, r["likely"] or 0))

@@ -33,14 +33,21 @@ class GivenFile:
     problem: PromptureError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReadHow:
+    """How files are read, and whether what is noted of them is shown."""
+
+    ocr: OCR = "auto"
+    password: str | None = field(default=None, repr=False)
+    quiet: bool = False
+
+
 @dataclass(slots=True)
 class GivenFiles:
     """Files in the order in which they were named, and how they are read."""
 
     files: list[GivenFile]
-    ocr: OCR = "auto"
-    password: str | None = field(default=None, repr=False)
-    quiet: bool = False
+    how: ReadHow
     skipped: int = 0
     """Files of folders that nothing reads."""
 
@@ -54,7 +61,7 @@ class GivenFiles:
         """What a file holds. Raises DocumentError and ConfigurationError."""
         if given.problem is not None:
             raise given.problem
-        how: dict[str, Any] = {"ocr": self.ocr, "password": self.password}
+        how: dict[str, Any] = {"ocr": self.how.ocr, "password": self.how.password}
         if given.url is not None:
             found = document(url=given.url, **how)
         elif given.name == "-":
@@ -65,7 +72,7 @@ class GivenFiles:
                     found = document(opened, name=Path(given.name).name, **how)
             except OSError as exc:
                 raise ConfigurationError(f"cannot read {given.name!r}: {why(exc)}") from exc
-        for note in () if self.quiet else found.notes:
+        for note in () if self.how.quiet else found.notes:
             echo(f"{given.name}: {note}", err=True)
         return found
 
@@ -97,25 +104,21 @@ def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def given_files(
     names: Sequence[str],
     urls: Sequence[str] = (),
+    how: ReadHow | None = None,
     *,
-    ocr: OCR = "auto",
-    password: str | None = None,
-    quiet: bool = False,
-    not_these: Iterable[str | None] = (),
+    own: Iterable[str | None] = (),
 ) -> GivenFiles:
     """The files that names stand for: a folder for what is in it, a pattern for what it matches.
 
-    ``not_these`` are files that the command itself writes: no folder has them to read.
+    ``own`` are files that the command itself writes: no folder has them to read.
     """
-    made = GivenFiles([], ocr, password, quiet)
-    own = {
-        os.path.abspath(name + end) for name in not_these if name for end in ("", ".part", ".new")
-    }
+    made = GivenFiles([], how or ReadHow())
+    written = {os.path.abspath(name + end) for name in own if name for end in ("", ".part", ".new")}
     seen: set[str] = set()
 
     def add(path: str, *, from_folder: bool) -> None:
         whole = os.path.abspath(path)
-        if from_folder and (whole in seen or whole in own):
+        if from_folder and (whole in seen or whole in written):
             return
         seen.add(whole)
         if from_folder and not is_read_by_name(path):

@@ -55,6 +55,8 @@ class BlockText:
         self._writer = LayoutWriter()
         self._is_first = True
         self._number = 1
+        self._skipped = 0
+        """Pages that were left out behind the one that is whole."""
         self._ended: str | None = None
         """The name of a page that is whole, and not yet written down."""
         self.notes: list[str] = []
@@ -91,12 +93,15 @@ class BlockText:
             )
         self._writer.add(between)
         self._writer.end_page(name=self._ended, number=self._number)
-        self._number, self._ended = self._number + 1, None
+        self._number += 1 + self._skipped
+        self._skipped, self._ended = 0, None
 
     def skip_page(self) -> None:
         """A page that is left out, and counts."""
-        self._close("" if self._is_first else "\n\n")
-        self._number += 1
+        if self._ended is None:
+            self._number += 1
+        else:
+            self._skipped += 1
 
     @property
     def is_blank(self) -> bool:

@@ -48,6 +48,7 @@ class _Section:
 
 def shown(value: float, code: str, *, since_1904: bool = False) -> str:
     """A number as its cell shows it."""
+    value = float(value)
     if not math.isfinite(value):
         return str(value)
     section, is_signed = _section_for(value, _sections(code[:_LONGEST_CODE]))
@@ -255,7 +256,7 @@ def _fraction(section: _Section, value: float, *, is_signed: bool) -> str:
     from fractions import Fraction
 
     slots = [text for kind, text in section.tokens if kind == "digits"]
-    size = min(6, len(slots[-1].strip(".,")))
+    size = min(6, len(slots[-1].strip(".,"))) or 1
     fraction = Fraction(abs(value)).limit_denominator(10**size - 1)
     minus = "-" if value < 0 and not is_signed else ""
     whole, rest = divmod(fraction, 1)

@@ -163,7 +163,7 @@ class _SheetScan:
         self.sheet = _Sheet()
         self._book = book
         self._row = self._column = 0
-        self._is_hidden = self._takes = self._has_formula = False
+        self._is_hidden = self._takes = self._is_aid = self._has_formula = False
         self._kind, self._style = "n", 0
         self._seen = 0
         self._pieces: list[str] = []
@@ -173,7 +173,7 @@ class _SheetScan:
         if local == "c":
             self._begin_cell(attributes)
         elif local in ("v", "t"):
-            self._takes = True
+            self._takes = not self._is_aid
         elif local == "f":
             self._has_formula = True
         elif local == "row":
@@ -187,7 +187,7 @@ class _SheetScan:
             if first.isdecimal() and last.isdecimal():
                 self.sheet.hidden_columns.append((int(first[:9]), int(last[:9])))
         elif local == "rPh":
-            self._takes = False
+            self._is_aid = True
 
     def words(self, text: str) -> None:
         if self._takes:
@@ -197,6 +197,8 @@ class _SheetScan:
         local = tag.rpartition("}")[2]
         if local in ("v", "t"):
             self._takes = False
+        elif local == "rPh":
+            self._is_aid = False
         elif local == "c":
             self._end_cell()
 
