@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from prompture.documents import document
 from prompture.documents.layout import LayoutWriter
 from prompture.json_values import escape
 from prompture.page import to_html
@@ -488,6 +489,31 @@ def test_a_page_of_a_pdf_is_a_picture(show: Show, number: int) -> None:
     assert page.locator(".pic").count() == 2
     assert_marked(pixels(page, number - 1), (400, 500), box)
     assert page.locator(".pic").nth(2 - number).locator("mark").count() == 0
+
+
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+def test_a_pdf_that_was_read_is_marked_where_its_letters_are(show: Show, turned: int) -> None:
+    """The page has one word, and nothing else: its letters must lie in what is coloured."""
+    canvas = pytest.importorskip("reportlab.pdfgen.canvas")
+    pytest.importorskip("pypdfium2")
+    out = io.BytesIO()
+    drawn = canvas.Canvas(out, pagesize=(300, 200))
+    drawn.setPageRotation(turned)
+    drawn.setFont("Helvetica-Bold", 18)
+    drawn.drawString(60, 130, "CS-0048213")
+    drawn.save()
+    read = document(out.getvalue(), name="one.pdf")
+    result = result_of({"number": "CS-0048213"}, read.text, documents=(read,))
+    page = show(result.to_html(), height=1600, reduced_motion="reduce")
+    chops = pytest.importorskip("PIL.ImageChops")
+    picture = pixels(page)
+    picture = picture.crop((3, 3, picture.width - 3, picture.height - 3))  # without its frame
+    letters = picture.convert("L").point(lambda value: 255 * (value < 90)).getbbox()
+    red, _, blue = picture.split()
+    colour = chops.subtract(red, blue).point(lambda value: 255 * (value > 40)).getbbox()
+    for at, (inner, outer) in enumerate(zip(letters, colour, strict=True)):
+        beyond = outer - inner if at < 2 else inner - outer
+        assert -25 < beyond <= 3, (letters, colour)
 
 
 def test_boxes_over_each_other_lead_to_each_value(show: Show) -> None:
