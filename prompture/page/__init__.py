@@ -17,6 +17,7 @@ from itertools import chain
 from typing import TypeAlias, TypeGuard
 
 from prompture import given
+from prompture.documents.layout import located
 from prompture.errors import PromptureError
 from prompture.markup import attribute, text_html
 from prompture.money import Bill
@@ -125,7 +126,7 @@ class _Sheet:
         yield "<div class=card role=status hidden></div></section>"
         yield f'<section class=values id=values-{self.number} aria-label="Values of {name}">'
         yield from _head(self.found)
-        yield from tree(self.found.value, self.found.leaves, label=f"Values of {self.name}")
+        yield from tree(self.found, label=f"Values of {self.name}")
         yield "<p class='none quiet' hidden style='padding:0 16px'>No value fits the filter.</p>"
         yield from _about(self.result, notes)
         yield "</section></article>"
@@ -159,8 +160,10 @@ def markings_of(found: Findings) -> list[Marking]:
         number = leaf.number if leaf else 0
         is_conflict = pointer in found.evidence.conflicts
         markings += [Marking(s, pointer, number, i == 0, is_conflict) for i, s in enumerate(spans)]
-    for pointer, others in found.evidence.conflicts.items():
-        markings += [Marking(s, pointer, 0, True, True) for _, spans in others for s in spans]
+    for pointer in found.evidence.conflicts:
+        for other in found.evidence.others(pointer):
+            spans = located({pointer: other.spans}, found.documents)[pointer]
+            markings += [Marking(span, pointer, 0, True, True) for span in spans]
     return [piece for each in dict.fromkeys(markings) for piece in each.pieces()]
 
 
@@ -190,6 +193,8 @@ def _about(result: Result, notes: Sequence[str]) -> Iterator[str]:
     facts = [("Model", result.model), ("Strategy", result.strategy), ("Cost", str(result.cost))]
     read = (each.notes for each in result.documents if isinstance(each, FileDocument))
     facts += [("Note", note) for note in dict.fromkeys([*result.notes, *chain(*read), *notes])]
+    failed = ((at, each.error) for at, each in enumerate(result.chunks) if each.error is not None)
+    facts += [(f"Chunk {at}", f"not read: {_fault(error)}") for at, error in failed]
     facts += [("Schema", str(change)) for change in result.changes]
     listed = "".join(f"<dt>{label}</dt><dd>{text_html(words)}</dd>" for label, words in facts)
     yield (

@@ -21,8 +21,18 @@ from prompture.json_values import (
 from prompture.money import Bill, short_usd
 from prompture.types import Document, JSONValue, Span, Text
 
-Conflicts: TypeAlias = Mapping[str, Sequence[tuple[JSONValue, Sequence[Span]]]]
-"""By JSON pointer, the values that stand against each other, with the spans of each."""
+
+class OneOfSeveral(Protocol):
+    """A value that stands against others of its place, with its spans (``Claim``)."""
+
+    @property
+    def value(self) -> JSONValue: ...
+    @property
+    def spans(self) -> tuple[Span, ...]: ...
+
+
+Conflicts: TypeAlias = Mapping[str, Sequence[OneOfSeveral]]
+"""By JSON pointer, the values that stand against each other, the one that was taken first."""
 
 STATES = {
     "exact": "Stands in the text, verbatim",
@@ -47,8 +57,8 @@ class Leaf:
     state: str
     number: int
     spans: Sequence[Span] = ()
-    others: Sequence[tuple[JSONValue, Sequence[Span]]] = ()
-    """Values that stand against it, with their spans."""
+    others: Sequence[OneOfSeveral] = ()
+    """Values that stand against it."""
     read: str = ""
     """What the model wrote, where the schema's own code made another value of it."""
 
@@ -64,8 +74,12 @@ class Evidence:
     def leaf(self, pointer: str, value: JSONValue, number: int) -> Leaf:
         """What is known of one leaf."""
         spans = tuple(self.sources.get(pointer, ()))
-        others = tuple(self.conflicts.get(pointer, ()))
+        others = self.others(pointer)
         return Leaf(pointer, value, self._state(pointer, value, spans), number, spans, others)
+
+    def others(self, pointer: str) -> Sequence[OneOfSeveral]:
+        """The values that were not taken."""
+        return self.conflicts.get(pointer, ())[1:]
 
     def _state(self, pointer: str, value: JSONValue, spans: Sequence[Span]) -> str:
         if pointer in self.conflicts:
@@ -144,15 +158,6 @@ def leaves_of(value: JSONValue, plain: JSONValue, evidence: Evidence) -> dict[st
     return found
 
 
-class Claimed(Protocol):
-    """A value that a part of a long document gave, where others gave another."""
-
-    @property
-    def value(self) -> JSONValue: ...
-    @property
-    def spans(self) -> Sequence[Span]: ...
-
-
 class Result(Protocol):
     """What a page shows of an ``Extraction``."""
 
@@ -167,9 +172,11 @@ class Result(Protocol):
     @property
     def sources(self) -> Mapping[str, tuple[Span, ...]]: ...
     @property
+    def conflicts(self) -> Conflicts: ...
+    @property
     def ungrounded(self) -> Mapping[str, str]: ...
     @property
-    def conflicts(self) -> Mapping[str, Sequence[Claimed]]: ...
+    def chunks(self) -> Sequence[Any]: ...
     @property
     def model(self) -> str: ...
     @property
@@ -186,13 +193,9 @@ class Findings:
     """A result's value with its leaves, as pages and notebooks show it."""
 
     def __init__(self, result: Result) -> None:
+        self.documents = result.documents
         self.value = shown_value(result.value, result.plain)
-        # The first of them is the value itself.
-        conflicts = {
-            where: [(each.value, each.spans) for each in claims[1:]]
-            for where, claims in result.conflicts.items()
-        }
-        self.evidence = Evidence(result.sources, conflicts, result.ungrounded)
+        self.evidence = Evidence(result.sources, result.conflicts, result.ungrounded)
         self.leaves = leaves_of(self.value, result.plain, self.evidence)
         self.states = Counter(leaf.state for leaf in self.leaves.values())
 

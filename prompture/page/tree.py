@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from prompture.json_values import escape
 from prompture.markup import attribute, clipped, text_html
-from prompture.page.results import STATES, Leaf, is_branch, members, written
-from prompture.types import JSONValue, Span
+from prompture.page.results import STATES, Findings, Leaf, OneOfSeveral, is_branch, members, written
+from prompture.types import JSONValue
 
 LONGEST_VALUE = 2000
 """Of a longer value, so many characters are in the tree."""
 
 
-def tree(value: JSONValue, leaves: Mapping[str, Leaf], *, label: str) -> Iterator[str]:
+def tree(found: Findings, *, label: str) -> Iterator[str]:
     """The value as nested lists: a WAI-ARIA tree, which script makes move."""
     yield f'<ul class=tree role=tree aria-label="{attribute(label)}">'
-    if is_branch(value):
-        yield from _branches(value, "", 1, leaves)
+    if is_branch(found.value):
+        yield from _branches(found, found.value, "", 1)
     else:
-        yield _leaf(leaves[""], "value", 1)
+        yield _leaf(found.leaves[""], "value", 1)
     yield "</ul>"
 
 
-def _branches(value: JSONValue, path: str, level: int, leaves: Mapping[str, Leaf]) -> Iterator[str]:
+def _branches(found: Findings, value: JSONValue, path: str, level: int) -> Iterator[str]:
     for key, inner in members(value):
         place = f"{path}/{escape(key)}"
         # An item of a list is counted from 0, as in its pointer.
         name = str(key)
-        if place in leaves:
-            yield _leaf(leaves[place], name, level)
+        if place in found.leaves:
+            yield _leaf(found.leaves[place], name, level)
             continue
         held = len(inner)
         unit = "item" if isinstance(inner, list) else "field"
         yield (
             f"<li class=g role=treeitem aria-expanded=true aria-level={level} tabindex=-1 "
             f'data-path="{attribute(place)}"><div class=row><span class=key>{_key(name)}</span>'
-            f"<span class=count>{held} {unit}{'s' * (held != 1)}</span></div><ul role=group>"
+            f"<span class=count>{held} {unit}{'s' * (held != 1)}</span></div>"
+            f"{''.join(map(_other, found.evidence.others(place)))}<ul role=group>"
         )
-        yield from _branches(inner, place, level + 1, leaves)
+        yield from _branches(found, inner, place, level + 1)
         yield "</ul></li>"
 
 
@@ -76,11 +77,10 @@ def _measures(leaf: Leaf) -> str:
     )
 
 
-def _other(other: tuple[JSONValue, Sequence[Span]]) -> str:
-    value, spans = other
-    count = len(spans)
+def _other(other: OneOfSeveral) -> str:
+    count = len(other.spans)
     places = f"{count} place{'s' * (count != 1)}" if count else "no place found"
-    return f"<span class=other>or {_value(value)} <small>{places}</small></span>"
+    return f"<span class=other>or {_value(other.value)} <small>{places}</small></span>"
 
 
 def _value(value: JSONValue) -> str:
