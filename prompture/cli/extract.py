@@ -145,10 +145,7 @@ def command(
     rows: list[Row] = []
     page_writer = PageWriter(page) if page is not None else None
     # The whole bill, the call included that Ctrl-C breaks off: an interrupt has no row.
-    with (
-        track() as spent,
-        AnswerWriter(output, style, sources=sources, alone=alone) as out,
-    ):
+    with track() as spent, AnswerWriter(output, style, sources=sources, alone=alone) as out:
         try:
             for row in _progress(_rows(extractor, given), len(given), shown=not quiet and out.bar):
                 rows.append(row)
