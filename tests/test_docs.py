@@ -71,6 +71,29 @@ def test_the_blocks_on_long_documents_can_be_pasted(capsys: pytest.CaptureFixtur
     assert "it is down" in shown
 
 
+ON_DOCUMENTS = re.findall(
+    r"```python\n(.*?)```", (ROOT / "docs" / "documents.md").read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+def test_the_blocks_on_documents_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pypdfium2")
+    canvas = pytest.importorskip("reportlab.pdfgen.canvas")
+    monkeypatch.chdir(tmp_path)
+    page = canvas.Canvas("invoice.pdf", pagesize=(612, 792))
+    for y, label, value in ((700, "ACME GmbH", "INVOICE"), (600, "Total", "1,190.00")):
+        page.drawString(60, y, label)
+        page.drawRightString(400, y, value)
+    page.save()
+    exec(compile("\n".join(ON_DOCUMENTS), "docs/documents.md", "exec"), {"__name__": "pasted"})
+    shown = capsys.readouterr().out
+    assert "invoice.pdf 1 ((353." in shown
+    assert "[(1, 612.0, 792.0)] ()" in shown
+    assert "True [1]" in shown
+
+
 def test_every_option_is_on_the_page() -> None:
     from prompture.extraction.inputs import Options
 

@@ -139,10 +139,14 @@ def test_the_other_examples_run(
     providers: list[Asked], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("rapidfuzz")
+    pytest.importorskip("pypdfium2")
+    from tests.documents.pdf_files import one_page, stream
+
     first, *others = blocks("python")
     assert others
     names = {name: getattr(prompture, name) for name in prompture.__all__}
-    names |= {"text": TEXT, "texts": [TEXT, TEXT]}
+    names |= {"text": TEXT, "texts": [TEXT, TEXT], "Path": Path}
+    Path("invoice.pdf").write_bytes(one_page(stream(b"BT /F1 9 Tf 60 700 Td (ACME) Tj ET")))
     with monkeypatch.context() as without:
         for key, _, _ in STUBBED.values():
             without.delenv(f"{key}_API_KEY")
