@@ -367,7 +367,7 @@ def _of_middle(line: Line, index: int, place: int, known: frozenset[str]) -> Ite
 
 
 _AFTER_AMOUNT = re.compile(
-    r"(?<=\d[.,]\d\d)\s{1,40}(?P<label>[^\W\d_]{2,20}(?: [^\W\d_]{2,20}){0,3})\s{1,40}"
+    r"(?<=\d[.,:]\d\d)\s{1,40}(?P<label>[^\W\d_]{2,20}(?: [^\W\d_]{2,20}){0,3})\s{1,40}"
     r"(?P<value>(?:[^\s\d]{1,3}\s?)?\d[\d.,]{0,17}[.,]\d\d)(?!\S)"
 )
 
