@@ -12,7 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -53,8 +53,8 @@ def download(url: str, limits: DownloadLimits) -> Downloaded:
     message holds a user, a password or a query.
     """
     end = time.monotonic() + limits.timeout
-    login = _login_of(url)
     origin = _origin(url)
+    login = _login_of(url)
     for _ in range(MOST_REDIRECTS + 1):
         # A login goes to the server that it was given for, and to no other.
         found = _fetched(url, limits, end, login if _origin(url) == origin else "")
@@ -102,21 +102,17 @@ def _fetched(url: str, limits: DownloadLimits, end: float, login: str) -> Downlo
         headers["Authorization"] = login
     try:
         connection = _connection(scheme, host, port, limits, end, name)
-        with _ended_in_time(connection, end):
-            try:
-                target = urlunsplit(("", "", *urlsplit(url)[2:4], "")) or "/"
-                connection.request(
-                    "GET", target if target.startswith("/") else f"/{target}", headers=headers
-                )
-                response = connection.getresponse()
+        with closing(connection), _ended_in_time(connection, end):
+            target = urlunsplit(("", "", *urlsplit(url)[2:4], "")) or "/"
+            target = target if target.startswith("/") else f"/{target}"
+            connection.request("GET", target, headers=headers)
+            with closing(connection.getresponse()) as response:
                 if response.status in _REDIRECTS and (where := response.headers.get("Location")):
                     return urljoin(url, where)
                 if response.status != 200:
                     reason = f"the server answered {response.status} {response.reason}"
                     raise DocumentUnavailable(reason[:200], name=name)
                 data = _body(response, limits, end, name)
-            finally:
-                connection.close()
     except TimeoutError:
         raise DocumentUnavailable(f"no answer in {limits.timeout:g} s", name=name) from None
     except (OSError, HTTPException, UnicodeError, ValueError, zlib.error) as exc:

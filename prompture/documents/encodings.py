@@ -128,7 +128,7 @@ def _guess(data: bytes) -> str:
         return "utf-8"
     western = _as(data, "cp1252")
     high = len(sample) - len(sample.translate(None, _HIGH))
-    if 3 * high < 2 * len(re.findall(rb"[A-Za-z]", sample)):
+    if high == 1 or 3 * high < 2 * len(re.findall(rb"[A-Za-z]", sample)):
         # Few marks among Latin letters: a detector of languages has too little to go by.
         if western is not None and not _NOT_WESTERN.search(western):
             return "cp1252"

@@ -147,7 +147,7 @@ def kind_of(data: bytes, name: str = "") -> str:
         return "text/plain"
     if named.startswith("application/vnd"):
         return "text/csv" if is_table(text) else "text/plain"
-    if named == "message/rfc822" and not _HEADER.match(text.lstrip()):
+    if named == "message/rfc822" and not _HEADER.match(text.lstrip()) and text[:5] != "From ":
         return "text/plain"
     if named:
         return named

@@ -74,9 +74,10 @@ def _words(value: str) -> str:
         pieces = decode_header(value)
     except (HeaderParseError, ValueError):
         return value.strip()
-    return "".join(
+    words = "".join(
         piece if isinstance(piece, str) else _text_of(piece, charset) for piece, charset in pieces
-    ).strip()
+    )
+    return words.strip() or value.strip()
 
 
 def _text_of(data: bytes, charset: str | None) -> str:

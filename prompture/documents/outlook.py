@@ -146,7 +146,7 @@ def _person(name: str, address: str) -> str:
 def _body(mail: _Storage, options: ReadOptions) -> list[tuple[str, str]]:
     if (plain := mail.text(_BODY)).strip():
         return [("plain", plain)]
-    if html := mail.binary(_HTML) or b"":
+    if html := mail.binary(_HTML).rstrip(b"\0"):
         return [("html", decoded(html, name=options.name)[0])]
     if (html_text := mail.text(_HTML)).strip():
         return [("html", html_text)]

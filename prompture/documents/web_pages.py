@@ -156,6 +156,7 @@ class _Walk:
             elif kind not in ("hidden", "password", "submit", "button", "image", "file", "reset"):
                 self._pieces.append(f" {given.get('value') or ''} ")
         elif tag == "option":
+            self._pieces.append(" ")
             return "selected" in given
         elif tag == "select" and node.css_first("option[selected]") is None:
             return False
