@@ -91,6 +91,8 @@ class Sheet {
       for (let up = leaf.parentElement.closest(".g"); up; up = up.parentElement.closest(".g")) open(up, true);
       this.rove(leaf);
       leaf.scrollIntoView({ block: "nearest" });
+      // Rows that come into sight get their own heights, and move it: once more.
+      requestAnimationFrame(() => leaf.scrollIntoView({ block: "nearest" }));
     }
     const current = places[this.place] ?? [];
     for (const mark of current) {

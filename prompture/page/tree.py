@@ -68,7 +68,8 @@ def _measures(leaf: Leaf) -> str:
     if not leaf.spans:
         return ""
     best = leaf.spans[0]
-    starts = sorted({span.start for span in leaf.spans})
+    marked = [*leaf.spans, *(span for other in leaf.others for span in other.spans)]
+    starts = sorted({span.start for span in marked})
     page = f" data-page={best.page}" if best.page is not None else ""
     at = starts.index(best.start)
     return (

@@ -566,16 +566,17 @@ def test_a_picture_that_cannot_be_shown_leaves_the_text(show: Show) -> None:
 
 def test_conflicts_are_listed_and_marked(show: Show) -> None:
     text = "Total: 12.50\nLater.\nTotal: 13.00\n"
-    claims = (Claim(12.5, (Span(7, 12, "normalised"),)), Claim(13, (Span(27, 32, "normalised"),)))
-    sources = {"/total": (Span(7, 12, "normalised"),)}
-    result = result_of({"total": 12.5}, text, sources, conflicts={"/total": claims})
+    claims = (Claim(13, (Span(27, 32, "normalised"),)), Claim(12.5, (Span(7, 12, "normalised"),)))
+    sources = {"/total": (Span(27, 32, "normalised"),)}
+    result = result_of({"total": 13}, text, sources, conflicts={"/total": claims})
     page = show(result.to_html())
     assert leaf(page, "/total").get_attribute("data-state") == "conflict"
-    assert "or 13 1 place" in " ".join(leaf(page, "/total").inner_text().split())
+    assert "or 12.5 1 place" in " ".join(leaf(page, "/total").inner_text().split())
     kinds = page.locator("mark").evaluate_all("l => l.map((e) => [e.textContent, e.dataset.kind])")
     assert kinds == [["12.50", "conflict"], ["13.00", "conflict"]]
     leaf(page, "/total").click()
     assert lit(page, "on") == ["12.50", "13.00", "/total"]
-    assert "place 1 of 2" in page.locator(".card").inner_text()
+    assert lit(page, "cur") == ["13.00"]
+    assert "place 2 of 2" in page.locator(".card").inner_text()
     page.locator(".chip[data-state=conflict]").click()
     assert page.locator(".leaf:visible").count() == 1
