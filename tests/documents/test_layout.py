@@ -84,3 +84,16 @@ def test_each_character_gets_the_box_it_was_written_with(
 def test_a_columns_next_line_is_another_box() -> None:
     far = (500.0, 0.0, 510.0, 12.0)
     assert list(line_boxes([*boxes_of("ab", top=0), far])) == [(0, 0, 20, 12), far]
+
+
+def test_a_value_in_pieces_has_the_boxes_of_its_pieces_alone() -> None:
+    writer = LayoutWriter()
+    writer.add("Bolt     ", boxes_of("Bolt     ", top=0))
+    writer.add("4.00     2\n", boxes_of("4.00     2\n", top=0))
+    writer.add("  M8\n", boxes_of("  M8\n", top=20))
+    writer.end_page(width=200, height=100, unit="pt")
+    document = FileDocument(writer.text(), pages=tuple(writer.pages), name="x.pdf")
+    (span,) = ground({"item": "Bolt M8"}, document)["/item"]
+    assert [document.text[a:b] for a, b in span.fragments] == ["Bolt", "M8"]
+    assert span.page == 1
+    assert [(box[1], box[2] - box[0]) for box in span.boxes] == [(0, 40), (20, 20)]
