@@ -86,10 +86,7 @@ class MergedItems:
                 value = folded(item.value) if not placed and not key else ""
                 if row is None and value:
                     row = _of_another(by_value.get(value, ()), item)
-                starts = [at for _, begins, at in own if begins]
-                starts = starts or [s[0].start for s in placed.values()]
-                # What stands nowhere stays behind what came before it.
-                before = float(starts[0]) if starts else before + 1e-6
+                before = _order(placed, own, before)
                 if row is None:
                     row = MergedItem([], before)
                     rows.append(row)
@@ -145,6 +142,19 @@ class MergedItems:
     def _is_in(place: Place, item: Seen) -> bool:
         """Not in a heading that is repeated in front of the chunk."""
         return item.of.start <= place[2] <= item.of.end
+
+
+def _order(placed: Mapping[str, tuple[Span, ...]], own: Sequence[Place], before: float) -> float:
+    """Where an item stands among the others; ``before``: where the one before it in its list does."""
+    mine = {below for below, _, _ in own}
+    leaves_of = [spans for below, spans in placed.items() if below in mine] or [*placed.values()]
+    if not leaves_of:
+        # What stands nowhere stays behind what came before it.
+        return before + 1e-6
+    # The leaf that stands in the fewest places is the surest.
+    surest = min(leaves_of, key=len)
+    at = float(surest[0].start)
+    return at if len(surest) == 1 else max(at, before + 1e-6)
 
 
 def _of_another(rows: Sequence[MergedItem], item: Seen) -> MergedItem | None:
