@@ -125,9 +125,13 @@ class MergedItems:
         inside = [place for place in own if self._is_in(place, item)]
         places = inside or own
         votes = {(id(row), at[0]): row for at in places for row in by_place.get(at, ())}
-        alike = Counter(key for key, _ in votes)
+        # A leaf that could as well be elsewhere says less.
+        alike: dict[int, float] = {}
+        for key, below in votes:
+            alike[key] = alike.get(key, 0.0) + 1 / len(item.of.spans[item.at + below])
         rows = {id(row): row for row in votes.values()}
-        for key, count in alike.most_common():
+        for key in sorted(alike, key=alike.__getitem__, reverse=True):
+            count = alike[key]
             row = rows[key]
             # Of one chunk, two items are two.
             if any(other.of is item.of for other in row.seen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 
@@ -79,3 +80,45 @@ def test_equal_rows_at_different_places_stay() -> None:
     result = extract_result(Order, text, model=FunctionDriver(reads), long=Chunks(tokens=100))
     assert Counter(line.sku for line in result.value.lines) == {"SKU-1": 100}
     assert len(result.chunks) > 5
+
+
+class Record(BaseModel):
+    name: str | None = None
+    role: str | None = None
+    amount: float | None = None
+
+
+class Records(BaseModel):
+    records: list[Record]
+
+
+def records(request: Request) -> dict[str, object]:
+    """A model that reads records of three lines, and parts of one where a seam has cut it."""
+    found: list[dict[str, object]] = []
+    current: dict[str, object] | None = None
+    for line in request.messages[-1].text.splitlines():
+        if match := re.match(r"(Name|Role|Amount): (.+)", line):
+            key = match[1].lower()
+            if current is None or key == "name":
+                current = {}
+                found.append(current)
+            current[key] = float(match[2]) if key == "amount" else match[2]
+        elif not line.strip():
+            current = None
+    return {"records": found}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_record_of_several_lines_is_lost(seed: int) -> None:
+    chance = random.Random(seed)
+    rows = [
+        (chance.choice(["Ann", "Bob", "Cy"]), chance.choice(["owner", "clerk"]), n + 0.5)
+        for n in range(chance.randint(5, 25))
+    ]
+    blocks = [f"Name: {name}\nRole: {role}\nAmount: {amount}\n" for name, role, amount in rows]
+    text = "\n".join(blocks)
+    chunks = Chunks(tokens=chance.randint(80, 150), overlap=30, passes=chance.randint(1, 2))
+    result = extract_result(Records, text, model=FunctionDriver(records), long=chunks)
+    found = Counter((r.name, r.role, r.amount) for r in result.value.records)
+    assert Counter(rows) - found == Counter()
+    assert found - Counter(rows) == Counter()
