@@ -109,7 +109,7 @@ def test_a_mail_of_outlook() -> None:
     attached: Tree = {
         "__properties_version1.0": properties(8),
         "__substg1.0_3707001F": text("a.csv"),
-        "__substg1.0_37010102": b"x;y\n1;2\n",
+        "__substg1.0_37010102": b"x;y\n1;2\n".ljust(4096, b"\n"),
     }
     inner: Tree = {
         "__properties_version1.0": properties(8),
