@@ -125,7 +125,7 @@ def _markdown(text: str, lines: Sequence[tuple[int, int]], at: int) -> tuple[Gri
         if not _is_rule(text[slice(*lines[after])]):
             records.append(_barred(text, *lines[after]))
         after += 1
-    if len(records[0].fields) < 2:
+    if "|" not in text[slice(*lines[at])]:
         return None, at
     heads = [text[slice(*place)] for place in records[0].fields]
     return Grid(tuple(records), _are_headings([head for head in heads if head])), after

@@ -215,6 +215,7 @@ class Parties(BaseModel):
         ("| Bill to | Ship to |\n|---|---|\n| Blue Oak Ltd | Red Elm Ltd |\n| 12 Mill Rd | 1 High St |", None, "Blue Oak Ltd"),
         ("| Customer | Date | Total |\n|---|---|---|\n| Blue Oak Ltd | 2024-05-01 | 5.00 |", None, "Blue Oak Ltd"),
         ("| Customer | Date | Total |\n|---|---|---|\n| Blue Oak Ltd | 2024-05-01 | 5.00 |\n| Red Elm Ltd | 2024-05-02 | 6.00 |", None, None),
+        ("| ACME GmbH |\n|---|\n| Hauptstr. 1, 10115 Berlin |\n\n| Date | 2024-05-01 |\n|---|---|\n| Bill to | Blue Oak Ltd |", "ACME GmbH", "Blue Oak Ltd"),
         ("| ACME GmbH |  |  |\n|---|---|---|\n| Hauptstr. 1, 10115 Berlin |  |  |\n| Date | 2024-05-01 |  |", "ACME GmbH", None),
     ],
 )  # fmt: skip
