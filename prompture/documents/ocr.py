@@ -27,7 +27,7 @@ AREA = 1240 * 1754
 _SMALL, _GOOD = 14, 20
 """Lines lower than _SMALL pixels are looked for again in the picture enlarged, up to _GOOD."""
 _HEIGHT = 48  # of what the recogniser is given
-_SAMPLE = 6  # lines that show which way up a page is: one batch of the recogniser
+_SAMPLE = 6  # lines that show which way up a page is
 _SURE = 0.85
 _LEGIBLE = 0.5
 """Below it the recogniser guesses: what it takes for a line is a logo, a stamp, a shadow."""
@@ -144,7 +144,7 @@ def _found(engine: _Engine, picture: Picture) -> list[Quad]:
     if quads:
         usual = sorted(map(_height, quads))[len(quads) // 2] * scale
         if usual < _SMALL:
-            larger = min(scale * _GOOD / usual, math.sqrt(2 * AREA / size))
+            larger = min(scale * _GOOD / usual, math.sqrt(1.5 * AREA / size))
             if larger > 1.2 * scale:
                 quads = engine.found(picture, larger) or quads
     return quads
@@ -341,6 +341,8 @@ def _loaded() -> Any:
             "Global.max_side_len": 1 << 20,
             "Global.min_side_len": 1,
             "Det.limit_side_len": 32,
+            # Lines beside each other would take memory (six: 370 MB), and are no faster.
+            "Rec.rec_batch_num": 1,
             "Det.model_path": str(found["det"][-1]),
             "Rec.model_path": own or str(found["rec"][-1]),
             "EngineConfig.onnxruntime.intra_op_num_threads": _threads(),
