@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -23,6 +24,11 @@ _COMMENTS = (
 )
 """Annotations whose words are behind a sign; those of others are drawn."""
 _TICKED = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
+_UNIT = re.compile(rb"/UserUnit\s+(\d{1,6}(?:\.\d{1,6})?)\b")
+_OBJECTS = b"/ObjStm"
+_PACKED = re.compile(rb"/ObjStm[^\0]{0,400}?>>\s*stream\r?\n")
+_UNPACKED = 30_000_000
+"""Bytes of packed objects in which units are looked for."""
 _LARGEST_PAGE = 1_000_000.0
 """Points: more is no page that anybody has seen."""
 
@@ -107,6 +113,7 @@ class OpenedFile:
         self.count: int = pdfium.FPDF_GetPageCount(self._document)
         self.attached: int = pdfium.FPDFDoc_GetAttachmentCount(self._document)
         self._forms = self._with_forms()
+        self._units = user_units(data, self.count)
 
     def _load(self, password: str | None) -> Any:
         # Old kinds of encryption have bytes of Latin-1 as passwords.
@@ -136,7 +143,7 @@ class OpenedFile:
         if not page:
             raise NotRead("unreadable", "the page is missing or broken")
         try:
-            frame = _frame(page)
+            frame = _frame(page, self._units.get(index, 1.0))
             comments = _comments_of(page, frame)
             if self._forms:
                 pdfium.FORM_OnAfterLoadPage(page, self._forms)
@@ -194,6 +201,32 @@ class OpenedFile:
         if self._forms:
             pdfium.FPDFDOC_ExitFormFillEnvironment(self._forms)
         pdfium.FPDF_CloseDocument(self._document)
+
+
+def user_units(data: bytes, pages: int) -> dict[int, float]:
+    """Points to a unit of each page that has other units (large plans do), by its index.
+
+    The library does not know them. They are looked for in the file's own text, and in its packed
+    objects; where not all pages have the same, it is not clear whose is which, and none has any.
+    """
+    found = _UNIT.findall(data)
+    if _OBJECTS in data:
+        rest = _UNPACKED
+        for match in _PACKED.finditer(data):
+            with suppress(zlib.error):
+                objects = zlib.decompressobj().decompress(
+                    data[match.end() : match.end() + rest], rest
+                )
+                found += _UNIT.findall(objects)
+                rest -= len(objects)
+            if rest <= 0:
+                break
+    units = [float(each) for each in found]
+    if not units or not all(0 < unit <= 75_000 for unit in units):
+        return {}
+    if len(set(units)) > 1 or (len(units) != pages and pages > 1):
+        return {}
+    return dict.fromkeys(range(pages), units[0])
 
 
 def drawn(page: Any, frame: PageFrame, dpi: float, max_pixels: int) -> tuple[bytes, int, int]:
@@ -285,7 +318,7 @@ def _is_annotated(page: Any) -> bool:
     return False
 
 
-def _frame(page: Any) -> PageFrame:
+def _frame(page: Any, unit: float) -> PageFrame:
     box = pdfium.FS_RECTF()
     if not pdfium.FPDF_GetPageBoundingBox(page, box):
         raise NotRead("unreadable", "the page has no size")
@@ -297,7 +330,4 @@ def _frame(page: Any) -> PageFrame:
         raise NotRead("unreadable", "the page has no size")
     if max(wide, high) > _LARGEST_PAGE:
         raise NotRead("large", f"a page of {wide:.0f} by {high:.0f} points")
-    # The library knows the units' size, and gives it with that of the page alone.
-    shown = pdfium.FPDF_GetPageWidthF(page)
-    unit = shown / (high if turns % 2 else wide)
     return PageFrame(left, bottom, right, top, turns, unit)

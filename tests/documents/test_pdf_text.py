@@ -92,6 +92,17 @@ def test_the_crop_box_is_the_page() -> None:
     near(page.box("inside"), 50, 39, 50 + width_of("inside"), 53)
 
 
+@pytest.mark.parametrize("pages", [1, 2])
+def test_units_of_a_page_are_points(pages: int) -> None:
+    data = made(*[lambda c: c.drawString(150, 700, "large plan")] * pages)
+    page = Read(data.replace(b"/MediaBox", b"/UserUnit 2.5 /MediaBox"), pages - 1)
+    assert (page.head["width"], page.head["height"]) == (2.5 * WIDTH, 2.5 * HEIGHT)
+    wide = width_of("large plan")
+    near(
+        page.box("large plan"), 375, 2.5 * (HEIGHT - 711), 2.5 * (150 + wide), 2.5 * (HEIGHT - 697)
+    )
+
+
 def test_columns_are_read_one_after_another() -> None:
     prose = "this is a line of running text in a column"
 
