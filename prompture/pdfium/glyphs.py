@@ -79,36 +79,43 @@ class PageGlyphs:
             self._tick(mark, box)
 
     def _runs(self, text: Any) -> Iterator[Run]:
-        rect, last, run = pdfium.FS_RECTF(), None, None
+        rect, last, run, high = pdfium.FS_RECTF(), None, None, 0
         width, height = self._frame.size
         unicode_at, box_at = pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetLooseCharBox
         object_at, by_ref = pdfium.FPDFText_GetTextObject, ctypes.byref(rect)
-        shown = self._frame.box
+        shown, address_of = self._frame.box, ctypes.addressof
         for index in range(pdfium.FPDFText_CountChars(text)):
             drawn_by = object_at(text, index)
             # What no operator has drawn, the library has put in: white space, by its own guess.
             if not drawn_by:
                 continue
-            key = ctypes.addressof(drawn_by.contents)
+            key = address_of(drawn_by.contents)
             if key != last or run is None:
                 if run is not None:
                     yield run
                 last, run = key, self._run_at(text, index, drawn_by)
             if not box_at(text, index, by_ref):
                 continue
-            char = self._character(text, index, unicode_at(text, index))
-            box = shown(rect)
+            code, box = unicode_at(text, index), shown(rect)
+            if 0xD800 <= code < 0xDC00:  # the first half of a character
+                high = code
+                continue
+            if high and 0xDC00 <= code < 0xE000:
+                code = 0x10000 + ((high - 0xD800) << 10) + code - 0xDC00
+            high = 0
+            char = chr(code) if 0x20 <= code < 0x7F else self._character(code)
             if not char or box[2] <= 0 or box[3] <= 0 or box[0] >= width or box[1] >= height:
                 continue
-            if run.glyphs and char.isspace() is False and unicodedata.combining(char[0]):
+            if code >= 0x300 and run.glyphs and unicodedata.combining(char[0]):
                 _add_mark(run, char)
                 continue
             for each, place in _parts(char, box, run.way) if len(char) > 1 else ((char, box),):
-                run.glyphs.append(Glyph(each, *turned(place, run.way, width, height), place))
+                across = turned(place, run.way, width, height) if run.way else place
+                run.glyphs.append(Glyph(each, *across, place))
         if run is not None:
             yield run
 
-    def _character(self, text: Any, index: int, code: int) -> str:
+    def _character(self, code: int) -> str:
         if code == 0 or code > 0x10FFFF or 0xD800 <= code < 0xE000:
             self.unmapped += 1
             return UNREADABLE
@@ -279,17 +286,17 @@ class _Seen:
 
     def _is_known(self, glyph: Glyph, near: float) -> bool:
         x, y = glyph.box[:2]
+        text, run, at = glyph.text, self._runs, self._at
+        rows = range(int((y - near) // _SQUARE), int((y + near) // _SQUARE) + 1)
         for column in range(int((x - near) // _SQUARE), int((x + near) // _SQUARE) + 1):
-            for row in range(int((y - near) // _SQUARE), int((y + near) // _SQUARE) + 1):
-                for other_x, other_y, number in self._at.get((glyph.text, column, row), ()):
-                    if (
-                        number != self._runs
-                        and abs(x - other_x) <= near
-                        and abs(y - other_y) <= near
-                    ):
-                        return True
-        square = (glyph.text, int(x // _SQUARE), int(y // _SQUARE))
-        self._at.setdefault(square, []).append((x, y, self._runs))
+            for row in rows:
+                others = at.get((text, column, row))
+                if others and any(
+                    number != run and abs(x - left) <= near and abs(y - top) <= near
+                    for left, top, number in others
+                ):
+                    return True
+        at.setdefault((text, int(x // _SQUARE), int(y // _SQUARE)), []).append((x, y, run))
         return False
 
 

@@ -82,6 +82,14 @@ class PageFrame:
 
     def box(self, rect: Any) -> Place:
         """Where a rectangle of the page's own space is shown."""
+        if not self.turns:  # nearly always, and for every character
+            unit, left, top = self.unit, self.left, self.top
+            return (
+                (rect.left - left) * unit,
+                (top - rect.top) * unit,
+                (rect.right - left) * unit,
+                (top - rect.bottom) * unit,
+            )
         x0, y0 = self.shown(rect.left, rect.bottom)
         x1, y1 = self.shown(rect.right, rect.top)
         return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
