@@ -122,7 +122,7 @@ NOT_SENT: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("empty", {"text": ""}, errors.ConfigurationError, "empty"),
     ("blank", {"text": " \n\t"}, errors.ConfigurationError, "empty"),
     ("no parts", {"text": []}, errors.ConfigurationError, "empty"),
-    ("bytes", {"text": b"%PDF-1.7"}, errors.ConfigurationError, "bytes"),
+    ("bytes", {"text": b"%PDF-1.7"}, errors.ConfigurationError, "cut off"),
     ("binary", {"text": "PK\x03\x04\x00\x00"}, errors.ConfigurationError, "binary"),
     ("null", {"text": None}, errors.ConfigurationError, "string"),
     ("too long", {"text": LONG}, errors.ContextWindowExceeded, "nothing was sent"),
