@@ -17,6 +17,8 @@ _NO_GAP = 0.04
 """Of its size: a blank that leaves less is none to the eye."""
 _CELL_GAP = 1.0
 """Of its size: a wider gap parts cells, or columns."""
+_FIGURE_GAP = 0.6
+"""The same, of figures beside figures with no blank between them: columns of numbers are narrow."""
 _BAND = 6.0
 """Points: segments are looked for by where they stand, in bands of so many."""
 _RTL = frozenset(("R", "AL"))
@@ -164,7 +166,10 @@ class _Lines:
                 size = max(segment.size, word.size)
                 gap = word.u0 - segment.u1
                 tracking = 3 * max(segment.tracking, word.tracking)
-                if not -0.5 * size < gap <= size * _CELL_GAP + tracking:
+                widest = (
+                    _CELL_GAP if word.spaced or not _are_figures(segment, word) else _FIGURE_GAP
+                )
+                if not -0.5 * size < gap <= size * widest + tracking:
                     continue
                 off = abs(segment.base - word.base)
                 shared = min(v1, segment.v1) - max(v0, segment.v0)
@@ -175,6 +180,11 @@ class _Lines:
                 if cost < least:
                     best, least = segment, cost
         return best
+
+
+def _are_figures(segment: Segment, word: Word) -> bool:
+    last = segment.glyphs[-1]
+    return last is not None and last.text[-1].isdigit() and word.glyphs[0].text[0].isdigit()
 
 
 def _parts(segment: Segment, word: Word) -> bool:

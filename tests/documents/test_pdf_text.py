@@ -141,6 +141,18 @@ def test_rows_of_a_table_stay_together_with_their_cells_apart() -> None:
     assert len({len(line) // 3 for line in lines}) == 1
 
 
+def test_narrow_columns_of_numbers() -> None:
+    def drawing(c: Any) -> None:
+        for row, (one, other) in enumerate((("1,250.00", "2,100.50"), ("990.00", "87.20"))):
+            c.drawRightString(200, 700 - 15 * row, one)
+            c.drawRightString(208 + width_of("2,100.50"), 700 - 15 * row, other)
+        c.drawString(60, 600, "12 of 25, on 5 March 2024")
+
+    first, second, *_, last = text_of(drawing).splitlines()
+    assert [first.split("  "), last] == [["1,250.00", "2,100.50"], "12 of 25, on 5 March 2024"]
+    assert second.split() == ["990.00", "87.20"]
+
+
 def test_a_blank_line_parts_blocks() -> None:
     def drawing(c: Any) -> None:
         for y in (700, 686, 672, 640, 626, 612):
