@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 import tarfile
 import zipfile
 
 import pytest
 
-from prompture import DocumentUnsupported, document
+from prompture import DocumentUnsupported, MissingExtra, document
 from prompture.documents.kinds import DOCX, MSG, PPTX, XLSX, kind_of
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
@@ -112,3 +113,23 @@ def test_a_name_that_is_wrong_is_noted() -> None:
     )
     assert document(b"a", name="x.txt").notes == ()
     assert document(b"x", name="x.py").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "data"),
+    [
+        ("selectolax.lexbor", "selectolax", b"<html><p>x"),
+        ("olefile", "olefile", ole("__properties_version1.0")),
+        (
+            "charset_normalizer",
+            "charset-normalizer",
+            "Faktura číslo 12, celková částka a žluťoučký kůň".encode("cp1250"),
+        ),
+    ],
+)
+def test_a_missing_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, module: str, package: str, data: bytes
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtra, match=rf"{package} is not installed; .*\[documents\]"):
+        document(data)
