@@ -264,9 +264,9 @@ def test_every_other_exception_with_an_init_of_its_own_is_portable() -> None:
         found |= {c for c in below if c.__module__.startswith("prompture.")}
     made = {c for c in found if "__init__" in vars(c) and not issubclass(c, PromptureError)}
     assert {"PartialJSONError", "InvalidValue"} <= {c.__name__ for c in made}
-    assert {c.__name__ for c in made if not issubclass(c, PicklableError)} == {
-        "Busy"
-    }  # never gets out
+    # These never get out: of a lock, and of the process that reads PDF files.
+    inner = {c.__name__ for c in made if not issubclass(c, PicklableError)}
+    assert inner <= {"Busy", "NotRead"}
     error = PartialJSONError("a comma is missing", 7, line=2)
     # What ends a call has the bill, whatever it is (``AttemptLog.attach_bill``).
     others = [InvalidValue([Problem("/a", "is wrong", "x")], 3), NotJSON("no", truncated=True)]

@@ -17,7 +17,7 @@ from prompture.extraction.strategy import Plan
 from prompture.json_values import pointer, same
 from prompture.schema.candidates import DOUBTFUL, Candidate, FoundValues
 from prompture.schema.exact_json import is_plain, to_json
-from prompture.schema.key_check import keys_of
+from prompture.schema.key_check import in_own_shape, keys_of
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.repair import NotJSON, choice, read_exactly, search
 from prompture.schema.source import Source
@@ -61,6 +61,8 @@ class ParsedAnswer:
     """Keys of the answer that the schema does not know."""
     quotes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What the model quoted from the document, by pointer."""
+    written: JSONValue = None
+    """The JSON that the value was made of, in the schema's shape; None where that is the whole text."""
 
 
 def read(source: Source[Any], plan: Plan, completion: Completion) -> ParsedAnswer:
@@ -181,8 +183,11 @@ class _Judge:
         if keys.ignored and not DOUBTFUL.isdisjoint(repairs):
             message = "must be JSON: it is almost, and a key in it is not one of the schema's"
             raise Rejected([Problem(pointer(keys.ignored[0]), message, "json_invalid")], plain)
+        if keys.ignored and self._source.typed:  # they are nowhere in the value
+            plain = in_own_shape(self._source, plain)
         kept = None if rewrite.identity else plain
-        return ParsedAnswer(value, kept, (*repairs, *keys.notes()), len(keys.ignored))
+        notes, ignored = (*repairs, *keys.notes()), len(keys.ignored)
+        return ParsedAnswer(value, kept, notes, ignored, written=plain)
 
     def one_of(self, fits: Sequence[ParsedAnswer]) -> ParsedAnswer:
         """The value, where all that fit are equal."""

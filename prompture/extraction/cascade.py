@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -34,15 +34,12 @@ from prompture.errors import (
 )
 from prompture.extraction.flow import AnswerReader, Rest, ValueReader, one_model
 from prompture.extraction.model_drivers import KEEP, Cascade
-from prompture.extraction.patch import member_of, resolved
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import AttemptLog, is_about_format
 from prompture.flows.run import D, Flow
-from prompture.given import unknown
-from prompture.json_values import pointer, segments_of
 from prompture.schema.problems import UNGROUNDED
-from prompture.types import Document, JSONValue, Message, Text
+from prompture.types import JSON, Document, Message, Text
 
 if TYPE_CHECKING:
     from prompture.extraction.evidence import WantedEvidence
@@ -199,22 +196,17 @@ def _reader(
     return EvidenceReader(source, text, log, evidence=wants, share=share, is_lenient=is_lenient)
 
 
-def check_evidence(policy: object, schema: Mapping[str, Any]) -> None:
+def check_evidence(policy: object, schema: JSON) -> None:
     """Raise ConfigurationError for a part that no answer can have: every model would be asked for
     nothing."""
     wanted = policy.evidence if isinstance(policy, Cascade) else None
-    for name in wanted if isinstance(wanted, tuple) else ():
-        at: JSONValue = schema
-        for step in segments_of(name if name.startswith("/") else pointer((name,))):
-            at = resolved(at, schema)
-            if not isinstance(at, dict):
-                break
-            known = at.get("properties")
-            if known and step not in known and not at.get("additionalProperties"):
-                raise ConfigurationError(
-                    f"Cascade.evidence: {unknown('field', step, tuple(known))}"
-                )
-            at = member_of(at, int(step) if step.isdecimal() and "items" in at else step)
+    if not isinstance(wanted, tuple):
+        return
+    from prompture.extraction.ungrounded import check_part, part_of
+
+    for name in wanted:
+        if problem := check_part(part_of(name), schema):
+            raise ConfigurationError(f"Cascade.evidence: {problem}")
 
 
 def _looks(policy: Cascade, document: Message) -> bool:

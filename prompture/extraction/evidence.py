@@ -1,80 +1,48 @@
-"""What must stand in the text: ``require_grounding``, the evidence of a cascade, and values that were
-copied from an example."""
+"""The options ``examples``, ``require_grounding`` and ``quotes``; what must stand in the text, for these
+and for a cascade's policy; and values that were copied from an example."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prompture import given
 from prompture.compat import cached_property
 from prompture.errors import ConfigurationError
 from prompture.extraction.answer import ParsedAnswer, Rejected, answer_text
 from prompture.extraction.document_turn import Fence
+from prompture.extraction.envelope import in_items
+from prompture.extraction.examples import Pool, given_examples
 from prompture.extraction.flow import Question, ValueReader
 from prompture.extraction.inputs import Example
-from prompture.extraction.patch import schema_at
-from prompture.extraction.ungrounded import Leaves, Path, check_part, leaves_of
+from prompture.extraction.strategy import Plan
+from prompture.extraction.ungrounded import (
+    Leaves,
+    Path,
+    Required,
+    leaves_of,
+    part_of,
+    paths_at,
+    required_of,
+)
 from prompture.flows.attempts import AttemptLog
-from prompture.json_values import pointer, segments_of
+from prompture.json_values import pointer, value_at
 from prompture.schema.exact_json import read_exactly, to_plain
+from prompture.schema.key_check import in_own_shape
 from prompture.schema.problems import PROBLEM_LIMIT, UNGROUNDED, Problem
 from prompture.schema.source import Source
 from prompture.traces import shown_pointer
-from prompture.types import JSON, Completion, JSONValue, Message
+from prompture.types import Completion, JSONValue, Message
 
 if TYPE_CHECKING:
     from prompture.extraction.grounding import ReadText
 
 Places: TypeAlias = Mapping[str, Any]
-ANY = "*"
-"""In a pointer of ``require_grounding``: every key, and every item."""
 _SHORTEST = 4
 """A shorter string stands in many texts, an example's among them, by chance."""
 _MOST_NAMED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Required:
-    """Which leaves must have a place: all that the text should print, or, of these and of what the
-    schema gives, those at some pointers."""
-
-    parts: tuple[tuple[str, ...], ...] = ()
-
-    def wants(self, path: Path, why: str) -> bool:
-        """Whether a leaf without a place, for this reason, is refused."""
-        if why == "absent" and not self.parts:
-            return True
-        found = [part for part in self.parts if _is_at(path, part)]
-        # A leaf that is named by itself must stand there, though the schema gives its words.
-        return bool(found) and (why == "absent" or any(len(p) == len(path) for p in found))
-
-
-def _is_at(path: Path, part: Sequence[str]) -> bool:
-    if len(part) > len(path):
-        return False
-    return all(step in (ANY, str(own)) for own, step in zip(path, part, strict=False))
-
-
-def required_of(wanted: object, schema: JSON) -> Required | None:
-    """What ``require_grounding`` asks for. Raises ConfigurationError for a part that no value can
-    have, or that no text can print."""
-    if isinstance(wanted, bool):
-        return Required() if wanted else None
-    if not isinstance(wanted, (str, list, tuple, set, frozenset)):
-        raise given.wrong("require_grounding", "True or a list of JSON pointers", wanted)
-    names = given.strings(sorted(wanted) if isinstance(wanted, (set, frozenset)) else wanted,
-                          "require_grounding")  # fmt: skip
-    parts = []
-    for name in names:
-        part = segments_of(name if name.startswith("/") or not name else pointer((name,)))
-        if problem := check_part(part, schema):
-            raise ConfigurationError(f"require_grounding: {problem}")
-        parts.append(part)
-    if "" in names:
-        return Required()
-    return Required(tuple(parts)) if parts else None
+_NOTHING: Any = object()
 
 
 class WantedEvidence:
@@ -106,19 +74,46 @@ class WantedEvidence:
             )
 
     def missing(self, plain: JSONValue, found: Places, typed: object) -> list[Problem]:
-        """A problem for each value that must stand in the text and does not."""
+        """A problem for each value that must stand in the text and does not. ``plain`` is what the
+        model wrote, ``typed`` what became of it."""
         if self.required is None:
             return []
-        look, problems = Leaves(self.source.json_schema, typed), []
-        for path, leaf in leaves_of(plain):
-            where = pointer(path)
-            if where in found or isinstance(leaf, bool):
-                continue
-            if self.required.wants(path, look.why(path, plain, leaf)):
-                message = _COPIED if self._examples and self._examples.has(leaf) else _MISSING
-                null = _OR_NULL if look.takes_null(path) else ""
-                problems.append(Problem(where, f"{message}{null}", UNGROUNDED))
+        look = Leaves(self.source.json_schema, typed)
+        lacking = [
+            (path, leaf)
+            for path, leaf in leaves_of(plain)
+            if pointer(path) not in found
+            and not isinstance(leaf, bool)
+            and self.required.wants(path, look.why(path, plain, leaf))
+        ]
+        if self.required.parts and self.source.typed:
+            lacking += self._moved(plain, to_plain(typed), look, self.required)
+        problems = []
+        for path, leaf in lacking:
+            message = _COPIED if self._examples and self._examples.has(leaf) else _MISSING
+            null = _OR_NULL if look.takes_null(path) else ""
+            problems.append(Problem(pointer(path), f"{message}{null}", UNGROUNDED))
         return problems
+
+    def _moved(
+        self, plain: JSONValue, value: JSONValue, look: Leaves, required: Required
+    ) -> list[tuple[Path, JSONValue]]:
+        """What stands at a named place and was written elsewhere: a validator put it there, and what
+        it looked at is not known."""
+        moved = {
+            pointer(path): (path, leaf)
+            for path, leaf in leaves_of(value)
+            if value_at(plain, path, _NOTHING) is _NOTHING
+            and look.knows(path)
+            and look.why(path, value, leaf) == "absent"
+            and required.wants(path, "absent")
+        }
+        if not moved:
+            return []
+        from prompture.extraction.grounding import ground
+
+        placed = ground({where: leaf for where, (_, leaf) in moved.items()}, self.text)
+        return [each for where, each in moved.items() if pointer((where,)) not in placed]
 
     def of_item(self, value: object) -> list[Problem]:
         """The same of one item of a list."""
@@ -216,15 +211,18 @@ class EvidenceReader(ValueReader[Any]):
         if wants is not None and wants.quotes and question.patch is None:
             self._quoting = self._quotations(question, completion)
         found = super().read(question, completion)
-        if found.plain is None and wants is not None and wants.required is not None:
-            # What the model wrote must stand there, not what a validator made of it.
-            found = replace(found, plain=self._written(question, completion))
         plain = to_plain(found.value) if found.plain is None else found.plain
+        is_required = wants is not None and wants.required is not None
+        if self.source.typed and (is_required or self._share is not None):
+            # What the model wrote must stand there, not what a validator made of it.
+            written = self._written(question, completion, found)
+            plain = in_own_shape(self.source, written)
+            found = replace(found, plain=plain) if is_required else found
         # Rules know where they read each value; of parts they know no more than the parts.
         spans = completion.spans if question.patch is None else None
-        lacking = self._lacking(plain, spans)
+        lacking = self._lacking(plain, spans, found.value)
         problems = [] if self._is_lenient else lacking
-        if wants is not None and wants.required is not None:
+        if wants is not None and is_required:
             known = {each.pointer for each in problems}
             own = wants.missing(plain, self._places(plain, spans), found.value)
             problems = [*problems, *(each for each in own if each.pointer not in known)]
@@ -239,35 +237,39 @@ class EvidenceReader(ValueReader[Any]):
                 return replace(found, quotes=self._quoting(plain))
         return found
 
-    def _written(self, question: Question, completion: Completion) -> JSONValue:
-        """The JSON of an answer that is nothing else; None of any other."""
+    def _written(
+        self, question: Question, completion: Completion, found: ParsedAnswer
+    ) -> JSONValue:
+        if (known := found.written if found.plain is None else found.plain) is not None:
+            return known
         bare = Fence(question.document).taken_off_all(completion)
         try:
             return read_exactly(answer_text(self.source, bare) or "null")
-        except (ValueError, RecursionError):
-            return None
+        except (ValueError, RecursionError):  # JSON to the validator, and not to this reader
+            return to_plain(found.value)
 
     def _places(self, plain: JSONValue, spans: Places | None) -> Places:
         from prompture.extraction.grounding import ground
 
         return ground(plain, self._text) if spans is None else spans
 
-    def _lacking(self, plain: JSONValue, spans: Places | None) -> list[Problem]:
+    def _lacking(self, plain: JSONValue, spans: Places | None, typed: object) -> list[Problem]:
         """What the policy of a cascade misses."""
         if self._share is None:
             return []
         found = self._places(plain, spans)
         if isinstance(self._share, (int, float)):
-            leaves = [path for path, _ in _printed(plain) if self._is_free(path)]
-            missing = [path for path in leaves if pointer(path) not in found]
+            look = Leaves(self.source.json_schema, typed)
+            # What the schema or the class gives is no evidence for the model, nor against it.
+            leaves = [
+                pointer(path)
+                for path, leaf in leaves_of(plain)
+                if look.why(path, plain, leaf) == "absent"
+            ]
+            missing = [where for where in leaves if where not in found]
             enough = len(leaves) - len(missing) >= self._share * len(leaves)
-            return [] if enough else [_problem(pointer(path)) for path in missing]
+            return [] if enough else [_problem(where) for where in missing]
         return [p for name in self._share for p in unproven(plain, name, found)]
-
-    def _is_free(self, path: Path) -> bool:
-        """Whether the value at a path is the model's own words: no word of the schema's."""
-        at = schema_at(path, self.source.json_schema)
-        return not (isinstance(at, dict) and ("enum" in at or "const" in at))
 
     def _quotations(self, question: Question, completion: Completion) -> Any:
         """A function that gives what the model quoted, by the pointers of the value; None where
@@ -304,28 +306,83 @@ def _note(copied: Sequence[str]) -> str:
     return f"{_counted(len(copied))} {stand} in an example and not in the text: {shown}{more}"
 
 
-def _printed(value: JSONValue) -> Iterator[tuple[Path, JSONValue]]:
-    """The strings and numbers of a value; null, true and false stand in no text."""
-    return ((path, leaf) for path, leaf in leaves_of(value) if not isinstance(leaf, bool))
-
-
 def unproven(plain: JSONValue, name: str, found: Places) -> list[Problem]:
     """What of a named part the text does not hold; the part itself where it has no value."""
-    where = name if name.startswith("/") else pointer((name,))
-    value = plain
-    path: Path = ()
-    for key in segments_of(where):
-        step = int(key) if isinstance(value, list) and key.isdigit() else key
-        path = (*path, step)
-        if isinstance(value, dict):
-            value = value.get(key)
-        else:
-            is_there = isinstance(value, list) and isinstance(step, int) and step < len(value)
-            value = value[step] if is_there else None
-    leaves = [pointer((*path, *at)) for at, _ in _printed(value)]
-    missing = [at for at in leaves if at not in found]
-    return [_problem(at) for at in (missing if leaves else [where])]
+    lacking = []
+    for path, value in paths_at(plain, part_of(name)):
+        # True and false stand in no text.
+        printed = (at for at, leaf in leaves_of(value) if not isinstance(leaf, bool))
+        leaves = [pointer((*path, *at)) for at in printed]
+        lacking += [at for at in leaves if at not in found] if leaves else [pointer(path)]
+    return [_problem(at) for at in lacking]
 
 
 def _problem(where: str) -> Problem:
     return Problem(where, _MISSING, UNGROUNDED)
+
+
+def _check_grounded(example: Example, source: Source[Any], required: Required) -> None:
+    """Raise ConfigurationError for an example that would teach what is refused."""
+    values = example.value if example.is_list else [example.value]
+    for value in values if example.text.strip() else ():
+        turn = Message(role="user", content=example.content)
+        if missing := WantedEvidence(source, turn, required=required).of_item(value):
+            raise ConfigurationError(
+                f"{example.place} has no place in its own text for {missing[0].pointer or 'the value'},"
+                " which require_grounding asks for: it would teach the model to invent"
+            )
+
+
+class Wishes:
+    """The options ``examples``, ``require_grounding`` and ``quotes`` of an Extractor, checked.
+
+    ``source`` is what it extracts. Raises ConfigurationError.
+    """
+
+    def __init__(self, options: Mapping[str, Any], source: Source[Any]) -> None:
+        self.examples: Sequence[Example]
+        self.pool: Pool | None
+        self.examples, self.pool = given_examples(options["examples"], source)
+        self.required = required_of(options["require_grounding"], source.json_schema)
+        self.quotes: bool = options["quotes"]
+        if self.required is not None:
+            self._check_examples(source, self.required)
+
+    def _check_examples(self, source: Source[Any], required: Required) -> None:
+        for each in self.examples:
+            _check_grounded(each, source, required)
+        # There may be many, and each call of ``extract`` comes here.
+        if self.pool is not None and required not in self.pool.grounded_for:
+            for each in self.pool.examples:
+                _check_grounded(each, source, required)
+            self.pool.grounded_for.add(required)
+
+    def planner(self, plan_for: Callable[[Any], Plan], document: Message) -> Callable[[Any], Plan]:
+        """``plan_for``, with the examples that are chosen for a document."""
+        if self.pool is None:
+            return plan_for
+        chosen = self.pool.chosen(document.text)
+        return lambda driver: plan_for(driver).showing(chosen)
+
+    def evidence(self, source: Source[Any], document: Message) -> WantedEvidence | None:
+        """What is looked for in a document. Raises ConfigurationError where it has no text."""
+        shown = self.examples
+        if self.pool is not None:
+            shown = (*shown, *self.pool.chosen(document.text))
+        if not (shown or self.required or self.quotes):
+            return None
+        return WantedEvidence(
+            source, document, required=self.required, quotes=self.quotes, examples=shown
+        )
+
+    def of_items(self) -> Wishes:
+        """The same for a list of what is wanted. Raises ConfigurationError."""
+        if self.quotes:
+            raise ConfigurationError(
+                "quotes=True: the items are given out before a model has quoted anything; leave it"
+                " out, or extract the whole list with extract_result"
+            )
+        other = copy.copy(self)
+        other.examples = [in_items(each) for each in self.examples]
+        other.pool = self.pool and self.pool.mapped(in_items)
+        return other

@@ -51,9 +51,9 @@ from prompture.wire.deadline import is_over, within
 if TYPE_CHECKING:
     from prompture.extraction.chunks import Chunks
     from prompture.extraction.estimate import Counting, Estimate
+    from prompture.extraction.evidence import Wishes
     from prompture.extraction.items import AsyncItemStream, Items, ItemStream, OnError
     from prompture.extraction.partial import AsyncPartialStream, PartialStream, Snapshots
-    from prompture.extraction.wishes import Wishes
     from prompture.flows.stream import RunningBill
 
 T = TypeVar("T")
@@ -149,8 +149,8 @@ class Extractor(Copies, Generic[T]):
         # Plans are kept by the source without a context, which all Extractors of a schema share.
         self._reads: Source[T] = self.source.bound(self.context)
         self._wishes: Wishes | None = None
-        if given["examples"] != () or given["require_grounding"] or given["quotes"]:
-            from prompture.extraction.wishes import Wishes
+        if given["examples"] != () or given["require_grounding"] is not False or given["quotes"]:
+            from prompture.extraction.evidence import Wishes
 
             self._wishes = Wishes(given, self._reads)
         self._plans: dict[BaseDriver, Plan] = {}

@@ -19,7 +19,7 @@ from prompture.schema.exact_json import Doubtful, ExactDecoder, is_plain
 from prompture.schema.known_keys import ANY, AllowedKeys, Later, keys_of_core, keys_of_json_schema
 from prompture.schema.problems import InvalidValue, Problem
 from prompture.schema.source import Source
-from prompture.types import JSON
+from prompture.types import JSON, JSONValue
 
 Path: TypeAlias = tuple[Segment, ...]
 _ABSENT: Any = object()
@@ -130,6 +130,36 @@ def keys_of(source: Source[Any]) -> SchemaKeys:
 def check_keys(source: Source[Any], plain: object, value: object) -> KeyReport:
     """``SchemaKeys.check`` of the source's keys."""
     return keys_of(source).check(plain, value)
+
+
+def in_own_shape(source: Source[Any], plain: JSONValue) -> JSONValue:
+    """A JSON answer without keys that the schema does not know, each field under the first of its
+    names: the pointers are then those of the schema."""
+    return _spelt(plain, keys_of(source).root)
+
+
+def _spelt(value: JSONValue, place: AllowedKeys) -> JSONValue:
+    if isinstance(value, list):
+        inner = place.items() if place.items is not None else ANY
+        return [_spelt(each, inner) for each in value]
+    if not isinstance(value, dict):
+        return value
+    fields, named = place.fields or {}, dict(value)
+    for paths in place.spellings:
+        (first, *_), *others = paths
+        if len(paths[0]) > 1 or first in value:
+            continue
+        for path in others:
+            if (found := value_at(value, path, _ABSENT)) is not _ABSENT:
+                named.pop(path[0], None)
+                named[first] = found
+                break
+    rest = place.rest() if place.open and place.rest is not None else ANY
+    return {
+        key: _spelt(each, fields[key]() if key in fields else rest)
+        for key, each in named.items()
+        if key in fields or place.open or not fields
+    }
 
 
 def _has_no_field(value: object) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import re
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal
@@ -12,7 +14,14 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, computed_field, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    Field,
+    computed_field,
+    field_validator,
+    model_validator,
+)
 
 import prompture
 from prompture import (
@@ -564,3 +573,194 @@ def test_a_driver_that_knows_its_places_is_not_asked_for_quotations() -> None:
 def test_one_by_one_the_same_stands_there(words: list[str], leaf: Any) -> None:
     text = " ".join(words)
     assert ReadText(text).holds(leaf) is bool(ground({"a": leaf}, text))
+
+
+# What the model wrote, however it wrote it.
+
+ASKED = ["json_schema", "tool", "json_object", "prompt"]
+
+
+class Billed(BaseModel):
+    company: str = Field(validation_alias=AliasChoices("company", "firm"))
+    total: Decimal
+
+
+@pytest.mark.parametrize("strategy", ASKED)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        '{{"result": {{"company": "{0}", "total": 12.5}}}}',
+        '```json\n{{"company": "{0}", "total": 12.5}}\n```',
+        "Here: {{'company': '{0}', 'total': 12.5,}}",
+        '{{"firm": "{0}", "total": 12.5}}',
+        '{{"company": "{0}", "total": 12.5, "sure": "quite"}}',
+    ],
+)
+@pytest.mark.parametrize("wanted", [True, ["/company"], ["company", "total"]])
+def test_what_is_wrong_passes_in_no_shape(strategy: Any, shape: str, wanted: Any, ask: Any) -> None:
+    options = {
+        "schema": Billed,
+        "require_grounding": wanted,
+        "strategy": strategy,
+        "max_retries": 0,
+    }
+    found = ask([shape.format("ACME Ltd")], **options)
+    assert found.sources.keys() == {"/company", "/total"} and not found.ungrounded
+    with pytest.raises(NotGrounded) as caught:
+        ask([shape.format("Umbrella Corp")], **options)
+    assert caught.value.pointers == ("/company",)
+
+
+@pytest.mark.parametrize("strategy", ["json_schema", "prompt"])
+def test_a_key_that_the_schema_does_not_know_is_no_part_of_the_value(strategy: Any) -> None:
+    found = answered({**GOOD, "sure": "quite"}, strategy=strategy)
+    assert "/sure" not in found.ungrounded
+    assert found.plain is None or "sure" not in found.plain
+
+
+def test_what_a_validator_puts_at_a_named_place_must_stand_there(ask: Any) -> None:
+    class Moved(BaseModel):
+        company: str
+
+        @model_validator(mode="before")
+        @classmethod
+        def german(cls, value: Any) -> Any:
+            return {"company": value.get("Firma", value.get("company"))}
+
+    options = {"schema": Moved, "require_grounding": ["company"], "max_retries": 0}
+    assert ask([{"Firma": "ACME Ltd"}], **options).value.company == "ACME Ltd"
+    with pytest.raises(NotGrounded) as caught:
+        ask([{"Firma": "Umbrella Corp"}], **options)
+    assert caught.value.pointers == ("/company",)
+
+
+def test_a_repaired_answer_is_read_before_its_validators(ask: Any) -> None:
+    class Shout(BaseModel):
+        company: str
+
+        @field_validator("company")
+        @classmethod
+        def backwards(cls, value: str) -> str:
+            return value[::-1]
+
+    found = ask(['```json\n{"company": "ACME Ltd"}\n```'], schema=Shout, require_grounding=True)
+    assert found.value.company == "dtL EMCA" and found.sources["/company"][0].start == 0
+    # The policy of a cascade asks for no other thing.
+    model = Cascade([ScriptedDriver([{"company": "ACME Ltd"}]), ScriptedDriver([])])
+    assert extract_result(Shout, TEXT, model=model).value.company == "dtL EMCA"
+
+
+class Leaf(BaseModel):
+    who: str
+    made: str = Field(default_factory=lambda: "made by nobody", serialization_alias="Made")
+
+    @computed_field
+    @property
+    def twice(self) -> str:
+        return self.who * 2
+
+
+@dataclass
+class Tree:
+    leaves: list[Leaf]
+
+
+def test_what_classes_give_is_inferred_wherever_it_stands() -> None:
+    found = answered({"leaves": [{"who": "ACME"}]}, Tree, strategy="prompt")
+    assert found.ungrounded == {"/leaves/0/Made": "inferred", "/leaves/0/twice": "inferred"}
+    given_one = answered({"leaves": [{"who": "ACME", "made": "by Bo"}]}, Tree, strategy="prompt")
+    assert given_one.ungrounded["/leaves/0/Made"] == "absent"
+
+
+def test_of_long_unions_and_many_fields_all_are_looked_at() -> None:
+    union = {"anyOf": [{"const": f"kind {i}"} for i in range(100)]}
+    assert ungrounded("kind 80", {}, union) == {"": "inferred"}
+    names = {
+        f"p{i}": {"type": "object", "properties": {"y": {"type": "string"}}} for i in range(70)
+    }
+    names["p65"] = {"type": "object", "properties": {"x": {"type": "string"}}}
+    schema = {"type": "object", "properties": names}
+    with pytest.raises(NotGrounded) as caught:
+        answered({"p65": {"x": "nowhere"}}, schema, require_grounding=["/*/x"], max_retries=0)
+    assert caught.value.pointers == ("/p65/x",)
+    with pytest.raises(ConfigurationError, match=r"unknown field 'z'; there are y, x$"):
+        Extractor(schema, require_grounding=["/*/z"])
+
+
+# One grammar for both.
+
+
+class Lines(BaseModel):
+    class Line(BaseModel):
+        price: float | None = None
+        paid: bool = False
+
+    lines: list[Line] | None = None
+    total: float = 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (["/lines/x"], "/lines is a list: name its items by their numbers or by *, not 'x'"),
+        (["/lines/\u00b2/price"], "/lines is a list"),
+        (["/lines/*/prise"], "unknown field 'prise'; did you mean price"),
+        (["/lines/*/paid"], "/lines/*/paid is true or false, which stands in no text"),
+        (["/total/net"], "/total has no parts: it is of the type number"),
+        (["/lines/0/price/net"], "/lines/0/price has no parts: it is of the type number"),
+    ],
+)
+def test_patterns_that_no_value_has(wanted: Any, message: str) -> None:
+    for option in ("require_grounding", "Cascade.evidence"):
+        with pytest.raises(ConfigurationError, match=re.escape(f"{option}: {message}")):
+            if option == "require_grounding":
+                Extractor(Lines, model=ScriptedDriver([]), require_grounding=wanted)
+            else:
+                Extractor(Lines, model=Cascade([ScriptedDriver([])], evidence=wanted))
+
+
+@pytest.mark.parametrize("wanted", [{1, "total"}, 0, b"/total", {"/total": 1}])
+def test_what_is_no_list_of_pointers(wanted: Any) -> None:
+    with pytest.raises(ConfigurationError, match="require_grounding must be"):
+        Extractor(Lines, model=ScriptedDriver([]), require_grounding=wanted)
+
+
+def test_the_root_may_be_named_by_itself(ask: Any) -> None:
+    with pytest.raises(NotGrounded):
+        ask([BAD], require_grounding="", max_retries=0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "pointers"),
+    [
+        ([{"price": 12.5}, {"price": 9}], ("/lines/1/price",)),
+        ([{"price": 12.5}, {}], ("/lines/1/price",)),
+        ([{"price": 12.5}], ()),
+        ([], ()),
+        (None, ()),
+    ],
+)
+def test_the_policy_of_a_cascade_knows_all_items(lines: Any, pointers: Any) -> None:
+    model = Cascade([ScriptedDriver([{"lines": lines}])], evidence=["/lines/*/price"])
+    made = Extractor(Lines, model=model, max_retries=0)
+    if not pointers:
+        assert made.extract(TEXT).lines == (lines and [Lines.Line(**line) for line in lines])
+        return
+    with pytest.raises(NotGrounded) as caught:
+        made.extract(TEXT)
+    assert caught.value.pointers == pointers
+
+
+def test_what_the_schema_gives_is_no_evidence_against_a_model() -> None:
+    class Sorted(BaseModel):
+        company: str
+        kind: Literal["meal", "travel"] | None = None
+        how: Kind | None = None
+        summary: str = Field("", json_schema_extra={"x-inferred": True})
+        note: str = "nothing to add"
+
+    answer = {"company": "ACME Ltd", "kind": "meal", "how": "invoice", "summary": "A short one",
+              "note": "nothing to add"}  # fmt: skip
+    model = Cascade([ScriptedDriver([answer]), ScriptedDriver([])])
+    found = extract_result(Sorted, TEXT, model=model, max_retries=0)
+    assert len(found.attempts) == 1 and not found.notes
