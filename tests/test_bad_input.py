@@ -125,7 +125,7 @@ NOT_SENT: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("bytes", {"text": b"%PDF-1.7"}, errors.ConfigurationError, "cut off"),
     ("binary", {"text": "PK\x03\x04\x00\x00"}, errors.ConfigurationError, "binary"),
     ("null", {"text": None}, errors.ConfigurationError, "string"),
-    ("too long", {"text": LONG}, errors.ContextWindowExceeded, "nothing was sent"),
+    ("too long", {"text": LONG, "long": None}, errors.ContextWindowExceeded, "nothing was sent"),
     ("unknown option", {"temprature": 1}, errors.UnknownOption, "temperature"),
 ]
 

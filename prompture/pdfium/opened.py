@@ -34,11 +34,15 @@ _LARGEST_PAGE = 1_000_000.0
 
 
 class NotRead(Exception):
-    """The file, or a page, cannot be read. ``kind`` says which error it is to the caller."""
+    """``NotRead(kind, message)``: the file, or a page, cannot be read. ``kind`` says which error it is
+    to the caller."""
 
-    def __init__(self, kind: str, message: str = "") -> None:
-        super().__init__(message)
-        self.kind = kind
+    @property
+    def kind(self) -> str:
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return "".join(self.args[1:])
 
 
 _REASONS = {
