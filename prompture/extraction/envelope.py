@@ -137,6 +137,8 @@ class ItemReader:
     path: Path
     read: Callable[[str], JSONValue]
     """The value of an item's text, mended where it is nearly JSON. Raises InvalidValue."""
+    written: Callable[[str], JSONValue] = read_exactly
+    """The JSON of such a text in the schema's shape, before validators. Raises ValueError."""
 
 
 def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
@@ -162,7 +164,14 @@ def item_reader(one: Source[Any], rewrite: Rewrite) -> ItemReader | None:
             raise InvalidValue([Problem("", message, "json_invalid")]) from exc
         return validated(one, mended) if same else _restored(one, item, mended)
 
-    return ItemReader(path, read)
+    def written(raw: str) -> JSONValue:
+        try:
+            answer = read_exactly(raw)
+        except ValueError:
+            answer = read_exactly(parse(raw).text)
+        return answer if same or answer is None else item.restore(answer)
+
+    return ItemReader(path, read, written)
 
 
 def _restored(one: Source[Any], item: ValueCodec, raw: str) -> JSONValue:

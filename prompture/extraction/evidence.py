@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prompture.compat import cached_property
 from prompture.errors import ConfigurationError
 from prompture.extraction.answer import ParsedAnswer, Rejected, answer_text
-from prompture.extraction.document_turn import Fence
+from prompture.extraction.document_turn import DocumentTurn, Fence
 from prompture.extraction.envelope import in_items
 from prompture.extraction.examples import Pool, given_examples
 from prompture.extraction.flow import Question, ValueReader
@@ -33,7 +34,7 @@ from prompture.schema.key_check import in_own_shape
 from prompture.schema.problems import PROBLEM_LIMIT, UNGROUNDED, Problem
 from prompture.schema.source import Source
 from prompture.traces import shown_pointer
-from prompture.types import Completion, JSONValue, Message
+from prompture.types import Completion, JSONValue, Message, Part
 
 if TYPE_CHECKING:
     from prompture.extraction.grounding import ReadText
@@ -115,11 +116,16 @@ class WantedEvidence:
         placed = ground({where: leaf for where, (_, leaf) in moved.items()}, self.text)
         return [each for where, each in moved.items() if pointer((where,)) not in placed]
 
-    def of_item(self, value: object) -> list[Problem]:
-        """The same of one item of a list."""
+    def of_item(
+        self, value: object, written: Callable[[], JSONValue] | None = None
+    ) -> list[Problem]:
+        """The same of one item of a list. ``written`` gives what the model wrote, if it is known."""
         if self.required is None:
             return []
         plain, text = to_plain(value), self._read
+        if written is not None and self.source.typed:
+            with suppress(ValueError, RecursionError):  # JSON to the validator alone
+                plain = in_own_shape(self.source, written())
         found = {
             pointer(path): True
             for path, leaf in leaves_of(plain)
@@ -333,6 +339,10 @@ def _check_grounded(example: Example, source: Source[Any], required: Required) -
             )
 
 
+def _given(document: Message) -> str | tuple[Part, ...]:
+    return document.given if isinstance(document, DocumentTurn) else document.content
+
+
 class Wishes:
     """The options ``examples``, ``require_grounding`` and ``quotes`` of an Extractor, checked.
 
@@ -361,14 +371,14 @@ class Wishes:
         """``plan_for``, with the examples that are chosen for a document."""
         if self.pool is None:
             return plan_for
-        chosen = self.pool.chosen(document.text)
+        chosen = self.pool.chosen(_given(document))
         return lambda driver: plan_for(driver).showing(chosen)
 
     def evidence(self, source: Source[Any], document: Message) -> WantedEvidence | None:
         """What is looked for in a document. Raises ConfigurationError where it has no text."""
         shown = self.examples
         if self.pool is not None:
-            shown = (*shown, *self.pool.chosen(document.text))
+            shown = (*shown, *self.pool.chosen(_given(document)))
         if not (shown or self.required or self.quotes):
             return None
         return WantedEvidence(

@@ -13,19 +13,25 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
+
+from pydantic import AliasChoices, BaseModel, RootModel
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from prompture import given
 from prompture.compat import cached_property
 from prompture.errors import ConfigurationError
 from prompture.extraction.document_turn import content, files_read
 from prompture.extraction.inputs import Example
+from prompture.schema.key_check import check_keys, in_own_shape
 from prompture.schema.problems import InvalidValue
 from prompture.schema.source import Source
-from prompture.types import JSON, JSONValue
+from prompture.types import JSON, Document, JSONValue, Message, Part, Text
 
 _WANTED = (
     "a list of (text, value) pairs, or of dicts {'text': ..., 'value': ...}, or the path of a file"
@@ -35,6 +41,7 @@ _MOST_CHARS = 50_000
 _TERM = re.compile(r"[^\W\d_]+|\d+")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]{2,}")
 Vector = dict[str, float]
+Identity: TypeAlias = tuple[str, tuple[Part, ...]]
 
 
 class Examples:
@@ -95,35 +102,47 @@ class Pool:
         self.k = k
         self.grounded_for: set[object] = set()
         """What their values are known to have places for, in their own texts."""
-        self._last: tuple[str | None, Sequence[Example]] = (None, ())
+        self._last: tuple[Identity | None, Sequence[Example]] = (None, ())
 
-    def chosen(self, text: str) -> Sequence[Example]:
+    def chosen(self, document: str | tuple[Part, ...]) -> Sequence[Example]:
         """Those to show with a document, in their own order."""
         if not self.k:
             return ()
-        last = self._last
+        last, wanted = self._last, _identity(document)
         # A call asks for the plan, and for what was shown.
-        if last[0] != text:
-            self._last = last = (text, [self.examples[i] for i in self._nearest(text)])
+        if last[0] != wanted:
+            self._last = last = (wanted, [self.examples[i] for i in self._nearest(wanted)])
         return last[1]
 
     def mapped(self, function: Any) -> Pool:
         """The pool of other examples with the same texts."""
         other = Pool([function(each) for each in self.examples], self.k)
-        other.__dict__["_index"] = self._index
+        other.__dict__.update(_index=self._index, _identities=self._identities)
         return other
 
-    def _nearest(self, text: str) -> list[int]:
-        free = [i for i, each in enumerate(self.examples) if each.text != text]
+    def _nearest(self, wanted: Identity) -> list[int]:
+        free = [i for i, each in enumerate(self._identities) if each != wanted]
         if len(free) <= self.k:
             return free
-        near = self._index.scores(text)
+        near = self._index.scores(wanted[0])
         # Of equally alike ones the first, so that the choice is always the same.
         return sorted(sorted(free, key=lambda i: (-near.get(i, 0.0), i))[: self.k])
 
     @cached_property
+    def _identities(self) -> list[Identity]:
+        return [_identity(each.content) for each in self.examples]
+
+    @cached_property
     def _index(self) -> _Index:
         return _Index([each.text for each in self.examples])
+
+
+def _identity(document: str | tuple[Part, ...]) -> Identity:
+    """What two copies of one document share: their words, however they are spaced (a file ends in a
+    line break, a row of JSONL does not), and their pictures."""
+    text = Message(role="user", content=document).text
+    parts = () if isinstance(document, str) else document
+    return " ".join(text.split()), tuple(p for p in parts if not isinstance(p, (Text, Document)))
 
 
 class _Index:
@@ -181,7 +200,7 @@ def given_examples(examples: object, source: Source[Any]) -> tuple[Sequence[Exam
 
 def _all_of(examples: Any, name: str) -> list[Example]:
     if isinstance(examples, os.PathLike):
-        return list(_lines(Path(examples), name))
+        return list(_lines(Path(os.fsdecode(examples)), name))
     if isinstance(examples, (str, bytes, Mapping)) or not isinstance(examples, Iterable):
         advice = " (of a file, give a Path)" if isinstance(examples, str) else ""
         raise given.wrong(name, f"{_WANTED}{advice}", examples)
@@ -195,6 +214,8 @@ def _lines(path: Path, name: str) -> Iterator[Example]:
         raise ConfigurationError(f"{name}: cannot read {path.name!r}: {given.why(exc)}") from exc
     except UnicodeDecodeError as exc:
         raise ConfigurationError(f"{name}: {path.name!r} is not UTF-8 (byte {exc.start})") from None
+    except ValueError:
+        raise ConfigurationError(f"{name}: no file has the name {path.name!r}") from None
     # Not by splitlines: U+2028 may stand in a JSON string as it is.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -243,28 +264,51 @@ def _example(example: object, place: str) -> Example:
 
 def _checked(example: Example, source: Source[Any]) -> Example:
     """The example with its value as plain JSON, valid under the schema, or a list of such values."""
-    from pydantic_core import to_jsonable_python
-
     place = example.place
     try:
-        plain = to_jsonable_python(example.value, by_alias=True)
-    except ValueError as exc:  # a type, bytes that are no text, a list that contains itself
+        plain = to_jsonable_python(_as_answered(example.value), by_alias=True)
+    except (ValueError, RecursionError) as exc:  # a type, bytes that are no text, a list in itself
         raise ConfigurationError(f"the value of {place} is none that JSON can carry") from exc
     try:
-        source.validate(plain)
+        return replace(example, value=_valid(plain, source))
     except InvalidValue as exc:
-        if isinstance(plain, list) and _are_valid(plain, source):
-            return replace(example, value=plain, is_list=True)
+        if isinstance(plain, list):
+            with suppress(InvalidValue):
+                values = [_valid(each, source) for each in plain]
+                return replace(example, value=values, is_list=True)
         raise ConfigurationError(
             f"the value of {place} is not valid under the schema: {exc}"
         ) from exc.__cause__
-    return replace(example, value=plain)
 
 
-def _are_valid(items: list[JSONValue], source: Source[Any]) -> bool:
-    try:
-        for item in items:
-            source.validate(item)
-    except InvalidValue:
-        return False
-    return True
+def _valid(plain: JSONValue, source: Source[Any]) -> JSONValue:
+    """The value as a model should write it: keys that the schema does not know would teach it to give
+    some. Raises InvalidValue."""
+    value = source.validate(plain)
+    if not source.typed:
+        return plain
+    check_keys(source, plain, value)
+    return in_own_shape(source, plain)
+
+
+def _as_answered(value: Any) -> Any:
+    """A value with its models as dicts that a model would answer: by the names that they are read
+    by, without what their classes compute."""
+    if isinstance(value, Mapping):
+        return {key: _as_answered(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_answered(each) for each in value]
+    if not isinstance(value, BaseModel):
+        return value
+    if isinstance(value, RootModel):
+        return _as_answered(value.root)
+    fields = type(value).__pydantic_fields__.items()
+    own = {_name_read(n, field): _as_answered(getattr(value, n)) for n, field in fields}
+    return {**own, **_as_answered(value.__pydantic_extra__ or {})}
+
+
+def _name_read(name: str, field: FieldInfo) -> str:
+    alias = field.validation_alias or field.alias
+    if isinstance(alias, AliasChoices):
+        alias = next((each for each in alias.choices if isinstance(each, str)), None)
+    return alias if isinstance(alias, str) else name

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 
 from prompture import given
@@ -134,7 +135,10 @@ class _ItemListener(Generic[T]):
         """A reader of values that the model may have copied with the document's own tags."""
         if how is None:
             return None
-        return ItemReader(how.path, lambda raw: how.read(self._fence.taken_off(raw)))
+        bare = self._fence.taken_off
+        return ItemReader(
+            how.path, lambda raw: how.read(bare(raw)), lambda raw: how.written(bare(raw))
+        )
 
     def end(self, completion: Completion) -> Iterable[Item[T]]:
         """What the scanner did not get, out of the repaired whole."""
@@ -289,7 +293,8 @@ class Items(Generic[T]):
             self.count = index + 1  # before it is read: a bad item is settled, too
             try:
                 item = Item(index, read(raw), (), raw)
-                if self.wants is not None and (missing := self.wants.of_item(item.value)):
+                wants = self.wants
+                if wants and (missing := wants.of_item(item.value, partial(how.written, raw))):
                     raise InvalidValue(missing)
             except InvalidValue as exc:
                 bad = self._bad_item(index, raw, exc)

@@ -764,3 +764,24 @@ def test_what_the_schema_gives_is_no_evidence_against_a_model() -> None:
     model = Cascade([ScriptedDriver([answer]), ScriptedDriver([])])
     found = extract_result(Sorted, TEXT, model=model, max_retries=0)
     assert len(found.attempts) == 1 and not found.notes
+
+
+@pytest.mark.parametrize("strategy", ASKED)
+def test_of_items_too_what_the_model_wrote_must_stand_there(strategy: Any, colour: Colour) -> None:
+    class Owed(BaseModel):
+        firm: str = Field(validation_alias=AliasChoices("Firma", "firm"))
+        day: str
+
+        @field_validator("day")
+        @classmethod
+        def backwards(cls, value: str) -> str:
+            return value[::-1]
+
+    answer = {"items": [{"firm": "ACME Ltd", "day": "3 May 2024"},
+                        {"firm": "Umbrella", "day": "3 May 2024", "sure": "quite"}]}  # fmt: skip
+    for wanted in (True, ["/Firma"]):
+        options: Any = {"strategy": strategy, "require_grounding": wanted, "on_error": "collect"}
+        for script in (answer, f"Here it is: {json.dumps(answer)}"):
+            found = colour.items(Owed, colour.script([script]), **options)
+            assert [p.pointer for each in found for p in each.problems] == ["/Firma"]
+            assert found[0].value.day == "4202 yaM 3"

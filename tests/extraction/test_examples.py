@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    computed_field,
+    field_validator,
+)
 
 import prompture
-from prompture import Examples, Extractor, NotGrounded, extract, extract_result
+from prompture import Examples, Extractor, NotGrounded, Text, extract, extract_result
 from prompture.errors import ConfigurationError
 from prompture.extraction.examples import Pool
 from prompture.extraction.inputs import Example
@@ -377,3 +387,97 @@ def test_an_example_that_breaks_the_rule_is_refused_where_grounding_is_required(
         with pytest.raises(ConfigurationError, match="no place in its own text for /company"):
             Extractor(Bill, model=ScriptedDriver([]), examples=examples, require_grounding=True)
     Extractor(Bill, model=ScriptedDriver([]), examples=[good, bad], require_grounding=["/total"])
+
+
+# The document's own example, however it is spaced; pictures.
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "  \n\n"])
+def test_a_files_line_break_makes_no_other_document(end: str, tmp_path: Path) -> None:
+    (tmp_path / "doc.txt").write_bytes(TEXT.encode() + end.encode())
+    rows = [
+        (TEXT, {"company": "Leaked", "total": 1}),
+        ("Other 2", {"company": "Other", "total": 2}),
+    ]
+    for document in (TEXT + end, tmp_path / "doc.txt", Text(TEXT + end)):
+        driver = ScriptedDriver([{"company": "A", "total": 9}])
+        Extractor(Bill, model=driver, examples=Examples(rows)).extract(document)
+        assert [m.text for m in driver.requests[0].messages if "Leaked" in m.text] == []
+        assert len(driver.requests[0].messages) == 4
+
+
+def test_pictures_are_shown_with_pictures_but_for_the_same_one() -> None:
+    def picture(red: int) -> Any:
+        return prompture.image(b"\x89PNG\r\n\x1a\n" + bytes([red] * 30))
+
+    for words in ("", "Read this receipt."):
+        rows = [
+            (_with(words, picture(red)), {"company": f"Firm {red}", "total": red})
+            for red in (0, 40, 80)
+        ]
+        driver = ScriptedDriver(
+            [{"company": "A", "total": 9}], features=prompture.Features(vision=True)
+        )
+        Extractor(Bill, model=driver, examples=Examples(rows)).extract(_with(words, picture(40)))
+        answers = [m.text for m in driver.requests[0].messages if m.role == "assistant"]
+        assert [json.loads(each)["company"] for each in answers] == ["Firm 0", "Firm 80"]
+
+
+def _with(words: str, picture: Any) -> Any:
+    return [Text(words), picture] if words else picture
+
+
+# Values that are instances, and keys that the schema does not know.
+
+
+class Named(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    who: str = Field(serialization_alias="Who")
+    firm: str = Field("none", validation_alias=AliasChoices("Firm", "firm_name"))
+    when: date | None = Field(None, alias="on")
+
+    @computed_field
+    @property
+    def letters(self) -> int:
+        return len(self.who)
+
+
+class Outer(BaseModel):
+    all_of_them: list[Named]
+
+
+def test_an_instance_is_shown_as_a_model_would_answer() -> None:
+    one = Named.model_validate({"who": "Bo", "Firm": "ACME", "on": "2024-05-03"})
+    value = Outer(all_of_them=[one])
+    driver = ScriptedDriver([{"all_of_them": []}])
+    Extractor(Outer, model=driver, examples=[("Bo of ACME", value)], strategy="prompt").extract("x")
+    shown = json.loads(driver.requests[0].messages[2].text)
+    assert shown == {"all_of_them": [{"who": "Bo", "Firm": "ACME", "on": "2024-05-03"}]}
+
+
+def test_keys_that_the_schema_does_not_know_are_not_shown() -> None:
+    row = ("Taxi 3", {"company": "Taxi", "total": 3, "labelled_by": "Bo"})
+    driver = ScriptedDriver([{"company": "A", "total": 9}])
+    Extractor(Bill, model=driver, examples=[row]).extract(TEXT)
+    assert json.loads(driver.requests[0].messages[2].text) == {"company": "Taxi", "total": 3}
+
+    class Lax(BaseModel):
+        company: str
+        total: float = 0
+
+    with pytest.raises(ConfigurationError, match="the field is called 'total'"):
+        Extractor(Lax, examples=[("Taxi 3", {"company": "Taxi", "totall": 3})])
+
+
+def test_paths_that_no_file_has(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no file has the name"):
+        Examples(Path("a\0b"))
+    (tmp_path / "e.jsonl").write_text(
+        '{"text": "Taxi 3", "value": {"company": "Taxi", "total": 3}}'
+    )
+
+    class Bytes:
+        def __fspath__(self) -> bytes:
+            return os.fsencode(tmp_path / "e.jsonl")
+
+    assert len(Examples(Bytes())) == 1
