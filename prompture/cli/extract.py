@@ -20,7 +20,13 @@ from prompture.cli.console import (
     print_table,
     write_json,
 )
-from prompture.cli.given_files import GivenFiles, ReadHow, file_options, given_files
+from prompture.cli.given_files import (
+    GivenFiles,
+    ReadHow,
+    chunk_options,
+    file_options,
+    given_files,
+)
 from prompture.cli.output import AnswerWriter, PageWriter, Row
 from prompture.cli.schema import schema_of
 from prompture.document_errors import DocumentUnsupported
@@ -105,6 +111,7 @@ _FOR_ALL = (
 @click.option("--deadline", type=float, help="Seconds for each file: models, tries, waits, bytes.")
 @click.option("--budget", help="US dollars that all files together may cost.")
 @click.option("--cache", type=click.Path(), help="Keep answers in this file, and give them again.")
+@chunk_options
 @file_options
 @click.option("--quiet", is_flag=True, help="No bill, no progress.")
 def command(
@@ -149,8 +156,8 @@ def command(
         try:
             for row in _progress(_rows(extractor, given), len(given), shown=not quiet and out.bar):
                 rows.append(row)
-                if row.error:
-                    echo(f"prompture: {row.name}: {for_a_shell(row.error)}", err=True)
+                for words in [for_a_shell(row.error)] if row.error else row.lost:
+                    echo(f"prompture: {row.name}: {words}", err=True)
                 out.add(row)
         finally:  # what was paid for is written, though the rest is given up
             out.finish()
@@ -234,6 +241,8 @@ def _bill_line(rows: list[Row], given: GivenFiles, bill: Bill) -> str:
     by = f" by {', '.join(models)}" if models else ""
     failed = sum(row.error is not None for row in rows)
     lost = f", {failed} failed" if failed else ""
+    parts = sum(bool(row.lost) for row in rows)
+    lost += f", {parts} in part" if parts else ""
     lost += f", {asked - len(rows)} not done" if asked > len(rows) else ""
     lost += f", {given.skipped} skipped (no kind that is read)" if given.skipped else ""
     return f"{asked} file{'s' * (asked != 1)}{lost}{by}: {bill}"
@@ -242,7 +251,7 @@ def _bill_line(rows: list[Row], given: GivenFiles, bill: Bill) -> str:
 def _exit_code(rows: list[Row], asked: int) -> int:
     errors = [row.error for row in rows if row.error]
     if not errors:
-        return OK
+        return SOME_FAILED if any(row.lost for row in rows) else OK
     if len(rows) < asked:  # the last one ended the run
         return code_of(errors[-1])
     return code_of(errors[0]) if len(errors) == len(rows) else SOME_FAILED
@@ -271,6 +280,7 @@ _COLUMNS = ("model", "files", "input", "output", "low $", "likely $", "high $", 
 )
 @click.option("--deadline", type=float, help="Seconds that a provider may take to count a file.")
 @click.option("-f", "--format", "style", type=click.Choice(["table", "json"]), default="table")
+@chunk_options
 @file_options
 def estimate(
     files: tuple[str, ...],

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import reduce, wraps
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import click
 from prompture.cli.console import echo
 from prompture.documents import OCR, document, is_read_by_name
 from prompture.errors import ConfigurationError, PromptureError
+from prompture.extraction.chunks import Chunks
 from prompture.given import why
 from prompture.types import FileDocument
 from prompture.wire.secrets import shown
@@ -99,6 +100,60 @@ def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
     )
     return reduce(lambda decorated, option: option(decorated), options, function)
+
+
+def chunk_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that reads long documents in chunks; the command is given ``long``."""
+    options = (
+        click.option(
+            "--long/--no-long",
+            "is_cut",
+            default=True,
+            help="Read what is too long for the model in chunks (as it does), or refuse it.",
+        ),
+        click.option(
+            "--chunk-tokens",
+            "tokens",
+            type=int,
+            help="Of a chunk, at most: shorter ones find more.",
+        ),
+        click.option("--overlap", type=int, help="Tokens that a chunk shares with the one before."),
+        click.option("--passes", type=int, help="How often the whole is read."),
+        click.option("--parallel", type=int, help="Chunks that are asked for at the same time."),
+        click.option(
+            "--identity",
+            multiple=True,
+            help="/items=sku,date: the fields that say which item of a list it is; repeat it.",
+        ),
+    )
+
+    @wraps(function)
+    def decorated(
+        *args: Any,
+        is_cut: bool,
+        tokens: int | None,
+        overlap: int | None,
+        passes: int | None,
+        parallel: int | None,
+        identity: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        keys = {}
+        for each in identity:
+            where, sign, names = each.partition("=")
+            if not sign:
+                raise click.BadParameter(f"{each!r} is not LIST=FIELD,FIELD (/items=sku)")
+            keys[where] = [name.strip() for name in names.split(",") if name.strip()]
+        given = dict(
+            tokens=tokens, overlap=overlap, passes=passes, parallel=parallel, identity=keys or None
+        )
+        how = {name: value for name, value in given.items() if value is not None}
+        if how and not is_cut:
+            raise click.UsageError("--no-long reads no chunks: leave it out, or how they are read")
+        long = Chunks(**how) if how else "auto" if is_cut else None
+        return function(*args, long=long, **others)
+
+    return reduce(lambda made, option: option(made), options, decorated)
 
 
 def given_files(

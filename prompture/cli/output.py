@@ -41,6 +41,17 @@ class Row:
             return None
         return to_plain(self.found.value)
 
+    @property
+    def lost(self) -> list[str]:
+        """What the value lacks of a long document: the chunks that gave nothing."""
+        chunks = self.found.chunks if self.found else ()
+        return [
+            f"nothing came of the characters {chunk.start} to {chunk.end}:"
+            f" {type(chunk.error).__name__}: {chunk.error}"
+            for chunk in chunks
+            if chunk.error
+        ]
+
 
 class AnswerWriter:
     """Takes rows as they come, writes them as soon as its format allows it.
@@ -212,12 +223,22 @@ def _record(row: Row, sources: bool) -> JSON:
     if row.error:
         return {**record, "error": f"{type(row.error).__name__}: {row.error}"}
     record["value"] = row.value
+    if row.lost:
+        record["lost"] = row.lost
     if sources and row.found:
         record["sources"] = {
             pointer: [[s.start, s.end] for s in spans]
             for pointer, spans in row.found.sources.items()
         }
         record["ungrounded"] = dict(row.found.ungrounded)
+        if row.found.conflicts:
+            record["conflicts"] = {
+                pointer: [
+                    {"value": to_plain(each.value), "spans": [[s.start, s.end] for s in each.spans]}
+                    for each in claims
+                ]
+                for pointer, claims in row.found.conflicts.items()
+            }
     return record
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prompture import given
-from prompture.errors import ConfigurationError, PromptureError
+from prompture.errors import ConfigurationError, PromptureError, UnsupportedError
+from prompture.json_values import segments_of
 from prompture.money import Bill
 from prompture.traces import Attempt
-from prompture.types import JSONValue, Span
+from prompture.types import JSON, JSONValue, Span
 
 TOKENS = 8_000
 """Of a chunk, where the caller sets nothing: models overlook things in much longer texts."""
@@ -55,6 +56,33 @@ class Chunks:
         if not isinstance(self.identity, Mapping):
             raise given.wrong("Chunks.identity", "a dict of pointers to fields", self.identity)
         object.__setattr__(self, "identity", dict(map(_identity, self.identity.items())))
+
+    def check(self, schema: JSON) -> None:
+        """Raise ConfigurationError for an identity that no value of the schema has: it would make
+        one of nothing, in silence."""
+        from prompture.extraction.ungrounded import kinds_at
+
+        for where, names in self.identity.items():
+            part = segments_of(where)
+            problem, kinds = kinds_at(part, schema)
+            is_list = "array" in kinds
+            if part and kinds and not is_list:
+                problem = f"{where} is no list: give the pointer of a list"
+            # At the root it may be for the items of ``extract_items``.
+            items = (*part, "*") if is_list else part
+            for name in names if not problem else ():
+                steps = segments_of(name) if name.startswith("/") else (name,)
+                problem = problem or kinds_at((*items, *steps), schema)[0]
+            if problem:
+                raise ConfigurationError(f"Chunks.identity[{where!r}]: {problem}")
+
+    def check_passes(self) -> None:
+        """Raise UnsupportedError for several passes, of which a stream of items knows nothing."""
+        if self.passes > 1:
+            raise UnsupportedError(
+                "Chunks.passes: extract_items reads the document once, as its items are given out"
+                " at once; use extract_result(list[...]) for several passes, or leave passes out"
+            )
 
     def sizes(self, most: int | None) -> tuple[int, int]:
         """Tokens and overlap of a chunk, for models that can read so many."""

@@ -135,11 +135,13 @@ class Extractor(Copies, Generic[T]):
             raise SchemaError(slip)
         self.model: Models = given["model"]
         check_evidence(self.model, self.source.json_schema)
+        self.long: Literal["auto"] | Chunks | None = given["long"]
+        if self.long is not None and self.long != "auto":
+            self.long.check(self.source.json_schema)
         self.instructions: str = given["instructions"]
         self.strategy: Strategy = given["strategy"]
         self.max_retries: int = given["max_retries"]
         self.on_truncation: str = given["on_truncation"]
-        self.long: Literal["auto"] | Chunks | None = given["long"]
         self.budget = _budget(given["budget"])
         self.deadline: float | None = given["deadline"]
         self.context = given["context"]

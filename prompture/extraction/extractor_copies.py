@@ -61,8 +61,7 @@ class Copies:
     @cached_property
     def _of_chunks(self) -> Self:
         """The same extractor, for a part of a long document."""
-        from prompture.extraction.long_text import PART_OF_LONGER
-        from prompture.schema.relaxed import relaxed
+        from prompture.extraction.long_text import PART_OF_LONGER, relaxed
 
         other = self._for(source(relaxed(self.source.json_schema)))
         other.instructions = f"{self.instructions}\n\n{PART_OF_LONGER}".strip()

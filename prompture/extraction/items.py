@@ -350,7 +350,10 @@ class Items(Generic[T]):
 def items_flow(
     extractor: Any, text: Content, items: Items[Any], *, asynchronous: bool
 ) -> Flow[Any, Any]:
-    """The flow of ``extract_items``: of the whole document, or of its chunks."""
+    """The flow of ``extract_items``: of the whole document, or of its chunks. Raises
+    UnsupportedError for several passes."""
+    if extractor.long is not None and extractor.long != "auto":
+        extractor.long.check_passes()
     flow = _at_once_or_in_chunks(extractor, text, items, asynchronous=asynchronous)
     scope = items.running.scope
     return flow if scope is None else scope.followed(flow)

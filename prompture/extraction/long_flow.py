@@ -15,12 +15,8 @@ from prompture import observe
 from prompture.documents.passages import Passage
 from prompture.drivers.core import BaseDriver
 from prompture.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    ModelNotFound,
-    PermissionDenied,
+    NotGrounded,
     PromptureError,
-    QuotaExhausted,
     Truncated,
     UnsupportedError,
 )
@@ -35,6 +31,7 @@ from prompture.extraction.document_turn import (
 )
 from prompture.extraction.flow import ValueReader
 from prompture.extraction.long_rest import (
+    HOPELESS,
     around,
     asked_as_usual,
     evidence_problems,
@@ -44,8 +41,16 @@ from prompture.extraction.long_rest import (
     put_in,
     rest_flow,
     wanted,
+    without_ungrounded,
 )
-from prompture.extraction.long_text import LongText, ReadsChunks, cut, drivers_of, halves
+from prompture.extraction.long_text import (
+    MOST_HALVINGS,
+    LongText,
+    ReadsChunks,
+    cut,
+    drivers_of,
+    halves,
+)
 from prompture.extraction.merge import ChunkValue, Merged, merged
 from prompture.extraction.patch import Patch, rest_patch
 from prompture.extraction.result import Extraction, cause_of
@@ -58,16 +63,6 @@ from prompture.schema.problems import InvalidValue, Problem
 from prompture.types import JSONValue, Span
 
 PARALLEL = 8
-MOST_HALVINGS = 3
-"""How often a chunk that is too long after all, or its answer, is cut in two."""
-# No other chunk would fare better.
-HOPELESS = (
-    ConfigurationError,
-    AuthenticationError,
-    PermissionDenied,
-    ModelNotFound,
-    QuotaExhausted,
-)
 
 
 @dataclass(slots=True)
@@ -178,6 +173,14 @@ class _Run:
             is_whole=True,
             wants=wanted(extractor, extractor._reads, self._document.turn),
         )
+        outcome = yield from self._one(flow)
+        if isinstance(outcome, PromptureError):
+            raise outcome
+        found: Extraction[Any] = replace(outcome, chunks=(self._chunk(job),))
+        return found
+
+    def _one(self, flow: Flow[Any, Any]) -> ManyFlow[Any, Any]:
+        """What a flow returned, or the error of ours that it raised."""
         several: Several[Any] = Several([flow], 1)
         try:
             (outcome,) = yield several
@@ -185,10 +188,7 @@ class _Run:
             self.log.charges += several.spent()
             self.log.attach_all(exc)
             raise
-        if isinstance(outcome, PromptureError):
-            raise outcome
-        found: Extraction[Any] = replace(outcome, chunks=(self._chunk(job),))
-        return found
+        return outcome
 
     def flow(self, jobs: list[_Job]) -> ManyFlow[Any, Extraction[Any]]:
         """A document that is cut into these."""
@@ -280,6 +280,8 @@ class _Run:
         )
         try:
             return (yield from flow)
+        except NotGrounded as exc:
+            return without_ungrounded(exc, job.log, turn, of_chunks.source, self._chunk(job).start)
         except HOPELESS as exc:
             if not exc.too_long:
                 self._hopeless = exc
@@ -383,13 +385,7 @@ class _Run:
         flow = rest_flow(
             self._extractor, patch, whole.plain, text, log, asynchronous=self._asynchronous
         )
-        several: Several[Any] = Several([flow], 1)
-        try:
-            (outcome,) = yield several
-        except BaseException as exc:  # what ended the whole has the whole bill
-            self.log.charges += several.spent()
-            self.log.attach_all(exc)
-            raise
+        outcome = yield from self._one(flow)
         self.log.attempts += log.attempts
         self.log.charges += log.charges
         if isinstance(outcome, PromptureError):

@@ -13,9 +13,15 @@ from prompture.extraction.chunks import Chunks
 from prompture.extraction.document_turn import Content, content, document_turn, files_read
 from prompture.extraction.flow import AnswerReader
 from prompture.extraction.grounding import ground
-from prompture.extraction.long_flow import HOPELESS, MOST_HALVINGS
-from prompture.extraction.long_rest import asked_as_usual, wanted
-from prompture.extraction.long_text import PART_OF_LONGER, LongText, cut, drivers_of, halves
+from prompture.extraction.long_rest import HOPELESS, asked_as_usual, wanted
+from prompture.extraction.long_text import (
+    MOST_HALVINGS,
+    PART_OF_LONGER,
+    LongText,
+    cut,
+    drivers_of,
+    halves,
+)
 from prompture.extraction.merge_rows import folded, steps_of
 from prompture.flows.run import Flow
 from prompture.flows.stream import RunningBill
@@ -186,7 +192,7 @@ def _prepared(
     options = extractor.long if isinstance(extractor.long, Chunks) else Chunks()
     drivers = drivers_of(extractor.model, turn, asynchronous=asynchronous)
     whole = extractor._of_items
-    found = cut(whole, document, replace(options, passes=1), drivers, is_long=refused is not None)
+    found = cut(whole, document, options, drivers, is_long=refused is not None)
     reads = whole
     if len(found) > 1:
         reads = whole._for(whole.source)

@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prompture.documents.passages import Passage
-from prompture.errors import Invalid, NotGrounded
+from prompture.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    Invalid,
+    ModelNotFound,
+    NotGrounded,
+    PermissionDenied,
+    QuotaExhausted,
+)
 from prompture.extraction.cascade import cascade
-from prompture.extraction.document_turn import DocumentTurn, document_turn
+from prompture.extraction.document_turn import DocumentTurn, document_turn, documents_of
 from prompture.extraction.flow import AnswerReader, ValueReader
 from prompture.extraction.long_text import ReadsChunks
 from prompture.extraction.merge import Merged
 from prompture.extraction.model_drivers import Cascade, makers
-from prompture.extraction.patch import Patch
+from prompture.extraction.patch import Patch, schema_at
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import AttemptLog, raw_text
 from prompture.flows.run import Flow
 from prompture.json_values import pointer, same
 from prompture.schema.exact_json import read_exactly, with_floats
-from prompture.schema.problems import UNGROUNDED, Problem
+from prompture.schema.problems import UNGROUNDED, InvalidValue, Problem
 from prompture.schema.source import Source
 from prompture.schema.source import source as make_source
-from prompture.types import Document, JSONValue, Span, Text
+from prompture.types import JSON, Completion, Document, JSONValue, Span, Text
 from prompture.wire.deadline import is_over
 
 if TYPE_CHECKING:
     from prompture.extraction.evidence import WantedEvidence
     from prompture.flows.stream import RunningBill
 
+# No other chunk would fare better.
+HOPELESS = (
+    ConfigurationError,
+    AuthenticationError,
+    PermissionDenied,
+    ModelNotFound,
+    QuotaExhausted,
+)
 _WORDS = "The document is a part of a longer one. What is known of that so far:\n{known}"
 
 
@@ -171,15 +188,106 @@ def not_valid(
     return error
 
 
+def without_ungrounded(
+    error: NotGrounded, log: AttemptLog, turn: DocumentTurn, source: Source[Any], start: int
+) -> Extraction[Any]:
+    """What a chunk that begins at ``start`` gave, without the values that its text does not hold.
+    Raises the error where that cannot be known."""
+    completion, lost = error.partial, {problem.pointer for problem in error.problems}
+    if completion is None or error.value is None or not log.attempts:
+        raise error
+    from prompture.extraction.grounding import ground
+
+    plain = _with_digits(error.value, completion)
+    found = ground(plain, turn.text, schema=source.json_schema)
+    kept = _without(plain, (), lost, found, source.json_schema)
+    kept = None if kept is _GONE else kept
+    try:
+        value = source.validate(kept)
+    except InvalidValue:
+        raise error from None
+    log.notes += (f"left out of the chunk at {start}, as not in its text: {_shown(lost)}",)
+    last = log.attempts[-1]
+    return Extraction(
+        value=value,
+        cost=log.bill(),
+        attempts=tuple(log.attempts),
+        model=last.model,
+        strategy=last.strategy,
+        changes=(),
+        # The places that a driver knows are of the answer as it was.
+        raw=replace(completion, spans=None),
+        plain=kept,
+        text=turn.text,
+        documents=documents_of(turn),
+        notes=log.notes,
+        schema=source.json_schema,
+    )
+
+
+_GONE: Any = object()
+_MOST_SHOWN = 5
+
+
+def _shown(lost: Collection[str]) -> str:
+    """The fields that values were left out of."""
+    named = sorted({re.sub(r"/\d+(?=/|$)", "/*", where) or "(root)" for where in lost})
+    more = f" and {len(named) - _MOST_SHOWN} more fields" if len(named) > _MOST_SHOWN else ""
+    values = f"{len(lost)} value{'s' * (len(lost) > 1)}"
+    return f"{values} ({', '.join(named[:_MOST_SHOWN])}{more})"
+
+
+def _without(
+    value: JSONValue,
+    path: tuple[str | int, ...],
+    lost: Collection[str],
+    found: Mapping[str, Any],
+    schema: JSON,
+) -> Any:
+    """A value without what stands at the pointers ``lost``."""
+    where = pointer(path)
+    if where in lost:
+        return _GONE
+    if isinstance(value, dict):
+        members = {k: _without(v, (*path, k), lost, found, schema) for k, v in value.items()}
+        kept = {k: v for k, v in members.items() if v is not _GONE}
+        is_item = bool(path) and isinstance(path[-1], int)
+        # Of an item that was made up, what is left (true, the name of a branch) says nothing.
+        if is_item and not _holds(where, found) and _holds(where, lost):
+            return _GONE
+        return kept
+    if isinstance(value, list):
+        items = [_without(v, (*path, i), lost, found, schema) for i, v in enumerate(value)]
+        # A tuple has its places, and is whole or not at all.
+        if _GONE in items and _is_tuple(schema_at(path, schema)):
+            return _GONE
+        return [item for item in items if item is not _GONE]
+    return value
+
+
+def _holds(where: str, pointers: Collection[str]) -> bool:
+    return any(each.startswith(f"{where}/") for each in pointers)
+
+
+def _is_tuple(at: JSONValue) -> bool:
+    if not isinstance(at, Mapping):
+        return False
+    branches = at.get("anyOf")
+    return "prefixItems" in at or (isinstance(branches, list) and any(map(_is_tuple, branches)))
+
+
 def plain_of(found: Extraction[Any]) -> JSONValue:
     """The plain JSON of an answer whose schema was plain, with every digit of its numbers."""
-    if found.plain is not None:
-        return found.plain
+    return found.plain if found.plain is not None else _with_digits(found.value, found.raw)
+
+
+def _with_digits(value: JSONValue, completion: Completion) -> JSONValue:
+    """A value that was read from an answer, with every digit of its numbers where that can be."""
     try:
-        exact = read_exactly(raw_text(found.raw))
+        exact = read_exactly(raw_text(completion))
     except (ValueError, RecursionError):  # it had to be mended
-        return found.value
-    return exact if same(with_floats(exact), with_floats(found.value)) else found.value
+        return value
+    return exact if same(with_floats(exact), with_floats(value)) else value
 
 
 def placed_in(spans: Sequence[Span], passage: Passage) -> Iterator[Span]:

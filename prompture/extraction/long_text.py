@@ -1,10 +1,10 @@
 """A text that is too long for one question: which part of a document's turn is cut, how long the
-chunks may be, and where they are cut."""
+chunks may be, where they are cut, and for what schema they are asked."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -18,7 +18,17 @@ from prompture.extraction.document_turn import DocumentTurn, document_turn
 from prompture.extraction.model_drivers import makers
 from prompture.extraction.strategy import Plan, answer_tokens
 from prompture.schema.source import Source
-from prompture.types import Document, File, FileDocument, Image, Message, Part, Text
+from prompture.types import (
+    JSON,
+    Document,
+    File,
+    FileDocument,
+    Image,
+    JSONValue,
+    Message,
+    Part,
+    Text,
+)
 
 PART_OF_LONGER = (
     "The document is one part of a longer one; headings and the first row of a table may be repeated"
@@ -29,6 +39,8 @@ _UNKNOWN_WINDOW = 16_384
 """Tokens that a model is taken to read where nothing is known of it but that the whole was too long."""
 _BETWEEN = 2
 """Message.text puts a blank line, two characters, between its texts."""
+MOST_HALVINGS = 3
+"""How often a chunk that is too long after all, or its answer, is cut in two."""
 _UNSURE = 0.7
 """A count that is estimated may be a third too low."""
 
@@ -215,3 +227,109 @@ def chunk_turns(
     options = extractor.long if isinstance(extractor.long, Chunks) else Chunks()
     found = cut(extractor, document, options, drivers, is_long=is_long)
     return [document.turn_of(each) for _, each in found] if len(found) > 1 else []
+
+
+# The schema of a chunk.
+
+_OF_THE_WHOLE = frozenset(
+    (
+        "required",
+        "minItems",
+        "minProperties",
+        "minContains",
+        "contains",
+        "uniqueItems",
+        "dependentRequired",
+        "dependencies",
+        "default",
+        "discriminator",
+        "if",
+        "then",
+        "else",
+        "not",
+        "dependentSchemas",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+    )
+)
+"""Keywords that only the whole can satisfy."""
+_BESIDE = ("title", "description", "examples", "deprecated")
+"""What is written about a property stays beside its union with null, as Pydantic has it."""
+_MAPS = ("$defs", "definitions")
+_NULL = {"type": "null"}
+_ROOTS = {"properties", "items", "additionalProperties", "$ref"}
+_KINDS = ("object", "array")
+
+
+def relaxed(schema: JSON) -> dict[str, Any]:
+    """The schema for a part, which need not hold what the whole must: nothing is required, null
+    stands for what is not there, and lists may be short. Kinds, formats, patterns and bounds of the
+    single values stay. The schema itself is left as it is."""
+    found = _relaxed(schema)
+    assert isinstance(found, dict)
+    # A part without it gives an empty object or list; of anything else there would be no way to
+    # give nothing.
+    if _ROOTS & found.keys() or found.get("type") in _KINDS:
+        return found
+    # References point from the root: what they point to stays there.
+    kept = {word: found.pop(word) for word in _MAPS if word in found}
+    return {**_or_null(found), **kept}
+
+
+def _relaxed(at: JSONValue) -> JSONValue:
+    if isinstance(at, list):
+        return [_relaxed(each) for each in at]
+    if not isinstance(at, Mapping):
+        return at
+    found: dict[str, Any] = {}
+    tags = _tags(at)
+    for word, value in at.items():
+        if word in _OF_THE_WHOLE:
+            continue
+        if word == "properties" and isinstance(value, Mapping):
+            found[word] = {
+                name: inner if name in tags else _or_null(_relaxed(inner))
+                for name, inner in value.items()
+            }
+        elif word in (*_MAPS, "patternProperties") and isinstance(value, Mapping):
+            found[word] = {name: _relaxed(inner) for name, inner in value.items()}
+        # What was one of several by its required keys may now be more than one.
+        elif word == "oneOf" and isinstance(value, list):
+            found["anyOf"] = [_relaxed(each) for each in value]
+        elif word in ("items", "prefixItems", "additionalProperties", "anyOf", "allOf"):
+            found[word] = _relaxed(value)
+        else:
+            found[word] = value
+    if tags:
+        found["required"] = [name for name in at.get("required", ()) if name in tags]
+    return found
+
+
+def _tags(at: JSON) -> frozenset[str]:
+    """The properties by which a branch of a union is known."""
+    properties = at.get("properties")
+    if not isinstance(properties, Mapping):
+        return frozenset()
+    required = at.get("required", ())
+    return frozenset(
+        name
+        for name, inner in properties.items()
+        if name in required and isinstance(inner, Mapping) and "const" in inner
+    )
+
+
+def _or_null(at: JSONValue) -> Any:
+    if not isinstance(at, Mapping) or _may_be_null(at):
+        return at
+    beside = {word: at[word] for word in _BESIDE if word in at}
+    return {"anyOf": [{k: v for k, v in at.items() if k not in beside}, _NULL], **beside}
+
+
+def _may_be_null(at: JSON) -> bool:
+    kind = at.get("type")
+    if kind == "null" or (isinstance(kind, list) and "null" in kind):
+        return True
+    branches = at.get("anyOf")
+    if not isinstance(branches, list):
+        return False
+    return any(isinstance(branch, Mapping) and _may_be_null(branch) for branch in branches)

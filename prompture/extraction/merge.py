@@ -7,7 +7,7 @@ Single values are settled by agreement, and unlike ones are kept as claims.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prompture.extraction.chunks import Claim
@@ -53,31 +53,44 @@ class _Merger:
     ) -> JSONValue:
         """``path`` are the segments of the pointer ``where``, ``*`` for those of items."""
         seen = [each for each in seen if each.value is not None]
+        # Many a model gives "" for what a chunk does not state.
+        seen = [each for each in seen if each.value != ""] or seen[:1]
         if not seen:
             return None
         at = resolved(schema, self._root)
         kinds = {kind_of(each.value) for each in seen}
-        if kinds == {"object"} and self._is_one_kind(seen, at):
-            return self._object(seen, at, path, where)
+        if kinds == {"object"} and (branch := self._branch(seen, at)) is not None:
+            return self._object(seen, branch, path, where)
         if kinds == {"array"} and not (isinstance(at, Mapping) and "prefixItems" in at):
             return self._list(seen, at, path, where)
         return self._agreed(seen, where)
 
-    def _is_one_kind(self, seen: Sequence[Seen], at: JSONValue) -> bool:
-        """Whether objects are of one branch of a union, so far as can be seen."""
-        branches = at.get("anyOf") or at.get("oneOf") if isinstance(at, Mapping) else None
-        if not branches or len(seen) == 1:
-            return True
-        tags = {name for branch in branches for name in self._tags(branch)}
-        first = seen[0].value
-        return bool(tags) and all(
-            same(each.value.get(tag), first.get(tag)) for each in seen[1:] for tag in tags
-        )
+    def _branch(self, seen: Sequence[Seen], at: JSONValue) -> JSON | None:
+        """The schema that objects have in common: of a union, the branch that all of them may be
+        of. None where there is no such branch."""
+        if not isinstance(at, Mapping):
+            return {}
+        branches = at.get("anyOf") or at.get("oneOf")
+        if not branches:
+            return at
+        found = [b for each in branches if isinstance(b := resolved(each, self._root), Mapping)]
+        fitting = [b for b in found if all(self._may_be(b, each.value) for each in seen)]
+        if fitting:
+            return fitting[0]
+        return {} if len(seen) == 1 else None
 
-    def _tags(self, branch: JSONValue) -> Iterator[str]:
-        at = resolved(branch, self._root)
-        named = at.get("properties", {}) if isinstance(at, Mapping) else {}
-        yield from (k for k, v in named.items() if isinstance(v, Mapping) and "const" in v)
+    @staticmethod
+    def _may_be(branch: JSON, value: JSON) -> bool:
+        """Whether an object that may lack members is of a branch, so far as can be seen."""
+        named = branch.get("properties", {})
+        is_open = not named or bool(branch.get("additionalProperties"))
+        for key, inner in value.items():
+            own = named.get(key)
+            if inner is not None and own is None and not is_open:
+                return False
+            if isinstance(own, Mapping) and "const" in own and not same(inner, own["const"]):
+                return False
+        return True
 
     def _object(
         self, seen: Sequence[Seen], at: JSONValue, path: tuple[str, ...], where: str

@@ -143,19 +143,25 @@ def _place(found: Sequence[JSON], step: int) -> int:
 def check_part(part: Sequence[str], schema: JSON) -> str:
     """What is wrong with a pattern of a pointer ("*" for every key and item), "" if nothing: it
     names what no value of the schema has, or what no text prints."""
+    problem, kinds = kinds_at(part, schema)
+    if "boolean" in kinds and kinds <= {"boolean", "null"}:
+        return f"{pointer(part)} is true or false, which stands in no text"
+    return problem
+
+
+def kinds_at(part: Sequence[str], schema: JSON) -> tuple[str, set[str]]:
+    """What is wrong with a pattern, as it names what no value of the schema has, "" if nothing;
+    and the types of what it names, as far as they are known."""
     found = _branches([schema], schema)
     for depth, step in enumerate(part):
         inner = [each for at in found for each in _parts(at, step) if each is not None]
         if not inner or inner == [False]:
             known = dict.fromkeys(name for at in found for name in at.get("properties") or ())
             if known and step != ANY:
-                return unknown("field", step, tuple(known))
-            return _no_parts(part[:depth], step, _kinds(found))
+                return unknown("field", step, tuple(known)), set()
+            return _no_parts(part[:depth], step, _kinds(found)), set()
         found = _branches(inner, schema)
-    kinds = _kinds(found)
-    if "boolean" in kinds and kinds <= {"boolean", "null"}:
-        return f"{pointer(part)} is true or false, which stands in no text"
-    return ""
+    return "", _kinds(found)
 
 
 def _no_parts(path: Sequence[str], step: str, kinds: set[str]) -> str:

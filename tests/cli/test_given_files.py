@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from prompture import ServerError
 from prompture.cli import console as exits
+from prompture.extraction.extractor import Extractor
+from prompture.testing import FunctionDriver
+from prompture.types import Request
 from tests.cli.test_cli import run  # noqa: F401 - the fixture
 
 pytest.importorskip("rapidfuzz")
@@ -112,3 +116,57 @@ def test_an_empty_folder_is_nothing_to_read(run: Any, tmp_path: Path) -> None:  
     done = run("extract", str(tmp_path), *SCHEMA)
     assert done.code == exits.CONFIGURATION
     assert "no file to read" in done.err
+
+
+@pytest.fixture
+def long_file(tmp_path: Path) -> str:
+    path = tmp_path / "long.txt"
+    path.write_text("Number: A-17\n\n" + "Nothing of use.\n\n" * 200 + "Total: 12.50\n")
+    return str(path)
+
+
+def test_chunks_have_options(run: Any, long_file: str) -> None:  # noqa: F811
+    schema = ("-s", "number, total: number", "-m", "local/rules")
+    done = run("extract", long_file, *schema, "--chunk-tokens", "300", "--overlap", "20")
+    assert json.loads(done.out) == {"number": "A-17", "total": 12.5}
+    assert "(1 call" not in done.err
+    done = run("extract", long_file, *schema, "--no-long")
+    assert "(1 call" in done.err
+    done = run("estimate", long_file, *schema[:2], "-m", "openai/gpt-4o", "--chunk-tokens", "300")
+    assert done.code == exits.OK, done.err
+    for wrong in (
+        ("--no-long", "--chunk-tokens", "300"),
+        ("--chunk-tokens", "3"),
+        ("--identity", "items"),
+        ("--identity", "/items=sku"),
+    ):
+        assert run("extract", long_file, *schema, *wrong).code not in (exits.OK, exits.SOME_FAILED)
+
+
+def test_a_chunk_that_failed_is_shown_and_is_no_success(
+    run: Any,  # noqa: F811
+    long_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def answer(request: Request) -> Any:
+        if "Total" in request.messages[1].text:
+            return ServerError("it is down", provider="example", status=500)
+        return {"total": 1}
+
+    real = Extractor.extract_result
+
+    def asked(self: Any, text: Any) -> Any:
+        return real(
+            Extractor(self.source.json_schema, model=FunctionDriver(answer), long=self.long), text
+        )
+
+    monkeypatch.setattr(Extractor, "extract_result", asked)
+    done = run("extract", long_file, *SCHEMA, "-f", "jsonl", "--chunk-tokens", "300")
+    assert done.code == exits.SOME_FAILED
+    row = json.loads(done.out)
+    assert row["value"] == {"total": 1}
+    (lost,) = row["lost"]
+    assert lost.startswith("nothing came of the characters ")
+    assert "it is down" in lost
+    assert lost in done.err
+    assert "1 file, 1 in part" in done.err

@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
@@ -271,10 +271,73 @@ def test_what_must_stand_in_the_text_must_stand_in_the_chunk() -> None:
         return found
 
     for result in both(Contract, TEXT, invents, require_grounding=True, max_retries=0):
-        assert [p.name for p in result.value.parties] == ["Ann", "Bob"]
-        assert isinstance(result.chunks[4].error, prompture.NotGrounded)
+        assert [p.name for p in result.value.parties] == ["Ann", "Bob", "Cy"]
+        assert result.ungrounded == {}
+        start = result.chunks[4].start
+        assert result.notes == (
+            f"left out of the chunk at {start}, as not in its text: 1 value (/parties/*/name)",
+        )
+        assert [len(attempt.problems) for attempt in result.chunks[4].attempts] == [1]
     for result in both(Contract, TEXT, invents):
         assert result.ungrounded == {"/parties/3/name": "absent"}
+
+
+class Line(BaseModel):
+    sku: str
+    qty: int | None = None
+    paid: bool = False
+
+
+class Order(BaseModel):
+    note: str | None = None
+    names: list[str] = []
+    pair: tuple[str, int] | None = None
+    weights: dict[str, float] = {}
+    exact: Decimal | None = None
+    lines: list[Line]
+
+
+def test_only_what_is_not_in_the_text_is_left_out_of_a_chunk() -> None:
+    digits = "12345678901234567890.12"
+
+    def invents(request: Request) -> Any:
+        if "SKU-2" not in request.messages[1].text:
+            return {"lines": []}
+        answer = {
+            "note": "made up",
+            "names": ["Nobody", "SKU-2"],
+            "pair": ["SKU-2", 99],
+            "weights": {"a": 7, "b": 88},
+            "exact": 0,
+            "lines": [
+                {"sku": "SKU-2", "qty": 77, "paid": True},
+                {"sku": "SKU-9", "qty": 55, "paid": True},
+                {"sku": "SKU-3", "qty": 4, "paid": True},
+            ],
+        }
+        text = json.dumps(answer).replace('"exact": 0', f'"exact": {digits}')
+        return Completion(text=text)
+
+    text = paragraphs("one", f"SKU-2 and SKU-3 x 4, a 7, {digits}", "three")
+    for result in both(Order, text, invents, require_grounding=True, max_retries=0):
+        assert result.value == Order(
+            names=["SKU-2"],
+            weights={"a": 7},
+            exact=Decimal(digits),
+            lines=[Line(sku="SKU-2", paid=True), Line(sku="SKU-3", qty=4, paid=True)],
+        )
+        assert "7 values" in result.notes[0]
+        assert set(result.ungrounded.values()) == {"inferred"}
+        assert result.sources["/lines/1/sku"][0].start == text.index("SKU-3")
+
+
+def test_a_required_value_that_no_chunk_can_show_is_refused() -> None:
+    def invents(request: Request) -> Any:
+        return {"title": "Made up", "parties": []}
+
+    for error in both(Contract, TEXT, invents, require_grounding=True):
+        assert isinstance(error, Invalid)
+        assert error.bill is not None
 
 
 def test_an_example_is_no_part_of_the_document() -> None:
@@ -730,6 +793,13 @@ def test_a_stream_of_one_value_has_no_chunks() -> None:
         lambda: Chunks(parallel=0),
         lambda: Chunks(identity={"lines": ["sku"]}),
         lambda: Chunks(identity={"/lines": 5}),  # type: ignore[dict-item]
+        lambda: Extractor(Contract, long=Chunks(identity={"/partys": ["name"]})),
+        lambda: Extractor(Contract, long=Chunks(identity={"/parties": ["nme"]})),
+        lambda: Extractor(Contract, long=Chunks(identity={"/parties": ["name", "/a/b"]})),
+        lambda: Extractor(Contract, long=Chunks(identity={"/title": []})),
+        lambda: Extractor(Contract, long=Chunks(identity={"": ["nme"]})),
+        lambda: Extractor(list[Party], long=Chunks(identity={"": ["nme"]})),
+        lambda: extract_items(Party, TEXT, long=Chunks(passes=2)),
         lambda: Extractor(Contract, long=True),
         lambda: Extractor(Contract, long="always"),
     ],
@@ -751,3 +821,73 @@ def test_the_models_instructions_are_the_same_for_each_chunk() -> None:
     systems = {request.messages[0].text for request in driver.requests}
     assert len(systems) == 1
     assert "Be exact." in systems.pop()
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+class Firm(BaseModel):
+    firm: str
+    vat: str
+    staff: list[Person] = []
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    name: str
+    legs: int
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    name: str
+    lives: int
+
+
+class Unions(BaseModel):
+    owner: Person | Firm
+    pet: Annotated[Dog | Cat, Field(discriminator="kind")]
+
+
+def scripted(*answers: Any) -> Callable[[Request], Any]:
+    """A model that gives these of the chunks with L0, L1 ..."""
+
+    def function(request: Request) -> Any:
+        found = re.search(r"L(\d+)", request.messages[1].text)
+        return answers[int(found[1])] if found else {}
+
+    return function
+
+
+def test_an_object_of_a_union_is_merged_as_its_branch() -> None:
+    answers = (
+        {"owner": {"firm": "Acme", "staff": [{"name": "Ann"}]}, "pet": {"kind": "cat"}},
+        {"owner": {"vat": "V1", "staff": None}, "pet": {"kind": "cat", "name": "Tom", "lives": 9}},
+    )
+    text = paragraphs("L0 Acme Ann", "L1 V1 Tom 9")
+    for error in both(Unions, text, scripted(*answers), max_retries=0):
+        assert isinstance(error, Invalid)  # the age of Ann stands nowhere
+        assert error.value == {
+            "owner": {"firm": "Acme", "vat": "V1", "staff": [{"name": "Ann"}]},
+            "pet": {"kind": "cat", "name": "Tom", "lives": 9},
+        }
+    unlike = (answers[0], {"owner": {"name": "Bob", "age": 5}, "pet": {"kind": "dog"}})
+    for error in both(Unions, text, scripted(*unlike), max_retries=0):
+        assert error.value["owner"]["firm"] == "Acme"
+        assert error.value["pet"] == {"kind": "cat"}
+
+
+def test_the_root_may_be_a_union_of_classes() -> None:
+    answers = ({"name": "Ann"}, {"age": 33})
+    schema: Any = Person | Firm
+    for result in both(schema, paragraphs("L0 Ann", "L1 33"), scripted(*answers)):
+        assert result.value == Person(name="Ann", age=33)
+
+
+def test_an_empty_string_is_no_value_beside_another() -> None:
+    answers = ({"title": "Lease", "parties": []}, {"title": "", "parties": []})
+    for result in both(Contract, paragraphs("L0 Lease", "L1"), scripted(*answers)):
+        assert result.value.title == "Lease"
+        assert result.conflicts == {}

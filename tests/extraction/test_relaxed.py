@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
-from prompture.schema.relaxed import relaxed
+from prompture.extraction.long_text import relaxed
 from prompture.schema.source import source
 
 
