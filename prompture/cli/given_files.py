@@ -138,13 +138,13 @@ def chunk_options(function: Callable[..., Any]) -> Callable[..., Any]:
         identity: tuple[str, ...],
         **others: Any,
     ) -> Any:
-        keys = {}
+        keys: dict[str, list[str]] = {}
         for each in identity:
             where, sign, names = each.partition("=")
             if not sign:
                 raise click.BadParameter(f"{each!r} is not LIST=FIELD,FIELD (/items=sku)")
             keys[where] = [name.strip() for name in names.split(",") if name.strip()]
-        given = dict(
+        given: dict[str, Any] = dict(
             tokens=tokens, overlap=overlap, passes=passes, parallel=parallel, identity=keys or None
         )
         how = {name: value for name, value in given.items() if value is not None}
