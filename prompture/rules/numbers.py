@@ -40,13 +40,15 @@ _PLAIN = {
 }
 
 _SCALES = {
-    3: "thousand tsd tausend mille mila mil k тыс тысяч 千",
+    3: "thousand tsd tausend mille mila mil k tys тыс тысяч 千 천 ألف אלף",
     4: "万 萬 만",
-    5: "lakh lakhs lac",
-    6: "million millions mio millionen milioni millones milhões m mm mn mln млн",
-    7: "crore crores cr",
+    5: "lakh lakhs lac 十万 十萬 십만",
+    6: "million millions mio millionen milioni millones milhões m mm mn mln млн"
+    " miljoen miljoner millioner milyon milion miliony milionów مليون ملايين מיליון 百万 百萬 백만",
+    7: "crore crores cr 千万 千萬 천만",
     8: "億 亿 억",
-    9: "billion billions bn b mrd milliarden milliard milliards miliardi млрд",
+    9: "billion billions bn b mrd milliarden milliard milliards miliardi млрд"
+    " miljard milyar miliard مليار מיליארד 十億 十亿 십억",
     12: "trillion trillions tn bio billionen 兆 조",
 }
 POWERS = {word: power for power, words in _SCALES.items() for word in words.split()}
@@ -157,10 +159,8 @@ def scaled(text: str, number: Numeral, end: int) -> Numeral | None:
     """The number with the word behind it that multiplies it: "2.5 million", "$5k"; None where the
     word may do so or not: "5k", "3 M"."""
     found = SCALE.match(text, number.end, end)
-    word = found[1].casefold() if found else ""
-    # Other characters may follow the sign of a script without spaces at once: 5万円.
-    name = word if word in POWERS or word[:1].isascii() else word[:1]
-    if found is None or name not in POWERS:
+    name = scale_of(found[1]) if found else ""
+    if found is None or not name:
         return number
     marked = _MARK_ALONE.search(text, max(0, number.start - 6), number.start) or CURRENCY.search(
         text, number.start, number.end
@@ -172,6 +172,22 @@ def scaled(text: str, number: Numeral, end: int) -> Numeral | None:
         return number
     value = number.value * 10 ** POWERS[name]
     return Numeral(value, number.start, found.start(1) + len(name), number.decimals)
+
+
+def scale_of(word: str) -> str:
+    """The name of a power of ten that a word behind a number is, or begins with in a script without
+    spaces, where other characters may follow at once: 5万円. "" for none."""
+    word = word.casefold()
+    # The longest first: 千万 is not 千.
+    names = (word,) if word[:1].isascii() else (word, word[:2], word[:1])
+    return next(
+        (name for name in names if name in POWERS and (name == word or not is_spaced(name))), ""
+    )
+
+
+def is_spaced(word: str) -> bool:
+    """Whether a word is of a script that parts words by spaces: what it begins with is no word."""
+    return word[:1] < "\u1100"
 
 
 def _joined(text: str, at: int) -> bool:

@@ -186,6 +186,40 @@ FORMS: list[tuple[Any, str, str | None, str]] = [
     ("the quick brwn fox jumps", "The quick, brown fox jumps", "The quick, brown fox jumps", "fuzzy"),
     ("recieved by the board", "It was received by the board.", "received by the board", "fuzzy"),
     ("Bank of the Ozarks plc", "at Bank of Ozarks plc today", "Bank of Ozarks plc", "fuzzy"),
+    # A comma before digits parts words; a number behind it is whole.
+    (46, "张伟，男，46岁。", "46", "exact"),
+    (34, "John,34 years", "34", "exact"),
+    (19, "Nr.19 of it", "19", "exact"),
+    (0.46, "rate ,46 here", ",46", "normalised"),
+    # In scripts without spaces one letter may be the "not", or another person.
+    ("乙方不可以申请远程办公", "乙方可以申请远程办公。", None, ""),
+    ("乙方可以申请远程办公", "乙方不可以申请远程办公。", None, ""),
+    ("東京都千代田区丸の内一丁目", "東京都千代田区丸の内二丁目", None, ""),
+    ("四年", "二〇二四年三月", None, ""),
+    ("四年", "期限四年。", "四年", "exact"),
+    ("não pago pelo cliente", "pago pelo cliente aqui", None, ""),
+    # Parts of addresses and codes; the digits of a day are those of a code.
+    ("gomez@kestrel.io", "<rita.gomez@kestrel.io>", None, ""),
+    ("CL-4410", "claim CL-4410-B of", None, ""),
+    ("2024-0612", "2024-0612-03", None, ""),
+    ("COVID-19", "a COVID-19-PCR", "COVID-19", "exact"),
+    ("2024-05", "on 2024-05-01", "2024-05", "exact"),
+    ("2024-08-15", "Nr. 2024/0815", None, ""),
+    # Brackets behind a number in words are no minus.
+    (30, "within thirty (30) days", "30", "exact"),
+    (30, "binnen dreißig (30) Tagen", "30", "exact"),
+    # Powers of ten in other languages, the longest first.
+    (50_000_000, "人民币5千万元", "5千万", "normalised"),
+    (5000, "人民币5千万元", None, ""),
+    (50_000_000, "보증금 5천만원", "5천만", "normalised"),
+    (2_500_000, "2.5 مليون ريال", "2.5 مليون", "normalised"),
+    # Day and month in a language that puts the day first.
+    ("2024-09-12", "Compte rendu. M. Perrin, vu le 12/09/2024 pour une douleur dans le dos.", "12/09/2024", "normalised"),
+    ("2024-12-09", "Compte rendu. M. Perrin, vu le 12/09/2024 pour une douleur dans le dos.", None, ""),
+    ("2024-04-06", "לתשלום עד 04/06/2024", None, ""),
+    ("2024-04-06", "due 04/06/2024", "04/06/2024", "normalised"),
+    ("19:30", "Beginn 19.30 Uhr", "19.30", "normalised"),
+    ("6 Wochen", "Kontrolle beim Arzt in sechs Wochen", "sechs Wochen", "normalised"),
     # Halves of characters, nothing.
     ("\ud800", "a \ud800 b", "\ud800", "exact"),
     ("", "a", None, ""),

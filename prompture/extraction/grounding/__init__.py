@@ -9,41 +9,32 @@ each other, the items of a list in the order of the text and apart.
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Decimal, localcontext
 
 from prompture import given
 from prompture.compat import cached_property
 from prompture.documents.layout import located
 from prompture.extraction.grounding.apart import apart
-from prompture.extraction.grounding.figures import Figures, is_glued
+from prompture.extraction.grounding.figures import Figures, beside, is_glued, number_in, number_of
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
 from prompture.extraction.grounding.fragments import Fragments
-from prompture.extraction.grounding.moments import Moments
-from prompture.extraction.grounding.nearly import Nearly
+from prompture.extraction.grounding.moments import Moments, is_moment
+from prompture.extraction.grounding.nearly import Nearly, Squeezed
 from prompture.extraction.grounding.placing import MOST_DEEP, Placing
 from prompture.extraction.grounding.quantities import Quantities, quantity
-from prompture.extraction.grounding.quoted import within_quotes
-from prompture.extraction.grounding.spans import Path, Places
+from prompture.extraction.grounding.spans import Path, Places, within_quotes
 from prompture.extraction.grounding.spelled import spelled_number
-from prompture.extraction.grounding.squeezed import Squeezed
 from prompture.json_values import pointer
-from prompture.rules.numbers import CURRENCY, currency_code, plain_digits, read_decimal
 from prompture.types import EXACT, Document, FileDocument, JSONValue, Span
 
 MOST_PLACES = 2000
 """Of a string that stands in more places, so many are weighed."""
 
 _OUTER = " \t\r\n.,;:!?\"'()[]{}<>*_|•·、。，；：！？「」『』（）【】《》“”‘’«»"
-_TEXT_NUMBER = re.compile(
-    r"(?P<open>\()?\s?(?P<before>[^\s\d.,+(-]{1,4})?\s?(?P<sign>[+-])?\s?"
-    r"(?P<body>\d[\d.,' ]{0,40})\s?(?P<after>[^\s\d.,+()-]{1,4})?(?P<close>\))?\Z"
-)
-_POWER_OF_TEN = re.compile(r"-?\d(?:\.\d{1,30})?E\+\d{1,2}")
 _CODE = re.compile(r"[^\W_](?:[ ./()-]{0,3}[^\W_]){6,63}\Z")
 
 
@@ -157,13 +148,15 @@ class _Page:
 
     def _search(self, leaf: JSONValue) -> Places:
         if isinstance(leaf, (int, float)):
-            number = _number_of(leaf)
+            number = number_of(leaf)
             if number is None:
                 return ()
             return self._figures.of(number) or self._quantities.in_words(number)
         words = str(leaf).strip()
         if not words:
             return ()
+        if is_moment(words):  # the digits of a day are those of a code: 2024/0815
+            return self._worded(words) or self._moments.of(words)
         # The first way that finds something ends the search, so the order is that of trust: words
         # as they stand first, words with a slip last.
         ways: tuple[Callable[[str], Places], ...] = (
@@ -228,11 +221,11 @@ class _Page:
             if isinstance(leaf, str):
                 if len(leaf) > 60:
                     continue
-                if found := _number_in(leaf.strip()) or quantity(leaf.strip()):
+                if found := number_in(leaf.strip()) or quantity(leaf.strip()):
                     wanted.append(found[0])
                 elif (spelled := spelled_number(leaf.strip())) is not None:
                     wanted.append(Decimal(spelled))
-            elif (number := _number_of(leaf)) is not None:
+            elif (number := number_of(leaf)) is not None:
                 wanted.append(number)
         return Figures(self._text, wanted)
 
@@ -272,14 +265,14 @@ class _Page:
 
     def _figure(self, words: str) -> Places:
         """A number given as a string, with the currency or percent sign that it has."""
-        if len(words) > 60 or (found := _number_in(words)) is None:
+        if len(words) > 60 or (found := number_in(words)) is None:
             return ()
         number, unit, places = found
         spans = tuple(
             s for s in self._figures.of(number) if s.score > 0.8 and self._as_exact(s, places)
         )
         if unit:
-            return tuple(b for s in spans if (b := _beside(self._text, s, unit)) is not None)
+            return tuple(b for s in spans if (b := beside(self._text, s, unit)) is not None)
         return spans
 
     def _as_exact(self, span: Span, places: int) -> bool:
@@ -339,61 +332,3 @@ def _with_accents(text: str, end: int) -> int:
     while end < len(text) and unicodedata.combining(text[end]):
         end += 1
     return end
-
-
-def _number_of(value: int | float) -> Decimal | None:
-    """A JSON number as the decimal that it is printed as; None for what is no number."""
-    if isinstance(value, int):
-        return Decimal(value)
-    return Decimal(f"{value:.15g}") if math.isfinite(value) else None
-
-
-def _number_in(words: str) -> tuple[Decimal, str, int] | None:
-    """The number that a string is, its currency code or unit ("" for none), and its decimal
-    places; None for any other string, codes with leading zeros among them."""
-    if "E+" in words and _POWER_OF_TEN.fullmatch(words):
-        return Decimal(words), "", 0  # as Decimal writes 1000
-    found = _TEXT_NUMBER.match(plain_digits(words))
-    if found is None:
-        return None
-    body = found["body"].strip()
-    if len(body) > 1 and body[0] == "0" and body[1].isdigit():
-        return None
-    try:
-        plain = re.fullmatch(r"\d+(?:\.\d+)?", body)
-        value = Decimal(body) if plain else read_decimal(body)
-    except InvalidOperation:
-        return None
-    if value is None:
-        return None
-    unit = found["before"] or found["after"] or ""
-    if (found["before"] and found["after"]) or (unit and not _unit(unit)):
-        return None
-    negative = found["sign"] == "-" or bool(found["open"] and found["close"])
-    exponent = value.as_tuple().exponent
-    places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return -value if negative else value, _unit(unit), places
-
-
-def _unit(words: str) -> str:
-    if words in ("%", "٪", "％"):
-        return "%"
-    if words == "円":
-        return "JPY"
-    return currency_code(words) or ""
-
-
-def _beside(text: str, span: Span, unit: str) -> Span | None:
-    """The span with the currency or percent sign that stands at it; None where that is not
-    there."""
-    after = re.compile(r"\s?(%|٪|％|円|[^\W\d_]{2,3}(?![^\W\d_])|[^\w\s.,;:]{1,3})").match(
-        text, span.end
-    )
-    if after and _unit(after[1]) == unit:
-        return Span(span.start, after.end(), "normalised", span.score)
-    head = text[max(0, span.start - 5) : span.start].rstrip()
-    for mark in CURRENCY.finditer(head):
-        if mark.end() == len(head) and _unit(mark.group()) == unit:
-            start = max(0, span.start - 5) + mark.start()
-            return Span(start, span.end, "normalised", span.score)
-    return None

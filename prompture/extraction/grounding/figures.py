@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from prompture.compat import cached_property
+from prompture.extraction.grounding.spelled import SCALE_WORDS, spelled_number
 from prompture.rules.numbers import (
+    CURRENCY,
     FRACTIONS,
     POWERS,
     SCALE,
@@ -16,18 +19,25 @@ from prompture.rules.numbers import (
     decimal_mark,
     plain_digits,
     read_decimal,
+    scale_of,
 )
 from prompture.types import Span
 
 _FIGURE = re.compile(
-    r"(?<!\d)(?<!\d[.,])(?:(?<![\w.,])\.|[.,](?=\d\d))?\d+(?:[.,'\u00a0\u202f\u2009]\d+)*"
+    r"(?<!\d)(?<!\d[.,])(?:(?<![\w.,])\.|(?<![\w.,)\]])[.,](?=\d\d))?\d+(?:[.,'\u00a0\u202f\u2009]\d+)*"
 )
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)(?! \d)")
 PERCENT = re.compile(
     r"\s?(?:[%٪％]|per\s?cent\b|pct\b|Prozent\b|procent\b|pour\scent\b|por\sciento\b|por\scento\b)",
     re.I,
 )
+_TEXT_NUMBER = re.compile(
+    r"(?P<open>\()?\s?(?P<before>[^\s\d.,+(-]{1,4})?\s?(?P<sign>[+-])?\s?"
+    r"(?P<body>\d[\d.,' ]{0,40})\s?(?P<after>[^\s\d.,+()-]{1,4})?(?P<close>\))?\Z"
+)
+_POWER_OF_TEN = re.compile(r"-?\d(?:\.\d{1,30})?E\+\d{1,2}")
 _CODE_BEFORE = re.compile(r"[^\W\d_]+\Z")
+_LAST_WORD = re.compile(r"([^\W\d_]+) ?\Z")
 _MOST = 4000
 """So many places of one number are kept."""
 _LONGEST = 400
@@ -114,13 +124,8 @@ class Figures:
         found = SCALE.match(self._text, end)
         if found is None:
             return None
-        word = found[1].casefold()
-        if word in POWERS:
-            return POWERS[word], found.end()
-        # 約2.5万円: other characters may follow the unit at once.
-        if word[:1] in POWERS and not word[:1].isascii():
-            return POWERS[word[:1]], found.start(1) + 1
-        return None
+        name = scale_of(found[1])
+        return (POWERS[name], found.start(1) + len(name)) if name else None
 
     def _standing(self, start: int, end: int) -> float:
         """How surely digits at a place are a number: 1, less within a code, 0 within a date."""
@@ -175,6 +180,8 @@ def _signed(text: str, start: int, end: int) -> tuple[int, int, int]:
     """The sign of digits at a place, and the place with its sign: -5, (5), 5-."""
     before = text[start - 1 : start]
     if before == "(" and text[end : end + 1] == ")":
+        if _spells_number(text[max(0, start - 24) : start - 1]):
+            return 1, start, end
         return -1, start - 1, end + 1
     at = start - 2 if before == " " and text[start - 2 : start - 1] == "-" else start - 1
     # The hyphen of 10-5 parts a range, and is no sign.
@@ -185,6 +192,14 @@ def _signed(text: str, start: int, end: int) -> tuple[int, int, int]:
     return 1, start, end
 
 
+def _spells_number(head: str) -> bool:
+    """Whether a text ends with a number in words: "thirty (30)" is not negative."""
+    word = _LAST_WORD.search(head)
+    return word is not None and (
+        word[1].lower() in SCALE_WORDS or spelled_number(word[1]) is not None
+    )
+
+
 def _key_of(body: str) -> str:
     """The digits of a printed number without zeros at either end: alike for all its readings."""
     # 1.50, 150 and 0.15 differ by zeros and marks, and have the same digits between them.
@@ -193,3 +208,61 @@ def _key_of(body: str) -> str:
 
 def _key(number: Decimal) -> str:
     return "".join(map(str, number.as_tuple().digits)).strip("0") or "0"
+
+
+def number_of(value: int | float) -> Decimal | None:
+    """A JSON number as the decimal that it is printed as; None for what is no number."""
+    if isinstance(value, int):
+        return Decimal(value)
+    return Decimal(f"{value:.15g}") if math.isfinite(value) else None
+
+
+def number_in(words: str) -> tuple[Decimal, str, int] | None:
+    """The number that a string is, its currency code or unit ("" for none), and its decimal
+    places; None for any other string, codes with leading zeros among them."""
+    if "E+" in words and _POWER_OF_TEN.fullmatch(words):
+        return Decimal(words), "", 0  # as Decimal writes 1000
+    found = _TEXT_NUMBER.match(plain_digits(words))
+    if found is None:
+        return None
+    body = found["body"].strip()
+    if len(body) > 1 and body[0] == "0" and body[1].isdigit():
+        return None
+    try:
+        plain = re.fullmatch(r"\d+(?:\.\d+)?", body)
+        value = Decimal(body) if plain else read_decimal(body)
+    except InvalidOperation:
+        return None
+    if value is None:
+        return None
+    unit = found["before"] or found["after"] or ""
+    if (found["before"] and found["after"]) or (unit and not _unit(unit)):
+        return None
+    negative = found["sign"] == "-" or bool(found["open"] and found["close"])
+    exponent = value.as_tuple().exponent
+    places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
+    return -value if negative else value, _unit(unit), places
+
+
+def _unit(words: str) -> str:
+    if words in ("%", "٪", "％"):
+        return "%"
+    if words == "円":
+        return "JPY"
+    return currency_code(words) or ""
+
+
+def beside(text: str, span: Span, unit: str) -> Span | None:
+    """The span with the currency or percent sign that stands at it; None where that is not
+    there."""
+    after = re.compile(r"\s?(%|٪|％|円|[^\W\d_]{2,3}(?![^\W\d_])|[^\w\s.,;:]{1,3})").match(
+        text, span.end
+    )
+    if after and _unit(after[1]) == unit:
+        return Span(span.start, after.end(), "normalised", span.score)
+    head = text[max(0, span.start - 5) : span.start].rstrip()
+    for mark in CURRENCY.finditer(head):
+        if mark.end() == len(head) and _unit(mark.group()) == unit:
+            start = max(0, span.start - 5) + mark.start()
+            return Span(start, span.end, "normalised", span.score)
+    return None

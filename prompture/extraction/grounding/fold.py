@@ -66,6 +66,8 @@ _BEFORE_FIGURES_WORDS = (
 _BEFORE_FIGURES = frozenset(_BEFORE_FIGURES_WORDS.split())
 """Short words that may stand right before digits without making a code of them: v2, q3, EUR5.
 Not so "a": the 4 of A4 is no figure."""
+_NUMERALS = frozenset("〇零一二三四五六七八九十百千")
+"""Figures as Chinese characters: 四年 is no part of 二〇二四年."""
 _TIED = frozenset("-./:,'@&+#")
 """Marks that tie a single character to the next: the A of A-7, the 5 of 5:30."""
 
@@ -227,7 +229,7 @@ def is_joined(text: str, at: int) -> bool:
     before, after = text[at - 1], text[at]
     if (not after.isascii() and _continues(after)) or _JOINER in (before, after):
         return True
-    if before.isdigit() and after.isdigit():
+    if (before.isdigit() and after.isdigit()) or (before in _NUMERALS and after in _NUMERALS):
         return True
     if not before.isascii() and _continues(before):
         before = _base(text, at - 1)
@@ -279,9 +281,15 @@ def ends_whole(text: str, start: int, end: int) -> bool:
     if beyond.isalpha() and not is_unspaced(beyond):
         more = _run(tail)
         return not (_is_mixed(run) or (_has_digit(more) and not re.match(r"t\d\d:", tail)))
-    if beyond in "-/" and tail[1:2].isdigit():
-        return not _is_mixed(_before(text, start, end, _CODE_BEFORE))
-    return True
+    return not (beyond in "-/" and _is_cut_code(_before(text, start, end, _CODE_BEFORE), tail))
+
+
+def _is_cut_code(code: str, tail: str) -> bool:
+    """Whether a code that ends with a digit goes on behind the mark that ``tail`` begins with."""
+    if tail[1:2].isdigit():
+        # The month of 2024-05-01 is whole; 12-345 is cut out of 12-345-6.
+        return _is_mixed(code) or (tail[0] in code and not _MONTH.fullmatch(code))
+    return "-" in code and tail[0] == "-" and _MORE_OF_CODE.match(tail, 1) is not None
 
 
 def begins_whole(text: str, start: int, end: int) -> bool:
@@ -316,6 +324,9 @@ def begins_whole(text: str, start: int, end: int) -> bool:
     return True
 
 
+_MONTH = re.compile(r"(?:19|20)\d\d[-/](?:0?[1-9]|1[0-2])")
+_MORE_OF_CODE = re.compile(r"[a-z]\d{0,4}(?![^\W_])")
+"""The b of cl-44-b (the text is folded); the pcr of covid-19-pcr is a word of its own."""
 _MORE_OF_ADDRESS = re.compile(r"[.-]?\w")
 _OF_ADDRESS_BEFORE = re.compile(r"[\w.+-]\Z")
 

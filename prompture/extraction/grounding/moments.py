@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from prompture.compat import cached_property
+from prompture.extraction.grounding.spelled import has_day_first
 from prompture.rules.dates import day_first, find_dates, find_months, find_times
 from prompture.rules.numbers import plain_digits
 from prompture.types import Span
@@ -43,6 +44,11 @@ _SEAM = re.compile(
 
 Key = tuple[int, int, int | None]
 """Hour, minute, second; None for a time printed without seconds."""
+
+
+def is_moment(words: str) -> bool:
+    """Whether a string is a day, or a day and a time, in ISO form."""
+    return _DATE.match(words) is not None
 
 
 class Moments:
@@ -101,6 +107,8 @@ class Moments:
         # What other dates of the text contradict is no reading; marks of a region may mislead.
         if first == day_first(self._text, printed, region="DE" if first is False else "US"):
             likely = (0.95, 0.0) if first else (0.0, 0.95)
+        elif first is None and has_day_first(self._text):
+            likely = (0.95, 0.0)
         # The text is read twice, because a date may go on in the next line: as it is, and as one
         # line. Read as one line alone, the end of a line could seem to begin the next one's date.
         line = _one_line(self._text)

@@ -1,4 +1,6 @@
-"""Find the words of a value that has a slip: a letter more, less, other or swapped.
+"""Find the words of a value that has a slip (a letter more, less, other or swapped), or whose words are
+parted otherwise: glued together, torn apart, with other marks between them ("SMBCNikko Securities",
+"Fr ankreich", "81750.JOHOR BAHRU").
 
 Words are compared whole. A word with a digit, a negation and a mark such as % must be the same;
 any other may differ in one letter inside it, if it is no word of the text itself. A word that
@@ -8,11 +10,12 @@ only one of the two has must be an article or the like.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from prompture.compat import cached_property
-from prompture.extraction.grounding.fold import Folded, fold_words
+from prompture.extraction.grounding.fold import Folded, fold_words, is_unspaced
 from prompture.types import Span
 
 # At 0.80 one of 12,697 false values of the corpus finds a place, at 0.95 no true one loses its own
@@ -37,9 +40,11 @@ _NEGATIONS_WORDS = (
     "no not non nor never none without cannot neither nobody nothing unless except excluding"
     " false denies denied negative nicht kein keine keinen keinem keiner ohne nie weder pas"
     " sans aucun aucune jamais ni sin nunca ninguna ningun ninguno não sem nem niet geen"
-    " zonder senza mai нет не без bez ej inte utan ikke uden"
+    " zonder senza mai нет не без bez ej inte utan ikke uden nie brak ne није нема değil yok"
+    " hayır nem nincs nélkül ei eivät ilman nu fără δεν δε όχι μη μην χωρίς لا لم لن ليس ليست غير بدون دون"
+    " אין לא ללא בלי אינו אינה नहीं न मत बिना không chưa tidak bukan tanpa"
 )
-NEGATIONS = frozenset(_NEGATIONS_WORDS.split())
+NEGATIONS = frozenset(fold_words(_NEGATIONS_WORDS).split())
 _LIGHT_WORDS = (
     "a an the of and de la le les du des der die das den dem del el los las da do di y e et"
     " und & il lo i van von"
@@ -47,6 +52,14 @@ _LIGHT_WORDS = (
 _LIGHT = frozenset(_LIGHT_WORDS.split())
 _ARTICLES_WORDS = "a an the le la les der die das el los las il lo gli"
 _ARTICLES = frozenset(_ARTICLES_WORDS.split())
+
+_LETTERS = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*")
+_LEAST_LETTERS = 6
+"""Of fewer letters, glued words are found within other words too easily."""
+_BETWEEN = re.compile(r"[ .,;:'\"()\[\]{}|·•_*-]+")
+_BEFORE_DIGIT = re.compile(r"[.,-]+\Z")
+# The runs that hold nothing to keep, without a look at each.
+_HELD = re.compile(r"[ .,;:'\"()\[\]{}|·•_*-]++(?!\d)")
 
 
 class _Word(NamedTuple):
@@ -64,8 +77,9 @@ def _is_fixed(word: str) -> bool:
     return (
         word in NEGATIONS
         or word.endswith("n't")
-        or any(c.isdigit() for c in word)
         or not word[0].isalpha()
+        # In a script without spaces a word may be a whole sentence, and one letter its "not".
+        or any(c.isdigit() or is_unspaced(c) for c in word)
     )
 
 
@@ -146,7 +160,10 @@ class Nearly:
                 continue
             lost += after[1] + before[1]
             score = 1 - lost / chars
-            if score >= CUTOFF and not self._is_denied(before[0], wanted[0]):
+            if score < CUTOFF or self._is_denied(before[0], wanted[0]):
+                continue
+            # The words of an address or a code may begin within it: b@c.de in a.b@c.de.
+            if self._folded.is_whole(self.words[before[0]].start, self.words[after[0]].end):
                 yield score, before[0], after[0], lost == 0
 
     def _walk(
@@ -207,3 +224,78 @@ def _is_slip(word: str, other: str) -> bool:
     if tail == 0 or head == 0:  # the first and the last letter are no slip: ill, bill
         return False
     return max(len(a), len(b)) <= 1 or (len(a) == len(b) == 2 and a == b[::-1])
+
+
+class Squeezed:
+    """A folded text without what parts its words. What parts digits stays, for 1 2 is not 12."""
+
+    def __init__(self, folded: Folded) -> None:
+        self._folded = folded
+
+    @cached_property
+    def _bare(self) -> str:
+        return _BETWEEN.sub(_kept, _HELD.sub("", self._folded.text))
+
+    @cached_property
+    def _squeezed(self) -> tuple[str, array[int]]:
+        return _squeeze(self._folded.text)
+
+    def of(self, words: str, *, most: int) -> tuple[Span, ...]:
+        """The places that have a value's letters and digits, with whole words at both ends."""
+        folded_words = fold_words(words)
+        wanted, _ = _squeeze(folded_words)
+        if sum(c.isalpha() for c in wanted) < _LEAST_LETTERS:
+            return ()
+        # Most values are not there at all, which needs no way back.
+        if wanted not in self._bare:
+            return ()
+        text, at = self._squeezed
+        found: list[Span] = []
+        place = text.find(wanted)
+        while place >= 0 and len(found) < most:
+            start, end = at[place], at[place + len(wanted) - 1] + 1
+            if self._folded.is_whole(start, end) and self._same_sense(folded_words, start, end):
+                offsets = self._folded.offsets
+                found.append(Span(offsets[start], offsets[end - 1] + 1, "normalised", 0.85))
+                place = text.find(wanted, place + len(wanted))
+            else:
+                place = text.find(wanted, place + 1)
+        return tuple(found)
+
+    def _same_sense(self, words: str, start: int, end: int) -> bool:
+        """Whether both or none negate: "is not able" is not "is notable"."""
+        return _negations(words) == _negations(self._folded.text[start:end])
+
+
+def _negations(words: str) -> list[str]:
+    return sorted(word for word in _LETTERS.findall(words) if word in NEGATIONS)
+
+
+def _kept(run: re.Match[str]) -> str:
+    """What stays of a run of marks: what parts two figures, the sign of -5, the point of .5."""
+    text, (start, stop), marks = run.string, run.span(), run.group()
+    if not text[stop : stop + 1].isdigit():
+        return ""
+    if start and text[start - 1].isdigit():
+        return marks.strip() or " "
+    sign = _BEFORE_DIGIT.search(marks)
+    # The point of No.5 is none of a number.
+    is_glued = start and text[start - 1].isalnum() and len(marks) == 1
+    return sign.group() if sign and not (is_glued and sign.group() in ".,") else ""
+
+
+def _squeeze(text: str) -> tuple[str, array[int]]:
+    kept: list[str] = []
+    at: array[int] = array("L")
+    end = 0
+    for run in _BETWEEN.finditer(text):
+        start, stop = run.span()
+        kept.append(text[end:start])
+        at.extend(range(end, start))
+        end = stop
+        marks = _kept(run)
+        kept.append(marks)
+        at.extend([start] * len(marks))
+    kept.append(text[end:])
+    at.extend(range(end, len(text)))
+    return "".join(kept), at

@@ -10,7 +10,7 @@ from decimal import Decimal
 from prompture.compat import cached_property
 from prompture.extraction.grounding.figures import PERCENT, Figures
 from prompture.extraction.grounding.fold import Folded, fold_words
-from prompture.extraction.grounding.spelled import languages, spelled_number, spellings
+from prompture.extraction.grounding.spelled import SCALE_WORDS, languages, spelled_number, spellings
 from prompture.rules.numbers import CURRENCY, CURRENCY_CODES, POWERS, currency_code
 from prompture.types import Span
 
@@ -18,11 +18,6 @@ _MOST = 500
 """So many places of a number in words are kept."""
 _NEXT = re.compile(r"(?:[ \u00a0-]|\sand\s|\sund\s|\set\s)*([^\W\d_]+)")
 _BEFORE = re.compile(r"([^\W\d_]+)(?:[ \u00a0-]|\sand\s|\sund\s|\set\s)*\Z")
-_SCALES_WORDS = (
-    "hundred thousand million billion hundert tausend million millionen cent cents mille millions"
-    " ciento mil millón millones cento mila milione milioni milhão milhões half halb"
-)
-_SCALES = frozenset(_SCALES_WORDS.split())
 _ONE = frozenset(["one", "un", "uno", "um"])
 """Behind twenty, these make another number of it."""
 _NO_COUNT = re.compile(
@@ -91,7 +86,7 @@ class Quantities:
             return False
         before = _BEFORE.search(self._text[max(0, start - 40) : start])
         return not any(
-            word and (word[1].lower() in _SCALES or (spelled_number(word[1]) or 0) > 1)
+            word and (word[1].lower() in SCALE_WORDS or (spelled_number(word[1]) or 0) > 1)
             for word in (before, after)
         )
 

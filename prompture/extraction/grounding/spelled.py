@@ -74,6 +74,14 @@ _PT_HUNDREDS_WORDS = (
 _PT_HUNDREDS = _PT_HUNDREDS_WORDS.split()
 
 
+_SCALES_WORDS = (
+    "hundred thousand million billion hundert tausend million millionen cent cents mille millions"
+    " ciento mil millón millones cento mila milione milioni milhão milhões half halb"
+)
+SCALE_WORDS = frozenset(_SCALES_WORDS.split())
+"""Words that make a greater number of the one beside them."""
+
+
 @lru_cache(maxsize=4096)
 def spellings(number: int) -> tuple[tuple[str, str], ...]:
     """How a whole number is spelled, each with its language; 1 in English only, for elsewhere it
@@ -104,12 +112,12 @@ _NO_NUMBERS = frozenset(["", "null", "nul"])
 """Words that mostly mean something else."""
 _FUNCTION_WORDS = {
     "en": "the of and to in for is by this that with",
-    "de": "der die das und den von mit für ist nicht eine",
-    "nl": "het een van en voor niet met zijn op aan",
-    "fr": "le les des du et une dans est pour sur",
-    "es": "el los las del una por con para que se",
-    "it": "il di che della con per gli sono nel alla",
-    "pt": "os do da em um não para uma nos ao",
+    "de": "der die das und den von mit für ist nicht eine am vom zum zur bei beim kein eines nach im",
+    "nl": "het een van en voor niet met zijn op aan bij naar geen wordt",
+    "fr": "le les des du et une dans est pour sur par au aux avec pas",
+    "es": "el los las del una por con para que se al sin",
+    "it": "il di che della con per gli sono nel alla dal non del al",
+    "pt": "os do da em um não para uma nos ao com sem pela",
 }
 _LANGUAGES_OF = {
     word: [code for code, words in _FUNCTION_WORDS.items() if word in words.split()]
@@ -130,10 +138,27 @@ def languages(text: str) -> frozenset[str]:
     return frozenset(code for code in _FUNCTION_WORDS if counts[code] >= 0.4 * most)
 
 
+def has_day_first(text: str) -> bool:
+    """Whether a text is in a language that writes no month before the day: neither English, nor
+    Chinese, Japanese or Korean, nor one that is not known."""
+    words = _WORD.findall(text[:20_000].lower())
+    if any(
+        "\u0370" <= word[0] < "\u1100" for word in words
+    ):  # Greek, Cyrillic, Hebrew, Arabic, Hindi, Thai
+        latin = sum(word[0] < "\u0370" for word in words)
+        return 2 * latin < len(words)
+    counts = Counter(code for word in words for code in _LANGUAGES_OF.get(word, ()))
+    return (
+        bool(counts)
+        and counts.total() - counts["en"] >= 4
+        and 5 * counts["en"] < max(counts.values())
+    )
+
+
 @lru_cache(maxsize=1)
 def _by_word() -> dict[str, int]:
-    known = {word: n for n in range(99, 1, -1) for _, word in spellings(n)}
-    return known | {word: n for n in range(100, 1001, 100) for _, word in spellings(n)}
+    numbers = (*range(99, 1, -1), *range(100, 1001, 100))
+    return {word.casefold(): n for n in numbers for _, word in spellings(n)}
 
 
 def spelled_number(word: str) -> int | None:
