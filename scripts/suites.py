@@ -32,7 +32,18 @@ PYTHONS = {"3.11": 2, "3.12": 3, "3.13": 4}
 """Each with the seed of its random order."""
 JOBS = 3  # on two cores: some tests wait, for a process or a server
 # What users install; the floors of tools for tests and of vendors' SDKs promise nothing to anyone.
-PROMISED = ("local", "config", "images", "ocr", "ledger", "plot", "agents", "mcp", "llamacpp")
+PROMISED = (
+    "local",
+    "config",
+    "documents",
+    "images",
+    "ocr",
+    "ledger",
+    "plot",
+    "agents",
+    "mcp",
+    "llamacpp",
+)
 # Tests that compare with a vendor's SDK or with another price list are for today's versions.
 NOT_AT_THE_FLOOR = ("tests/codecs/test_sdk_types.py", "tests/test_costs_of_recordings.py")
 
