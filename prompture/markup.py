@@ -9,10 +9,14 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 _UNSAFE = re.compile(
-    # Markup; what no HTML has (NUL, half a pair of surrogates); controls that nobody sees, and the
-    # two that print letters in another order than they stand in.
-    "[&<>\"'\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]"
+    # Markup; what no HTML has (NUL, half a pair of surrogates); the two that print letters in
+    # another order than they stand in; and what nobody sees: controls, invisible operators, tags
+    # (letters in which words to a model are hidden). Joiners, soft hyphens and marks of direction
+    # are needed to write some languages.
+    "[&<>\"'\x00-\x08\x0b-\x1f\x7f-\x9f\u180e\u202d\u202e\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_OVERRIDES = re.compile("[\u202d\u202e]")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "\r": "&#13;"}
 _LONE_RETURN = re.compile("\r(?!\n)")
 _MISSING = "\ufffd"
@@ -22,8 +26,8 @@ def text_html(text: str) -> str:
     """The text as the content of an element. Its ``textContent`` is the text again, but for what
     HTML cannot hold: U+FFFD stands for a NUL and for half a surrogate pair.
 
-    An unseen control stands in ``<span class=ctl>``, which shows its name and keeps its effect
-    on the order of letters inside.
+    An unseen character stands in ``<bdi class=ctl>``, which shows its number and keeps its effect
+    on the order of letters inside, in notebooks too, which have no style of ours.
     """
     found = _UNSAFE.sub(_in_text, text)
     if "\r" in text and _LONE_RETURN.search(text):
@@ -33,8 +37,13 @@ def text_html(text: str) -> str:
 
 
 def attribute(text: str) -> str:
-    """The text as the value of an attribute between double quotes."""
+    """The text as the value of an attribute between double quotes, to be read back."""
     return _UNSAFE.sub(_in_attribute, text).replace("\n", "&#10;").replace("\t", "&#9;")
+
+
+def label(text: str) -> str:
+    """The same, to be read by people: nothing in it reverses the order of letters."""
+    return attribute(_OVERRIDES.sub(_MISSING, text))
 
 
 def _in_text(found: re.Match[str]) -> str:
@@ -42,7 +51,7 @@ def _in_text(found: re.Match[str]) -> str:
     if character in _NAMED:
         return _NAMED[character]
     shown = _shown(character)
-    return f'<span class=ctl title="U+{ord(character):04X}">{shown}</span>'
+    return f'<bdi class=ctl title="U+{ord(character):04X}">{shown}</bdi>'
 
 
 def _in_attribute(found: re.Match[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,12 +160,13 @@ def command(
                 for words in [for_a_shell(row.error)] if row.error else row.lost:
                     echo(f"prompture: {row.name}: {words}", err=True)
                 out.add(row)
-        finally:  # what was paid for is written, though the rest is given up
-            out.finish()
-            if page_writer:
-                page_writer.write(rows)
-            if not quiet:
-                echo(_bill_line(rows, given, spent.bill), err=True)
+        finally:  # what was paid for is written, though the rest is given up, and the bill in any case
+            with ExitStack() as last:
+                if not quiet:
+                    last.callback(lambda: echo(_bill_line(rows, given, spent.bill), err=True))
+                if page_writer:
+                    last.callback(page_writer.write, rows)
+                out.finish()
     return _exit_code(rows, len(given))
 
 

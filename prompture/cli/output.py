@@ -183,11 +183,13 @@ class PageWriter:
 
     def __init__(self, path: str) -> None:
         self._path = Path(path).resolve()  # a link stays a link: its target is replaced
+        # Its own name: neither a file of the user's nor the page of another process is written over.
+        self._fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
         try:
             if self._path.exists() and not os.access(self._path, os.W_OK):
                 raise PermissionError(13, "Permission denied")
-            _fresh(self._path).touch()
-            _fresh(self._path).unlink()
+            self._fresh.touch(exist_ok=False)
+            self._fresh.unlink()
         except OSError as exc:
             raise self._unwritable(exc) from exc
 
@@ -195,17 +197,20 @@ class PageWriter:
         """Put the page of these rows in the file's place, in one step."""
         from prompture.page import to_html
 
-        made = [row.found or row.error for row in rows]
-        outcomes = [each for each in made if each is not None]
-        if not outcomes:
+        shown = [(row.name, row.found or row.error) for row in rows]
+        made = [(name, outcome) for name, outcome in shown if outcome is not None]
+        if not made:
             return
-        names = ["" if row.name == "-" else Path(row.name).name for row in rows]
-        fresh = _fresh(self._path)
+        names = ["" if name == "-" else Path(name).name for name, _ in made]
+        page = to_html([outcome for _, outcome in made], names=names)
         try:
-            fresh.write_text(to_html(outcomes, names=names), encoding="utf-8")
-            if self._path.exists():
-                copymode(self._path, fresh)
-            fresh.replace(self._path)
+            try:
+                self._fresh.write_text(page, encoding="utf-8")
+                if self._path.exists():
+                    copymode(self._path, self._fresh)
+                self._fresh.replace(self._path)
+            finally:
+                self._fresh.unlink(missing_ok=True)
         except OSError as exc:
             raise self._unwritable(exc) from exc
 

@@ -153,7 +153,7 @@ class Partial(Generic[T]):
     def _repr_html_(self) -> str:
         if self.result is not None:
             return self.result._repr_html_()
-        from prompture.page.notebook import growing
+        from prompture.page.results import growing
 
         return growing(self.plain, self.is_final, self.open_path)
 

@@ -113,7 +113,7 @@ class Extraction(Generic[T]):
         return to_html(self, title=title, names=(name,), pictures=pictures)
 
     def _repr_html_(self) -> str:
-        from prompture.page.notebook import summary
+        from prompture.page.results import summary
 
         return summary(self)
 

@@ -19,16 +19,28 @@ from typing import TypeAlias, TypeGuard
 from prompture import given
 from prompture.documents.layout import located
 from prompture.errors import PromptureError
-from prompture.markup import attribute, text_html
+from prompture.json_values import escape
+from prompture.markup import attribute, clipped, label, text_html
 from prompture.money import Bill
 from prompture.page.marks import Marking, column_width, marked
 from prompture.page.pictures import figures, labels_of, parts_of
-from prompture.page.results import STATES, Findings, Result, usd
-from prompture.page.tree import tree
-from prompture.types import Document, FileDocument, Text
+from prompture.page.results import (
+    STATES,
+    Findings,
+    Leaf,
+    OneOfSeveral,
+    Result,
+    is_branch,
+    members,
+    usd,
+    written,
+)
+from prompture.types import Document, FileDocument, JSONValue, Text
 
 Outcome: TypeAlias = Result | BaseException
 """A document's result, or the error that it ended with."""
+LONGEST_VALUE = 2000
+"""Of a longer value, so many characters are in the tree."""
 
 
 def to_html(
@@ -43,11 +55,13 @@ def to_html(
     ``names`` are those of the documents, in the order of the results; where none is given, a
     document's own. An error among the results is shown in its place. ``pictures``: whether pages
     of files that were read are shown as such, beside their text. Write the page as UTF-8.
+    Raises ConfigurationError where something else is given.
     """
     made = _outcomes(results)
+    named = _names(names, len(made))
     sheets = [
-        _Sheet(at, each, names[at - 1] if at <= len(names) else "", pictures=pictures)
-        for at, each in enumerate(made, 1)
+        _Sheet(at, each, name, pictures=pictures)
+        for at, (each, name) in enumerate(zip(made, named, strict=True), 1)
     ]
     only = sheets[0] if len(sheets) == 1 else None
     shown = title or (only.name if only else "Extraction")
@@ -55,7 +69,7 @@ def to_html(
     facts = [*([only.model] if only and only.model else [f"{len(sheets)} documents"]), usd(bill)]
     return "".join(
         _filled(
-            title=attribute(shown),
+            title=label(shown),
             heading=text_html(shown),
             facts=text_html(" · ".join(filter(None, facts))),
             many="" if only else " class=many",
@@ -80,6 +94,14 @@ def _outcomes(results: Outcome | Iterable[Outcome]) -> list[Outcome]:
     return made
 
 
+def _names(names: Sequence[str], count: int) -> list[str]:
+    """A name for each document, "" where there is none."""
+    found = None if isinstance(names, (str, bytes)) else list(names)
+    if found is None or len(found) > count or not all(isinstance(each, str) for each in found):
+        raise given.wrong("names", f"a list of texts, at most one a result ({count})", names)
+    return found + [""] * (count - len(found))
+
+
 def _is_outcome(value: object) -> TypeGuard[Outcome]:
     names = ("sources", "text", "cost")
     return isinstance(value, BaseException) or all(hasattr(value, name) for name in names)
@@ -100,7 +122,7 @@ class _Sheet:
 
     def html(self) -> Iterator[str]:
         """The document, and the values beside it."""
-        name = attribute(self.name)
+        name = label(self.name)
         if self.result is None or self.found is None:
             yield (
                 f'<article class="sheet failed" id=document-{self.number} aria-label="{name}">'
@@ -122,11 +144,11 @@ class _Sheet:
         )
         yield from marked(self.result.text, markings, labels_of(parts))
         yield "</div></div>"
-        yield f"<div class=ruler aria-hidden=true data-length={len(self.result.text)}></div>"
+        yield "<div class=ruler aria-hidden=true></div>"
         yield "<div class=card role=status hidden></div></section>"
         yield f'<section class=values id=values-{self.number} aria-label="Values of {name}">'
         yield from _head(self.found)
-        yield from tree(self.found, label=f"Values of {self.name}")
+        yield from _tree(self.found, title=f"Values of {self.name}")
         yield "<p class='none quiet' hidden style='padding:0 16px'>No value fits the filter.</p>"
         yield from _about(self.result, notes)
         yield "</section></article>"
@@ -187,6 +209,77 @@ def _head(found: Findings) -> Iterator[str]:
         for state, count in counts
     )
     yield f'<div class="filters needs-js" role=group aria-label="Show only">{chips}</div></div>'
+
+
+def _tree(found: Findings, *, title: str) -> Iterator[str]:
+    """The value as nested lists: a WAI-ARIA tree, which script makes move."""
+    yield f'<ul class=tree role=tree aria-label="{label(title)}">'
+    if is_branch(found.value):
+        yield from _branches(found, found.value, "", 1)
+    else:
+        yield _leaf_html(found.leaves[""], "value", 1)
+    yield "</ul>"
+
+
+def _branches(found: Findings, value: JSONValue, path: str, level: int) -> Iterator[str]:
+    for key, inner in members(value):
+        place = f"{path}/{escape(key)}"
+        # An item of a list is counted from 0, as in its pointer.
+        name = str(key)
+        if place in found.leaves:
+            yield _leaf_html(found.leaves[place], name, level)
+            continue
+        count = f"{len(inner)} {'item' if isinstance(inner, list) else 'field'}{'s' * (len(inner) != 1)}"
+        # With a name of its own: that by content would be all that it holds.
+        yield (
+            f"<li class=g role=treeitem aria-expanded=true aria-level={level} tabindex=-1 "
+            f'aria-label="{label(clipped(name, 200))}, {count}" data-path="{attribute(place)}">'
+            f"<div class=row><span class=key>{_key_html(name)}</span>"
+            f"<span class=count>{count}</span></div>"
+            f"{''.join(map(_other_html, found.evidence.others(place)))}<ul role=group>"
+        )
+        yield from _branches(found, inner, place, level + 1)
+        yield "</ul></li>"
+
+
+def _key_html(name: str) -> str:
+    # A name may be broken at its underscores, before anywhere else.
+    words = text_html(clipped(name, 200)).replace("_", "_<wbr>")
+    return f"<bdi>{words}</bdi>" if name else "<i>(empty name)</i>"
+
+
+def _leaf_html(leaf: Leaf, name: str, level: int) -> str:
+    number = f" data-n={leaf.number}" if leaf.number else ""
+    others = "".join(map(_other_html, leaf.others))
+    if leaf.read:
+        words = text_html(clipped(leaf.read, 300))
+        others += f"<span class=changed>the answer: <bdi>{words}</bdi></span>"
+    return (
+        f"<li class=leaf role=treeitem aria-level={level} tabindex=-1 data-state={leaf.state} "
+        f'data-pointer="{attribute(leaf.pointer)}"{_measures(leaf)}>'
+        f"<span class=key{number}>{_key_html(name)}</span>{_value_html(leaf.value)}"
+        f'<span class=tag title="{STATES[leaf.state]}"><span>{leaf.state}</span></span>{others}</li>'
+    )
+
+
+def _measures(leaf: Leaf) -> str:
+    """What script shows of the best place: its certainty, its page."""
+    if not leaf.spans:
+        return ""
+    best = leaf.spans[0]
+    page = f" data-page={best.page}" if best.page is not None else ""
+    return f' data-score="{best.score:.2f}" data-start={best.start} data-end={best.end}{page}'
+
+
+def _other_html(other: OneOfSeveral) -> str:
+    count = len(other.spans)
+    places = f"{count} place{'s' * (count != 1)}" if count else "no place found"
+    return f"<span class=other>or {_value_html(other.value)} <small>{places}</small></span>"
+
+
+def _value_html(value: JSONValue) -> str:
+    kind = "s" if isinstance(value, str) else "j"
+    return f'<bdi class="value {kind}">{text_html(clipped(written(value), LONGEST_VALUE))}</bdi>'
 
 
 def _about(result: Result, notes: Sequence[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from prompture.markup import attribute, text_html
+from prompture.markup import attribute, label, text_html
 from prompture.types import Span
 
 CHUNK_CHARS = 3000
@@ -35,6 +35,11 @@ class Marking:
     is_conflict: bool = False
     at: int | None = None
     """Of a piece of a span, where that begins."""
+
+    @property
+    def start(self) -> int:
+        """Where the whole span begins: the name of the place."""
+        return self.span.start if self.at is None else self.at
 
     @property
     def kind(self) -> str:
@@ -65,7 +70,7 @@ def marked(
     shown before what begins at a place: a page, a document.
 
     A mark's ``data-pointer`` is the JSON pointer of a leaf, or a JSON list of them, the innermost
-    first.
+    first. ``data-at`` has for each of them where the span begins whose piece the mark is.
     """
     labels = labels or {}
     opening, closing = _ends(markings, len(text))
@@ -75,7 +80,7 @@ def marked(
     few = _FEW if _listed(cuts, opening, closing) > MOST_LISTED else None
     for start, end in blocks:
         if start in labels:
-            words = attribute(labels[start])
+            words = label(labels[start])
             yield f'<div class=brk role=separator aria-label="{words}" data-label="{words}"></div>'
         lines = 1 + sum(
             1 + len(line) // _LINE_CHARS for line in text[start:end].split("\n")[:-1]
@@ -161,26 +166,30 @@ def _end_of_block(text: str, start: int, stop: int) -> int:
 
 def _mark(found: Sequence[Marking], piece: str, ending: Sequence[Marking]) -> str:
     """One piece of text that all of ``found`` cover; ``ending`` are those that end with it."""
-    at = next((f" data-at={each.at}" for each in found if each.at is not None), "")
+    return f"<mark {described(found)}{numbers_of(ending)}>{piece}</mark>"
+
+
+def described(found: Sequence[Marking]) -> str:
+    """The attributes of a mark for all of ``found``, the innermost first."""
+    starts: dict[str, int] = {}
+    for each in found:
+        starts.setdefault(each.pointer, each.start)
+    names = [*starts]
+    pointers = names[0] if len(names) == 1 else json.dumps(names, ensure_ascii=False)
+    places = " ".join(map(str, starts.values()))
     return (
-        f'<mark data-pointer="{pointers(each.pointer for each in found)}" '
-        f"data-kind={strongest(found)}{at}{classes(found)}{numbers_of(ending)}>{piece}</mark>"
+        f'data-pointer="{attribute(pointers)}" data-at="{places}" '
+        f"data-kind={_strongest(found)}{_classes(found)}"
     )
 
 
-def strongest(found: Sequence[Marking]) -> str:
+def _strongest(found: Sequence[Marking]) -> str:
     """The kind that asks for most attention, of the best places there."""
     best = [each for each in found if each.is_first] or found
     return max((each.kind for each in best), key=_CERTAINTY.__getitem__)
 
 
-def pointers(found: Iterable[str]) -> str:
-    """The value of ``data-pointer``."""
-    names = list(dict.fromkeys(found))
-    return attribute(names[0] if len(names) == 1 else json.dumps(names, ensure_ascii=False))
-
-
-def classes(found: Sequence[Marking]) -> str:
+def _classes(found: Sequence[Marking]) -> str:
     """What else is to be seen of a mark: other places, doubtful ones, and how many overlap."""
     depth = min(3, len({each.pointer for each in found}))
     names = [

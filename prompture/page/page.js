@@ -10,6 +10,8 @@ const named = (mark) => {
   const text = mark.dataset.pointer;
   return text.startsWith("[") ? JSON.parse(text) : [text];
 };
+// Names as text: nothing in them reverses the order of letters.
+const words = (text) => text.replace(/[\u202d\u202e]/g, "\ufffd");
 const put = (parent, tag, name, text) => {
   const made = document.createElement(tag);
   if (name) made.className = name;
@@ -33,35 +35,31 @@ class Sheet {
     if (this.items.length) this.items[0].tabIndex = 0;
   }
   get pictures() { return this.article.dataset.layout === "pictures"; }
-  // Marks by pointer, in the layout that is shown; made when first asked for.
-  get marks() {
+  // Places by pointer, in the layout that is shown; made when first asked for. A place is all marks
+  // that are pieces of one span, under the character where that begins.
+  get known() {
     const shown = this.pictures ? "pics" : "text";
-    this.known ??= {};
-    if (!this.known[shown]) {
-      const found = new Map();
-      for (const mark of all(`.${shown} mark`, this.article)) {
-        for (const name of named(mark)) {
-          if (!found.has(name)) found.set(name, []);
-          found.get(name).push(mark);
-        }
+    this.indexes ??= {};
+    if (this.indexes[shown]) return this.indexes[shown];
+    const found = new Map();
+    for (const mark of all(`.${shown} mark`, this.article)) {
+      const starts = mark.dataset.at.split(" ");
+      for (const [at, name] of named(mark).entries()) {
+        if (!found.has(name)) found.set(name, new Map());
+        const places = found.get(name);
+        if (!places.has(starts[at])) places.set(starts[at], []);
+        places.get(starts[at]).push(mark);
       }
-      this.known[shown] = found;
     }
-    return this.known[shown];
+    return (this.indexes[shown] = found);
   }
-  // The places of a value: marks that follow each other are pieces of one, and those that say so.
-  places(pointer) {
-    const found = [];
-    let before = null;
-    for (const mark of this.marks.get(pointer) ?? []) {
-      const at = mark.dataset.at;
-      const isPiece = at !== undefined && before?.dataset.at === at;
-      const goesOn = before && (isPiece || (!this.pictures && follows(before, mark)));
-      if (goesOn) found[found.length - 1].push(mark);
-      else found.push([mark]);
-      before = mark;
-    }
-    return found;
+  places(pointer) { return [...(this.known.get(pointer)?.values() ?? [])]; }
+  marks(pointer) { return this.places(pointer).flat(); }
+  // Which of the places begins there; -1 where that one is not shown.
+  placeAt(pointer, start) { return [...(this.known.get(pointer)?.keys() ?? [])].indexOf(start); }
+  best(pointer) {
+    const start = this.leaves.get(pointer)?.dataset.start;
+    return start === undefined ? 0 : this.placeAt(pointer, start);
   }
   light(marks, leaves) {
     for (const each of this.lit) each.classList.remove("hot");
@@ -72,7 +70,7 @@ class Sheet {
     const key = pointers.join(" ");
     if (key === this.hovered) return;
     this.hovered = key;
-    const marks = pointers.flatMap((each) => this.marks.get(each) ?? []);
+    const marks = pointers.flatMap((each) => this.marks(each));
     const leaves = pointers.map((each) => this.leaves.get(each)).filter(Boolean);
     this.light(marks, leaves);
     this.point("hot", pointers);
@@ -80,11 +78,12 @@ class Sheet {
   choose(pointer, { place, scroll = true, focus = false, quiet = false, also = [] } = {}) {
     this.clear();
     const leaf = this.leaves.get(pointer);
+    // Where no picture has the best place: another one would be no proof.
+    if (place === undefined && this.pictures && this.best(pointer) < 0) lay(this, "text");
     const places = this.places(pointer);
     this.chosen = pointer;
-    const best = Number(leaf?.dataset.best ?? 0);
-    this.place = Math.min(place ?? best, Math.max(0, places.length - 1));
-    for (const mark of this.marks.get(pointer) ?? []) mark.classList.add("on");
+    this.place = Math.min(place ?? Math.max(0, this.best(pointer)), Math.max(0, places.length - 1));
+    for (const mark of this.marks(pointer)) mark.classList.add("on");
     if (leaf) {
       leaf.classList.add("on");
       leaf.setAttribute("aria-selected", "true");
@@ -122,11 +121,12 @@ class Sheet {
     const card = this.card;
     if (!card) return;
     card.replaceChildren();
-    put(card, "div", "where", this.chosen || "(the whole value)");
-    const value = leaf && one(".value", leaf).textContent;
-    if (value !== undefined && value !== null) {
-      const what = put(card, "div", "what", value.length > 400 ? `${value.slice(0, 400)}…` : value);
+    put(card, "div", "where", words(this.chosen) || "(the whole value)");
+    if (leaf) {
+      const what = put(card, "div", "what");
       what.dir = "auto";
+      // As it is written there: with the numbers of what nobody sees.
+      what.append(...one(".value", leaf).cloneNode(true).childNodes);
     }
     const facts = [];
     if (leaf) facts.push(leaf.dataset.state);
@@ -146,7 +146,7 @@ class Sheet {
       const more = put(card, "div", "also");
       put(more, "span", "", "also here");
       for (const other of also.filter((each) => each !== this.chosen).slice(0, 12)) {
-        const chip = put(more, "button", "", other || "(the whole value)");
+        const chip = put(more, "button", "", words(other) || "(the whole value)");
         chip.type = "button";
         chip.addEventListener("click", () => this.choose(other, { scroll: false, also }));
       }
@@ -202,14 +202,48 @@ class Sheet {
   rule() {
     const ruler = one(".ruler", this.article);
     if (!ruler) return;
-    const total = Number(ruler.dataset.length) || 1;
     this.ticks = new Map();
     for (const [pointer, leaf] of this.leaves) {
       if (leaf.dataset.start === undefined) continue;
       const tick = put(ruler, "i");
       tick.dataset.state = leaf.dataset.state;
-      tick.style.top = `${(100 * Number(leaf.dataset.start)) / total}%`;
       this.ticks.set(pointer, tick);
+    }
+    let waiting = 0;
+    const sizes = new ResizeObserver(() => {
+      cancelAnimationFrame(waiting);
+      waiting = requestAnimationFrame(() => this.scale(ruler));
+    });
+    for (const each of [this.view, one(".text", this.article), one(".pics", this.article)]) sizes.observe(each);
+  }
+  // Ticks beside their lines where all is in sight, else in proportion to the whole.
+  scale(ruler) {
+    const shown = one(this.pictures ? ".pics" : ".text", this.article);
+    const frame = this.view.getBoundingClientRect();
+    const top = frame.top - this.view.scrollTop;
+    const factor = Math.min(1, frame.height / (shown.getBoundingClientRect().bottom - top));
+    const boxes = new Map(); // of blocks: what is out of sight is not laid out, and has no others
+    const box = (block) => {
+      if (!boxes.has(block)) boxes.set(block, block.getBoundingClientRect());
+      return boxes.get(block);
+    };
+    const isShort = all(".c", this.article).length < 20;
+    const heights = new Map();
+    for (const [pointer, tick] of this.ticks) {
+      const mark = this.places(pointer)[this.best(pointer)]?.[0];
+      if (!mark) continue;
+      const block = box(mark.closest(".c, .pic"));
+      this.shares ??= new WeakMap();
+      if (!this.shares.has(mark)) this.shares.set(mark, this.pictures ? parseFloat(mark.style.top) / 100 : inBlock(mark));
+      const share = this.shares.get(mark);
+      const at = isShort && !this.pictures ? mark.getBoundingClientRect().top : block.top + share * block.height;
+      heights.set(tick, (at - top) * factor);
+    }
+    ruler.style.top = `${this.view.offsetTop}px`;
+    ruler.style.height = `${frame.height}px`;
+    for (const tick of this.ticks.values()) {
+      tick.hidden = !heights.has(tick);
+      if (!tick.hidden) tick.style.top = `${heights.get(tick)}px`;
     }
   }
   point(name, pointers) {
@@ -220,10 +254,11 @@ class Sheet {
   }
 }
 
-const follows = (before, mark) => {
-  if (before.nextSibling) return before.nextSibling === mark;
-  const block = before.parentElement;
-  return !mark.previousSibling && mark.parentElement !== block && block.nextElementSibling === mark.parentElement;
+// How far down its block a mark stands, as a share of its characters.
+const inBlock = (mark) => {
+  let before = 0;
+  for (let each = mark.previousSibling; each; each = each.previousSibling) before += each.textContent.length;
+  return before / (mark.parentElement.textContent.length || 1);
 };
 // The page on which a mark stands: that of its picture, or what was written above its block.
 const label = (mark) => {
@@ -286,6 +321,7 @@ const forget = () => {
 };
 const recall = () => {
   let text = location.hash.slice(1);
+  if (/^values-\d+$/.test(text)) return; // "Skip to the values" of the document that is shown
   const found = /^(document-\d+)(?::|$)/.exec(text);
   const wanted = found ? sheets.find((each) => each.article.id === found[1]) : sheets[0];
   if (!wanted) return;
@@ -293,7 +329,7 @@ const recall = () => {
   if (found) text = text.slice(found[0].length);
   let pointer;
   try { pointer = decodeURIComponent(text); } catch { return; }
-  if (pointer && (wanted.leaves.has(pointer) || wanted.marks.has(pointer))) wanted.choose(pointer);
+  if (pointer && (wanted.leaves.has(pointer) || wanted.known.has(pointer))) wanted.choose(pointer);
 };
 
 // Search: in the values, and in the text by highlights, which change no element.
@@ -301,8 +337,8 @@ const field = one("#find"), count = one(".find output");
 const highlights = CSS.highlights;
 let hits = [], hit = -1;
 const search = () => {
-  const words = field.value.trim();
-  const pattern = words && words.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&").replace(/\s+/g, "\\s+");
+  const sought = field.value.trim();
+  const pattern = sought && sought.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&").replace(/\s+/g, "\\s+");
   const wanted = pattern ? new RegExp(pattern, "iu") : null;
   const found = sheet.sift(wanted);
   hits = [];
@@ -310,39 +346,37 @@ const search = () => {
   highlights?.delete("find");
   highlights?.delete("now");
   if (!wanted) { count.textContent = ""; return; }
-  if (!sheet.pictures) hits = ranges(sheet, new RegExp(pattern, "giu"));
+  hits = ranges(sheet, new RegExp(pattern, "giu"));
   if (highlights && hits.length) highlights.set("find", new Highlight(...hits));
   const more = hits.length >= 1000 ? "+" : "";
-  count.textContent = `${found} value${found === 1 ? "" : "s"}` + (sheet.pictures ? "" : ` · ${hits.length}${more} in text`);
+  count.textContent = `${found} value${found === 1 ? "" : "s"} · ${hits.length}${more} in text`;
 };
+// In the text as a whole: words may begin in one block and end in the next.
 const ranges = (within, pattern) => {
-  const found = [];
-  for (const block of all(".text .c", within.article)) {
-    const text = block.textContent;
-    pattern.lastIndex = 0;
-    if (!pattern.test(text)) continue;
-    pattern.lastIndex = 0;
-    const walker = document.createTreeWalker(block, NodeFilter.SHOW_TEXT);
-    let node = walker.nextNode(), start = 0;
-    const at = (offset, isEnd) => {
-      while (node && (isEnd ? offset > start + node.length : offset >= start + node.length)) {
-        start += node.length;
-        node = walker.nextNode();
-      }
-      return [node, offset - start];
-    };
-    for (const each of text.matchAll(pattern)) {
-      const range = new Range();
-      range.setStart(...at(each.index, false));
-      range.setEnd(...at(each.index + each[0].length, true));
-      found.push(range);
-      if (found.length >= 1000) return found;
+  const found = [], shown = one(".text", within.article);
+  if (!shown) return found;
+  within.whole ??= shown.textContent;
+  const walker = document.createTreeWalker(shown, NodeFilter.SHOW_TEXT);
+  let node = walker.nextNode(), start = 0;
+  const at = (offset, isEnd) => {
+    while (node && (isEnd ? offset > start + node.length : offset >= start + node.length)) {
+      start += node.length;
+      node = walker.nextNode();
     }
+    return [node, offset - start];
+  };
+  for (const each of within.whole.matchAll(pattern)) {
+    const range = new Range();
+    range.setStart(...at(each.index, false));
+    range.setEnd(...at(each.index + each[0].length, true));
+    found.push(range);
+    if (found.length >= 1000) break;
   }
   return found;
 };
 const seek = (by) => {
   if (!hits.length) { sheet.next(by); return; }
+  if (sheet.pictures) lay(sheet, "text"); // where the hits are
   hit = (hit + by + hits.length) % hits.length;
   highlights?.set("now", new Highlight(hits[hit]));
   pane("document");
@@ -411,21 +445,27 @@ for (const each of sheets) {
     }
   });
 }
+const lay = (where, layout) => {
+  where.article.dataset.layout = layout;
+  one("[data-toggle=layout]", where.article)?.setAttribute("aria-pressed", String(layout === "pictures"));
+};
 const flip = (where, name) => {
   const { article } = where;
   if (name === "layout") {
     if (!one(".pic", article)) return;
-    article.dataset.layout = where.pictures ? "text" : "pictures";
+    // The same place again, if it is shown there.
+    const start = [...(where.known.get(where.chosen)?.keys() ?? [])][where.place];
+    lay(where, where.pictures ? "text" : "pictures");
+    search();
+    const place = where.placeAt(where.chosen, start);
+    if (place >= 0) where.choose(where.chosen, { place });
+    else if (start !== undefined) where.clear();
   } else if (name === "mono") article.classList.toggle("mono");
   else if (name === "zoom") article.classList.toggle("zoom");
   else article.classList.toggle("calm");
-  const isOn = { layout: () => !where.pictures, mono: () => article.classList.contains("mono"),
+  const isOn = { layout: () => where.pictures, mono: () => article.classList.contains("mono"),
     zoom: () => article.classList.contains("zoom"), calm: () => !article.classList.contains("calm") }[name]();
   one(`[data-toggle=${name}]`, article)?.setAttribute("aria-pressed", String(isOn));
-  if (name === "layout") {
-    search();
-    if (where.chosen !== null) where.choose(where.chosen, { place: where.place });
-  }
 };
 
 // Light and dark: as the system has it, until somebody chooses.
@@ -482,9 +522,14 @@ const inText = (target, key) => {
     return true;
   }
   if (!by) return false;
-  const marks = all(sheet.pictures ? ".pics mark:not(.dim)" : ".text mark:not(.dim, .alt)", sheet.article);
+  const marks = all(`.${sheet.pictures ? "pics" : "text"} mark:not(.dim, .alt)`, sheet.article);
   if (!marks.length) return false;
-  const to = marks[(marks.indexOf(mark ?? one(".cur", sheet.view)) + by + marks.length) % marks.length];
+  // From the mark that has the focus, or is chosen, though it be none of these.
+  const from = mark ?? one(`.${sheet.pictures ? "pics" : "text"} .cur`, sheet.article);
+  const isBehind = (each) => from.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING;
+  let next = by > 0 ? 0 : marks.length - 1;
+  if (from) next = by > 0 ? marks.findIndex(isBehind) : marks.findLastIndex((each) => each !== from && !isBehind(each));
+  const to = marks.at(next < 0 && by > 0 ? 0 : next);
   to.tabIndex = -1;
   sheet.follow(to, named(to), { scroll: true, focus: true });
   return true;
@@ -499,8 +544,10 @@ const commands = {
 };
 document.addEventListener("keydown", (event) => {
   const target = event.target;
-  if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, dialog")) return;
   const { key } = event;
+  // Some keyboards have brackets behind Alt alone.
+  const isBracket = key === "[" || key === "]";
+  if (event.ctrlKey || event.metaKey || (event.altKey && !isBracket) || target.closest("input, dialog")) return;
   let done = false;
   if (target.matches("[role=treeitem]")) done = inTree(target, key);
   else if (target.closest(".view")) done = inText(target, key);

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prompture.errors import PromptureError
-from prompture.markup import attribute
-from prompture.page.marks import Marking, classes, numbers_of, pointers, strongest
+from prompture.markup import label
+from prompture.page.marks import Marking, described, numbers_of
 from prompture.types import Box, Document, DocumentPage, FileDocument, Text
 
 MOST_PAGES = 60
@@ -61,7 +61,9 @@ def labels_of(parts: Sequence[DocumentPart]) -> dict[int, str]:
         has_pages = len(part.pages) > 1
         for page in part.pages if has_pages else ():
             words = [*(title if page is part.pages[0] else []), page.name or f"Page {page.number}"]
-            found[part.start + page.start] = " · ".join(words)
+            at = part.start + page.start
+            # A page without text begins where the next one does.
+            found[at] = " · ".join([found[at], *words] if at in found else words)
         if title and not has_pages:
             found[part.start] = title[0]
     return found
@@ -113,7 +115,7 @@ def _chosen(pages: Sequence[DocumentPage], used: set[int]) -> list[DocumentPage]
 def _figure(
     part: DocumentPart, page: DocumentPage, boxes: Mapping[Box, Sequence[Marking]], address: str
 ) -> str:
-    label = f"{part.name}, page {page.number}" if part.name else f"Page {page.number}"
+    words = f"{part.name}, page {page.number}" if part.name else f"Page {page.number}"
     marks = "".join(
         _box(box, found, page)
         for box, found in sorted(boxes.items(), key=lambda each: each[1][0].span.start)
@@ -121,7 +123,7 @@ def _figure(
     return (
         f"<figure class=pic data-page={page.number} "
         f'style="--ratio:{page.width / page.height:.4f};aspect-ratio:var(--ratio)">'
-        f'<img alt="{attribute(label)}" decoding=async src="{address}">{marks}</figure>'
+        f'<img alt="{label(words)}" decoding=async src="{address}">{marks}</figure>'
     )
 
 
@@ -139,11 +141,7 @@ def _box(box: Box, found: Sequence[Marking], page: DocumentPage) -> str:
     )
     inner = sorted(found, key=lambda each: each.length)
     last = [each for each in inner if each.is_first and each.span.regions[-1].boxes[-1:] == (box,)]
-    return (
-        f'<mark data-pointer="{pointers(each.pointer for each in inner)}" '
-        f"data-kind={strongest(inner)} data-at={inner[0].span.start}"
-        f'{classes(inner)}{numbers_of(last)} style="{place}"></mark>'
-    )
+    return f'<mark {described(inner)}{numbers_of(last)} style="{place}"></mark>'
 
 
 def _pictures(document: Text | Document, numbers: Sequence[int]) -> dict[int, str]:
@@ -196,5 +194,5 @@ def _smaller(data: bytes, frame: int) -> bytes | None:
             buffer = io.BytesIO()
             ground.convert("RGB").save(buffer, "JPEG", quality=82)
             return buffer.getvalue()
-    except (OSError, ValueError, SyntaxError, EOFError, ImportError, Image.DecompressionBombError):
+    except Exception:  # readers of broken pictures raise struct.error, IndexError and more
         return None

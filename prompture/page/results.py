@@ -1,12 +1,13 @@
-"""What a result is, to a page: its leaves, with what is known of the place of each."""
+"""What is known of the leaves of a result, for pages; and the tables that notebooks show of it."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 from prompture.json_values import (
@@ -18,6 +19,7 @@ from prompture.json_values import (
     segments_of,
     value_at,
 )
+from prompture.markup import clipped, paragraphs, table, text_html
 from prompture.money import Bill, short_usd
 from prompture.types import Document, JSONValue, Span, Text
 
@@ -43,9 +45,14 @@ STATES = {
     "inferred": "Not looked for in the text, which need not print it: true and false, members of"
     " an enum, defaults, computed fields",
     "absent": "Not found in the text, which should print it",
-    "empty": "Null or empty: nothing to look for",
+    "empty": "No value: null, or a text or list with nothing in it",
 }
 """What may be known of a leaf, with its meaning."""
+MOST_ROWS = 100
+"""A longer value is shown by its first leaves."""
+_AROUND = 32
+_LONGEST = 200
+_MARK = "background:#e0a80040;color:inherit;border-bottom:2px solid #c79500"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ class Evidence:
         return self.conflicts.get(pointer, ())[1:]
 
     def _state(self, pointer: str, value: JSONValue, spans: Sequence[Span]) -> str:
-        if pointer in self.conflicts:
+        if self._is_in_conflict(pointer):
             return "conflict"
         if spans:
             first = spans[0]
@@ -92,6 +99,14 @@ class Evidence:
         if value is None or value in ("", [], {}):
             return "empty"
         return self.ungrounded.get(pointer, "inferred")
+
+    def _is_in_conflict(self, pointer: str) -> bool:
+        """Whether the leaf, or a branch that holds it, stands against other values."""
+        while self.conflicts and pointer not in self.conflicts:
+            pointer, has_more, _ = pointer.rpartition("/")
+            if not has_more:
+                return False
+        return bool(self.conflicts)
 
 
 def is_branch(value: JSONValue) -> bool:
@@ -212,3 +227,44 @@ def usd(bill: Bill) -> str:
     if bill.total is not None:
         return f"${short_usd(bill.total)}"
     return f"at least ${short_usd(bill.known)}" if bill.known else "cost unknown"
+
+
+# Notebooks: tables without script, which every viewer lets through.
+
+
+def summary(result: Result) -> str:
+    """A result's leaves, each with the words of the document that hold it."""
+    found = Findings(result)
+    rows = [_row(leaf, result.text) for leaf in islice(found.leaves.values(), MOST_ROWS)]
+    placed, sought = found.counts()
+    counted = f"{placed:,} of {sought:,} value{'s' * (sought != 1)} found in the text"
+    caption = " · ".join(filter(None, (result.model, usd(result.cost), counted)))
+    headings = ("value at", "value", "in the text", "")
+    left = len(found.leaves) - len(rows)
+    more = [f"… and {left:,} more: result.to_html() has all."] if left else []
+    return table(headings, rows, caption=caption, html_columns={2}) + paragraphs(more)
+
+
+def _row(leaf: Leaf, text: str) -> tuple[str, ...]:
+    state = "" if leaf.state in ("exact", "empty") else leaf.state
+    return leaf.pointer, clipped(written(leaf.value), _LONGEST), _quotation(leaf, text), state
+
+
+def _quotation(leaf: Leaf, text: str) -> str:
+    """The leaf's best place, with the words around it on its line, as HTML."""
+    if not leaf.spans:
+        return ""
+    start, end = leaf.spans[0].start, leaf.spans[0].end
+    before = text[max(0, start - _AROUND) : start].rpartition("\n")[2]
+    after = text[end : end + _AROUND].partition("\n")[0]
+    words = clipped(text[start:end], _LONGEST)
+    return f"{text_html(before)}<mark style='{_MARK}'>{text_html(words)}</mark>{text_html(after)}"
+
+
+def growing(value: JSONValue, is_final: Callable[[str], bool], open_path: str | None) -> str:
+    """A value that is still being written: what is there, and what of it will not change."""
+    rows = []
+    for pointer, leaf in islice(walk(value), MOST_ROWS):
+        state = "growing" if pointer == open_path else "final" * is_final(pointer)
+        rows.append((pointer, clipped(written(leaf), _LONGEST), state))
+    return table(("value at", "value", ""), rows)

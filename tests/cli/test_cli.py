@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -163,6 +164,24 @@ def test_a_page_is_written_beside_the_answers(run: Any, tmp_path: Path) -> None:
     assert 'data-pointer="/total"' in html
     assert "<bdi>empty.txt</bdi>" in html
     assert set(tmp_path.iterdir()) == {page, broken}
+
+
+def test_a_page_that_fails_at_the_end_costs_no_bill(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rapidfuzz")
+    page, mine = tmp_path / "page.html", tmp_path / "page.html.new"
+    mine.write_text("mine", encoding="utf-8")
+    ask = ("extract", RECEIPT, "-s", FIELDS, "--html", str(page))
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(Path, "write_text", Mock(side_effect=full))
+    done = run(*ask)
+    assert done.code == exits.CONFIGURATION
+    assert "No space left" in done.err
+    assert "local/rules: $0.00" in done.err
+    assert json.loads(done.out)
+    assert [*tmp_path.iterdir()] == [mine]
+    assert mine.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_page_that_cannot_be_written_is_refused_before_anything_is_paid(

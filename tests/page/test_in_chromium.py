@@ -580,3 +580,195 @@ def test_conflicts_are_listed_and_marked(show: Show) -> None:
     assert "place 2 of 2" in page.locator(".card").inner_text()
     page.locator(".chip[data-state=conflict]").click()
     assert page.locator(".leaf:visible").count() == 1
+
+
+def two_lines() -> FileDocument:
+    """A picture with an address in two lines, and a third line that stands nowhere."""
+    image = pytest.importorskip("PIL.Image")
+    writer, buffer = LayoutWriter(), io.BytesIO()
+    for at, line in enumerate(("Quay 14", "Bristol")):
+        top = 200 + 100 * at
+        writer.add(line, [(100 + 40 * i, top, 140 + 40 * i, top + 50) for i in range(7)])
+        writer.add("\n")
+    writer.add("left out: Bristol, Leeds")
+    writer.end_page(width=800, height=1000, unit="px")
+    image.new("RGB", (800, 1000), "white").save(buffer, "PNG")
+    pages = tuple(writer.pages)
+    data = buffer.getvalue()
+    return FileDocument(writer.text(), "a.png", pages=pages, media_type="image/png", data=data)
+
+
+def test_a_value_of_two_lines_is_one_place_though_one_of_them_is_another_value(show: Show) -> None:
+    document = two_lines()
+    spans = {"/address": (Span(0, 15),), "/city": (Span(8, 15), Span(26, 33))}
+    value = {"address": "Quay 14 Bristol", "city": "Bristol"}
+    page = show(result_of(value, document.text, spans, documents=(document,)).to_html())
+    leaf(page, "/address").click()
+    assert page.locator(".pic mark.cur").count() == 2
+    assert "place" not in page.locator(".card .how").inner_text()
+
+
+def test_a_place_without_a_picture_is_shown_in_the_text(show: Show) -> None:
+    """Never another place of the value in its stead, which would look like the proof."""
+    document = two_lines()
+    spans = {"/city": (Span(26, 33), Span(8, 15)), "/town": (Span(35, 40),)}
+    value = {"city": "Bristol", "town": "Leeds"}
+    page = show(result_of(value, document.text, spans, documents=(document,)).to_html())
+    pressed = page.locator("[data-toggle=layout]")
+    for pointer, word in (("/city", "Bristol"), ("/town", "Leeds")):
+        assert pressed.get_attribute("aria-pressed") == "true"
+        leaf(page, pointer).click()
+        assert lit(page, "cur") == [word]
+        assert page.locator(".text mark.cur").is_visible()
+        assert pressed.get_attribute("aria-pressed") == "false"
+        page.keyboard.press("v")
+        assert lit(page, "cur") == []
+    page.keyboard.press("v")
+    leaf(page, "/city").click()
+    page.keyboard.press("n")
+    page.keyboard.press("v")  # this one has a picture
+    assert page.locator(".pic mark.cur").is_visible()
+
+
+def test_search_finds_words_of_pictures_and_goes_to_them(show: Show) -> None:
+    document = two_lines()
+    page = show(result_of({"a": None}, document.text, documents=(document,)).to_html())
+    page.locator("#find").fill("left out")
+    playwright.expect(page.locator(".find output")).to_have_text("0 values · 1 in text")
+    page.keyboard.press("Enter")
+    assert page.locator(".text").is_visible()
+    playwright.expect(page.locator(".find output")).to_have_text("1 of 1 in text")
+
+
+def test_search_finds_words_at_the_seam_of_blocks(show: Show) -> None:
+    text = "0123456 89\n" * 1_000
+    page = show(result_of("x", text).to_html())
+    page.locator("#find").fill("89 0123456")
+    playwright.expect(page.locator(".find output")).to_have_text("0 values · 999 in text")
+
+
+def test_a_place_goes_on_over_the_end_of_a_page(show: Show) -> None:
+    writer = LayoutWriter()
+    for words in ("ends here, ", "goes on", ""):
+        writer.add(words)
+        writer.end_page()
+    document = FileDocument(writer.text(), "x", pages=tuple(writer.pages))
+    span = Span(5, len(document.text))
+    page = show(result_of("x", document.text, {"": (span,)}, documents=(document,)).to_html())
+    page.keyboard.press("j")
+    assert lit(page, "cur") == ["here, ", "goes on"]
+    assert "place" not in page.locator(".card .how").inner_text()
+
+
+def test_ticks_stand_beside_their_lines(show: Show) -> None:
+    """Of a short document; in a long one, in proportion to it."""
+    tops = "l => l.map((e) => e.getBoundingClientRect().top)"
+    for more in ("", "filler\n" * 3000):
+        text = f"ACME\n\n\nBolt\n{more}\nEnd\n"
+        page = show(result_of({"a": "ACME", "b": "Bolt", "c": "End"}, text).to_html())
+        page.wait_for_function("document.querySelector('.ruler i')?.style.top")
+        page.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+        ticks = page.locator(".ruler i").evaluate_all(tops)
+        lines = page.locator("mark").evaluate_all(tops)
+        if not more:
+            assert ticks == pytest.approx(lines, abs=3)
+            assert ticks[2] < 400
+        else:
+            assert ticks[1] - ticks[0] < 5 and ticks[2] > 700
+        assert ticks == sorted(ticks)
+
+
+def test_each_kind_of_mark_has_a_line_of_its_own(show: Show) -> None:
+    """For those who see no colours."""
+    kinds = ("exact", "normalised", "fuzzy", "ambiguous", "conflict")
+    spans = {f"/{k}": (Span(i * 6, i * 6 + 4, k if i < 3 else "exact", ambiguous=i == 3),)
+             for i, k in enumerate(kinds)}  # fmt: skip
+    claims = {"/conflict": (Claim("x", spans["/conflict"]), Claim("y", ()))}
+    value = {**dict.fromkeys(kinds, "x"), "no": "nowhere", "true": True, "null": None}
+    html = result_of(value, "words " * 9, spans, conflicts=claims).to_html()
+    for options in ({}, {"forced_colors": "active"}):
+        page = show(html, **options)
+        marks, chips = page.locator("mark"), page.locator(".chip")
+        line = "(l, part) => l.map((e) => { const s = getComputedStyle(e, part); return [s.borderBottomStyle, s.textDecorationStyle, s.borderRadius, s.width].join(' '); })"
+        assert len({each.rsplit(" ", 2)[0] for each in marks.evaluate_all(line)}) == 5
+        assert len(set(chips.evaluate_all(line, "::before"))) == 7
+
+
+def test_forced_colours_hide_no_letter_of_a_picture(show: Show) -> None:
+    document = two_lines()
+    spans = {"/city": (Span(8, 15),)}
+    result = result_of({"city": "Bristol"}, document.text, spans, documents=(document,))
+    page = show(result.to_html(), height=1400, forced_colors="active", color_scheme="dark")
+    page.keyboard.press("j")
+    picture = pixels(page)
+    middle = (round(picture.width * 200 / 800), round(picture.height * 325 / 1000))
+    assert picture.getpixel(middle) == (255, 255, 255)
+
+
+def test_skipping_to_the_values_stays_in_the_document(show: Show) -> None:
+    page = show(to_html([result_of(VALUE, INVOICE), result_of({"a": "ACME"}, "ACME")]))
+    page.keyboard.press("Alt+]")
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#values-2")
+    assert page.locator(".sheet:visible").get_attribute("id") == "document-2"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.values').id") == "values-2"
+
+
+def test_the_arrows_walk_the_marks_from_where_one_is(show: Show) -> None:
+    text = "a1 b2 c3 a1"
+    spans = {"/a": (Span(0, 2), Span(9, 11)), "/b": (Span(3, 5),), "/c": (Span(6, 8),)}
+    page = show(result_of({"a": "a1", "b": "b2", "c": "c3"}, text, spans).to_html())
+    page.locator(".view").focus()
+    seen = []
+    for key in (
+        "ArrowLeft",
+        "ArrowLeft",
+        "ArrowRight",
+        "ArrowRight",
+        "ArrowRight",
+        "n",
+        "ArrowLeft",
+    ):
+        page.keyboard.press(key)
+        seen.append(lit(page, "cur")[0])
+    assert seen == ["c3", "b2", "c3", "a1", "b2", "b2", "a1"]
+
+
+def test_a_branch_is_named_by_itself(show: Show) -> None:
+    page = show(result_of(VALUE, INVOICE).to_html())
+    assert page.get_by_role("treeitem", name="items, 2 items", exact=True).count() == 1
+
+
+def test_what_reverses_letters_reverses_none_of_the_card(show: Show) -> None:
+    name, text = "a\u202eb", "user \u202egnp.exe here"
+    page = show(result_of({name: "user \u202egnp.exe"}, text).to_html(name=f"x\u202e{text}"))
+    page.locator(".leaf").click()
+    assert page.locator(".card .what .ctl").count() == 1
+    assert page.locator(".card .where").inner_text() == "/a\ufffdb"
+    assert "\u202e" not in page.title()
+
+
+def test_paper_shows_what_was_folded_and_the_values_first(show: Show) -> None:
+    page = show(to_html([result_of(VALUE, INVOICE), result_of({"a": ["ACME"]}, "ACME")]))
+    page.locator("[role=treeitem]").first.focus()
+    page.keyboard.press("ArrowLeft")
+    assert not leaf(page, "/seller/name").is_visible()
+    page.emulate_media(media="print")
+    assert leaf(page, "/seller/name").is_visible()
+    assert page.locator(".chip:visible").count() > 2  # the legend
+    for at in (0, 1):
+        values, paper = (
+            page.locator(each).nth(at).bounding_box() for each in (".values", ".paper")
+        )
+        assert values["y"] < paper["y"]
+
+
+def test_without_script_pictures_have_their_text(show: Show) -> None:
+    document = two_lines()
+    result = result_of({"city": "Bristol"}, document.text, documents=(document,))
+    page = show(result.to_html(), java_script_enabled=False)
+    assert page.locator(".pic").is_visible() and page.locator(".text").is_visible()

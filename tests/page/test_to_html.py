@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from typing import Literal
 
@@ -14,11 +15,12 @@ from pydantic import BaseModel, field_validator
 import prompture
 from prompture import extract_result, extract_stream
 from prompture.errors import ConfigurationError, Invalid
+from prompture.extraction.chunks import Claim
 from prompture.json_values import escape
 from prompture.money import Bill, Charge, Cost, Usage
 from prompture.page import to_html
 from prompture.page.marks import LONGEST_LINE, column_width
-from prompture.types import Span
+from prompture.types import DocumentPage, FileDocument, Span, Text
 from tests.page.results import HOSTILE, NAMES, Reader, pointers_in, result_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +103,8 @@ def test_other_places_of_a_value_are_set_apart() -> None:
         to_html(result_of({"a": "ACME"}, "ACME x ACME", {"/a": (Span(7, 11), Span(0, 4))}))
     )
     assert [attrs.get("class") for _, _, attrs in page.marks] == ["alt", None]
-    assert page.leaves["/a"]["data-best"] == "1"
+    assert [attrs["data-at"] for _, _, attrs in page.marks] == ["0", "7"]
+    assert page.leaves["/a"]["data-start"] == "7"
 
 
 def test_long_lines_and_long_texts_are_cut_into_blocks() -> None:
@@ -135,8 +138,76 @@ def test_a_text_that_would_be_more_is_text() -> None:
 
 def test_controls_show_themselves() -> None:
     page = result_of("x", "a\u202eb\x00").to_html()
-    assert '<span class=ctl title="U+202E">\u202e</span>' in page
-    assert '<span class=ctl title="U+0000">\ufffd</span>' in page
+    assert '<bdi class=ctl title="U+202E">\u202e</bdi>' in page
+    assert '<bdi class=ctl title="U+0000">\ufffd</bdi>' in page
+
+
+def test_letters_that_nobody_sees_are_shown() -> None:
+    """Words to a model are hidden in tags; joiners and marks of direction are of languages."""
+    page = result_of(
+        "x", "Pay\U000e0048\U000e0049 a\u2062b\ufeff \u200d\u200c\u00ad\u200f"
+    ).to_html()
+    assert re.findall(r"ctl title=\"U\+(\w+)", page) == ["E0048", "E0049", "2062", "FEFF"]
+
+
+def test_no_name_reverses_the_order_of_letters() -> None:
+    documents = tuple(FileDocument("one", f"\u202e{i}\"<b>", pages=(DocumentPage(number=1, start=0, end=3),))
+                      for i in range(2))  # fmt: skip
+    page = result_of({"\u202ea": {"b": "x"}}, "one\n\none", documents=documents).to_html()
+    for words in re.findall(r'(?:aria-label|data-label|alt)="([^"]*)"', page):
+        assert "\u202e" not in words and "<" not in words
+    assert re.findall(r'data-label="([^"]*)"', page) == [
+        f"\ufffd{i}&quot;&lt;b&gt;" for i in (0, 1)
+    ]
+    assert 'data-pointer="/\u202ea/b"' in page  # to be read by programs
+
+
+def test_pages_without_text_are_named_with_the_next() -> None:
+    pages = tuple(DocumentPage(number=n, start=a, end=b) for n, (a, b) in
+                  enumerate(((0, 0), (0, 3), (3, 3), (3, 6)), 1))  # fmt: skip
+    other = FileDocument("abcdef", "scan", pages=pages)
+    page = result_of({}, "x\n\nabcdef", documents=(Text("x"), other)).to_html()
+    assert re.findall(r'data-label="([^"]*)"', page) == [
+        "scan · Page 1 · Page 2",
+        "Page 3 · Page 4",
+    ]
+
+
+@pytest.mark.parametrize("value", [False, 0, 0.0, True, "0", " "])
+def test_no_value_is_empty_but_null_and_what_holds_nothing(value: object) -> None:
+    page = Reader(result_of({"a": value, "b": None, "c": "", "d": [], "e": {}}, "text").to_html())
+    states = [leaf["data-state"] for leaf in page.leaves.values()]
+    assert states[0] != "empty" and states[1:] == ["empty"] * 4
+
+
+def test_a_branch_in_conflict_is_counted() -> None:
+    claims = (Claim(["ACME", "Bolt"], ()), Claim("ACME and Bolt", ()))
+    found = result_of({"a": ["ACME", "Bolt"], "ab": 1}, "ACME Bolt 1", conflicts={"/a": claims})
+    states = {
+        pointer: leaf["data-state"] for pointer, leaf in Reader(found.to_html()).leaves.items()
+    }
+    assert states == {"/a/0": "conflict", "/a/1": "conflict", "/ab": "exact"}
+    assert "2 conflict" in to_html([found, found])
+
+
+@pytest.mark.parametrize("names", ["one.txt", ["a", "b"], [Path("a")], [None], b"x"])
+def test_names_that_are_none_are_refused(names: object) -> None:
+    with pytest.raises(ConfigurationError, match="names must be a list of texts"):
+        to_html(result_of("x", "x"), names=names)  # type: ignore[arg-type]
+
+
+def test_a_picture_whose_reader_breaks_leaves_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = pytest.importorskip("PIL.Image")
+
+    def broken(*_: object, **__: object) -> None:
+        raise struct.error("unpack requires a buffer of 8 bytes")
+
+    monkeypatch.setattr(image, "open", broken)
+    pages = (DocumentPage(number=1, start=0, end=1, width=9, height=9),)
+    for kind in ("image/tiff", 'image/svg+xml" onload="x'):
+        document = FileDocument("x", "x", pages=pages, media_type=kind, data=b"II*\0")
+        page = result_of("x", "x", documents=(document,)).to_html()
+        assert "img" not in Reader(page).tags and "onload" not in page
 
 
 def test_the_policy_of_the_page_allows_its_own_script_alone() -> None:
@@ -225,6 +296,12 @@ def test_a_notebook_shows_a_result() -> None:
     assert "1 of 2 values found in the text" in shown
     assert "/&lt;b&gt;" in shown
     assert "<script" not in shown
+
+
+def test_a_notebook_reverses_no_letters() -> None:
+    shown = result_of({"a\u202eb": "user \u202egnp.exe"}, "user \u202egnp.exe")._repr_html_()
+    # <bdi> keeps the effect in itself, without any style.
+    assert shown.count("\u202e") == shown.count(">\u202e</bdi>") == 3
 
 
 def test_a_notebook_shows_the_beginning_of_a_long_result() -> None:
