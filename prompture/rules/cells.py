@@ -56,7 +56,7 @@ def cell_kind(text: str) -> str:
     """What a cell looks like: "date", "percent", "money", "number" (a unit may follow) or "text"."""
     if _DAY.fullmatch(text):
         return "date"
-    if text.endswith("%") and len(text) < 10:
+    if text.endswith("%") and 1 < len(text) < 10:
         return "percent"
     if _MONEY.fullmatch(text):
         return "money"
@@ -128,7 +128,10 @@ def _markdown(text: str, lines: Sequence[tuple[int, int]], at: int) -> tuple[Gri
     if "|" not in text[slice(*lines[at])]:
         return None, at
     heads = [text[slice(*place)] for place in records[0].fields]
-    return Grid(tuple(records), _are_headings([head for head in heads if head])), after
+    filled = [head for head in heads if head]
+    # One cell over three columns or more is a title of the whole: each row below speaks for itself.
+    is_title = len(filled) == 1 and len(heads) > 2
+    return Grid(tuple(records), not is_title and _are_headings(filled)), after
 
 
 def _is_rule(line: str) -> bool:

@@ -20,7 +20,8 @@ FUZZY_AT_LEAST = 86.0  # rapidfuzz ratio: one slip in seven letters, two in four
 
 _PARENTHESES = re.compile(r"\([^()]{0,40}\)|\[[^\[\]]{0,40}\]")
 _PERCENT = re.compile(r"@? ?\d{1,3}(?:[.,]\d{1,2})? ?%")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z]{2})(?=[A-Z][a-z]{2})")
+# "pH" and "kW" are no two words.
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?<!\b[a-z](?=[A-Z]\b))(?=[A-Z])|(?<=[A-Z]{2})(?=[A-Z][a-z]{2})")
 _TOKEN = re.compile(r"[^\W_]+|[#%№]")
 _SPACED = re.compile(r"\b(?:[^\W\d_] ){3,}[^\W\d_]\b")
 _MWST = re.compile(r"\bM[wW]\.?\s?S[tT]\b")  # no camel: German VAT

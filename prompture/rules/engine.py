@@ -287,7 +287,9 @@ class Reader:
             answer = family.values(single, self.page, scope)
             if answer is not None:
                 return [one for one in answer if self._is_printed(one)]
-        found = sections.read_list(single, self.page, scope, self.index)
+        found = sections.read_list(single, self.page, scope, self.index) or tables.read_column(
+            single, self.page, scope
+        )
         return [one for one in found if self._is_printed(one)]
 
     def _empty(self, field: SchemaField) -> Any:

@@ -362,11 +362,13 @@ def _text_kind(
 ) -> str:
     if role:
         return _ROLE_KINDS.get(role, "address" if role == "address" else "text")
-    if concept:
-        return concept.kind
     description = str(schema.get("description") or "").lower()
     # Without a format, descriptions are how most schemas ask for a date.
-    if "yyyy-mm" in description or "iso 8601" in description:
+    iso = "yyyy-mm" in description or "iso 8601" in description
+    if concept:
+        # A "day" is printed as "Monday", too.
+        return "text" if own[:1] == ["day"] and not iso else concept.kind
+    if iso:
         return "date"
     last = own[0].split()[-1] if own else ""
     return _LAST_WORDS.get(last, "text")

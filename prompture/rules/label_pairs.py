@@ -98,7 +98,9 @@ def _parts_of_grids(layout: Layout, ending: frozenset[str]) -> dict[int, str]:
     parts: dict[int, str] = {}
     for first, last, headed in layout.grids:
         rows = range(first + 1, last)
-        if _is_form(layout.lines[first + headed : last], ending):
+        # A figure in the first row is a value: "Order number | OR-99120" is no row of headings.
+        of_words = headed and not any(_figures(layout.lines[first]))
+        if _is_form(layout.lines[first + of_words : last], ending):
             parts.update(dict.fromkeys(range(first, last), "form"))
             continue
         if not headed or not rows:
@@ -234,9 +236,8 @@ def _without_mark(
 
 def _same_width(layout: Layout, line: Line, under: Cell) -> bool:
     """Under three headings or more a value counts only in a full row: gaps are often narrowed on the way to text."""
-    return len(line.cells) < 3 or len(layout.lines[layout.line_at(under.start)].cells) == len(
-        line.cells
-    )
+    row = layout.lines[layout.line_at(under.start)]
+    return len(line.cells) < 3 or len(row.cells) == len(line.cells)
 
 
 def _of_rows(layout: Layout, line: Line, under: Cell) -> bool:
@@ -287,9 +288,8 @@ def _value_end(line: Line, place: int) -> int:
 
 def _is_label(line: Line, place: int) -> bool:
     """Whether a cell is a label itself: it ends with a colon, or the next cell begins with one."""
-    if _labelled(line.cells[place].text):
-        return True
-    return place + 1 < len(line.cells) and _MARK_FIRST.match(line.cells[place + 1].text) is not None
+    behind = line.cells[place + 1 : place + 2]
+    return _labelled(line.cells[place].text) or any(_MARK_FIRST.match(c.text) for c in behind)
 
 
 def _labelled(text: str) -> bool:

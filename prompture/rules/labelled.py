@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from prompture.rules import data
 from prompture.rules.concepts import normalise, similarity
 from prompture.rules.fields import SchemaField
-from prompture.rules.forms import is_compound, unit_printed
+from prompture.rules.forms import is_compound, unit_of, unit_printed
 from prompture.rules.label_pairs import TRUST, Pair
 from prompture.rules.numbers import CURRENCY, CURRENCY_CODES, is_currency, is_priced
 from prompture.rules.page import FieldCandidate, Page, ParsedValue, TextRange
@@ -215,7 +215,8 @@ def _covers(field: SchemaField, reading: ParsedValue, pair: Pair, page: Page) ->
     # "Tax 5.00" below "Total" is the tax.
     if field.kind == "money" and any(not is_currency(w) for w in re.findall(r"[^\W\d_]+", before)):
         return False
-    return sum(c.isalnum() for c in before) <= 3 and sum(c.isalnum() for c in after) <= 4
+    counted = field.kind in _FIGURES and unit_of(after.strip(" .)")) is not None  # "24 months"
+    return sum(map(str.isalnum, before)) <= 3 and (counted or sum(map(str.isalnum, after)) <= 4)
 
 
 def read_alone(field: SchemaField, page: Page, start: int, end: int) -> ParsedValue | None:

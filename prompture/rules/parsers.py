@@ -23,6 +23,7 @@ from prompture.rules.numbers import (
 from prompture.rules.page import Page, ParsedValue
 
 LONGEST_TEXT = 300
+_UNIT_MARKS = frozenset("%‰°€$£¥")
 _GROUPS = re.compile(
     r"\s*(?P<before>[^\s\d+,.-]{1,4})?\s?(?P<sign>[-−–]?)(?P<body>\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?)\s?(?P<after>[^\s\d,.]{1,4})?\.?\s*"
 )
@@ -78,7 +79,10 @@ def _first(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[re
 def _text(page: Page, start: int, end: int) -> ParsedValue | None:
     piece = page.text[start:end]
     trimmed = piece.strip().rstrip(";|,").strip(" \t:")
-    if not trimmed or len(trimmed) > LONGEST_TEXT or not any(c.isalnum() for c in trimmed):
+    if not trimmed or len(trimmed) > LONGEST_TEXT:
+        return None
+    # "%" and "€" are units; other marks are no words.
+    if trimmed not in _UNIT_MARKS and not any(c.isalnum() for c in trimmed):
         return None
     if trimmed.casefold().rstrip(".") in forms.ABSENT:
         return None

@@ -307,11 +307,14 @@ def _indented(page: Page, pair: Pair, place: int) -> list[Line]:
 _QUOTED = re.compile(r"\"[^\"]+\"|'[^']+'|“[^”]+”|«[^»]+»|`[^`]+`")
 
 
-def _item(field: SchemaField, page: Page, start: int, end: int) -> Iterator[FieldCandidate]:
+def _item(
+    field: SchemaField, page: Page, start: int, end: int, *, sentence: bool = False
+) -> Iterator[FieldCandidate]:
+    """One item. `sentence`: it stands on lines of its own, where a full stop is its own, too."""
     piece = page.text[start:end]
     trimmed = piece.strip()
     if field.kind in FREE_KINDS:
-        trimmed = trimmed.rstrip(".") if trimmed.count(".") == 1 else trimmed
+        trimmed = trimmed.rstrip(".") if trimmed.count(".") == 1 and not sentence else trimmed
         trimmed = trimmed[1:-1] if _QUOTED.fullmatch(trimmed) else trimmed
     if not trimmed:
         return
@@ -347,7 +350,7 @@ def _wrapped(
 ) -> Iterator[FieldCandidate]:
     """An item that goes on below: its lines together."""
     if len(places) == 1 or field.kind not in FREE_KINDS:
-        yield from _item(field, page, *places[0])
+        yield from _item(field, page, *places[0], sentence=True)
         return
     start, end = places[0][0], places[-1][1]
     value = " ".join(page.text[start:end].split())

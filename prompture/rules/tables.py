@@ -4,47 +4,34 @@ Text taken from a PDF often loses the true width of its gaps, so cells are not l
 kinds (text, number, money, percent) are aligned with the row's cells in order, and where the header is broken over
 lines the sum "quantity times price is amount" decides."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prompture.rules import data
 from prompture.rules.cells import Cell, cell_kind
 from prompture.rules.concepts import concept_labels, normalise
 from prompture.rules.fields import SchemaField
-from prompture.rules.headings import Column, Header, Known, read_header
-from prompture.rules.labelled import read_alone
+from prompture.rules.headings import (
+    Column,
+    Header,
+    Known,
+    align,
+    by_edges,
+    header_at,
+    is_slotted,
+    read_header,
+)
+from prompture.rules.labelled import FREE_KINDS, read_alone
 from prompture.rules.page import FieldCandidate, Line, Page, TextRange
-from prompture.rules.render import render
+from prompture.rules.render import accepts, render
+from prompture.types import Span
 
 # A description of several lines lies between two rows.
 ROW_GAP_LINES = 8
 _CLOSING = ("net_total", "grand_total", "tax_total", "amount_due", "payment_terms")
 _POSITION = re.compile(r"(\d{1,3})\s+(?=[^\W\d_])")
-# How well a cell's look (second) goes with a column's kind (first); pairs that are missing do not go together.
-_LIKELY = {
-    ("money", "money"): 3.0,
-    ("money", "number"): 2.0,
-    ("number", "number"): 3.0,
-    ("number", "money"): 2.0,
-    ("percent", "percent"): 3.0,
-    ("percent", "number"): 1.5,
-    ("percent", "money"): 0.5,
-    ("text", "text"): 3.0,
-    ("text", "number"): 0.2,
-    ("text", "date"): 0.2,
-    ("identifier", "number"): 2.0,
-    ("identifier", "text"): 1.5,
-    ("date", "date"): 3.0,
-    ("position", "number"): 3.0,
-    ("other", "text"): 0.6,
-    ("other", "number"): 0.6,
-    ("other", "money"): 0.6,
-    ("other", "percent"): 0.6,
-    ("other", "date"): 0.6,
-}
-
-
 _TABLE_END = re.compile(data.alternatives("invoices", "table_ends"), re.IGNORECASE)
 
 _AFTER = 8  # lines below a row that may go on with it
@@ -52,12 +39,14 @@ _AFTER = 8  # lines below a row that may go on with it
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A line under a header: its cells, those that have a column, and the lines below that may go on with it."""
+    """A line under a header: its cells, those that have a column, the lines below that may go on with it, and the
+    lines `before`, up to a blank one, that hold the first words of cells whose last are on this line."""
 
     header: Header
     cells: list[Cell]
     placed: list[tuple[Column, Cell]]
     after: tuple[Line, ...]
+    before: tuple[Line, ...] = ()
 
 
 Record = dict[str, FieldCandidate]
@@ -82,8 +71,8 @@ def read_rows(
     known: Known = {}
     found = [
         (place, header)
-        for place, line in enumerate(lines)
-        if (header := read_header(line, plain, known)) is not None
+        for place in range(len(lines))
+        if (header := header_at(lines, place, page, plain, known)) is not None
     ]
     best: list[Record] = []
     reached: dict[str, int] = {}  # a header repeated on each page is read through once
@@ -101,6 +90,24 @@ def read_rows(
     return best
 
 
+def read_column(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandidate]:
+    """The cells below the heading of a written table that names a list of plain values; none where two tables fit."""
+    own = {**{_singular(phrase): fit for phrase, fit in field.phrases.items()}, **field.phrases}
+    one = replace(field, phrases=own)
+    known: Known = {}
+    heads = {
+        tuple(cell.text for cell in line.cells)
+        for line in page.layout.within(scope.start, scope.end)
+        if line.grid >= 0 and read_header(line, [one], known) is not None
+    }
+    rows = read_rows([one], page, scope) if len(heads) == 1 else []
+    return [row[field.name] for row in rows]
+
+
+def _singular(phrase: str) -> str:
+    return re.sub(r"(?:(?<=[sxz])|(?<=[cs]h))es$|(?<!s)s$", "", re.sub(r"ies$", "y", phrase))
+
+
 def _worth(rows: list[Record]) -> int:
     return sum(len(row) for row in rows)
 
@@ -115,9 +122,12 @@ def _rows_under(
     quiet = 0
     known: Known = {}
     grid = header.line.grid
+    headings = [cell.text for cell in header.line.cells]
     for place, line in enumerate(lines):
-        if grid >= 0 and line.grid != grid and line.words == header.line.words:
-            grid = line.grid  # the table goes on, on the next page or sheet
+        if [cell.text for cell in line.cells] == headings:
+            # The table goes on, on the next page or sheet: its headings again are no row.
+            grid = line.grid if grid >= 0 else grid
+            continue
         # A header that is repeated on the next page may hold the word "total".
         if read_header(line, fields, known) is None and _closes(line):
             return
@@ -129,7 +139,10 @@ def _rows_under(
         row = None
         if _is_in_table(header, cells, line.grid, grid):
             after = lines[place + 1 : place + 1 + _AFTER]
-            row = read_row(TableRow(header, cells, align(header, cells), after), fields, page)
+            before = _first_lines(header, cells, lines, place)
+            row = read_row(
+                TableRow(header, cells, align(header, cells), after, before), fields, page
+            )
         if row:
             quiet = 0
             yield row
@@ -200,7 +213,12 @@ def plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Record | 
     header = row.header
     found: Record = {}
     for column, cell in row.placed:
-        if column.field is None:
+        # "Revenue 2023" and "Revenue 2024" for a field `revenue`: neither is meant.
+        if column.field is None or not column.sole:
+            continue
+        pieces = wrapped(row, cell) if column.field.kind in FREE_KINDS else (cell,)
+        if len(pieces) > 1 and (whole := joined(column.field, pieces)):
+            found[column.field.name] = whole
             continue
         reading = read_alone(column.field, page, cell.start, cell.end)
         written = render(column.field, reading, page) if reading else None
@@ -210,92 +228,77 @@ def plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Record | 
     return found if enough and _complete(header, row.cells, found) else None
 
 
+def _first_lines(
+    header: Header, cells: list[Cell], lines: tuple[Line, ...], place: int
+) -> tuple[Line, ...]:
+    """The lines between a row and the blank line above it, where all of them are words of its columns."""
+    found: list[Line] = []
+    while place and not lines[place].gap:
+        place -= 1
+        if len(found) == _AFTER or not _goes_on(header, cells, lines[place]):
+            return ()
+        found.append(lines[place])
+    return tuple(found[::-1])
+
+
+def _goes_on(header: Header, cells: list[Cell], line: Line) -> bool:
+    """Whether a line may hold further words of a row's cells: fewer cells, no figures, each below or above one of the row."""
+    starts = [cell.column for cell in cells] + [one.cell.column for one in header.columns]
+    return (
+        line.grid < 0
+        and len(line.cells) < max(2, len(cells))
+        and not _closes(line)
+        and all(
+            cell_kind(cell.text) == "text"
+            and ":" not in cell.text
+            and any(abs(cell.column - start) <= _SLACK for start in starts)
+            for cell in line.cells
+        )
+    )
+
+
+_SLACK = 2  # columns by which the lines of one cell may stand apart in text taken from a PDF
+# No line shorter than this part of its column is full, nor than this part of the longest line: letters differ in width.
+_NARROW, _FULL = 0.6, 0.8
+
+
+def wrapped(row: TableRow, cell: Cell) -> tuple[Cell, ...]:
+    """The lines of a cell that is broken over several: each is so full that the next one's first word had no space."""
+    if row.header.line.grid >= 0:
+        return (cell,)
+    pieces = [part for line in row.before for part in _under(line, cell)]
+    pieces.append(cell)
+    for line in row.after:
+        if line.gap or not _goes_on(row.header, row.cells, line):
+            break
+        pieces.extend(_under(line, cell))
+    following = [one.cell.column for one in row.header.columns if one.cell.column > cell.column]
+    width = _NARROW * (min(following) - cell.column) if following else 0.0
+    longest = max(width, *(_FULL * len(piece.text) for piece in pieces))
+    full = all(
+        len(one.text) + 1 + len(other.text.split()[0]) > longest
+        for one, other in itertools.pairwise(pieces)
+    )
+    return tuple(pieces) if full else (cell,)
+
+
+def _under(line: Line, cell: Cell) -> list[Cell]:
+    return [other for other in line.cells if abs(other.column - cell.column) <= _SLACK]
+
+
+def joined(field: SchemaField, pieces: Sequence[Cell]) -> FieldCandidate | None:
+    """The lines of a cell as one text; None where the schema refuses it."""
+    value = " ".join(piece.text for piece in pieces)
+    spans = tuple(Span(piece.start, piece.end, "normalised") for piece in pieces)
+    return FieldCandidate(value, spans, 0.75) if accepts(field.schema, value) else None
+
+
 def _complete(header: Header, cells: list[Cell], found: Record) -> bool:
     """A line of prose is no row: the row fills the header, or nearly."""
     if is_slotted(header, cells):
         return bool(found)
-    return len(cells) >= len(header.columns) - 1 and len(found) * 2 >= len(header.fields)
-
-
-def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
-    """Pair the cells of a row with columns, in order, so that kinds agree best."""
-    columns = header.columns
-    if is_slotted(header, cells):
-        by_slot = {column.cell.slot: column for column in columns}
-        # A cell below no heading, a number of the row most often, is nobody's.
-        return [(by_slot[cell.slot], cell) for cell in cells if cell.slot in by_slot]
-    if len(cells) < len(columns) and (edges := _by_edges(columns, cells)):
-        return edges
-    # Most rows are whole: no alignment is needed.
-    if len(columns) == len(cells) and all(
-        _likely(c.kind, x) > 0 for c, x in zip(columns, cells, strict=True)
-    ):
-        return list(zip(columns, cells, strict=True))
-    wide, high = len(columns) + 1, len(cells) + 1
-    score = [[0.0] * wide for _ in range(high)]
-    for i in range(1, high):
-        for j in range(1, wide):
-            score[i][j] = max(
-                score[i - 1][j],
-                score[i][j - 1],
-                score[i - 1][j - 1] + _fit(columns[j - 1], cells[i - 1]),
-            )
-    return _trace(score, columns, cells)
-
-
-def _by_edges(columns: tuple[Column, ...], cells: list[Cell]) -> list[tuple[Column, Cell]]:
-    """The columns of a row with empty cells, where each of its cells begins or ends right where one heading does."""
-    placed: list[tuple[Column, Cell]] = []
-    for cell in cells:
-        edged = [
-            column
-            for column in columns
-            if column.cell.column == cell.column or column.cell.last_column == cell.last_column
-        ]
-        if len(edged) != 1 or any(edged[0] is column for column, _ in placed):
-            return []
-        placed.append((edged[0], cell))
-    return placed
-
-
-def is_slotted(header: Header, cells: list[Cell]) -> bool:
-    """Whether bars or tabs show which cell of a row is whose: an empty cell then shifts no other."""
-    if header.line.grid >= 0:
+    # Of an empty cell the edges show: a row of a statement has no debit, or no credit.
+    keyed = len(cells) >= 3 and cells[0].column == header.columns[0].cell.column
+    if keyed and by_edges(header.columns, cells):
         return True
-    slots = [cell.slot for cell in cells]
-    known = [column.cell.slot for column in header.columns]
-    # Tabs that only line up what is printed leave other numbers from row to row.
-    return (
-        -1 not in known
-        and len(set(known)) == len(known)
-        and len(set(slots)) == len(slots)
-        and set(slots) <= set(known)
-    )
-
-
-def _trace(
-    score: list[list[float]], columns: tuple[Column, ...], cells: list[Cell]
-) -> list[tuple[Column, Cell]]:
-    placed: list[tuple[Column, Cell]] = []
-    i, j = len(cells), len(columns)
-    while i and j:
-        # A cell that is left out first: it may be a word that slipped into the row.
-        if score[i][j] == score[i - 1][j]:
-            i -= 1
-        elif score[i][j] == score[i][j - 1]:
-            j -= 1
-        else:
-            i, j = i - 1, j - 1
-            placed.append((columns[j], cells[i]))
-    return placed[::-1]
-
-
-def _fit(column: Column, cell: Cell) -> float:
-    # The kind decides; standing below the heading only tips the scale, for widths are lost in PDFs.
-    likely = _likely(column.kind, cell)
-    shared = min(column.cell.last_column, cell.last_column) - max(column.cell.column, cell.column)
-    return likely + (0.4 if shared > 0 else 0.0) if likely > 0 else -9.0
-
-
-def _likely(kind: str, cell: Cell) -> float:
-    return _LIKELY.get((kind, cell_kind(cell.text)), -9.0)
+    return len(cells) >= len(header.columns) - 1 and len(found) * 2 >= len(header.fields)

@@ -81,7 +81,8 @@ def _spoken(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandi
             continue
         if is_other_day(page.text, day, scope.start, scope.end):
             continue
-        words = page.text[max(scope.start, day.start - 48) : day.start].split()
+        begin = max(scope.start, day.start - 48, _sentence_start(page, day.start))
+        words = page.text[begin : day.start].split()
         # The longest label first: "date of birth" is not "birth".
         for count in range(min(4, len(words)), 0, -1):
             fit = field.phrases.get(normalise(" ".join(words[-count:])), 0.0)
@@ -94,6 +95,19 @@ def _spoken(field: SchemaField, page: Page, scope: TextRange) -> list[FieldCandi
                 )
                 break
     return out
+
+
+def _sentence_start(page: Page, offset: int) -> int:
+    """Where the words before an offset begin to belong to it: with its cell, or with the line that its own goes on from."""
+    place = page.layout.line_at(offset)
+    line = page.layout.lines[place]
+    cell = next((cell for cell in line.cells if cell.start <= offset < cell.end), None)
+    if cell is None or cell is not line.cells[0]:
+        return cell.start if cell else offset
+    # Of a row of labels above, the last is not the label of what stands first below.
+    above = page.layout.lines[place - 1].cells if place and not line.gap else ()
+    goes_on = bool(above) and (len(above) == 1 or cell.start < offset)
+    return above[-1].start if goes_on else line.start
 
 
 def _is_turned(words: list[str]) -> bool:

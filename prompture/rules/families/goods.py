@@ -13,11 +13,12 @@ from prompture.rules.labelled import read_alone
 from prompture.rules.numbers import Numeral, amount_of, find_numbers
 from prompture.rules.page import FieldCandidate, Line, Page, ParsedValue, TextRange
 from prompture.rules.render import accepts, render
-from prompture.rules.tables import TableRow, plain_row, read_rows
+from prompture.rules.tables import TableRow, joined, plain_row, read_rows, wrapped
 from prompture.types import Span
 
 WEAK = 0.67  # just above the threshold: kept only when the whole table proves it
 _MARGIN = 4
+_INDENTED = 10  # what begins further left may be the foot of a page
 UNCOUNTED = 0.665  # of a row without a quantity
 _SUM_CONCEPTS = frozenset({"line_total", "quantity", "unit_price"})
 _CODE = re.compile(r"(?=[^ ]*\d)[A-ZÀ-ÖØ-Þ0-9][\w./#+-]{1,30}\.?|\(.{1,8}\)|\d{6,14}\.?")
@@ -87,16 +88,10 @@ def item_row(
             None if total is not None else _product(numbers, None)
         )
     if product is not None:
-        total = product[2]
+        product, total = _as_headed(product, wanted, by_name, page), product[2]
     weak = product is None and not _well_placed(columns, cells, placed)
-    if (
-        weak
-        and total is None
-        and by_name
-        and len(numbers) >= 3
-        and numbers[-1].decimals >= 2
-        and numbers[-1].end == cells[-1].end
-    ):
+    at_end = numbers[-1].decimals >= 2 and numbers[-1].end == cells[-1].end
+    if weak and total is None and by_name and len(numbers) >= 3 and at_end:
         total = numbers[-1]
     if total is None:
         return None
@@ -112,10 +107,21 @@ def item_row(
     _rest(found, fields, by_name, page)
     text = wanted.get("item_description")
     if text is not None:
-        described = _description(text, by_name.get(text.name), cells, after, page)
+        described = _broken(text, row) or _description(
+            text, by_name.get(text.name), cells, after, page
+        )
         if described is not None:
             found[text.name] = described
     return found
+
+
+def _broken(field: SchemaField, row: TableRow) -> FieldCandidate | None:
+    """A description whose first lines stand above the line with the amounts, or whose lines all begin at the margin."""
+    for column, cell in row.placed:
+        if column.field is field and (row.before or cell.column < _INDENTED):
+            pieces = wrapped(row, cell)
+            return joined(field, pieces) if len(pieces) > 1 else None
+    return None
 
 
 def _uncounted(
@@ -208,6 +214,19 @@ def _which(first: Numeral, second: Numeral) -> tuple[Numeral, Numeral]:
     if whole[0] == whole[1] and first.decimals > second.decimals:
         return second, first
     return first, second
+
+
+def _as_headed(
+    product: tuple[Numeral, Numeral, Numeral],
+    wanted: Mapping[str | None, SchemaField],
+    by_name: Mapping[str, Cell],
+    page: Page,
+) -> tuple[Numeral, Numeral, Numeral]:
+    """A product whose price is what stands below the heading of prices: of 6.5 hours at 80.00, the 80.00."""
+    price = wanted.get("unit_price")
+    headed = _in_cell(by_name.get(price.name), page) if price is not None else None
+    first, second, total = product
+    return (second, first, total) if headed == first and first != second else product
 
 
 def _well_placed(
@@ -324,4 +343,4 @@ def _continued(line: Line, begun: bool) -> Cell | None:
     if len(line.cells) > 1:
         return None if re.fullmatch(r"[\d.,€ %-]+", last.text) else last
     is_code = _CODE.fullmatch(last.text) and any(c.isdigit() for c in last.text)
-    return last if last.column >= 10 and not is_code else None
+    return last if last.column >= _INDENTED and not is_code else None
