@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from functools import cache
+from collections import Counter
+from functools import cache, lru_cache
 
 from prompture.document_errors import DocumentUnreadable, DocumentUnsupported
 from prompture.errors import MissingExtra
@@ -68,7 +69,8 @@ def decoded(
 _SHOWN = {
     "cp932": "Shift_JIS", "gb18030": "GB18030", "big5": "Big5", "euc_jp": "EUC-JP", "cp949": "EUC-KR",
     "koi8_r": "KOI8-R", "cp1252": "Windows-1252", "latin-1": "Latin-1", "cp1251": "Windows-1251",
-    "cp1250": "Windows-1250", "utf-8": "UTF-8 with faults",
+    "cp1250": "Windows-1250", "cp1254": "Windows-1254",
+    "cp1257": "Windows-1257", "iso8859_2": "ISO-8859-2", "utf-8": "UTF-8 with faults",
 }  # fmt: skip
 
 
@@ -127,6 +129,8 @@ def _guess(data: bytes) -> str:
     if _is_nearly_utf8(sample):
         return "utf-8"
     western = _as(data, "cp1252")
+    if found := _latin(sample):
+        return found
     high = len(sample) - len(sample.translate(None, _HIGH))
     if high == 1 or 3 * high < 2 * len(re.findall(rb"[A-Za-z]", sample)):
         # Few marks among Latin letters: a detector of languages has too little to go by.
@@ -152,6 +156,74 @@ def _is_nearly_utf8(sample: bytes) -> bool:
     faulty = sample.decode("utf-8", "replace").count("\ufffd")
     wide = sum(ch > "\x7f" for ch in sample.decode("utf-8", "ignore"))
     return wide >= 20 * faulty
+
+
+# Latin letters: the encoding in which all that is not ASCII belongs to one language.
+
+_LETTERS = {
+    "cp1252": {
+        "de": "äöüß", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúü", "pt": "áâãàçéêíóôõúü",
+        "it": "àèéìíòóùú", "ca": "àçèéíïòóúü", "nl": "éëïöüèêç", "da": "æøåéö", "sv": "åäöéü",
+        "is": "áéíóúýðþæö", "et": "äöõüšž",
+    },
+    "cp1250": {
+        "cs": "áčďéěíňóřšťúůýž", "sk": "áäčďéíĺľňóôŕšťúýž", "pl": "ąćęłńóśźż", "hu": "áéíóöőúüű",
+        "hr": "čćđšž", "ro": "ăâîşţ",
+    },
+    "cp1254": {"tr": "çğıöşüâîûi̇"},
+    "cp1257": {"lt": "ąčęėįšųūž", "lv": "āčēģīķļņšūž"},
+}  # fmt: skip
+_LETTERS["iso8859_2"] = _LETTERS["cp1250"]
+_PLACES = {
+    "frè": "[a-z].[a-z]", "frù": "où.", "frç": "..[aouâàôéû]", "ptç": "..[aouãõâôáóú]", "ptõ": "..e",
+    "ptã": "..[^a-df-np-rt-z]", "isþ": "[^a-zþ]..", "isð": "[^\\W\\d]..", "etõ": "..[a-z]",
+    **{f"it{letter}": "..[^a-z]" for letter in "àèéìíòóùú"},
+}  # fmt: skip
+"""Where letters stand in a language that has them, with a character before and one behind."""
+_CZECH_OR_POLISH = re.compile(r"\b(?:Kč|D?IČ)\b|\b[Čč]\.|[Pp]oč[et]t|březn|\b[Tt]ři\b|\bzł\b")
+"""Words that settle it where two languages have all letters."""
+_MOST_STRAY = 0.05
+
+
+def _latin(sample: bytes) -> str:
+    """The encoding of a text in Latin letters, "" where it is in none, or not surely in one."""
+    runs = re.findall(rb"[A-Za-z]?[\x80-\xff]+[A-Za-z]?", sample)
+    among_letters = sum(not (run[0] & 128 and run[-1] & 128) for run in runs)
+    western = _decoded_start(sample, "cp1252") or "?"
+    if 2 * among_letters < len(runs) and any(ch > "\x7f" and ch.isalpha() for ch in western):
+        return ""  # words of another script
+    best, most = "", 1 - _MOST_STRAY
+    for encoding, languages in _LETTERS.items():
+        text = _decoded_start(sample, encoding)
+        if text is None or _ODD.search(text):
+            continue
+        seen = Counter(
+            triple
+            for triple in zip(f" {text}", text, f"{text[1:]} ", strict=False)
+            if triple[1] > "\x7f"
+        )
+        hint = 0.001 if encoding != "cp1252" and _CZECH_OR_POLISH.search(text) else 0.0
+        for language in languages:
+            fitting = sum(n for triple, n in seen.items() if _fits(encoding, language, *triple))
+            # The first one wins where several fit: the western ones are the most frequent.
+            if (score := fitting / max(1, seen.total()) + hint) > most:
+                best, most = encoding, score
+    return best
+
+
+@lru_cache(maxsize=10_000)
+def _fits(encoding: str, language: str, before: str, char: str, after: str) -> bool:
+    """Whether a language has this character between these."""
+    if not char.isalpha() or char in "ªºµ":
+        if char in "²³" and before in "mtn":  # m², ft³, in²
+            return True
+        follows_word = before.isalpha() and char in "¹²³¼½¾¿¡£¥"
+        return not (follows_word or (before.isalpha() and after.isalpha() and char not in "’‘·\xad")
+                    or (char in "£³¹¾¼" and after.isalpha()))  # fmt: skip
+    if char.lower() not in _LETTERS[encoding][language]:
+        return False
+    place = _PLACES.get(f"{language}{char.lower()}")
+    return place is None or re.match(place, f"{before}{char}{after}".lower()) is not None
 
 
 _FREQUENT = {
