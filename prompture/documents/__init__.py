@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -53,6 +53,18 @@ class DocumentOptions(TypedDict, total=False):
     allow_private: bool
 
 
+@dataclass(slots=True)
+class Unpacked:
+    """Bytes that came out of packed files so far: of a mail, out of all its attachments."""
+
+    count: int = 0
+
+    def add(self, count: int) -> int:
+        """Count some more, and return how many there are now."""
+        self.count += count
+        return self.count
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
     """How a file is to be read: the options of ``document``, and the file's name."""
@@ -71,6 +83,7 @@ class ReadOptions:
     allow_private: bool = False
     depth: int = 0
     """Mails around this file."""
+    unpacked: Unpacked = field(default_factory=Unpacked, compare=False)
 
 
 _PICTURES = ("png", "jpeg", "webp", "gif", "bmp", "tiff", "avif", "heic", "heif")
@@ -85,7 +98,7 @@ _READERS: dict[str, str] = {
     PPTX: "prompture.documents.slides:read",
     XLSX: "prompture.documents.sheets:read",
     MSG: "prompture.documents.outlook:read",
-    ENCRYPTED_OFFICE: "prompture.documents.encrypted:read",
+    ENCRYPTED_OFFICE: "prompture.documents.packages:read_encrypted",
     "application/rtf": "prompture.documents.rtf:read",
     "message/rfc822": "prompture.documents.mail:read",
     "text/html": "prompture.documents.web_pages:read",

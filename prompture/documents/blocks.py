@@ -59,6 +59,7 @@ class BlockText:
         """Pages that were left out behind the one that is whole."""
         self._ended: str | None = None
         """The name of a page that is whole, and not yet written down."""
+        self._by_ocr = False
         self.notes: list[str] = []
 
     def add(self, text: str, *, beside: bool = False) -> None:
@@ -79,10 +80,10 @@ class BlockText:
         if words := " ".join(text.split()):
             self.add(f"{'#' * min(max(level, 1), 6)} {words}")
 
-    def end_page(self, name: str = "") -> None:
+    def end_page(self, name: str = "", *, by_ocr: bool = False) -> None:
         """The page is whole, as soon as it is known whether anything follows."""
         self._close("")
-        self._ended = name
+        self._ended, self._by_ocr = name, by_ocr
 
     def _close(self, between: str) -> None:
         if self._ended is None:
@@ -92,7 +93,7 @@ class BlockText:
                 f"more than max_pages={self._options.max_pages}", name=self._options.name
             )
         self._writer.add(between)
-        self._writer.end_page(name=self._ended, number=self._number)
+        self._writer.end_page(name=self._ended, number=self._number, by_ocr=self._by_ocr)
         self._number += 1 + self._skipped
         self._skipped, self._ended = 0, None
 
@@ -106,6 +107,10 @@ class BlockText:
     @property
     def is_blank(self) -> bool:
         return self._is_first
+
+    @property
+    def length(self) -> int:
+        return len(self._writer)
 
     def finish(
         self,
@@ -122,10 +127,12 @@ class BlockText:
             self._close("")
         if self._is_first and not pictures:
             raise DocumentEmpty(empty, name=self._options.name)
+        if not (self._is_first or (len(pictures) == len(pages) and all(p.by_ocr for p in pages))):
+            pictures = ()  # they would be sent, and paid for, beside the text that was read off them
         return FileDocument(
             self._writer.text(),
             self._options.name,
-            pages=tuple(self._writer.pages),
+            pages=tuple(pages),
             media_type=self._options.media_type,
             images=pictures,
             notes=tuple(self.notes),

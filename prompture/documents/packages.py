@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 from prompture.document_errors import (
+    DocumentEmpty,
     DocumentEncrypted,
     DocumentError,
     DocumentTooLarge,
     DocumentUnreadable,
+    DocumentUnsupported,
 )
-from prompture.documents import ReadOptions
+from prompture.documents import ReadOptions, read_bytes
+from prompture.documents.blocks import BlockText, counted
+from prompture.errors import MissingExtra
 from prompture.media import media_type_of
-from prompture.types import Image
+from prompture.types import FileDocument, Image
 
 MOST_ENTRIES = 20_000
 MOST_RATIO = 200
@@ -32,8 +38,8 @@ _MOST_MARKS = 3_000_000
 """Tags of a part that becomes a tree; each takes some 200 bytes."""
 _DEEPEST = 250
 _PIECE = 65_536
-_SENT = ("image/png", "image/jpeg", "image/gif", "image/webp")
-_MOST_IMAGES = 50
+_READABLE = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff")
+_MOST_PICTURES = 100
 _LEAST_BYTES = 4_000
 """Smaller ones are lines and logos."""
 _FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError,
@@ -53,7 +59,7 @@ class Package:
         if len(entries) > MOST_ENTRIES:
             raise DocumentTooLarge(f"more than {MOST_ENTRIES} files in it", name=self._name)
         unpacked = sum(entry.file_size for entry in entries)
-        if unpacked > options.max_unpacked:
+        if options.unpacked.add(unpacked) > options.max_unpacked:
             raise DocumentTooLarge(
                 f"unpacked more than max_unpacked={options.max_unpacked}", name=self._name
             )
@@ -195,14 +201,112 @@ def scanner() -> expat.XMLParserType:
     return parser
 
 
-def images_of(package: Package, folder: str, options: ReadOptions) -> tuple[Image, ...]:
-    """The pictures of a file that has no text, a scan that was put into it: for models that see."""
-    found: list[Image] = []
-    if options.ocr == "always":
-        return ()
-    for name in package.names(folder)[:_MOST_IMAGES]:
-        data = package.read(name)
-        kind = media_type_of(data)
-        if kind in _SENT and len(data) >= _LEAST_BYTES:
-            found.append(Image(data=data, media_type=kind))
-    return tuple(found)
+class Pictures:
+    """The pictures of an office file, and the text that is read off them (``prompture.documents.images``).
+
+    They are read like the pages of a PDF: where a page shows no other text, or always.
+    """
+
+    def __init__(self, package: Package, options: ReadOptions, into: BlockText) -> None:
+        self._package = package
+        self._options = options
+        self._into = into
+        self._known: dict[str, FileDocument | None] = {}
+        self._sent: list[Image] = []
+        self._count = self._words = 0
+        self.always = options.ocr == "always"
+
+    def add(self, parts: Iterable[str], *, is_blank: bool) -> bool:
+        """Write down what the pictures of a page show, and return whether that is all its text."""
+        listed = list(dict.fromkeys(parts))
+        if not (self.always or is_blank):
+            return False
+        read = [found for part in listed if (found := self.read(part)) is not None]
+        for found in read:
+            self._into.add(found.text)
+        words = [found for found in read if found.text.strip()]
+        if is_blank:
+            # Beside a text that was read off them, pictures are sent where each is a page.
+            self._sent += [image for found in read for image in found.images]
+        return is_blank and bool(words)
+
+    def read(self, part: str) -> FileDocument | None:
+        """A picture as a document, None where it is none that can be read."""
+        if part not in self._known:
+            self._known[part] = self._read(part)
+        return self._known[part]
+
+    def _read(self, part: str) -> FileDocument | None:
+        if part not in self._package:
+            return None
+        data = self._package.read(part)
+        kind = media_type_of(data) or ""
+        if kind not in _READABLE or (len(data) < _LEAST_BYTES and not self.always):
+            return None
+        self._count += 1
+        if self._count > _MOST_PICTURES:
+            if self._count == _MOST_PICTURES + 1:
+                self._into.notes.append(f"of its pictures the first {_MOST_PICTURES} were read")
+            return None
+        from prompture.documents import images
+
+        leaf = part.rpartition("/")[2]
+        try:
+            found = images.read(data, replace(self._options, media_type=kind))
+        except DocumentEmpty:
+            return None
+        except (DocumentUnreadable, DocumentTooLarge, DocumentUnsupported) as exc:
+            reason = str(exc).removeprefix(f"{self._options.name}: ")
+            self._into.notes.append(f"picture {leaf} was not read: {reason}")
+            return None
+        self._words += bool(found.text.strip())
+        self._into.notes += [
+            f"picture {leaf}: {note}" for note in found.notes if not note.endswith("read by OCR")
+        ]
+        return found
+
+    def sent(self) -> tuple[Image, ...]:
+        """Those that are sent to models that see, when all have been read."""
+        if self._words:
+            self._into.notes.append(f"{counted(self._words, 'picture')} read by OCR")
+        return tuple(self._sent)
+
+
+def pictures_in(package: Package, part: str, *kinds: str) -> list[str]:
+    """The pictures that a part refers to, by itself or by its drawings."""
+    found: list[str] = []
+    for kind, target in package.relations(part).values():
+        if kind == "image":
+            found.append(target)
+        elif kind in kinds:
+            found += pictures_in(package, target)
+    return found
+
+
+_SPINS = re.compile(rb'spinCount="(\d{1,12})"')
+_MOST_SPINS = 1_000_000
+"""Rounds of hashing that a file may ask for; office programs take 100,000."""
+
+
+def read_encrypted(data: bytes, options: ReadOptions) -> FileDocument:
+    """An encrypted office file, opened. Raises DocumentEncrypted, and MissingExtra."""
+    if options.password is None:
+        raise DocumentEncrypted("it needs a password: password=...", name=options.name)
+    try:
+        import msoffcrypto
+    except ImportError as missing:
+        raise MissingExtra(extra="documents", package="msoffcrypto-tool") from missing
+    if any(int(count) > _MOST_SPINS for count in _SPINS.findall(data)):
+        raise DocumentTooLarge("its password takes too long to check", name=options.name)
+    plain = io.BytesIO()
+    try:
+        opened = msoffcrypto.OfficeFile(io.BytesIO(data))
+        opened.load_key(password=options.password, verify_password=True)
+        opened.decrypt(plain)
+    except msoffcrypto.exceptions.InvalidKeyError:
+        raise DocumentEncrypted("the password is wrong", name=options.name) from None
+    except Exception as exc:  # its parsers let through whatever a broken file brings up
+        raise DocumentUnreadable(
+            f"it is encrypted, and broken ({type(exc).__name__})", name=options.name
+        ) from None
+    return replace(read_bytes(plain.getvalue(), replace(options, media_type="")), data=data)

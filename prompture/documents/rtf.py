@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from prompture.document_errors import DocumentTooLarge, DocumentUnreadable
 from prompture.documents import ReadOptions
 from prompture.documents.blocks import BlockText, pipe_table
+from prompture.documents.word import SYMBOLS
 from prompture.types import FileDocument
 
 _TOKEN = re.compile(
@@ -20,7 +21,7 @@ _SKIPPED = frozenset(
     ("fonttbl", "colortbl", "stylesheet", "listtable", "listoverridetable", "info", "pict", "object",
      "themedata", "colorschememapping", "datastore", "latentstyles", "rsidtbl", "generator",
      "xmlnstbl", "fldinst", "bkmkstart", "bkmkend", "nonshppict", "pgdsctbl", "revtbl", "filetbl",
-     "annotation", "atnid", "atnauthor", "atrfstart", "atrfend", "private", "pn", "listtext", "tc", "xe",
+     "annotation", "atnid", "atnauthor", "atrfstart", "atrfend", "private", "pn", "tc", "xe",
      "mmathpr", "template", "docvar", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "shppict", "wgrffmtfilter", "sp")
 )  # fmt: skip
 _WORDS = {
@@ -52,6 +53,9 @@ class _State:
     font: int = -1
     in_table: bool = False
     in_fonts: bool = False
+    in_styles: bool = False
+    level: int = 0
+    """Of a heading; 0 for other text."""
 
 
 class _Reader:
@@ -59,6 +63,9 @@ class _Reader:
         self._into = into
         self._page = 1252
         self._fonts: dict[int, int] = {}
+        self._style = -1
+        self._levels: dict[int, int] = {}
+        """The levels of headings, by the numbers of their styles."""
         self._state = _State()
         self._stack: list[_State] = []
         self._pending = b""
@@ -138,12 +145,20 @@ class _Reader:
     def _control(self, word: str, number: int | None) -> None:
         self._settle()
         if word in _SKIPPED or (self._star and word not in ("shpinst", "shptxt")):
-            self._state = replace(self._state, skipped=True, in_fonts=word == "fonttbl")
+            in_styles = self._state.in_styles or word == "stylesheet"
+            self._state = replace(
+                self._state, skipped=True, in_fonts=word == "fonttbl", in_styles=in_styles
+            )
         self._star = False
         if self._state.in_fonts and word == "f":
             self._state = replace(self._state, font=number or 0)
         elif word == "fcharset" and self._state.in_fonts:
             self._fonts[self._state.font] = _CHARSETS.get(number or 0, self._page)
+        elif self._state.in_styles and word in ("s", "outlinelevel"):
+            if word == "s":
+                self._style = number or 0
+            else:
+                self._levels[self._style] = _level(number)
         elif self._state.skipped:
             return
         elif word == "u":
@@ -170,7 +185,11 @@ class _Reader:
         elif word == "plain":
             self._state = replace(state, hidden=False)
         elif word == "pard":
-            self._state = replace(state, in_table=False)
+            self._state = replace(state, in_table=False, level=0)
+        elif word == "outlinelevel":
+            self._state = replace(state, level=_level(number))
+        elif word == "s":
+            self._state = replace(state, level=self._levels.get(number or 0, 0))
         elif word == "intbl":
             self._state = replace(state, in_table=True)
 
@@ -182,6 +201,7 @@ class _Reader:
             return
         text = self._high + chr(code)
         self._high = ""
+        text = SYMBOLS.get(f"{code:04x}", text)
         self._put(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
     def _ends(self, word: str) -> None:
@@ -201,10 +221,13 @@ class _Reader:
                 self._into.end_page()
 
     def _end_line(self) -> None:
-        text, self._line = "".join(self._line), []
+        text, self._line = "".join(self._line).lstrip(" "), []
         if text.strip():
             self._end_table()
-            self._into.add(text)
+            if self._state.level:
+                self._into.heading(text, self._state.level)
+            else:
+                self._into.add(text)
 
     def _end_table(self) -> None:
         if self._row:
@@ -212,6 +235,10 @@ class _Reader:
         if self._rows:
             self._into.add(pipe_table(self._rows))
         self._rows, self._row = [], []
+
+
+def _level(number: int | None) -> int:
+    return number + 1 if number is not None and 0 <= number < 9 else 0
 
 
 def _codec(page: int) -> str:
@@ -258,7 +285,7 @@ def unpacked(data: bytes, options: ReadOptions) -> bytes:
     if len(data) < 16:
         raise DocumentUnreadable("its text is cut off", name=options.name)
     _, size, mark = struct.unpack_from("<III", data)
-    if size > min(_MOST_UNPACKED, options.max_unpacked):
+    if size > _MOST_UNPACKED or options.unpacked.add(size) > options.max_unpacked:
         raise DocumentTooLarge("its text is too large", name=options.name)
     if mark == 0x414C454D:  # "MELA": it is not packed
         return data[16 : 16 + size]

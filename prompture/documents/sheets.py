@@ -11,7 +11,7 @@ from prompture.document_errors import DocumentTooLarge
 from prompture.documents import ReadOptions
 from prompture.documents.blocks import MOST_CELLS, BlockText, counted, few, pipe_table
 from prompture.documents.number_formats import BUILT_IN, general, is_date, shown
-from prompture.documents.packages import Package, scanner
+from prompture.documents.packages import Package, Pictures, pictures_in, scanner
 from prompture.types import FileDocument
 
 _SPARSE = 20
@@ -71,11 +71,16 @@ def read(data: bytes, options: ReadOptions) -> FileDocument:
         for s, (kind, part) in listed
         if s.get("state", "visible") == "visible" and kind == "worksheet"
     ]
+    pictures = Pictures(package, options, writer)
     for name, part in seen:
+        start = writer.length
         _write(book, writer, name, _sheet(book, part), titled=len(seen) > 1)
+        drawn = pictures_in(package, part, "drawing")
+        by_ocr = pictures.add(drawn, is_blank=writer.length == start)
+        writer.end_page(name, by_ocr=by_ocr)
     if hidden:
         writer.notes.append(f"{counted(len(hidden), 'hidden sheet')} left out: {few(hidden)}")
-    return writer.finish(data, empty="no cell of it is filled")
+    return writer.finish(data, images=pictures.sent(), empty="no cell of it is filled")
 
 
 def _strings(package: Package, part: str, name: str) -> list[str]:
@@ -272,7 +277,6 @@ def _write(book: _Book, writer: BlockText, name: str, sheet: _Sheet, *, titled: 
         writer.heading(name, 1)
     for block in _blocks(sheet.rows):
         writer.add(pipe_table(_grid(block, book.options.name)))
-    writer.end_page(name)
     where = f"sheet {name}: "
     if sheet.hidden_rows:
         writer.notes.append(f"{where}{counted(sheet.hidden_rows, 'hidden row')} left out")

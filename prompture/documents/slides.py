@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from xml.etree.ElementTree import Element
 
 from prompture.documents import ReadOptions
 from prompture.documents.blocks import BlockText, counted, pipe_table
-from prompture.documents.packages import Package, images_of
+from prompture.documents.packages import Package, Pictures
 from prompture.types import FileDocument
 
 _TITLES = ("title", "ctrTitle")
@@ -23,6 +23,7 @@ def read(data: bytes, options: ReadOptions) -> FileDocument:
     root = package.xml(main)
     relations = package.relations(main)
     writer = BlockText(options)
+    pictures = Pictures(package, options, writer)
     hidden = comments = 0
     listed = root.find("sldIdLst")
     for each in listed if listed is not None else ():
@@ -36,13 +37,12 @@ def read(data: bytes, options: ReadOptions) -> FileDocument:
             writer.skip_page()
             continue
         comments += any(kind.endswith("omments") for kind, _ in package.relations(part).values())
-        _Slide(package, part, writer).write(slide)
+        _Slide(package, part, writer).write(slide, pictures)
     if hidden:
         writer.notes.append(f"{counted(hidden, 'hidden slide')} left out")
     if comments:
         writer.notes.append("comments left out")
-    pictures = images_of(package, "ppt/media/", options) if writer.is_blank else ()
-    return writer.finish(data, images=pictures, empty="no slide of it has a text")
+    return writer.finish(data, images=pictures.sent(), empty="no slide of it has a text")
 
 
 class _Slide:
@@ -53,7 +53,8 @@ class _Slide:
         self._relations = package.relations(part)
         self._into = into
 
-    def write(self, root: Element) -> None:
+    def write(self, root: Element, pictures: Pictures) -> None:
+        start = self._into.length
         shapes = list(_shapes(root.find("cSld/spTree")))
         titles = [shape for shape in shapes if _placeholder(shape) in _TITLES]
         name = " ".join(" ".join(_paragraph(p) for p in t.iter("p")) for t in titles).strip()
@@ -65,7 +66,14 @@ class _Slide:
         for kind, part in self._relations.values():
             if kind == "notesSlide" and part in self._package:
                 self._notes(self._package.xml(part))
-        self._into.end_page(name)
+        by_ocr = pictures.add(self._pictures(shapes), is_blank=self._into.length == start)
+        self._into.end_page(name, by_ocr=by_ocr)
+
+    def _pictures(self, shapes: Iterable[Element]) -> Iterator[str]:
+        """The pictures that it shows, those that fill a shape too."""
+        for shape in shapes:
+            for blip in shape.iter("blip"):
+                yield self._relations.get(blip.get("r:embed") or "", ("", ""))[1]
 
     def _shape(self, shape: Element) -> None:
         if shape.tag != "graphicFrame":
@@ -144,7 +152,7 @@ def _shapes(tree: Element | None) -> Iterator[Element]:
         elif each.tag == "AlternateContent":
             chosen = each.find("Choice")
             yield from _shapes(each.find("Fallback") if chosen is None else chosen)
-        elif each.tag in ("sp", "graphicFrame", "cxnSp"):
+        elif each.tag in ("sp", "graphicFrame", "cxnSp", "pic"):
             properties = next(each.iter("cNvPr"), None)
             if properties is None or properties.get("hidden") not in ("1", "true"):
                 yield each

@@ -9,17 +9,24 @@ from xml.etree.ElementTree import Element
 from prompture.documents import ReadOptions
 from prompture.documents.blocks import BlockText, counted, pipe_row, rule
 from prompture.documents.numbering import Numbering
-from prompture.documents.packages import Package, images_of
+from prompture.documents.packages import Package, Pictures
 from prompture.documents.word_styles import Style, is_on, styles_of, with_paragraph
-from prompture.types import FileDocument
+from prompture.types import FileDocument, Image
 
 _DROPPED = frozenset(
     ("del", "moveFrom", "Fallback", "instrText", "delText", "delInstrText", "rPr", "pPr", "tblPr",
      "sectPr", "rt", "annotationRef", "footnoteRef", "endnoteRef", "commentReference", "sdtPr",
-     "proofErr", "bookmarkStart", "txbxContent", "blip", "ctrlPr", "oMathParaPr")
+     "proofErr", "bookmarkStart", "txbxContent", "ctrlPr", "oMathParaPr")
 )  # fmt: skip
-_TEXT = {"tab": "\t", "ptab": "\t", "cr": "\n", "noBreakHyphen": "\u2011", "softHyphen": ""}
-_SYMBOLS = {
+_TEXT = {
+    "tab": "\t",
+    "ptab": "\t",
+    "cr": "\n",
+    "noBreakHyphen": "\u2011",
+    "softHyphen": "",
+    "sym": "",
+}
+SYMBOLS = {
     "f0fe": "☒", "f0fd": "☒", "f078": "☒", "f053": "☒", "f0a8": "☐", "f06f": "☐", "f071": "☐",
     "f0a3": "☐", "f052": "☑", "f0fc": "✓", "f0fb": "✗", "f0e0": "→", "f0d8": "➢", "f0b7": "•",
     "f0a7": "▪", "f028": "☎", "f02a": "✉",
@@ -35,6 +42,7 @@ class _Paragraph:
     text: str = ""
     boxes: list[list[Element]] = field(default_factory=list)
     """Text boxes that hang on it: the blocks of each."""
+    pictures: list[str] = field(default_factory=list)
     joins_next: bool = False
     """Its end was deleted: the next one goes on in it."""
 
@@ -43,7 +51,9 @@ class _Reading:
     """A file while it is read: its styles, lists and notes, and the field that a run is in."""
 
     def __init__(self, package: Package, part: str) -> None:
-        by_kind = {kind: target for kind, target in package.relations(part).values()}
+        self._package = package
+        self._relations = package.relations(part)
+        by_kind = {kind: target for kind, target in self._relations.values()}
 
         def part_of(kind: str) -> Element | None:
             return package.xml(by_kind[kind]) if by_kind.get(kind, "") in package else None
@@ -87,14 +97,15 @@ class _Reading:
                 is_page = tag != "br" or each.get("type") == "page"
                 pieces.append(_PAGE if is_page else "\n")
             elif tag in _TEXT:
-                self._words(_TEXT[tag], pieces, hidden=hidden)
-            elif tag == "sym":
                 char = (each.get("char") or "").lower()
-                self._words(_SYMBOLS.get(char, ""), pieces, hidden=hidden)
+                self._words(SYMBOLS.get(char, _TEXT[tag]), pieces, hidden=hidden)
             elif tag == "fldChar":
                 self._field(each.get("fldCharType") or "")
             elif tag in ("footnoteReference", "endnoteReference"):
                 self._refer(tag[0], each.get("id") or "", pieces)
+            elif tag in ("blip", "imagedata"):
+                name = each.get("r:embed") or each.get("r:id") or ""
+                into.pictures.append(self._relations.get(name, ("", ""))[1])
             elif tag == "txbxContent":
                 into.boxes.append(list(each))
             elif tag in ("del", "moveFrom"):
@@ -131,6 +142,10 @@ class _Reading:
     def _refer(self, kind: str, number: str, pieces: list[str]) -> None:
         pieces.append(f"[^{self.asked.setdefault((kind, number), len(self.asked) + 1)}]")
 
+    def at_part(self, part: str) -> None:
+        """Go on with another part: the pictures of its text are listed in its own relations."""
+        self._relations = self._package.relations(part)
+
     def label(self, style: Style) -> str | None:
         """The number or the dash of a paragraph in a list."""
         if style.list_id in ("", "0"):
@@ -146,13 +161,13 @@ def read(data: bytes, options: ReadOptions) -> FileDocument:
     if body is None:
         raise package.broken("it has no body")
     reading = _Reading(package, main)
-    writer = _Writer(reading, BlockText(options))
-    margins = {kind: _margins(package, main, kind) for kind in ("header", "footer")}
-    writer.margin(margins["header"])
+    blocks = BlockText(options)
+    writer = _Writer(reading, blocks, Pictures(package, options, blocks))
+    writer.margin(_margins(package, main, "header"))
+    reading.at_part(main)
     writer.blocks(list(body))
-    writer.margin(margins["footer"])
+    writer.margin(_margins(package, main, "footer"))
     _write_notes(reading, writer)
-    blocks = writer.into
     if reading.comments is not None and (count := len(reading.comments.findall("comment"))):
         blocks.notes.append(f"{counted(count, 'comment')} left out")
     if reading.changes:
@@ -161,14 +176,13 @@ def read(data: bytes, options: ReadOptions) -> FileDocument:
         blocks.notes.append("hidden text left out")
     if package.names("word/afchunk"):
         blocks.notes.append("files that are embedded in it were not read")
-    pictures = images_of(package, "word/media/", options) if blocks.is_blank else ()
-    return blocks.finish(data, images=pictures)
+    return blocks.finish(data, images=writer.unread_pictures())
 
 
-def _margins(package: Package, main: str, kind: str) -> list[Element]:
-    """The headers or footers, each once."""
+def _margins(package: Package, main: str, kind: str) -> dict[str, Element]:
+    """The headers or footers, each once, by their parts."""
     found = (part for each, part in package.relations(main).values() if each == kind)
-    return [package.xml(part) for part in dict.fromkeys(found) if part in package]
+    return {part: package.xml(part) for part in found if part in package}
 
 
 def _write_notes(reading: _Reading, writer: _Writer) -> None:
@@ -190,18 +204,40 @@ def _write_notes(reading: _Reading, writer: _Writer) -> None:
 class _Writer:
     """Paragraphs and tables, put into blocks and pages."""
 
-    def __init__(self, reading: _Reading, into: BlockText) -> None:
+    def __init__(self, reading: _Reading, into: BlockText, pictures: Pictures) -> None:
         self._reading = reading
         self.into = into
+        self._pictures = pictures
+        self._seen: dict[str, None] = {}
+        """The pictures so far, in order."""
         self._in_list = self._has_text = False
         self._lead = ""
         self._lead_style: Style | None = None
 
-    def margin(self, roots: list[Element]) -> None:
+    def margin(self, roots: dict[str, Element]) -> None:
         """Headers or footers: their paragraphs, those that stand in several of them once."""
-        lines = dict.fromkeys(self.flat(list(root)) for root in roots)
+        lines: dict[str, None] = {}
+        for part, root in roots.items():
+            self._reading.at_part(part)
+            lines[self.flat(list(root))] = None
         for text in lines:
             self.into.add(text.replace(_PAGE, ""))
+
+    def _read_off(self, found: _Paragraph) -> list[str]:
+        """The texts of a paragraph's pictures, where all are to be read."""
+        self._seen |= dict.fromkeys(found.pictures)
+        if not self._pictures.always:
+            return []
+        read = map(self._pictures.read, dict.fromkeys(found.pictures))
+        return [each.text for each in read if each is not None]
+
+    def unread_pictures(self) -> tuple[Image, ...]:
+        """Of a file without a text: each picture as a page, and what is sent to models that see."""
+        if self.into.is_blank and not self._pictures.always:
+            for part in self._seen:
+                if self._pictures.add([part], is_blank=True):
+                    self.into.end_page(by_ocr=True)
+        return self._pictures.sent()
 
     def blocks(self, elements: list[Element]) -> None:
         """Paragraphs and tables in order."""
@@ -225,6 +261,9 @@ class _Writer:
         # Only where there is a text: an empty paragraph of a list shows no number in Word's print.
         label = self._reading.label(found.style) if text.strip() else None
         self._put(found, label)
+        for text in self._read_off(found):
+            self.into.add(text)
+            self._has_text, self._in_list = True, False
         for box in found.boxes:
             self.blocks(box)
 
@@ -285,6 +324,7 @@ class _Writer:
                 found = self._reading.paragraph(each)
                 label = self._reading.label(found.style) if found.text.strip() else None
                 lines.append(f"{label} {found.text}" if label else found.text)
+                lines += self._read_off(found)
                 lines += [self.flat(box) for box in found.boxes]
             elif each.tag == "tbl":
                 for row in _flattened(list(each)):

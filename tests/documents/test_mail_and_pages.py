@@ -80,6 +80,9 @@ RTF = {
     "field": (rb"{\rtf1 {\field{\*\fldinst HYPERLINK x}{\fldrslt link}}}", "link"),
     "emoji": (rb"{\rtf1\uc1 \u-10179?\u-8704?}", "😀"),
     "pages": (rb"{\rtf1 a\page b}", "a\n\nb"),
+    "headings": (rb"{\rtf1{\stylesheet{\s0 Normal;}{\s2\outlinelevel1 heading 2;}}\pard\s2 a\par\pard\outlinelevel0 b\par\pard c\par}",
+                 "## a\n\n# b\n\nc"),
+    "lists": (rb"{\rtf1{\listtext\pard\plain 1.\tab}one\par{\listtext\u61623\'3f\tab}dot\par}", "1.\tone\n\n•\tdot"),
     "bytes": (b"{\\rtf1 a\\bin3 \x00}}b}", "ab"),
     "escapes": (rb"{\rtf1 \{a\}\\\~b\_c\-d}", "{a}\\\xa0b\u2011cd"),
 }  # fmt: skip

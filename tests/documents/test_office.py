@@ -189,12 +189,74 @@ def test_footnotes_and_comments() -> None:
     assert read.notes == ("1 comment left out",)
 
 
-def test_a_word_file_of_pictures_hands_them_on() -> None:
-    picture = b"\x89PNG\r\n\x1a\n" + bytes(5000)
-    read = of_body("<w:p/>", **{"word/media/image1.png": picture})  # type: ignore[arg-type]
-    assert (read.text, [image.data for image in read.images]) == ("", [picture])
+def picture_of(text: str) -> io.BytesIO:
+    pillow = pytest.importorskip("PIL.Image")
+    drawing = pytest.importorskip("PIL.ImageDraw")
+    font = pytest.importorskip("PIL.ImageFont").load_default(48)
+    picture = pillow.new("RGB", (900, 200), "white")
+    drawing.Draw(picture).text((20, 60), text, fill="black", font=font)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream
+
+
+def word_file_of_pictures(*texts: str, before: str = "") -> bytes:
+    made, stream = docx.Document(), io.BytesIO()
+    if before:
+        made.add_paragraph(before)
+    for text in texts:
+        made.add_picture(picture_of(text))
+    made.save(stream)
+    return stream.getvalue()
+
+
+def test_an_office_file_of_pictures_is_read_like_pictures() -> None:
+    pytest.importorskip("rapidocr")
+    data = word_file_of_pictures("Total 1190.00", "Second 77.50")
+    read = document(data, name="scan.docx")
+    assert read.text == "Total 1190.00\n\nSecond 77.50"
+    assert [(page.number, page.by_ocr) for page in read.pages] == [(1, True), (2, True)]
+    assert read.is_read_off  # a model that sees is sent the two pictures, and not the text
+    assert read.notes == ("2 pictures read by OCR",)
+    always = document(data, name="scan.docx", ocr="always")
+    assert (always.text, always.images) == (read.text, ())
+    beside = word_file_of_pictures("Total 1190.00", before="See below")
+    assert document(beside, ocr="always").text == "See below\n\nTotal 1190.00"
+    assert document(beside).text == "See below"
+
+
+def test_slides_and_sheets_of_pictures_are_read_where_they_have_no_text() -> None:
+    pytest.importorskip("rapidocr")
+    made, stream = pptx.Presentation(), io.BytesIO()
+    for title, text in (("", "Slide 12.50"), ("Titled", "Hidden 5.00")):
+        slide = made.slides.add_slide(made.slide_layouts[5 if title else 6])
+        if title:
+            slide.shapes.title.text = title
+        slide.shapes.add_picture(picture_of(text), 0, 0)
+    made.save(stream)
+    read = document(stream.getvalue())
+    assert (read.text, read.images) == ("Slide 12.50\n\n# Titled", ())
+    assert [(page.number, page.by_ocr) for page in read.pages] == [(1, True), (2, False)]
+    assert document(stream.getvalue(), ocr="always").text.endswith("# Titled\n\nHidden 5.00")
+    book, stream = openpyxl.Workbook(), io.BytesIO()
+    book.active.add_image(openpyxl.drawing.image.Image(picture_of("Sheet 42.00")), "A1")
+    book.save(stream)
+    read = document(stream.getvalue())
+    assert (read.text, len(read.images), read.is_read_off) == ("Sheet 42.00", 1, True)
+
+
+def test_without_ocr_pictures_of_an_office_file_are_handed_on() -> None:
+    data = word_file_of_pictures("Total 1190.00")
+    read = document(data, name="a.docx", ocr="never")
+    assert (read.text, len(read.images)) == ("", 1)
+    assert "not read here" in read.notes[0]
     with pytest.raises(DocumentEmpty):
         of_body("<w:p/>")
+    broken = {"word/media/a.png": b"\x89PNG\r\n\x1a\n" + bytes(5000)}
+    blip = '<w:blip xmlns:r="http://x/relationships" r:embed="p1"/>'
+    relations = RELATIONS.format('<Relationship Id="p1" Type="x/image" Target="media/a.png"/>')
+    with pytest.raises(DocumentEmpty):
+        of_body(p(f"<w:r>{blip}</w:r>"), **broken, **{"word/_rels/document.xml.rels": relations})  # type: ignore[arg-type]
 
 
 def test_slides() -> None:
