@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from prompture.compat import cached_property
@@ -11,6 +13,7 @@ from prompture.errors import ExtractionError, Invalid, NotGrounded, PromptureErr
 from prompture.extraction.answer import CUT, UNREAD, Rejected
 from prompture.extraction.strategy import Plan
 from prompture.flows.attempts import advice, raw_text
+from prompture.json_values import pointer, same, value_at
 from prompture.money import Bill
 from prompture.schema.exact_json import with_floats
 from prompture.schema.problems import UNGROUNDED, InvalidValue, Problem
@@ -77,14 +80,21 @@ class Extraction(Generic[T]):
     def sources(self) -> Mapping[str, tuple[Span, ...]]:
         """Spans by JSON pointer, in code points of the text that was given; of files that were
         read, with page and boxes. The driver's own where it knows them (``local/rules``), else
-        found by ``ground``."""
+        found by ``ground``: what a validator changed, by what the model wrote."""
         # Rules know where they read each value.
         found = self.raw.spans
         if found is None:
             from prompture.extraction.grounding import ground
 
+            look = partial(
+                ground, text=self.text, schema=self.schema or None, quotes=self.quotes or None
+            )
             value = self.value if self.plain is None else self.plain
-            found = ground(value, self.text, schema=self.schema or None, quotes=self.quotes or None)
+            found = look(value)
+            # A validator may have made other words of it: the document has those that were written.
+            if self.plain is None and (written := _as_written(self.value, found, self.raw)):
+                again = look(written[0])
+                found = {**found, **{at: again[at] for at in written[1] if at in again}}
         if not any(isinstance(each, FileDocument) for each in self.documents):
             return found
         from prompture.documents.layout import located
@@ -116,6 +126,37 @@ class Extraction(Generic[T]):
         from prompture.page.results import summary
 
         return summary(self)
+
+
+def _as_written(
+    value: object, found: Mapping[str, object], raw: Completion
+) -> tuple[JSONValue, list[str]] | None:
+    """The plain value with those leaves that have no place as the model wrote them, and the pointers
+    of these; None where it wrote no others."""
+    from prompture.extraction.ungrounded import leaves_of
+    from prompture.schema.exact_json import read_exactly, to_plain
+
+    plain = to_plain(value)
+    lacking = [
+        (path, leaf)
+        for path, leaf in leaves_of(plain)
+        if not isinstance(leaf, bool) and pointer(path) not in found
+    ]
+    if not lacking:
+        return None
+    try:
+        answer = read_exactly(raw_text(raw))
+    except (ValueError, RecursionError):  # it had to be mended
+        return None
+    changed = []
+    for path, leaf in lacking:
+        written = value_at(answer, path)
+        if isinstance(written, (str, int, float, Decimal)) and not same(written, leaf):
+            changed.append(pointer(path))
+            if not path:
+                return written, changed
+            value_at(plain, path[:-1])[path[-1]] = written
+    return (plain, changed) if changed else None
 
 
 def value_of(found: Extraction[T]) -> T:

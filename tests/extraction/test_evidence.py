@@ -785,3 +785,34 @@ def test_of_items_too_what_the_model_wrote_must_stand_there(strategy: Any, colou
             found = colour.items(Owed, colour.script([script]), **options)
             assert [p.pointer for each in found for p in each.problems] == ["/Firma"]
             assert found[0].value.day == "4202 yaM 3"
+
+
+@pytest.mark.parametrize("strategy", ASKED)
+def test_what_a_validator_changed_has_the_place_of_what_was_written(
+    strategy: Any, ask: Any
+) -> None:
+    class Party(BaseModel):
+        phones: list[str]
+        total: Decimal
+        who: str
+
+        @field_validator("phones")
+        @classmethod
+        def as_international(cls, value: list[str]) -> list[str]:
+            return ["+49" + each.removeprefix("0").replace(" ", "") for each in value]
+
+        @field_validator("total")
+        @classmethod
+        def net(cls, value: Decimal) -> Decimal:
+            return value / 4
+
+    text = "ACME: 0170 123 45 67, 0171 765 43 21. Total: 500"
+    answer = {"phones": ["0170 123 45 67", "0171 765 43 21"], "total": 500, "who": "Nobody"}
+    found = ask([answer], schema=Party, text=text, strategy=strategy)
+    assert found.value.total == 125 and found.value.phones[1] == "+491717654321"
+    assert {at: spans[0].start for at, spans in found.sources.items()} == {
+        "/phones/0": 6, "/phones/1": 22, "/total": 45}  # fmt: skip
+    assert found.ungrounded == {"/who": "absent"}
+    # Of an answer that has no such pointer nothing is known.
+    wrapped = ask([json.dumps({"result": answer})], schema=Party, text=text, strategy=strategy)
+    assert "/total" not in wrapped.sources or wrapped.sources["/total"][0].start == 45
