@@ -59,7 +59,7 @@ from prompture.flows.run import Flow
 from prompture.flows.several import ManyFlow, Several
 from prompture.observe import WorkSpan
 from prompture.schema.exact_json import with_floats
-from prompture.schema.problems import InvalidValue, Problem
+from prompture.schema.problems import InvalidValue
 from prompture.types import JSONValue, Span
 
 PARALLEL = 8
@@ -121,12 +121,9 @@ def _in_chunks(
             raise refused
     elif len(found) == 1:
         return (yield from run.at_once(found[0][1]))
-    observe.note(
-        "chunked",
-        "the document is read in %(chunks)d chunks, by %(model)s",
-        chunks=len(found),
-        model=drivers[0].name if drivers else "",
-    )
+    model = drivers[0].name if drivers else ""
+    words = "the document is read in %(chunks)d chunks, by %(model)s"
+    observe.note("chunked", words, chunks=len(found), model=model)
     return (yield from run.flow([_Job(each, number, run.new_log()) for number, each in found]))
 
 
@@ -152,6 +149,7 @@ class _Run:
         here = bool(drivers) and all(driver.runs_here for driver in drivers)
         self._parallel = options.parallel or (1 if here else PARALLEL)
         self._hopeless: PromptureError | None = None
+        self._jobs: list[_Job] = []
 
     def new_log(self) -> AttemptLog:
         log = AttemptLog()
@@ -192,38 +190,45 @@ class _Run:
 
     def flow(self, jobs: list[_Job]) -> ManyFlow[Any, Extraction[Any]]:
         """A document that is cut into these."""
-        waiting = jobs
+        self._jobs = jobs
+        try:
+            return (yield from self._whole())
+        except BaseException as exc:
+            if getattr(exc, "bill", None) is None:  # Ctrl-C between the questions
+                self._collect()
+                self.log.attach_all(exc)
+            raise
+
+    def _whole(self) -> ManyFlow[Any, Extraction[Any]]:
+        waiting = self._jobs
         while waiting:
-            yield from self._asked(waiting, jobs)
-            jobs, waiting = self._halved(jobs)
+            yield from self._asked(waiting)
+            self._jobs, waiting = self._halved(self._jobs)
+        jobs = self._jobs
         jobs.sort(key=lambda job: (job.number, job.passage.start))
         good = [job for job in jobs if job.result is not None]
         if not good:
-            self._collect(jobs)
+            self._collect()
             error = next(job.error for job in jobs if job.error is not None)
             raise self.log.attach(error) from error.__cause__
         for job in jobs:
             if job.error is not None:
-                observe.note(
-                    "chunk_failed",
-                    "a chunk of the document gave nothing (%(error)s)",
-                    error=job.error,
-                )
+                words = "a chunk of the document gave nothing (%(error)s)"
+                observe.note("chunk_failed", words, error=job.error)
         whole = merged(
             [self._value(job, index) for index, job in enumerate(jobs) if job.result is not None],
             self._extractor.source.json_schema,
             self._options.identity,
         )
         chunks = tuple(self._chunk(job) for job in jobs)
-        self._collect(jobs)
+        self._collect()
         if len(good) < len(jobs):
             self.log.notes += (f"{len(jobs) - len(good)} of {len(jobs)} chunks gave nothing",)
         value = yield from self._validated(whole, jobs)
         turn = self._document.turn
         if problems := evidence_problems(self._extractor, whole, turn, value):
             raise self.log.attach(not_valid(problems, whole))
-        last = good[-1].result
-        assert last is not None
+        last = next(job.result for job in reversed(jobs) if job.result is not None)
         return Extraction(
             value=value,
             cost=self.log.bill(),
@@ -243,7 +248,7 @@ class _Run:
             conflicts=whole.conflicts,
         )
 
-    def _asked(self, waiting: Sequence[_Job], jobs: Sequence[_Job]) -> ManyFlow[Any, None]:
+    def _asked(self, waiting: Sequence[_Job]) -> ManyFlow[Any, None]:
         flows, scopes = [self._job_flow(job) for job in waiting], list[WorkSpan]()
         if (tracing := observe.current) is not None:
             name = f"{self._extractor.source.name} chunk"
@@ -253,7 +258,8 @@ class _Run:
         try:
             outcomes = yield several
         except BaseException as exc:  # what ended the whole has the whole bill
-            self.log.charges += [c for job in jobs if job not in waiting for c in job.log.charges]
+            others = [job for job in self._jobs if job not in waiting]
+            self.log.charges += [charge for job in others for charge in job.log.charges]
             self.log.charges += several.spent()
             self.log.attach_all(exc)
             raise
@@ -343,12 +349,13 @@ class _Run:
             value=None if job.value is None else with_floats(job.value),
         )
 
-    def _collect(self, jobs: Sequence[_Job]) -> None:
-        """Put the attempts and the charges of the chunks onto the log of the whole."""
-        for job in jobs:
-            self.log.attempts += job.log.attempts
-            self.log.charges += job.log.charges
-            self.log.notes += tuple(n for n in job.log.notes if n not in self.log.notes)
+    def _collect(self) -> None:
+        """Put the attempts and the charges of the chunks onto the log of the whole, once."""
+        jobs, self._jobs = self._jobs, []
+        self.log.attempts += [attempt for job in jobs for attempt in job.log.attempts]
+        self.log.charges += [charge for job in jobs for charge in job.log.charges]
+        notes = dict.fromkeys(note for job in jobs for note in job.log.notes)
+        self.log.notes += tuple(note for note in notes if note not in self.log.notes)
 
     # The whole.
 
@@ -359,7 +366,10 @@ class _Run:
             return reads.validate(whole.plain)
         except InvalidValue as exc:
             failure = exc
-        patch = self._missing(failure.problems, whole)
+        patch = None
+        if self._reasks and self._extractor.max_retries:
+            schema = self._extractor.source.json_schema
+            patch = rest_patch(failure.problems, whole.plain, schema)
         if patch is not None and (yield from self._asked_again(patch, whole, jobs)):
             try:
                 return reads.validate(whole.plain)
@@ -368,12 +378,6 @@ class _Run:
         lost = sum(job.error is not None for job in jobs)
         error = not_valid(failure.problems, whole, chunks=len(jobs), lost=lost)
         raise self.log.attach(error) from cause_of(failure)
-
-    def _missing(self, problems: Sequence[Problem], whole: Merged) -> Patch | None:
-        """What to ask for again; None where that is the whole, or asking is of no use."""
-        if not self._reasks or self._extractor.max_retries == 0:
-            return None
-        return rest_patch(problems, whole.plain, self._extractor.source.json_schema)
 
     def _asked_again(
         self, patch: Patch, whole: Merged, jobs: Sequence[_Job]

@@ -171,15 +171,19 @@ class _Threads:
         self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run(self, threads: int) -> None:
-        for _ in range(threads):
-            # Daemons: a provider that hangs must not keep the program from ending.
-            context = copy_context()
-            work = Thread(
-                target=context.run, args=(self._work,), name="prompture-chunks", daemon=True
-            )
-            work.start()
-        running = threads
+        running = 0
         try:
+            for _ in range(threads):
+                # Daemons: a provider that hangs must not keep the program from ending.
+                work = Thread(
+                    target=copy_context().run,
+                    args=(self._work,),
+                    name="prompture-chunks",
+                    daemon=True,
+                )
+                # Before it starts: Ctrl-C may come while it does.
+                running += 1
+                work.start()
             while running:
                 error = self._ended.get()
                 running -= 1

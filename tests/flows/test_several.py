@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from prompture import Chunks, aextract_result, extract_result
 from prompture.drivers.openai_compatible import AsyncOpenAICompatible, OpenAICompatible
 from prompture.errors import RateLimitError
+from prompture.flows import several
+from prompture.testing import AsyncFunctionDriver, FunctionDriver
 from tests import server as on
 from tests.server import Exchange, serving
 
@@ -110,3 +112,53 @@ def test_where_every_chunk_is_refused_the_first_error_has_all_of_it() -> None:
     ):
         extract_result(Names, TEXT, model=driver, long=CHUNKS)
     assert len(caught.value.attempts) == 6
+
+
+def test_an_interrupt_while_threads_start_leaves_none_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "prompture-chunks":
+            started.append(thread)
+            if len(started) == 2:
+                raise KeyboardInterrupt
+
+    gone = threading.Event()
+
+    def answer(request: Any) -> Any:
+        gone.wait(on.WAIT)  # until the interrupt has ended it all
+        return {"names": []}
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(several, "GRACE", 0.0)
+    driver = FunctionDriver(answer)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        extract_result(Names, TEXT, model=driver, long=Chunks(tokens=60, overlap=10, parallel=4))
+    gone.set()
+    for thread in started:
+        thread.join(on.WAIT)
+    assert len(started) == 2
+    assert len(driver.requests) <= 2  # nothing more was asked
+    assert len(caught.value.bill.charges) == len(driver.requests)  # type: ignore[attr-defined]
+
+
+def test_an_interrupt_while_values_are_merged_has_the_bill(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("prompture.extraction.long_flow.merged", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        extract_result(Names, TEXT, model=FunctionDriver(lambda _: {"names": []}), long=CHUNKS)
+    assert len(caught.value.bill.charges) == 6  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        model = AsyncFunctionDriver(lambda _: {"names": []})
+        await aextract_result(Names, TEXT, model=model, long=CHUNKS)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        asyncio.run(main())
+    assert len(caught.value.bill.charges) == 6  # type: ignore[attr-defined]
