@@ -44,7 +44,7 @@ from prompture.errors import (
     SchemaError,
     UnknownModel,
 )
-from prompture.extraction.document_turn import Content
+from prompture.extraction.content import Content
 from prompture.extraction.extractor import Extractor
 from prompture.money import Bill, add_usd, format_usd, short_usd
 from prompture.spend.scope import track

@@ -178,7 +178,7 @@ def is_read_by_name(name: str) -> bool:
 
 def shown(read: FileDocument) -> tuple[Text | Document | Image | File, ...]:
     """What of a file is sent: its text, if it has some, and its pictures. Of a picture that was
-    read, the text stands for it (``prompture.extraction.vision`` has the picture sent instead)."""
+    read, the text stands for it (``prompture.extraction.document_turn`` has the picture sent instead)."""
     return (read,) if read.is_read_off else (read, *read.images)
 
 

@@ -26,7 +26,7 @@ from pydantic_core import to_jsonable_python
 from prompture import given
 from prompture.compat import cached_property
 from prompture.errors import ConfigurationError
-from prompture.extraction.document_turn import content, files_read
+from prompture.extraction.content import content, files_read
 from prompture.extraction.inputs import Example
 from prompture.schema.key_check import check_keys, in_own_shape
 from prompture.schema.problems import InvalidValue

@@ -19,9 +19,8 @@ from prompture.errors import (
     SchemaError,
     UnsupportedError,
 )
-from prompture.extraction.document_turn import RULE, document_turn
+from prompture.extraction.document_turn import RULE, document_turn, for_model, require_vision
 from prompture.extraction.inputs import Example, check_strategy
-from prompture.extraction.vision import for_model, require_vision
 from prompture.schema.rewriting import Rewrite
 from prompture.schema.source import Source
 from prompture.types import JSON, Image, JSONValue, Message, Request, Tool

@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from prompture.drivers.provider import Features
-from prompture.extraction.document_turn import (
-    RULE,
-    DocumentTurn,
-    Fence,
-    document_turn,
-    fenced,
-)
+from prompture.extraction.document_turn import RULE, DocumentTurn, Fence, document_turn, fenced
 from prompture.extraction.extractor import Extractor
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from prompture.types import Completion, Document, Image, Text
