@@ -237,6 +237,8 @@ class _PdfReading:
             self._notes.append(
                 f"{count} characters that nobody sees were left out: {_pages(hidden)}"
             )
+        if unsure := [p.number for p in self._pages if p.unsure]:
+            self._notes.append(f"{_pages(unsure)}: too much is drawn to look for hidden text")
 
 
 @dataclass(slots=True)
@@ -251,6 +253,7 @@ class _Page:
     readable: int = 0
     unmapped: int = 0
     hidden: int = 0
+    unsure: bool = False
     picture: float = 0.0
     outlined: bool = False
     problem: str = ""
@@ -268,8 +271,8 @@ class _Page:
         page.text = answer.blobs[0].decode("utf-8", "surrogatepass")
         page.boxes.frombytes(answer.blobs[1])
         page.width, page.height = head["width"], head["height"]
-        page.readable, page.unmapped, page.hidden = (
-            head[name] for name in ("readable", "unmapped", "hidden")
+        page.readable, page.unmapped, page.hidden, page.unsure = (
+            head[name] for name in ("readable", "unmapped", "hidden", "unsure")
         )
         page.picture, page.outlined = head["picture"], head["outlined"]
         return page

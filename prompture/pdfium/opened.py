@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import re
 import struct
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import pypdfium2.raw as pdfium
@@ -24,6 +25,7 @@ _COMMENTS = (
 )
 """Annotations whose words are behind a sign; those of others are drawn."""
 _TICKED = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
+TICKS = {True: "[x]", False: "[ ]"}
 _UNIT = re.compile(rb"/UserUnit\s+(\d{1,6}(?:\.\d{1,6})?)\b")
 _OBJECTS = b"/ObjStm"
 _PACKED = re.compile(rb"/ObjStm[^\0]{0,400}?>>\s*stream\r?\n")
@@ -126,6 +128,8 @@ class OpenedFile:
         self.attached: int = pdfium.FPDFDoc_GetAttachmentCount(self._document)
         self._forms = self._with_forms()
         self._units = user_units(data, self.count)
+        self.looked = 0.0
+        """Seconds of computing in which hidden text was looked for."""
 
     def _load(self, password: str | None) -> Any:
         # Old kinds of encryption have bytes of Latin-1 as passwords.
@@ -184,7 +188,7 @@ class OpenedFile:
                 rect = pdfium.FS_RECTF()
                 pdfium.FPDFAnnot_GetRect(field, rect)
                 is_on = pdfium.FPDFAnnot_IsChecked(self._forms, field)
-                found.append(("[x]" if is_on else "[ ]", frame.box(rect)))
+                found.append((TICKS[bool(is_on)], frame.box(rect)))
             pdfium.FPDFPage_CloseAnnot(field)
         return found
 
@@ -192,8 +196,9 @@ class OpenedFile:
         """A page as PNG, and its size in points. Of a page that has more pixels, a smaller one."""
         with self.page(index) as page:
             width, height = page.frame.size
-            pixels, wide, high = drawn(page.handle, page.frame, dpi, max_pixels)
-            return png(pixels, wide, high), width, height
+            pixels = drawn(page.handle, page.frame, dpi, max_pixels)
+            assert pixels is not None  # there is no end to be done by
+            return png(*pixels), width, height
 
     def decrypted(self) -> bytes:
         """The file without its password."""
@@ -241,8 +246,11 @@ def user_units(data: bytes, pages: int) -> dict[int, float]:
     return dict.fromkeys(range(pages), units[0])
 
 
-def drawn(page: Any, frame: PageFrame, dpi: float, max_pixels: int) -> tuple[bytes, int, int]:
-    """The pixels of a page, three bytes each, and how many are across and down."""
+def drawn(
+    page: Any, frame: PageFrame, dpi: float, max_pixels: int, end: float = inf
+) -> tuple[bytes, int, int] | None:
+    """The pixels of a page, three bytes each, and how many are across and down; None where it is
+    not done by ``end`` (of time.process_time)."""
     width, height = frame.size
     scale = dpi / 72
     if width * height * scale * scale > max_pixels:
@@ -256,7 +264,12 @@ def drawn(page: Any, frame: PageFrame, dpi: float, max_pixels: int) -> tuple[byt
     try:
         pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, wide, high, 0xFFFFFFFF)
         flags = pdfium.FPDF_ANNOT | pdfium.FPDF_REVERSE_BYTE_ORDER
-        pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, wide, high, 0, flags)
+        pause = pdfium.IFSDK_PAUSE(version=1)
+        pause.NeedToPauseNow = type(pause.NeedToPauseNow)(lambda _: time.process_time() > end)
+        state = pdfium.FPDF_RenderPageBitmap_Start(bitmap, page, 0, 0, wide, high, 0, flags, pause)
+        pdfium.FPDF_RenderPage_Close(page)
+        if state == pdfium.FPDF_RENDER_TOBECONTINUED:
+            return None
         stride = pdfium.FPDFBitmap_GetStride(bitmap)
         whole = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * high)
     finally:

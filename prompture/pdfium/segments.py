@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from prompture.pdfium.glyphs import Glyph, Run
+from prompture.pdfium.opened import TICKS
 
 _WORD_GAP = 0.13
 """Of its size: a gap between letters that is wider parts words, where no blank is drawn."""
@@ -138,7 +139,7 @@ class _Lines:
             self.segments.append(segment)
             self._enter(segment)
             return
-        if word.spaced or _parts(before, word):
+        if word.spaced or _parts(before, word) or _is_mark(before.glyphs[-1]) or _is_mark(first):
             before.glyphs.append(None)
         before.glyphs += word.glyphs
         before.u1 = max(before.u1, last.u1)
@@ -185,6 +186,11 @@ class _Lines:
 def _are_figures(segment: Segment, word: Word) -> bool:
     last = segment.glyphs[-1]
     return last is not None and last.text[-1].isdigit() and word.glyphs[0].text[0].isdigit()
+
+
+def _is_mark(glyph: Glyph | None) -> bool:
+    """Whether it is a box to tick, which is a word of its own: ``[x]``."""
+    return glyph is not None and glyph.text in TICKS.values()
 
 
 def _parts(segment: Segment, word: Word) -> bool:

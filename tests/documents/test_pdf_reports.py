@@ -149,3 +149,151 @@ def test_two_files_in_one_table_keep_their_columns() -> None:
         ["aaa", "bbb", "ccc"],
         ["XXX", "YYY", "ZZZ"],
     ]
+
+
+def covered(c: Any) -> None:
+    c.setFillColorRGB(1, 1, 1)
+    c.rect(50, 640, 300, 25, stroke=0, fill=1)
+
+
+def black_bar(c: Any) -> None:
+    c.rect(50, 645, 300, 16, stroke=0, fill=1)
+
+
+HIDDEN = {
+    "below a white box": lambda c: (c.drawString(60, 650, "secret"), covered(c)),
+    "below a black bar": lambda c: (c.drawString(60, 650, "secret"), black_bar(c)),
+    "in the bar's colour": lambda c: (black_bar(c), c.drawString(60, 650, "secret")),
+    "cut off": lambda c: (
+        c.clipPath(clip(c), stroke=0, fill=0), c.drawString(60, 650, "secret")
+    ),
+    "without ink over words": lambda c: c.drawText(inkless(c, 60, 700)),
+    "too small to read": lambda c: (c.setFont("Helvetica", 0.4), c.drawString(60, 650, "secret")),
+}  # fmt: skip
+
+
+def clip(c: Any) -> Any:
+    path = c.beginPath()
+    path.rect(400, 400, 10, 10)
+    return path
+
+
+def inkless(c: Any, x: float, y: float) -> Any:
+    text = c.beginText(x, y)
+    text.setTextRenderMode(3)
+    text.textOut("secret")
+    return text
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_what_nobody_sees_is_not_given_to_the_model(how: str) -> None:
+    """firecrawl/pdf-inspector#456, Unstructured-IO/unstructured#4377, ui-insight/vandalizer#777."""
+
+    def drawing(c: Any) -> None:
+        c.drawString(60, 700, "Total 1,190.00")
+        HIDDEN[how](c)
+
+    page = Read(made(drawing))
+    assert (page.text, page.head["hidden"]) == ("Total 1,190.00", 6)
+
+
+def test_a_word_that_is_partly_covered_stays() -> None:
+    def drawing(c: Any) -> None:
+        c.drawString(60, 700, "Ann Bell, London")
+        bar = 60 + width_of("Ann "), 697, width_of("Bell"), 12
+        c.rect(*bar, stroke=0, fill=1)  # the comma is left
+        c.drawString(60, 650, "Total 1.190,00 - .5")
+        c.setFillColorRGB(1, 1, 0, alpha=0.4)
+        c.rect(50, 645, 300, 16, stroke=0, fill=1)
+
+    page = Read(made(drawing))
+    assert page.text.split() == ["Ann", "London", "Total", "1.190,00", "-", ".5"]
+
+
+@pytest.mark.parametrize("x", [72, 250])
+def test_the_text_of_a_scan_may_stand_beside_its_letters(x: float) -> None:
+    """As an OCR program has put it; but not on a white line, nor below a black bar."""
+    image_module = pytest.importorskip("PIL.Image")
+    from reportlab.lib.utils import ImageReader
+
+    picture = image_module.new("L", (612, 792), 255)
+    picture.paste(0, (60, 90, 200, 92))
+    picture.paste(0, (60, 186, 500, 210))
+
+    def drawing(c: Any) -> None:
+        c.drawImage(ImageReader(picture), 0, 0, 612, 792)
+        for y in (696, 400, 590):
+            c.drawText(inkless(c, x, y))
+
+    page = Read(made(drawing))
+    assert (page.text, page.head["hidden"]) == ("secret", 12)
+
+
+def test_a_page_that_takes_long_to_draw_is_read_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prompture.pdfium import layout_page
+
+    monkeypatch.setattr(layout_page, "_LOOK", -1.0)
+
+    def drawing(c: Any) -> None:
+        for at in range(500):
+            c.rect(at, at, 20, 20)
+        c.drawString(60, 700, "Total 1,190.00")
+
+    page = Read(made(drawing))
+    assert (page.text, page.head["unsure"]) == ("Total 1,190.00", True)
+
+
+def test_fonts_that_are_pictures_have_words() -> None:
+    """dvips, in the 1990s: a font without a size, its letters drawn in pixels."""
+    letter = b"6 0 0 0 5 7 d1 0 0 5 7 re f"
+    kinds = b"<</a 6 0 R/b 6 0 R/c 6 0 R>>"
+    font = (
+        b"<</Type/Font/Subtype/Type3/FontBBox[0 0 0 0]/FontMatrix[1 0 0 1 0 0]/FirstChar 97/LastChar 99"
+        b"/Widths[6 6 6]/Encoding<</Differences[97/a/b/c]>>/CharProcs " + kinds + b">>"
+    )
+    # Letters that are drawn one by one, each a little off its place; words are 3 points apart.
+    draws = b"BT /F1 1 Tf " + b" ".join(
+        b"1 0 0 1 %.1f 700 Tm (%c) Tj" % (60 + 6 * at + 3 * (at // 3) + 0.3 * (at % 3), b"abc"[at % 3])
+        for at in range(9)
+    ) + b" ET"  # fmt: skip
+    page = Read(
+        one_page(stream(draws), font, stream(letter), entries=b"/Resources<</Font<</F1 5 0 R>>>>")
+    )
+    assert page.text == "abc abc abc"
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_accents_that_are_drawn_apart_are_on_their_letters(order: str) -> None:
+    """As TeX does: "J¨urgen"."""
+
+    def drawing(c: Any) -> None:
+        c.setFont(with_font(), 12)
+        for number, (mark, letter) in enumerate(("¨u", "´e", "ˆı", "~n", "`x")):
+            x, off = 60 + 40 * number, width_of("M", "DejaVu")
+            c.drawString(x, 700, "M")
+            for each in (mark, letter) if order == "before" else (letter, mark):
+                c.drawString(x + off, 700, each)
+
+    assert text_of(drawing).split()[:4] == ["Mü", "Mé", "Mî", "Mñ"]
+
+
+@pytest.mark.parametrize("font", ["STSong-Light", "HeiseiMin-W3"])
+def test_upright_text_of_a_font_that_is_not_in_the_file(font: str) -> None:
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+
+    def drawing(c: Any) -> None:
+        pdfmetrics.registerFont(UnicodeCIDFont(font, isVertical=True))
+        c.setFont(font, 14)
+        c.drawString(300, 700, "\u8acb\u6c42\u66f8 12345 \u5408\u8a08")
+
+    assert text_of(drawing) == "\u8acb\u6c42\u66f8 12345 \u5408\u8a08"
+
+
+def test_a_tick_is_a_word_of_its_own() -> None:
+    def drawing(c: Any) -> None:
+        for at in range(2):
+            c.acroForm.checkbox(name=f"c{at}", x=60 + 12 * at, y=646, size=12, checked=at == 1)
+        c.drawString(84, 648, "Yes")
+
+    assert text_of(drawing) == "[ ] [x] Yes"
