@@ -486,3 +486,77 @@ def test_the_leaves_of_a_large_object_are_placed_in_linear_work() -> None:
     places = Counted({(key,): (Span(9 * i, 9 * i + 5),) for i, key in enumerate(value)})
     assert len(Placing("", places).settled(value)) == 3000
     assert places.asked < 3000 * 20
+
+
+TABLE = """
+| Day | Debit | Credit | Balance |
+|---|---|---|---|
+| 1 |  | 500.00 | 500.00 |
+| 2 | 250.00 |  | 250.00 |
+| 250 | 125.00 |  | 125.00 |
+
+| Name | Sales 2023 | Sales 2024 |
+|:--|--:|--:|
+| A\\|B | 500 | 250 |
+| C | 250 | 250 |
+"""
+
+
+@pytest.mark.parametrize(
+    ("pointer", "line", "column"),
+    [
+        ("/moves/0/credit", 3, 3),
+        ("/moves/0/balance", 3, 4),
+        ("/moves/1/debit", 4, 2),
+        ("/moves/1/balance", 4, 4),
+        ("/moves/2/day", 5, 1),
+        ("/moves/2/debit", 5, 2),
+        ("/sales/0/sales_2023", 9, 2),
+        ("/sales/0/sales2024", 9, 3),
+        ("/sales/1/sales_2023", 10, 2),
+        ("/sales/1/sales2024", 10, 3),
+    ],
+)
+def test_heads_of_columns_are_labels(pointer: str, line: int, column: int) -> None:
+    value = {
+        "moves": [
+            {"balance": 500, "credit": 500},
+            {"balance": 250, "debit": 250},
+            {"balance": 125, "debit": 125, "day": 250},
+        ],
+        "sales": [{"sales2024": 250, "sales_2023": 500}, {"sales2024": 250, "sales_2023": 250}],
+    }
+    span = ground(value, TABLE)[pointer][0]
+    row = TABLE.splitlines()[line][: span.start - TABLE.rfind("\n", 0, span.start) - 1]
+    assert (TABLE.count("\n", 0, span.start), row.replace("\\|", "").count("|")) == (line, column)
+    assert not span.ambiguous
+
+
+def test_a_title_of_the_schema_is_the_head_of_a_column() -> None:
+    schema: Any = {"properties": {"v": {"items": {"properties": {"b": {"title": "Credit"}}}}}}
+    text = "| Debit | Credit |\n|---|---|\n| 7 | 7 |\n| 8 | 8 |\n"
+    starts = [s[0].start for s in ground({"v": [{"b": 7}, {"b": 8}]}, text, schema=schema).values()]
+    assert starts == [text.index("7 |\n"), text.index("8 |\n")]
+
+
+@pytest.mark.parametrize("field", ["net", "gross", "order_date", "ship_date"])
+def test_a_table_of_fields_and_values(field: str) -> None:
+    rows = {
+        "order_date": "01.02.2025",
+        "ship_date": "01.02.2025",
+        "net": "100,00",
+        "gross": "100,00",
+    }
+    body = "".join(
+        f"| {name.replace('_', ' ').title()} | {value} |\n" for name, value in rows.items()
+    )
+    text = f"| Field | Value |\n|---|---|\n{body}"
+    value = {"order_date": "2025-02-01", "ship_date": "2025-02-01", "net": 100, "gross": 100}
+    span = ground(value, text)[f"/{field}"][0]
+    assert text.count("\n", 0, span.start) == 2 + list(rows).index(field)
+
+
+def test_equal_cells_of_a_row_have_places_of_their_own() -> None:
+    text = "| Poste | x | y |\n|---|---|---|\n| Marge | 30 | 30 |\n"
+    found = ground([{"name": "Marge", "a": 30, "b": 30}], text)
+    assert found["/0/a"][0].start < found["/0/b"][0].start

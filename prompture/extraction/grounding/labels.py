@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
@@ -27,6 +27,30 @@ _MOST_WORDS = 12
 _MOST_PLACES = 360
 """So many places of a label are looked at, for a value that stands in very many."""
 _WORD = re.compile(r"[^\W\d_]+")
+_KEY_WORD = re.compile(r"[^\W\d_]+|\d+")
+_LINKS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "at",
+        "by",
+        "de",
+        "der",
+        "des",
+        "di",
+        "du",
+        "for",
+        "la",
+        "le",
+        "of",
+        "the",
+        "und",
+        "y",
+    ]
+)
+_RULE = re.compile(r"(?m)^\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$")
+_CELL_END = re.compile(r"(?<!\\)\|")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ENDS = re.compile(r"[.;:!?](?=\s)|\n\s*\n")
 _COMMON_WORDS = (
@@ -39,6 +63,46 @@ _COMMON = frozenset(_COMMON_WORDS.split())
 _ENDINGS = re.compile(r"(?:ations?|ings?|ions?|ed|ers?|ies|es|s|y|e)\Z")
 
 
+class PipeTables:
+    """The pipe tables of a text: which cell a place is in, and the heads of columns."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._rules = [m.start() for m in _RULE.finditer(text)] if "|-" in text else []
+        self._rows = [m.start() for m in re.finditer(r"(?m)^\|", text)] if self._rules else []
+        self._heads: dict[int, tuple[frozenset[str], ...]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def row(self, at: int) -> int | None:
+        """The number of the line of a table that a place is in; None outside tables."""
+        index = bisect_right(self._rows, at) - 1
+        return index if index >= 0 and self._text.find("\n", self._rows[index], at) < 0 else None
+
+    def line(self, row: int) -> int:
+        """Where a line of a table begins."""
+        return self._rows[row]
+
+    def head(self, at: int) -> frozenset[str]:
+        """The words at the head of the column of a place."""
+        row = self.row(at)
+        index = bisect_right(self._rules, at) - 1
+        if row is None or index < 0:
+            return frozenset()
+        rule = bisect_left(self._rows, self._rules[index])
+        between = self._text[self._rows[rule] : self._rows[row]]
+        # Another table, without a head, may follow.
+        if row <= rule or rule == 0 or between.count("\n") != row - rule:
+            return frozenset()
+        if index not in self._heads:
+            line = self._text[self._rows[rule - 1] : self._rows[rule]]
+            self._heads[index] = tuple(_key_words(cell) for cell in _CELL_END.split(line)[1:])
+        heads = self._heads[index]
+        column = len(_CELL_END.findall(self._text, self._rows[row], at)) - 1
+        return heads[column] if column < len(heads) else frozenset()
+
+
 class Labels:
     """The labels of a value's fields, and how near they stand to places of a text."""
 
@@ -48,6 +112,8 @@ class Labels:
         self._lower: str | None = None
         self._places: dict[str, list[int]] = {}
         self._known: dict[tuple[int, int, Label], float] = {}
+        self._names: dict[tuple[str, ...], list[frozenset[str]]] = {}
+        self.tables = PipeTables(text)
 
     def of(self, path: Path) -> Label:
         """The label of a leaf: words of its field's name, then those of its description."""
@@ -57,6 +123,25 @@ class Labels:
             for stem in _stems(words):
                 found.setdefault(stem, weight)
         return tuple(found.items())[:_MOST_WORDS]
+
+    def heading(self, path: Path, span: Span) -> float:
+        """How much of the head of a table's column, over a place, is the name of a leaf's field:
+        from 0 to 1."""
+        head = self.tables.head(span.start) if self.tables else frozenset[str]()
+        if not head:
+            return 0.0
+        field = tuple("*" if isinstance(key, int) else key for key in path)
+        if field not in self._names:
+            name = next((key for key in reversed(path) if isinstance(key, str)), "")
+            titles = (
+                words for words, weight in _described(self._schema, path) if weight == _TITLED
+            )
+            self._names[field] = [_key_words(words) for words in (name, *titles)]
+        shares = (
+            sum(any(_is_short_for(a, b) for b in head) for a in words) / max(len(words), len(head))
+            for words in self._names[field]
+        )
+        return max(shares, default=0.0)
 
     def nearness(self, span: Span, label: Label) -> float:
         """How much of a label stands in the sentence or line of a place: 0 for nothing, 1 for the
@@ -70,6 +155,10 @@ class Labels:
         head = self._text[max(0, span.start - _BEFORE) : span.start].lower()
         tail = self._text[span.end : span.end + _AFTER].lower()
         head = head[max((found.end() for found in _ENDS.finditer(head[:-2])), default=0) :]
+        if self.tables and (row := self.tables.row(span.start)) is not None:
+            # The line above is another row.
+            head = head[-max(1, span.start - self.tables.line(row)) :]
+            tail = tail.partition("\n")[0]
         end = _ENDS.search(tail)
         tail = tail[: end.start()] if end else tail
         # A label mostly stands before its value and in its line, or in the line above.
@@ -118,6 +207,18 @@ class Labels:
         return self._places[stem]
 
 
+@lru_cache(maxsize=4096)
+def _key_words(words: str) -> frozenset[str]:
+    """The words of a field's name or of a column's head, figures too: "q1_2024" is q, 1 and 2024."""
+    plain = _CAMEL.sub(" ", words[:200]).lower()
+    return frozenset(_stem(word) for word in _KEY_WORD.findall(plain) if word not in _LINKS)
+
+
+def _is_short_for(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return short == long or (len(short) >= 3 and long.startswith(short))
+
+
 @lru_cache(maxsize=1024)
 def _stems(words: str) -> tuple[str, ...]:
     """The beginnings of the words that say something, each once."""
@@ -128,6 +229,9 @@ def _stems(words: str) -> tuple[str, ...]:
 
 def _stem(word: str) -> str:
     stem = _ENDINGS.sub("", word)
+    # Cancelled is of cancel, and shipped of ship.
+    if stem != word and len(stem) >= 4 and stem[-1] == stem[-2] and stem[-1] not in "aeious":
+        stem = stem[:-1]
     return stem if len(stem) >= 3 else word
 
 

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
+from prompture.extraction.grounding.labels import PipeTables
 from prompture.extraction.grounding.spans import Cover, Near, Places
 from prompture.types import Span
 
@@ -48,6 +49,14 @@ INSIDE_ANOTHER = 1.5
 """The place is a part of a longer value that stands nowhere else."""
 NOT_VERBATIM = 25.0
 """For each whole point that the score lacks."""
+HEADED = 4.0
+"""What a place in a table is spared whose column has the name of the field at its head."""
+ROW = 3.0
+"""Two places in different lines of a table."""
+SAME_ROW = 1.0
+"""Two places in one line of a table, however far apart."""
+SAME_CELL = 1.0
+"""Another leaf of the object has this cell of a table."""
 LINE = 0.7
 """For each line's end between two places, up to four."""
 FAR = 8.0
@@ -57,7 +66,8 @@ FAR = 8.0
 class Costs:
     """The costs of places in one text; ``sole`` are the places of values that have no other."""
 
-    def __init__(self, text: str, sole: Iterable[Span]) -> None:
+    def __init__(self, text: str, sole: Iterable[Span], tables: PipeTables) -> None:
+        self._tables = tables
         self._line_ends = [found.start() for found in re.finditer("\n", text)]
         self._sole = Cover(sole)
 
@@ -74,9 +84,9 @@ class Costs:
     def _distance(self, span: Span, other: Span) -> float:
         """The cost of the distance of two places, in whatever order. 0 where they overlap."""
         if other.start >= span.end:
-            return self._gap(span.end, other.start)
+            return self._apart(span.end, other.start)
         if other.end <= span.start:
-            return self._gap(other.end, span.start)
+            return self._apart(other.end, span.start)
         return 0.0
 
     def nearest(self, span: Span, near: Near) -> float:
@@ -93,6 +103,17 @@ class Costs:
         if self._line_ends and end > start:
             lines = bisect_left(self._line_ends, end) - bisect_left(self._line_ends, start)
         return math.log1p(end - start) + LINE * min(lines, 4)
+
+    def _apart(self, start: int, end: int) -> float:
+        """The same, where the cells of a table's line are one thing."""
+        gap = self._gap(start, end)
+        if self._tables and (row := self._tables.row(end)) is not None:
+            before = self._tables.row(start)
+            if row == before:
+                return SAME_ROW
+            if before is not None:
+                gap += ROW
+        return gap
 
     def support(self, span: Span, neighbours: Sequence[Places]) -> float:
         """How far the nearest places of other leaves are, which have not been chosen yet."""

@@ -15,6 +15,7 @@ from functools import partial
 from prompture.extraction.grounding.labels import Labels
 from prompture.extraction.grounding.place_costs import (
     BACKWARDS,
+    HEADED,
     INSIDE_ANOTHER,
     LABEL_LEAST,
     LABELLED,
@@ -22,6 +23,7 @@ from prompture.extraction.grounding.place_costs import (
     LATER_ALONE,
     LATER_IN_LIST,
     OUTSIDE,
+    SAME_CELL,
     UNORDERED,
     USED,
     WAIVED,
@@ -77,7 +79,7 @@ class Placing:
         self._places = places
         self._chosen: dict[Path, RankedSpans] = {}
         sole = (spans[0] for spans in places.values() if len(spans) == 1)
-        self._costs = Costs(text, sole)
+        self._costs = Costs(text, sole, self._labels.tables)
 
     def settled(self, value: JSONValue) -> dict[Path, Places]:
         """The places of every leaf, best first."""
@@ -171,6 +173,7 @@ class Placing:
                 share = labelled.get(span.start, 0.0)  # noqa: B023
                 paid = self._costs.quality(span) + USED * (span.start in taken)  # noqa: B023
                 paid += self._misplaced(span, within, placed) - LABELLED * share
+                paid -= self._headed(path, span, placed)  # noqa: B023
                 # Near what is placed; else what the object belongs to, and where others may be.
                 rest = self._costs.behind(span, first)  # noqa: B023
                 if context:
@@ -188,6 +191,13 @@ class Placing:
             if used is not None:
                 used.setdefault(id(spans), set()).add(choice.spans[0].start)
         return [*known, *placed]
+
+    def _headed(self, path: Path, span: Span, placed: Sequence[Span] = ()) -> float:
+        """What a place in a table is spared by the head of its column, if no sibling is there."""
+        if not self._labels.tables or self._labels.tables.row(span.start) is None:
+            return 0.0
+        is_taken = any(span.start == other.start for other in placed[-12:])
+        return HEADED * self._labels.heading(path, span) ** 2 - SAME_CELL * is_taken
 
     def _misplaced(self, span: Span, within: Bounds | None, placed: list[Span]) -> float:
         """What a place of a leaf costs outside its row, or as a part of a sibling's."""
@@ -253,6 +263,8 @@ class Placing:
 
         def cost(index: int, span: Span) -> float:
             paid = self._costs.quality(span) + self._costs.support(span, support[index])
+            if (leaf := heads[index][0]) is not None:
+                paid -= self._headed(leaf, span)
             paid += is_later(index, span)
             if near and index == 0:
                 paid += (0.3 if len(items) > 1 else 1.0) * self._costs.nearest(span, near)

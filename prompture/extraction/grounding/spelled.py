@@ -147,7 +147,7 @@ def has_day_first(text: str) -> bool:
     ):  # Greek, Cyrillic, Hebrew, Arabic, Hindi, Thai
         latin = sum(word[0] < "\u0370" for word in words)
         return 2 * latin < len(words)
-    counts = Counter(code for word in words for code in _LANGUAGES_OF.get(word, ()))
+    counts: Counter[str] = Counter(code for word in words for code in _LANGUAGES_OF.get(word, ()))
     return (
         bool(counts)
         and counts.total() - counts["en"] >= 4
