@@ -52,6 +52,8 @@ class Outline:
     """(start, end, level), 1 the outermost."""
     tables: list[tuple[int, int, int]] = field(init=False)
     """(start, end, end of the head)."""
+    _kind: str = field(init=False, default="")
+    """Of the last table."""
 
     def __post_init__(self) -> None:
         self.starts, self.grades, self.headings, self.tables = [], [], [], []
@@ -92,7 +94,7 @@ class Outline:
 
     def _table(self, run: list[_Line], kind: str) -> None:
         """Note a table, and that it is not cut behind its head."""
-        if not kind or len(run) < 3:
+        if not kind or self._goes_on(run, kind) or len(run) < 3:
             return
         first, second = (self.text[line.start : line.end] for line in run[:2])
         rows = 2 if _RULED.fullmatch(second) else 1
@@ -101,8 +103,32 @@ class Outline:
         if not is_head or end - run[0].start > _LONGEST_HEAD:
             return
         self.tables.append((run[0].start, run[-1].end, end))
+        self._kind = kind
         for line in run[1 : rows + 1]:
             self.grades[bisect_left(self.starts, line.start)] = CLAUSE
+
+    def _goes_on(self, run: list[_Line], kind: str) -> bool:
+        """Whether the rows are of the table before them, which a page has broken off: their head is
+        that table's."""
+        if not self.tables or kind != self._kind:
+            return False
+        start, end, stop = self.tables[-1]
+        between = self.text[end : run[0].start]
+        if between.strip():
+            return False
+        at = bisect_left(self.pages, end)
+        if "\f" not in between and not (at < len(self.pages) and self.pages[at] <= run[0].start):
+            return False
+        head, first = self.text[start:stop].split("\n")[0], self.text[run[0].start : run[0].end]
+        if len(run) > 1:
+            second = self.text[run[1].start : run[1].end]
+            has_head = not any(c.isdigit() for c in first) and any(c.isdigit() for c in second)
+            if has_head or _RULED.fullmatch(second):
+                return False
+        if first.strip() == head.strip() or _columns(first, kind) != _columns(head, kind):
+            return False
+        self.tables[-1] = (start, run[-1].end, stop)
+        return True
 
     def _mark_pages(self) -> None:
         forms = (
@@ -173,3 +199,9 @@ def _kind(line: str) -> str:
         if (found := line.count(mark)) >= 2 and f"{mark} " not in line:
             return f"{mark}{found}"
     return "gap" if "  " in line and len(_GAPS.findall(line)) >= 2 else ""
+
+
+def _columns(row: str, kind: str) -> int:
+    if kind == "gap":
+        return len(_GAPS.findall(row))
+    return row.count("\t" if kind == "tab" else "|" if kind == "bar" else kind[0])

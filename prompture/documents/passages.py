@@ -51,6 +51,10 @@ class Passage:
         """What a model reads."""
         return "".join(gap + whole[a:b] for gap, a, b in self._pieces())
 
+    def is_blank(self, whole: str) -> bool:
+        """Whether nothing but white space stands in it, what is repeated aside."""
+        return not whole[self.start : self.end].strip()
+
     def shown_heading(self, whole: str) -> str:
         """The innermost heading above, on one line."""
         return " ".join(whole[slice(*self.headings[-1])].split()) if self.headings else ""

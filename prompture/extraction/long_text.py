@@ -199,7 +199,8 @@ def cut(
         # Seams, and the middles of chunks, stand at other places.
         first = max(LEAST_TOKENS, tokens * (number - 1) // options.passes)
         found += [(number, each) for each in cutting(first=first)]
-    return found
+    # White space holds nothing, and is paid for.
+    return [(number, each) for number, each in found if not each.is_blank(document.text)]
 
 
 def halves(text: str, passage: Passage) -> list[Passage]:
@@ -213,6 +214,7 @@ def halves(text: str, passage: Passage) -> list[Passage]:
     return [
         replace(passage, start=passage.start + each.start, end=passage.start + each.end)
         for each in found
+        if not each.is_blank(inside)
     ]
 
 

@@ -168,3 +168,36 @@ def test_a_megabyte_takes_a_moment_and_a_long_line_too() -> None:
     for text in ("word " * 200_000, "x" * 1_000_000, "a\tb\tc\n" * 160_000):
         assert passages(text, tokens=8000, overlap=400, count=words)
     assert time.process_time() - started < 20
+
+
+def rows(first: int, mark: str) -> str:
+    return "".join(f"A-{i}{mark}{i}{mark}{i}.50\n" for i in range(first, first + 12))
+
+
+@pytest.mark.parametrize("mark", [",", "\t", "   "])
+@pytest.mark.parametrize("page", ["\f", "\n\f\n", "\n\n"])
+def test_the_head_of_a_table_is_repeated_behind_a_break_of_pages(mark: str, page: str) -> None:
+    head = mark.join(("sku", "qty", "price")) + "\n"
+    text = f"{head}{rows(0, mark)}{page}{rows(20, mark)}"
+    starts = [0, text.index("A-20")]
+    found = passages(text, tokens=150, overlap=0, count=len, pages=starts)
+    assert len(found) > 2
+    for passage in found[1:]:
+        assert passage.text_of(text).startswith(f"{head}A-")
+        assert passage.is_blank(text) is False
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "name,role,since\n" + rows(20, ","),  # a head of its own
+        rows(20, ";"),  # of another kind
+        "A,B\n" + rows(20, ","),
+        "Words.\n" + rows(20, ","),
+    ],
+)
+def test_another_table_behind_a_break_of_pages_has_another_head(other: str) -> None:
+    text = f"sku,qty,price\n{rows(0, ',')}\f{other}"
+    found = passages(text, tokens=150, overlap=0, count=len)
+    last = found[-1].text_of(text)
+    assert "sku" not in last

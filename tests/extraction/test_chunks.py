@@ -891,3 +891,14 @@ def test_an_empty_string_is_no_value_beside_another() -> None:
     for result in both(Contract, paragraphs("L0 Lease", "L1"), scripted(*answers)):
         assert result.value.title == "Lease"
         assert result.conflicts == {}
+
+
+@pytest.mark.parametrize("blank", ["\n" * 3000, "\u3000" * 2000])
+def test_white_space_is_not_asked_for(blank: str) -> None:
+    """Not even a missing text, which ``require_grounding`` refuses, ends the rest."""
+    text = f"Title: Lease\n\n{'words ' * 40}{blank}\n\nParty: Ann\n\n{'words ' * 40}"
+    for result in both(Contract, text, reads, require_grounding=True):
+        assert result.value.title == "Lease"
+        assert result.value.parties[0].name == "Ann"
+        assert [chunk.error for chunk in result.chunks if chunk.error] == []
+        assert all(text[chunk.start : chunk.end].strip() for chunk in result.chunks)
