@@ -210,6 +210,7 @@ _LIKELY = {
     ("identifier", "number"): 2.0,
     ("identifier", "text"): 1.5,
     ("date", "date"): 3.0,
+    ("date", "text"): 1.0,  # 2 May 2024
     ("position", "number"): 3.0,
     ("other", "text"): 0.6,
     ("other", "number"): 0.6,
@@ -246,13 +247,14 @@ def align(header: Header, cells: list[Cell]) -> list[tuple[Column, Cell]]:
 
 
 def by_edges(columns: tuple[Column, ...], cells: list[Cell]) -> list[tuple[Column, Cell]]:
-    """The columns of a row with empty cells, where each of its cells begins or ends right where one heading does."""
+    """The columns of a row with empty cells, where each of its cells begins or ends where one heading does."""
     placed: list[tuple[Column, Cell]] = []
     for cell in cells:
         edged = [
             column
             for column in columns
-            if column.cell.column == cell.column or column.cell.last_column == cell.last_column
+            if abs(column.cell.column - cell.column) <= 1
+            or abs(column.cell.last_column - cell.last_column) <= 1
         ]
         if len(edged) != 1 or any(edged[0] is column for column, _ in placed):
             return []

@@ -6,12 +6,13 @@ lines the sum "quantity times price is amount" decides."""
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from prompture.rules import data
 from prompture.rules.cells import Cell, cell_kind
 from prompture.rules.concepts import concept_labels, normalise
+from prompture.rules.dates import find_dates
 from prompture.rules.fields import SchemaField
 from prompture.rules.headings import (
     Column,
@@ -39,14 +40,18 @@ _AFTER = 8  # lines below a row that may go on with it
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A line under a header: its cells, those that have a column, the lines below that may go on with it, and the
-    lines `before`, up to a blank one, that hold the first words of cells whose last are on this line."""
+    """A line under a header: its cells, those that have a column, and the lines below that may go on with it.
+
+    Of a row over several lines, parted from others by blank ones, `cells` are the first lines of its cells and `broken`
+    all lines of those that have more, by where they begin.
+    """
 
     header: Header
     cells: list[Cell]
     placed: list[tuple[Column, Cell]]
     after: tuple[Line, ...]
-    before: tuple[Line, ...] = ()
+    broken: Mapping[int, tuple[Cell, ...]] = field(default_factory=dict)
+    above: Line | None = None
 
 
 Record = dict[str, FieldCandidate]
@@ -123,7 +128,10 @@ def _rows_under(
     known: Known = {}
     grid = header.line.grid
     headings = [cell.text for cell in header.line.cells]
+    read_to = 0
     for place, line in enumerate(lines):
+        if place < read_to:
+            continue
         if [cell.text for cell in line.cells] == headings:
             # The table goes on, on the next page or sheet: its headings again are no row.
             grid = line.grid if grid >= 0 else grid
@@ -135,14 +143,17 @@ def _rows_under(
         # for it.
         if quiet > ROW_GAP_LINES * 4:
             return
-        cells = _at_headings(header, split_cells(line))
         row = None
-        if _is_in_table(header, cells, line.grid, grid):
+        block = _block(lines, place) if grid < 0 and (line.gap or not place) else ()
+        if whole := _as_one_row(header, block):
+            row = read_row(whole, fields, page)
+            read_to = place + len(block) if row else 0
+        cells = _at_headings(header, split_cells(line))
+        if row is None and _is_in_table(header, cells, line.grid, grid):
             after = lines[place + 1 : place + 1 + _AFTER]
-            before = _first_lines(header, cells, lines, place)
-            row = read_row(
-                TableRow(header, cells, align(header, cells), after, before), fields, page
-            )
+            above = lines[place - 1] if place and not line.gap else None
+            placed = align(header, cells)
+            row = read_row(TableRow(header, cells, placed, after, above=above), fields, page)
         if row:
             quiet = 0
             yield row
@@ -178,7 +189,8 @@ def split_cells(line: Line) -> list[Cell]:
     cells: list[Cell] = []
     for place, cell in enumerate(line.cells):
         match = _POSITION.match(cell.text) if place == 0 and line.grid < 0 else None
-        if match is None:
+        # "2 May 2024" has no position.
+        if match is None or next(find_dates(cell.text[:40]), None) is not None:
             cells.append(cell)
             continue
         cells.append(Cell(match[1], cell.start, cell.column, cell.slot))
@@ -216,6 +228,8 @@ def plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Record | 
         # "Revenue 2023" and "Revenue 2024" for a field `revenue`: neither is meant.
         if column.field is None or not column.sole:
             continue
+        if _begins_above(row, cell):
+            continue
         pieces = wrapped(row, cell) if column.field.kind in FREE_KINDS else (cell,)
         if len(pieces) > 1 and (whole := joined(column.field, pieces)):
             found[column.field.name] = whole
@@ -225,20 +239,19 @@ def plain_row(row: TableRow, fields: list[SchemaField], page: Page) -> Record | 
         if written:
             found[column.field.name] = FieldCandidate(written[0], (written[1],), 0.85)
     enough = len(found) >= min(2, len(header.fields)) or is_slotted(header, row.cells)
-    return found if enough and _complete(header, row.cells, found) else None
+    return found if enough and _complete(row, found) else None
 
 
-def _first_lines(
-    header: Header, cells: list[Cell], lines: tuple[Line, ...], place: int
-) -> tuple[Line, ...]:
-    """The lines between a row and the blank line above it, where all of them are words of its columns."""
-    found: list[Line] = []
-    while place and not lines[place].gap:
-        place -= 1
-        if len(found) == _AFTER or not _goes_on(header, cells, lines[place]):
-            return ()
-        found.append(lines[place])
-    return tuple(found[::-1])
+def _is_between(row: TableRow, margin: int) -> bool:
+    """Whether a line without a first cell, but with a figure, is a row among others: its date is that of the row above."""
+    if row.above is None or all(cell_kind(cell.text) == "text" for cell in row.cells):
+        return False
+    for line in row.after:
+        if line.gap or _closes(line):
+            return False
+        if len(line.cells) >= 3 and line.cells[0].column == margin:
+            return True
+    return False
 
 
 def _goes_on(header: Header, cells: list[Cell], line: Line) -> bool:
@@ -259,31 +272,88 @@ def _goes_on(header: Header, cells: list[Cell], line: Line) -> bool:
 
 _SLACK = 2  # columns by which the lines of one cell may stand apart in text taken from a PDF
 # No line shorter than this part of its column is full, nor than this part of the longest line: letters differ in width.
-_NARROW, _FULL = 0.6, 0.8
+_NARROW, _FULL = 0.85, 0.8
 
 
 def wrapped(row: TableRow, cell: Cell) -> tuple[Cell, ...]:
     """The lines of a cell that is broken over several: each is so full that the next one's first word had no space."""
-    if row.header.line.grid >= 0:
-        return (cell,)
-    pieces = [part for line in row.before for part in _under(line, cell)]
-    pieces.append(cell)
+    if row.header.line.grid >= 0 or row.broken:
+        return row.broken.get(cell.start, (cell,))
+    pieces = [cell]
     for line in row.after:
         if line.gap or not _goes_on(row.header, row.cells, line):
             break
-        pieces.extend(_under(line, cell))
-    following = [one.cell.column for one in row.header.columns if one.cell.column > cell.column]
-    width = _NARROW * (min(following) - cell.column) if following else 0.0
+        pieces.extend(other for other in line.cells if abs(other.column - cell.column) <= _SLACK)
+    return tuple(pieces) if _are_full(row.header, pieces) else (cell,)
+
+
+def _begins_above(row: TableRow, cell: Cell) -> bool:
+    """Whether a cell seems to be the end of what begins on the line above, where no blank line shows which row that is."""
+    if row.above is None or not cell.text[0].islower() or row.header.line.grid >= 0:
+        return False
+    over = [one for one in row.above.cells if abs(one.column - cell.column) <= _SLACK]
+    partial = _goes_on(row.header, row.cells, row.above)
+    return partial and any(_are_full(row.header, (one, cell)) for one in over)
+
+
+def _are_full(header: Header, pieces: Sequence[Cell]) -> bool:
+    """Whether each line of a cell but the last is so full that the first word of the next had no space."""
+    begin = pieces[0].column
+    following = [one.cell.column for one in header.columns if one.cell.column > begin + _SLACK]
+    width = _NARROW * (min(following) - begin) if following else 0.0
     longest = max(width, *(_FULL * len(piece.text) for piece in pieces))
-    full = all(
+    return all(
         len(one.text) + 1 + len(other.text.split()[0]) > longest
         for one, other in itertools.pairwise(pieces)
     )
-    return tuple(pieces) if full else (cell,)
 
 
-def _under(line: Line, cell: Cell) -> list[Cell]:
-    return [other for other in line.cells if abs(other.column - cell.column) <= _SLACK]
+def _block(lines: tuple[Line, ...], place: int) -> tuple[Line, ...]:
+    """The lines from one on, up to the next blank line; none where they are many."""
+    for end in range(place + 1, place + 2 + _AFTER):
+        if end == len(lines) or lines[end].gap:
+            return lines[place:end]
+    return ()
+
+
+def _as_one_row(header: Header, block: tuple[Line, ...]) -> TableRow | None:
+    """The lines between two blank ones as one row, whose cells stand at the top, in the middle or at the bottom of it;
+    None where they are no row, or several."""
+    width = len(header.columns)
+    # Of a row's lines one at most is nearly full: two such are two rows.
+    partial = [line for line in block if len(line.cells) < max(2, width - 1)]
+    if len(block) < 2 or len(partial) < len(block) - 1 or any(map(_closes, block)):
+        return None
+    stacks: dict[int, list[Cell]] = {}
+    for line in block:
+        for cell in line.cells:
+            place = _place_of(header, cell)
+            stack = stacks.setdefault(place, [])
+            # A figure, a label, or a cell beside it: this is no further line of a cell.
+            alone = cell_kind(cell.text) != "text" or ":" in cell.text
+            if place < 0 or (stack and (alone or stack[-1].start >= line.start)):
+                return None
+            if stack and cell_kind(stack[0].text) != "text":
+                return None
+            stack.append(cell)
+    if len(stacks) < max(2, width - 1) or not all(
+        _are_full(header, stack) for stack in stacks.values()
+    ):
+        return None
+    placed = [(header.columns[place], stacks[place][0]) for place in sorted(stacks)]
+    broken = {stack[0].start: tuple(stack) for stack in stacks.values() if len(stack) > 1}
+    return TableRow(header, [cell for _, cell in placed], placed, (), broken)
+
+
+def _place_of(header: Header, cell: Cell) -> int:
+    """The column that a cell stands in: a figure by the nearest heading, words from where theirs begins; -1 for none."""
+    columns = [column.cell for column in header.columns]
+    if cell_kind(cell.text) != "text":
+        shared = [
+            min(one.last_column, cell.last_column) - max(one.column, cell.column) for one in columns
+        ]
+        return shared.index(max(shared))
+    return sum(one.column <= cell.column + _SLACK for one in columns) - 1
 
 
 def joined(field: SchemaField, pieces: Sequence[Cell]) -> FieldCandidate | None:
@@ -293,12 +363,14 @@ def joined(field: SchemaField, pieces: Sequence[Cell]) -> FieldCandidate | None:
     return FieldCandidate(value, spans, 0.75) if accepts(field.schema, value) else None
 
 
-def _complete(header: Header, cells: list[Cell], found: Record) -> bool:
+def _complete(row: TableRow, found: Record) -> bool:
     """A line of prose is no row: the row fills the header, or nearly."""
+    header, cells = row.header, row.cells
     if is_slotted(header, cells):
         return bool(found)
     # Of an empty cell the edges show: a row of a statement has no debit, or no credit.
-    keyed = len(cells) >= 3 and cells[0].column == header.columns[0].cell.column
-    if keyed and by_edges(header.columns, cells):
+    margin = header.columns[0].cell.column
+    keyed = len(cells) >= 3 and cells[0].column == margin
+    if (keyed or _is_between(row, margin)) and by_edges(header.columns, cells):
         return True
     return len(cells) >= len(header.columns) - 1 and len(found) * 2 >= len(header.fields)

@@ -185,3 +185,98 @@ def test_a_day_is_one_of_the_week_too() -> None:
     assert read(model(courses=list[course]), table)["courses"] == [
         {"course": "Yoga", "day": "Friday"}
     ]
+
+
+Risk = model(risk=str, mitigation=str, owner=str, due=date)
+SPLIT = """\
+ Risk                           Mitigation                     Owner         Due
+
+Key supplier goes out of          Qualify a second source in the
+                                                                   M. Silva        2024-03-31
+business during the ramp-up       first quarter
+
+                                Nightly backups to a second
+Data loss                                                        IT             2024-02-15
+                                site, restored once a month
+
+ Strike                        Keep stock                     HR            2024-06-01
+Approved by the board"""
+
+
+def test_a_row_whose_cells_stand_in_the_middle_is_one() -> None:
+    assert read(model(risks=list[Risk]), SPLIT)["risks"] == [
+        {
+            "risk": "Key supplier goes out of business during the ramp-up",
+            "mitigation": "Qualify a second source in the first quarter",
+            "owner": "M. Silva",
+            "due": "2024-03-31",
+        },
+        {
+            "risk": "Data loss",
+            "mitigation": "Nightly backups to a second site, restored once a month",
+            "owner": "IT",
+            "due": "2024-02-15",
+        },
+        {"risk": "Strike", "mitigation": "Keep stock", "owner": "HR", "due": "2024-06-01"},
+    ]
+
+
+def test_the_end_of_a_cell_is_not_given_for_the_whole() -> None:
+    # No blank line shows whether the line above is the row's own or the end of the row before.
+    close = "\n".join(line for line in SPLIT.split("\n") if line.strip())
+    whole = {"Key supplier goes out of business during the ramp-up", "Data loss", "Strike"}
+    found = read(model(risks=list[Risk]), close).get("risks") or []
+    assert {row["risk"] for row in found if row.get("risk")} <= whole
+
+
+def test_lines_of_a_group_are_no_part_of_a_cell() -> None:
+    text = """\
+Item                    Qty    Price     Total
+
+Hardware
+Oak desk                2      349.00    698.00
+
+Software
+Licence                 3      50.00     150.00"""
+    found = read(model(lines=list[model(item=str, qty=int, total=float)]), text)["lines"]
+    assert [row["item"] for row in found] == ["Oak desk", "Licence"]
+
+
+def test_rows_without_a_first_cell_are_rows_between_others() -> None:
+    text = """\
+Date              Description                         Out             In
+2 May 2024        Groceries                          45.20
+                  Fuel                               60.00
+3 May 2024        Refund                                           12.99"""
+    entry = model(date=date, description=str, out=float)
+    assert read(model(entries=list[entry]), text)["entries"] == [
+        {"date": "2024-05-02", "description": "Groceries", "out": 45.2},
+        {"description": "Fuel", "out": 60.0},
+        {"date": "2024-05-03", "description": "Refund"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "net", "tax"),
+    [
+        ("Omschrijving    Aantal    Prijs    Totaal", "Subtotaal", "BTW 21%"),
+        ("Descripción    Cantidad    Precio unitario    Importe", "Base imponible", "IVA (21 %)"),
+        ("Descrição    Quantidade    Preço unitário    Valor total", "Subtotal", "IVA"),
+        ("Nazwa towaru    Ilość    Cena jednostkowa    Wartość", "Razem netto", "Kwota VAT"),
+        ("Beskrivning    Antal    Pris    Belopp", "Delsumma", "Moms"),
+    ],
+)
+def test_goods_in_more_languages(head: str, net: str, tax: str) -> None:
+    item = model(description=str, quantity=int, unit_price=float, line_total=float)
+    table = f"{head}\nAbc    1    450,00    450,00\nDef    2    7,50    15,00"
+    assert read(
+        model(net_total=float, tax_total=float, items=list[item]),
+        f"{table}\n\n{net}: 465,00\n{tax}: 97,65",
+    ) == {
+        "net_total": 465.0,
+        "tax_total": 97.65,
+        "items": [
+            {"description": "Abc", "quantity": 1, "unit_price": 450.0, "line_total": 450.0},
+            {"description": "Def", "quantity": 2, "unit_price": 7.5, "line_total": 15.0},
+        ],
+    }

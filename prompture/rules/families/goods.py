@@ -118,7 +118,7 @@ def item_row(
 def _broken(field: SchemaField, row: TableRow) -> FieldCandidate | None:
     """A description whose first lines stand above the line with the amounts, or whose lines all begin at the margin."""
     for column, cell in row.placed:
-        if column.field is field and (row.before or cell.column < _INDENTED):
+        if column.field is field and (row.broken or cell.column < _INDENTED):
             pieces = wrapped(row, cell)
             return joined(field, pieces) if len(pieces) > 1 else None
     return None
