@@ -145,7 +145,8 @@ class _Sheet:
         yield from marked(self.result.text, markings, labels_of(parts))
         yield "</div></div>"
         yield "<div class=ruler aria-hidden=true></div>"
-        yield "<div class=card role=status hidden></div></section>"
+        # Screen readers read a change of what is there before, not what appears.
+        yield "<div class='sr spoken' role=status></div><div class=card hidden></div></section>"
         yield f'<section class=values id=values-{self.number} aria-label="Values of {name}">'
         yield from _head(self.found)
         yield from _tree(self.found, title=f"Values of {self.name}")

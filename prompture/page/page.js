@@ -112,7 +112,10 @@ class Sheet {
       each.classList.remove("on", "cur");
       each.removeAttribute("aria-selected");
     }
-    if (this.card) this.card.hidden = true;
+    if (this.card) {
+      this.card.hidden = true;
+      one(".spoken", this.article).textContent = "";
+    }
     this.chosen = null;
     this.point("on", []);
   }
@@ -134,6 +137,7 @@ class Sheet {
     if (count > 1) facts.push(`place ${this.place + 1} of ${count}`);
     const page = label(mark) ?? (leaf?.dataset.page && `page ${leaf.dataset.page}`);
     if (page) facts.push(page);
+    one(".spoken", this.article).textContent = [words(this.chosen), leaf ? one(".value", leaf).textContent.slice(0, 200) : "", ...facts].join(", ");
     put(card, "div", "how", facts.join(" · ")).title = leaf ? one(".tag", leaf).title : "";
     const steps = put(card, "div", "steps");
     if (count > 1) {

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prompture.errors import PromptureError
-from prompture.markup import label
+from prompture.markup import label, text_html
 from prompture.page.marks import Marking, described, numbers_of
 from prompture.types import Box, Document, DocumentPage, FileDocument, Text
 
@@ -72,23 +72,34 @@ def labels_of(parts: Sequence[DocumentPart]) -> dict[int, str]:
 def figures(parts: Sequence[DocumentPart], markings: Sequence[Marking]) -> tuple[str, list[str]]:
     """Pictures of the pages, with a ``<mark>`` for each box; and why some have none."""
     placed, made, notes = _placed(parts, markings), list[str](), list[str]()
+    has_pictures = False
     for at, part in enumerate(parts):
         pages = [page for page in part.pages if page.width > 0 and page.height > 0]
         chosen = _chosen(pages, {number for index, number in placed if index == at})
         try:
             pictures = _pictures(part.document, [page.number for page in chosen])
         except PromptureError as exc:
-            # The text says as much as the picture; a page without pictures is none the less true.
+            # The text holds as much as the picture; a page without pictures is none the less true.
             notes.append(f"no pictures of pages: {exc}")
-            continue
+            pictures = {}
         for page in chosen:
             if page.number in pictures:
                 boxes = placed.get((at, page.number), {})
                 made.append(_figure(part, page, boxes, pictures[page.number]))
-        if pictures and len(chosen) < len(pages):
-            left = len(pages) - len(chosen)
-            made.append(f"<p class='quiet left'>{left:,} more pages are shown as text only.</p>")
-    return "".join(made), notes
+        has_pictures = has_pictures or bool(pictures)
+        if len(pictures) < max(1, len(pages)):
+            made.append(_text_only(part, len(pages) - len(pictures) if pictures else 0))
+    return "".join(made) if has_pictures else "", notes
+
+
+def _text_only(part: DocumentPart, pages: int) -> str:
+    """What a reader of the pictures does not see: so many pages, or all of the document."""
+    if pages:
+        words = f"{pages:,} more page{'s' if pages > 1 else ''}"
+    else:
+        words = f"“{part.name}”" if part.name else "A text"
+    are = "are" if pages > 1 else "is"
+    return f"<p class='quiet left'><bdi>{text_html(words)}</bdi> {are} shown as text only.</p>"
 
 
 def _placed(

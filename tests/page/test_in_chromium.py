@@ -349,7 +349,10 @@ def test_names_for_those_who_do_not_see(show: Show) -> None:
         "l => l.map((e) => e.ariaLevel)"
     )
     assert set(levels) == {"1", "2", "3"}
-    assert page.locator(".card").first.get_attribute("role") == "status"
+    page.keyboard.press("j")
+    assert page.locator(".sheet:visible [role=status]").inner_text() == (
+        "/seller/name, Brückner Messtechnik GmbH, exact"
+    )
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
 

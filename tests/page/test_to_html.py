@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from pathlib import Path
@@ -171,6 +172,22 @@ def test_pages_without_text_are_named_with_the_next() -> None:
         "scan · Page 1 · Page 2",
         "Page 3 · Page 4",
     ]
+
+
+def test_what_has_no_picture_is_named_among_the_pictures() -> None:
+    image = pytest.importorskip("PIL.Image")
+    buffer = io.BytesIO()
+    image.new("RGB", (9, 9)).save(buffer, "PNG")
+    pages = (DocumentPage(number=1, start=0, end=3, width=9, height=9),)
+    one = FileDocument("one", "a.png", pages=pages, media_type="image/png", data=buffer.getvalue())
+    others = (Text("two"), FileDocument("three", "<b>.txt"))
+    page = result_of({}, "one\n\ntwo\n\nthree", documents=(one, *others)).to_html()
+    words = re.findall(r"class='quiet left'><bdi>(.*?)</p>", page)
+    assert words == [
+        "A text</bdi> is shown as text only.",
+        "“&lt;b&gt;.txt”</bdi> is shown as text only.",
+    ]
+    assert "shown as text only" not in result_of({}, "two", documents=others).to_html()
 
 
 @pytest.mark.parametrize("value", [False, 0, 0.0, True, "0", " "])
