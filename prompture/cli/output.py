@@ -182,14 +182,19 @@ class PageWriter:
     anything is paid for. Raises ConfigurationError where it cannot."""
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path).resolve()  # a link stays a link: its target is replaced
+        self._path = Path(path)
+        # A device or a pipe is written into: to replace it would be to destroy it.
+        self._is_file = self._path.is_file() or not self._path.exists()
+        if self._is_file:
+            self._path = self._path.resolve()  # a link stays a link: its target is replaced
         # Its own name: neither a file of the user's nor the page of another process is written over.
         self._fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
         try:
             if self._path.exists() and not os.access(self._path, os.W_OK):
                 raise PermissionError(13, "Permission denied")
-            self._fresh.touch(exist_ok=False)
-            self._fresh.unlink()
+            if self._is_file:
+                self._fresh.touch(exist_ok=False)
+                self._fresh.unlink()
         except OSError as exc:
             raise self._unwritable(exc) from exc
 
@@ -204,15 +209,21 @@ class PageWriter:
         names = ["" if name == "-" else Path(name).name for name, _ in made]
         page = to_html([outcome for _, outcome in made], names=names)
         try:
-            try:
-                self._fresh.write_text(page, encoding="utf-8")
-                if self._path.exists():
-                    copymode(self._path, self._fresh)
-                self._fresh.replace(self._path)
-            finally:
-                self._fresh.unlink(missing_ok=True)
+            if self._is_file:
+                self._replace(page)
+            else:
+                self._path.write_text(page, encoding="utf-8")
         except OSError as exc:
             raise self._unwritable(exc) from exc
+
+    def _replace(self, page: str) -> None:
+        try:
+            self._fresh.write_text(page, encoding="utf-8")
+            if self._path.exists():
+                copymode(self._path, self._fresh)
+            self._fresh.replace(self._path)
+        finally:
+            self._fresh.unlink(missing_ok=True)
 
     def _unwritable(self, exc: OSError) -> ConfigurationError:
         return ConfigurationError(f"cannot write {str(self._path)!r}: {why(exc)}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,18 @@ def test_a_page_is_written_beside_the_answers(run: Any, tmp_path: Path) -> None:
     assert 'data-pointer="/total"' in html
     assert "<bdi>empty.txt</bdi>" in html
     assert set(tmp_path.iterdir()) == {page, broken}
+
+
+def test_a_pipe_is_written_into_and_stays(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("rapidfuzz")
+    pipe, read = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+    assert run("extract", RECEIPT, "-s", FIELDS, "--html", str(pipe)).code == exits.OK
+    reader.join(10)
+    assert 'data-pointer="/total"' in read[0]
+    assert pipe.is_fifo() and [*tmp_path.iterdir()] == [pipe]
 
 
 def test_a_page_that_fails_at_the_end_costs_no_bill(
