@@ -14,7 +14,7 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.generate import message_of
 from prompture.drivers.meter import Meter
 from prompture.errors import ConfigurationError
-from prompture.extraction.content import content
+from prompture.extraction.inputs import content
 from prompture.extraction.model_drivers import Cascade
 from prompture.types import (
     JSON,

@@ -44,8 +44,8 @@ from prompture.errors import (
     SchemaError,
     UnknownModel,
 )
-from prompture.extraction.content import Content
 from prompture.extraction.extractor import Extractor
+from prompture.extraction.inputs import Content
 from prompture.money import Bill, add_usd, format_usd, short_usd
 from prompture.spend.scope import track
 from prompture.types import JSON

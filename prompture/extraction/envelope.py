@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prompture.extraction.inputs import Example
 from prompture.json_values import NAN_BECAME_NULL
 from prompture.schema.document import role_of
 from prompture.schema.exact_json import Doubtful, ExactDecoder
@@ -26,6 +25,9 @@ from prompture.schema.rewriting.codec import SAME, Deferred, ListCodec, ValueCod
 from prompture.schema.rewriting.records import RecordCodec
 from prompture.schema.source import Source
 from prompture.types import JSON, JSONValue
+
+if TYPE_CHECKING:
+    from prompture.extraction.examples import Example
 
 KEY = "items"
 _ITEM = f"/properties/{KEY}/items"

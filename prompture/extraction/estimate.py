@@ -19,9 +19,8 @@ from prompture.drivers.keys import endpoint_for
 from prompture.drivers.registry import default_model, resolve
 from prompture.errors import ConfigurationError, PromptureError, UnsupportedError
 from prompture.extraction.answer_size import answer_size as answer_size
-from prompture.extraction.content import Content, content, files_read, has_files, is_text
 from prompture.extraction.document_turn import document_turn
-from prompture.extraction.inputs import Models
+from prompture.extraction.inputs import Content, Models, content, files_read, has_files, is_text
 from prompture.extraction.model_drivers import chosen, listed, named
 from prompture.extraction.strategy import Plan
 from prompture.money import short_usd

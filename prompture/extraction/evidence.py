@@ -14,9 +14,8 @@ from prompture.errors import ConfigurationError
 from prompture.extraction.answer import ParsedAnswer, Rejected, answer_text
 from prompture.extraction.document_turn import DocumentTurn, Fence
 from prompture.extraction.envelope import in_items
-from prompture.extraction.examples import Pool, given_examples
+from prompture.extraction.examples import Example, Pool, given_examples
 from prompture.extraction.flow import Question, ValueReader
-from prompture.extraction.inputs import Example
 from prompture.extraction.strategy import Plan
 from prompture.extraction.ungrounded import (
     Leaves,

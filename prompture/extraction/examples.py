@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -26,8 +26,7 @@ from pydantic_core import to_jsonable_python
 from prompture import given
 from prompture.compat import cached_property
 from prompture.errors import ConfigurationError
-from prompture.extraction.content import content, files_read
-from prompture.extraction.inputs import Example
+from prompture.extraction.inputs import content, files_read
 from prompture.schema.key_check import check_keys, in_own_shape
 from prompture.schema.problems import InvalidValue
 from prompture.schema.source import Source
@@ -42,6 +41,22 @@ _TERM = re.compile(r"[^\W\d_]+|\d+")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]{2,}")
 Vector = dict[str, float]
 Identity: TypeAlias = tuple[str, tuple[Part, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A document with its value, as plain JSON. ``place`` is where it was given; ``is_list``: the
+    value is a list of what the schema describes, which only ``extract_items`` may be shown."""
+
+    content: str | tuple[Part, ...]
+    value: JSONValue
+    place: str
+    is_list: bool = False
+
+    @property
+    def text(self) -> str:
+        """The words of the document."""
+        return Message(role="user", content=self.content).text
 
 
 class Examples:

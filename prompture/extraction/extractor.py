@@ -17,17 +17,22 @@ from prompture.drivers.core import BaseDriver
 from prompture.drivers.meter import Meter, metering
 from prompture.errors import PromptureError, SchemaError, UnsupportedError
 from prompture.extraction.cascade import cascade, check_evidence
-from prompture.extraction.content import Content, content, files_read, has_files, is_text, notes_of
 from prompture.extraction.document_turn import document_turn
 from prompture.extraction.extractor_copies import Copies
 from prompture.extraction.flow import ValueReader
 from prompture.extraction.inputs import (
     PLAN_KEY,
+    Content,
     Models,
     Options,
     Schema,
     Strategy,
     checked,
+    content,
+    files_read,
+    has_files,
+    is_text,
+    notes_of,
     spelled,
 )
 from prompture.extraction.model_drivers import Cascade, check_key, makers
@@ -204,8 +209,7 @@ class Extractor(Copies, Generic[T]):
     ) -> PartialStream[T]:
         """Snapshots of the value while it is written, at most one in ``min_interval`` seconds;
         the last has the ``result``. Raises what ``extract`` raises, on the way."""
-        from prompture.extraction.content import read_within
-        from prompture.extraction.partial import PartialStream
+        from prompture.extraction.partial import PartialStream, read_within
 
         audience = self._snapshots(min_interval, clock)
         text = read_within(text, audience.running)
@@ -220,8 +224,7 @@ class Extractor(Copies, Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> AsyncPartialStream[T]:
         """``extract_stream``, to be iterated with ``async for``."""
-        from prompture.extraction.content import flow_of
-        from prompture.extraction.partial import AsyncPartialStream
+        from prompture.extraction.partial import AsyncPartialStream, flow_of
 
         audience = self._snapshots(min_interval, clock)
         make = partial(self._flow, asynchronous=True, running=audience.running)
@@ -234,8 +237,8 @@ class Extractor(Copies, Generic[T]):
         Invalid, ``"skip"`` leaves it out, ``"collect"`` yields it with its problems. Raises
         what ``extract`` raises; Truncated, when the list was cut off, after its whole items.
         """
-        from prompture.extraction.content import read_within
         from prompture.extraction.items import ItemStream, items_flow
+        from prompture.extraction.partial import read_within
 
         items = self._items(on_error)
         text = read_within(text, items.running)
@@ -243,8 +246,8 @@ class Extractor(Copies, Generic[T]):
 
     def aextract_items(self, text: Content, *, on_error: OnError = "raise") -> AsyncItemStream[T]:
         """``extract_items``, to be iterated with ``async for``."""
-        from prompture.extraction.content import flow_of
         from prompture.extraction.items import AsyncItemStream, items_flow
+        from prompture.extraction.partial import flow_of
 
         items = self._items(on_error)
         make = partial(items_flow, self, items=items, asynchronous=True)

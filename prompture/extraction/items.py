@@ -21,11 +21,11 @@ from prompture.extraction.answer import (
     read_text,
     unlike_calls,
 )
-from prompture.extraction.content import Content
 from prompture.extraction.cut_off import Overlap
 from prompture.extraction.document_turn import Fence
 from prompture.extraction.envelope import KEY, ItemReader, item_reader
 from prompture.extraction.flow import Question
+from prompture.extraction.inputs import Content
 from prompture.extraction.partial import json_pieces
 from prompture.extraction.result import cause_of
 from prompture.extraction.strategy import Plan

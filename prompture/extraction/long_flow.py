@@ -21,9 +21,9 @@ from prompture.errors import (
     UnsupportedError,
 )
 from prompture.extraction.chunks import Chunk, Chunks
-from prompture.extraction.content import Content, content, files_read, notes_of
 from prompture.extraction.document_turn import document_turn, documents_of
 from prompture.extraction.flow import ValueReader
+from prompture.extraction.inputs import Content, content, files_read, notes_of
 from prompture.extraction.long_rest import (
     HOPELESS,
     around,

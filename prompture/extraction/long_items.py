@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from prompture.documents.passages import Passage
 from prompture.errors import BudgetExceeded, DeadlineExceeded, PromptureError, UnsupportedError
 from prompture.extraction.chunks import Chunks
-from prompture.extraction.content import Content, content, files_read
 from prompture.extraction.document_turn import document_turn
 from prompture.extraction.flow import AnswerReader
 from prompture.extraction.grounding import ground
+from prompture.extraction.inputs import Content, content, files_read
 from prompture.extraction.long_rest import HOPELESS, asked_as_usual, wanted
 from prompture.extraction.long_text import (
     MOST_HALVINGS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Never, TypeVar, cast
 
 from prompture import given
+from prompture.extraction.inputs import Content, files_read, has_files
 from prompture.extraction.result import Extraction
 from prompture.extraction.strategy import Plan
 from prompture.flows.run import Ask, Flow, Generates, GeneratesAsync, HasModel, LaterFlow
@@ -341,3 +343,27 @@ class AsyncPartialStream(AsyncLive[Partial[T]]):
     def result(self) -> Extraction[T] | None:
         """The validated value with its history, once it is there."""
         return self._audience.last
+
+
+# Files are read before the first call, within the stream's deadline: in a thread, if awaited.
+
+
+def read_within(text: Content, running: RunningBill) -> Any:
+    """The text with its files read."""
+    if type(text) is str or not has_files(text):
+        return text
+    with running.reading():
+        return files_read(text)
+
+
+def flow_of(
+    text: Content, make: Callable[[Any], Flow[Any, T]], running: RunningBill
+) -> LaterFlow[Any, T]:
+    """The flow for a text; where files are to be read first, an awaitable's maker of it."""
+    if type(text) is str or not has_files(text):
+        return make(text)
+
+    async def later() -> Flow[Any, T]:
+        return make(await asyncio.to_thread(read_within, text, running))
+
+    return later

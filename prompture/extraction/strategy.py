@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prompture.drivers.core import BaseDriver
 from prompture.drivers.provider import Features
@@ -20,10 +20,13 @@ from prompture.errors import (
     UnsupportedError,
 )
 from prompture.extraction.document_turn import RULE, document_turn, for_model, require_vision
-from prompture.extraction.inputs import Example, check_strategy
+from prompture.extraction.inputs import check_strategy
 from prompture.schema.rewriting import Rewrite
 from prompture.schema.source import Source
 from prompture.types import JSON, Image, JSONValue, Message, Request, Tool
+
+if TYPE_CHECKING:
+    from prompture.extraction.examples import Example
 
 _LOOSE = "openai-compatible"
 ANSWER_TOKENS = 4_096

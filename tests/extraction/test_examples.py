@@ -26,8 +26,7 @@ from pydantic import (
 import prompture
 from prompture import Examples, Extractor, NotGrounded, Text, extract, extract_result
 from prompture.errors import ConfigurationError
-from prompture.extraction.examples import Pool
-from prompture.extraction.inputs import Example
+from prompture.extraction.examples import Example, Pool
 from prompture.testing import ScriptedDriver
 from tests.extraction.streaming import Async, Colour, Sync
 
