@@ -13,7 +13,7 @@ from prompture.document_errors import DocumentError, DocumentTooLarge, DocumentU
 from prompture.documents import ReadOptions
 from prompture.documents.blocks import BlockText
 from prompture.documents.encodings import decoded
-from prompture.documents.mail_parts import Attachment, write_mail
+from prompture.documents.mail import Attachment, Body, write_mail
 from prompture.documents.rtf import add_rtf, unpacked
 from prompture.errors import MissingExtra
 from prompture.types import FileDocument
@@ -143,17 +143,17 @@ def _person(name: str, address: str) -> str:
     return formataddr((name, address)) if name.isascii() else f"{name} <{address}>"
 
 
-def _body(mail: _Storage, options: ReadOptions) -> list[tuple[str, str]]:
+def _body(mail: _Storage, options: ReadOptions) -> list[Body]:
     if (plain := mail.text(_BODY)).strip():
-        return [("plain", plain)]
+        return [Body("plain", plain)]
     if html := mail.binary(_HTML).rstrip(b"\0"):
-        return [("html", decoded(html, name=options.name)[0])]
+        return [Body("html", *decoded(html, name=options.name))]
     if (html_text := mail.text(_HTML)).strip():
-        return [("html", html_text)]
+        return [Body("html", html_text)]
     if packed := mail.binary(_RTF):
         into = BlockText(options)
         add_rtf(unpacked(packed, options), into, options.name)
-        return [] if into.is_blank else [("plain", into.finish().text)]
+        return [] if into.is_blank else [Body("plain", into.finish().text)]
     return []
 
 

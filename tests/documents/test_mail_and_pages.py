@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 from email.message import EmailMessage
 from html import escape
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from prompture import DocumentEmpty, DocumentUnreadable, document
+from prompture import DocumentEmpty, DocumentEncrypted, DocumentUnreadable, document
 from prompture.documents import ReadOptions
 from prompture.documents.rtf import unpacked
+from prompture.documents.winmail import opened, signed_content
+from tests.documents.hostile import package, word
 from tests.documents.test_encodings import TABLES, table_of
 
 pytest.importorskip("selectolax")
@@ -195,3 +199,108 @@ def test_nothing_is_empty() -> None:
         document(b"<html><script>x</script>", name="a.html")
     with pytest.raises(DocumentUnreadable):
         document(b"no rtf", media_type="application/rtf")
+
+
+def mailed(*lines: str, body: bytes = b"") -> bytes:
+    head = ("From: a@b.c", "Subject: x", "MIME-Version: 1.0", *lines, "", "")
+    return "\r\n".join(head).encode() + body
+
+
+def test_flowed_lines_are_joined_and_those_of_quotes_too() -> None:
+    """RFC 3676: with DelSp=yes the blank at the end was put in by the mailer."""
+    words = b"Konto DE89 3704 \r\n0044 ist 12.3 \r\n45,00\r\n> alt \r\n> weiter\r\n>> tief\r\n-- \r\nSig\r\n"
+    kind = "Content-Type: text/plain; charset=utf-8; format=flowed"
+    text = document(mailed(kind, body=words), name="a.eml").text
+    assert text.endswith("Konto DE89 3704 0044 ist 12.3 45,00\n> alt weiter\n>> tief\n-- \nSig")
+    text = document(mailed(kind + "; DelSp=yes", body=words), name="a.eml").text
+    assert text.endswith("Konto DE89 37040044 ist 12.345,00\n> altweiter\n>> tief\n-- \nSig")
+
+
+def test_a_cut_mail_and_a_guessed_encoding_are_noted() -> None:
+    cut = base64.b64encode("Größe 5 €, und mehr".encode())[:-5]
+    read = document(mailed("Content-Transfer-Encoding: base64", body=cut), name="a.eml")
+    assert read.text.endswith("Größe 5 €, und m")
+    assert "cut off" in read.notes[0]
+    parts = b"--b\r\nContent-Type: text/plain\r\n\r\nhello"
+    [note] = document(mailed("Content-Type: multipart/mixed; boundary=b", body=parts)).notes
+    assert "cut off" in note
+    read = document(mailed(body="Částka 100 Kč".encode("cp1250")), name="a.eml")
+    assert read.text.endswith("Částka 100 Kč")
+    assert "Windows-1250, which is a guess" in read.notes[0]
+
+
+def test_an_invitation_that_is_nothing_else_is_read() -> None:
+    read = document(mailed("Content-Type: text/calendar; method=REQUEST", body=b"SUMMARY:Budget"))
+    assert (read.text.endswith("\n\nSUMMARY:Budget"), read.notes) == (True, ())
+
+
+def test_an_encrypted_mail_is_an_error_and_a_signed_one_is_opened() -> None:
+    kind = "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m"
+    with pytest.raises(DocumentEncrypted, match=r"a\.eml: the mail is encrypted \(S/MIME\)"):
+        document(mailed(kind, body=b"0\x80abc"), name="a.eml")
+    with pytest.raises(DocumentEncrypted, match="PGP"):
+        document(mailed("Content-Type: multipart/encrypted; boundary=b", body=b"--b--"))
+    inner = b"Content-Type: text/plain; charset=utf-8\r\n\r\nTotal 12.50"
+    name = bytes.fromhex("06092a864886f70d010701")
+    whole = name + b"\xa0" + bytes((len(inner) + 2,)) + b"\x04" + bytes((len(inner),)) + inner
+    pieces = b"".join(b"\x04\x05" + inner[at : at + 5] for at in range(0, len(inner), 5))
+    for packed in (whole, name + b"\xa0\x80\x24\x80" + pieces + bytes(4)):
+        data = mailed(
+            "Content-Type: application/pkcs7-mime; smime-type=signed-data",
+            "Content-Transfer-Encoding: base64",
+            body=base64.encodebytes(b"0\x80" + packed + b"signature"),
+        )
+        assert document(data).text.startswith("From: a@b.c\nSubject: x\n\nTotal 12.50")
+
+
+def winmail(*attributes: tuple[int, bytes]) -> bytes:
+    made = b"\x78\x9f\x3e\x22\0\0"
+    for code, value in attributes:
+        made += b"\x02" + struct.pack("<II", code, len(value)) + value + b"\0\0"
+    return made
+
+
+def test_winmail_dat_is_opened() -> None:
+    name = "Liste März.csv\0".encode("utf-16-le")
+    long_name = struct.pack("<IHHII", 1, 0x1F, 0x3707, 1, len(name)) + name + bytes(-len(name) % 4)
+    data = winmail(
+        (0x2800C, b"Total 77.00\0"), (0x69002, bytes(14)), (0x18010, b"LISTE~1.CSV\0"),
+        (0x6800F, b"a,b,c\n1,2,3\n4,5,6\n"), (0x69005, long_name),
+    )  # fmt: skip
+    packed = mailed(
+        "Content-Type: application/ms-tnef; name=winmail.dat",
+        "Content-Transfer-Encoding: base64",
+        body=base64.encodebytes(data),
+    )
+    read = document(packed)
+    assert read.text.endswith("\n\nTotal 77.00")
+    assert "Liste März.csv (18 bytes)" in read.notes[0]
+    assert document(packed, attachments=True).text.endswith("| 4 | 5 | 6 |")
+    cut = mailed("Content-Type: application/ms-tnef; name=winmail.dat", body=data[:60])
+    assert "winmail.dat" in document(cut, name="a.eml").notes[0]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_of_winmail_or_a_signature_are_typed(data: bytes) -> None:
+    opened(b"\x78\x9f\x3e\x22" + data, ReadOptions())
+    signed_content(bytes.fromhex("06092a864886f70d010701a0") + data)
+
+
+def test_unpacked_bytes_are_bounded_over_a_whole_mail() -> None:
+    mail = EmailMessage()
+    mail.set_content("see")
+    for at in range(3):
+        data = package("docx", word("<w:p><w:r><w:t>words</w:t></w:r></w:p>"), pad=b" " * 1000)
+        mail.add_attachment(data, maintype="application", subtype="zip", filename=f"{at}.docx")
+    read = document(mail.as_bytes(), name="a.eml", attachments=True, max_unpacked=3000)
+    assert read.text.count("words") == 2
+    assert read.notes == ("attachment 2.docx was not read: unpacked more than max_unpacked=3000",)
+
+
+def test_a_large_picture_within_the_text_is_an_attachment() -> None:
+    for size, noted in ((1000, False), (60_000, True)):
+        part = b"--b\r\nContent-Type: text/plain\r\n\r\nsee\r\n--b\r\nContent-Type: image/png\r\nContent-ID: <i>\r\n\r\n"
+        data = mailed(
+            "Content-Type: multipart/related; boundary=b", body=part + b"x" * size + b"\r\n--b--"
+        )
+        assert bool(document(data).notes) is noted
