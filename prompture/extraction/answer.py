@@ -61,8 +61,8 @@ class ParsedAnswer:
     """Keys of the answer that the schema does not know."""
     quotes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What the model quoted from the document, by pointer."""
-    written: JSONValue = None
-    """The JSON that the value was made of, in the schema's shape; None where that is the whole text."""
+    written: JSONValue = UNREAD
+    """The JSON that the value was made of, in the schema's shape; UNREAD where it was not parsed."""
 
 
 def read(source: Source[Any], plan: Plan, completion: Completion) -> ParsedAnswer:

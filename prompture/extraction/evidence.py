@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prompture.compat import cached_property
 from prompture.errors import ConfigurationError
-from prompture.extraction.answer import ParsedAnswer, Rejected, answer_text
+from prompture.extraction.answer import UNREAD, ParsedAnswer, Rejected, answer_text
 from prompture.extraction.document_turn import DocumentTurn, Fence
 from prompture.extraction.envelope import in_items
 from prompture.extraction.examples import Example, Pool, given_examples
@@ -245,8 +245,10 @@ class EvidenceReader(ValueReader[Any]):
     def _written(
         self, question: Question, completion: Completion, found: ParsedAnswer
     ) -> JSONValue:
-        if (known := found.written if found.plain is None else found.plain) is not None:
-            return known
+        if found.written is not UNREAD:
+            return found.written
+        if found.plain is not None:
+            return found.plain
         bare = Fence(question.document).taken_off_all(completion)
         try:
             return read_exactly(answer_text(self.source, bare) or "null")

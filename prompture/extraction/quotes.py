@@ -166,15 +166,23 @@ def by_pointer(
 def written_in(text: str, codec: QuotedCodec) -> JSONValue:
     """The answer with its quotations, out of a model's text; None where it has none."""
     try:
-        return read_exactly(text)
+        return _quoting(read_exactly(text), codec)
     except (ValueError, RecursionError):
         pass
     try:
         found = search(text).candidates
     except NotJSON:
         return None
-    answers = (one.value for one in found if isinstance(one.value, dict))
-    return next((each for each in answers if codec.quotes in each), None)
+    answers = (_quoting(one.value, codec) for one in found)
+    return next((each for each in answers if isinstance(each, dict) and codec.quotes in each), None)
+
+
+def _quoting(answer: JSONValue, codec: QuotedCodec) -> JSONValue:
+    """The answer, or what has the quotations in the objects of one key around it."""
+    inner = answer
+    while isinstance(inner, dict) and len(inner) == 1 and codec.name not in inner:
+        (inner,) = inner.values()
+    return inner if isinstance(inner, dict) and codec.quotes in inner else answer
 
 
 _INDEX = re.compile(r"\[(\d+)\]")

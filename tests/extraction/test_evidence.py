@@ -816,3 +816,24 @@ def test_what_a_validator_changed_has_the_place_of_what_was_written(
     # Of an answer that has no such pointer nothing is known.
     wrapped = ask([json.dumps({"result": answer})], schema=Party, text=text, strategy=strategy)
     assert "/total" not in wrapped.sources or wrapped.sources["/total"][0].start == 45
+
+
+@pytest.mark.parametrize("strategy", ASKED)
+def test_null_as_a_whole_has_no_place_whatever_is_quoted_beside_it(strategy: Any) -> None:
+    answer = {"value": None, "quotes": [{"at": "", "quote": "ACME Ltd"}]}
+    options: Any = {"quotes": True, "require_grounding": True, "strategy": strategy}
+    found = answered(answer, str | None, **options)
+    assert found.value is None and not found.sources and not found.ungrounded
+    fenced = answered("```json\nnull\n```", str | None, require_grounding=True, strategy="prompt")
+    assert fenced.value is None and not fenced.sources
+
+
+@pytest.mark.parametrize("shape", ['{{"result": {0}}}', "```\n{0}\n```", '{{"a": {{"b": {0}}}}}'])
+def test_quotations_are_read_in_a_wrapping_too(shape: str) -> None:
+    text = "Deposit 30\nShipping 2\nBalance 30"
+    answer = json.dumps(
+        {"value": {"total": 30}, "quotes": [{"at": "/total", "quote": "Balance 30"}]}
+    )
+    schema = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
+    found = answered(shape.format(answer), schema, text, quotes=True)
+    assert found.sources["/total"][0].start == 30
