@@ -4,7 +4,7 @@
     * DocumentUnreadable      broken, or not what it is called
     * DocumentEncrypted       it needs a password, or another one
     * DocumentEmpty           there is nothing in it
-    * DocumentWithoutText     pictures of text only, which nobody was to read
+    * DocumentWithoutText     pictures of text that were not read, for a model that sees none
     * DocumentTooLarge        more than a limit allows, packed or unpacked
     * DocumentUnsupported     a kind of file that nothing here reads
     * DocumentUnavailable     a URL that gives no file, or that may not be asked
@@ -40,7 +40,7 @@ class DocumentEmpty(DocumentError):
 
 
 class DocumentWithoutText(DocumentError):
-    """The file has pictures of text only, and was to be read without OCR."""
+    """The file has pictures of text only, which were not read, and the model sees no pictures."""
 
 
 class DocumentTooLarge(DocumentError):

@@ -127,9 +127,10 @@ def document(
     ``url`` (http or https) is fetched, within ``timeout`` seconds for the whole, and not from an
     address of this machine or network unless ``allow_private``.
 
-    Raises DocumentError (DocumentUnreadable, DocumentEncrypted, DocumentEmpty,
-    DocumentWithoutText, DocumentTooLarge, DocumentUnsupported, DocumentUnavailable) with the file's name, MissingExtra,
-    ConfigurationError for a path that names no file, and UnknownOption.
+    Raises DocumentError (DocumentUnreadable, DocumentEncrypted, DocumentEmpty, DocumentTooLarge,
+    DocumentUnsupported, DocumentUnavailable) with the file's name, MissingExtra,
+    ConfigurationError for a path that names no file, and UnknownOption. Pictures that were not read
+    are no error here: they are DocumentWithoutText when a model is asked that sees none.
     """
     given.only_known(options, DocumentOptions.__annotations__)
     chosen: dict[str, Any] = {k: v for k, v in options.items() if v is not None}

@@ -24,7 +24,7 @@ from prompture.document_errors import (
 )
 from prompture.documents import ReadOptions, ocr
 from prompture.documents.layout import LayoutWriter
-from prompture.documents.reading_order import OcrLine
+from prompture.documents.reading_order import OcrLines
 from prompture.errors import MissingExtra
 from prompture.types import FileDocument, Image
 from prompture.wire import deadline
@@ -72,7 +72,7 @@ def read(data: bytes, how: ReadOptions) -> FileDocument:
         as_it_is = (Image(data=data, media_type=how.media_type),)
         return _document(LayoutWriter(), data, how, as_it_is, (_unread_note(how),))
     reads = how.ocr == "always" or (how.ocr == "auto" and ocr.is_installed())
-    writer, sent, lines = LayoutWriter(), list[Image](), dict[int, list[OcrLine]]()
+    writer, sent, lines = LayoutWriter(), list[Image](), dict[int, OcrLines]()
     notes = list[str]()
     for page in _pages(data, how, notes):
         deadline.check("reading a picture")
@@ -91,7 +91,10 @@ def read(data: bytes, how: ReadOptions) -> FileDocument:
             sent = []
         else:
             notes.append(f"the first {len(sent)} of {count} pages are sent")
-    notes += ocr.notes_on(lines) if any(lines.values()) else [_unread_note(how)]
+    if any(each or each.left_out for each in lines.values()):
+        notes += ocr.notes_on(lines)
+    else:
+        notes.append(_unread_note(how))
     return _document(writer, data, how, tuple(sent), tuple(notes))
 
 
@@ -191,10 +194,10 @@ def _too_large(how: ReadOptions) -> DocumentTooLarge:
 
 
 def _count(opened: Picture, how: ReadOptions, notes: list[str]) -> int:
-    """How many pages the file has; of what moves, the first picture is the page."""
+    """How many pages the file has; elsewhere, the first picture is the page."""
     if opened.format != "TIFF":
-        if getattr(opened, "is_animated", False):
-            notes.append("of a moving picture, the first frame was taken")
+        if _has_frames(opened):
+            notes.append("of several pictures or frames in the file, the first was taken")
         return 1
     # Not n_frames: a chain of frames may be without an end.
     for count in range(1, how.max_pages + 1):
@@ -204,6 +207,11 @@ def _count(opened: Picture, how: ReadOptions, notes: list[str]) -> int:
             opened.seek(0)
             return count
     raise DocumentTooLarge(f"more than max_pages={how.max_pages} pages", name=how.name)
+
+
+def _has_frames(opened: Picture) -> bool:
+    # A phone puts small ones of its own behind a photo (MPO): they show nothing else.
+    return opened.format != "MPO" and bool(getattr(opened, "is_animated", False))
 
 
 def _shown(opened: Picture, how: ReadOptions) -> tuple[Picture, tuple[int, int]]:
@@ -241,7 +249,7 @@ def _to_send(data: bytes, picture: Picture, opened: Picture, how: ReadOptions, c
     as_it_is = (
         count == 1
         and how.media_type in _SENT_AS_THEY_ARE
-        and not getattr(opened, "is_animated", False)
+        and not _has_frames(opened)
         and len(data) <= _MOST_BYTES
         and max(opened.size) <= _LONGEST
         # Not every provider turns a picture that lies on its side.

@@ -6,6 +6,8 @@ line shows both better.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -13,11 +15,13 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from prompture.documents.layout import NOWHERE
+from prompture.documents.reading_order import Point, Quad
 from prompture.types import Box
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+_HEIGHT = 48  # of what the recogniser is given
 _SPACE = 0.26
 """The white between words, in heights of the ink, at the least; and how many times the usual step
 from one letter to the next (in type of one width, much white is around an i)."""
@@ -33,6 +37,10 @@ _CELLS = 1.6
 """White of so many heights is no space between words: what stands there are cells of a row."""
 
 
+_UNKNOWN = re.compile("[\u0386-\u03a8\u03aa-\u03bb\u03bd-\u03ff\u0400-\u052f]")
+"""Letters of Greek and Cyrillic, but for those of ohm and micro."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadLine:
     """What the recogniser read: ``centres`` are those of the characters that are no spaces, from 0
@@ -41,6 +49,45 @@ class ReadLine:
     text: str
     centres: list[float]
     confidence: float
+
+
+def cut_out(picture: Picture, quad: Quad) -> Picture:
+    """The line between the corners, level, and not higher than the recogniser has it."""
+    from PIL import Image
+
+    start, end, below_end, below = quad
+    width = max(math.dist(start, end), math.dist(below, below_end))
+    height = max(math.dist(start, below), math.dist(end, below_end))
+    size = max(1, round(width)), max(1, round(height))
+    corners = (*start, *below, *below_end, *end)
+    line = picture.transform(size, Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
+    if size[1] > _HEIGHT:
+        wide = max(1, round(size[0] * _HEIGHT / size[1]))
+        line = line.resize((wide, _HEIGHT), Image.Resampling.LANCZOS)
+    return line
+
+
+def placed(box: Box, quad: Quad, size: tuple[int, int]) -> Box:
+    """A box in a crop as one in the picture."""
+    if box == NOWHERE:
+        return box
+
+    def point(x: float, y: float) -> Point:
+        u, v = x / size[0], y / size[1]
+        shares = (1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v
+        at = [sum(s * corner[i] for s, corner in zip(shares, quad, strict=True)) for i in (0, 1)]
+        return at[0], at[1]
+
+    left, top, right, bottom = box
+    corners = point(left, top), point(right, top), point(right, bottom), point(left, bottom)
+    xs, ys = [x for x, _ in corners], [y for _, y in corners]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def is_of_unknown_script(text: str) -> bool:
+    """Whether there are words in Greek or Cyrillic. The models have a few of their letters, as signs
+    of formulas, and are sure of them; the letters between are left out or taken for Latin ones."""
+    return len(_UNKNOWN.findall(text)) > 1
 
 
 def letters(read: ReadLine, line: Picture) -> tuple[str, list[Box], float]:

@@ -13,11 +13,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from prompture import forks
-from prompture.documents.layout import NOWHERE, LayoutWriter
-from prompture.documents.letters import ReadLine, letters
-from prompture.documents.reading_order import OcrLine, Piece, Point, Quad, in_order
+from prompture.documents.layout import LayoutWriter
+from prompture.documents.letters import ReadLine, cut_out, is_of_unknown_script, letters, placed
+from prompture.documents.reading_order import OcrLine, OcrLines, Piece, Quad, in_order
 from prompture.errors import ConfigurationError, MissingExtra
-from prompture.types import Box
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -26,7 +25,11 @@ AREA = 1240 * 1754
 """A page of A4 at 150 dpi. There the models read best; more costs time and memory only."""
 _SMALL, _GOOD = 14, 20
 """Lines lower than _SMALL pixels are looked for again in the picture enlarged, up to _GOOD."""
-_HEIGHT = 48  # of what the recogniser is given
+_LEAST, _LOWEST = 32, 6
+"""Pixels of a side that the model needs; and below which it has no letters."""
+_SPARSE, _BANDS = 0.01, 4
+"""Where less than this share of a picture is found to be lines, it is looked at in bands, so many
+of which are of the good size."""
 _SAMPLE = 6  # lines that show which way up a page is
 _SURE = 0.85
 _LEGIBLE = 0.5
@@ -39,7 +42,7 @@ _FAINT = 100
 """Where paper and letters are so few of 255 shades apart, or fewer, they are spread."""
 
 
-def lines_of(picture: Picture) -> list[OcrLine]:
+def lines_of(picture: Picture) -> OcrLines:
     """The lines of text in a picture, in reading order; the cells of a row are one line.
 
     Their boxes are in pixels of the picture as given, whichever way up its text stands.
@@ -49,16 +52,19 @@ def lines_of(picture: Picture) -> list[OcrLine]:
     picture = legible(picture)
     quads = _found(engine, picture)
     if not quads:
-        return []
+        return OcrLines()
     turn, known = _turn(engine, picture, quads)
     usual = sorted(map(_height, quads))[len(quads) // 2]
     aside = [q for q in quads if turn in (0, 2) and _is_tall(q) and _length(q) > 3 * usual]
     upright = [_turned(quad, turn) for quad in quads if quad not in aside]
-    lines = in_order(list(_read(engine, picture, upright, known)))
+    pieces = list(_read(engine, picture, upright, known))
+    lines = OcrLines(in_order(pieces), len(upright) - len(pieces))
     if aside:  # words along a margin, upwards or downwards
         ways = [[_turned(quad, way) for quad in aside] for way in (1, 3)]
         tries = [list(_read(engine, picture, quads)) for quads in ways]
-        lines += in_order(max(tries, key=lambda read: sum(piece.confidence for piece in read)))
+        best = max(tries, key=lambda read: sum(piece.confidence for piece in read))
+        lines += in_order(best)
+        lines.left_out += len(aside) - len(best)
     return lines
 
 
@@ -71,7 +77,7 @@ def write(writer: LayoutWriter, lines: Iterable[OcrLine], scale: float = 1.0) ->
         writer.add(line.text, scaled)
 
 
-def notes_on(pages: Mapping[int, Sequence[OcrLine]]) -> tuple[str, ...]:
+def notes_on(pages: Mapping[int, OcrLines]) -> tuple[str, ...]:
     """What a user is to know of the pages, by number, that were read by OCR."""
     if not pages:
         return ()
@@ -82,6 +88,9 @@ def notes_on(pages: Mapping[int, Sequence[OcrLine]]) -> tuple[str, ...]:
                 f"page {number}: {low} of {len(lines)} lines were hard to read"
                 f" (confidence below {LOW})"
             )
+        if out := lines.left_out:
+            what = "1 piece of text was" if out == 1 else f"{out} pieces of text were"
+            notes.append(f"page {number}: {what} not legible, and left out")
     return tuple(notes)
 
 
@@ -123,31 +132,90 @@ def legible(picture: Picture) -> Picture:
 
 
 def in_eight_bits(picture: Picture) -> Picture:
-    """The picture; one of 16 bits or of floats as one of 256 shades, from its darkest to white."""
+    """The picture; one of 16 bits or of floats as one of 256 shades, from its darkest to white.
+
+    Raises MissingExtra.
+    """
     if not picture.mode.startswith(("I", "F")):
         return picture
-    import numpy as np
+    try:
+        import numpy as np
+    except ImportError as missing:
+        raise MissingExtra(extra="ocr", package="numpy") from missing
     from PIL import Image
 
-    values = np.nan_to_num(np.asarray(picture).astype("float32"), copy=False)
-    low, high = float(values.min()), float(values.max())
-    values -= low
-    values *= 255 / ((high - low) or 1)
-    return Image.fromarray(values.astype("uint8"))
+    values = np.nan_to_num(np.asarray(picture).astype("float64"), copy=False)
+    # A few pixels that are dead or hot do not decide what is black and what is white.
+    few = values.size // 50_000 + (values.size > 1000)
+    ends = np.partition(values, (few, values.size - 1 - few), axis=None)
+    low, high = ends[few], ends[values.size - 1 - few]
+    shades = (np.clip(values, low, high) - low) * (255 / ((high - low) or 1))
+    return Image.fromarray(shades.astype("uint8"))
 
 
 def _found(engine: _Engine, picture: Picture) -> list[Quad]:
     """The corners of what may be lines, by a look at a picture of a good size."""
-    size = picture.width * picture.height
-    scale = min(1.0, math.sqrt(AREA / size))
-    quads = engine.found(picture, scale)
+    scale = min(1.0, math.sqrt(AREA / _area(picture.size)), AREA / _LEAST / max(picture.size))
+    if min(picture.size) * scale < _LOWEST:
+        return []
+    quads = _looked_for(engine, picture, scale)
     if quads:
         usual = sorted(map(_height, quads))[len(quads) // 2] * scale
         if usual < _SMALL:
-            larger = min(scale * _GOOD / usual, math.sqrt(1.5 * AREA / size))
+            larger = min(scale * _GOOD / usual, math.sqrt(1.5 * AREA / _area(picture.size)))
             if larger > 1.2 * scale:
-                quads = engine.found(picture, larger) or quads
+                quads = _larger(quads, _looked_for(engine, picture, larger))
     return quads
+
+
+def _looked_for(engine: _Engine, picture: Picture, scale: float) -> list[Quad]:
+    """What may be lines. The model weighs a picture by the mean of it, and so overlooks a few words
+    on a sheet that is empty otherwise: where little is found, the parts are looked at alone."""
+    quads = engine.found(picture, scale)
+    if _written(quads) > _SPARSE * _area(picture.size):
+        return quads
+    alone = list[Quad]()
+    for top, bottom in _bands(picture, round(AREA / (_BANDS * picture.width * scale**2))):
+        band = picture.crop((0, top, picture.width, bottom))
+        for quad in engine.found(band, scale):
+            a, b, c, d = ((x, y + top) for x, y in quad)
+            alone.append((a, b, c, d))
+    return _larger(quads, alone)
+
+
+def _bands(picture: Picture, height: int) -> list[tuple[int, int]]:
+    """Rows, from and to, that are about so high together; cut where least is drawn, without those
+    that are of one shade."""
+    import numpy as np
+
+    if picture.height <= 1.5 * height:
+        return []
+    grey = np.asarray(picture.convert("L"))
+    drawn = grey.max(axis=1).astype(int) - grey.min(axis=1)
+    cuts = [0]
+    while picture.height - cuts[-1] > 1.5 * height:
+        # In the middle of the widest empty space: beside a letter, its edge would be lost.
+        low, high = cuts[-1] + height // 2, cuts[-1] + 3 * height // 2
+        among = drawn[low:high]
+        empty = np.flatnonzero(among <= among.min() + 8)
+        runs = np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1)
+        widest = max(runs, key=len)
+        cuts.append(low + int(widest[len(widest) // 2]))
+    ends = [*cuts[1:], picture.height]
+    return [(a, b) for a, b in zip(cuts, ends, strict=True) if drawn[a:b].max() > 8]
+
+
+def _larger(one: list[Quad], other: list[Quad]) -> list[Quad]:
+    """Of two looks the one that found more, and the first if there is no difference to speak of."""
+    return other if _written(other) > 1.1 * _written(one) else one
+
+
+def _written(quads: Sequence[Quad]) -> float:
+    return sum(_length(quad) * _height(quad) for quad in quads)
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
 
 
 def _length(quad: Quad) -> float:
@@ -180,29 +248,13 @@ def _turn(
     best, way, known = -1.0, 0, dict[Quad, ReadLine]()
     for each in ways:
         sample = [_turned(quad, each) for quad in longest]
-        read = engine.read([_crop(picture, quad) for quad in sample])
+        read = engine.read([cut_out(picture, quad) for quad in sample])
         sure = sum(one.confidence for one in read) / len(read)
         if sure > best:
             best, way, known = sure, each, dict(zip(sample, read, strict=True))
         if sure >= _SURE:
             break
     return way, known
-
-
-def _crop(picture: Picture, quad: Quad) -> Picture:
-    """The line between the corners, level, and not higher than the recogniser has it."""
-    from PIL import Image
-
-    start, end, below_end, below = quad
-    width = max(math.dist(start, end), math.dist(below, below_end))
-    height = max(math.dist(start, below), math.dist(end, below_end))
-    size = max(1, round(width)), max(1, round(height))
-    corners = (*start, *below, *below_end, *end)
-    line = picture.transform(size, Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
-    if size[1] > _HEIGHT:
-        wide = max(1, round(size[0] * _HEIGHT / size[1]))
-        line = line.resize((wide, _HEIGHT), Image.Resampling.LANCZOS)
-    return line
 
 
 def _read(
@@ -212,7 +264,7 @@ def _read(
     known: Mapping[Quad, ReadLine] = MappingProxyType({}),
 ) -> Iterator[Piece]:
     """What is written between the corners, each character with its box."""
-    crops = {quad: _crop(picture, quad) for quad in quads}
+    crops = {quad: cut_out(picture, quad) for quad in quads}
     missing = [quad for quad in crops if quad not in known]
     read = engine.read([crops[quad] for quad in missing])
     all_read = {**known, **dict(zip(missing, read, strict=True))}
@@ -220,26 +272,12 @@ def _read(
         one = all_read[quad]
         if one.confidence >= _LEGIBLE and one.text.strip():
             text, boxes, share = letters(one, crop)
-            placed = [_placed(box, quad, crop.size) for box in boxes]
+            at = [placed(box, quad, crop.size) for box in boxes]
             # A word that is left out is no less a fault than a letter that is taken for another.
-            yield Piece(text, placed, quad, one.confidence * (1.0 if share > _READ else share))
-
-
-def _placed(box: Box, quad: Quad, size: tuple[int, int]) -> Box:
-    """A box in a crop as one in the picture."""
-    if box == NOWHERE:
-        return box
-
-    def point(x: float, y: float) -> Point:
-        u, v = x / size[0], y / size[1]
-        shares = (1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v
-        at = [sum(s * corner[i] for s, corner in zip(shares, quad, strict=True)) for i in (0, 1)]
-        return at[0], at[1]
-
-    left, top, right, bottom = box
-    corners = point(left, top), point(right, top), point(right, bottom), point(left, bottom)
-    xs, ys = [x for x, _ in corners], [y for _, y in corners]
-    return min(xs), min(ys), max(xs), max(ys)
+            sure = one.confidence * (1.0 if share > _READ else share)
+            if not engine.is_own_model and is_of_unknown_script(text):
+                sure = min(sure, LOW - 0.01)
+            yield Piece(text, at, quad, sure)
 
 
 # The models.
@@ -251,12 +289,13 @@ class _Engine:
     def __init__(self) -> None:
         self._lock = forks.fork_lock()
         self._models = _loaded()
+        self.is_own_model = bool(os.environ.get("PROMPTURE_OCR_MODEL"))
 
     def found(self, picture: Picture, scale: float) -> list[Quad]:
         """The corners of what may be lines, in pixels of the picture, looked for at a scale."""
         from PIL import Image
 
-        size = max(32, round(picture.width * scale)), max(32, round(picture.height * scale))
+        size = max(_LEAST, round(picture.width * scale)), max(_LEAST, round(picture.height * scale))
         seen = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
         with self._lock:
             boxes = self._models(_bgr(seen), use_det=True, use_cls=False, use_rec=False).boxes
@@ -340,6 +379,7 @@ def _loaded() -> Any:
             # Sizes are chosen here.
             "Global.max_side_len": 1 << 20,
             "Global.min_side_len": 1,
+            "Global.use_vertical_padding": False,
             "Det.limit_side_len": 32,
             # Lines beside each other would take memory (six: 370 MB), and are no faster.
             "Rec.rec_batch_num": 1,

@@ -18,11 +18,11 @@ from prompture.document_errors import (
     DocumentTooLarge,
     DocumentUnreadable,
     DocumentUnsupported,
-    DocumentWithoutText,
 )
 from prompture.documents import ReadOptions, ocr
 from prompture.documents.layout import LayoutWriter
 from prompture.documents.pdf_process import FileAnswer, answers, error_of
+from prompture.documents.reading_order import OcrLines
 from prompture.errors import ConfigurationError
 from prompture.types import FileDocument, Image
 from prompture.wire import deadline
@@ -154,9 +154,10 @@ class _PdfReading:
         whole = [page for page in pages if not page.problem]
         unread = [page for page in whole if how.ocr == "always" or page.wants_ocr]
         images: tuple[Image, ...] = ()
-        if unread and how.ocr == "never":
-            self._leave(unread)
-        elif unread and (how.ocr == "always" or ocr.is_installed()):
+        if unread and how.ocr == "never" and any(page.readable for page in pages):
+            numbers = [page.number for page in unread]
+            self._notes.append(f"{_pages(numbers)}: pictures of text, not read (ocr='never')")
+        elif unread and (how.ocr == "always" or (how.ocr == "auto" and ocr.is_installed())):
             images = self._read_pictures(unread)
         elif unread:
             images = self._pictures_of(unread)
@@ -174,14 +175,6 @@ class _PdfReading:
             notes=tuple(self._notes),
             data=self._data,
         )
-
-    def _leave(self, unread: Sequence[_Page]) -> None:
-        if not any(page.readable for page in self._pages):
-            raise DocumentWithoutText(
-                "its pages are pictures of text, and ocr is 'never'", name=self._how.name
-            )
-        numbers = [page.number for page in unread]
-        self._notes.append(f"{_pages(numbers)}: pictures of text, not read (ocr='never')")
 
     def _read_pictures(self, unread: Sequence[_Page]) -> tuple[Image, ...]:
         """Read the pages; their pictures, too, where these show the whole file: a model that sees
@@ -201,16 +194,18 @@ class _PdfReading:
             page.text, page.boxes = "", array("f")
             if is_whole and len(picture.png) <= _IMAGE_BYTES:
                 images.append(Image(data=picture.png))
-        self._notes += ocr.notes_on({page.number: page.lines or () for page in unread})
+        self._notes += ocr.notes_on({page.number: page.lines or OcrLines() for page in unread})
         return tuple(images) if len(images) == len(unread) else ()
 
     def _pictures_of(self, unread: Sequence[_Page]) -> tuple[Image, ...]:
-        """The pages for a model that sees, as no OCR is installed."""
+        """The pages for a model that sees, as no OCR is installed, or it is not to be used."""
         sent = [page.number for page in unread[:_MOST_IMAGES]]
-        self._notes.append(
-            f"{_pages(sent)}: pictures of text, which are sent as images; to read them here,"
-            ' pip install "prompture[ocr]"'
+        why = (
+            "not read here (ocr='never')"
+            if self._how.ocr == "never"
+            else 'to read them here, pip install "prompture[ocr]"'
         )
+        self._notes.append(f"{_pages(sent)}: pictures of text, which are sent as images; {why}")
         if left := [page.number for page in unread[_MOST_IMAGES:]]:
             self._notes.append(
                 f"{_pages(left)}: left out, as {_MOST_IMAGES} images are what a provider takes"
@@ -257,7 +252,7 @@ class _Page:
     picture: float = 0.0
     outlined: bool = False
     problem: str = ""
-    lines: Sequence[Any] | None = None
+    lines: OcrLines | None = None
     """What OCR has read, where it was asked."""
     scale: float = 1.0
 

@@ -7,7 +7,7 @@ is written anywhere. Columns of prose are read one after the other.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TypeAlias
@@ -36,6 +36,14 @@ class OcrLine:
     boxes: tuple[Box, ...] = field(repr=False)
     confidence: float
     opens_block: bool = False
+
+
+class OcrLines(list[OcrLine]):
+    """The lines of a picture, and how many beside them nobody could read: they are left out."""
+
+    def __init__(self, lines: Iterable[OcrLine] = (), left_out: int = 0) -> None:
+        super().__init__(lines)
+        self.left_out = left_out
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from prompture import ConfigurationError, extract_result
 from prompture.documents import document, layout, ocr
 from prompture.documents.letters import ReadLine, letters
-from prompture.documents.reading_order import OcrLine
+from prompture.documents.reading_order import OcrLine, OcrLines
 from tests.documents.pictures import BOLD, FONTS, MONO, SANS, SERIF, drawn, encoded, scanned
 from tests.documents.receipts import CASES, receipt
 
@@ -90,6 +90,25 @@ def test_a_skewed_soft_and_grainy_scan() -> None:
     assert texts(ocr.lines_of(scan)) == expected()
 
 
+def test_a_few_words_on_a_sheet_that_is_empty_otherwise() -> None:
+    """RapidOCR#130, #132: nothing was found on a page of few words. And far apart ones."""
+    sheet = Image.new("RGB", (1240, 1754), "white")
+    draw = ImageDraw.Draw(sheet)
+    small = ImageFont.truetype(str(FONTS / SANS), 14)
+    draw.text((150, 200), "Total 1,190.00", fill="black", font=small)
+    draw.text((900, 1700), "Paid in cash", fill="black", font=small)
+    lines = ocr.lines_of(sheet)
+    assert texts(lines) == ["Total 1,190.00", "Paid in cash"]
+    assert lines[0].boxes[0] == pytest.approx((150, 203, 159, 214), abs=4)
+    assert lines[1].boxes[0] == pytest.approx((900, 1703, 908, 1714), abs=4)
+
+
+def test_strips_of_a_few_pixels_take_no_memory() -> None:
+    """The detector needs 32 pixels: a picture of 5,000,000 by 3 was stretched to as many."""
+    for size in ((5_000_000, 3), (3, 5_000_000)):
+        assert ocr.lines_of(Image.new("L", size, 255)) == []
+
+
 def test_nothing_is_read_where_nothing_is_written() -> None:
     assert ocr.lines_of(Image.new("RGB", (400, 300), "white")) == []
     assert ocr.lines_of(Image.new("L", (1, 1))) == []
@@ -108,9 +127,14 @@ def test_notes_name_the_pages_and_what_was_hard_to_read() -> None:
     sure = OcrLine(text="a", boxes=(layout.NOWHERE,), confidence=0.99)
     unsure = OcrLine(text="b", boxes=(layout.NOWHERE,), confidence=0.6)
     assert ocr.notes_on({}) == ()
-    assert ocr.notes_on({1: [sure]}) == ("page 1 was read by OCR",)
-    assert ocr.notes_on({2: [sure], 3: [sure], 4: []}) == ("pages 2 to 4 were read by OCR",)
-    assert ocr.notes_on({1: [sure, unsure], 3: [sure]}) == (
+    one = OcrLines([sure])
+    assert ocr.notes_on({1: one}) == ("page 1 was read by OCR",)
+    assert ocr.notes_on({2: one, 3: one, 4: OcrLines()}) == ("pages 2 to 4 were read by OCR",)
+    assert ocr.notes_on({1: OcrLines(left_out=1), 2: OcrLines(left_out=2)})[1:] == (
+        "page 1: 1 piece of text was not legible, and left out",
+        "page 2: 2 pieces of text were not legible, and left out",
+    )
+    assert ocr.notes_on({1: OcrLines([sure, unsure]), 3: one}) == (
         "pages 1 and 3 were read by OCR",
         "page 1: 1 of 2 lines were hard to read (confidence below 0.8)",
     )
@@ -214,10 +238,10 @@ def test_an_upright_picture_with_one_word_stays_upright() -> None:
 
 def test_a_receipt_many_times_as_tall_as_wide() -> None:
     """A tall picture is not shrunk until nothing is left of its letters."""
-    rows: list[str | tuple[str, ...]] = [(f"Item {n}", f"{n}.50") for n in range(1, 31)]
-    page = drawn(rows, width=420, columns=(40, 300), size=22)
+    rows: list[str | tuple[str, ...]] = [(f"Item {n}", f"{n}.50") for n in range(1, 25)]
+    page = drawn(rows, width=300, columns=(30, 200), size=20)
     assert page.height > 2.5 * page.width
-    assert texts(ocr.lines_of(page)) == [f"Item {n}  {n}.50" for n in range(1, 31)]
+    assert texts(ocr.lines_of(page)) == [f"Item {n}  {n}.50" for n in range(1, 25)]
 
 
 def test_words_along_the_margin_are_kept_apart_from_the_rows() -> None:
@@ -236,11 +260,12 @@ def test_accents_are_read() -> None:
 
 
 def test_words_of_an_unknown_script_are_left_out_with_a_note() -> None:
-    lines = ocr.lines_of(drawn(["Итого к оплате 1 250,00", "Total 12.50"]))
-    assert texts(lines)[1] == "Total 12.50"
+    rows: list[str | tuple[str, ...]] = ["Итого к оплате 1 250,00", "Σύνολο προς πληρωμή"]
+    lines = ocr.lines_of(drawn([*rows, "20 Ω, 10 µm, 5 µm: 12.50"], width=500))
+    assert texts(lines)[2].endswith("12.50")
     assert "1 250,00" in texts(lines)[0]
-    assert [line.confidence < ocr.LOW for line in lines] == [True, False]
-    assert "1 of 2 lines were hard to read" in ocr.notes_on({1: lines})[1]
+    assert [line.confidence < ocr.LOW for line in lines] == [True, True, False]
+    assert "2 of 3 lines were hard to read" in ocr.notes_on({1: lines})[1]
 
 
 def test_a_model_for_another_script(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,9 +285,9 @@ def test_threads_share_the_engine(page: Image.Image) -> None:
     assert found == [["Total 9.00"]] * 4
 
 
-@pytest.mark.parametrize("at", [0, 2, 5])
+@pytest.mark.parametrize("at", [2, 5])
 def test_dates_and_totals_of_receipts(at: int) -> None:
-    """Three of those that scripts/eval_ocr.py draws and measures."""
+    """Two of those that scripts/eval_ocr.py draws and measures."""
     case = CASES[at]
     read = document(encoded(receipt(case.text, seed=at), "JPEG", quality=70), ocr="always")
 

@@ -25,6 +25,8 @@ from prompture import (
 )
 from prompture.documents import ocr
 from prompture.documents.pdf import render
+from prompture.documents.reading_order import OcrLines
+from prompture.drivers.provider import Features
 from prompture.errors import ConfigurationError, DeadlineExceeded
 from prompture.testing import AsyncScriptedDriver, ScriptedDriver
 from tests.documents.pdf_files import HEIGHT, made, turned, width_of
@@ -120,7 +122,7 @@ def test_a_scan_is_read_by_ocr(monkeypatch: pytest.MonkeyPatch) -> None:
 
     line = Line("abc", [(125.0 + 10 * at, 175.0, 135.0 + 10 * at, 200.0) for at in range(3)])
     monkeypatch.setattr(ocr, "is_installed", lambda: True)
-    monkeypatch.setattr(ocr, "lines_of", lambda picture: [line])
+    monkeypatch.setattr(ocr, "lines_of", lambda picture: OcrLines([line]))
     found = document(made(letter, scan()))
     assert found.text == "A letter that goes on.\n\nabc"
     assert [page.by_ocr for page in found.pages] == [False, True]
@@ -163,8 +165,16 @@ def _missing(picture: object) -> list[Any]:
 
 
 def test_a_scan_that_nobody_is_to_read() -> None:
-    with pytest.raises(DocumentWithoutText):
-        document(made(scan()), ocr="never")
+    """One rule for a photo and a scan: a model that sees is sent it, any other one cannot have it."""
+    whole = document(made(scan()), name="a.pdf", ocr="never")
+    assert (whole.text, len(whole.images), whole.is_read_off) == ("", 1, False)
+    assert whole.notes == (
+        "page 1: pictures of text, which are sent as images; not read here (ocr='never')",
+    )
+    sees = ScriptedDriver([{"company": "A", "total": 9}], features=Features(vision=True))
+    assert prompture.extract(Invoice, whole, model=sees).total == 9
+    with pytest.raises(DocumentWithoutText, match=r"a\.pdf: .*ocr='never'"):
+        prompture.extract(Invoice, whole, model="local/rules")
     found = document(made(letter, scan()), ocr="never")
     assert found.notes == ("page 2: pictures of text, not read (ocr='never')",)
     assert found.images == ()

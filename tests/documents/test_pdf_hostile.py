@@ -16,7 +16,6 @@ from prompture import (
     DocumentError,
     DocumentTooLarge,
     DocumentUnreadable,
-    DocumentWithoutText,
     document,
 )
 from prompture.documents.pdf import pictures
@@ -155,14 +154,6 @@ HOSTILE: dict[str, tuple[type[DocumentError], Callable[[], bytes]]] = {
             entries=b"/Resources<</Font<</F2 5 0 R>>>>",
         ),
     ),
-    "a picture of nothing but width": (
-        DocumentWithoutText,
-        lambda: image(deflated(450_000_000), FLATE + b"/Width 20000/Height 20000"),
-    ),
-    "a picture of four billion pixels": (
-        DocumentWithoutText,
-        lambda: image(b"x", b"/Filter/DCTDecode/Width 65000/Height 65000"),
-    ),
     "cut in the middle": (DocumentUnreadable, lambda: GOOD[: len(GOOD) // 2]),
     "cut at the end": (DocumentUnreadable, lambda: GOOD[:-30]),
     "only a head": (DocumentUnreadable, lambda: b"%PDF-1.7"),
@@ -195,6 +186,24 @@ def test_a_hostile_file_is_a_typed_error(which: str) -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
     unit = 1 if sys.platform == "darwin" else 1024
     assert after.ru_maxrss * unit < 500_000_000 or after.ru_maxrss == before.ru_maxrss
+
+
+@pytest.mark.parametrize(
+    ("data", "entries"),
+    [
+        (lambda: deflated(450_000_000), FLATE + b"/Width 20000/Height 20000"),
+        (lambda: b"x", b"/Filter/DCTDecode/Width 65000/Height 65000"),
+    ],
+)
+def test_a_hostile_picture_is_drawn_in_little_time_and_sent(
+    data: Callable[[], bytes], entries: bytes
+) -> None:
+    file = image(data(), entries)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    (sent,) = document(file, ocr="never", media_type="application/pdf").images
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert len(sent.data or b"") < 50_000
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
 
 
 HARMLESS: dict[str, Callable[[], bytes]] = {
