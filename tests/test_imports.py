@@ -48,6 +48,26 @@ def test_a_sync_call_never_loads_the_async_transport() -> None:
     assert done.stdout.split() == ["True", "False", "True"]
 
 
+def test_an_extraction_from_a_text_loads_nothing_that_reads_files() -> None:
+    probe = (
+        "import sys, prompture\n"
+        "from pydantic import BaseModel\n"
+        "from prompture.testing import ScriptedDriver\n"
+        "class R(BaseModel): a: str\n"
+        "found = prompture.extract_result(R, 'a b', model=ScriptedDriver([{'a': 'a'}]))\n"
+        "assert found.sources and not found.ungrounded\n"
+        "parts = ('documents', 'page', 'pdfium', 'extraction.chunks', 'extraction.long_flow')\n"
+        "own = tuple(f'prompture.{part}' for part in parts)\n"
+        "others = {'PIL', 'pypdfium2', 'onnxruntime', 'rapidocr', 'selectolax', 'olefile', 'numpy',"
+        " 'msoffcrypto', 'charset_normalizer'}\n"
+        "print([m for m in sys.modules if m.startswith(own) or m.partition('.')[0] in others])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_no_part_imports_another_by_its_name() -> None:
     """Import contracts cannot see it: what a lower part begins and a higher one does goes by
     ``prompture.startup``."""

@@ -17,7 +17,6 @@ from decimal import Decimal, localcontext
 
 from prompture import given
 from prompture.compat import cached_property
-from prompture.documents.layout import located
 from prompture.extraction.grounding.apart import apart
 from prompture.extraction.grounding.figures import Figures, beside, is_glued, number_in, number_of
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
@@ -58,7 +57,11 @@ def ground(
     """
     if isinstance(text, Document):
         found = ground(value, text.text, schema=schema, quotes=quotes)
-        return located(found, (text,)) if isinstance(text, FileDocument) else found
+        if not isinstance(text, FileDocument):
+            return found
+        from prompture.documents.layout import located
+
+        return located(found, (text,))
     if not isinstance(text, str):
         raise given.wrong("text", "a string or a Document", text)
     plain = _plain(value)
