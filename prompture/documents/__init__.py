@@ -6,7 +6,6 @@ needs beside Python is in the extra ``documents`` (and ``ocr``).
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,7 @@ from prompture.documents.kinds import (
 from prompture.errors import ConfigurationError
 from prompture.types import Document as Document
 from prompture.types import File, FileDocument, Image, Text
+from prompture.wire import deadline
 
 OCR: TypeAlias = Literal["auto", "always", "never"]
 _MB = 1_000_000
@@ -149,6 +149,7 @@ def read_bytes(data: bytes, how: ReadOptions) -> FileDocument:
     """The bytes of a file, read by the reader of their kind. Raises DocumentError."""
     if not data:
         raise DocumentEmpty("the file is empty (0 bytes)", name=how.name)
+    deadline.check("before a file was read")
     kind = how.media_type or kind_of(data, how.name)
     reader = _READERS.get(kind)
     if reader is None:
@@ -169,7 +170,7 @@ async def adocument(
     **options: Unpack[DocumentOptions],
 ) -> FileDocument:
     """``document``, awaited: the file is fetched and read in a thread."""
-    return await asyncio.to_thread(partial(document, source, url=url, name=name, **options))
+    return await deadline.in_thread(partial(document, source, url=url, name=name, **options))
 
 
 def is_read_by_name(name: str) -> bool:

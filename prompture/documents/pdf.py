@@ -162,7 +162,10 @@ class _PdfReading:
         elif unread:
             images = self._pictures_of(unread)
         if not images and not any(page.text or page.lines for page in whole):
-            raise DocumentEmpty("no page has text, or a picture of text", name=how.name)
+            what = "no page has text, or a picture of text"
+            if any(page.missing for page in whole):
+                what = "all its text is in a font that is neither in the file nor on this machine"
+            raise DocumentEmpty(what, name=how.name)
         writer = LayoutWriter()
         for page in pages:
             page.write(writer, is_last=page is pages[-1])
@@ -232,6 +235,11 @@ class _PdfReading:
             self._notes.append(
                 f"{count} characters that nobody sees were left out: {_pages(hidden)}"
             )
+        if missing := [p.number for p in self._pages if p.missing]:
+            self._notes.append(
+                f"{_pages(missing)}: characters may be missing, of a font that is neither in the file"
+                " nor on this machine"
+            )
         if unsure := [p.number for p in self._pages if p.unsure]:
             self._notes.append(f"{_pages(unsure)}: too much is drawn to look for hidden text")
 
@@ -249,6 +257,7 @@ class _Page:
     unmapped: int = 0
     hidden: int = 0
     unsure: bool = False
+    missing: int = 0
     picture: float = 0.0
     outlined: bool = False
     problem: str = ""
@@ -266,9 +275,8 @@ class _Page:
         page.text = answer.blobs[0].decode("utf-8", "surrogatepass")
         page.boxes.frombytes(answer.blobs[1])
         page.width, page.height = head["width"], head["height"]
-        page.readable, page.unmapped, page.hidden, page.unsure = (
-            head[name] for name in ("readable", "unmapped", "hidden", "unsure")
-        )
+        for name in ("readable", "unmapped", "hidden", "unsure", "missing"):
+            setattr(page, name, head[name])
         page.picture, page.outlined = head["picture"], head["outlined"]
         return page
 

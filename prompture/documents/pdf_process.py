@@ -41,7 +41,8 @@ _CODE = (
     "from prompture.pdfium.worker import main; main()"
 )
 _MADE_BY_US = {"encrypted": DocumentEncrypted, "large": DocumentTooLarge}
-_OUT_OF_MEMORY = (77, -signal.SIGABRT, -getattr(signal, "SIGKILL", 9))
+_OUT_OF_MEMORY = (77, -signal.SIGABRT)
+_KILLED = -getattr(signal, "SIGKILL", 9)
 _OUT_OF_TIME = -getattr(signal, "SIGXCPU", 24)
 # What the system and its loader need. The rest may hold keys, and the file is a stranger's.
 _ENVIRONMENT = ("SYSTEMROOT", "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TEMP", "TMPDIR")
@@ -63,9 +64,15 @@ def answers(data: bytes, name: str, **job: Any) -> Iterator[FileAnswer]:
     deadline.check("before a file was read")
     with _started() as process:
         try:
+            if (work := deadline.thread_work()) is not None:
+                work.ended_by(process.kill)
             yield from _asked(process, data, name, job)
         finally:
             process.kill()
+            # It may have ended before it had read all: what is left in our buffer goes nowhere.
+            if process.stdin is not None:
+                with suppress(OSError):
+                    process.stdin.close()
 
 
 def _started() -> subprocess.Popen[bytes]:
@@ -116,7 +123,7 @@ def _asked(
         with timer:
             answer = _next(stdout)
         if answer is None:
-            _raise_end(process, name)
+            _raise_end(process, name, is_late=timer.is_over)
         if "end" in answer.head:
             return
         if (kind := answer.head.get("error")) and "page" not in answer.head:
@@ -130,9 +137,14 @@ class _Killer:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._timer: Timer | None = None
+        self.is_over = False
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._process.kill()
 
     def __enter__(self) -> None:
-        self._timer = Timer(deadline.sooner(_WAIT, deadline.until()) or _WAIT, self._process.kill)
+        self._timer = Timer(deadline.sooner(_WAIT, deadline.until()) or _WAIT, self._end)
         self._timer.daemon = True
         self._timer.start()
 
@@ -153,12 +165,21 @@ def _next(stdout: IO[bytes]) -> FileAnswer | None:
     return FileAnswer(head, blobs)
 
 
-def _raise_end(process: subprocess.Popen[bytes], name: str) -> NoReturn:
+def _raise_end(process: subprocess.Popen[bytes], name: str, *, is_late: bool) -> NoReturn:
     """The error of a process that ended early: what did it die of?"""
     moment = deadline.until()
     if moment is not None and deadline.has_passed(moment):
         raise deadline.exceeded(moment, "reading a file", unsent=True)
+    deadline.check("reading a file")
     status = process.wait()
+    if is_late:
+        raise DocumentTooLarge(f"a page takes more than {_WAIT:g} seconds to read", name=name)
+    if status == _KILLED:  # not by us
+        raise DocumentUnreadable(
+            "its reader was killed by the system (SIGKILL), as happens where memory is short:"
+            " read it again",
+            name=name,
+        )
     if status == _OUT_OF_TIME:
         raise DocumentTooLarge(f"a page takes more than {CPU:g} seconds to read", name=name)
     if status in _OUT_OF_MEMORY:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -27,7 +26,7 @@ from prompture.money import short_usd
 from prompture.schema.source import Source
 from prompture.spend.reservation import foreseen_price
 from prompture.types import Message, Request
-from prompture.wire.deadline import within
+from prompture.wire.deadline import in_thread, within
 from prompture.wire.http import Exchange
 from prompture.wire.retry import send
 
@@ -127,7 +126,7 @@ async def aforesee(extractor: Planned, text: Content, *, count: Counting) -> Est
     found = []
     with within(extractor.deadline):
         if has_files(text):
-            text = await asyncio.to_thread(files_read, text)
+            text = await in_thread(files_read, text)
         for question in _questions(extractor, text, asynchronous=True, count=count):
             parts = []
             for part in question.parts or (question,):

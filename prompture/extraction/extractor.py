@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -44,7 +43,7 @@ from prompture.given import half_made
 from prompture.observe import WorkSpan
 from prompture.schema.source import Source, source
 from prompture.types import Message, Request
-from prompture.wire.deadline import is_over, within
+from prompture.wire.deadline import in_thread, is_over, within
 
 if TYPE_CHECKING:
     from prompture.extraction.chunks import Chunks
@@ -187,7 +186,7 @@ class Extractor(Copies, Generic[T]):
         refused = None
         with self._metered(scope):
             if type(text) is not str and has_files(text):
-                text = await asyncio.to_thread(files_read, text)
+                text = await in_thread(files_read, text)
             if self.long is None or self.long == "auto":
                 try:
                     return await arun(self._flow(text, asynchronous=True, scope=scope))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -22,6 +21,7 @@ from prompture.schema.partial_typed import PartialReader
 from prompture.schema.problems import Problem, validator_problem
 from prompture.schema.source import Source
 from prompture.types import Completion, Delta, JSONValue
+from prompture.wire.deadline import in_thread
 
 T = TypeVar("T")
 _ABSENT: Any = object()
@@ -364,6 +364,6 @@ def flow_of(
         return make(text)
 
     async def later() -> Flow[Any, T]:
-        return make(await asyncio.to_thread(read_within, text, running))
+        return make(await in_thread(read_within, text, running))
 
     return later

@@ -23,6 +23,9 @@ _LIGATURES = frozenset(
 """Latin ones, and letters in the form that they have within a word."""
 _SMALLEST = 2.0
 """Points: a font of less has no size of its own. It is made of pictures (Type 3), as dvips does."""
+_SYMBOLIC = 4
+"""A flag of fonts with letters that are not Latin: of others, each machine has some."""
+_MOST_OBJECTS = 20_000
 _TALL = 0.7
 """Of a font's size: how high its letters with a stem are."""
 
@@ -66,6 +69,9 @@ class DrawnText:
         finally:
             pdfium.FPDFText_ClosePage(text)
         _set_sizes(self.runs)
+        known = {ctypes.addressof(run.drawn_by.contents) for run in self.runs}
+        self.missing = _missing(page.handle, known)
+        """Pieces of text of which the library gives nothing."""
 
     def _runs(self, text: Any) -> Iterator[Run]:
         rect, last, run, high = pdfium.FS_RECTF(), None, None, 0
@@ -150,6 +156,37 @@ def _add_mark(run: Run, mark: str) -> None:
     """An accent that is drawn apart belongs to the letter before it."""
     letter = run.glyphs[-1]
     run.glyphs[-1] = letter._replace(text=unicodedata.normalize("NFC", letter.text + mark))
+
+
+def _missing(page: Any, known: set[int]) -> int:
+    """How many pieces of text are not known, in fonts of which no letter can be drawn here: of a font
+    that is neither in the file nor on this machine, the library leaves single characters out."""
+    lost: dict[int, int] = {}
+    drawn: set[int] = set()
+    for at in range(min(pdfium.FPDFPage_CountObjects(page), _MOST_OBJECTS)):
+        piece = pdfium.FPDFPage_GetObject(page, at)
+        if pdfium.FPDFPageObj_GetType(piece) != pdfium.FPDF_PAGEOBJ_TEXT:
+            continue
+        is_known = ctypes.addressof(piece.contents) in known
+        if is_known and not lost:
+            continue
+        font = pdfium.FPDFTextObj_GetFont(piece)
+        if not font or pdfium.FPDFFont_GetIsEmbedded(font) == 1:
+            continue
+        number = ctypes.addressof(font.contents)
+        if not is_known and pdfium.FPDFFont_GetFlags(font) & _SYMBOLIC:
+            lost[number] = lost.get(number, 0) + 1
+        elif is_known and number in lost and _has_height(piece):
+            drawn.add(number)
+    # Where others of the same font are drawn, what is not known was a blank.
+    return sum(count for number, count in lost.items() if number not in drawn)
+
+
+def _has_height(piece: Any) -> bool:
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    return bool(
+        pdfium.FPDFPageObj_GetBounds(piece, left, bottom, right, top) and top.value > bottom.value
+    )
 
 
 def font_of(run: Run) -> int:

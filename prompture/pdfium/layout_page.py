@@ -78,6 +78,7 @@ def page_of(opened: OpenedFile, index: int) -> PageText:
         "height": height,
         "hidden": glyphs.hidden,
         "unsure": glyphs.is_unsure,
+        "missing": glyphs.missing,
         "unmapped": glyphs.unmapped,
         "readable": sum(
             not g.text.isspace() and g.text != UNREADABLE for run in glyphs.runs for g in run.glyphs

@@ -48,7 +48,7 @@ class PageRuns:
     def __init__(self, page: OpenPage, is_scan: bool, seconds: float) -> None:
         self._frame = page.frame
         read = DrawnText(page)
-        self.unmapped, self.hidden = read.unmapped, 0
+        self.unmapped, self.missing, self.hidden = read.unmapped, read.missing, 0
         before = time.process_time()
         pictures = _pictures(page, read.runs, seconds) if read.runs else None
         self.is_unsure = bool(read.runs) and pictures is None

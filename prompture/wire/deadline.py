@@ -7,13 +7,19 @@ nor how often. What waits for something asks ``left``, or ``too_long``, and ends
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from threading import Lock
+from typing import ParamSpec, TypeVar
 
 from prompture.errors import DeadlineExceeded
 from prompture.wire.steps import in_context
 
+P = ParamSpec("P")
+R = TypeVar("R")
 EARLY = 0.01
 """A wait of the operating system may end so many seconds before its time."""
 
@@ -115,7 +121,10 @@ def over(during: str) -> DeadlineExceeded | None:
 
 
 def check(during: str) -> None:
-    """Raise DeadlineExceeded where the end has passed."""
+    """Raise DeadlineExceeded where the end has passed, and CancelledError in a thread whose task was
+    cancelled."""
+    if (work := thread_work()) is not None and work.is_cancelled:
+        raise asyncio.CancelledError
     if error := over(during):
         raise error
 
@@ -132,3 +141,42 @@ def too_long(seconds: float) -> DeadlineExceeded | None:
         f" deadline={moment.seconds:.4g} only {rest:.3g} are left"
     )
     return _error(moment, message, "waiting to be let in", unsent=True)
+
+
+class ThreadWork:
+    """What a task has a thread do. No thread can be stopped: what it waits for is ended instead."""
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+        self._ends: list[Callable[[], object]] = []
+        self._lock = Lock()
+
+    def ended_by(self, end: Callable[[], object]) -> None:
+        """Call ``end`` when the task is cancelled; at once, if it was."""
+        with self._lock:
+            if not self.is_cancelled:
+                self._ends.append(end)
+                return
+        end()
+
+    def cancel(self) -> None:
+        with self._lock:
+            self.is_cancelled = True
+        for end in self._ends:
+            end()
+
+
+_work: ContextVar[ThreadWork | None] = ContextVar("prompture_thread_work", default=None)
+thread_work = _work.get
+"""The work of this thread; None where no task waits for it."""
+
+
+async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """``asyncio.to_thread``; a task that is cancelled takes along what its thread has begun."""
+    work = ThreadWork()
+    with in_context(_work, work):
+        try:
+            return await asyncio.to_thread(function, *args, **kwargs)
+        except asyncio.CancelledError:
+            work.cancel()
+            raise

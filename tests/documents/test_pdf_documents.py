@@ -6,7 +6,9 @@ import asyncio
 import io
 import multiprocessing
 import os
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from pydantic import BaseModel
 import prompture
 from prompture import (
     DocumentEncrypted,
+    DocumentError,
+    DocumentTooLarge,
+    DocumentUnreadable,
     DocumentWithoutText,
     FileDocument,
     MissingExtra,
@@ -23,7 +28,7 @@ from prompture import (
     document,
     ground,
 )
-from prompture.documents import ocr
+from prompture.documents import ocr, pdf_process
 from prompture.documents.pdf import render
 from prompture.documents.reading_order import OcrLines
 from prompture.drivers.provider import Features
@@ -230,6 +235,56 @@ def test_a_deadline_covers_the_reading() -> None:
             await prompture.aestimate(Invoice, path, model=model, deadline=1e-3)
 
     asyncio.run(awaited())
+
+
+def test_a_reader_that_dies_at_once_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its file is written to it, too: a file of more than a pipe holds."""
+    monkeypatch.setattr(pdf_process, "_CODE", "import os; os._exit(3)")
+    for data in (made(letter), made(letter) + b" " * 300_000):
+        with pytest.raises(DocumentUnreadable, match="exit status 3"):
+            document(data)
+    for signal_name, words in (("SIGKILL", "killed by the system"), ("SIGABRT", "unpacks to more")):
+        end = f"import os, signal; os.kill(os.getpid(), signal.{signal_name})"
+        monkeypatch.setattr(pdf_process, "_CODE", end)
+        with pytest.raises(DocumentError, match=words):
+            document(made(letter))
+
+
+def test_a_reader_that_never_answers_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf_process, "_CODE", "import threading; threading.Event().wait()")
+    monkeypatch.setattr(pdf_process, "_WAIT", 0.2)
+    with pytest.raises(DocumentTooLarge, match=r"a page takes more than 0\.2 seconds"):
+        document(made(letter))
+
+
+def test_a_cancelled_task_takes_its_reader_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf_process, "_CODE", "import threading; threading.Event().wait()")
+    started = threading.Event()
+    processes = []
+
+    def start() -> subprocess.Popen[bytes]:
+        processes.append(begin())
+        started.set()
+        return processes[-1]
+
+    begin = pdf_process._started
+    monkeypatch.setattr(pdf_process, "_started", start)
+
+    async def cancelled() -> None:
+        for reading in (
+            adocument(made(letter)),
+            prompture.aextract(Invoice, made(letter), model=AsyncScriptedDriver([{}])),
+        ):
+            started.clear()
+            task = asyncio.ensure_future(reading)
+            await asyncio.to_thread(started.wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    # The loop waits for its threads at its end, and they for their processes.
+    asyncio.run(cancelled())
+    assert [process.returncode for process in processes] == [-9, -9]
 
 
 def test_files_are_read_side_by_side() -> None:

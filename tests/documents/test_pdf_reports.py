@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prompture import document
+from prompture import DocumentEmpty, document
 from prompture.documents import ocr
 from tests.documents.pdf_files import (
     FONT,
@@ -297,3 +297,29 @@ def test_a_tick_is_a_word_of_its_own() -> None:
         c.drawString(84, 648, "Yes")
 
     assert text_of(drawing) == "[ ] [x] Yes"
+
+
+@pytest.mark.parametrize("others", ["", "Total 12"])
+def test_single_characters_of_a_font_that_is_nowhere_are_noted(others: str) -> None:
+    """The library gives nothing of them: a page without Korean would be one without a word of it."""
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+
+    def drawing(c: Any) -> None:
+        pdfmetrics.registerFont(UnicodeCIDFont("HYSMyeongJo-Medium"))
+        c.drawString(60, 600, others)
+        c.drawString(60, 580, " ")
+        c.setFont("HYSMyeongJo-Medium", 14)
+        c.drawString(60, 700, "\ud55c")
+
+    data = made(drawing)
+    page = Read(data)
+    if "\ud55c" in page.text:
+        pytest.skip("this machine has a Korean font")
+    assert page.head["missing"] == 1
+    if others:
+        [note] = document(data).notes
+        assert note.startswith("page 1: characters may be missing, of a font")
+    else:
+        with pytest.raises(DocumentEmpty, match="nor on this machine"):
+            document(data)
