@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 
-from prompture.extraction.inputs import Content
 from prompture.extraction.extractor import Extractor
 from prompture.extraction.inputs import (
+    Content,
     EstimateOptions,
     ItemsOptions,
     Options,
