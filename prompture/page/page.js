@@ -98,13 +98,13 @@ class Sheet {
       mark.classList.add("cur");
       mark.tabIndex = -1;
     }
-    if (current.length && scroll) {
-      if (!quiet) pane("document");
-      bring(this.view, current[0]);
-    }
-    if (focus && current.length) current[0].focus({ preventScroll: true });
     this.point("on", [pointer]);
     this.describe(leaf, places.length, current[0], also);
+    if (current.length && scroll) {
+      if (!quiet) pane("document");
+      bring(this.view, current[0], this.card.offsetHeight + 28); // not behind the card
+    }
+    if (focus && current.length) current[0].focus({ preventScroll: true });
     remember(this, pointer);
   }
   clear() {
@@ -285,17 +285,19 @@ const pane = (name) => {
   document.body.dataset.pane = name;
   for (const each of all(".tabs button")) each.setAttribute("aria-pressed", String(each.dataset.show === name));
 };
-const bring = (view, target) => {
+const bring = (view, target, covered) => {
   const seen = () => {
     const box = target.getBoundingClientRect(), frame = view.getBoundingClientRect();
-    return box.top >= frame.top + 20 && box.bottom <= frame.bottom - 140;
+    return box.top >= frame.top + 20 && box.top + Math.min(box.height, 40) <= frame.bottom - covered;
   };
   if (seen()) return;
   const frame = view.getBoundingClientRect();
   const far = Math.abs(target.getBoundingClientRect().top - frame.top) > 2 * frame.height;
-  target.scrollIntoView({ block: "center", behavior: far || still.matches ? "instant" : "smooth" });
+  // Of what is taller than the window, the beginning.
+  const block = target.getBoundingClientRect().height > frame.height / 2 ? "start" : "center";
+  target.scrollIntoView({ block, behavior: far || still.matches ? "instant" : "smooth" });
   // What was not laid out had a height by estimate: once more, when it has its own.
-  if (far) requestAnimationFrame(() => seen() || target.scrollIntoView({ block: "center", behavior: "instant" }));
+  if (far) requestAnimationFrame(() => seen() || target.scrollIntoView({ block, behavior: "instant" }));
 };
 
 const sheets = all(".sheet").map((article) => new Sheet(article));

@@ -266,6 +266,25 @@ def test_hostile_documents(show: Show) -> None:
     assert page.evaluate("({}).polluted") is None
 
 
+def test_what_is_chosen_begins_in_sight_and_not_behind_the_card(show: Show) -> None:
+    text = "filler\n" * 300 + "clause " * 3_000 + "\n" * 20 + "End\n"
+    start = text.index("clause")
+    spans = {"/long": (Span(start, start + 20_000),), "/end": (Span(len(text) - 4, len(text) - 1),)}
+    page = show(
+        result_of({"long": "clause " * 60, "end": "End"}, text, spans).to_html(),
+        reduced_motion="reduce",
+    )
+    edges = "e => [e.getBoundingClientRect().top, document.querySelector('.card').getBoundingClientRect().top]"
+    for pointer in ("/long", "/end"):
+        leaf(page, pointer).click()
+        page.wait_for_function(
+            "() => { const [m, c] = ['mark.cur', '.card'].map((e) => document.querySelector(e).getBoundingClientRect());"
+            " return m.top > 90 && m.top + 20 < c.top; }"
+        )
+        top, card = page.locator("mark.cur").first.evaluate(edges)
+        assert 90 < top < card - 20
+
+
 def test_a_line_of_a_million_characters(show: Show) -> None:
     text = "abcdefghi " * 100_000
     span = Span(900_000, 900_009)
