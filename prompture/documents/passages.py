@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -159,14 +159,16 @@ class _Cutter:
             # The scale is even between its points, and the text is not.
             if found <= tokens or end <= done + 1:
                 return passage
-            if (headings or head) and found - repeated <= tokens:
+            line = self._line_before(end)
+            # A whole line says more than the headings above it.
+            if (headings or head) and found - repeated <= tokens and line <= max(start, done):
                 headings, head, repeated = (), None, 0.0
                 continue
             share = max(0.5, 0.98 * (tokens - repeated) / max(found - repeated, 1.0))
             shorter = start + int((end - start) * min(share, 0.98))
             if shorter <= done + 1:
                 shorter = done + max(1, (end - done) // 2)
-            reach = min(shorter, end - 1)
+            reach = min(max(shorter, line), end - 1)
 
     def _above(self, start: int) -> tuple[tuple[Range, ...], Range | None]:
         headings, head = self.outline.above(start)
@@ -205,6 +207,14 @@ class _Cutter:
                 return starts[at]
             at -= 1
         return self._within_line(low, high)
+
+    def _line_before(self, end: int) -> int:
+        """The last start of a line before an end."""
+        starts, grades = self.outline.starts, self.outline.grades
+        at = bisect_left(starts, end) - 1
+        while at > 0 and grades[at] < LINE:
+            at -= 1
+        return starts[at] if at >= 0 else 0
 
     def _within_line(self, low: int, high: int) -> int:
         text = self.scale.text

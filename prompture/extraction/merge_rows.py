@@ -17,7 +17,8 @@ from prompture.schema.exact_json import to_json
 from prompture.types import JSONValue, Span
 
 Place: TypeAlias = tuple[str, bool, int]
-"""Below which pointer of an item, whether where it begins, and the character."""
+"""Of which leaf of an item, ``*`` for the index in a list within it; whether where it begins, and
+the character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ class MergedItems:
         for items in self._lists:
             before = 0.0
             for item in items:
-                placed = dict(_placed(item))
-                own = [p for b, s in placed.items() for p in _ends(b, s[0]) if p not in shared]
+                placed = _placed(item)
+                own = {p: leaf for leaf in placed for p in leaf.ends() if p not in shared}
                 key = self._key(item)
                 row = by_key.get(key) if key else self._at_same_place(item, own, by_place)
                 value = folded(item.value) if not placed and not key else ""
@@ -105,7 +106,9 @@ class MergedItems:
         number: they say nothing about which item it is."""
         found: set[Place] = set()
         for items in self._lists:
-            uses = Counter(p for item in items for b, s in _placed(item) for p in _ends(b, s[0]))
+            # One item may have a place twice: two leaves of a list within it.
+            each = ({p for leaf in _placed(item) for p in leaf.ends()} for item in items)
+            uses = Counter(p for places in each for p in places)
             found |= {place for place, uses_of in uses.items() if uses_of > 1}
         return found
 
@@ -118,27 +121,34 @@ class MergedItems:
         return "" if all(part is None for part in parts) else "\n".join(map(folded, parts))
 
     def _at_same_place(
-        self, item: Seen, own: Sequence[Place], by_place: Mapping[Place, list[MergedItem]]
+        self, item: Seen, own: Mapping[Place, _Leaf], by_place: Mapping[Place, list[MergedItem]]
     ) -> MergedItem | None:
         """The row that another chunk gave of the same place of the text."""
         # What is repeated in front of a chunk may belong to all of its items.
-        inside = [place for place in own if self._is_in(place, item)]
-        places = inside or own
-        votes = {(id(row), at[0]): row for at in places for row in by_place.get(at, ())}
+        inside = {place: leaf for place, leaf in own.items() if self._is_in(place, item)}
+        above = {p: leaf for p, leaf in own.items() if p not in inside and not leaf.in_list}
+        # But for an item that has only parts of its lists here: it began under that heading.
+        goes_on = bool(above) and all(leaf.in_list for leaf in inside.values())
+        places = {**inside, **above} if goes_on else inside or own
         # A leaf that could as well be elsewhere says less.
+        votes: dict[tuple[int, str], float] = {}
+        rows: dict[int, MergedItem] = {}
+        for place, leaf in places.items():
+            for row in by_place.get(place, ()):
+                rows[id(row)] = row
+                votes[id(row), leaf.below] = 1 / len(leaf.spans)
         alike: dict[int, float] = {}
-        for key, below in votes:
-            alike[key] = alike.get(key, 0.0) + 1 / len(item.of.spans[item.at + below])
-        rows = {id(row): row for row in votes.values()}
+        for (key, _), share in votes.items():
+            alike[key] = alike.get(key, 0.0) + share
+        is_sure = bool(inside) and not goes_on
         for key in sorted(alike, key=alike.__getitem__, reverse=True):
-            count = alike[key]
             row = rows[key]
             # Of one chunk, two items are two.
             if any(other.of is item.of for other in row.seen):
                 continue
             # Most of it stands at the same place; what does not may be another row of a kind.
-            unlike = max(_unlike(item, other, everywhere=not inside) for other in row.seen)
-            if count > 2 * unlike if inside else not unlike:
+            unlike = max(_unlike(item, other, everywhere=not is_sure) for other in row.seen)
+            if alike[key] > 2 * unlike if is_sure else not unlike:
                 return row
         return None
 
@@ -148,10 +158,9 @@ class MergedItems:
         return item.of.start <= place[2] <= item.of.end
 
 
-def _order(placed: Mapping[str, tuple[Span, ...]], own: Sequence[Place], before: float) -> float:
+def _order(placed: Sequence[_Leaf], own: Mapping[Place, _Leaf], before: float) -> float:
     """Where an item stands among the others; ``before``: where the one before it in its list does."""
-    mine = {below for below, _, _ in own}
-    leaves_of = [spans for below, spans in placed.items() if below in mine] or [*placed.values()]
+    leaves_of = [leaf.spans for leaf in own.values()] or [leaf.spans for leaf in placed]
     if not leaves_of:
         # What stands nowhere stays behind what came before it.
         return before + 1e-6
@@ -168,10 +177,10 @@ def _of_another(rows: Sequence[MergedItem], item: Seen) -> MergedItem | None:
 
 def _unlike(one: Seen, other: Seen, *, everywhere: bool) -> int:
     """In how many leaves two items differ: those that both have at places of their own, or
-    ``everywhere``."""
+    ``everywhere``. Lists within them are no sign: each chunk has its part of them."""
     found = 0
-    for below, leaf in leaves(one.value):
-        its = value_at(other.value, segments_of(below))
+    for below, leaf, kind in _leaves(one.value):
+        its = None if kind != below else value_at(other.value, segments_of(below))
         if its is None or folded(leaf) == folded(its):
             continue
         mine, theirs = one.of.spans.get(one.at + below), other.of.spans.get(other.at + below)
@@ -183,29 +192,51 @@ def _unlike(one: Seen, other: Seen, *, everywhere: bool) -> int:
     return found
 
 
-def _placed(item: Seen) -> Iterator[tuple[str, tuple[Span, ...]]]:
-    """The leaves that stand in the text, with their pointers below the item."""
-    for below, _ in leaves(item.value):
-        if spans := item.of.spans.get(item.at + below):
-            yield below, spans
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A leaf that stands in the text: its pointer below the item, and with ``*`` for indexes."""
+
+    below: str
+    kind: str
+    spans: tuple[Span, ...]
+
+    @property
+    def in_list(self) -> bool:
+        """Whether it is in a list within the item."""
+        return self.kind != self.below
+
+    def ends(self) -> Iterator[Place]:
+        # Either end will do: a seam may have cut off the other.
+        yield self.kind, True, self.spans[0].start
+        yield self.kind, False, self.spans[0].end
 
 
-def _ends(below: str, span: Span) -> Iterator[Place]:
-    # Either end will do: a seam may have cut off the other.
-    yield below, True, span.start
-    yield below, False, span.end
+def _placed(item: Seen) -> list[_Leaf]:
+    spans = item.of.spans
+    return [
+        _Leaf(below, kind, found)
+        for below, _, kind in _leaves(item.value)
+        if (found := spans.get(item.at + below))
+    ]
 
 
 def leaves(value: JSONValue) -> Iterator[tuple[str, JSONValue]]:
-    stack: list[tuple[str, JSONValue]] = [("", value)]
+    """The leaves of a value, with their pointers."""
+    return ((at, leaf) for at, leaf, _ in _leaves(value))
+
+
+def _leaves(value: JSONValue) -> Iterator[tuple[str, JSONValue, str]]:
+    """The same, and the pointers with ``*`` for the indexes of lists."""
+    stack: list[tuple[str, JSONValue, str]] = [("", value, "")]
     while stack:
-        at, one = stack.pop()
+        at, one, kind = stack.pop()
         if isinstance(one, dict):
-            stack += reversed([(f"{at}/{escape(key)}", inner) for key, inner in one.items()])
+            steps = [(f"/{escape(key)}", inner) for key, inner in one.items()]
+            stack += reversed([(at + step, inner, kind + step) for step, inner in steps])
         elif isinstance(one, list):
-            stack += reversed([(f"{at}/{i}", inner) for i, inner in enumerate(one)])
+            stack += reversed([(f"{at}/{i}", inner, f"{kind}/*") for i, inner in enumerate(one)])
         elif one is not None:
-            yield at, one
+            yield at, one, kind
 
 
 def folded(value: Any) -> str:

@@ -122,3 +122,70 @@ def test_no_record_of_several_lines_is_lost(seed: int) -> None:
     found = Counter((r.name, r.role, r.amount) for r in result.value.records)
     assert Counter(rows) - found == Counter()
     assert found - Counter(rows) == Counter()
+
+
+class Clause(BaseModel):
+    number: str
+    title: str
+    points: list[str]
+
+
+class Agreement(BaseModel):
+    name: str
+    clauses: list[Clause]
+
+
+def clauses(request: Request) -> dict[str, object]:
+    """A model that reads clauses with their points, under the headings that it is given."""
+    text = request.messages[1].text
+    name = re.search(r"AGREEMENT OF (\w+)", text)
+    found: list[dict[str, object]] = []
+    points: list[str] = []
+    for line in text.splitlines():
+        if match := re.fullmatch(r"(\d+)\. (Clause \w+)", line):
+            points = []
+            found.append({"number": match[1], "title": match[2], "points": points})
+        elif match := re.match(r"\(\w+\) (point-\d+-\d+)", line):
+            points.append(match[1])
+    return {"name": name and name[1], "clauses": found}
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_clause_that_goes_on_in_the_next_chunk_is_one(seed: int) -> None:
+    """Its heading is repeated in front of the chunk, and says whose points these are."""
+    chance = random.Random(seed)
+    wanted = [
+        (str(c), f"Clause title{c}", [f"point-{c}-{p}" for p in range(chance.randint(0, 12))])
+        for c in range(1, chance.randint(4, 15))
+    ]
+    text = "AGREEMENT OF ACME\n\n" + "\n".join(
+        f"{number}. {title}\n\n"
+        + "".join(
+            f"({chr(97 + i)}) {point} " + "shall be so and so, " * chance.randint(1, 8) + "\n"
+            for i, point in enumerate(points)
+        )
+        for number, title, points in wanted
+    )
+    chunks = Chunks(tokens=chance.randint(100, 300), passes=chance.randint(1, 2))
+    result = extract_result(Agreement, text, model=FunctionDriver(clauses), long=chunks)
+    assert [(c.number, c.title, c.points) for c in result.value.clauses] == wanted
+    assert result.conflicts == {}
+
+
+class Names(BaseModel):
+    names: list[str]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_names_in_a_text_without_spaces(seed: int) -> None:
+    chance = random.Random(seed)
+    names = [f"甲方{chance.randint(1, 9)}号{i}公司" for i in range(40)]
+    rest = [f"签订。{'其余条款另行约定，' * chance.randint(1, 6)}双方同意。" for _ in names]
+    text = "".join(f"本合同由{name}{words}" for name, words in zip(names, rest, strict=True))
+
+    def reads_names(request: Request) -> dict[str, object]:
+        return {"names": re.findall(r"甲方\d号\d+公司", request.messages[1].text)}
+
+    chunks = Chunks(tokens=chance.randint(80, 200), overlap=30)
+    result = extract_result(Names, text, model=FunctionDriver(reads_names), long=chunks)
+    assert result.value.names == names
