@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "prompture"
 MODULE_LINES = 400
 FUNCTION_LINES = 60
-FILES = 335  # 254 of the first three issues (goal 250), and what documents, long texts and the page need
+FILES = 333  # 254 of the first three issues (goal 250), and what documents, long texts and the page need
 ANY_PER_1000 = 30
 BANNED = (
     "tell told teller say says said unsaid carry carries carried handed lent room ink till shelf "

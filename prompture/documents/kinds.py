@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
 import zipfile
 import zlib
+from collections import Counter
 from contextlib import suppress
 from pathlib import PurePath
 
 from prompture.document_errors import DocumentError
-from prompture.documents.delimiters import is_table
 from prompture.documents.encodings import decoded, looks_binary
 from prompture.media import media_type_of
 
@@ -22,6 +23,9 @@ XLSX = f"{_OFFICE}.spreadsheetml.sheet"
 XLSB = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 MSG = "application/vnd.ms-outlook"
 ENCRYPTED_OFFICE = "application/x-encrypted-office"
+OPEN_DOCUMENTS = tuple(
+    f"application/vnd.oasis.opendocument.{kind}" for kind in ("text", "spreadsheet", "presentation")
+)
 _ZIP = "application/zip"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ARCHIVES = (
@@ -77,8 +81,8 @@ _BY_NAME = {
     "bmp": "image/bmp", "avif": "image/avif", "heic": "image/heic", "heif": "image/heif",
     "p7m": "application/pkcs7-mime", "zip": _ZIP, "gz": "application/gzip", "doc": "application/msword",
     "xls": "application/vnd.ms-excel", "ppt": "application/vnd.ms-powerpoint",
-    "mbox": "application/mbox", "odt": "application/vnd.oasis.opendocument.text",
-    "ods": "application/vnd.oasis.opendocument.spreadsheet", "epub": "application/epub+zip",
+    "mbox": "application/mbox", "odt": OPEN_DOCUMENTS[0], "ott": OPEN_DOCUMENTS[0],
+    "ods": OPEN_DOCUMENTS[1], "ots": OPEN_DOCUMENTS[1], "odp": OPEN_DOCUMENTS[2], "epub": "application/epub+zip",
 }  # fmt: skip
 _LOOSE = ("text/", "application/json", "application/xml", "application/rtf", "message/", "application/msword",
           "application/vnd.ms-excel", "application/vnd.ms-powerpoint", "application/mbox")  # fmt: skip
@@ -89,9 +93,6 @@ UNSUPPORTED = {
     "application/vnd.ms-powerpoint": "an old PowerPoint file (.ppt): save it as .pptx or PDF",
     "application/x-ole": "an old office file of an unknown kind: save it in a newer format",
     XLSB: "a binary Excel file (.xlsb): save it as .xlsx",
-    "application/vnd.oasis.opendocument.text": "an OpenDocument text: save it as .docx or PDF",
-    "application/vnd.oasis.opendocument.spreadsheet": "an OpenDocument sheet: save it as .xlsx or CSV",
-    "application/vnd.oasis.opendocument.presentation": "OpenDocument slides: save them as .pptx or PDF",
     "application/epub+zip": "a book (EPUB): unpack it and give its pages (HTML)",
     "application/pkcs7-mime": "an encrypted or signed file: save it decrypted",
     "application/mbox": "a mailbox: give its mails one by one (.eml)",
@@ -133,7 +134,11 @@ def kind_of(data: bytes, name: str = "") -> str:
     named = named_kind(name)
     if shown := _signature(data):
         # An office file that is cut off shows no more than a ZIP archive's first bytes.
-        broken = shown == _ZIP and named in (DOCX, PPTX, XLSX) and not _is_whole_zip(data)
+        broken = (
+            shown == _ZIP
+            and named in (DOCX, PPTX, XLSX, *OPEN_DOCUMENTS)
+            and not _is_whole_zip(data)
+        )
         return named if broken else shown
     is_text = not looks_binary(data) or _is_wide_text(data)
     if not is_text:
@@ -210,7 +215,8 @@ def _zipped(data: bytes) -> str:
                 return kind
         if "mimetype" in names:
             with packed.open("mimetype") as stated:
-                return stated.read(200).decode("ascii", "ignore").strip() or _ZIP
+                kind = stated.read(200).decode("ascii", "ignore").strip().lower()
+            return kind.removesuffix("-template") or _ZIP
         return _ZIP
     # Broken: the names of its parts stand in it all the same, and its reader says what is wrong.
     for start, kind in _MAIN_NAMES:
@@ -298,3 +304,65 @@ def _is_mail(text: str) -> bool:
             return False
         found.add(header[1].lower())
     return len(found & _OF_LETTERS) >= 2 and bool(found & _OF_MAILS)
+
+
+# Tables in text: what parts their cells.
+
+DELIMITERS = (",", ";", "\t", "|")
+_LOOKED_AT = 50
+"""Lines by which the delimiter is chosen."""
+
+
+def whole_lines(text: str) -> list[str]:
+    """The lines, each with its end."""
+    # Not splitlines: it also breaks at marks that may stand inside a cell.
+    return [f"{line}\n" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+
+
+def delimiter_of(text: str, usual: str = ",") -> str:
+    """The mark that parts most lines of a table into as many cells as each other."""
+    best, most = usual, 0.0
+    start = text[:200_000]
+    for mark in (usual, *(m for m in DELIMITERS if m != usual)):
+        if mark not in start:
+            continue
+        widths = _widths(start, mark)
+        if not widths:
+            continue
+        width, lines = Counter(widths).most_common(1)[0]
+        if width < 2:
+            # A preamble may be longer than the table.
+            width, lines = max(
+                ((w, n) for w, n in Counter(widths).items() if w > 1), default=(1, 0)
+            )
+        # Commas inside numbers give rows of unlike width; the mark of the table does not.
+        score = lines / len(widths) + min(width, 50) / 1000
+        if width > 1 and score > most:
+            best, most = mark, score
+    return best
+
+
+def _widths(text: str, mark: str) -> list[int]:
+    found: list[int] = []
+    try:
+        for row in csv.reader(whole_lines(text)[: 20 * _LOOKED_AT], delimiter=mark):
+            if row:
+                found.append(len(row))
+            if len(found) == _LOOKED_AT:
+                break
+    except csv.Error:
+        return []
+    return found
+
+
+def is_table(text: str) -> bool:
+    """Whether a text without a name is CSV for certain: three lines or more of as many cells."""
+    lines = text.strip().split("\n")
+    if len(lines) < 3:
+        return False
+    start = "\n".join(lines[:_LOOKED_AT])
+    mark = delimiter_of(start)
+    widths = _widths(start, mark)
+    # Two columns with commas may as well be sentences.
+    least = 2 if mark == "\t" else 3
+    return len(widths) >= 3 and min(widths) == max(widths) >= least and ", " not in lines[0]

@@ -16,7 +16,7 @@ from prompture.types import FileDocument
 
 _SPARSE = 20
 """A table with more empty cells than this for each filled one loses its empty columns."""
-_MOST_FILLED = 3_000_000
+MOST_FILLED = 3_000_000
 """Filled cells of a sheet; each takes some 150 bytes until it is written."""
 _MOST_CELLS_SEEN = 5_000_000
 """Cells of a sheet, or texts of a workbook, empty ones too."""
@@ -233,9 +233,9 @@ class _SheetScan:
             return
         self.sheet.rows.setdefault(self._row, {})[self._column] = text
         self.sheet.filled += 1
-        if self.sheet.filled > _MOST_FILLED:
+        if self.sheet.filled > MOST_FILLED:
             raise DocumentTooLarge(
-                f"more than {_MOST_FILLED} cells in a sheet", name=self._book.options.name
+                f"more than {MOST_FILLED} cells in a sheet", name=self._book.options.name
             )
 
 
@@ -275,8 +275,8 @@ def _write(book: _Book, writer: BlockText, name: str, sheet: _Sheet, *, titled: 
             del sheet.rows[row]
     if titled and sheet.rows:
         writer.heading(name, 1)
-    for block in _blocks(sheet.rows):
-        writer.add(pipe_table(_grid(block, book.options.name)))
+    for block in parted(sheet.rows):
+        writer.add(pipe_table(grid_of(block, book.options.name)))
     where = f"sheet {name}: "
     if sheet.hidden_rows:
         writer.notes.append(f"{where}{counted(sheet.hidden_rows, 'hidden row')} left out")
@@ -304,7 +304,7 @@ def _is_within(column: int, ranges: list[tuple[int, int]]) -> bool:
     return at >= 0 and ranges[at][0] <= column <= ranges[at][1]
 
 
-def _blocks(rows: dict[int, dict[int, str]]) -> Iterator[list[dict[int, str]]]:
+def parted(rows: dict[int, dict[int, str]]) -> Iterator[list[dict[int, str]]]:
     """Rows that stand together: an empty one parts two tables."""
     block: list[dict[int, str]] = []
     last = 0
@@ -318,7 +318,7 @@ def _blocks(rows: dict[int, dict[int, str]]) -> Iterator[list[dict[int, str]]]:
         yield block
 
 
-def _grid(block: list[dict[int, str]], name: str) -> list[list[str]]:
+def grid_of(block: list[dict[int, str]], name: str) -> list[list[str]]:
     columns = sorted({column for row in block for column in row})
     filled = sum(map(len, block))
     whole = range(columns[0], columns[-1] + 1)

@@ -8,9 +8,8 @@ from xml.etree.ElementTree import Element
 
 from prompture.documents import ReadOptions
 from prompture.documents.blocks import BlockText, counted, pipe_row, rule
-from prompture.documents.numbering import Numbering
 from prompture.documents.packages import Package, Pictures
-from prompture.documents.word_styles import Style, is_on, styles_of, with_paragraph
+from prompture.documents.word_styles import Numbering, Style, is_on, styles_of, with_paragraph
 from prompture.types import FileDocument, Image
 
 _DROPPED = frozenset(

@@ -94,7 +94,7 @@ def tar() -> bytes:
         (ole("Workbook"), "save it as .xlsx"),
         (ole("PowerPoint Document"), "save it as .pptx"),
         (zipped(types="ms-excel.sheet.binary.macroEnabled.main"), "save it as .xlsx"),
-        (zipped(mimetype="application/vnd.oasis.opendocument.text"), "save it as .docx"),
+        (zipped(mimetype="application/epub+zip"), "give its pages"),
         (zipped(a="b"), "unpack it"),
         (gzip.compress(b"x"), "unpack it"),
         (tar(), "unpack it"),
