@@ -6,13 +6,15 @@ import json
 import re
 import time
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from prompture import Chunks, extract_result
+from prompture import Chunks, Invalid, extract_result, ground
+from prompture.extraction.merge_rows import leaves
 from prompture.testing import FunctionDriver
 from prompture.types import Request
 
@@ -84,3 +86,53 @@ def test_the_memory_that_it_takes(shared: Path) -> None:
     tracemalloc.stop()
     assert len(result.chunks) > 5
     assert most < 300_000_000
+
+
+def of_part(value: Any, at: str, text: str, places: dict[str, str], given: set[str]) -> Any:
+    """What a part of a document states of its labels: those whose place is in it."""
+    if isinstance(value, dict):
+        parts = {k: of_part(v, f"{at}/{k}", text, places, given) for k, v in value.items()}
+        found = {key: part for key, part in parts.items() if part is not None}
+        return found if found or not at else None
+    if isinstance(value, list):
+        items = [of_part(v, f"{at}/{i}", text, places, given) for i, v in enumerate(value)]
+        return [item for item in items if item is not None]
+    if at not in places or places[at] not in text:
+        return None
+    given.add(at)
+    return value
+
+
+def counted(value: Any, only: set[str] | None = None) -> Counter[tuple[str, str]]:
+    return Counter(
+        (re.sub(r"\d+", "*", at), str(leaf))
+        for at, leaf in leaves(value)
+        if only is None or at in only
+    )
+
+
+@pytest.mark.parametrize("name", ["invoices_zugferd", "citations_anystyle"])
+def test_merging_loses_nothing_that_a_chunk_gave(shared: Path, name: str) -> None:
+    """A model that gives of each chunk what the labels say stands in it."""
+    folder = shared / "corpus" / name
+    schema = json.loads(read(folder / "schema.json"))
+    rows = [json.loads(line) for line in read(folder / "labels.jsonl").splitlines()][:12]
+    for row in rows:
+        text, gold, given = read(folder / row["doc"]), row["labels"], set[str]()
+        places = {
+            at: text[max(0, spans[0].start - 25) : spans[0].end + 25]
+            for at, spans in ground(gold, text).items()
+        }
+
+        def answer(
+            request: Request, gold: Any = gold, places: Any = places, given: Any = given
+        ) -> Any:
+            return of_part(gold, "", request.messages[1].text, places, given)
+
+        model = FunctionDriver(answer)
+        try:
+            chunks = Chunks(tokens=300)
+            found: Any = extract_result(schema, text, model=model, long=chunks, max_retries=0).value
+        except Invalid as exc:  # not every label stands in the text
+            found = exc.value
+        assert counted(gold, given) - counted(found) == Counter()
