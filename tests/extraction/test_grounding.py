@@ -205,6 +205,10 @@ FORMS: list[tuple[Any, str, str | None, str]] = [
     ("COVID-19", "a COVID-19-PCR", "COVID-19", "exact"),
     ("2024-05", "on 2024-05-01", "2024-05", "exact"),
     ("2024-08-15", "Nr. 2024/0815", None, ""),
+    # Where thousands are parted by spaces, a part is found, but not as surely.
+    (850.5, "brute : 2 850,50 € par mois", "850,50", "normalised"),
+    (2850.5, "brute : 2 850,50 € par mois", "2 850,50", "normalised"),
+    (250, "Stuhl 4 250,00 und 1.250,00", "250,00", "normalised"),
     # Brackets behind a number in words are no minus.
     (30, "within thirty (30) days", "30", "exact"),
     (30, "binnen dreißig (30) Tagen", "30", "exact"),

@@ -27,6 +27,9 @@ _FIGURE = re.compile(
     r"(?<!\d)(?<!\d[.,])(?:(?<![\w.,])\.|(?<![\w.,)\]])[.,](?=\d\d))?\d+(?:[.,'\u00a0\u202f\u2009]\d+)*"
 )
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)(?! \d)")
+_OTHERWISE_GROUPED = re.compile(r"\d\.\d{3},\d|(?<!\d)\d{4,},\d\d(?!\d)")
+_PART_OF_GROUPED = 0.7
+"""The score of a number that is likely a part of a greater one."""
 PERCENT = re.compile(
     r"\s?(?:[%٪％]|per\s?cent\b|pct\b|Prozent\b|procent\b|pour\scent\b|por\sciento\b|por\scento\b)",
     re.I,
@@ -71,20 +74,36 @@ class Figures:
     def _index(self) -> dict[Decimal, list[Span]]:
         index: dict[Decimal, list[Span]] = {}
         mark = decimal_mark(self._text)
+        heads, tails = self._parts_of_grouped(mark)
         for start, end in self._matches():
             body = self._text[start:end]
             if not (values := self._values(body, mark)):
                 continue
-            for value, at, stop, score in self._readings(start, end, values):
+            part = _PART_OF_GROUPED if start in tails or (start, end) in heads else 1.0
+            for value, at, stop, likely in self._readings(start, end, values):
+                score = round(likely * part, 3)
                 spans = index.setdefault(value, [])
                 # Both patterns may find one number; its places come in the text's order.
                 if len(spans) < _MOST and not any(s.start == at for s in spans[-4:]):
-                    is_exact = self._printed[at:stop] == str(value) and not is_glued(self._text, at)
+                    is_exact = score == likely and self._printed[at:stop] == str(value)
+                    is_exact = is_exact and not is_glued(self._text, at)
                     kind = "exact" if is_exact else "normalised"
                     spans.append(Span(at, stop, kind, score))
         for spans in index.values():
             spans.sort(key=lambda span: span.start)
         return index
+
+    def _parts_of_grouped(self, mark: str | None) -> tuple[set[tuple[int, int]], set[int]]:
+        """Of numbers like 2 850,50, in a text that groups no thousands otherwise: the places of the
+        first figures, and where the others begin. Each may be a number of its own: "4 250,00"."""
+        heads, tails = set[tuple[int, int]](), set[int]()
+        if mark != "," or _OTHERWISE_GROUPED.search(self._text):
+            return heads, tails
+        for found in _GROUPED.finditer(self._text):
+            first = self._text.index(" ", found.start())
+            heads.add((found.start(), first))
+            tails.update(m.end() for m in re.compile(" ").finditer(self._text, first, found.end()))
+        return heads, tails
 
     def _values(self, body: str, mark: str | None) -> tuple[tuple[Decimal, float], ...]:
         """What printed digits may mean, and how likely; none if no number looked for has them."""

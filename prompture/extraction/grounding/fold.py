@@ -35,7 +35,8 @@ _UNPRINTED = frozenset(
 # Printable ASCII is taken by the run, and what folds to itself: a step for each character would
 # be slow.
 _PIECE = re.compile(
-    r"(?P<plain>[!-~]+(?: [!-~]+)*)|(?P<space>\s+)|(?P<same>[\u4e00-\u9fff\u0e01-\u0e32]+)|.",
+    r"(?P<plain>[!-~]+(?:(?: |(?<!-)\n)[!-~]+)*)|(?<=[0-9A-Za-z]-)\n(?=[0-9A-Za-z])"
+    r"|(?P<space>\s+)|(?P<same>[\u4e00-\u9fff\u0e01-\u0e32]+|(?<=[A-Za-z])[\u0300-\u0314]+)|.",
     re.DOTALL,
 )
 _ACCENTS = re.compile("[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u064b-\u065f\u0670]+")
@@ -132,8 +133,8 @@ def fold(text: str) -> Folded:
     hidden = ""
     for piece in _PIECE.finditer(text):
         start, end = piece.span()
-        if piece["plain"]:
-            folded.extend(piece["plain"].lower().replace("`", "'"))
+        if plain := piece["plain"]:
+            folded.extend(plain.lower().replace("`", "'").replace("\n", " "))
             offsets.extend(range(start, end))
         elif piece["space"]:
             if not _is_no_gap(text, piece, folded, hidden):
@@ -142,7 +143,9 @@ def fold(text: str) -> Folded:
         elif piece["same"]:
             folded.extend(piece["same"])
             offsets.extend(range(start, end))
-        elif (character := text[start]) in _UNPRINTED and not _joins(character, folded):
+        elif (character := text[start]) == "\n":
+            continue  # behind a hyphen that breaks a word
+        elif character in _UNPRINTED and not _joins(character, folded):
             hidden = character
             continue
         else:
@@ -162,6 +165,10 @@ def _add(plain: str, character: str, at: int, folded: list[str], offsets: array[
     for one in plain:
         place = len(folded)
         rank = unicodedata.combining(one)
+        if not rank or not place or _rank(folded[-1]) <= rank:
+            folded.append(one)
+            offsets.append(at)
+            continue
         # Marks in canonical order, whichever order they were typed in; a few steps bound the work.
         while rank and len(folded) - place < 8 and place and _rank(folded[place - 1]) > rank:
             place -= 1

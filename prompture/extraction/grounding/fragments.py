@@ -70,7 +70,7 @@ class Fragments:
 
     def of(self, words: str) -> tuple[Span, ...]:
         """The places of a value of two words or more, each with its pieces."""
-        wanted = [word.text for word in words_in(fold_words(words))]
+        wanted = words_in(fold_words(words))
         if len(wanted) < 2 or not any(word[0].isalpha() and len(word) > 2 for word in wanted):
             return ()
         if any(word not in self._nearly.at for word in wanted):
@@ -93,7 +93,7 @@ class Fragments:
             index, at, pieces = stack.pop()
             words = self._nearly.words
             while index + 1 < len(wanted) and at + 1 < len(words):
-                if words[at + 1].text != wanted[index + 1]:
+                if words[at + 1] != wanted[index + 1]:
                     break
                 index, at = index + 1, at + 1
             pieces = [*pieces[:-1], (pieces[-1][0], at)]
@@ -142,8 +142,10 @@ class Fragments:
 
     def _source(self, word: int) -> tuple[int, int]:
         """Where a word of the folded text stands in the source."""
-        found = self._nearly.words[word]
-        return self._offsets[found.start], self._offsets[found.end - 1] + 1
+        return (
+            self._offsets[self._nearly.start(word)],
+            self._offsets[self._nearly.end(word) - 1] + 1,
+        )
 
     def _line_number(self, at: int) -> int:
         return max(0, bisect_right(self._starts, at) - 1)
@@ -166,4 +168,4 @@ def _is_page_break(skipped: str) -> bool:
     """Whether the text between two pieces may be the foot of a page and the head of the next."""
     if not _BREAK.search(skipped):
         return False
-    return not any(word.text in NEGATIONS for word in words_in(fold_words(skipped)))
+    return not any(word in NEGATIONS for word in words_in(fold_words(skipped)))

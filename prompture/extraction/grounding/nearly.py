@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from prompture.compat import cached_property
 from prompture.extraction.grounding.fold import Folded, fold_words, is_unspaced
@@ -62,14 +61,8 @@ _BEFORE_DIGIT = re.compile(r"[.,-]+\Z")
 _HELD = re.compile(r"[ .,;:'\"()\[\]{}|·•_*-]++(?!\d)")
 
 
-class _Word(NamedTuple):
-    text: str
-    start: int
-    end: int
-
-
-def words_in(text: str) -> list[_Word]:
-    return [_Word(m.group(), *m.span()) for m in _TOKEN.finditer(text)]
+def words_in(text: str) -> list[str]:
+    return _TOKEN.findall(text)
 
 
 def _is_fixed(word: str) -> bool:
@@ -90,14 +83,29 @@ class Nearly:
         self._folded = folded
 
     @cached_property
-    def words(self) -> list[_Word]:
+    def words(self) -> list[str]:
         return words_in(self._folded.text)
+
+    @cached_property
+    def _bounds(self) -> tuple[array[int], array[int]]:
+        """Starts and ends of the words: most values are not there at all, and need none."""
+        starts, ends = array("L"), array("L")
+        for found in _TOKEN.finditer(self._folded.text):
+            starts.append(found.start())
+            ends.append(found.end())
+        return starts, ends
+
+    def start(self, word: int) -> int:
+        return self._bounds[0][word]
+
+    def end(self, word: int) -> int:
+        return self._bounds[1][word]
 
     @cached_property
     def at(self) -> dict[str, list[int]]:
         index: dict[str, list[int]] = {}
         for place, word in enumerate(self.words):
-            index.setdefault(word.text, []).append(place)
+            index.setdefault(word, []).append(place)
         return index
 
     @cached_property
@@ -113,7 +121,7 @@ class Nearly:
         """The best place of a value's words, if they are near enough: at most one."""
         if not LEAST <= len(words) <= MOST:
             return ()
-        wanted = [word.text for word in words_in(fold_words(words))]
+        wanted = words_in(fold_words(words))
         chars = sum(map(len, wanted))
         if chars < LEAST or len(wanted) > len(self.words):
             return ()
@@ -152,7 +160,7 @@ class Nearly:
         chars = sum(map(len, wanted))
         places = [at for word in options[pivot] for at in self.at[word]][:_MOST_PIVOTS]
         for at in places:
-            lost: float = options[pivot][self.words[at].text]
+            lost: float = options[pivot][self.words[at]]
             after = self._walk(options[pivot + 1 :], wanted[pivot + 1 :], at, 1)
             before = self._walk(options[:pivot][::-1], wanted[:pivot][::-1], at, -1)
             # A word of the value is missing there, and it is none of the light ones.
@@ -163,7 +171,7 @@ class Nearly:
             if score < CUTOFF or self._is_denied(before[0], wanted[0]):
                 continue
             # The words of an address or a code may begin within it: b@c.de in a.b@c.de.
-            if self._folded.is_whole(self.words[before[0]].start, self.words[after[0]].end):
+            if self._folded.is_whole(self.start(before[0]), self.end(after[0])):
                 yield score, before[0], after[0], lost == 0
 
     def _walk(
@@ -177,7 +185,7 @@ class Nearly:
                 place = at + gap * step
                 if not 0 <= place < len(self.words):
                     break
-                other = self.words[place].text
+                other = self.words[place]
                 if other in option:
                     lost += option[other] + skipped
                     at = place
@@ -187,7 +195,7 @@ class Nearly:
                 skipped += len(other) / 2
             else:
                 place = -1
-            if not (0 <= place < len(self.words) and self.words[place].text in option):
+            if not (0 <= place < len(self.words) and self.words[place] in option):
                 # What a value ends with is a part of it: the IL of "Rosharon, IL" is no article.
                 is_outer = index == len(wanted) - 1
                 if word not in (_LIGHT if not is_outer else _ARTICLES if step < 0 else ()):
@@ -197,11 +205,11 @@ class Nearly:
 
     def _is_denied(self, first: int, word: str) -> bool:
         """Whether a negation that the value has not stands right before its place."""
-        before = self.words[first - 1].text if first else ""
+        before = self.words[first - 1] if first else ""
         return word not in NEGATIONS and (before in NEGATIONS or before.endswith("n't"))
 
     def _span(self, score: float, first: int, last: int, same: bool) -> Span:
-        start, end = self.words[first].start, self.words[last].end
+        start, end = self.start(first), self.end(last)
         offsets = self._folded.offsets
         kind = "normalised" if same else "fuzzy"
         return Span(offsets[start], offsets[end - 1] + 1, kind, 0.9 if same else round(score, 3))

@@ -119,7 +119,7 @@ _FUNCTION_WORDS = {
     "it": "il di che della con per gli sono nel alla dal non del al",
     "pt": "os do da em um não para uma nos ao com sem pela",
 }
-_LANGUAGES_OF = {
+_LANGUAGES_OF: dict[str, list[str]] = {
     word: [code for code, words in _FUNCTION_WORDS.items() if word in words.split()]
     for word in " ".join(_FUNCTION_WORDS.values()).split()
 }
@@ -141,10 +141,9 @@ def languages(text: str) -> frozenset[str]:
 def has_day_first(text: str) -> bool:
     """Whether a text is in a language that writes no month before the day: neither English, nor
     Chinese, Japanese or Korean, nor one that is not known."""
-    words = _WORD.findall(text[:20_000].lower())
-    if any(
-        "\u0370" <= word[0] < "\u1100" for word in words
-    ):  # Greek, Cyrillic, Hebrew, Arabic, Hindi, Thai
+    words: list[str] = _WORD.findall(text[:20_000].lower())
+    # Greek, Cyrillic, Hebrew, Arabic, Hindi, Thai.
+    if any("\u0370" <= word[0] < "\u1100" for word in words):
         latin = sum(word[0] < "\u0370" for word in words)
         return 2 * latin < len(words)
     counts: Counter[str] = Counter(code for word in words for code in _LANGUAGES_OF.get(word, ()))
