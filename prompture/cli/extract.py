@@ -158,6 +158,9 @@ def command(
             for row in _progress(_rows(extractor, given), len(given), shown=not quiet and out.bar):
                 rows.append(row)
                 for words in [for_a_shell(row.error)] if row.error else row.lost:
+                    # Errors of files begin with a name of their own: the path says more.
+                    for known in (row.name, Path(row.name).name):
+                        words = words.removeprefix(f"{known}: ")
                     echo(f"prompture: {row.name}: {words}", err=True)
                 out.add(row)
         finally:  # what was paid for is written, though the rest is given up, and the bill in any case

@@ -185,7 +185,7 @@ def given_files(
         if name == "-":
             made.files.append(GivenFile(name))
         elif os.path.isdir(name):
-            for path in _in_folder(name):
+            for path in _in_folder(name, made):
                 add(path, from_folder=True)
         elif not _PATTERN & set(name) or os.path.lexists(name):
             made.files.append(GivenFile(name, problem=_if_url(name)))
@@ -204,20 +204,33 @@ def _if_url(name: str) -> PromptureError | None:
     return None
 
 
-def _in_folder(folder: str) -> Iterator[str]:
-    """All files below a folder, by their names; hidden ones are none."""
-    for root, folders, names in os.walk(folder):
+def _in_folder(folder: str, made: GivenFiles) -> Iterator[str]:
+    """All files below a folder, by their names; hidden ones are none. What cannot be opened is a
+    file with its problem, not one fewer."""
+
+    def refused(exc: OSError) -> None:
+        path = str(exc.filename or folder)
+        problem = ConfigurationError(f"cannot read {path!r}: {why(exc)}")
+        made.files.append(GivenFile(path, problem=problem))
+
+    for root, folders, names in os.walk(folder, onerror=refused):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
-        # Office programs leave such a file beside each that is open.
-        yield from (
-            os.path.join(root, name) for name in sorted(names) if not name.startswith((".", "~$"))
-        )
+        for name in sorted(names):
+            path = os.path.join(root, name)
+            # Office programs leave such a file beside each that is open.
+            if not name.startswith((".", "~$")) and not _is_endless(path):
+                yield path
+
+
+def _is_endless(path: str) -> bool:
+    """A pipe, a socket or a device: who reads one may wait for ever. A link to nowhere is none."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def _add_matches(pattern: str, made: GivenFiles, add: Callable[..., None]) -> None:
     matched = sorted(glob.glob(pattern, recursive=True))
     for path in matched:
-        if os.path.isdir(path):
+        if os.path.isdir(path) or _is_endless(path):
             continue
         add(path, from_folder=True) if "**" in pattern else add(path, from_folder=False)
     if not any(map(os.path.isfile, matched)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,42 @@ def test_files_are_estimated(run: Any, folder: Path) -> None:  # noqa: F811
     assert json.loads(done.out)[0]["files"] == 3
     assert "2 skipped" in done.err
     assert run("estimate", *SCHEMA).code == exits.USAGE
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+def test_pipes_and_circles_of_links_in_a_folder_are_no_files(run: Any, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "a.txt").write_text("Total: 1.50")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe.txt")  # no one writes to it: to open it would wait for ever
+    for given in (str(tmp_path), f"{tmp_path}/*.txt"):
+        done = run("extract", given, *SCHEMA, "-f", "jsonl")
+        assert (done.code, rows(done)) == (exits.OK, {"a.txt": {"total": 1.5}})
+
+
+def test_a_folder_that_cannot_be_opened_is_an_error_of_its_own(
+    run: Any,  # noqa: F811
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    done = run("extract", str(folder), *SCHEMA, "-f", "jsonl")
+    assert done.code == exits.SOME_FAILED
+    assert "Permission denied" in rows(done)["deep"]
+    assert "a.txt" in rows(done)
+
+
+def test_a_message_names_its_file_once(run: Any, tmp_path: Path) -> None:  # noqa: F811
+    path = tmp_path / "broken.docx"
+    path.write_bytes(b"PK\x03\x04garbage")
+    done = run("extract", str(path), *SCHEMA)
+    assert f"prompture: {path}: the file is broken" in done.err
 
 
 def test_an_empty_folder_is_nothing_to_read(run: Any, tmp_path: Path) -> None:  # noqa: F811
