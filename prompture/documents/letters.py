@@ -1,4 +1,4 @@
-"""The letters of a line in a picture: where each of them stands, and where words end.
+"""What is drawn in a picture: empty rows that part it, the letters of a line, where words end.
 
 The recogniser gives a point near the middle of each letter, and leaves spaces out; the ink of the
 line shows both better.
@@ -49,6 +49,28 @@ class ReadLine:
     text: str
     centres: list[float]
     confidence: float
+
+
+def bands(picture: Picture, height: int) -> list[tuple[int, int]]:
+    """Rows, from and to, that are about so high together; cut where least is drawn, without those
+    that are of one shade."""
+    import numpy as np
+
+    if picture.height <= 1.5 * height:
+        return []
+    grey = np.asarray(picture.convert("L"))
+    drawn = grey.max(axis=1).astype(int) - grey.min(axis=1)
+    cuts = [0]
+    while picture.height - cuts[-1] > 1.5 * height:
+        # In the middle of the widest empty space: beside a letter, its edge would be lost.
+        low, high = cuts[-1] + height // 2, cuts[-1] + 3 * height // 2
+        among = drawn[low:high]
+        empty = np.flatnonzero(among <= among.min() + 8)
+        runs = np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1)
+        widest = max(runs, key=len)
+        cuts.append(low + int(widest[len(widest) // 2]))
+    ends = [*cuts[1:], picture.height]
+    return [(a, b) for a, b in zip(cuts, ends, strict=True) if drawn[a:b].max() > 8]
 
 
 def cut_out(picture: Picture, quad: Quad) -> Picture:

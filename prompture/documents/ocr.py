@@ -14,8 +14,26 @@ from typing import TYPE_CHECKING, Any
 
 from prompture import forks
 from prompture.documents.layout import LayoutWriter
-from prompture.documents.letters import ReadLine, cut_out, is_of_unknown_script, letters, placed
-from prompture.documents.reading_order import OcrLine, OcrLines, Piece, Quad, in_order
+from prompture.documents.letters import (
+    ReadLine,
+    bands,
+    cut_out,
+    is_of_unknown_script,
+    letters,
+    placed,
+)
+from prompture.documents.reading_order import (
+    OcrLine,
+    OcrLines,
+    Piece,
+    Point,
+    Quad,
+    height_of,
+    in_order,
+    is_tall,
+    length_of,
+    turned,
+)
 from prompture.errors import ConfigurationError, MissingExtra
 
 if TYPE_CHECKING:
@@ -27,6 +45,8 @@ _SMALL, _GOOD = 14, 20
 """Lines lower than _SMALL pixels are looked for again in the picture enlarged, up to _GOOD."""
 _LEAST, _LOWEST = 32, 6
 """Pixels of a side that the model needs; and below which it has no letters."""
+_MARGIN = 32
+"""White around a picture that is a line only, or a letter: without it the model finds nothing."""
 _SPARSE, _BANDS = 0.01, 4
 """Where less than this share of a picture is found to be lines, it is looked at in bands, so many
 of which are of the good size."""
@@ -54,13 +74,13 @@ def lines_of(picture: Picture) -> OcrLines:
     if not quads:
         return OcrLines()
     turn, known = _turn(engine, picture, quads)
-    usual = sorted(map(_height, quads))[len(quads) // 2]
-    aside = [q for q in quads if turn in (0, 2) and _is_tall(q) and _length(q) > 3 * usual]
-    upright = [_turned(quad, turn) for quad in quads if quad not in aside]
+    usual = sorted(map(height_of, quads))[len(quads) // 2]
+    aside = [q for q in quads if turn in (0, 2) and is_tall(q) and length_of(q) > 3 * usual]
+    upright = [turned(quad, turn) for quad in quads if quad not in aside]
     pieces = list(_read(engine, picture, upright, known))
     lines = OcrLines(in_order(pieces), len(upright) - len(pieces))
     if aside:  # words along a margin, upwards or downwards
-        ways = [[_turned(quad, way) for quad in aside] for way in (1, 3)]
+        ways = [[turned(quad, way) for quad in aside] for way in (1, 3)]
         tries = [list(_read(engine, picture, quads)) for quads in ways]
         best = max(tries, key=lambda read: sum(piece.confidence for piece in read))
         lines += in_order(best)
@@ -160,7 +180,7 @@ def _found(engine: _Engine, picture: Picture) -> list[Quad]:
         return []
     quads = _looked_for(engine, picture, scale)
     if quads:
-        usual = sorted(map(_height, quads))[len(quads) // 2] * scale
+        usual = sorted(map(height_of, quads))[len(quads) // 2] * scale
         if usual < _SMALL:
             larger = min(scale * _GOOD / usual, math.sqrt(1.5 * AREA / _area(picture.size)))
             if larger > 1.2 * scale:
@@ -175,34 +195,12 @@ def _looked_for(engine: _Engine, picture: Picture, scale: float) -> list[Quad]:
     if _written(quads) > _SPARSE * _area(picture.size):
         return quads
     alone = list[Quad]()
-    for top, bottom in _bands(picture, round(AREA / (_BANDS * picture.width * scale**2))):
+    for top, bottom in bands(picture, round(AREA / (_BANDS * picture.width * scale**2))):
         band = picture.crop((0, top, picture.width, bottom))
         for quad in engine.found(band, scale):
             a, b, c, d = ((x, y + top) for x, y in quad)
             alone.append((a, b, c, d))
     return _larger(quads, alone)
-
-
-def _bands(picture: Picture, height: int) -> list[tuple[int, int]]:
-    """Rows, from and to, that are about so high together; cut where least is drawn, without those
-    that are of one shade."""
-    import numpy as np
-
-    if picture.height <= 1.5 * height:
-        return []
-    grey = np.asarray(picture.convert("L"))
-    drawn = grey.max(axis=1).astype(int) - grey.min(axis=1)
-    cuts = [0]
-    while picture.height - cuts[-1] > 1.5 * height:
-        # In the middle of the widest empty space: beside a letter, its edge would be lost.
-        low, high = cuts[-1] + height // 2, cuts[-1] + 3 * height // 2
-        among = drawn[low:high]
-        empty = np.flatnonzero(among <= among.min() + 8)
-        runs = np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1)
-        widest = max(runs, key=len)
-        cuts.append(low + int(widest[len(widest) // 2]))
-    ends = [*cuts[1:], picture.height]
-    return [(a, b) for a, b in zip(cuts, ends, strict=True) if drawn[a:b].max() > 8]
 
 
 def _larger(one: list[Quad], other: list[Quad]) -> list[Quad]:
@@ -211,30 +209,11 @@ def _larger(one: list[Quad], other: list[Quad]) -> list[Quad]:
 
 
 def _written(quads: Sequence[Quad]) -> float:
-    return sum(_length(quad) * _height(quad) for quad in quads)
+    return sum(length_of(quad) * height_of(quad) for quad in quads)
 
 
 def _area(size: tuple[int, int]) -> int:
     return size[0] * size[1]
-
-
-def _length(quad: Quad) -> float:
-    return max(math.dist(quad[0], quad[1]), math.dist(quad[0], quad[3]))
-
-
-def _height(quad: Quad) -> float:
-    return min(math.dist(quad[0], quad[1]), math.dist(quad[0], quad[3]))
-
-
-def _is_tall(quad: Quad) -> bool:
-    # A lone digit is taller than wide, too: it is no line that stands on its end.
-    return math.dist(quad[0], quad[3]) > 2.2 * math.dist(quad[0], quad[1])
-
-
-def _turned(quad: Quad, quarters: int) -> Quad:
-    """The corners of the same line, if it begins so many corners further, clockwise."""
-    corners = quad[quarters:] + quad[:quarters]
-    return corners[0], corners[1], corners[2], corners[3]
 
 
 def _turn(
@@ -242,12 +221,12 @@ def _turn(
 ) -> tuple[int, dict[Quad, ReadLine]]:
     """At which corner, clockwise from the top left one, the lines of the picture begin; and those
     lines that were read for it."""
-    tall = sum(_length(quad) for quad in quads if _is_tall(quad))
-    ways = (1, 3) if 2 * tall > sum(map(_length, quads)) else (0, 2)
-    longest = sorted(quads, key=_length, reverse=True)[:_SAMPLE]
+    tall = sum(length_of(quad) for quad in quads if is_tall(quad))
+    ways = (1, 3) if 2 * tall > sum(map(length_of, quads)) else (0, 2)
+    longest = sorted(quads, key=length_of, reverse=True)[:_SAMPLE]
     best, way, known = -1.0, 0, dict[Quad, ReadLine]()
     for each in ways:
-        sample = [_turned(quad, each) for quad in longest]
+        sample = [turned(quad, each) for quad in longest]
         read = engine.read([cut_out(picture, quad) for quad in sample])
         sure = sum(one.confidence for one in read) / len(read)
         if sure > best:
@@ -297,12 +276,19 @@ class _Engine:
 
         size = max(_LEAST, round(picture.width * scale)), max(_LEAST, round(picture.height * scale))
         seen = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+        margin = _MARGIN if min(size) < 8 * _MARGIN else 0
         with self._lock:
-            boxes = self._models(_bgr(seen), use_det=True, use_cls=False, use_rec=False).boxes
+            shown = _on_paper(_bgr(seen), margin)
+            boxes = self._models(shown, use_det=True, use_cls=False, use_rec=False).boxes
         if boxes is None:
             return []
         wide, high = picture.width / size[0], picture.height / size[1]
-        corners = [[(float(x) * wide, float(y) * high) for x, y in box] for box in boxes]
+
+        def point(x: float, y: float) -> Point:
+            inside = min(max(x - margin, 0), size[0]), min(max(y - margin, 0), size[1])
+            return float(inside[0] * wide), float(inside[1] * high)
+
+        corners = [[point(x, y) for x, y in box] for box in boxes]
         return [(one[0], one[1], one[2], one[3]) for one in corners]
 
     def read(self, crops: Sequence[Picture]) -> list[ReadLine]:
@@ -313,6 +299,20 @@ class _Engine:
             found = self._models.recognize_txt([_bgr(crop) for crop in crops])
         rows = zip(found.txts, found.scores, found.word_results, strict=True)
         return [ReadLine(text, _centres(text, words), score) for text, score, words in rows]
+
+
+def _on_paper(pixels: Any, margin: int) -> Any:
+    """The pixels with a margin of the colour that most of their edge has."""
+    import numpy as np
+
+    if not margin:
+        return pixels
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    high, wide = pixels.shape[0] + 2 * margin, pixels.shape[1] + 2 * margin
+    paper = np.empty((high, wide, 3), pixels.dtype)
+    paper[:] = np.median(edge, axis=0)
+    paper[margin:-margin, margin:-margin] = pixels
+    return paper
 
 
 def _bgr(picture: Picture) -> Any:

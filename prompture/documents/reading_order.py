@@ -25,6 +25,25 @@ _COLUMN = 4  # lines, at the least
 _PROSE = 20  # letters of a line, on the mean
 
 
+def length_of(quad: Quad) -> float:
+    return max(math.dist(quad[0], quad[1]), math.dist(quad[0], quad[3]))
+
+
+def height_of(quad: Quad) -> float:
+    return min(math.dist(quad[0], quad[1]), math.dist(quad[0], quad[3]))
+
+
+def is_tall(quad: Quad) -> bool:
+    # A lone digit is taller than wide, too: it is no line that stands on its end.
+    return math.dist(quad[0], quad[3]) > 2.2 * math.dist(quad[0], quad[1])
+
+
+def turned(quad: Quad, quarters: int) -> Quad:
+    """The corners of the same line, if it begins so many corners further, clockwise."""
+    corners = quad[quarters:] + quad[:quarters]
+    return corners[0], corners[1], corners[2], corners[3]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OcrLine:
     """A line as it was read: a box for each character of ``text``, all zero for a space.

@@ -236,6 +236,14 @@ def test_an_upright_picture_with_one_word_stays_upright() -> None:
         assert texts(ocr.lines_of(drawn([word], width=260))) == [word]
 
 
+@pytest.mark.parametrize("char", ["7", "X"])
+def test_a_letter_that_is_cut_out_without_a_margin(char: str) -> None:
+    page = drawn([char], width=200)
+    cut = page.crop(page.convert("L").point(lambda v: 255 * (v < 128)).getbbox())
+    (line,) = ocr.lines_of(cut)
+    assert (line.text, line.boxes[0]) == (char, pytest.approx((0, 0, *cut.size), abs=2))
+
+
 def test_a_receipt_many_times_as_tall_as_wide() -> None:
     """A tall picture is not shrunk until nothing is left of its letters."""
     rows: list[str | tuple[str, ...]] = [(f"Item {n}", f"{n}.50") for n in range(1, 25)]
