@@ -82,7 +82,8 @@ class LongText:
         if any(isinstance(part, (Image, File)) for part in given):
             raise UnsupportedError(
                 "a document with pictures, or files that the provider reads, is not read in chunks:"
-                " give its text, or extract from its parts one by one"
+                " give its text, extract from its parts one by one, or leave long= out, which asks"
+                " for all at once"
             )
         has_documents = any(isinstance(part, Document) for part in given)
         self._words: list[Part] = []
