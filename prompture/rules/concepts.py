@@ -219,7 +219,28 @@ def similarity(label: str, phrases: Mapping[str, float]) -> float:
     if exact is not None:
         return exact
     # Independent guesses, of which the surest counts: they never add up.
-    return max(_spelt(label, phrases), _contained(label, phrases), _closed_up(label, phrases))
+    return max(
+        _spelt(label, phrases),
+        _contained(label, phrases),
+        _closed_up(label, phrases),
+        _with_tax(label, phrases),
+    )
+
+
+_TAXES = frozenset({"gst", "vat", "tax", "sst", "mwst", "ust", "tva", "iva", "btw"})
+_OF_TOTALS = frozenset({"total", "due", "payable"})
+_OF_NET = frozenset({"net", "sub", "subtotal", "excl", "without", "line"})
+
+
+def _with_tax(label: str, phrases: Mapping[str, float]) -> float:
+    """A label of a total that says that tax is in it, "Total due (GST incl.)": what it is called without."""
+    words = label.split()
+    rest = [word for word in words if word not in _TAXES and word != "incl"]
+    if len(rest) != len(words) - 2 or "incl" not in words:
+        return 0.0
+    if _OF_TOTALS.isdisjoint(rest) or not _OF_NET.isdisjoint(rest):
+        return 0.0
+    return phrases.get(" ".join(rest), 0.0) * 0.97
 
 
 def _spelt(label: str, phrases: Mapping[str, float]) -> float:

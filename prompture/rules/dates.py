@@ -37,7 +37,7 @@ def _plain(name: str) -> str:
 _NUMBERS = {_plain(name): number for name, number in _MONTHS.items()}
 _WORD_ENDS = r"(?![^\W\d_])"
 
-_ISO = r"(?P<iy>(?:19|20)\d\d)(?P<isep>[-/.])(?P<im>\d{1,2})(?P=isep)(?P<id>\d{1,2})(?!\d)"
+_ISO = r"(?P<iy>(?:19|20)\d\d)(?P<isep>[-/.])(?P<im>\d{1,2})(?P=isep)(?P<id>\d\d(?=[0-2]\d:[0-5]\d)|\d{1,2}(?!\d))"
 _NUMERIC = (
     r"(?P<n1>\d{1,2})(?P<nsep>[./-]|\. )(?P<n2>\d{1,2})(?P=nsep)"
     # A scan runs the time into the year: 19-04-201813:43:54. In 17/05/2013:43 either may have lost a blank.

@@ -303,3 +303,17 @@ def _fit(column: Column, cell: Cell) -> float:
 
 def _likely(kind: str, cell: Cell) -> float:
     return _LIKELY.get((kind, cell_kind(cell.text)), -9.0)
+
+
+SLACK = 2  # columns by which the lines of one cell may stand apart in text taken from a PDF
+
+
+def place_of(header: Header, cell: Cell) -> int:
+    """The column that a cell stands in: a figure by the nearest heading, words from where theirs begins; -1 for none."""
+    columns = [column.cell for column in header.columns]
+    if cell_kind(cell.text) != "text":
+        shared = [
+            min(one.last_column, cell.last_column) - max(one.column, cell.column) for one in columns
+        ]
+        return shared.index(max(shared))
+    return sum(one.column <= cell.column + SLACK for one in columns) - 1

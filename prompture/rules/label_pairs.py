@@ -75,7 +75,7 @@ def find_pairs(layout: Layout, wanted: Iterable[str]) -> list[Pair]:
                 _ended(pair, inner)
                 for pair in (
                     *(
-                        _of_grid(layout, index, place, part)
+                        _of_grid(layout, index, place, part, known)
                         if part
                         else _of_cell(layout, index, line, place, known)
                     ),
@@ -121,7 +121,9 @@ def _is_form(lines: Sequence[Line], ending: frozenset[str]) -> bool:
 _MOST_LABELS = 40  # of a table that are looked at
 
 
-def _of_grid(layout: Layout, index: int, place: int, part: str) -> Iterator[Pair]:
+def _of_grid(
+    layout: Layout, index: int, place: int, part: str, known: frozenset[str]
+) -> Iterator[Pair]:
     """The pairs of a written table that has headings."""
     line = layout.lines[index]
     cell = line.cells[place]
@@ -132,7 +134,7 @@ def _of_grid(layout: Layout, index: int, place: int, part: str) -> Iterator[Pair
     label = match["label"] if match is not None else cell.text
     if part == "only head":
         under = layout.below(index, cell, reach=1)
-        if under is not None:
+        if under is not None and normalise(under.text) not in known:
             yield from _pair(label, cell.start, (under.start, under.end), "slot", index)
         return
     follower = line.cells[place + 1] if place + 1 < len(line.cells) else None
@@ -280,10 +282,8 @@ def _after_mark(line: Line, index: int, place: int, skip: int) -> Iterator[Pair]
 
 def _value_end(line: Line, place: int) -> int:
     """Where a value that begins in a cell ends: a currency mark alone is followed by its amount."""
-    cell = line.cells[place]
-    if place + 1 < len(line.cells) and CURRENCY.fullmatch(cell.text):
-        return line.cells[place + 1].end
-    return cell.end
+    is_mark = CURRENCY.fullmatch(line.cells[place].text) is not None
+    return line.cells[min(place + is_mark, len(line.cells) - 1)].end
 
 
 def _is_label(line: Line, place: int) -> bool:

@@ -15,6 +15,7 @@ from prompture.rules.concepts import concept_labels, normalise
 from prompture.rules.dates import find_dates
 from prompture.rules.fields import SchemaField
 from prompture.rules.headings import (
+    SLACK,
     Column,
     Header,
     Known,
@@ -22,6 +23,7 @@ from prompture.rules.headings import (
     by_edges,
     header_at,
     is_slotted,
+    place_of,
     read_header,
 )
 from prompture.rules.labelled import FREE_KINDS, read_alone
@@ -106,7 +108,23 @@ def read_column(field: SchemaField, page: Page, scope: TextRange) -> list[FieldC
         if line.grid >= 0 and read_header(line, [one], known) is not None
     }
     rows = read_rows([one], page, scope) if len(heads) == 1 else []
-    return [row[field.name] for row in rows]
+    found = [row[field.name] for row in rows]
+    # A list of figures is whole or none: "1.50, on request, 3" is no list of two prices.
+    return found if field.kind in FREE_KINDS or _fill_column(found, page) else []
+
+
+def _fill_column(found: list[FieldCandidate], page: Page) -> bool:
+    """Whether values are all that stands in their column down to the row behind the last, but for empty cells."""
+    if not found:
+        return False
+    layout = page.layout
+    first, last = (layout.line_at(one.spans[0].start) for one in (found[0], found[-1]))
+    slot = next(c.slot for c in layout.lines[first].cells if c.end > found[0].spans[0].start)
+    heads = {place for place, _, _ in layout.grids}
+    rows = [line for line in layout.lines[first : last + 2] if line.number not in heads]
+    filled = [one for one in rows if one.grid >= 0 and slot in {c.slot for c in one.cells}]
+    closed = bool(filled) and filled[-1].number > last and _closes(filled[-1])
+    return len(filled) - closed == len(found)
 
 
 def _singular(phrase: str) -> str:
@@ -143,6 +161,9 @@ def _rows_under(
         # for it.
         if quiet > ROW_GAP_LINES * 4:
             return
+        if _is_sum(line):
+            quiet += 1
+            continue
         row = None
         block = _block(lines, place) if grid < 0 and (line.gap or not place) else ()
         if whole := _as_one_row(header, block):
@@ -182,6 +203,15 @@ def _closes(line: Line) -> bool:
         normalise(head) for head in heads if head.strip() and not any(c.isdigit() for c in head)
     ]
     return any(label in concept_labels(name) for label in labels for name in _CLOSING)
+
+
+_SUMS = frozenset({"total", "subtotal", "summe", "gesamt", "totale", "totaal"})
+
+
+def _is_sum(line: Line) -> bool:
+    """Whether a line is the sum of a group of rows, "Fruit total", which is no row: the table goes on below."""
+    words = normalise(line.cells[0].text).split()
+    return len(words) > 1 and words[-1] in _SUMS
 
 
 def split_cells(line: Line) -> list[Cell]:
@@ -264,13 +294,12 @@ def _goes_on(header: Header, cells: list[Cell], line: Line) -> bool:
         and all(
             cell_kind(cell.text) == "text"
             and ":" not in cell.text
-            and any(abs(cell.column - start) <= _SLACK for start in starts)
+            and any(abs(cell.column - start) <= SLACK for start in starts)
             for cell in line.cells
         )
     )
 
 
-_SLACK = 2  # columns by which the lines of one cell may stand apart in text taken from a PDF
 # No line shorter than this part of its column is full, nor than this part of the longest line: letters differ in width.
 _NARROW, _FULL = 0.85, 0.8
 
@@ -283,7 +312,7 @@ def wrapped(row: TableRow, cell: Cell) -> tuple[Cell, ...]:
     for line in row.after:
         if line.gap or not _goes_on(row.header, row.cells, line):
             break
-        pieces.extend(other for other in line.cells if abs(other.column - cell.column) <= _SLACK)
+        pieces.extend(other for other in line.cells if abs(other.column - cell.column) <= SLACK)
     return tuple(pieces) if _are_full(row.header, pieces) else (cell,)
 
 
@@ -291,7 +320,7 @@ def _begins_above(row: TableRow, cell: Cell) -> bool:
     """Whether a cell seems to be the end of what begins on the line above, where no blank line shows which row that is."""
     if row.above is None or not cell.text[0].islower() or row.header.line.grid >= 0:
         return False
-    over = [one for one in row.above.cells if abs(one.column - cell.column) <= _SLACK]
+    over = [one for one in row.above.cells if abs(one.column - cell.column) <= SLACK]
     partial = _goes_on(row.header, row.cells, row.above)
     return partial and any(_are_full(row.header, (one, cell)) for one in over)
 
@@ -299,7 +328,7 @@ def _begins_above(row: TableRow, cell: Cell) -> bool:
 def _are_full(header: Header, pieces: Sequence[Cell]) -> bool:
     """Whether each line of a cell but the last is so full that the first word of the next had no space."""
     begin = pieces[0].column
-    following = [one.cell.column for one in header.columns if one.cell.column > begin + _SLACK]
+    following = [one.cell.column for one in header.columns if one.cell.column > begin + SLACK]
     width = _NARROW * (min(following) - begin) if following else 0.0
     longest = max(width, *(_FULL * len(piece.text) for piece in pieces))
     return all(
@@ -327,7 +356,7 @@ def _as_one_row(header: Header, block: tuple[Line, ...]) -> TableRow | None:
     stacks: dict[int, list[Cell]] = {}
     for line in block:
         for cell in line.cells:
-            place = _place_of(header, cell)
+            place = place_of(header, cell)
             stack = stacks.setdefault(place, [])
             # A figure, a label, or a cell beside it: this is no further line of a cell.
             alone = cell_kind(cell.text) != "text" or ":" in cell.text
@@ -343,17 +372,6 @@ def _as_one_row(header: Header, block: tuple[Line, ...]) -> TableRow | None:
     placed = [(header.columns[place], stacks[place][0]) for place in sorted(stacks)]
     broken = {stack[0].start: tuple(stack) for stack in stacks.values() if len(stack) > 1}
     return TableRow(header, [cell for _, cell in placed], placed, (), broken)
-
-
-def _place_of(header: Header, cell: Cell) -> int:
-    """The column that a cell stands in: a figure by the nearest heading, words from where theirs begins; -1 for none."""
-    columns = [column.cell for column in header.columns]
-    if cell_kind(cell.text) != "text":
-        shared = [
-            min(one.last_column, cell.last_column) - max(one.column, cell.column) for one in columns
-        ]
-        return shared.index(max(shared))
-    return sum(one.column <= cell.column + _SLACK for one in columns) - 1
 
 
 def joined(field: SchemaField, pieces: Sequence[Cell]) -> FieldCandidate | None:

@@ -280,3 +280,32 @@ def test_goods_in_more_languages(head: str, net: str, tax: str) -> None:
             {"description": "Def", "quantity": 2, "unit_price": 7.5, "line_total": 15.0},
         ],
     }
+
+
+def test_the_sum_of_a_group_is_no_row() -> None:
+    table = "| Name | Price |\n|---|---|\n| Apple | 1.2 |\n| Fruit total | 1.2 |\n| Pecan | 9 |"
+    product = model(name=str, price=float)
+    found = read(model(products=list[product]), table)["products"]
+    assert [row["name"] for row in found] == ["Apple", "Pecan"]
+
+
+def test_a_column_of_figures_is_a_list_whole_or_not() -> None:
+    table = "| Name | Price |\n|---|---|\n| A | 1.50 |\n| B | {} |\n| C | 3 |"
+    assert read(model(prices=list[float]), table.format("2")) == {"prices": [1.5, 2, 3]}
+    assert read(model(prices=list[float]), table.format("")) == {"prices": [1.5, 3]}
+    assert read(model(prices=list[float]), table.format("on request")) == {}
+
+
+def test_a_label_below_a_heading_is_not_its_value() -> None:
+    text = "| Name | Ann | Bo |\n|---|---|---|\n| City | Bonn | Leeds |"
+    assert read(model(name=str, city=str), text) == {}
+
+
+def test_amounts_and_dates_that_a_scan_has_torn_or_glued() -> None:
+    receipt = model(total=float, date=str)
+    # Cash and change show that 10.00 is the end of 110.00; two pieces for 10.00 stay what they are.
+    assert read(receipt, "TOTAL  1 10.00\nCASH  110.00\nCHANGE  0.00") == {}
+    assert read(receipt, "TOTAL  2 10.00\nCASH  50.00\nCHANGE  40.00") == {"total": 10.0}
+    assert read(receipt, "2024-05-1708:31\nTotal  8.80") == {"date": "2024-05-17", "total": 8.8}
+    assert read(receipt, "TOTAL DUE (GST INC):  31.00\nCASH  51.00") == {"total": 31.0}
+    assert read(model(net_total=float), "Net total incl. VAT: 31.00") == {}

@@ -138,12 +138,26 @@ def _by_payment(
     cash, change = _values("cash", page, scope, index), _values("change", page, scope, index)
     paid = {abs(given) - abs(back) for given in cash[:4] for back in change[:3]}
     paid.discard(Decimal(0))  # equal sums are one sum printed twice
+    found = [one for one in found if not _is_torn(one, page, paid)]
     if not any(amount_of(candidate.value) in paid for candidate in found):
         return found
     return [
         _more(candidate, 0.05 if amount_of(candidate.value) in paid else -0.08)
         for candidate in found
     ]
+
+
+def _is_torn(candidate: FieldCandidate, page: Page, paid: set[Decimal]) -> bool:
+    """Whether an amount is the end of one that a scan has torn apart, "1 10.00" of 110.00, as what was paid shows."""
+    span = candidate.spans[0] if candidate.spans else None
+    head = _TORN.search(page.text, max(0, span.start - 8), span.start) if span else None
+    size = amount_of(candidate.value)
+    if span is None or head is None or size is None or size in paid:
+        return False
+    return read_decimal(head[1] + page.text[span.start : span.end], mark=page.mark) in paid
+
+
+_TORN = re.compile(r"(?<![\d.,])(\d{1,3}) $")
 
 
 def _rounded(
