@@ -133,7 +133,8 @@ class OpenedFile:
 
     def _load(self, password: str | None) -> Any:
         # Old kinds of encryption have bytes of Latin-1 as passwords.
-        tries = [None] if password is None else [password.encode(), _latin(password)]
+        # One that opens without a password takes any, as in a folder of which some need it.
+        tries = [None] if password is None else [password.encode(), _latin(password), None]
         for each in dict.fromkeys(tries):
             document = pdfium.FPDF_LoadMemDocument64(self._data, len(self._data), each)
             if document:

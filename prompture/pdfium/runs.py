@@ -120,7 +120,10 @@ class _Pictures:
     def _is_seen(self, word: Sequence[Glyph], size: float, is_white: bool) -> bool:
         # A comma beside a black bar does not show the name below it.
         letters = [glyph for glyph in word if glyph.text.isalnum()] or word
-        return any(self._is_changed(glyph.box, size, is_white) for glyph in letters)
+        if any(self._is_changed(glyph.box, size, is_white) for glyph in letters):
+            return True
+        # White letters with a shadow: browsers make a picture of both, which shows each letter.
+        return is_white and all(self._is_shaded(self._pixels(g.box, 0.0)) for g in letters)
 
     def _is_changed(self, box: Place, size: float, is_white: bool) -> bool:
         narrow = min(box[2] - box[0], box[3] - box[1])
@@ -146,7 +149,10 @@ class _Pictures:
             top, bottom = 0, self._high
         elif is_scan:
             left, right = 0, self._wide
-        darkest, lightest = self._shades(left, top, right, bottom)
+        return self._is_shaded((left, top, right, bottom))
+
+    def _is_shaded(self, pixels: tuple[int, int, int, int]) -> bool:
+        darkest, lightest = self._shades(*pixels)
         return lightest - darkest >= _CONTRAST
 
     def _is_black(self, word: Sequence[Glyph]) -> bool:

@@ -20,6 +20,12 @@ _CELL_GAP = 1.0
 """Of its size: a wider gap parts cells, or columns."""
 _FIGURE_GAP = 0.6
 """The same, of figures beside figures with no blank between them: columns of numbers are narrow."""
+_EVEN = 0.06
+"""Of its size: gaps that differ by no more are of one width."""
+_LETTERS = 4
+"""So many letters with even gaps are a word; fewer may be the cells of a row."""
+_ARABIC_GAP = 0.25
+"""Of its size: some letters of a word leave a gap where they do not join."""
 _BAND = 6.0
 """Points: segments are looked for by where they stand, in bands of so many."""
 _RTL = frozenset(("R", "AL"))
@@ -39,6 +45,8 @@ class Segment:
     """The gap between its letters, where they are spaced out."""
     glyphs: list[Glyph | None] = field(default_factory=list)
     """None for a blank."""
+    letters: list[tuple[int, float]] = field(default_factory=list)
+    """Single letters at its end: where the blank before each is, and the gap."""
 
     @property
     def height(self) -> float:
@@ -75,6 +83,8 @@ def segments_of(runs: Sequence[Run]) -> list[Segment]:
     lines = _Lines()
     for word in words:
         lines.add(word)
+    for segment in lines.segments:
+        _join_letters(segment)
     return [_in_reading_order(segment) for segment in lines.segments]
 
 
@@ -139,7 +149,17 @@ class _Lines:
             self.segments.append(segment)
             self._enter(segment)
             return
-        if word.spaced or _parts(before, word) or _is_mark(before.glyphs[-1]) or _is_mark(first):
+        is_apart = _parts(before, word) or _is_mark(before.glyphs[-1]) or _is_mark(first)
+        is_letter = len(word.glyphs) == 1 and first.text.isalpha() and not word.spaced
+        if not is_letter or not is_apart:
+            _join_letters(before)
+        if is_letter and is_apart and _ends_alone(before):
+            gap = first.u0 - before.u1
+            if before.letters and abs(gap - before.letters[-1][1]) > _EVEN * word.size:
+                _join_letters(before)
+            else:
+                before.letters.append((len(before.glyphs), gap))
+        if word.spaced or is_apart:
             before.glyphs.append(None)
         before.glyphs += word.glyphs
         before.u1 = max(before.u1, last.u1)
@@ -188,6 +208,20 @@ def _are_figures(segment: Segment, word: Word) -> bool:
     return last is not None and last.text[-1].isdigit() and word.glyphs[0].text[0].isdigit()
 
 
+def _ends_alone(segment: Segment) -> bool:
+    """Whether the last word of it is one letter."""
+    last, before = segment.glyphs[-1], segment.glyphs[-2:-1]
+    return last is not None and last.text.isalpha() and before in ([], [None])
+
+
+def _join_letters(segment: Segment) -> None:
+    """Letters at its end that even gaps part, and no blank, are a word that is spaced out."""
+    if len(segment.letters) >= _LETTERS - 1:
+        for at, _ in reversed(segment.letters):
+            del segment.glyphs[at]
+    segment.letters.clear()
+
+
 def _is_mark(glyph: Glyph | None) -> bool:
     """Whether it is a box to tick, which is a word of its own: ``[x]``."""
     return glyph is not None and glyph.text in TICKS.values()
@@ -196,6 +230,9 @@ def _is_mark(glyph: Glyph | None) -> bool:
 def _parts(segment: Segment, word: Word) -> bool:
     """Whether there is a gap of a blank's width, or letters over letters, before the word."""
     gap, size = word.u0 - segment.u1, min(segment.size, word.size)
+    last = segment.glyphs[-1]
+    if last is not None and _bidi(last) == _bidi(word.glyphs[0]) == "AL":
+        return gap > _ARABIC_GAP * size + segment.tracking
     return gap > _WORD_GAP * size + segment.tracking or gap < -0.3 * size
 
 

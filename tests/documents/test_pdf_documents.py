@@ -123,6 +123,14 @@ def test_a_password_opens_and_the_pages_can_be_drawn_without_it() -> None:
     assert "secret-word" not in str(caught.value)
 
 
+def test_a_file_that_opens_without_a_password_takes_any() -> None:
+    from reportlab.lib.pdfencrypt import StandardEncryption
+
+    data = made(letter, encrypt=StandardEncryption("", ownerPassword="owner", strength=128))
+    for password in (None, "owner", "another"):
+        assert document(data, password=password).text == "A letter that goes on."
+
+
 def test_a_scan_is_read_by_ocr(monkeypatch: pytest.MonkeyPatch) -> None:
 
     line = Line("abc", [(125.0 + 10 * at, 175.0, 135.0 + 10 * at, 200.0) for at in range(3)])

@@ -323,3 +323,19 @@ def test_single_characters_of_a_font_that_is_nowhere_are_noted(others: str) -> N
     else:
         with pytest.raises(DocumentEmpty, match="nor on this machine"):
             document(data)
+
+
+def test_letters_that_are_spaced_out_are_a_word() -> None:
+    """AndySparks/sourceconvert#15: as browsers draw letter-spacing, letter by letter."""
+
+    def drawing(c: Any) -> None:
+        x = 60.0
+        for letter in "INVOICE":
+            c.drawString(x, 700, letter)
+            x += width_of(letter) + 3
+        c.drawString(x + 4, 700, "No. 7")
+        c.drawString(60, 650, "A B C D E")
+        for at, letter in enumerate("XYZ"):
+            c.drawString(60 + 12 * at, 600, letter)
+
+    assert text_of(drawing).split("\n\n") == ["INVOICE No. 7", "A B C D E", "X Y Z"]
