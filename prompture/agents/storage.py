@@ -203,6 +203,9 @@ def validated(adapter: TypeAdapter[T], body: JSON, kind: str) -> T:
 def write_whole(path: str | os.PathLike[str], text: str) -> None:
     """Write a file that its owner alone may read. A crash leaves the old file or the new one."""
     target = Path(path)
+    if target.exists() and not target.is_file():  # a device or a pipe is not to be replaced
+        target.write_text(text, encoding="utf-8")
+        return
     # A temporary file is readable by its owner alone, as a conversation should be; os.replace puts
     # it in place in one step.
     with NamedTemporaryFile(

@@ -164,8 +164,8 @@ class _Sheet:
         ]
         buttons = "".join(
             f"<button class=b type=button data-toggle={name} aria-pressed={str(is_on).lower()}"
-            f' title="{title}">{label}</button>'
-            for name, label, title, is_on, is_there in toggles
+            f' title="{title}">{words}</button>'
+            for name, words, title, is_on, is_there in toggles
             if is_there
         )
         return (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -609,6 +611,18 @@ def test_half_a_character_is_saved(tmp_path: Path) -> None:
     conversation.save(tmp_path / "talk.json")
     loaded = Conversation.load(tmp_path / "talk.json", model=ScriptedDriver([]))
     assert loaded.messages[1].text == "a file named \ufffd"
+
+
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+    """As root, to put a file in the place of /dev/null would succeed."""
+    pipe, read = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+    Conversation(ScriptedDriver([])).save(pipe)
+    reader.join(10)
+    assert json.loads(read[0])["format"] == "prompture.conversation"
+    assert pipe.is_fifo() and [*tmp_path.iterdir()] == [pipe]
 
 
 def test_a_file_is_closed_before_it_is_moved(
