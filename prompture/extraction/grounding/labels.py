@@ -50,6 +50,7 @@ _LINKS = frozenset(
     ]
 )
 _RULE = re.compile(r"(?m)^\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$")
+_TABLE_END = re.compile(r"\n(?!\|)")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ENDS = re.compile(r"[.;:!?](?=\s)|\n\s*\n")
@@ -70,7 +71,7 @@ class PipeTables:
         self._text = text
         self._rules = [m.start() for m in _RULE.finditer(text)] if "|-" in text else []
         self._rows = [m.start() for m in re.finditer(r"(?m)^\|", text)] if self._rules else []
-        self._heads: dict[int, tuple[frozenset[str], ...]] = {}
+        self._heads: dict[int, tuple[tuple[frozenset[str], ...], int]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._rules)
@@ -90,17 +91,22 @@ class PipeTables:
         index = bisect_right(self._rules, at) - 1
         if row is None or index < 0:
             return frozenset()
-        rule = bisect_left(self._rows, self._rules[index])
-        between = self._text[self._rows[rule] : self._rows[row]]
-        # Another table, without a head, may follow.
-        if row <= rule or rule == 0 or between.count("\n") != row - rule:
-            return frozenset()
         if index not in self._heads:
-            line = self._text[self._rows[rule - 1] : self._rows[rule]]
-            self._heads[index] = tuple(_key_words(cell) for cell in _CELL_END.split(line)[1:])
-        heads = self._heads[index]
+            self._heads[index] = self._head_line(self._rules[index])
+        heads, end = self._heads[index]
+        # Another table, without a head, may follow.
+        if self._rows[row] <= self._rules[index] or at >= end:
+            return frozenset()
         column = len(_CELL_END.findall(self._text, self._rows[row], at)) - 1
         return heads[column] if column < len(heads) else frozenset()
+
+    def _head_line(self, rule: int) -> tuple[tuple[frozenset[str], ...], int]:
+        """The heads of the columns of the table with this rule, and where the table ends."""
+        start = self._text.rfind("\n", 0, max(0, rule - 1)) + 1
+        stop = _TABLE_END.search(self._text, rule)
+        line = self._text[start:rule]
+        cells = _CELL_END.split(line)[1:] if line.startswith("|") else ()
+        return tuple(map(_key_words, cells)), stop.start() if stop else len(self._text)
 
 
 class Labels:
