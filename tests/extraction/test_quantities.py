@@ -148,3 +148,18 @@ def test_numbers_with_a_digit_changed_are_not_found(number: Decimal) -> None:
 def first(value: Any, text: str) -> str | None:
     spans = ground({"v": value}, text).get("/v", ())
     return text[spans[0].start : spans[0].end] if spans else None
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "places"),
+    [
+        (0, "IBAN DE89 3704 0044 0532 0130 00", []),
+        (19, "GB29 NWBK 6016 1331 9268 19", []),
+        (44, "IBAN DE89 3704 0044 0532 0130 00, Nr. 44", [38]),
+        (2021, "FY20 2019 2020 2021", [15]),  # its check digits are wrong
+    ],
+)
+def test_a_group_of_an_account_number_is_no_number(
+    value: int, text: str, places: list[int]
+) -> None:
+    assert [span.start for span in ground(value, text).get("", ())] == places

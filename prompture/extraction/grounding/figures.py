@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 
@@ -28,6 +29,8 @@ _FIGURE = re.compile(
 )
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)(?! \d)")
 _OTHERWISE_GROUPED = re.compile(r"\d\.\d{3},\d|(?<!\d)\d{4,},\d\d(?!\d)")
+_ACCOUNT = re.compile(r"(?<![^\W_])[A-Z]{2}\d\d(?: [\dA-Z]{4}){2,7}(?: [\dA-Z]{1,3})?(?![^\W_])")
+"""What an IBAN looks like where it is printed in groups."""
 _PART_OF_GROUPED = 0.7
 """The score of a number that is likely a part of a greater one."""
 PERCENT = re.compile(
@@ -75,7 +78,12 @@ class Figures:
         index: dict[Decimal, list[Span]] = {}
         mark = decimal_mark(self._text)
         heads, tails = self._parts_of_grouped(mark)
+        # No group of an IBAN is a number of its own.
+        accounts = [m.span() for m in _ACCOUNT.finditer(self._text) if _is_iban(m.group())]
         for start, end in self._matches():
+            at_account = bisect_right(accounts, (start, math.inf)) - 1
+            if at_account >= 0 and start < accounts[at_account][1]:
+                continue
             body = self._text[start:end]
             if not (values := self._values(body, mark)):
                 continue
@@ -181,6 +189,12 @@ class Figures:
 _TIES = ("-", "/", ":", "\u2013")
 _TIE = re.compile(r"[-/:\u2013]")
 _TIED_RUN = re.compile(r"[\d.,]+(?:[-/:\u2013][\d.,]+)+")
+
+
+def _is_iban(printed: str) -> bool:
+    """Whether its check digits are right (ISO 13616): FY20 2019 2020 is none."""
+    code = printed.replace(" ", "")
+    return int("".join(str(int(c, 36)) for c in code[4:] + code[:4])) % 97 == 1
 
 
 def is_glued(text: str, start: int) -> bool:
