@@ -14,7 +14,6 @@ from prompture.drivers.asyncio_connection import NAMES, LoopConnection
 from prompture.drivers.asyncio_network import LoopBackend
 from prompture.drivers.asyncio_pool import lower_headers
 from prompture.drivers.connections import MOST_INTERIM
-from prompture.errors import ConfigurationError
 from tests import server as on
 from tests.drivers.colours import Async
 from tests.server import serving
@@ -404,14 +403,6 @@ def test_a_connection_that_has_been_idle_for_long_is_not_used() -> None:
         assert connection.has_expired()
 
     asyncio.run(run())
-
-
-def test_headers_that_contradict_the_request_are_the_callers_fault() -> None:
-    with serving() as server, Async() as colour:
-        driver = colour.driver(server.url, headers={"Host": "other.test"})
-        with pytest.raises(ConfigurationError, match="a header of it cannot be sent"):
-            colour.complete(driver)
-        assert not server.asked
 
 
 def test_who_stands_in_the_pools_place_gets_the_headers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def test_a_wrong_key(ask: Ask, llama_server_with_key: Llama) -> None:
 
 
 def test_a_text_longer_than_the_context(ask: Ask) -> None:
-    said = ask(Order, text="too long " * 1000)
+    said = ask(Order, text="too long " * 1000, long=None)
     assert type(said.error) is errors.ContextWindowExceeded
     assert said.error.status == 400
     assert "4096" in str(said.error)

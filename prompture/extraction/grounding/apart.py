@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from prompture.extraction.grounding.placing import MOST_DEEP
 from prompture.extraction.grounding.spans import Path, Places
 from prompture.types import JSONValue, Span
 
@@ -30,6 +31,8 @@ def _lists(value: JSONValue) -> Iterator[tuple[Path, list[JSONValue]]]:
     stack: list[tuple[Path, JSONValue]] = [((), value)]
     while stack:
         path, one = stack.pop()
+        if len(path) > MOST_DEEP:  # nothing below was placed
+            continue
         if isinstance(one, Mapping):
             stack += [((*path, key), inner) for key, inner in one.items()]
         elif isinstance(one, list):
