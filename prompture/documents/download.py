@@ -105,6 +105,9 @@ def _fetched(url: str, limits: DownloadLimits, end: float, login: str) -> Downlo
         with closing(connection), _ended_in_time(connection, end):
             target = urlunsplit(("", "", *urlsplit(url)[2:4], "")) or "/"
             target = target if target.startswith("/") else f"/{target}"
+            if isinstance(connection, _ToProxy):
+                target = f"http://{_authority(host, port)}{target}"
+                headers |= connection.login
             connection.request("GET", target, headers=headers)
             with closing(connection.getresponse()) as response:
                 if response.status in _REDIRECTS and (where := response.headers.get("Location")):
@@ -148,6 +151,8 @@ def _connection(
             failure = exc
             continue
         made: HTTPConnection = HTTPConnection(host, port, timeout=_left(end))
+        # The Host header has no port that is usual: it is in the signature of signed URLs.
+        made.default_port = 443 if scheme == "https" else 80
         # The name goes into the Host header and the certificate's check; what is connected to is
         # the address that was looked at: a second look-up may give another one.
         made.sock = _wrapped(raw, host) if scheme == "https" else raw
@@ -179,14 +184,24 @@ def _through_proxy(
 ) -> HTTPConnection:
     login = _login_of(url if "://" in url else f"http://{url}")
     extra = {"Proxy-Authorization": login} if login else {}
-    made: HTTPConnection
-    if scheme == "https":
-        made = HTTPSConnection(proxy, proxy_port, timeout=seconds, context=_tls())
-    else:
-        made = HTTPConnection(proxy, proxy_port, timeout=seconds)
-    # Also for http: the proxy then sees no more than where to.
+    if scheme == "http":  # many proxies tunnel to the port of https alone
+        plain = _ToProxy(proxy, proxy_port, timeout=seconds)
+        plain.login = extra
+        return plain
+    made = HTTPSConnection(proxy, proxy_port, timeout=seconds, context=_tls())
     made.set_tunnel(host, port, headers=extra)
     return made
+
+
+class _ToProxy(HTTPConnection):
+    """Asks a proxy for a whole URL."""
+
+    login: dict[str, str]
+
+
+def _authority(host: str, port: int) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return name if port == 80 else f"{name}:{port}"
 
 
 def _left(end: float) -> float:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,7 +27,7 @@ RELEASED = threading.Event()
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         SEEN.append({"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
-        route = self.path.partition("?")[0]
+        route = urlsplit(self.path).path
         if route == "/moved":
             self.answer(b"", 302, Location="/a.txt")
         elif route == "/away":
@@ -100,6 +104,49 @@ def test_a_url_is_read_in_both_colours(base: str, path: str, name: str, text: st
     read = document(url=base + path, allow_private=True)
     assert (read.name, read.text) == (name, text)
     assert asyncio.run(prompture.adocument(url=base + path, allow_private=True)) == read
+
+
+def test_through_a_proxy(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", base.replace("http://", "http://me:word@"))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert document(url="http://files.example:81/a.txt?q=1").text == "Total: 12.50"
+    assert (SEEN[0]["path"], SEEN[0]["host"], SEEN[0]["proxy-authorization"]) == (
+        "http://files.example:81/a.txt?q=1",
+        "files.example:81",
+        "Basic bWU6d29yZA==",
+    )
+    with pytest.raises(DocumentUnavailable, match="of this network"):
+        document(url="http://localhost/a.txt")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_host_is_without_its_usual_port(
+    base: str, scheme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A signed URL's signature holds it."""
+    authority = pytest.importorskip("trustme").CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("files.example").configure_cert(context)
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if scheme == "https":
+        made.socket = context.wrap_socket(made.socket, server_side=True)
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    connect = socket.create_connection
+    monkeypatch.setattr(download, "_addresses", lambda *_: ["127.0.0.1"])
+    monkeypatch.setattr(
+        socket, "create_connection", lambda _, **kw: connect(made.server_address[:2], **kw)
+    )
+    try:
+        assert document(url=f"{scheme}://files.example/a.txt").text == "Total: 12.50"
+    finally:
+        made.shutdown()
+        made.server_close()
+        thread.join()
+    assert SEEN[0]["host"] == "files.example"
 
 
 @pytest.mark.parametrize(
