@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from PIL import Image, features
+from PIL import Image
 
 from prompture import DocumentEmpty, DocumentTooLarge, MissingExtra
 from prompture.documents import document, ocr
@@ -44,7 +44,8 @@ def red_box(read: FileDocument, words: str) -> tuple[float, float, float, float]
 
 
 KINDS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"]
-if features.check("avif"):
+Image.init()
+if "AVIF" in Image.SAVE:
     KINDS.append("AVIF")
 
 

@@ -222,7 +222,9 @@ def test_any_texts_are_chosen_from_alike(texts: list[str], text: str, k: int) ->
     examples = [Example(each, i, "") for i, each in enumerate(texts)]
     found = [each.value for each in Pool(examples, k).chosen(text)]
     assert found == sorted(found)
-    assert len(found) == min(k, sum(each != text for each in texts))
+    # The document itself is no example, however it is spaced.
+    others = sum(each.split() != text.split() for each in texts)
+    assert len(found) == min(k, others)
     assert found == [each.value for each in Pool(examples, k).chosen(text)]
 
 
