@@ -756,14 +756,14 @@ def test_the_chunks_of_a_long_document_are_spans_of_one_extraction(
     def answer(request: Any) -> dict[str, Any]:
         return {"name": "Ann", "age": 36}
 
-    colour = kind()
     text = "\n\n".join(f"# {i}\n\n" + "words of no use\n" * 6 for i in range(3))
     options: dict[str, Any] = {"long": Chunks(tokens=60, overlap=10, parallel=2)}
-    if colour.name == "sync":
-        Extractor(Person, model=FunctionDriver(answer), **options).extract_result(text)
-    else:
-        asked = Extractor(Person, model=AsyncFunctionDriver(answer), **options)
-        colour.run(asked.aextract_result(text))
+    with kind() as colour:
+        if colour.name == "sync":
+            Extractor(Person, model=FunctionDriver(answer), **options).extract_result(text)
+        else:
+            asked = Extractor(Person, model=AsyncFunctionDriver(answer), **options)
+            colour.run(asked.aextract_result(text))
     names = [name for name, _ in seen.tree()]
     assert names.count("extract Person") == 1
     assert names.count("extract Person chunk") == 3
