@@ -6,7 +6,8 @@
     suites.py floor            all, at the lowest versions that pyproject.toml allows
     suites.py newest           all, at the newest versions that the package index has
     suites.py pythons          all, on each other Python from 3.11 to 3.13 that is here, in random
-                               order by a seed of its own
+                               order by a seed of its own; on those of PROMPTURE_TEST_PYTHONS
+                               ("3.13 3.12") alone, where that is set
 
 `floor`, `newest` and `pythons` install into environments of their own under build/.
 Exits with 1 where a run failed, after all runs; each failure is named.
@@ -125,7 +126,10 @@ def newest() -> list[str]:
 def pythons() -> list[str]:
     """Other Pythons than the one that runs this; those that are not here are named."""
     failed = []
+    chosen = os.environ.get("PROMPTURE_TEST_PYTHONS", "").split() or PYTHONS
     for version, seed in PYTHONS.items():
+        if version not in chosen:
+            continue
         if version == f"{sys.version_info.major}.{sys.version_info.minor}":
             continue
         if not (found := interpreter(version)):
