@@ -20,7 +20,9 @@ KEY_AHEAD = re.compile(
     r"\s*(?:\"[^\"\n\\]{0,200}(?:\\.[^\"\n\\]{0,200}){0,20}\"\s*:|'[^'\n]{0,200}'\s*:"
     r"|[“„][^“”„\n]{0,200}[”“]\s*:|[A-Za-z_$][\w$.-]*\s*:)"
 )
-KEY_CUT = re.compile(r"\s*(?:[\"'“„][^\"'“”„\n]*[\"'”]?|[A-Za-z_$][\w$.-]*)?\s*\Z")
+KEY_CUT = re.compile(
+    r"\s*(?:\"(?:[^\"\\\n]|\\.)*\\?\"?|['“„][^\"'“”„\n]*['\"”]?|[A-Za-z_$][\w$.-]*)?\s*\Z"
+)
 # A quote beside these shows that the string ended before, or began later.
 STRUCTURE = re.compile(r"\A\s*\"|\"[\s,]*\Z|\"\s*[:;\"]|\"\s*,\s*[\"\[{\d]|[\[{]\s*\"|\"\s*[\]}]")
 SEPARATED = re.compile(r"\"\s*,|,\s*\"")  # as well, in a list

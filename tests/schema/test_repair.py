@@ -100,6 +100,16 @@ def test_every_cut_is_seen(value: Any, data: st.DataObject) -> None:
             assert closed.value[key] == value[key]
 
 
+@pytest.mark.parametrize(
+    "cut", ['{"a": "0", "\\""', '{"a": "0", "x\\"y', '{"a": "0", "x\\"', '{"a": "0", "it\'s']
+)
+def test_a_key_with_quotes_in_it_is_cut(cut: str) -> None:
+    with pytest.raises(NotJSON) as caught:
+        parse(cut)
+    assert caught.value.truncated
+    assert parse(cut, allow_truncated=True).value == {"a": "0"}
+
+
 @given(st.text(st.characters(codec="utf-8"), max_size=200))
 @RELAXED
 def test_any_text_gives_a_value_or_not_json(text: str) -> None:
