@@ -249,12 +249,12 @@ class _Run:
             scopes = [tracing.extraction(name) for _ in flows]
             flows = [scope.followed(flow) for scope, flow in zip(scopes, flows, strict=True)]
         several: Several[Any] = Several(flows, self._parallel, scopes)
+        # Halves have the bill of the longer one before they begin.
+        before = [charge for job in self._jobs for charge in job.log.charges]
         try:
             outcomes = yield several
         except BaseException as exc:  # what ended the whole has the whole bill
-            others = [job for job in self._jobs if job not in waiting]
-            self.log.charges += [charge for job in others for charge in job.log.charges]
-            self.log.charges += several.spent()
+            self.log.charges += (*before, *several.spent())
             self.log.attach_all(exc)
             raise
         for job, outcome in zip(waiting, outcomes, strict=True):

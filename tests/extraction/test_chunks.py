@@ -444,6 +444,25 @@ def test_an_interrupt_has_the_bill_and_nothing_more_is_asked() -> None:
         assert len(asked) <= 2 + parallel
 
 
+def test_an_interrupt_among_the_halves_has_the_bill_of_the_whole_one() -> None:
+    def answer(request: Request) -> Any:
+        text = request.messages[-1].text
+        if len(text) <= 700 and "Bob" not in text:  # the second half
+            raise KeyboardInterrupt
+        usage = Usage(input_tokens=1_000_000, output_tokens=0, reported=True)
+        is_cut = len(text) > 700
+        reason: Any = "length" if is_cut else "stop"
+        return Completion(text="{" if is_cut else "{}", stop_reason=reason, usage=usage)
+
+    model = FunctionDriver(answer, prices=RATES)
+    chunks = Chunks(tokens=300, overlap=20, parallel=1)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        extract_result(Contract, TEXT * 2, model=model, long=chunks, on_truncation="raise")
+    assert [len(r.messages[-1].text) > 700 for r in model.requests] == [True, False, False, False]
+    bill = caught.value.bill  # type: ignore[attr-defined]
+    assert sum(c.cost.usd or 0 for c in bill.charges) == 3
+
+
 def test_chunks_run_side_by_side_in_both_colours() -> None:
     barrier = threading.Barrier(3, timeout=30)
 
