@@ -18,19 +18,20 @@ from prompture.extraction.examples import Example, Pool, given_examples
 from prompture.extraction.flow import Question, ValueReader
 from prompture.extraction.strategy import Plan
 from prompture.extraction.ungrounded import (
+    MISSING,
     Leaves,
     Path,
     Required,
     leaves_of,
-    part_of,
-    paths_at,
+    not_there,
     required_of,
+    unproven,
 )
 from prompture.flows.attempts import AttemptLog
 from prompture.json_values import pointer, value_at
 from prompture.schema.exact_json import read_exactly, to_plain
 from prompture.schema.key_check import in_own_shape
-from prompture.schema.problems import PROBLEM_LIMIT, UNGROUNDED, Problem
+from prompture.schema.problems import PROBLEM_LIMIT, Problem
 from prompture.schema.source import Source
 from prompture.traces import shown_pointer
 from prompture.types import Completion, JSONValue, Message, Part
@@ -90,9 +91,9 @@ class WantedEvidence:
             lacking += self._moved(plain, to_plain(typed), look, self.required)
         problems = []
         for path, leaf in lacking:
-            message = _COPIED if self._examples and self._examples.has(leaf) else _MISSING
+            message = _COPIED if self._examples and self._examples.has(leaf) else MISSING
             null = _OR_NULL if look.takes_null(path) else ""
-            problems.append(Problem(pointer(path), f"{message}{null}", UNGROUNDED))
+            problems.append(not_there(pointer(path), f"{message}{null}"))
         return problems
 
     def _moved(
@@ -160,7 +161,6 @@ class WantedEvidence:
         return [where for where in alike if where not in spans]
 
 
-_MISSING = "must be a value that stands in the text; it was not found"
 _COPIED = "must be a value of this document; it is one of an example's"
 _OR_NULL = " (null if the document does not state it)"
 
@@ -275,12 +275,12 @@ class EvidenceReader(ValueReader[Any]):
             ]
             missing = [where for where in leaves if where not in found]
             enough = len(leaves) - len(missing) >= self._share * len(leaves)
-            return [] if enough else [_problem(where) for where in missing]
+            return [] if enough else [not_there(where) for where in missing]
         return [p for name in self._share for p in unproven(plain, name, found)]
 
     def _quotations(self, question: Question, completion: Completion) -> Any:
         """A function that gives what the model quoted, by the pointers of the value; None where
-        nothing can be read."""
+        nothing can be read. It raises Rejected for quotations without a value."""
         from prompture.extraction.quotes import QuotedCodec, by_pointer, written_in
 
         rewritten = question.whole.rewrite
@@ -290,7 +290,15 @@ class EvidenceReader(ValueReader[Any]):
         completion = Fence(question.document).taken_off_all(completion)
         answer = written_in(answer_text(self.source, completion) or "", codec)
         quotations = codec.quotations(answer)
-        return lambda plain: by_pointer(quotations, plain, answer, rewritten)
+
+        def placed(plain: JSONValue) -> Mapping[str, tuple[str, ...]]:
+            # An open schema takes them for a value.
+            if codec.are_alone(plain, answer):
+                problem = Problem("", "must have a value beside the quotations", "missing")
+                raise Rejected([problem], plain)
+            return by_pointer(quotations, plain, answer, rewritten)
+
+        return placed
 
 
 def _as_shown(problems: Sequence[Problem], plain: JSONValue, question: Question) -> list[Problem]:
@@ -311,21 +319,6 @@ def _note(copied: Sequence[str]) -> str:
     more = f" and {len(copied) - _MOST_NAMED} more" if len(copied) > _MOST_NAMED else ""
     stand = "stands" if len(copied) == 1 else "stand"
     return f"{_counted(len(copied))} {stand} in an example and not in the text: {shown}{more}"
-
-
-def unproven(plain: JSONValue, name: str, found: Places) -> list[Problem]:
-    """What of a named part the text does not hold; the part itself where it has no value."""
-    lacking = []
-    for path, value in paths_at(plain, part_of(name)):
-        # True and false stand in no text.
-        printed = (at for at, leaf in leaves_of(value) if not isinstance(leaf, bool))
-        leaves = [pointer((*path, *at)) for at in printed]
-        lacking += [at for at in leaves if at not in found] if leaves else [pointer(path)]
-    return [_problem(at) for at in lacking]
-
-
-def _problem(where: str) -> Problem:
-    return Problem(where, _MISSING, UNGROUNDED)
 
 
 def _check_grounded(example: Example, source: Source[Any], required: Required) -> None:

@@ -160,7 +160,7 @@ def evidence_problems(
     """What must stand in the text, by the policy of a cascade or the caller's wish, and does not."""
     policy, wishes, problems = extractor.model, extractor._wishes, list[Problem]()
     if isinstance(policy, Cascade) and isinstance(policy.evidence, tuple):
-        from prompture.extraction.evidence import unproven
+        from prompture.extraction.ungrounded import unproven
 
         for name in policy.evidence:
             problems += unproven(whole.plain, name, whole.spans)

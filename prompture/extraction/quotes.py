@@ -108,10 +108,22 @@ class QuotedCodec(RootWrapper):
 
     def restore(self, value: JSONValue) -> JSONValue:
         """The value alone. A model that left the quotations out, or all of this, is understood."""
-        if not isinstance(value, dict) or self.name not in value:
+        if not isinstance(value, dict):
             return self.inner.restore(value)
+        if self.name not in value:
+            # An open schema would take the quotations for a part of the value.
+            is_beside = len(value) > 1 and _are_quotations(value.get(self.quotes))
+            bare = {k: v for k, v in value.items() if not is_beside or k != self.quotes}
+            return self.inner.restore(bare)
         is_wrapped = self.quotes in value or len(value) == 1
         return self.inner.restore(value[self.name] if is_wrapped else value)
+
+    def are_alone(self, restored: JSONValue, answer: JSONValue) -> bool:
+        """Whether what was restored of an answer are its quotations, and there is no value."""
+        if isinstance(answer, dict) and self.name in answer:
+            return False
+        is_lone = isinstance(restored, dict) and restored.keys() == {self.quotes}
+        return is_lone and _are_quotations(restored[self.quotes])
 
     def begun(self, node: JSONValue) -> ValueCodec:
         # The quotations may come first: they are no part of the value.
@@ -133,6 +145,12 @@ class QuotedCodec(RootWrapper):
             and isinstance(one.get("quote"), str)
             and one["quote"].strip()
         ]
+
+
+def _are_quotations(found: JSONValue) -> bool:
+    if not isinstance(found, list):
+        return False
+    return all(isinstance(each, dict) and each.keys() == {"at", "quote"} for each in found)
 
 
 def by_pointer(

@@ -21,6 +21,7 @@ from prompture.errors import ConfigurationError
 from prompture.given import unknown
 from prompture.json_values import pointer, referenced, same, segments_of
 from prompture.json_values import step as step_into
+from prompture.schema.problems import UNGROUNDED, Problem
 from prompture.types import JSON, JSONValue
 
 Why: TypeAlias = Literal["inferred", "absent"]
@@ -365,3 +366,22 @@ def required_of(wanted: object, schema: JSON) -> Required | None:
     if "" in names:
         return Required()
     return Required(tuple(parts)) if parts else None
+
+
+MISSING = "must be a value that stands in the text; it was not found"
+
+
+def not_there(where: str, message: str = MISSING) -> Problem:
+    """The problem of a value that the text does not hold."""
+    return Problem(where, message, UNGROUNDED)
+
+
+def unproven(plain: JSONValue, name: str, found: Mapping[str, object]) -> list[Problem]:
+    """What of a named part the text does not hold; the part itself where it has no value."""
+    lacking = []
+    for path, value in paths_at(plain, part_of(name)):
+        # True and false stand in no text.
+        printed = (at for at, leaf in leaves_of(value) if not isinstance(leaf, bool))
+        leaves = [pointer((*path, *at)) for at in printed]
+        lacking += [at for at in leaves if at not in found] if leaves else [pointer(path)]
+    return [not_there(at) for at in lacking]

@@ -471,6 +471,30 @@ def test_a_model_that_quotes_badly_is_understood(answer: Any, ask: Any) -> None:
         assert found.quotes == {}
 
 
+OPEN: list[Any] = [
+    dict[str, Any],
+    {"type": "object"},
+    {"type": "object", "properties": {"total": {}}},
+]
+
+
+@pytest.mark.parametrize("schema", OPEN)
+def test_quotations_are_no_part_of_an_open_value(schema: Any, ask: Any) -> None:
+    quotes = [{"at": "/total", "quote": "Total 30"}]
+    found = ask([{"total": 30, "quotes": quotes}], text=TWICE, schema=schema, quotes=True)
+    assert (found.value, found.quotes) == ({"total": 30}, {"/total": ("Total 30",)})
+    for alone in ({"quotes": quotes}, [{"quotes": quotes}]):
+        found = ask([alone, wrapped({"total": 30})], text=TWICE, schema=schema, quotes=True)
+        assert (found.value, len(found.attempts)) == ({"total": 30}, 2)
+
+
+def test_a_value_may_have_quotes_of_its_own(ask: Any) -> None:
+    schema, own = dict[str, Any], [{"at": "noon", "quote": "Hello"}]
+    for answer in (wrapped({"quotes": own}), {"quotes": 3, "orders": 5}):
+        found = ask([answer], text=TWICE, schema=schema, quotes=True)
+        assert found.value == answer.get("value", answer)
+
+
 @pytest.mark.parametrize("at", ["/total", "total", "$.total", "/value/total", "#/total", "", "."])
 def test_places_are_understood_however_they_are_written(at: str) -> None:
     found = answered(wrapped({"total": 30}, (at, "Total 30")), Sum, TWICE, quotes=True)
