@@ -319,6 +319,7 @@ def test_a_place_that_nothing_decides_says_so(
         ([1.5], "1." * 100_000),
         (["x" * 3000, "-" * 100], "-" * 200_000),
         ([f"张三{i}" for i in range(50)], "姓名张三，男" * 30_000),
+        (["2024-05"], "May 2024 " * 100_000),
     ],
 )
 def test_hostile_texts_take_bounded_time(value: Any, text: str) -> None:
@@ -336,6 +337,10 @@ def test_deep_values_end_and_do_not_raise() -> None:
     for _ in range(300):
         value = [value]
     assert len(ground(value, "a v")) == 1
+    value = [{"name": "v"}, {"name": "v"}]
+    for _ in range(3000):
+        value = [{"name": "v", "below": one} for one in value]
+    assert len(ground(value, "a v, v")) == 998
 
 
 class Odd(BaseModel):

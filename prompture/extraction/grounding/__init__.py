@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, localcontext
 
@@ -21,11 +21,12 @@ from prompture.extraction.grounding.apart import apart
 from prompture.extraction.grounding.figures import Figures, beside, is_glued, number_in, number_of
 from prompture.extraction.grounding.fold import Folded, fold, fold_words, is_hangul, is_unspaced
 from prompture.extraction.grounding.fragments import Fragments
+from prompture.extraction.grounding.leaves import leaves
 from prompture.extraction.grounding.moments import Moments, is_moment
 from prompture.extraction.grounding.nearly import Nearly, Squeezed
-from prompture.extraction.grounding.placing import MOST_DEEP, Placing
+from prompture.extraction.grounding.placing import Placing
 from prompture.extraction.grounding.quantities import Quantities, quantity
-from prompture.extraction.grounding.spans import Path, Places, within_quotes
+from prompture.extraction.grounding.spans import Places, within_quotes
 from prompture.extraction.grounding.spelled import spelled_number
 from prompture.json_values import pointer
 from prompture.types import EXACT, Document, FileDocument, JSONValue, Span
@@ -65,10 +66,14 @@ def ground(
     if not isinstance(text, str):
         raise given.wrong("text", "a string or a Document", text)
     plain = _plain(value)
-    leaves = dict(_leaves(plain))
+    stated = {
+        path: leaf
+        for path, leaf in leaves(plain)
+        if leaf is not None and not isinstance(leaf, bool)
+    }
     with localcontext(EXACT):  # the caller's own may round, or raise
-        page = _Page(text, leaves.values())
-        places = {path: spans for path, leaf in leaves.items() if (spans := page.places(leaf))}
+        page = _Page(text, stated.values())
+        places = {path: spans for path, leaf in stated.items() if (spans := page.places(leaf))}
         if quotes:
             places = within_quotes(places, quotes, page.quoted)
     settled = Placing(text, places, schema).settled(plain)
@@ -99,22 +104,6 @@ def _is_json(value: JSONValue) -> bool:
         elif one is not None and type(one) not in (str, int, float, bool):
             return False
     return True
-
-
-def _leaves(value: JSONValue) -> Iterator[tuple[Path, JSONValue]]:
-    """The strings and numbers of a value, in its order."""
-    stack: list[tuple[Path, JSONValue]] = [((), value)]
-    while stack:
-        path, one = stack.pop()
-        if len(path) > MOST_DEEP:
-            continue
-        if isinstance(one, Mapping):
-            # Reversed, for a stack gives back the last one first.
-            stack.extend(reversed([((*path, key), inner) for key, inner in one.items()]))
-        elif isinstance(one, list):
-            stack.extend(reversed([((*path, i), inner) for i, inner in enumerate(one)]))
-        elif one is not None and not isinstance(one, bool):
-            yield path, one
 
 
 class ReadText:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from prompture.extraction.grounding.placing import MOST_DEEP
+from prompture.extraction.grounding.leaves import MOST_DEEP, leaves
 from prompture.extraction.grounding.spans import Path, Places
 from prompture.types import JSONValue, Span
 
@@ -45,33 +45,18 @@ def _equal(
 ) -> Iterator[list[dict[Path, Path]]]:
     """The equal items of a list of which two stand at one place: of each, its leaves by their
     paths below the item."""
-    groups: dict[str, list[dict[Path, Path]]] = {}
+    groups: dict[tuple[tuple[Path, str], ...], list[dict[Path, Path]]] = {}
     if len(items) < 2:
         return
     for i, item in enumerate(items):
-        leaves = {at: full for at, _ in _leaves(item) if (full := (*path, i, *at)) in found}
-        if leaves:
-            groups.setdefault(repr(item), []).append(leaves)
+        stated = [(at, repr(leaf)) for at, leaf in leaves(item)]
+        placed = {at: full for at, _ in stated if (full := (*path, i, *at)) in found}
+        if placed:
+            groups.setdefault(tuple(stated), []).append(placed)
     for group in groups.values():
-        heads = {at for at in group[0] if all(at in leaves for leaves in group)}
-        taken = {
-            tuple(found[leaves[at]][0].start for at in sorted(heads, key=str)) for leaves in group
-        }
-        starts = {at: {found[leaves[at]][0].start for leaves in group} for at in heads}
-        if heads and (len(taken) < len(group) or any(len(s) < len(group) for s in starts.values())):
-            yield [{at: leaves[at] for at in heads} for leaves in group]
-
-
-def _leaves(item: JSONValue) -> Iterator[tuple[Path, JSONValue]]:
-    stack: list[tuple[Path, JSONValue]] = [((), item)]
-    while stack:
-        at, one = stack.pop()
-        if isinstance(one, Mapping):
-            stack += [((*at, key), inner) for key, inner in one.items()]
-        elif isinstance(one, list):
-            stack += [((*at, i), inner) for i, inner in enumerate(one)]
-        else:
-            yield at, one
+        heads = [at for at in group[0] if all(at in placed for placed in group)]
+        if any(len({found[placed[at]][0].start for placed in group}) < len(group) for at in heads):
+            yield [{at: placed[at] for at in heads} for placed in group]
 
 
 def _part(members: list[dict[Path, Path]], found: dict[Path, Places], text: str) -> None:
@@ -84,9 +69,9 @@ def _part(members: list[dict[Path, Path]], found: dict[Path, Places], text: str)
             break
     else:
         return
-    for start, leaves in zip(starts, members, strict=True):
+    for start, placed in zip(starts, members, strict=True):
         shift = start - spans[head].start
-        for at, full in leaves.items():
+        for at, full in placed.items():
             moved = replace(
                 spans[at], start=spans[at].start + shift, end=spans[at].end + shift, ambiguous=False
             )

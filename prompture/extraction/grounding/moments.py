@@ -184,11 +184,11 @@ class Moments:
 
     @cached_property
     def _months(self) -> dict[str, tuple[Span, ...]]:
-        index: dict[str, tuple[Span, ...]] = {}
+        index: dict[str, list[Span]] = {}
         for year, month, start, end in find_months(_one_line(self._text)):
-            key = f"{year:04}-{month:02}"
-            index[key] = (*index.get(key, ()), Span(start, end, "normalised", 0.9))
-        return index
+            spans = index.setdefault(f"{year:04}-{month:02}", [])
+            spans.append(Span(start, end, "normalised", 0.9))
+        return {key: tuple(spans) for key, spans in index.items()}
 
     @cached_property
     def _times(self) -> dict[Key, tuple[Span, ...]]:

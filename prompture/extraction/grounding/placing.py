@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from prompture.extraction.grounding.labels import Labels
+from prompture.extraction.grounding.leaves import MOST_DEEP
 from prompture.extraction.grounding.place_costs import (
     BACKWARDS,
     HEADED,
@@ -45,9 +46,6 @@ from prompture.extraction.grounding.spans import (
     nth_mentions,
 )
 from prompture.types import JSONValue, Span
-
-MOST_DEEP = 500
-"""Values nested deeper have no places: their pointers alone would take all memory."""
 
 _DEEPEST = 40
 """Lists nested deeper are taken for parts of one object."""
