@@ -35,6 +35,9 @@ from prompture.extraction.grounding.spelled import languages, spelled_number, sp
         (5, "five hundred and two", None),
         (20, "twenty-one", None),
         (1, "twenty-one", None),
+        (5, "son treinta y cinco de los del", None),
+        (5, "quarenta e cinco partes da em um", None),
+        (45, "quarenta e cinco partes da em um", "quarenta e cinco"),
         (1, "one of the parties", None),
         (2, "The payment is due at once.", None),
         (11, "The payment is due at once.", None),
@@ -104,6 +107,29 @@ def test_a_number_in_words_is_found_and_no_other(number: int) -> None:
         if word not in ("dos", "um", "uno"):  # articles and the like of another language
             assert "/v" in found, (language, word)
             assert text[found["/v"][0].start : found["/v"][0].end] == word
+
+
+@pytest.mark.parametrize(
+    ("number", "language", "word"),
+    [
+        (101, "de", "hunderteins"),
+        (1001, "de", "eintausendeins"),
+        (80_000, "fr", "quatre-vingt mille"),
+        (200_300, "fr", "deux cent mille trois cents"),
+        (80_000_000, "fr", "quatre-vingts millions"),
+        (21_000, "es", "veintiún mil"),
+        (31_000_000, "es", "treinta y un millones"),
+        (100_101, "es", "cien mil ciento uno"),
+        (23_000, "it", "ventitremila"),
+        (123, "pt", "cento e vinte e três"),
+        (1005, "pt", "mil e cinco"),
+        (2_200, "pt", "dois mil e duzentos"),
+        (2_250, "pt", "dois mil duzentos e cinquenta"),
+        (100_000, "pt", "cem mil"),
+    ],
+)
+def test_words_as_the_language_has_them(number: int, language: str, word: str) -> None:
+    assert (language, word) in spellings(number)
 
 
 def test_a_word_spells_one_number() -> None:

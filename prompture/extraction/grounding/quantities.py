@@ -16,8 +16,8 @@ from prompture.types import Span
 
 _MOST = 500
 """So many places of a number in words are kept."""
-_NEXT = re.compile(r"(?:[ \u00a0-]|\sand\s|\sund\s|\set\s)*([^\W\d_]+)")
-_BEFORE = re.compile(r"([^\W\d_]+)(?:[ \u00a0-]|\sand\s|\sund\s|\set\s)*\Z")
+_NEXT = re.compile(r"(?:[ \u00a0-]|\s(?:and|und|et|y|e)\s)*([^\W\d_]+)")
+_BEFORE = re.compile(r"([^\W\d_]+)(?:[ \u00a0-]|\s(?:and|und|et|y|e)\s)*\Z")
 _ONE = frozenset(["one", "un", "uno", "um"])
 """Behind twenty, these make another number of it."""
 _NO_COUNT = re.compile(

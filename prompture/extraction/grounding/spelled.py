@@ -95,9 +95,12 @@ def spellings(number: int) -> tuple[tuple[str, str], ...]:
     if is_one:
         english += [word.replace("one ", "a ", 1) for word in english]
     german = _germanic(number, _DE, _DE_TENS, und="und", hundred="hundert", thousand="tausend")
+    germans = [german, german.removeprefix("ein") if is_one else ""]
+    if number > 100 and number % 100 == 1:
+        germans += [f"{word}s" for word in germans if word]
     words = [
         *(("en", word) for word in english),
-        *(("de", word) for word in (german, german.removeprefix("ein") if is_one else "")),
+        *(("de", word) for word in germans),
         ("nl", _germanic(number, _NL, _NL_TENS, und="en", hundred="honderd", thousand="duizend")),
         ("fr", _french(number)),
         ("es", _spanish(number)),
@@ -131,9 +134,7 @@ def languages(text: str) -> frozenset[str]:
 
     "due" is a number in Italian alone, "once" in Spanish.
     """
-    counts: Counter[str] = Counter()
-    for word in _WORD.findall(text[:20_000].lower()):
-        counts.update(_LANGUAGES_OF.get(word, ()))
+    counts = _counts(_words_of(text))
     most = max(counts.values(), default=0)
     return frozenset(code for code in _FUNCTION_WORDS if counts[code] >= 0.4 * most)
 
@@ -141,17 +142,26 @@ def languages(text: str) -> frozenset[str]:
 def has_day_first(text: str) -> bool:
     """Whether a text is in a language that writes no month before the day: neither English, nor
     Chinese, Japanese or Korean, nor one that is not known."""
-    words: list[str] = _WORD.findall(text[:20_000].lower())
+    words = _words_of(text)
     # Greek, Cyrillic, Hebrew, Arabic, Hindi, Thai.
     if any("\u0370" <= word[0] < "\u1100" for word in words):
         latin = sum(word[0] < "\u0370" for word in words)
         return 2 * latin < len(words)
-    counts: Counter[str] = Counter(code for word in words for code in _LANGUAGES_OF.get(word, ()))
+    counts = _counts(words)
     return (
         bool(counts)
         and counts.total() - counts["en"] >= 4
         and 5 * counts["en"] < max(counts.values())
     )
+
+
+def _words_of(text: str) -> list[str]:
+    return _WORD.findall(text[:20_000].lower())
+
+
+def _counts(words: list[str]) -> Counter[str]:
+    """How many function words of each language are among the words."""
+    return Counter(code for word in words for code in _LANGUAGES_OF.get(word, ()))
 
 
 @lru_cache(maxsize=1)
@@ -215,7 +225,9 @@ def _french(number: int) -> str:
         head, rest = divmod(number, 100)
         cent = "cent" if head == 1 else f"{_FR[head]} cent{'' if rest else 's'}"
         return cent + (f" {_french(rest)}" if rest else "")
-    return _thousands(number, _french, thousand="mille", million="million", millions="millions")
+    words = _thousands(number, _french, thousand="mille", million="million", millions="millions")
+    # Before "mille" the two have no plural: "deux cent mille".
+    return words.replace("cents mille", "cent mille").replace("vingts mille", "vingt mille")
 
 
 def _thousands(number: int, spell: Spell, *, thousand: str, million: str, millions: str) -> str:
@@ -230,29 +242,50 @@ def _thousands(number: int, spell: Spell, *, thousand: str, million: str, millio
 
 
 def _spanish(number: int) -> str:
-    if number < 30:
-        return _ES[number]
-    if number < 100:
-        return _ES_TENS[number // 10 - 2] + (f" y {_ES[number % 10]}" if number % 10 else "")
-    if number < 1000:
-        if number == 100:
-            return "cien"
-        rest = number % 100
-        return _ES_HUNDREDS[number // 100 - 1] + (f" {_spanish(rest)}" if rest else "")
-    return _thousands(number, _spanish, thousand="mil", million="millón", millions="millones")
+    words = _iberian(
+        number, _spanish, _ES, _ES_TENS, _ES_HUNDREDS,
+        hundred="cien", link=" y ", joint=" ", million="millón", millions="millones",
+    )  # fmt: skip
+    return words.replace("veintiuno mil", "veintiún mil").replace("uno mil", "un mil")
 
 
 def _portuguese(number: int) -> str:
-    if number < 20:
-        return _PT[number]
+    words = _iberian(
+        number, _portuguese, _PT, _PT_TENS, _PT_HUNDREDS,
+        hundred="cem", link=" e ", joint=" e ", million="milhão", millions="milhões",
+    )  # fmt: skip
+    rest = number % 1000
+    # Behind "mil", what is below a hundred or of whole hundreds has an "e": "mil e duzentos".
+    if number > 1000 and rest and (rest < 100 or rest % 100 == 0):
+        tail = _portuguese(rest)
+        words = f"{words.removesuffix(tail)}e {tail}"
+    return words
+
+
+def _iberian(
+    number: int,
+    spell: Spell,
+    ones: list[str],
+    tens: list[str],
+    hundreds: list[str],
+    *,
+    hundred: str,
+    link: str,
+    joint: str,
+    million: str,
+    millions: str,
+) -> str:
+    """``link`` stands behind tens, ``joint`` behind hundreds; ``hundred`` is 100 alone."""
+    if number < len(ones):
+        return ones[number]
     if number < 100:
-        return _PT_TENS[number // 10 - 2] + (f" e {_PT[number % 10]}" if number % 10 else "")
+        return tens[number // 10 - 2] + (f"{link}{ones[number % 10]}" if number % 10 else "")
+    if number == 100:
+        return hundred
     if number < 1000:
-        if number == 100:
-            return "cem"
         rest = number % 100
-        return _PT_HUNDREDS[number // 100 - 1] + (f" e {_portuguese(rest)}" if rest else "")
-    return _thousands(number, _portuguese, thousand="mil", million="milhão", millions="milhões")
+        return hundreds[number // 100 - 1] + (f"{joint}{spell(rest)}" if rest else "")
+    return _thousands(number, spell, thousand="mil", million=million, millions=millions)
 
 
 def _italian(number: int) -> str:
@@ -269,6 +302,6 @@ def _italian(number: int) -> str:
         return (_IT[head] if head > 1 else "") + "cento" + (_italian(rest) if rest else "")
     if number < 1_000_000:
         head, rest = divmod(number, 1000)
-        words = "mille" if head == 1 else f"{_italian(head)}mila"
+        words = "mille" if head == 1 else f"{_italian(head).replace('tré', 'tre')}mila"
         return words + (_italian(rest) if rest else "")
     return _thousands(number, _italian, thousand="mille", million="milione", millions="milioni")
