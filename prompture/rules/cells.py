@@ -153,7 +153,7 @@ def _barred(text: str, start: int, end: int) -> Record:
         places = places[1:]
     if marks and len(places) > 1 and not text[marks[-1] + 1 : end].strip():
         places = places[:-1]
-    fields = tuple(_trimmed(text, *place) for place in places)
+    fields = tuple(stripped(text, *place) for place in places)
     meant = tuple(
         (begin, text[begin:stop].replace("\\|", "|"))
         for begin, stop in fields
@@ -162,7 +162,8 @@ def _barred(text: str, start: int, end: int) -> Record:
     return Record(start, end, fields, meant)
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+def stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    """The place without the white space at its ends; an empty one where there is nothing else."""
     piece = text[start:end]
     begin = start + len(piece) - len(piece.lstrip())
     return (begin, begin + len(piece.strip())) if piece.strip() else (start, start)
@@ -220,7 +221,7 @@ def _record(text: str, start: int, mark: str) -> tuple[Record, bool]:
             place = quoted.span("inside")
             inside = quoted["inside"]
             if inside.strip():
-                place = _trimmed(text, *place)
+                place = stripped(text, *place)
             if '""' in inside or "\n" in inside:
                 written = text[slice(*place)]
                 meant.append((place[0], " ".join(written.replace('""', '"').splitlines())))
@@ -228,7 +229,7 @@ def _record(text: str, start: int, mark: str) -> tuple[Record, bool]:
         else:
             plain = _PLAIN[mark].match(text, at)
             after = plain.end() if plain else at
-            place = _trimmed(text, at, after)
+            place = stripped(text, at, after)
         fields.append(place)
         if text[after : after + 1] != mark:
             return Record(start, after, tuple(fields), tuple(meant)), True

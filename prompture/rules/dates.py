@@ -126,31 +126,10 @@ def find_dates(
 
 def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
     start, end = match.span()
-    if match["ey"]:
-        # The first year of an era is written with a character of its own.
-        count = 1 if match["ey"] == "元" else int(match["ey"])
-        count += _ERAS.get(match["era"] or "", 0)
-        value = _date(f"{count:04}", match["em"], match["ed"], last_year)
-        return PrintedDate(value, start, end) if value and count > 1000 else None
-    if match["iy"]:
-        value = _date(match["iy"], match["im"], match["id"], last_year)
-        return PrintedDate(value, start, end) if value else None
-    if match["xy"]:
-        value = _date(match["xy"], match["xm"], match["xd"], last_year)
-        return PrintedDate(value, start, end) if value else None
-    if match["hy"]:
-        count = int(match["hy"])
-        # Thai documents use both calendars; the size of the year shows which.
-        count -= _BUDDHIST if count >= 2400 else 0
-        number = str(_THAI_MONTHS.index(match["hm"]) + 1)
-        value = _date(f"{count:04}", number, match["hd"], last_year)
-        return PrintedDate(value, start, end) if value else None
-    for kind in "tuv":
-        if not match[f"{kind}m"]:
-            continue
-        day, month, year = (match[f"{kind}{part}"] for part in "dmy")
-        value = _date(year.lstrip("'"), str(_NUMBERS[_plain(month)]), day, last_year)
-        return PrintedDate(value, start, end) if value else None
+    if parts := _in_order(match):
+        value = _date(*parts, last_year)
+        # Small figures before 年, without an era, are no year.
+        return PrintedDate(value, start, end) if value and value.year > 1000 else None
     day_first = _date(match["ny"], match["n2"], match["n1"], last_year)
     month_first = (
         None
@@ -162,6 +141,28 @@ def _read(match: re.Match[str], last_year: int) -> PrintedDate | None:
         value = day_first or month_first
         return PrintedDate(value, start, end) if value else None
     return PrintedDate(day_first, start, end, month_first)
+
+
+def _in_order(match: re.Match[str]) -> tuple[str, str, str] | None:
+    """Year, month and day of a date whose form shows which is which; None for 03/04/2024."""
+    if match["ey"]:
+        # The first year of an era is written with a character of its own.
+        count = 1 if match["ey"] == "元" else int(match["ey"])
+        count += _ERAS.get(match["era"] or "", 0)
+        return f"{count:04}", match["em"], match["ed"]
+    if match["hy"]:
+        count = int(match["hy"])
+        # Thai documents use both calendars; the size of the year shows which.
+        count -= _BUDDHIST if count >= 2400 else 0
+        return f"{count:04}", str(_THAI_MONTHS.index(match["hm"]) + 1), match["hd"]
+    for kind in "ix":
+        if match[f"{kind}y"]:
+            return match[f"{kind}y"], match[f"{kind}m"], match[f"{kind}d"]
+    for kind in "tuv":
+        if month := match[f"{kind}m"]:
+            year = match[f"{kind}y"].lstrip("'")
+            return year, str(_NUMBERS[_plain(month)]), match[f"{kind}d"]
+    return None
 
 
 def _date(year: str, month: str, day: str, last_year: int) -> date | None:

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
+from prompture.rules.cells import stripped
 from prompture.rules.dates import (
     PrintedMonth,
     find_dates,
@@ -23,9 +24,7 @@ def read_date(page: Page, start: int, end: int) -> ParsedValue | None:
         if month := _month(page, start, end):
             return month
         rest = parse_rest(page.text[start:end])
-        piece = page.text[start:end]
-        begin = start + len(piece) - len(piece.lstrip())
-        return ParsedValue(rest, begin, begin + len(piece.strip())) if rest else None
+        return ParsedValue(rest, *stripped(page.text, start, end)) if rest else None
     first = found[0]
     if is_other_day(page.text, first, start, end):
         return None

@@ -6,6 +6,7 @@ from typing import Any
 
 from prompture.errors import MissingExtra
 from prompture.rules import forms
+from prompture.rules.cells import stripped
 from prompture.rules.concepts import best_choice
 from prompture.rules.dates import find_dates
 from prompture.rules.days import read_date, read_datetime, read_time
@@ -100,17 +101,8 @@ def _mail_name(page: Page, start: int, end: int) -> ParsedValue | None:
     match = forms.MAIL_NAME.fullmatch(page.text, start, end)
     if match is None:
         return None
-    group = "quoted" if match["quoted"] else "plain"
-    return (
-        ParsedValue(match[group].strip(), *_bounds(match, group)) if match[group].strip() else None
-    )
-
-
-def _bounds(match: re.Match[str], group: str) -> tuple[int, int]:
-    """Where the words of a group stand, blanks around them left out."""
-    words = match[group]
-    start = match.start(group) + len(words) - len(words.lstrip())
-    return start, start + len(words.strip())
+    start, end = stripped(page.text, *match.span("quoted" if match["quoted"] else "plain"))
+    return ParsedValue(page.text[start:end], start, end) if start < end else None
 
 
 def _identifier(page: Page, start: int, end: int) -> ParsedValue | None:
