@@ -3,7 +3,7 @@
     python scripts/eval_grounding.py [--set NAME] [--half dev|other|both] [--show N] [--only PART]
 
 Finds the corpus in `../shared/corpus` beside the repository, or under `PROMPTURE_SHARED`.
-`dev` is every other document, on which the costs in `placing.py` were chosen; `other` the rest.
+`dev` is every other document, on which the costs in `place_costs.py` were chosen; `other` the rest.
 
 gold     The first span covers the gold place of the value (intersection over union of at least
          one half), for values that stand verbatim in the text, and for those that stand there
@@ -18,6 +18,8 @@ false    Values that are not in the text: one digit changed, another date, a nam
 nested   The gold values with their spans against the gold ones as ExtractBench (run-llama) does: a
          leaf counts for the span only where its page is right. A page is 3,000 characters and
          whole lines.
+tables   Pipe tables made at random (of numbers, most of one or two digits, the fields in any
+         order): cells whose value has its first span there.
 speed    CPU seconds of one call: 1 MB of contracts with 200 values, hostile texts of 1 MB, the
          clauses of the longest contract.
 """
@@ -42,7 +44,8 @@ from prompture import ground
 SETS = ("papers_grobid", "resumes_dotin", "citations_anystyle", "contracts_cuad")
 UNPLACED = ("invoices_zugferd", "receipts_sroie", "court_notices_nef", "extract_bench")
 """Sets whose labels have no gold places: only false values are planted in them."""
-PARTS = ("gold", "clauses", "labels", "false", "nested", "speed")
+PARTS = ("gold", "clauses", "labels", "false", "nested", "tables", "speed")
+FIELDS = ("units_sold", "unit_price", "discount", "stock", "returns_2023", "returns_2024")
 FOREIGN_WORDS = ("zebra", "quinoa", "wombat", "tangerine", "umbrella", "Vladivostok")
 LONG = 50_000
 PAGE = 3_000
@@ -182,7 +185,7 @@ def planted(row: Row, text: str, others: list[str], draw: random.Random, most: i
             made["negation"].append(" ".join([*parts[:at], "not", *parts[at:]]))
             if "not" in parts or "no" in parts:
                 made["negation"].append(" ".join(p for p in parts if p not in ("not", "no")))
-    made["longer"].append(text[: 2 * len(text)] + " and then more words that are not there")
+    made["longer"].append(text + " and then more words that are not there")
     squeezed = plain(text)
     # With one word at least that the text has not: it may hold the others in pieces.
     made["entity"] += [
@@ -212,7 +215,7 @@ def holds(text: str, squeezed: str, value: Any) -> bool:
     return plain(value) in squeezed
 
 
-def false_places(name: str, folder: Path, *, half: str, most: int, show: int) -> Counter[str]:
+def false_places(folder: Path, *, half: str, most: int, show: int) -> Counter[str]:
     """Counts by kind: planted, and placed (with ``+`` before the kind)."""
     data, draw, counts = rows(folder, half=half), random.Random(7), Counter[str]()
     for index, (row, text) in enumerate(data):
@@ -240,7 +243,7 @@ def measure(name: str, *, folder: Path | None = None, most: int = 60, half: str 
     folder, found = folder or corpus() / name, Found()
     for row, text in rows(folder, half=half):
         found.add(row, text)
-    counts = false_places(name, folder, half=half, most=most, show=0)
+    counts = false_places(folder, half=half, most=most, show=0)
     lies = sum(n for kind, n in counts.items() if kind[0] != "+")
     total = found.total.total()
     return {
@@ -301,6 +304,37 @@ def nested(name: str, *, half: str) -> Row:
     return {k: round(counts[k] / max(1, wanted), 3) for k in ("page", "span")}
 
 
+def pipe_table(draw: random.Random, *, alike: bool) -> tuple[list[Row], str, dict[str, Place]]:
+    """Rows of numbers, a pipe table of them, and the place of each cell by its pointer. ``alike``:
+    the heads are the names of the fields."""
+    fields = draw.sample(FIELDS, draw.randint(3, len(FIELDS)))
+    heads = [f.replace("_", " ").title() if alike else draw.choice(FOREIGN_WORDS) for f in fields]
+    text = f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}\n"
+    value: list[Row] = []
+    places: dict[str, Place] = {}
+    for row in range(draw.randint(2, 15)):
+        value.append({})
+        for field in fields:
+            number = draw.randrange(13 if draw.random() < 0.8 else 10_000)
+            value[row][field] = number
+            places[f"/{row}/{field}"] = (len(text) + 2, len(text) + 2 + len(str(number)))
+            text += f"| {number} "
+        text += "|\n"
+    order = draw.sample(fields, len(fields))
+    return [{field: row[field] for field in order} for row in value], text, places
+
+
+def cells_of_tables(*, alike: bool, count: int = 240) -> str:
+    """Cells that have the right place, of tables made at random."""
+    draw, right, total = random.Random(5), 0, 0
+    for _ in range(count):
+        value, text, places = pipe_table(draw, alike=alike)
+        found = ground(value, text)
+        total += len(places)
+        right += sum(bool(found.get(p)) and is_right(found[p][0], [at]) for p, at in places.items())
+    return ratio(right, total)
+
+
 def hostile() -> dict[str, str]:
     """Texts of 1 MB that make careless code slow."""
     size = 1_000_000
@@ -327,7 +361,7 @@ def speed() -> Iterator[tuple[str, float]]:
     yield "1 MB, 200 values of contracts", seconds({"v": words[:200]}, text)
     value = {"name": "Ann Lee", "total": 12.5, "more": ["five years", "05.03.2024", "a b c d e f"],
              "n": [12, 345, 1234567], "day": "2024-03-05", "long": "total " * 200, "z": "价格是"}  # fmt: skip
-    worst = max(((seconds(value, text), name) for name, text in hostile().items()))
+    worst = max((seconds(value, text), name) for name, text in hostile().items())
     yield f"1 MB, the worst hostile text ({worst[1]})", worst[0]
     row, text = max(data, key=lambda one: len(one[1]))
     yield (
@@ -372,7 +406,7 @@ def report_clauses(half: str, show: int) -> None:
 def report_false(names: list[str], half: str, show: int) -> None:
     total = Counter[str]()
     for name in names:
-        counts = false_places(name, corpus() / name, half=half, most=60, show=show)
+        counts = false_places(corpus() / name, half=half, most=60, show=show)
         total += counts
         kinds = [k for k in counts if k[0] != "+"]
         print(f"false, {name}:", ", ".join(f"{k} {counts['+' + k]}/{counts[k]}" for k in kinds))
@@ -406,6 +440,10 @@ def main() -> None:
     if "nested" in parts:
         for name in [n for n in names if n in SETS]:
             print(f"nested F1, {name}: {nested(name, half=half)}")
+    if "tables" in parts:
+        for alike in (True, False):
+            title = "the names of the fields" if alike else "other words"
+            print(f"cells of pipe tables, heads are {title}: {cells_of_tables(alike=alike)}")
     if "speed" in parts:
         for title, spent in speed():
             print(f"CPU, {title}: {spent:.2f} s")

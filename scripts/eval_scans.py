@@ -9,6 +9,7 @@ Receipts of `../shared/corpus/receipts_sroie` are drawn as a printer for paper o
 import argparse
 import random
 import sys
+import time
 from collections import defaultdict
 from datetime import date
 
@@ -80,6 +81,7 @@ def main() -> int:
         return 2
     tallies: dict[str, Tally] = defaultdict(Tally)
     chosen = list(rows(folder, options.half))[: options.receipts]
+    began = time.perf_counter()
     for number, row in enumerate(chosen):
         paper = drawn((folder / row["doc"]).read_text(encoding="utf-8"), size=18 + number % 5)
         text = read_back(worn(paper, number) if options.worn else paper)
@@ -93,7 +95,8 @@ def main() -> int:
             tally.wrong += got is not None and not right
             if options.show_wrong and not right:
                 print(f"{row['id']} {name}: got {got!r} want {want!r}\n{text}\n")
-    report(f"receipts by OCR ({options.half} half)", dict(tallies), len(chosen), 0.0)
+    seconds = time.perf_counter() - began
+    report(f"receipts by OCR ({options.half} half)", dict(tallies), len(chosen), seconds)
     return 0
 
 
