@@ -290,7 +290,7 @@ def _about(result: Result, notes: Sequence[str]) -> Iterator[str]:
     failed = ((at, each.error) for at, each in enumerate(result.chunks) if each.error is not None)
     facts += [(f"Chunk {at}", f"not read: {_fault(error)}") for at, error in failed]
     facts += [("Schema", str(change)) for change in result.changes]
-    listed = "".join(f"<dt>{label}</dt><dd>{text_html(words)}</dd>" for label, words in facts)
+    listed = "".join(f"<dt>{name}</dt><dd>{text_html(words)}</dd>" for name, words in facts)
     yield (
         "<details class=about><summary>Model, cost, notes</summary>"
         f"<dl>{listed}</dl><div class=wide>{result.cost._repr_html_()}</div></details>"

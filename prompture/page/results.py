@@ -134,10 +134,8 @@ def written(value: JSONValue) -> str:
     if value is None or isinstance(value, (bool, int, float, dict, list)):
         try:
             return json.dumps(value, ensure_ascii=False)
-        except (
-            TypeError,
-            ValueError,
-        ):  # a Decimal within; an int of more digits than Python writes
+        except (TypeError, ValueError):
+            # A Decimal within; an int of more digits than Python writes.
             return str(Decimal(value)) if isinstance(value, int) else repr(value)
     return str(value)
 
