@@ -163,8 +163,11 @@ def _pictures(document: Text | Document, numbers: Sequence[int]) -> dict[int, st
     if document.media_type == "application/pdf":
         from prompture.documents.pdf import pictures
 
-        drawn = pictures(document, numbers, dpi=DPI)
-        return {each.number: _address(each.png, "image/png", most=MOST_PNG) for each in drawn}
+        found = dict[int, str]()
+        # In no variable: a traceback that is kept (Ctrl-C in a notebook) would keep its process.
+        for each in pictures(document, numbers, dpi=DPI):
+            found[each.number] = _address(each.png, "image/png", most=MOST_PNG)
+        return found
     if document.media_type.startswith("image/"):
         found = {n: _address(document.data, document.media_type, frame=n - 1) for n in numbers}
         return {number: address for number, address in found.items() if address}

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from prompture import DocumentEncrypted, DocumentUnreadable, FileDocument
+from prompture.documents import pdf_process
 from prompture.documents.pdf import pictures, render
 from prompture.errors import ConfigurationError, DeadlineExceeded, MissingExtra
+from prompture.page import pictures as evidence
 from prompture.wire.deadline import within
 
 canvas = pytest.importorskip("reportlab.pdfgen.canvas")
@@ -57,6 +59,28 @@ def test_a_picture_has_no_more_pixels_than_allowed() -> None:
 def test_a_page_that_is_not_there(number: int) -> None:
     with pytest.raises(ConfigurationError, match=f"no page {number}: the file has 1"):
         render(pdf_of("one"), number)
+
+
+def test_a_page_of_evidence_that_is_interrupted_leaves_no_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A notebook keeps the traceback, and with it all that its frames hold."""
+    start = pdf_process._started
+    processes: list[Any] = []
+
+    def started() -> Any:
+        processes.append(start())
+        return processes[-1]
+
+    def interrupted(*_: Any, **__: Any) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pdf_process, "_started", started)
+    monkeypatch.setattr(evidence, "_address", interrupted)
+    document = FileDocument("one", media_type="application/pdf", data=pdf_of("one", "two"))
+    with pytest.raises(KeyboardInterrupt) as kept:
+        evidence._pictures(document, [1, 2])
+    assert kept.tb is not None and processes[0].returncode is not None
 
 
 def test_a_document_that_was_read_is_drawn() -> None:
