@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import time
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Any
@@ -42,8 +43,9 @@ _SUBSTITUTED = "\u0250"
 
 
 class PageRuns:
-    """A page's characters in runs. ``is_scan``: a picture covers most of it. ``seconds`` of computing are given to look for what is hidden;
-    ``took`` is what it took, and ``is_unsure`` is set where it was not enough."""
+    """A page's characters in runs. ``is_scan``: a picture covers most of it. ``seconds`` of computing
+    are given to look for what is hidden; ``took`` is what it took, and ``is_unsure`` is set where
+    it was not enough."""
 
     def __init__(self, page: OpenPage, is_scan: bool, seconds: float) -> None:
         self._frame = page.frame
@@ -80,7 +82,7 @@ class PageRuns:
         for run in self.runs:
             run.glyphs = [glyph for glyph in run.glyphs if not _is_within(glyph.box, box)]
         self.runs = [run for run in self.runs if run.glyphs]
-        way = max((run.way for run in self.runs), key=[r.way for r in self.runs].count, default=0)
+        way = next((way for way, _ in Counter(run.way for run in self.runs).most_common(1)), 0)
         across = turned(box, way, *self._frame.size)
         size = across[3] - across[1]
         run = Run(way, size, across[3] - 0.2 * size)

@@ -299,6 +299,18 @@ def test_a_tick_is_a_word_of_its_own() -> None:
     assert text_of(drawing) == "[ ] [x] Yes"
 
 
+def test_many_ticks_among_many_words_are_read_within_the_time_of_a_page() -> None:
+    def drawing(c: Any) -> None:
+        for at in range(6500):
+            c.drawString(20 + 7 * (at % 80), 780 - 9 * (at // 80), "abcdefgh"[at % 8])
+        for at in range(300):
+            c.acroForm.checkbox(
+                name=f"c{at}", x=20 + 14 * (at % 40), y=20 + 14 * (at // 40), size=12
+            )
+
+    assert document(made(drawing)).text.count("[ ]") == 300
+
+
 @pytest.mark.parametrize("others", ["", "Total 12"])
 def test_single_characters_of_a_font_that_is_nowhere_are_noted(others: str) -> None:
     """The library gives nothing of them: a page without Korean would be one without a word of it."""
