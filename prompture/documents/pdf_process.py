@@ -36,7 +36,9 @@ MEMORY = 400_000_000
 _WAIT = 60.0
 """Seconds on the wall for one page, where the system knows no limit of computing or does not
 give the process its turn."""
+# Ctrl-C goes to all processes of a terminal: what it means is for the one that asked to decide.
 _CODE = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
     "import sys, json; sys.path[:] = json.loads(sys.stdin.buffer.readline());"
     "from prompture.pdfium.worker import main; main()"
 )
@@ -122,6 +124,8 @@ def _asked(
     while True:
         with timer:
             answer = _next(stdout)
+            if answer is None:
+                process.wait()
         if answer is None:
             _raise_end(process, name, is_late=timer.is_over)
         if "end" in answer.head:

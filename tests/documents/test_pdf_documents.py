@@ -6,11 +6,12 @@ import asyncio
 import io
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from pydantic import BaseModel
@@ -265,10 +266,42 @@ def test_a_reader_that_never_answers_is_ended(monkeypatch: pytest.MonkeyPatch) -
         document(made(letter))
 
 
+def test_a_reader_that_ends_its_answers_and_lives_on_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = "import os, threading; os.close(1); threading.Event().wait()"
+    monkeypatch.setattr(pdf_process, "_CODE", code)
+    monkeypatch.setattr(pdf_process, "_WAIT", 0.2)
+    with pytest.raises(DocumentTooLarge, match=r"a page takes more than 0\.2 seconds"):
+        document(made(letter))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals of that kind")
+def test_ctrl_c_ends_no_read_of_a_program_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that ends what it has begun: the signal goes to its reader, too."""
+    start, answer = pdf_process._started, pdf_process._next
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def started() -> subprocess.Popen[bytes]:
+        processes.append(start())
+        return processes[-1]
+
+    def interrupted(stdout: IO[bytes]) -> pdf_process.FileAnswer | None:
+        found = answer(stdout)
+        processes[-1].send_signal(signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(pdf_process, "_started", started)
+    monkeypatch.setattr(pdf_process, "_next", interrupted)
+    # More than a pipe holds: the reader is at work while it is asked to end.
+    lines = [lambda c: [c.drawString(10, 12 * at, "x" * 100) for at in range(60)]] * 4
+    assert [len(page.boxes) for page in document(made(*lines)).pages] > [20_000] * 4
+
+
 def test_a_cancelled_task_takes_its_reader_along(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf_process, "_CODE", "import threading; threading.Event().wait()")
     started = threading.Event()
-    processes = []
+    processes: list[subprocess.Popen[bytes]] = []
 
     def start() -> subprocess.Popen[bytes]:
         processes.append(begin())
