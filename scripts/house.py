@@ -302,7 +302,7 @@ FLOORS = (
         "F0",
         *("given", "errors", "traces", "types", "money"),
         *("copying", "forks", "compat", "startup", "provider_names", "observe"),
-        *("json_values", "sqlite_file", "parts", "document_errors", "markup"),
+        *("json_values", "sqlite_file", "quiet", "parts", "document_errors", "markup"),
     ),
 )
 """From the top down; those of one line do not import each other, but for F0's."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from prompture.documents import ReadOptions, ocr
 from prompture.documents.layout import LayoutWriter
 from prompture.documents.reading_order import OcrLines
 from prompture.errors import MissingExtra
+from prompture.quiet import without_warnings
 from prompture.types import FileDocument, Image
 from prompture.wire import deadline
 
@@ -148,9 +148,8 @@ def _pages(data: bytes, how: ReadOptions, notes: list[str]) -> Iterator[_Picture
         advice = ": pip install pillow-heif" if kind == "HEIF" else ""
         raise DocumentUnsupported(f"this Pillow reads no {how.media_type}{advice}", name=how.name)
     try:
-        with warnings.catch_warnings():
-            # Of the size care is taken here; slips in what a file says of itself change nothing.
-            warnings.simplefilter("ignore")
+        # Of the size care is taken here; slips in what a file says of itself change nothing.
+        with without_warnings():
             opened = PilImage.open(io.BytesIO(data), formats=[kind])
         with opened:
             count = _count(opened, how, notes)

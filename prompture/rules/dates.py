@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from functools import cache
 
+from prompture.quiet import without_warnings
 from prompture.rules import data
 
 _IN_ORDER = tuple(month for month in data.load("dates")["months"] if month != "source")
@@ -328,15 +329,12 @@ def parse_rest(
         from prompture.errors import MissingExtra
 
         raise MissingExtra(extra="local", package="dateparser") from missing
-    import warnings
-
     settings = {
         "STRICT_PARSING": True,
         "REQUIRE_PARTS": ["day", "month", "year"],
         "PARSERS": ["absolute-time"],
     }
     # dateparser warns of dates without a year; a user who makes warnings errors would lose the extraction.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with without_warnings():
         found = dateparser.parse(text, languages=list(languages), settings=settings)
     return found.date() if found is not None else None
