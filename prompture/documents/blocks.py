@@ -11,7 +11,9 @@ from prompture.documents.layout import LayoutWriter
 from prompture.types import FileDocument, Image
 
 MOST_CELLS = 20_000_000
-"""Cells of a table, those that are empty included: the text needs four characters for each."""
+"""Cells of a table, those that are empty included."""
+_OF_A_CELL = 4
+"""Characters of the text that it needs beside its words, at most: the bar, its blanks, the rule's."""
 _BREAKS = re.compile(r"[ \t]*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+[ \t]*")
 _BAR = re.compile(r"(?<!\\)\|")
 
@@ -60,6 +62,8 @@ class BlockText:
         self._ended: str | None = None
         """The name of a page that is whole, and not yet written down."""
         self._by_ocr = False
+        self._tabled = 0
+        """Characters of the tables so far."""
         self.notes: list[str] = []
 
     def add(self, text: str, *, beside: bool = False) -> None:
@@ -74,6 +78,34 @@ class BlockText:
             self._writer.add("\n" if beside else "\n\n")
         self._writer.add(text)
         self._is_first = False
+
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """A pipe table. Raises DocumentTooLarge."""
+        width = max(map(len, rows), default=0)
+        self.check_table(len(rows), width, sum(len(cell) for row in rows for cell in row))
+        self.add(pipe_table(rows))
+
+    def check_table(self, rows: int, width: int, chars: int = 0) -> None:
+        """Raise DocumentTooLarge for a table that is too large, alone or with those before it.
+
+        A few bytes are enough for it: one row with many cells makes all others as wide, and spans
+        and repeated cells stand in a file once.
+        """
+        cells = rows * width
+        self.check_cells(cells)
+        self._tabled += chars + _OF_A_CELL * cells
+        if self._tabled > self._options.max_unpacked:
+            raise DocumentTooLarge(
+                f"tables of more than max_unpacked={self._options.max_unpacked} characters",
+                name=self._options.name,
+            )
+
+    def check_cells(self, cells: int) -> None:
+        """Raise DocumentTooLarge for so many in one table."""
+        if cells > MOST_CELLS:
+            raise DocumentTooLarge(
+                f"more than {MOST_CELLS} cells in a table", name=self._options.name
+            )
 
     def heading(self, text: str, level: int) -> None:
         """A heading, on one line."""
@@ -138,6 +170,11 @@ class BlockText:
             notes=tuple(self.notes),
             data=data,
         )
+
+
+def joined_halves(text: str) -> str:
+    """Two halves of a character (of UTF-16) as that; one alone, which no model can be sent, as U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def counted(number: int, one: str, many: str = "") -> str:

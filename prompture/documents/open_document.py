@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from prompture.document_errors import DocumentEncrypted, DocumentTooLarge
 from prompture.documents import ReadOptions
-from prompture.documents.blocks import BlockText, counted, few, pipe_table
+from prompture.documents.blocks import BlockText, counted, few
 from prompture.documents.packages import Package, Pictures
 from prompture.documents.sheets import MOST_FILLED, grid_of, parted
 from prompture.documents.word_styles import formed
@@ -31,6 +31,7 @@ _COLUMN_GROUPS = ("table-header-columns", "table-columns", "table-column-group")
 _SHAPES = ("frame", "custom-shape", "rect", "ellipse", "line", "connector", "path", "polygon")
 _FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
 _MOST_REPEATED = 100_000
+_WIDEST = 20_000
 
 
 @dataclass(slots=True)
@@ -150,7 +151,7 @@ class _Reading:
             elif each.tag == "list":
                 self._list(each, lists)
             elif each.tag == "table":
-                self.into.add(pipe_table([row for _, row in self.rows(each)]))
+                self.into.table([row for _, row in self.rows(each)])
                 self._has_text, self._in_list = True, False
             elif each.tag == "soft-page-break":
                 self._end_page()
@@ -244,7 +245,7 @@ class _Reading:
         hidden = [
             each.get("visibility", "visible") != "visible"
             for each in _within(table, "table-column", _COLUMN_GROUPS)
-            for _ in range(min(_int(each.get("number-columns-repeated"), 1), 20_000))
+            for _ in range(min(_int(each.get("number-columns-repeated"), 1), _WIDEST))
         ]
         for row in _within(table, "table-row", _ROW_GROUPS):
             cells: list[str] = []
@@ -253,8 +254,9 @@ class _Reading:
                 if cell.tag not in ("table-cell", "covered-table-cell"):
                     continue
                 text = self._cell(cell) if cell.tag == "table-cell" else ""
-                times = min(_int(cell.get("number-columns-repeated"), 1), 20_000)
+                times = min(_int(cell.get("number-columns-repeated"), 1), _WIDEST)
                 if text:
+                    self.into.check_cells(len(cells) + empty + times)
                     cells += [*[""] * empty, *[text] * times]
                     empty = 0
                 else:
@@ -311,7 +313,7 @@ def _sheets(reading: _Reading, content: Element, name: str) -> None:
         if rows and len(seen) > 1:
             reading.into.heading(table.get("name") or "", 1)
         for block in parted(rows):
-            reading.into.add(pipe_table(grid_of(block, name)))
+            reading.into.table(grid_of(block, name))
         for shape in (each for each in table.iter() if each.tag in _SHAPES):
             for image in shape.iterfind("image"):
                 reading.shown[image.get("href") or ""] = None

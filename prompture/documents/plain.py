@@ -6,9 +6,9 @@ import csv
 import re
 from collections.abc import Sequence
 
-from prompture.document_errors import DocumentEmpty, DocumentTooLarge
+from prompture.document_errors import DocumentEmpty
 from prompture.documents import ReadOptions
-from prompture.documents.blocks import MOST_CELLS, BlockText, counted, pipe_table
+from prompture.documents.blocks import BlockText, counted
 from prompture.documents.encodings import decoded
 from prompture.documents.kinds import delimiter_of, whole_lines
 from prompture.documents.layout import LayoutWriter
@@ -68,11 +68,9 @@ def read_table(data: bytes, options: ReadOptions) -> FileDocument:
         writer.notes.append(f"it was read as text: it is no table ({exc})")
         writer.add(text)
         return writer.finish()
-    if len(rows) * max(map(len, rows), default=0) > MOST_CELLS:
-        raise DocumentTooLarge(f"more than {MOST_CELLS} cells", name=options.name)
     if uneven := _uneven(rows):
         writer.notes.append(uneven)
-    writer.add(pipe_table(rows))
+    writer.table(rows)
     return writer.finish(empty="there is nothing but empty cells in it")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from prompture.document_errors import DocumentTooLarge, DocumentUnreadable
 from prompture.documents import ReadOptions
-from prompture.documents.blocks import BlockText, pipe_table
+from prompture.documents.blocks import BlockText, joined_halves
 from prompture.documents.word import SYMBOLS
 from prompture.types import FileDocument
 
@@ -68,7 +68,7 @@ class _Reader:
         """The levels of headings, by the numbers of their styles."""
         self._state = _State()
         self._stack: list[_State] = []
-        self._pending = b""
+        self._pending = bytearray()
         """Bytes that are not yet characters: of some encodings one has two."""
         self._high: str = ""
         self._to_skip = 0
@@ -128,7 +128,7 @@ class _Reader:
         """Turn the bytes so far into characters of the font's encoding."""
         if self._pending:
             page = self._fonts.get(self._state.font, self._page)
-            data, self._pending = self._pending, b""
+            data, self._pending = self._pending, bytearray()
             self._put(data.decode(_codec(page), "replace"))
 
     def _text(self, text: str) -> None:
@@ -201,8 +201,7 @@ class _Reader:
             return
         text = self._high + chr(code)
         self._high = ""
-        text = SYMBOLS.get(f"{code:04x}", text)
-        self._put(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        self._put(joined_halves(SYMBOLS.get(f"{code:04x}", text)))
 
     def _ends(self, word: str) -> None:
         if word in ("cell", "nestcell"):
@@ -233,7 +232,7 @@ class _Reader:
         if self._row:
             self._rows.append(self._row)
         if self._rows:
-            self._into.add(pipe_table(self._rows))
+            self._into.table(self._rows)
         self._rows, self._row = [], []
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from prompture.document_errors import DocumentTooLarge
 from prompture.documents import ReadOptions
-from prompture.documents.blocks import MOST_CELLS, BlockText, counted, few, pipe_table
+from prompture.documents.blocks import MOST_CELLS, BlockText, counted, few, joined_halves
 from prompture.documents.number_formats import BUILT_IN, general, is_date, shown
 from prompture.documents.packages import Package, Pictures, pictures_in, scanner
 from prompture.types import FileDocument
@@ -130,7 +130,9 @@ class _StringScan:
 
 
 def _unescaped(text: str) -> str:
-    return _ESCAPED.sub(lambda m: chr(int(m[1], 16)), text) if "_x" in text else text
+    if "_x" not in text:
+        return text
+    return joined_halves(_ESCAPED.sub(lambda m: chr(int(m[1], 16)), text))
 
 
 def _formats(package: Package, part: str) -> list[str]:
@@ -276,7 +278,7 @@ def _write(book: _Book, writer: BlockText, name: str, sheet: _Sheet, *, titled: 
     if titled and sheet.rows:
         writer.heading(name, 1)
     for block in parted(sheet.rows):
-        writer.add(pipe_table(grid_of(block, book.options.name)))
+        writer.table(grid_of(block, book.options.name))
     where = f"sheet {name}: "
     if sheet.hidden_rows:
         writer.notes.append(f"{where}{counted(sheet.hidden_rows, 'hidden row')} left out")

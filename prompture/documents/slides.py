@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from xml.etree.ElementTree import Element
 
 from prompture.documents import ReadOptions
-from prompture.documents.blocks import BlockText, counted, pipe_table
+from prompture.documents.blocks import BlockText, counted
 from prompture.documents.packages import Package, Pictures
 from prompture.types import FileDocument
 
@@ -81,7 +81,7 @@ class _Slide:
                 self._text(shape)
             return
         for table in shape.iter("tbl"):
-            self._into.add(pipe_table([_row(row) for row in table.iterfind("tr")]))
+            self._into.table([_row(row) for row in table.iterfind("tr")])
         for chart in shape.iter("chart"):
             part = self._relations.get(chart.get("r:id") or "", ("", ""))[1]
             if part in self._package:
@@ -134,7 +134,7 @@ class _Slide:
                         row = rows.setdefault(number, [""] * (len(series) + 1))
                         row[column] = row[column] or text
         if rows:
-            self._into.add(pipe_table([heads, *(rows[at] for at in sorted(rows)[:_MOST_POINTS])]))
+            self._into.table([heads, *(rows[at] for at in sorted(rows)[:_MOST_POINTS])])
 
     def _notes(self, root: Element) -> None:
         for shape in _shapes(root.find("cSld/spTree")):

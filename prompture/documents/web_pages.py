@@ -74,7 +74,7 @@ def add_page(text: str, into: BlockText, name: str = "") -> str:
     parsed = LexborHTMLParser(text)
     heading = parsed.css_first("head > title")
     title = _SPACE.sub(" ", heading.text() if heading is not None else "").strip()
-    walk = _Walk()
+    walk = _Walk(into)
     if parsed.body is not None:
         walk.over(parsed.body)
     blocks = walk.blocks
@@ -90,8 +90,9 @@ def add_page(text: str, into: BlockText, name: str = "") -> str:
 class _Walk:
     """Goes over the nodes, one after the other, and collects blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, into: BlockText) -> None:
         self.blocks: list[tuple[str, bool]] = []
+        self._into = into
         self.hidden = False
         self._pieces: list[str] = []
         self._lists: list[int | None] = []
@@ -195,6 +196,8 @@ class _Walk:
                 self._put_table(table)
             else:
                 table.rows.next_row()
+                # Before there are more: cells that reach down make rows of one tag wide.
+                self._into.check_cells(table.rows.cells)
         elif self._tables and not self._tables[-1].in_frame:
             self._cells.append(self._pieces)
             self._pieces = []
@@ -261,6 +264,7 @@ class _Walk:
 
     def _put_table(self, table: _Table) -> None:
         rows = table.rows.taken()
+        self._into.check_table(len(rows), max(map(len, rows), default=0))
         if max(map(len, rows), default=0) < 2 and not table.is_data:
             lines = [cell for row in rows for cell in row]
             self.blocks += [(line, False) for line in lines if line.strip()]
@@ -274,6 +278,8 @@ class RowSpans:
 
     def __init__(self) -> None:
         self._rows: list[list[str]] = []
+        self.cells = 0
+        """Of the rows that are whole."""
         self._reaching: dict[int, int] = {}
         """Columns that cells from above go over, with the rows that they still do."""
 
@@ -281,6 +287,7 @@ class RowSpans:
         """Begin a row."""
         if self._rows:
             self._fill(whole=True)
+            self.cells += len(self._rows[-1])
             self._reaching = {at: left - 1 for at, left in self._reaching.items() if left > 1}
         self._rows.append([])
 
@@ -299,20 +306,19 @@ class RowSpans:
 
     def _fill(self, *, whole: bool = False) -> None:
         row = self._rows[-1]
-        while len(row) in self._reaching or (whole and any(at > len(row) for at in self._reaching)):
+        upto = max(self._reaching, default=0) if whole else 0
+        while len(row) in self._reaching or len(row) < upto:
             row.append("")
 
     def taken(self) -> list[list[str]]:
         """The rows so far that are not empty; the next ones begin another table."""
-        rows, self._rows, self._reaching = self._rows, [], {}
+        rows, self._rows, self._reaching, self.cells = self._rows, [], {}, 0
+        # Columns at the end that are empty in all rows are none.
+        used = max(
+            (at for row in rows for at, cell in enumerate(row, 1) if cell.strip()), default=1
+        )
         for row in rows:
-            while (
-                row
-                and not row[-1].strip()
-                and len(row) > 1
-                and all(len(r) < len(row) or not r[len(row) - 1].strip() for r in rows)
-            ):
-                row.pop()
+            del row[used:]
         return [row for row in rows if any(cell.strip() for cell in row)]
 
 

@@ -293,6 +293,8 @@ class _Writer:
                 for _, cell in row:
                     self.blocks(list(cell))
             return
+        width = max((sum(span for span, _ in row) for row in cells), default=0)
+        self.into.check_table(len(cells), width)
         grid = [self._row(row, at) for row, at in zip(cells, map(_skipped, rows), strict=True)]
         width = max(map(len, grid), default=0)
         if not any(text.replace(_PAGE, "").strip() for texts in grid for text in texts):

@@ -169,6 +169,18 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "scripts.html", b"<html>" + b"<script>" * 300_000
     yield "nothing.html", b"<html><head><title></title></head><body><script>x</script></body>"
     yield "tables.html", b"<html>" + b"<table><tr><td>" * 30_000
+    # One row, or one tag, makes all the others as wide.
+    yield "columns.html", b"<html><table><tr><td colspan=1000>x<td>y" + b"<tr><td>z" * 100_000
+    yield "spans.html", b"<html><table>" + (
+        b"<tr><td colspan=2000 rowspan=1000>x" + b"<tr>" * 999
+    ) * 300  # fmt: skip
+    yield "columns.rtf", b"{\\rtf1 \\intbl " + b"x\\cell " * 20_000 + b"\\row x\\cell " * 20_000
+    wide = '<w:tc><w:tcPr><w:gridSpan w:val="100"/></w:tcPr></w:tc>' * 500
+    rows = "<w:tr><w:tc><w:p><w:r><w:t>x</w:t></w:r></w:p></w:tc></w:tr>" * 20_000
+    yield "columns.docx", package("docx", word(f"<w:tbl><w:tr>{wide}</w:tr>{rows}</w:tbl>"))
+    yield "empty-column.html", b"<html><table>" + b"<tr><td>x<td>y<td>" * 40_000
+    yield "ends.html", b"<html><p>x" + b"<script></SCRIPT>" * 60_000
+    yield "letters.rtf", b"{\\rtf1 " + b"\\'e4" * 1_000_000 + b"}"
     yield "deep.rtf", b"{\\rtf1 " + b"{" * 200_000
     yield "words.rtf", b"{\\rtf1 " + b"\\b\\i" * 5_000_000
     yield "bin.rtf", b"{\\rtf1 \\bin9999999999 }"

@@ -12,7 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS, MEGABYTES = 5, 500
-READ = ("many-tags.docx", "wide.xlsx", "rows.xlsx", "headers.eml")
+READ = (
+    "many-tags.docx", "wide.xlsx", "rows.xlsx", "headers.eml", "empty-column.html", "ends.html", "letters.rtf",
+)  # fmt: skip
 """What is only odd, and is read."""
 
 
