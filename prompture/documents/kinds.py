@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -27,6 +28,11 @@ OPEN_DOCUMENTS = tuple(
     f"application/vnd.oasis.opendocument.{kind}" for kind in ("text", "spreadsheet", "presentation")
 )
 _ZIP = "application/zip"
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Those of office files. What unpacks the others raises errors of its own."""
+ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, RuntimeError,
+              IndexError, OverflowError, struct.error)  # fmt: skip
+"""What the packer's module lets through where a file is broken; RuntimeError where it is encrypted."""
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ARCHIVES = (
     (b"\x1f\x8b", "application/gzip"),
@@ -147,7 +153,7 @@ def kind_of(data: bytes, name: str = "") -> str:
     text = _start_of(data)
     if found := _shown_by_text(text, named):
         return found
-    if named and (named.startswith(_LOOSE) is False):
+    if named and not named.startswith(_LOOSE):
         return named
     if named in ("application/rtf", "application/mbox") or named.startswith("application/ms"):
         return "text/plain"
@@ -187,7 +193,7 @@ def _signature(data: bytes) -> str:
     for start, kind in _ARCHIVES:
         if data.startswith(start):
             return kind
-    if data[:3] == b"\xef\xbb\xbf" or (data[:1] in b"{<[" and data[:1]):
+    if data.startswith((b"\xef\xbb\xbf", b"{", b"<", b"[")):
         if data.lstrip(b"\xef\xbb\xbf \r\n\t")[:5].lower() == b"{\\rtf":
             return "application/rtf"
         return ""
@@ -201,12 +207,10 @@ def _signature(data: bytes) -> str:
 
 def _zipped(data: bytes) -> str:
     """Which of the formats that are ZIP archives."""
-    with suppress(zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError,
-                  EOFError, KeyError, zlib.error), zipfile.ZipFile(io.BytesIO(data)) as packed:  # fmt: skip
+    with suppress(*ZIP_FAULTS), zipfile.ZipFile(io.BytesIO(data)) as packed:
         names = packed.namelist()[:20_000]
         if "[Content_Types].xml" in names:
-            with packed.open("[Content_Types].xml") as types:
-                listed = types.read(1_000_000).lower()
+            listed = _start_of_part(packed, "[Content_Types].xml", 1_000_000).lower()
             for part, kind in _MAIN_PARTS:
                 if part in listed:
                     return kind
@@ -214,8 +218,8 @@ def _zipped(data: bytes) -> str:
             if any(each.lower().startswith(start) for each in names):
                 return kind
         if "mimetype" in names:
-            with packed.open("mimetype") as stated:
-                kind = stated.read(200).decode("ascii", "ignore").strip().lower()
+            stated = _start_of_part(packed, "mimetype", 200)
+            kind = stated.decode("ascii", "ignore").strip().lower()
             return kind.removesuffix("-template") or _ZIP
         return _ZIP
     # Broken: the names of its parts stand in it all the same, and its reader says what is wrong.
@@ -225,11 +229,17 @@ def _zipped(data: bytes) -> str:
     return _ZIP
 
 
+def _start_of_part(packed: zipfile.ZipFile, name: str, most: int) -> bytes:
+    entry = packed.getinfo(name)
+    if entry.compress_type not in PACKINGS:
+        raise zipfile.BadZipFile
+    with packed.open(entry) as opened:
+        return opened.read(most)
+
+
 def _is_whole_zip(data: bytes) -> bool:
-    with suppress(Exception):
-        return zipfile.is_zipfile(io.BytesIO(data)) and bool(
-            zipfile.ZipFile(io.BytesIO(data)).namelist()
-        )
+    with suppress(*ZIP_FAULTS), zipfile.ZipFile(io.BytesIO(data)) as packed:
+        return bool(packed.namelist())
     return False
 
 

@@ -6,7 +6,6 @@ import io
 import posixpath
 import re
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from urllib.parse import unquote
@@ -24,6 +23,7 @@ from prompture.document_errors import (
 )
 from prompture.documents import ReadOptions, read_bytes
 from prompture.documents.blocks import BlockText, counted
+from prompture.documents.kinds import PACKINGS, ZIP_FAULTS
 from prompture.errors import MissingExtra
 from prompture.media import media_type_of
 from prompture.types import FileDocument, Image
@@ -42,8 +42,6 @@ _READABLE = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", 
 _MOST_PICTURES = 100
 _LEAST_BYTES = 4_000
 """Smaller ones are lines and logos."""
-_FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError,
-           NotImplementedError, IndexError, UnicodeError, OverflowError)  # fmt: skip
 
 
 class Package:
@@ -54,7 +52,7 @@ class Package:
         try:
             self._packed = zipfile.ZipFile(io.BytesIO(data))
             entries = self._packed.infolist()
-        except (*_FAULTS, RuntimeError) as exc:
+        except ZIP_FAULTS as exc:
             raise self.broken(exc) from None
         if len(entries) > MOST_ENTRIES:
             raise DocumentTooLarge(f"more than {MOST_ENTRIES} files in it", name=self._name)
@@ -87,13 +85,17 @@ class Package:
         entry = self._entries.get(part.lower())
         if entry is None:
             raise self.broken(f"{part} is not in it")
+        if entry.compress_type not in PACKINGS:
+            raise self.broken(f"{part} is packed in a way that is not known")
         try:
             with self._packed.open(entry) as opened:
                 while piece := opened.read(_PIECE):
                     yield piece
+        except NotImplementedError as exc:
+            raise self.broken(exc) from None
         except RuntimeError as exc:
             raise DocumentEncrypted(str(exc), name=self._name) from None
-        except _FAULTS as exc:
+        except ZIP_FAULTS as exc:
             raise self.broken(exc) from None
 
     def read(self, part: str) -> bytes:

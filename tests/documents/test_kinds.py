@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import sys
 import tarfile
 import zipfile
 
 import pytest
 
-from prompture import DocumentUnsupported, MissingExtra, document
+from prompture import DocumentUnreadable, DocumentUnsupported, MissingExtra, document
 from prompture.documents.kinds import DOCX, MSG, PPTX, XLSX, kind_of
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
@@ -78,6 +79,42 @@ MAIL = b"Received: from a\r\nFrom: a@b.c\r\nSubject: x\r\nMIME-Version: 1.0\r\n\
 )  # fmt: skip
 def test_the_kind_of(data: bytes, name: str, kind: str) -> None:
     assert kind_of(data, name) == kind
+
+
+def with_far_part() -> bytes:
+    """An archive whose part is said to begin at a place that no file has."""
+    data = bytearray(zipped(types="x"))
+    listed, end = data.find(b"PK\x01\x02"), data.find(b"PK\x05\x06")
+    far = struct.pack("<HHQ", 1, 8, 2**64 - 1000)
+    struct.pack_into("<I", data, end + 12, end - listed + len(far))
+    struct.pack_into("<H", data, listed + 30, len(far))
+    struct.pack_into("<I", data, listed + 42, 0xFFFFFFFF)
+    data[end:end] = far
+    return bytes(data)
+
+
+def packed_by_lzma(name: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_LZMA) as packed:
+        packed.writestr(name, "x" * 1000)
+    data = bytearray(stream.getvalue())
+    data[60:90] = bytes(30)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (with_far_part(), DocumentUnsupported),
+        (packed_by_lzma("mimetype"), DocumentUnsupported),
+        (packed_by_lzma("word/document.xml"), DocumentUnreadable),
+    ],
+)
+def test_what_the_module_of_archives_lets_through_is_typed(
+    data: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        document(data)
 
 
 def tar() -> bytes:
