@@ -20,6 +20,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from prompture.document_errors import DocumentTooLarge, DocumentUnavailable
+from prompture.documents.encodings import stated_name
 from prompture.errors import ConfigurationError
 
 MOST_REDIRECTS = 5
@@ -60,6 +61,12 @@ def download(url: str, limits: DownloadLimits) -> Downloaded:
         found = _fetched(url, limits, end, login if _origin(url) == origin else "")
         if isinstance(found, Downloaded):
             return found
+        try:
+            _origin(found)
+        except ConfigurationError:
+            raise DocumentUnavailable(
+                "the server leads to what is no http or https URL", name=_shown(url)
+            ) from None
         url = found
     raise DocumentUnavailable(f"more than {MOST_REDIRECTS} redirects", name=_shown(url))
 
@@ -150,19 +157,21 @@ def _connection(
         except OSError as exc:
             failure = exc
             continue
-        made: HTTPConnection = HTTPConnection(host, port, timeout=_left(end))
+        made = HTTPConnection(host, port)
         # The Host header has no port that is usual: it is in the signature of signed URLs.
         made.default_port = 443 if scheme == "https" else 80
         # The name goes into the Host header and the certificate's check; what is connected to is
         # the address that was looked at: a second look-up may give another one.
-        made.sock = _wrapped(raw, host) if scheme == "https" else raw
+        made.sock = _ready(raw, scheme, host, end)
         return made
     raise failure
 
 
-def _wrapped(raw: socket.socket, host: str) -> socket.socket:
+def _ready(raw: socket.socket, scheme: str, host: str, end: float) -> socket.socket:
+    """A socket to ask on, closed where it does not come to that."""
     try:
-        return _tls().wrap_socket(raw, server_hostname=host)
+        raw.settimeout(_left(end))  # to connect took some of the time
+        return _tls().wrap_socket(raw, server_hostname=host) if scheme == "https" else raw
     except BaseException:
         raw.close()
         raise
@@ -278,22 +287,45 @@ def _body(response: HTTPResponse, limits: DownloadLimits, end: float, name: str)
     coding = (response.headers.get("Content-Encoding") or "identity").strip().lower()
     if coding not in ("identity", "gzip", "x-gzip", "deflate"):
         raise DocumentUnavailable("the server packed it in a way that is not known", name=name)
-    unpack = None if coding == "identity" else zlib.decompressobj(47)
+    unpack = None if coding == "identity" else _Unpacking()
     made = bytearray()
     while piece := response.read1(_PIECE):
         _left(end)
         left = limits.max_bytes + 1 - len(made)
-        made += piece[:left] if unpack is None else unpack.decompress(piece, max(left, 1))
+        made += piece[:left] if unpack is None else unpack.bytes_of(piece, left)
         if len(made) > limits.max_bytes:
             raise DocumentTooLarge(f"more than max_bytes={limits.max_bytes}", name=name)
     if time.monotonic() >= end:
         raise TimeoutError
-    if (response.length or 0) > 0 or (unpack is not None and made and not unpack.eof):
+    if (response.length or 0) > 0 or (unpack is not None and made and not unpack.is_whole):
         raise DocumentUnavailable("the answer was cut off", name=name)
     return bytes(made)
 
 
+class _Unpacking:
+    """Bytes that are packed by gzip, in one piece or in several behind each other."""
+
+    def __init__(self) -> None:
+        self._piece = zlib.decompressobj(47)
+
+    @property
+    def is_whole(self) -> bool:
+        return self._piece.eof
+
+    def bytes_of(self, packed: bytes, most: int) -> bytes:
+        """What some more of them hold, at most so many."""
+        made = bytearray()
+        while packed and len(made) < most:
+            if self._piece.eof:
+                if not packed.strip(b"\0"):
+                    break  # what some servers fill up with
+                self._piece = zlib.decompressobj(47)
+            made += self._piece.decompress(packed, most - len(made))
+            packed = self._piece.unused_data
+        return bytes(made)
+
+
 def _name(headers: Message, url: str) -> str:
     """The name that the server gives the file, else the last part of the path."""
-    stated = headers.get_filename() or unquote(urlsplit(url).path)
+    stated = stated_name(headers) or unquote(urlsplit(url).path)
     return re.split(r"[/\\]", stated.rstrip("/"))[-1][:200] or urlsplit(url).hostname or ""

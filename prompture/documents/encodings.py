@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
+from email.message import Message
 from functools import cache, lru_cache
 
 from prompture.document_errors import DocumentUnreadable, DocumentUnsupported
@@ -115,6 +116,14 @@ def _wide(data: bytes) -> str:
             if control + text.count("\ufffd") <= len(text) // 50:
                 return encoding
     return ""
+
+
+def stated_name(headers: Message) -> str:
+    """The name of a file as headers state it, "" where they state none."""
+    try:
+        return headers.get_filename() or ""
+    except (ValueError, LookupError):  # in an encoding that decodes no such text
+        return ""
 
 
 def looks_binary(data: bytes) -> bool:

@@ -20,7 +20,7 @@ from prompture.document_errors import (
 )
 from prompture.documents import ReadOptions, read_bytes
 from prompture.documents.blocks import BlockText, few
-from prompture.documents.encodings import decoded
+from prompture.documents.encodings import decoded, stated_name
 from prompture.documents.web_pages import add_page
 from prompture.documents.winmail import opened, signed_content
 from prompture.errors import ConfigurationError
@@ -177,7 +177,7 @@ def _is_attached(part: Message) -> bool:
     kind = part.get_content_type()
     if kind not in ("text/plain", "text/html"):
         return True
-    return part.get_filename() is not None and part.get_content_disposition() != "inline"
+    return bool(stated_name(part)) and part.get_content_disposition() != "inline"
 
 
 def _children(part: Message, depth: int) -> list[Message]:
@@ -277,8 +277,7 @@ def _unflowed(text: str, *, deletes_space: bool) -> str:
 
 
 def _attachment(part: Message, at: int) -> Attachment:
-    stated = part.get_filename()
-    name = re.split(r"[/\\]", _words(str(stated)))[-1] if stated else ""
+    name = re.split(r"[/\\]", _words(stated_name(part)))[-1]
     if part.get_content_maintype() == "message":
         inner = _children(part, 0)
         if part.get_content_type() == "message/rfc822" and inner:

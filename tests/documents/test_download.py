@@ -38,8 +38,16 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(b"", 302, Location="/round")
         elif route == "/packed.txt":
             self.answer(gzip.compress(b"unpacked"), **{"Content-Encoding": "gzip"})
+        elif route == "/pieces.txt":
+            packed = gzip.compress(b"un") + gzip.compress(b"packed") + bytes(8)
+            self.answer(packed, **{"Content-Encoding": "gzip"})
+        elif route == "/cut-piece.txt":
+            packed = gzip.compress(b"un") + gzip.compress(b"packed")[:-9]
+            self.answer(packed, **{"Content-Encoding": "gzip"})
         elif route == "/bomb.txt":
             self.answer(gzip.compress(bytes(30_000_000)), **{"Content-Encoding": "gzip"})
+        elif route == "/misnamed.txt":
+            self.answer(b"x", **{"Content-Disposition": "attachment; filename*=idna''abc"})
         elif route == "/named":
             name = 'attachment; filename="b.csv"'
             self.answer(
@@ -97,6 +105,8 @@ def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         ("/a.txt?key=secret", "a.txt", "Total: 12.50"),
         ("/moved", "a.txt", "Total: 12.50"),
         ("/packed.txt", "packed.txt", "unpacked"),
+        ("/misnamed.txt", "misnamed.txt", "x"),
+        ("/pieces.txt", "pieces.txt", "unpacked"),
         ("/named", "b.csv", "| x | y |\n|---|---|\n| 1 | 2 |"),
     ],
 )
@@ -156,7 +166,8 @@ def test_the_host_is_without_its_usual_port(
         ("/round", DocumentUnavailable, "more than 5 redirects"),
         ("/bomb.txt", DocumentTooLarge, "max_bytes=1000"),
         ("/cut.txt", DocumentUnavailable, "cut off"),
-        ("/file", ConfigurationError, "http"),
+        ("/cut-piece.txt", DocumentUnavailable, "cut off"),
+        ("/file", DocumentUnavailable, "leads to what is no http"),
     ],
 )
 def test_what_a_server_does_wrong(base: str, path: str, error: type, words: str) -> None:
