@@ -11,8 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompture import DocumentEmpty, DocumentEncrypted, DocumentUnreadable, document
+from prompture import (
+    DocumentEmpty,
+    DocumentEncrypted,
+    DocumentTooLarge,
+    DocumentUnreadable,
+    document,
+)
 from prompture.documents import ReadOptions
+from prompture.documents.html_bounds import check_bounds
 from prompture.documents.rtf import unpacked
 from prompture.documents.winmail import opened, signed_content
 from tests.documents.hostile import package, word
@@ -304,3 +311,53 @@ def test_a_large_picture_within_the_text_is_an_attachment() -> None:
             "Content-Type: multipart/related; boundary=b", body=part + b"x" * size + b"\r\n--b--"
         )
         assert bool(document(data).notes) is noted
+
+
+@pytest.mark.parametrize(
+    ("before", "each"),
+    [
+        ("", "<div>"),
+        ("<i title='<script>'></i>", "<div>"),
+        ('<i title = "<!--"></i>', "<div>"),
+        ("<!-->", "<div>"),
+        ("<!-- --!>", "<div>"),
+        ("<!x <script>", "<div>"),
+        ("<svg><style>", "<g>"),
+        ("<\u017fcript>", "<div>"),
+        ("", "<div></i>"),
+        ("", "<li-x>"),
+        ("", "<lin\u212a>"),
+    ],
+)
+def test_what_a_parser_takes_for_nested_is_counted(before: str, each: str) -> None:
+    with pytest.raises(DocumentTooLarge, match="nested"):
+        check_bounds(before + each * 500, "a.html")
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        "<div></DIV>",
+        "<br>",
+        "<li>x",
+        "<script>'<div>'</SCRIPT>",
+        "<style><div></style>",
+        "<!-- <div> -->",
+        "<i title='<div>'></i>",
+        "<a href=x?a=b></a>",
+        '<i title="it\'s"></i>',
+        "<svg><title>x</title></svg>",
+    ],
+)
+def test_what_is_not_nested_is_no_fault(each: str) -> None:
+    check_bounds(each * 500, "a.html")
+
+
+def test_an_attachment_is_named_in_an_encoding_that_is_none() -> None:
+    mail = (
+        b"From: a@b.c\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"--b\r\n\r\nHi\r\n--b\r\nContent-Type: text/csv\r\n"
+        b"Content-Disposition: attachment; filename*=idna''abc\r\n\r\nx\r\n--b--\r\n"
+    )
+    read = document(mail, name="a.eml", attachments=True)
+    assert read.text.endswith("Hi\n\nAttachment: attachment 1.csv\n\n| x |\n|---|")
