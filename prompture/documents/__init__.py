@@ -205,14 +205,28 @@ def _bytes_of(source: object, how: ReadOptions) -> tuple[bytes, str]:
             raise ConfigurationError(f"cannot read {path.name!r}: {given.why(exc)}") from exc
         name = path.name
     elif callable(read := getattr(source, "read", None)):
-        data, name = read(most + 1), os.path.basename(str(getattr(source, "name", "") or ""))
-        if isinstance(data, str):  # it is open as text, and so already decoded
-            data = data.encode("utf-8", "surrogatepass")
+        name = os.path.basename(str(getattr(source, "name", "") or ""))
+        data = _read_whole(source, read, most)
     else:
         raise given.wrong("source", "a path, bytes or an open binary file", source)
     if len(data) > most:
         raise _too_large(most, name)
     return data, name
+
+
+def _read_whole(source: object, read: Callable[[int], object], most: int) -> bytes:
+    """An open file to its end, or more than ``most`` bytes: pipes give what is there, not all."""
+    made = bytearray()
+    while len(made) <= most:
+        piece = read(most + 1 - len(made))
+        if isinstance(piece, str):  # it is open as text, and so already decoded
+            piece = piece.encode("utf-8", "surrogatepass")
+        elif not isinstance(piece, (bytes, bytearray)):
+            raise given.wrong("source", "a path, bytes or an open binary file", source)
+        if not piece:
+            break
+        made += piece
+    return bytes(made)
 
 
 def _fetched(url: object, how: ReadOptions) -> tuple[bytes, str, ReadOptions]:

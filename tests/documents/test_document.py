@@ -98,3 +98,18 @@ def test_what_is_wrong_has_a_type(path: Path) -> None:
         document(path, max_bytes=3)
     with pytest.raises(UnknownOption, match="did you mean password"):
         document(path, pasword="x")
+
+
+def test_a_pipe_is_read_to_its_end() -> None:
+    class Pipe(io.RawIOBase):
+        """Gives three bytes at a time."""
+
+        def __init__(self) -> None:
+            self._left = io.BytesIO(TEXT.encode())
+
+        def read(self, size: int = -1) -> bytes:
+            return self._left.read(min(size, 3))
+
+    assert document(Pipe()).text == TEXT
+    with pytest.raises(DocumentTooLarge, match="max_bytes=10"):
+        document(Pipe(), max_bytes=10)
