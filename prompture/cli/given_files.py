@@ -232,7 +232,7 @@ def _add_matches(pattern: str, made: GivenFiles, add: Callable[..., None]) -> No
     for path in matched:
         if os.path.isdir(path) or _is_endless(path):
             continue
-        add(path, from_folder=True) if "**" in pattern else add(path, from_folder=False)
+        add(path, from_folder="**" in pattern)
     if not any(map(os.path.isfile, matched)):
         problem = ConfigurationError(f"no file matches {pattern!r}")
         made.files.append(GivenFile(pattern, problem=problem))
