@@ -168,12 +168,13 @@ def by_pointer(
     codec = rewritten.codec
     own = codec.name if isinstance(codec, QuotedCodec) else ""
     found: dict[str, tuple[str, ...]] = {}
+    places = rewritten.places(answer)
     for path, _ in leaves_of(plain):
-        where = pointer(path)
-        there = segments_of(rewritten.forward_pointer(where, answer))
+        where, here = pointer(path), tuple(map(str, path))
+        there = tuple(places.of(here))
         there = there[1:] if there[:1] == (own,) else there
         # Of the leaf itself, or of the nearest that holds it, in either shape.
-        for steps in (there, segments_of(where)):
+        for steps in (there, here):
             for depth in range(len(steps), -1, -1):
                 quotes = wanted.get(steps[:depth]) or wanted.get((own, *steps[:depth]))
                 if quotes and where not in found:
@@ -224,12 +225,12 @@ def example_quotes(value: JSONValue, text: str, rewritten: Rewrite, schema: JSON
     codec = rewritten.codec
     assert isinstance(codec, QuotedCodec)
     answer = codec.with_quotes(value, ())
-    spans, look = ground(value, text), Leaves(schema)
+    spans, look, places = ground(value, text), Leaves(schema), rewritten.places(answer)
     found: list[Quotation] = []
     for path, leaf in leaves_of(value):
         where = pointer(path)
         if where in spans and look.why(path, value, leaf) == "absent":
-            at = rewritten.forward_pointer(where, answer).removeprefix(f"/{codec.name}")
+            at = pointer(places.of(tuple(map(str, path)))).removeprefix(f"/{codec.name}")
             found.append((at, _line_of(text, spans[where][0].start, spans[where][0].end)))
     return codec.with_quotes(value, found)
 

@@ -15,6 +15,7 @@ from prompture.extraction.ungrounded import leaves_of
 from prompture.json_values import pointer, same
 from prompture.schema import rewrite
 from prompture.schema.rewriting.dialects import DIALECTS
+from prompture.schema.rewriting.unions import UnionCodec
 from tests.schema.dialect_rules import RULES, broken, native
 from tests.schema.test_rewriting_corpus import corpus
 
@@ -114,3 +115,26 @@ def test_the_names_are_free() -> None:
         forgot = {"value": 3, "quotes": "x"}
         assert rewritten.restore(forgot) == forgot
         assert rewritten.restore(rewritten.forward(forgot)) == forgot
+
+
+def test_a_branch_is_looked_for_once_however_many_leaves_are_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names, opened = ("a", "b"), UnionCodec.opened
+    rows: list[Any] = [
+        {"type": "object", "properties": {"m": {"type": "array", "items": {"type": "object",
+         "properties": {name: {"type": "string"}, "n": {"type": "number"}}, "required": [name]}}}, "required": ["m"],
+         "additionalProperties": False}
+        for name in names
+    ]  # fmt: skip
+    rewritten = quoted({"anyOf": rows}, "openai")
+    value = {"m": [{"b": str(i)} for i in range(200)]}
+    looked: list[Any] = []
+
+    def counted(codec: UnionCodec, wire: Any) -> Any:
+        looked.append(wire)
+        return opened(codec, wire)
+
+    monkeypatch.setattr(UnionCodec, "opened", counted)
+    found = by_pointer([("", "all")], value, rewritten.forward(value), rewritten)
+    assert len(found) == 200 and 0 < len(looked) < 10

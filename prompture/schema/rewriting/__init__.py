@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prompture import given
 from prompture.forks import fork_lock
@@ -20,6 +20,7 @@ from prompture.json_values import segments_of
 from prompture.schema.rewriting.codec import SAME, ValueCodec, is_identity
 from prompture.schema.rewriting.dialects import Dialect, dialect_named
 from prompture.schema.rewriting.notes import Change
+from prompture.types import JSONValue
 
 if TYPE_CHECKING:
     from prompture.schema.rewriting.fit_limits import Excess
@@ -64,24 +65,56 @@ class Rewrite:
 
         A place inside JSON text, or one that the answer lacks, gives the nearest place around it.
         """
-        found: list[str] = []
-        codec, wire = self._codec, answer
-        tokens = segments_of(pointer)
-        try:
-            for token in [None, *tokens]:
-                if token is not None:
-                    more, codec, wire = codec.enter(token, wire)
-                    found += more
-                more, codec, wire = codec.opened(wire)
-                found += more
-        except RecursionError:
-            pass  # a schema that leads to nothing but itself
-        return written(found)
+        return written(self.places(answer).of(segments_of(pointer)))
+
+    def places(self, answer: Any) -> AnswerPlaces:
+        """``forward_pointer`` for many places of one answer."""
+        return AnswerPlaces(self._codec, answer)
 
     @property
     def unenforced(self) -> tuple[Change, ...]:
         """What the model is not made to obey."""
         return tuple(change for change in self.changes if change.unenforced)
+
+
+class AnswerPlaces:
+    """Where the places of a value stand in one answer.
+
+    What leads to several of them is entered once: which branch of a union it is, all that is in it decides.
+    """
+
+    def __init__(self, codec: ValueCodec, answer: JSONValue) -> None:
+        self._known: dict[tuple[str, ...], _Entered] = {(): _entered((), codec, answer, None)}
+
+    def of(self, tokens: tuple[str, ...]) -> Sequence[str]:
+        """The steps to a place, given by its steps in the value."""
+        at = self._known[()]
+        for depth in range(1, len(tokens) + 1):
+            key = tokens[:depth]
+            inner = self._known.get(key)
+            if inner is None:
+                inner = self._known[key] = _entered(*at, key[-1])
+            at = inner
+        return at[0]
+
+
+_Entered: TypeAlias = tuple[tuple[str, ...], ValueCodec | None, JSONValue]
+
+
+def _entered(
+    steps: tuple[str, ...], codec: ValueCodec | None, wire: JSONValue, token: str | None
+) -> _Entered:
+    """The steps to a part, its codec, and what the answer has there; without a codec where nothing leads on."""
+    if codec is None:
+        return steps, None, wire
+    try:
+        if token is not None:
+            more, codec, wire = codec.enter(token, wire)
+            steps = (*steps, *more)
+        more, codec, wire = codec.opened(wire)
+    except RecursionError:
+        return steps, None, wire  # a schema that leads to nothing but itself
+    return (*steps, *more), codec, wire
 
 
 def _through(codec: Callable[[Any], Any], value: Any) -> Any:
