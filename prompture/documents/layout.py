@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from operator import attrgetter
 from typing import Literal
 
@@ -13,7 +14,7 @@ from prompture.types import Box, Document, DocumentPage, FileDocument, PageRegio
 
 NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
 """The box of a character that the reader has put in: white space, or the frame of a table."""
-_BETWEEN = 2
+BETWEEN = 2
 """Message.text puts a blank line, two characters, between its texts."""
 
 
@@ -88,6 +89,12 @@ class LayoutWriter:
             self._boxes.extend(array("f", bytes(4 * missing)))
 
 
+def starts_of(documents: Sequence[Text | Document]) -> list[int]:
+    """Where each begins in the text that Message.text makes of them, in order."""
+    lengths = (len(each.text) + BETWEEN for each in documents[:-1])
+    return list(accumulate(lengths, initial=0)) if documents else []
+
+
 def located(
     spans: Mapping[str, tuple[Span, ...]], documents: Sequence[Text | Document]
 ) -> dict[str, tuple[Span, ...]]:
@@ -95,14 +102,11 @@ def located(
 
     ``documents`` are those of which the text is made, in order, as Message.text joins them.
     """
-    starts, at = [0], 0
-    for one in documents:
-        at += len(one.text) + _BETWEEN
-        starts.append(at)
+    starts = starts_of(documents)
 
     def place(span: Span) -> Span:
-        index = max(0, bisect_right(starts, span.start) - 1)
-        if index >= len(documents) or not isinstance(one := documents[index], FileDocument):
+        index = bisect_right(starts, span.start) - 1
+        if index < 0 or not isinstance(one := documents[index], FileDocument):
             return span
         # Of a value in pieces, these alone: what stands between them is of other columns.
         pieces = span.fragments or ((span.start, span.end),)

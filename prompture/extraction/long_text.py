@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from prompture.catalog.models import ModelLimits
+from prompture.documents.layout import BETWEEN
 from prompture.documents.passages import Passage, passages
 from prompture.drivers.core import BaseDriver
 from prompture.errors import PromptureError, UnsupportedError
@@ -37,8 +38,6 @@ PART_OF_LONGER = (
 )
 _UNKNOWN_WINDOW = 16_384
 """Tokens that a model is taken to read where nothing is known of it but that the whole was too long."""
-_BETWEEN = 2
-"""Message.text puts a blank line, two characters, between its texts."""
 MOST_HALVINGS = 3
 """How often a chunk that is too long after all, or its answer, is cut in two."""
 _UNSURE = 0.7
@@ -102,8 +101,8 @@ class LongText:
                 self._whole_starts.append(whole)
                 pages = part.pages if isinstance(part, FileDocument) else ()
                 self.pages += [(p.number, at + p.start, at + p.end) for p in pages]
-                at += len(part.text) + _BETWEEN
-            whole += len(part.text) + _BETWEEN
+                at += len(part.text) + BETWEEN
+            whole += len(part.text) + BETWEEN
         self.text = "\n\n".join(part.text for part in self._cut)
 
     def whole_at(self, at: int) -> int:

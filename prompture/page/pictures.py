@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from prompture.documents.layout import starts_of
 from prompture.errors import PromptureError
 from prompture.markup import label, text_html
 from prompture.page.marks import Marking, described, numbers_of
@@ -24,8 +25,6 @@ MOST_SIDE = 2000
 _SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp")
 # Others of Pillow's readers start programs.
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "HEIF")
-_BETWEEN = 2
-"""Documents stand in their common text with a blank line, two characters, between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +45,7 @@ class DocumentPart:
 
 def parts_of(documents: Sequence[Text | Document]) -> list[DocumentPart]:
     """The documents in order, as Message.text joins them."""
-    found, at = [], 0
-    for each in documents:
-        found.append(DocumentPart(at, each))
-        at += len(each.text) + _BETWEEN
-    return found
+    return list(map(DocumentPart, starts_of(documents), documents))
 
 
 def labels_of(parts: Sequence[DocumentPart]) -> dict[int, str]:
