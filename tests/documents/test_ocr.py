@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import BaseModel
 
 from prompture import ConfigurationError, extract_result
-from prompture.documents import document, layout, ocr
+from prompture.documents import document, layout, ocr, ocr_engine
 from prompture.documents.letters import ReadLine, letters
 from prompture.documents.reading_order import OcrLine, OcrLines
 from tests.documents.pictures import BOLD, FONTS, MONO, SANS, SERIF, drawn, encoded, scanned
@@ -183,13 +183,13 @@ def test_it_works_offline_in_silence_writes_no_file_and_works_in_a_forked_child(
 def test_threads_are_all_cores_but_one_unless_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.delenv("PROMPTURE_OCR_THREADS", raising=False)
-    assert ocr._threads() == 7
+    assert ocr_engine._threads() == 7
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert ocr._threads() == 1
+    assert ocr_engine._threads() == 1
     monkeypatch.setenv("PROMPTURE_OCR_THREADS", "3")
-    assert ocr._threads() == 3
+    assert ocr_engine._threads() == 3
     monkeypatch.setenv("PROMPTURE_OCR_THREADS", "many")
-    assert ocr._threads() == 1
+    assert ocr_engine._threads() == 1
 
 
 @pytest.mark.parametrize("font", [SERIF, MONO, SANS, BOLD])
@@ -279,7 +279,7 @@ def test_words_of_an_unknown_script_are_left_out_with_a_note() -> None:
 def test_a_model_for_another_script(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTURE_OCR_MODEL", "nowhere.onnx")
     with pytest.raises(ConfigurationError, match="PROMPTURE_OCR_MODEL names no file"):
-        ocr._loaded()
+        ocr_engine._loaded()
 
 
 def test_threads_share_the_engine(page: Image.Image) -> None:
