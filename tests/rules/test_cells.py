@@ -221,6 +221,32 @@ def test_a_ragged_row_is_no_row() -> None:
     assert [row["name"] for row in read(barred)] == ["Tea"]
 
 
+class Sold(BaseModel):
+    description: str | None
+    quantity: float | None
+    amount: float | None
+
+
+class Sale(BaseModel):
+    items: list[Sold]
+
+
+@pytest.mark.parametrize(
+    ("text", "amounts"),
+    [
+        ("Description,Quantity,Amount\nTea,1,2.50\nCup,2,\n", [2.5, None]),
+        ("| Description | Quantity | Amount |\n|---|---|---|\n| Tea | 1 | 2.50 |\n| Cup | 2 |  |", [2.5, None]),
+        ("Description,Quantity\nTea,1\nCup,2\n", [None, None]),
+    ],
+)  # fmt: skip
+def test_an_item_of_a_written_table_may_have_no_amount(
+    text: str, amounts: list[float | None]
+) -> None:
+    items = extract(Sale.model_json_schema(), text).value["items"]
+    assert [item["description"] for item in items] == ["Tea", "Cup"]
+    assert [item["amount"] for item in items] == amounts
+
+
 @pytest.mark.parametrize("piece", ["a,b\n", "a;b,c\n", '",\n', '"a","b\n', '"\n",', "a,b\nc,d,e\n", "|a|b|\n|---|---|\n", "|---|\n", "a\tb\n", ',"', '""'])  # fmt: skip
 def test_many_marks_take_little_time(piece: str) -> None:
     text = piece * (300_000 // len(piece))

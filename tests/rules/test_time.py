@@ -35,6 +35,7 @@ HOSTILE = [
     "a", "a b ", "1 2 3,", ": ", "\n", "(((((", "A. B. C. ", "Name: ", "1234567890 ", "AB12 ", "1/1/1 ", "x@", "- ", "=\n", "Total\n", "Total  ",
     "|", "Jalan, ", '"', "« ", "<a>", '{"total":', "AB12CD34EF56GH78JK90LM12NP34x ", "10.1234/a", "www.a.", "Van Der Berg, ", "vol. 1 ", "\t",
     "a: b\n", "|a|b|c|\n", "Notes\n", "Authors: A. B. Smith\n", "Pos  Description  Quantity  Amount\n1  Widget  2  5.00\n", "1st day of ",
+    "SAVING 0.00 TOTAL 41.50 ", "Description,Quantity,Amount\nTea,1,2.50\nCup,2,\n",
 ]  # fmt: skip
 
 

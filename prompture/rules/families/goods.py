@@ -256,20 +256,26 @@ def proven(
 ) -> list[dict[str, FieldCandidate]]:
     """Rows without the proof of a product stay only when all amounts add up to an amount the text prints."""
     total = next(field.name for field in fields if field.concept == "line_total")
-    counted = [row for row in rows if row[total].score != UNCOUNTED]
-    weak = any(row[total].score == WEAK for row in counted)
+    counted = [row for row in rows if not _has_score(row, total, UNCOUNTED)]
+    weak = any(_has_score(row, total, WEAK) for row in counted)
     # Rows of words and an amount alone are kept only beside proven ones.
     if 0 < len(counted) < len(rows) and not weak and _adds_up(rows, total, page):
         return rows
     if not weak or _adds_up(counted, total, page):
         return counted
-    return [row for row in counted if row[total].score != WEAK]
+    return [row for row in counted if not _has_score(row, total, WEAK)]
+
+
+def _has_score(row: dict[str, FieldCandidate], total: str, score: float) -> bool:
+    # A row of a written table may have no amount.
+    return total in row and row[total].score == score
 
 
 def _adds_up(rows: list[dict[str, FieldCandidate]], total: str, page: Page) -> bool:
     """Whether an amount printed behind the rows is their sum."""
-    whole = sum((abs(amount_of(row[total].value) or Decimal(0)) for row in rows), Decimal(0))
-    after = max(row[total].spans[0].end for row in rows)
+    totals = [row[total] for row in rows if total in row]
+    whole = sum((abs(amount_of(one.value) or Decimal(0)) for one in totals), Decimal(0))
+    after = max(one.spans[0].end for one in totals)
     printed = {abs(number.value) for number in find_numbers(page.text, after, mark=page.mark)}
     return whole in printed
 

@@ -90,11 +90,15 @@ def _more(candidate: FieldCandidate, gain: float) -> FieldCandidate:
 def _in_summary(candidate: FieldCandidate, page: Page) -> FieldCandidate:
     if candidate.label is None:
         return candidate
-    at = page.layout.line_at(candidate.label[0])
-    above = page.layout.lines[max(0, at - _TAX_TABLE_LINES) : at + 1]
-    return (
-        _more(candidate, -0.2) if any(_TAX_TABLE.search(line.text) for line in above) else candidate
+    lines = page.layout.lines
+    # Once for the page: a line may hold the labels of thousands of candidates.
+    heads = page.once(
+        "tax tables",
+        lambda: frozenset(at for at, line in enumerate(lines) if _TAX_TABLE.search(line.text)),
     )
+    at = page.layout.line_at(candidate.label[0])
+    above = range(at - _TAX_TABLE_LINES, at + 1)
+    return candidate if heads.isdisjoint(above) else _more(candidate, -0.2)
 
 
 def _in_column(candidate: FieldCandidate, page: Page) -> FieldCandidate:
